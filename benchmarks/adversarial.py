@@ -179,7 +179,7 @@ def _mixed(random: Random, number: int, count: int) -> Conditions:
         ),
         2,
     )
-    conditions = [one for kind in kinds for one in LISTS[kind](random, number, count)]
+    conditions = [item for kind in kinds for item in LISTS[kind](random, number, count)]
     return (
         conditions if random.random() < 0.5 else [intent_is(number % 50), *conditions]
     )

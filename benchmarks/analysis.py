@@ -37,13 +37,13 @@ def facts_of(entries: Entries, work: int) -> Question:
         space = Space((ordered,))
         space.budget.remaining = work
         facts = analyze_slices(PivotSlices(space, ordered))
-        found = (
+        actual = (
             len(facts.contradictory)
             + len(facts.shadowed)
             + len(facts.redundant)
             + len(facts.ties)
         )
-        return found, len(facts.undecided)
+        return actual, len(facts.undecided)
 
     return ask
 
@@ -82,13 +82,14 @@ def promises_of(count: int) -> Question:
     from reconciler.behaviour.diff.promises import check_promises
     from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 
-    entries, promises = mix.mix(count), mix.promises(100, count)
+    entries = mix.mix(count)
+    promises = mix.promises(100, count)
     stage = EndpointStage(fallback=FallbackPolicy("none", 0.35, frozenset()))
 
     def ask() -> tuple[int, int]:
         results = check_promises(stage.pull_back(entries), promises, types=stage.types)
-        return sum(len(one.violations) for one in results), sum(
-            not one.complete for one in results
+        return sum(len(result.violations) for result in results), sum(
+            not result.complete for result in results
         )
 
     return ask
@@ -99,18 +100,18 @@ def order_of(old: Entries, new: Entries) -> Question:
     from reconciler.behaviour.ordering.constraints import Move
     from reconciler.behaviour.ordering.order import order_moves
 
-    before, after = ({one.name: one for one in entries} for entries in (old, new))
+    before, after = ({entry.name: entry for entry in entries} for entries in (old, new))
     names = dict.fromkeys([*before, *after])
     moves = [
         Move(before.get(name), after.get(name))
         for name in names
         if before.get(name) != after.get(name)
     ]
-    fixed = [one for name, one in before.items() if after.get(name) == one]
+    fixed = [item for name, item in before.items() if after.get(name) == item]
 
     def ask() -> tuple[int, int]:
-        found = order_moves(moves, fixed, "lowest-first")
-        return len(found.waves), len(found.unproven)
+        actual = order_moves(moves, fixed, "lowest-first")
+        return len(actual.waves), len(actual.unproven)
 
     return ask
 
@@ -121,11 +122,11 @@ def explain_of(entries: Entries) -> Question:
     """
     from reconciler.behaviour.evaluate import RuleIndex
 
-    asked = mix.conversations(QUERIES, len(entries))
+    requested = mix.conversations(QUERIES, len(entries))
 
     def ask() -> tuple[int, int]:
         filed = RuleIndex(order_entries(entries))
-        return sum(filed.find_winner(one) is not None for one in asked), 0
+        return sum(filed.find_winner(item) is not None for item in requested), 0
 
     return ask
 
@@ -149,16 +150,16 @@ def adequacy_of(entries: Entries) -> Question:
     types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}
     endpoint = EndpointStage(fallback=FallbackPolicy("none", 0.35), context_types=types)
     rules = {
-        one.address: DesiredRule(
-            address=one.address,
-            rule=one.rule,
+        entry.address: DesiredRule(
+            address=entry.address,
+            rule=entry.rule,
             fingerprint="",
             source=None,
             hold=None,
             adopt=None,
         )
-        for one in entries
-        if one.address
+        for entry in entries
+        if entry.address
     }
     state = {
         "environment": "sandbox",
@@ -172,11 +173,11 @@ def adequacy_of(entries: Entries) -> Question:
         StatedPromise(
             document="all",
             name=str(number),
-            promise=one,
+            promise=promise,
             finding=finding,
             requirement="",
         )
-        for number, one in enumerate(mix.promises(100, len(entries)))
+        for number, promise in enumerate(mix.promises(100, len(entries)))
     )
     desired = DesiredState(
         **state, labels=Labels(), endpoint=endpoint, promises=promises
@@ -187,12 +188,14 @@ def adequacy_of(entries: Entries) -> Question:
             document="all",
             number=number,
             source=Source("tests.yaml", number, 1),
-            conversation=one,
-            context=endpoint.context(one).attributes,
+            conversation=conversation,
+            context=endpoint.context(conversation).attributes,
             winner=None,
             failure=None,
         )
-        for number, one in enumerate(mix.conversations(QUERIES, len(entries)), 1)
+        for number, conversation in enumerate(
+            mix.conversations(QUERIES, len(entries)), 1
+        )
     )
     checked = Checked(
         environment=environment, findings=(), tried=tests, desired=desired, queues={}
@@ -263,22 +266,23 @@ QUESTIONS: dict[str, Callable[[int], Question]] = {
 
 
 def main() -> None:
-    what, count = sys.argv[1], int(sys.argv[2])
+    subject = sys.argv[1]
+    count = int(sys.argv[2])
     gc.set_threshold(100_000, 20, 50)  # as the command line does
-    ask = QUESTIONS[what](count)
+    ask = QUESTIONS[subject](count)
     before = time.process_time()
-    found, undecided = ask()
+    actual, undecided = ask()
     seconds = time.process_time() - before
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told = {
-        "what": what,
+    output = {
+        "what": subject,
         "rules": count,
         "seconds": seconds,
         "mib": memory,
-        "found": found,
+        "found": actual,
         "undecided": undecided,
     }
-    print(json.dumps(told))
+    print(json.dumps(output))
 
 
 if __name__ == "__main__":

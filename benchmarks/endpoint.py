@@ -63,11 +63,11 @@ class Served:
 
     def family(self) -> list[int]:
         """Return the process and its descendants."""
-        found = [self.pid]
-        for pid in found:
+        actual = [self.pid]
+        for pid in actual:
             for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                found += map(int, children.read_text().split())
-        return found
+                actual += map(int, children.read_text().split())
+        return actual
 
     def cpu(self) -> float:
         """Return the CPU seconds that all of them have used."""
@@ -75,7 +75,7 @@ class Served:
             Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
             for pid in self.family()
         ]
-        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf(
+        return sum(int(field[11]) + int(field[12]) for field in fields) / os.sysconf(
             "SC_CLK_TCK"
         )
 
@@ -115,26 +115,27 @@ def _compare(connections: tuple[int, ...], runs: int, seconds: int, work: Path) 
                 name: stack.enter_context(start(work, 18_400 + place))
                 for place, (name, start) in enumerate(servers.items())
             }
-            for one in served.values():
-                _load(one, number, 2)
+            for item in served.values():
+                _load(item, number, 2)
             loads: dict[str, list[Load]] = {name: [] for name in served}
             for _ in range(runs):
-                for name, one in served.items():
-                    loads[name].append(_load(one, number, seconds))
-        found = {name: _median(of) for name, of in loads.items()}
-        for name, one in found.items():
+                for name, item in served.items():
+                    loads[name].append(_load(item, number, seconds))
+        actual = {name: _median(of) for name, of in loads.items()}
+        for name, item in actual.items():
             figures = (
-                f"{one.rate:9,.0f} {one.p99:8.1f} {one.cpu:7.0f} {one.memory:6.0f}"
+                f"{item.rate:9,.0f} {item.p99:8.1f} {item.cpu:7.0f} {item.memory:6.0f}"
             )
             print(f"  {name + f', {number} connections':<41} {figures}")
-        peer, ours = found["Express"], found["cxroute serve"]
+        peer = actual["Express"]
+        own_side = actual["cxroute serve"]
         print(
-            f"  against Express: answers {ours.rate / peer.rate:.2f}, p99 "
-            f"{ours.p99 / peer.p99:.2f},",
+            f"  against Express: answers {own_side.rate / peer.rate:.2f}, p99 "
+            f"{own_side.p99 / peer.p99:.2f},",
             end=" ",
         )
         print(
-            f"CPU {ours.cpu / peer.cpu:.2f}, memory {ours.memory / peer.memory:.2f}",
+            f"CPU {own_side.cpu / peer.cpu:.2f}, memory {own_side.memory / peer.memory:.2f}",
             flush=True,
         )
 
@@ -142,7 +143,7 @@ def _compare(connections: tuple[int, ...], runs: int, seconds: int, work: Path) 
 def _median(loads: list[Load]) -> Load:
     fields = ("rate", "p99", "cpu", "memory")
     return Load(
-        *(statistics.median(getattr(one, field) for one in loads) for field in fields)
+        *(statistics.median(getattr(load, field) for load in loads) for field in fields)
     )
 
 
@@ -157,14 +158,19 @@ def _load(served: Served, connections: int, seconds: int) -> Load:
         "-s",
         str(PEER / "post.lua"),
     ]
-    said = subprocess.check_output(
+    text = subprocess.check_output(
         [*command, f"http://127.0.0.1:{served.port}"], text=True
     )
-    seen = json.loads(re.findall(r"JSON(\{.*\})", said)[0])
-    assert seen["bad"] == seen["lost"] == 0, f"{seen} from port {served.port}"
-    cpu = (served.cpu() - before) / seen["ok"] * 1e6
+    observed = json.loads(re.findall(r"JSON(\{.*\})", text)[0])
+    assert observed["bad"] == observed["lost"] == 0, (
+        f"{observed} from port {served.port}"
+    )
+    cpu = (served.cpu() - before) / observed["ok"] * 1e6
     return Load(
-        seen["ok"] / (seen["us"] / 1e6), seen["p99"] / 1000, cpu, served.memory()
+        observed["ok"] / (observed["us"] / 1e6),
+        observed["p99"] / 1000,
+        cpu,
+        served.memory(),
     )
 
 
@@ -266,18 +272,18 @@ def _validation() -> None:
     from reconciler.endpoint.event import parse_event
 
     strict = _pydantic()
-    found: dict[str, list[float]] = {"ours": [], "pydantic": []}
+    actual: dict[str, list[float]] = {"ours": [], "pydantic": []}
     for _ in range(7):
         for name, read in (("ours", parse_event), ("pydantic", strict)):
-            found[name].append(
+            actual[name].append(
                 min(timeit.repeat(lambda read=read: read(BODY), number=5_000, repeat=1))
                 / 5_000
                 * 1e6
             )  # type: ignore[misc]
-    ours, peer = (statistics.median(found[name]) for name in ("ours", "pydantic"))
+    own_side, peer = (statistics.median(actual[name]) for name in ("ours", "pydantic"))
     print(
-        f"  validation of a body: ours {ours:.1f} us, pydantic {peer:.1f} us, ratio "
-        f"{ours / peer:.2f}"
+        f"  validation of a body: ours {own_side:.1f} us, pydantic {peer:.1f} us, ratio "
+        f"{own_side / peer:.2f}"
     )
 
 

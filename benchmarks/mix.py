@@ -45,7 +45,9 @@ STEP: Final = 10
 def mix(count: int, seed: int = 1) -> list[RoutingEntry]:
     """Return `count` rules of the mix, first-evaluated first, with distinct priorities."""
     random = _seeded(seed)
-    singles, ranges, patterns = count * 80 // 100, count * 12 // 100, count * 4 // 100
+    singles = count * 80 // 100
+    ranges = count * 12 // 100
+    patterns = count * 4 // 100
     parts = [[intent_is(n)] for n in range(singles)]
     parts += [_range(random, singles) for _ in range(ranges)]
     parts += _patterns(random, patterns, singles)
@@ -53,8 +55,8 @@ def mix(count: int, seed: int = 1) -> list[RoutingEntry]:
         parts.append(random.choice(_WIDE)(random, singles))
     random.shuffle(parts)
     return [
-        entry(n, (n + 1) * STEP, asked, random.choice(QUEUES))
-        for n, asked in enumerate(parts)
+        entry(n, (n + 1) * STEP, requested, random.choice(QUEUES))
+        for n, requested in enumerate(parts)
     ]
 
 
@@ -72,36 +74,36 @@ def edited(entries: Entries, count: int, seed: int = 2) -> list[RoutingEntry]:
     changed: dict[str, RoutingEntry | None] = {}
     added = []
     places = random.sample(range(len(entries)), count)
-    for n, one in enumerate(random.sample(list(entries), count)):
+    for n, element in enumerate(random.sample(list(entries), count)):
         if n % 5 == 4:
-            asked = _range(random, len(entries))
+            requested = _range(random, len(entries))
             added.append(
                 entry(
                     len(entries) + n,
-                    one.rule.priority + 1,
-                    asked,
+                    element.rule.priority + 1,
+                    requested,
                     random.choice(QUEUES),
                 )
             )
         else:
-            changed[one.name] = edits[n % 5](random, one, places[n])
-    after = [changed.get(one.name, one) for one in entries]
-    return [one for one in after if one is not None] + added
+            changed[element.name] = edits[n % 5](random, element, places[n])
+    after = [changed.get(entry.name, entry) for entry in entries]
+    return [item for item in after if item is not None] + added
 
 
 def retargeted(entries: Entries) -> list[RoutingEntry]:
     """Return the list with every rule's queue the next one: all that anybody wins moves."""
     return [
-        _to(one, QUEUES[(QUEUES.index(queue_of(one)) + 1) % len(QUEUES)])
-        for one in entries
+        _to(entry, QUEUES[(QUEUES.index(queue_of(entry)) + 1) % len(QUEUES)])
+        for entry in entries
     ]
 
 
 def renumbered(entries: Entries) -> list[RoutingEntry]:
     """Return the list with every priority ten times as large: nothing moves."""
     return [
-        replace(one, rule=replace(one.rule, priority=one.rule.priority * 10))
-        for one in entries
+        replace(entry, rule=replace(entry.rule, priority=entry.rule.priority * 10))
+        for entry in entries
     ]
 
 
@@ -143,19 +145,19 @@ def conversations(
     of most.
     """
     random = _seeded(seed)
-    found = []
+    actual = []
     for _ in range(count):
-        one: dict[str, str | float] = {
+        item: dict[str, str | float] = {
             INTENT: _intent(random.randrange(intents)),
             CONFIDENCE: random.randrange(101) / 100,
         }
-        one |= {
+        item |= {
             name: random.choice(values)
             for name, values in OTHERS.items()
             if random.random() < 0.8
         }
-        found.append(one)
-    return found
+        actual.append(item)
+    return actual
 
 
 def entry(
@@ -223,13 +225,13 @@ def _patterns(random: Random, count: int, intents: int) -> list[Conditions]:
             ]
         )
         texts[text] = how
-    more: list[Callable[[], Conditions]] = [
+    further: list[Callable[[], Conditions]] = [
         list,
         lambda: [_other(random)],
         lambda: [make_condition(CONFIDENCE, "greaterThanOrEqual", 0.7)],
     ]
     return [
-        [make_condition(INTENT, how, text), *more[n % 3]()]
+        [make_condition(INTENT, how, text), *further[n % 3]()]
         for n, (text, how) in enumerate(texts.items())
     ]
 
@@ -291,13 +293,14 @@ def _other(random: Random) -> Condition:
 
 def _box(random: Random) -> Conditions:
     """Ask for a range of each of three attributes, a tenth to a half of what there is."""
-    found = []
+    actual = []
     for name in ("x", "y", "z"):
-        low, width = random.random(), random.uniform(0.1, 0.5)
-        found.append(
+        low = random.random()
+        width = random.uniform(0.1, 0.5)
+        actual.append(
             make_condition(name, "between", [round(low, 4), round(low + width, 4)])
         )
-    return found
+    return actual
 
 
 def _letters(random: Random) -> Condition:
@@ -327,13 +330,15 @@ def _elsewhere(_random: Random, one: RoutingEntry, place: int) -> RoutingEntry:
 
 
 def _other_intent(random: Random, one: RoutingEntry, place: int) -> RoutingEntry:
-    asked = [
+    requested = [
         intent_is(place),
         make_condition(
             CONFIDENCE, "greaterThanOrEqual", random.randrange(30, 90) / 100
         ),
     ]
-    return replace(one, rule=replace(one.rule, conditions=normalized_conditions(asked)))
+    return replace(
+        one, rule=replace(one.rule, conditions=normalized_conditions(requested))
+    )
 
 
 def _gone(_random: Random, _one: RoutingEntry, _place: int) -> None:
@@ -345,7 +350,8 @@ def promises(count: int, rules: int, seed: int = 6) -> list[Promise]:
     about everybody.
     """
     random = _seeded(seed)
-    intents, every = rules * 80 // 100, frozenset(QUEUES)
+    intents = rules * 80 // 100
+    every = frozenset(QUEUES)
     overflow = "overflow"
     kinds: list[Callable[[], Promise]] = [
         lambda: Promise(conditions=(), always=frozenset(random.sample(QUEUES, 11))),
@@ -367,17 +373,18 @@ def promises(count: int, rules: int, seed: int = 6) -> list[Promise]:
             conditions=(), shares=((overflow, Fraction(0), Fraction(1, 2)),)
         ),
     ]
-    found = []
+    actual = []
     for number in range(count):
-        place, kind = number % 10, number // 10 + number
-        asked: Conditions = []
+        place = number % 10
+        kind = number // 10 + number
+        requested: Conditions = []
         if place < 6:
-            asked = [
+            requested = [
                 intent_is(random.randrange(intents)),
                 make_condition(CONFIDENCE, "greaterThanOrEqual", 0.4),
             ]
         elif place < 8:
-            asked = [_equal(random, "customerTier"), _equal(random, "language")]
-        one = (kinds[kind % 5] if place < 6 else wide[kind % 4])()
-        found.append(replace(one, conditions=normalized_conditions(asked)))
-    return found
+            requested = [_equal(random, "customerTier"), _equal(random, "language")]
+        item = (kinds[kind % 5] if place < 6 else wide[kind % 4])()
+        actual.append(replace(item, conditions=normalized_conditions(requested)))
+    return actual

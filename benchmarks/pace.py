@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
     from tests.support.paced_calls import RetryAfter
 
-LIMIT, BURST, LATENCY = 100.0, 10, 0.05
+LIMIT = 100.0
+BURST = 10
+LATENCY = 0.05
 AT_ONCE = 16
 TRIES = 5
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,12 +74,12 @@ class Watched(httpx.AsyncBaseTransport):
 
     def done(self, wanted: int) -> Done:
         """Return what came of it."""
-        made = self._statuses.count(201)
+        created = self._statuses.count(201)
         return Done(
             max(self._times) - min(self._times),
             self._statuses.count(429),
-            made,
-            wanted - made,
+            created,
+            wanted - created,
         )
 
 
@@ -110,8 +112,8 @@ def with_cxroute(documents: Path, wanted: int) -> Done:
     network.network_transport = watched
     with redirect_stdout(StringIO()):
         main(["-m", str(documents), "-e", "bench", "-q", "apply", "--yes"])
-    made = statuses.count(201)
-    return Done(max(times) - min(times), statuses.count(429), made, wanted - made)
+    created = statuses.count(201)
+    return Done(max(times) - min(times), statuses.count(429), created, wanted - created)
 
 
 async def with_httpx(url: str, wanted: int) -> Done:
@@ -183,9 +185,9 @@ def limited(documents: Path) -> Iterator[str]:
         try:
             assert server.stdout is not None
             yield next(
-                found.group()
+                actual.group()
                 for line in server.stdout
-                if (found := re.search(r"http://[\d.]+:\d+", line))
+                if (actual := re.search(r"http://[\d.]+:\d+", line))
             )
         finally:
             server.terminate()
@@ -265,8 +267,8 @@ def bench_table() -> None:
         "time on the virtual clock, as a multiple of an omniscient client's, by limit/told, and "
         "429s after 75 calls"
     )
-    for told, calls in ((20.0, 300), (50.0, 300), (200.0, 300), (200.0, 3_000)):
-        print_table(told, calls, "seconds")
+    for output, calls in ((20.0, 300), (50.0, 300), (200.0, 300), (200.0, 3_000)):
+        print_table(output, calls, "seconds")
     print_table(50.0, 300, "0")
     print_table(50.0, 300, "none")
     print(
@@ -287,22 +289,20 @@ def bench(runs: int, work: Path) -> None:
         (3_000, (125.0, 200.0)),
     ):
         for way, rate in [*(("cxroute", rate) for rate in rates), ("httpx", 1.0)]:
-            found = [
+            actual = [
                 measured(way, count, rate, work)
                 for _ in range(runs if way == "cxroute" else 1)
             ]
-            told = (
+            output = (
                 f"told {rate:g}/s"
                 if way == "cxroute"
                 else "16 at a time, waits of 2^n s"
             )
-            fraction = statistics.median(one.fraction() for one in found)
-            refused, failed = (
-                max(one.refused for one in found),
-                max(one.failed for one in found),
-            )
+            fraction = statistics.median(item.fraction() for item in actual)
+            refused = max(item.refused for item in actual)
+            failed = max(item.failed for item in actual)
             print(
-                f"  {count:>5,}, {way}, {told:<33} {fraction:8.3f} {refused:6,} {failed:9,}",
+                f"  {count:>5,}, {way}, {output:<33} {fraction:8.3f} {refused:6,} {failed:9,}",
                 flush=True,
             )
     print(

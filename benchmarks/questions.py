@@ -66,13 +66,13 @@ def conversations() -> list[Conversation]:
         for line in sample.read_text(encoding="utf-8").splitlines()
         if not line.startswith("#")
     ]
-    found = []
+    actual = []
     for row in csv.DictReader(lines):
         del row["count"]
-        found.append(
+        actual.append(
             {_attribute(name): _value(text) for name, text in row.items() if text}
         )
-    return found
+    return actual
 
 
 def _attribute(name: str) -> str:
@@ -95,7 +95,9 @@ def choose(
     of those.
     """
     random.shuffle(every)
-    routed = [(one, before.destination(one), after.destination(one)) for one in every]
+    routed = [
+        (item, before.destination(item), after.destination(item)) for item in every
+    ]
     moved = [each for each in routed if each[1] != each[2]]
     intents = {each[0].get("cognigyDetectedIntent") for each in moved}
     near = [
@@ -103,10 +105,12 @@ def choose(
         for each in routed
         if each[1] == each[2] and each[0].get("cognigyDetectedIntent") in intents
     ]
-    others = [each for each in routed if each[1] == each[2] and each not in near]
+    remaining_items = [
+        each for each in routed if each[1] == each[2] and each not in near
+    ]
     chosen = moved[: random.choice((2, 3, 3))]
     chosen += near[: ASKED - 1 - len(chosen)]
-    chosen += others[: ASKED - len(chosen)]
+    chosen += remaining_items[: ASKED - len(chosen)]
     random.shuffle(chosen)
     return chosen
 
@@ -119,14 +123,16 @@ def write(
     labels: Labels,
 ) -> None:
     """Write what a reader sees of a plan, the questions, and the answers."""
-    asked = [conversation_phrase(conversation, labels) for conversation, _, _ in chosen]
+    requested = [
+        conversation_phrase(conversation, labels) for conversation, _, _ in chosen
+    ]
     questions = "".join(
-        f"{number}.{place} {text}\n" for place, text in enumerate(asked, 1)
+        f"{number}.{place} {text}\n" for place, text in enumerate(requested, 1)
     )
     terminal = "\n".join(output.terminal.splitlines()[:LINES])
-    for name, seen in (("comment", output.comment), ("terminal", terminal)):
+    for name, observed in (("comment", output.comment), ("terminal", terminal)):
         (folder / f"{name}-{number:02}.txt").write_text(
-            f"{seen}\n\nQUESTIONS\n{questions}", encoding="utf-8"
+            f"{observed}\n\nQUESTIONS\n{questions}", encoding="utf-8"
         )
     with (folder / "answers.txt").open("a", encoding="utf-8") as answers:
         for place, (_, today, afterwards) in enumerate(chosen, 1):

@@ -56,11 +56,11 @@ def cost(command: list[str], expected: tuple[int, ...] = (0,)) -> Cost:
         cwd=WORK,
     ) as run:
         assert run.stderr is not None
-        said = run.stderr.read().decode(errors="replace")
+        text = run.stderr.read().decode(errors="replace")
         _, status, usage = os.wait4(run.pid, 0)
         run.returncode = os.waitstatus_to_exitcode(status)
     assert run.returncode in expected, (
-        f"{command} ended with {run.returncode}:\n{said[-2000:]}"
+        f"{command} ended with {run.returncode}:\n{text[-2000:]}"
     )
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
@@ -77,10 +77,10 @@ def interleaved(runs: int, commands: dict[str, Callable[[], Cost]]) -> dict[str,
                 costs[name].append(measured)
     return {
         name: Cost(
-            statistics.median(one.cpu for one in found),
-            statistics.median(one.memory for one in found),
+            statistics.median(item.cpu for item in actual),
+            statistics.median(item.memory for item in actual),
         )
-        for name, found in costs.items()
+        for name, actual in costs.items()
     }
 
 
@@ -114,9 +114,9 @@ def simulated(count: int) -> Iterator[Path]:
         try:
             assert server.stdout is not None
             url = next(
-                found.group()
+                actual.group()
                 for line in server.stdout
-                if (found := re.search(r"http://[\d.]+:\d+", line))
+                if (actual := re.search(r"http://[\d.]+:\d+", line))
             )
             workload("manifests", documents, count, url)
             yield documents
@@ -154,7 +154,7 @@ def bench_plan(runs: int) -> None:
         for kind in ("a", "srv")
     }
     with simulated(10_000) as documents:
-        found = interleaved(
+        actual = interleaved(
             runs,
             {
                 "cxroute": plan_of(documents),
@@ -162,19 +162,21 @@ def bench_plan(runs: int) -> None:
                 "srv": lambda: cost([str(sync), *peers["srv"]]),
             },
         )
-    ours, a, srv = found["cxroute"], found["a"], found["srv"]
+    own_side = actual["cxroute"]
+    a = actual["a"]
+    srv = actual["srv"]
     print("plan of 10,000 rules, 1 % changed                CPU s   MiB")
-    for name, one in (
-        ("cxroute plan", ours),
+    for name, item in (
+        ("cxroute plan", own_side),
         ("octoDNS, A records", a),
         ("octoDNS, SRV records", srv),
     ):
-        print(f"  {name:<44} {one.cpu:6.2f} {one.memory:6.0f}")
+        print(f"  {name:<44} {item.cpu:6.2f} {item.memory:6.0f}")
     print(
-        f"  CPU against A records {ours.cpu / a.cpu:.3f} (at most 0.40), SRV "
-        f"{ours.cpu / srv.cpu:.3f}"
+        f"  CPU against A records {own_side.cpu / a.cpu:.3f} (at most 0.40), SRV "
+        f"{own_side.cpu / srv.cpu:.3f}"
     )
-    print(f"  memory against A records {ours.memory / a.memory:.2f} (at most 1.5)")
+    print(f"  memory against A records {own_side.memory / a.memory:.2f} (at most 1.5)")
 
 
 def bench_growth(runs: int, sizes: tuple[int, ...]) -> None:
@@ -183,19 +185,19 @@ def bench_growth(runs: int, sizes: tuple[int, ...]) -> None:
     before: Cost | None = None
     for size in sizes:
         with simulated(size) as documents:
-            found = interleaved(
+            actual = interleaved(
                 runs if size <= 10_000 else 1, {"cxroute": plan_of(documents)}
             )["cxroute"]
-        step = f"{found.cpu / before.cpu:5.1f} (at most 11)" if before else ""
+        step = f"{actual.cpu / before.cpu:5.1f} (at most 11)" if before else ""
         print(
-            f"  {size:>9,} rules {'':<28} {found.cpu:6.2f} {found.memory:6.0f} {step}"
+            f"  {size:>9,} rules {'':<28} {actual.cpu:6.2f} {actual.memory:6.0f} {step}"
         )
-        before = found
+        before = actual
 
 
 def bench_start(runs: int) -> None:
     """--version and --help, beside a bare interpreter; validate on this repository's manifests."""
-    found = interleaved(
+    actual = interleaved(
         runs * 4,
         {
             "python -c pass": lambda: cost([sys.executable, "-c", "pass"]),
@@ -207,10 +209,10 @@ def bench_start(runs: int) -> None:
         },
     )
     print("start-up                                         CPU s   MiB  x")
-    for name, one in found.items():
+    for name, item in actual.items():
         print(
-            f"  {name:<44} {one.cpu:6.3f} {one.memory:6.0f} "
-            f"{one.cpu / found['python -c pass'].cpu:5.1f}"
+            f"  {name:<44} {item.cpu:6.3f} {item.memory:6.0f} "
+            f"{item.cpu / actual['python -c pass'].cpu:5.1f}"
         )
     print("  --version and --help at most 3.0 x; validate at most 0.5 s")
 
@@ -239,9 +241,9 @@ def bench_transport(runs: int) -> None:
     for count in counts:
         floor = costs[f"aiohttp {count}"].cpu
         for way in ("httpx", "aiohttp"):
-            one = costs[f"{way} {count}"]
+            item = costs[f"{way} {count}"]
             print(
-                f"  {count:>5,} calls, {way:<32} {one.cpu:6.2f} {one.cpu / floor:5.1f}"
+                f"  {count:>5,} calls, {way:<32} {item.cpu:6.2f} {item.cpu / floor:5.1f}"
             )
 
 
@@ -278,15 +280,15 @@ def answer(what: str, size: int, runs: int) -> Cost:
     """Ask the analysis one question, in processes of their own; return the median."""
     command = [sys.executable, str(HERE / "analysis.py"), what, str(size)]
     path = os.environ | {"PYTHONPATH": str(ROOT)}
-    found = [
+    actual = [
         json.loads(subprocess.check_output(command, env=path)) for _ in range(runs)
     ]
     print(
-        f"  undecided: {found[0]['undecided']:,}\n" if found[0]["undecided"] else "",
+        f"  undecided: {actual[0]['undecided']:,}\n" if actual[0]["undecided"] else "",
         end="",
     )
     seconds, memory = (
-        statistics.median(one[name] for one in found) for name in ("seconds", "mib")
+        statistics.median(item[name] for item in actual) for name in ("seconds", "mib")
     )
     return Cost(
         seconds / (1_000 if what == "explain" else 1), memory
@@ -306,13 +308,15 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
             ("adequacy", "boxes", "patterns")
         ):  # hard enough as they are
             continue
-        costs = [answer(what, size, runs if size <= 10_000 else 1) for what in whats]
-        told = f"({prototype[size]})" if size in prototype else ""
-        found = (
-            f"{sum(one.cpu for one in costs):10.4f}  {told:<12} "
-            f"{max(one.memory for one in costs):5.0f}"
+        costs = [
+            answer(subject, size, runs if size <= 10_000 else 1) for subject in whats
+        ]
+        output = f"({prototype[size]})" if size in prototype else ""
+        actual = (
+            f"{sum(cost.cpu for cost in costs):10.4f}  {output:<12} "
+            f"{max(cost.memory for cost in costs):5.0f}"
         )
-        print(f"  {name:<38} {size:>10,} {found}", flush=True)
+        print(f"  {name:<38} {size:>10,} {actual}", flush=True)
 
 
 PROMISES: dict[int, float] = {1_000: 0.3, 10_000: 2.0}
@@ -329,13 +333,13 @@ def bench_promises(runs: int) -> None:
     )
     slow = []
     for size, limit in PROMISES.items():
-        found = answer("promises", size, runs)
+        actual = answer("promises", size, runs)
         print(
-            f"  {'mix, behind an endpoint':<38} {size:>10,} {found.cpu:10.2f}  ({limit:.1f}) "
-            f"{found.memory:10.0f}",
+            f"  {'mix, behind an endpoint':<38} {size:>10,} {actual.cpu:10.2f}  ({limit:.1f}) "
+            f"{actual.memory:10.0f}",
             flush=True,
         )
-        slow += [f"{size:,} rules"] if found.cpu > limit else []
+        slow += [f"{size:,} rules"] if actual.cpu > limit else []
     assert not slow, f"100 promises took too long: {'; '.join(slow)}"
 
 
@@ -355,15 +359,15 @@ def bench_adversarial(sizes: tuple[int, ...]) -> None:
             f"adversarial-{kind}",
             str(size),
         ]
-        found = json.loads(
+        actual = json.loads(
             subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)})
         )
         print(
-            f"  {kind:<38} {size:>10,} {found['seconds']:10.2f} {found['mib']:6.0f} "
-            f"{found['undecided']:12,}",
+            f"  {kind:<38} {size:>10,} {actual['seconds']:10.2f} {actual['mib']:6.0f} "
+            f"{actual['undecided']:12,}",
             flush=True,
         )
-        if found["seconds"] > SECONDS_OF_1000 * size / 1_000:
+        if actual["seconds"] > SECONDS_OF_1000 * size / 1_000:
             slow.append(f"{kind}, {size:,} rules")
     assert not slow, f"more than {SECONDS_OF_1000} s for 1,000 rules: {'; '.join(slow)}"
 
@@ -379,7 +383,7 @@ def bench_studio(runs: int) -> None:
         json.loads(subprocess.check_output(command, env=path)) for _ in range(runs)
     ]
     build, read, size = (
-        statistics.median(one[name] for one in costs)
+        statistics.median(cost[name] for cost in costs)
         for name in ("build", "read", "mib")
     )
     print("block of a Studio script, 10,000 rules           CPU s  (at most 1.5)")
@@ -396,17 +400,17 @@ def bench_editor() -> None:
     s.
     """
     command = [sys.executable, str(HERE / "editor.py"), "1000"]
-    found = json.loads(
+    actual = json.loads(
         subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)})
     )
     print("edit of 1,000 rules until the diagnostics, over stdio   ms  (at most 100)")
     print(
-        f"  median (slowest of 20: {found['slowest']:.0f} ms) {'':<17} {found['median']:8.0f}"
+        f"  median (slowest of 20: {actual['slowest']:.0f} ms) {'':<17} {actual['median']:8.0f}"
     )
     print("start of the language server until its answer         CPU ms  (at most 700)")
-    print(f"  with its end {'':<37} {found['start']:8.0f}")
-    assert found["median"] <= 100, "an answer to an edit took more than 100 ms"
-    assert found["start"] <= 700, (
+    print(f"  with its end {'':<37} {actual['start']:8.0f}")
+    assert actual["median"] <= 100, "an answer to an edit took more than 100 ms"
+    assert actual["start"] <= 700, (
         "the start of the language server took more than 0.7 s"
     )
 
@@ -421,24 +425,26 @@ def bench_replay(runs: int) -> None:
     Raises AssertionError where that takes more than 10 s or 150 MiB.
     """
     workload("replay", WORK, 1_000_000)
-    calls, left, right = (
+    calls, remaining, right = (
         str(WORK / name) for name in ("calls.csv", "left.json", "right.json")
     )
-    found = interleaved(
+    actual = interleaved(
         runs,
         {
             "csv.reader alone": lambda: cost([sys.executable, "-c", READ, calls]),
-            "cxroute replay": lambda: cost([*CXROUTE, "replay", calls, left, right]),
+            "cxroute replay": lambda: cost(
+                [*CXROUTE, "replay", calls, remaining, right]
+            ),
         },
     )
     print(
         "replay of 1,000,000 rows, 1,000 rules            CPU s   MiB  (at most 10 s, 150 MiB)"
     )
-    for name, one in found.items():
-        print(f"  {name:<44} {one.cpu:6.2f} {one.memory:6.0f}")
-    ours = found["cxroute replay"]
-    assert ours.cpu <= 10, "replaying 1,000,000 rows took more than 10 s"
-    assert ours.memory <= 150, "replaying 1,000,000 rows took more than 150 MiB"
+    for name, item in actual.items():
+        print(f"  {name:<44} {item.cpu:6.2f} {item.memory:6.0f}")
+    own_side = actual["cxroute replay"]
+    assert own_side.cpu <= 10, "replaying 1,000,000 rows took more than 10 s"
+    assert own_side.memory <= 150, "replaying 1,000,000 rows took more than 150 MiB"
 
 
 def bench_words(seed: int, show: int) -> None:

@@ -59,7 +59,7 @@ def serve(folder: Path, count: int) -> None:
     (manifests / "environment.yaml").unlink()
     stored = json.loads((folder / "state.json").read_text())
     listeners = [open_listener("127.0.0.1", 0) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in listeners]
+    ports = [listener.getsockname()[1] for listener in listeners]
     apps = {
         port: Simulator(TenantState(stored["queues"], stored["rules"]), PROFILES["A"])
         for port in ports
@@ -92,8 +92,8 @@ def floor(folder: Path) -> None:
             session = build_session(manifests, options, output, name)
             async with open_reading_client(session) as client:
                 live = await session.read(client)
-            made = session.planner(live).build(live)
-            assert made.changes
+            created = session.planner(live).build(live)
+            assert created.changes
 
     import gc
 
@@ -130,7 +130,7 @@ def bench(
     """Plan 20 and 200 tenants of 200 rules in one process, beside the reads and comparisons
     alone.
     """
-    found: dict[int, dict[str, Any]] = {}
+    actual: dict[int, dict[str, Any]] = {}
     for count in (20, 200):
         with served(work, count) as manifests:
             several = [
@@ -148,22 +148,22 @@ def bench(
                 "floor": lambda alone=alone: cost(alone),
                 "all": lambda several=several: cost(several, (2,)),
             }
-            found[count] = interleaved(runs, ways)
+            actual[count] = interleaved(runs, ways)
     print(f"tenants of {RULES} rules in one process                CPU s   MiB")
-    for count, costs in found.items():
-        for name, said in (
+    for count, costs in actual.items():
+        for name, text in (
             ("floor", "reads and comparisons alone"),
             ("all", "plan --all"),
         ):
             print(
-                f"  {count:>4} tenants, {said:<33} {costs[name].cpu:6.2f} {costs[name].memory:6.0f}"
+                f"  {count:>4} tenants, {text:<33} {costs[name].cpu:6.2f} {costs[name].memory:6.0f}"
             )
-    ratio = found[200]["all"].cpu / found[200]["floor"].cpu
+    ratio = actual[200]["all"].cpu / actual[200]["floor"].cpu
     print(
         f"  CPU of 200 against the reads and comparisons alone {ratio:.2f} (at most 1.3)"
     )
     print(
-        f"  memory of 200 against 20 {found[200]['all'].memory / found[20]['all'].memory:.2f} "
+        f"  memory of 200 against 20 {actual[200]['all'].memory / actual[20]['all'].memory:.2f} "
         f"(flat)"
     )
 

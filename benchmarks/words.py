@@ -104,18 +104,19 @@ WORKLOADS = (
     ),
 )
 FIRST_PLAN = "the bank's first plan"
-FIRST_TERMINAL, FIRST_COMMENT = 400, 350
+FIRST_TERMINAL = 400
+FIRST_COMMENT = 350
 
 
 def count_shown_words(markdown: str) -> int:
     """Count the words of Markdown that a reader sees: without comments, tags, addresses and signs
     of the syntax.
     """
-    shown = re.sub(r"<!--.*?-->", " ", markdown, flags=re.DOTALL)
-    shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", shown)
-    shown = re.sub(r"<[^>]+>|[|*`\\]", " ", shown)
+    printed = re.sub(r"<!--.*?-->", " ", markdown, flags=re.DOTALL)
+    printed = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", printed)
+    printed = re.sub(r"<[^>]+>|[|*`\\]", " ", printed)
     signs = re.compile(r"[-+>#/!.,:;()\[\]]+")
-    return sum(not signs.fullmatch(word) for word in shown.split())
+    return sum(not signs.fullmatch(word) for word in printed.split())
 
 
 def run_command(*arguments: str) -> str:
@@ -204,11 +205,9 @@ def summary(words: list[int], goal: Goal) -> tuple[str, bool]:
     median = statistics.median(words)
     high = statistics.quantiles(words, n=10, method="inclusive")[-1]
     is_met = median <= goal.median and high <= goal.high
-    found, limit = (
-        f"{median:,.0f} / {high:,.0f}",
-        f"{goal.median:,.0f} / {goal.high:,.0f}",
-    )
-    return f"{found:>15} ({limit:>9}) {'ok  ' if is_met else 'OVER'}", is_met
+    actual = f"{median:,.0f} / {high:,.0f}"
+    limit = f"{goal.median:,.0f} / {goal.high:,.0f}"
+    return f"{actual:>15} ({limit:>9}) {'ok  ' if is_met else 'OVER'}", is_met
 
 
 def bench(seed: int, show: int) -> bool:
@@ -222,20 +221,21 @@ def bench(seed: int, show: int) -> bool:
     )
     are_met = []
     for workload in WORKLOADS:
-        made = outputs[workload.name]
+        created = outputs[workload.name]
         terminal, is_terminal_short = summary(
-            [one.terminal_words for one in made], workload.terminal
+            [item.terminal_words for item in created], workload.terminal
         )
         comment, is_comment_short = summary(
-            [one.comment_words for one in made], workload.comment
+            [item.comment_words for item in created], workload.comment
         )
-        print(f"  {workload.name:<22} {len(made):>3} plans {terminal} {comment}")
+        print(f"  {workload.name:<22} {len(created):>3} plans {terminal} {comment}")
         are_met += [is_terminal_short, is_comment_short]
     first = first_plan(seed)
-    words, shown = first.terminal_words, first.comment_words
-    is_short = words <= FIRST_TERMINAL and shown <= FIRST_COMMENT
+    words = first.terminal_words
+    printed = first.comment_words
+    is_short = words <= FIRST_TERMINAL and printed <= FIRST_COMMENT
     print(
-        f"  {FIRST_PLAN:<32} {words:>15,} ({FIRST_TERMINAL:>9}) {'':4} {shown:>15,} "
+        f"  {FIRST_PLAN:<32} {words:>15,} ({FIRST_TERMINAL:>9}) {'':4} {printed:>15,} "
         f"({FIRST_COMMENT:>9})"
     )
     are_met.append(is_short)
@@ -246,8 +246,8 @@ def bench(seed: int, show: int) -> bool:
 
 def print_longest(outputs: dict[str, list[Output]], show: int) -> None:
     """Print the longest outputs of each kind of edits."""
-    for name, made in outputs.items():
-        for output in sorted(made, key=lambda one: -one.terminal_words)[:show]:
+    for name, created in outputs.items():
+        for output in sorted(created, key=lambda item: -item.terminal_words)[:show]:
             print(
                 f"\n=== {name}: {output.title}\n--- terminal, {output.terminal_words} "
                 f"words\n{output.terminal}"

@@ -60,17 +60,17 @@ def state(path: Path, documents: Path) -> None:
     )
     now = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
     rules = []
-    for n, (address, wanted) in enumerate(desired.rules.items()):
+    for n, (address, expected) in enumerate(desired.rules.items()):
         kind = n // 100 % 3 if n % 100 == 50 else None
         if kind == 0:
             continue
         name = f"removed/{address.key}" if kind == 1 else str(address)
-        rule = wanted.rule
+        rule = expected.rule
         rules.append(
             {
                 "id": f"{n:08d}-0000-4000-9000-000000000000",
                 "name": f"Removed {n}" if kind == 1 else rule.name,
-                "description": f"{rule.description}\n[cxroute:bench/{name}#{wanted.marker_digest}]",
+                "description": f"{rule.description}\n[cxroute:bench/{name}#{expected.marker_digest}]",
                 "priority": rule.priority + (1 if kind == 2 else 0),
                 "enabled": True,
                 "conditions": [to_api_json(condition) for condition in rule.conditions],
@@ -182,11 +182,10 @@ def replay(directory: Path, count: int) -> None:
     with (directory / "calls.csv").open("w") as file:
         file.write("intent,confidence,customerTier,language\n")
         for _ in range(count):
-            intent, confidence = random.randrange(600), random.random()
-            tier, language = (
-                random.choice(("gold", "platinum", "standard", "")),
-                random.choice(("en", "de", "fr")),
-            )
+            intent = random.randrange(600)
+            confidence = random.random()
+            tier = random.choice(("gold", "platinum", "standard", ""))
+            language = random.choice(("en", "de", "fr"))
             file.write(f"intent_{intent},{confidence:.6f},{tier},{language}\n")
 
 

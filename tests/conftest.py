@@ -125,9 +125,9 @@ def pytest_collection_modifyitems(
     """Mark the tests that are slow, and leave some to the campaign, before anything else orders or
     chooses them.
     """
-    left = {*mark_slow((_below_tests(item.path), item) for item in items)}
-    config.hook.pytest_deselected(items=[item for item in items if item in left])
-    items[:] = [item for item in items if item not in left]
+    remaining = {*mark_slow((_below_tests(item.path), item) for item in items)}
+    config.hook.pytest_deselected(items=[item for item in items if item in remaining])
+    items[:] = [item for item in items if item not in remaining]
 
 
 def pytest_collection_finish() -> None:
@@ -154,9 +154,9 @@ def pytest_runtest_makereport(
     if report.when == "call" and folder is not None:
         leaks += canary.leaks_in(folder)
     if leaks and "secret" not in getattr(report, "wasxfail", ""):
-        shown = "\n".join(f"SECRET: {leak}" for leak in dict.fromkeys(leaks))
+        printed = "\n".join(f"SECRET: {leak}" for leak in dict.fromkeys(leaks))
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} let a secret out:\n{shown}"
+        report.longrepr = f"{item.nodeid} let a secret out:\n{printed}"
         report.sections = []
     return report
 

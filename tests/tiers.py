@@ -444,19 +444,19 @@ def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> list[pytest.Item]:
 
     Returns those that are left to `make campaign`.
     """
-    seen: Counter[str] = Counter()
-    left: list[pytest.Item] = []
+    observed: Counter[str] = Counter()
+    remaining: list[pytest.Item] = []
     for path, item in items:
         test = f"{path}::{item.name.partition('[')[0]}"
         for part in (*_parts(path), test):
-            seen[part] += 1
-            if seen[part] > PARTS.get(part, seen[part]):
+            observed[part] += 1
+            if observed[part] > PARTS.get(part, observed[part]):
                 item.add_marker(pytest.mark.slow)
-        further = seen[test] - PARTS.get(test, 0) - 1
+        further = observed[test] - PARTS.get(test, 0) - 1
         is_slow = item.get_closest_marker("slow") is not None
         if is_slow and not FULL and not _is_tried(further, _share(test)):
-            left.append(item)
-    return left
+            remaining.append(item)
+    return remaining
 
 
 def _share(test: str) -> int:

@@ -162,10 +162,10 @@ def test_a_first_write_that_was_edited_is_not_reverted(
     change: Change, edit: dict[str, Any]
 ) -> None:
     """It is reverted only while the rule is in the state of that write."""
-    written = managed("id-x", "cards/x", WANTED)
-    world = InProcessTenant([written])
+    stored = managed("id-x", "cards/x", WANTED)
+    world = InProcessTenant([stored])
     world.state.edit("id-x", **edit)
-    result = taken_back(world, change, written)
+    result = taken_back(world, change, stored)
     assert (Verdict.CONFLICT, False, []) == (
         result.verdict,
         result.was_sent,
@@ -175,9 +175,9 @@ def test_a_first_write_that_was_edited_is_not_reverted(
 
 def test_an_update_is_reverted_field_by_field() -> None:
     """The rule is written with the fields of the earlier read, and has its earlier state."""
-    written = managed("id-x", "cards/x", WANTED)
-    world = InProcessTenant([written])
-    assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
+    stored = managed("id-x", "cards/x", WANTED)
+    world = InProcessTenant([stored])
+    assert Verdict.DONE is taken_back(world, UPDATE, stored).verdict
     assert (["PUT"], 100) == (
         methods(world),
         world.state.stored_rules["id-x"]["priority"],
@@ -225,13 +225,14 @@ def test_each_response_to_a_write_is_one_verdict(
 def test_without_a_review_another_state_of_the_same_rule_is_accepted() -> None:
     """But not a delete instead of an update, and not an adoption that was not planned."""
     edited = replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9)))
-    by_hand, other = unmanaged("id-x", rule("x")), unmanaged("id-z", rule("x"))
+    by_hand = unmanaged("id-x", rule("x"))
+    candidate = unmanaged("id-z", rule("x"))
     adopt = Adopt(address=X, live=by_hand, after=WANTED, fields=(), source=None)
     assert matches_intent(UPDATE, edited)
     assert not matches_intent(UPDATE, DELETE)
     assert not matches_intent(DELETE, UPDATE)
     assert matches_intent(adopt, replace(adopt, after=rule("x")))
-    assert not matches_intent(adopt, replace(adopt, live=other))
+    assert not matches_intent(adopt, replace(adopt, live=candidate))
     assert not matches_intent(Create(X, WANTED, None), adopt)
 
 

@@ -74,9 +74,11 @@ def _applier(
 
 def writes(world: ObservedTenant) -> list[str]:
     """Return the methods of all writes."""
-    asked = [event.request for event in world.events]
+    requested = [event.request for event in world.events]
     return [
-        one.method for one in asked if one.method != "GET" and "token" not in one.path
+        item.method
+        for item in requested
+        if item.method != "GET" and "token" not in item.path
     ]
 
 
@@ -112,7 +114,7 @@ def test_a_reviewed_plan_swaps_names_although_a_response_is_lost(profile: str) -
         scene, profile, "PUT rule:reset-applied@#1", saved=reviewed(scene, profile)
     )
     assert 0 == ended.exit_code
-    assert ["a", "all", "b"] == sorted(one["name"] for one in world.state.rules())
+    assert ["a", "all", "b"] == sorted(rule["name"] for rule in world.state.rules())
 
 
 @pytest.mark.parametrize("address", ["cards/x", "cards/other"])
@@ -222,13 +224,13 @@ def test_an_unclear_create_is_followed_by_a_read() -> None:
     )
     world, ended = applied(scene, faults="POST rules:500@#1")
     assert 0 == ended.exit_code
-    asked = [
+    requested = [
         (event.request.method, event.request.path.rpartition("/")[2])
         for event in world.events
     ]
-    created = asked.index(("POST", "rules"))
-    assert ("GET", "rules") == asked[created + 1]
-    assert ("PUT", "id-x") in asked[created + 2 :]
+    created = requested.index(("POST", "rules"))
+    assert ("GET", "rules") == requested[created + 1]
+    assert ("PUT", "id-x") in requested[created + 2 :]
 
 
 def test_eighty_creates_that_no_list_shows_are_not_missing() -> None:
@@ -243,7 +245,7 @@ def test_eighty_creates_that_no_list_shows_are_not_missing() -> None:
     assert 0 == ended.exit_code
     assert 81 == len(world.state.stored_rules)
     assert ended.report
-    assert all(isinstance(one, Applied) for one in ended.report.outcomes)
+    assert all(isinstance(outcome, Applied) for outcome in ended.report.outcomes)
 
 
 def test_a_delete_that_is_refused_permanently_has_failed() -> None:
@@ -254,7 +256,7 @@ def test_a_delete_that_is_refused_permanently_has_failed() -> None:
     world, ended = applied(scene, faults="DELETE rule:409@1")
     assert "id-x" in world.state.stored_rules
     assert ended.report
-    assert ["Failed"] == [type(one).__name__ for one in ended.report.outcomes]
+    assert ["Failed"] == [type(outcome).__name__ for outcome in ended.report.outcomes]
     assert 1 == ended.exit_code
 
 

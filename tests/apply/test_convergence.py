@@ -35,7 +35,7 @@ def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
     """One apply converges; a second one has no change and sends no write; the unmanaged rule does
     not change.
     """
-    ours = [
+    own_side = [
         managed(
             f"id-{key}",
             f"cards/{key}",
@@ -46,7 +46,7 @@ def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
         if state
     ]
     for want in product(STATES, repeat=3):
-        world = InProcessTenant([*ours, THEIRS])
+        world = InProcessTenant([*own_side, THEIRS])
         goal = desired(
             *(
                 wanted(f"cards/{key}", version(key, state))  # type: ignore[arg-type]
@@ -69,10 +69,10 @@ def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
         again = world.apply(goal)
         assert (True, ()) == (again.converged, again.outcomes)
         assert writes == len(world.writes())
-        rules = {one["id"]: one for one in world.state.rules()}
+        rules = {rule["id"]: rule for rule in world.state.rules()}
         assert json.dumps(raw(THEIRS)) == json.dumps(rules["theirs"])
         assert all(
-            rules[one.id]["division"] == {"id": "home"}
-            for one in ours
-            if one.id in rules
+            rules[our.id]["division"] == {"id": "home"}
+            for our in own_side
+            if our.id in rules
         )

@@ -51,9 +51,9 @@ def failed(report: ApplyReport) -> Failed:
     """Return the outcome of the one change that was tried; the other one has the reason that the
     run stopped early.
     """
-    (tried,) = [one for one in report.outcomes if isinstance(one, Failed)]
+    (tried,) = [outcome for outcome in report.outcomes if isinstance(outcome, Failed)]
     assert ["the run stopped early"] == [
-        one.error for one in report.outcomes if isinstance(one, Skipped)
+        outcome.error for outcome in report.outcomes if isinstance(outcome, Skipped)
     ]
     assert (report.first_write_altered, report.converged) == (True, False)
     return tried
@@ -82,7 +82,7 @@ def test_a_first_rule_that_no_list_shows_is_waited_for() -> None:
     assert "The rule was deleted again; nothing more was written" in report.error
     assert (["POST", "DELETE"], ["theirs"]) == (
         kinds(world),
-        [one["name"] for one in world.state.rules()],
+        [rule["name"] for rule in world.state.rules()],
     )
 
 
@@ -94,7 +94,7 @@ def test_an_adopted_rule_is_restored() -> None:
     assert not failed(report).left_partial
     assert ["PUT", "PUT"] == kinds(world)
     assert [("by hand", 70)] == [
-        (one["description"], one["priority"]) for one in world.state.rules()
+        (rule["description"], rule["priority"]) for rule in world.state.rules()
     ]
 
 
@@ -111,13 +111,15 @@ def test_a_rule_that_cannot_be_reverted_is_named() -> None:
     """By its id, with the reason, because the user must correct it."""
     world = InProcessTenant(faults=FaultInjector("DELETE rule:403", 1))
     report = world.apply(NEW)
-    (left,) = world.state.rules()
-    assert f"Rule {left['id']} could not be reverted (" in report.error
+    (remaining,) = world.state.rules()
+    assert f"Rule {remaining['id']} could not be reverted (" in report.error
     assert "correct it in CXone" in report.error
     assert failed(report).left_partial
     # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete;
     # and not again.
-    asked = [
-        one.method for one in world.state.requests if one.path.endswith(left["id"])
+    requested = [
+        request.method
+        for request in world.state.requests
+        if request.path.endswith(remaining["id"])
     ]
-    assert ["GET", "GET", "DELETE"] == asked
+    assert ["GET", "GET", "DELETE"] == requested

@@ -20,11 +20,9 @@ from reconciler.model.live import (
 )
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
-A, B, THEIRS = (
-    managed("1", "cards/a", rule("a")),
-    managed("2", "cards/b", rule("b")),
-    unmanaged("3", rule("c")),
-)
+A = managed("1", "cards/a", rule("a"))
+B = managed("2", "cards/b", rule("b"))
+THEIRS = unmanaged("3", rule("c"))
 A_NOW = managed("1", "cards/a", rule("a", priority=1))
 
 
@@ -36,7 +34,7 @@ class Replica:
     def __init__(
         self, lists: Sequence[Sequence[LiveRule]], truth: Sequence[LiveRule]
     ) -> None:
-        self.lists, self.truth = list(lists), {one.id: one for one in truth}
+        self.lists, self.truth = list(lists), {item.id: item for item in truth}
         self.looked_up: list[str] = []
 
     async def rules(self) -> tuple[LiveRule, ...]:
@@ -46,12 +44,12 @@ class Replica:
     async def rule(self, rule_id: str) -> FetchedRule | None:
         """Return the true state of one rule."""
         self.looked_up.append(rule_id)
-        found = self.truth.get(rule_id)
-        return None if found is None else FetchedRule(found)
+        actual = self.truth.get(rule_id)
+        return None if actual is None else FetchedRule(actual)
 
 
 def read(sight: KnownState) -> set[str]:
-    return {f"{one.id} {one.rule.priority}" for one in asyncio.run(sight.read())}
+    return {f"{item.id} {item.rule.priority}" for item in asyncio.run(sight.read())}
 
 
 def test_a_list_that_matches_is_trusted() -> None:
@@ -75,13 +73,13 @@ def test_a_rule_that_differs_in_a_list_is_read_by_id() -> None:
     """The list is behind the acknowledged state, or the rule was edited: the rule itself
     decides.
     """
-    what = WritePayload(
+    subject = WritePayload(
         A_NOW.rule, Marker(OWNER, address("cards/a"), marker_digest(A_NOW.rule))
     )
     for truth, expected in ((A_NOW, "1 1"), (A, "1 100")):
         server = Replica([[A]], [truth])
         sight = KnownState(server, [A])
-        sight.record_write("1", what)
+        sight.record_write("1", subject)
         assert {expected} == read(sight)
         assert ["1"] == server.looked_up
 
@@ -122,11 +120,11 @@ def test_of_many_differing_rules_the_list_is_trusted() -> None:
         for number in range(MAX_SINGLE_READS + 1)
     ]
     after = [
-        managed(one.id, f"cards/r{one.id}", rule(f"r{one.id}", priority=7))
-        for one in before
+        managed(item.id, f"cards/r{item.id}", rule(f"r{item.id}", priority=7))
+        for item in before
     ]
     server = Replica([after], [])
-    assert {f"{one.id} 7" for one in after} == read(KnownState(server, before))
+    assert {f"{item.id} 7" for item in after} == read(KnownState(server, before))
     assert [] == server.looked_up
 
 
@@ -134,23 +132,23 @@ def test_rules_of_this_run_are_not_missing() -> None:
     """Independent of the number that no list shows: each is read by id, also the one that was
     deleted again.
     """
-    made = [
+    created = [
         managed(str(number), f"cards/r{number}", rule(f"r{number}"))
         for number in range(MAX_SINGLE_READS + 10)
     ]
-    server = Replica([[], [], made], made)
+    server = Replica([[], [], created], created)
     sight = KnownState(server, [])
-    for one in made:
+    for item in created:
         sight.record_write(
-            one.id,
+            item.id,
             WritePayload(
-                one.rule,
-                Marker(OWNER, address(f"cards/r{one.id}"), marker_digest(one.rule)),
+                item.rule,
+                Marker(OWNER, address(f"cards/r{item.id}"), marker_digest(item.rule)),
             ),
         )
-    assert len(made) == len(read(sight))
+    assert len(created) == len(read(sight))
     sight.record_write("0", None)  # acknowledged, and not done
-    assert len(made) == len(read(sight))
+    assert len(created) == len(read(sight))
     server.looked_up.clear()
-    assert len(made) == len(read(sight))
+    assert len(created) == len(read(sight))
     assert [] == server.looked_up

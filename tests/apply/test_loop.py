@@ -29,11 +29,14 @@ GOAL = desired(
 
 
 def statuses(report: ApplyReport) -> dict[str, str]:
-    return {str(one.change.address): type(one).__name__ for one in report.outcomes}
+    return {
+        str(outcome.change.address): type(outcome).__name__
+        for outcome in report.outcomes
+    }
 
 
 def names(world: InProcessTenant) -> list[str]:
-    return sorted(one["name"] for one in world.state.rules())
+    return sorted(rule["name"] for rule in world.state.rules())
 
 
 def test_creates_come_first_and_deletes_last_after_a_read() -> None:
@@ -42,9 +45,9 @@ def test_creates_come_first_and_deletes_last_after_a_read() -> None:
     report = world.apply(GOAL)
     assert report.converged
     calls = [
-        (one.method, one.path.rsplit("/", 1)[1])
-        for one in world.state.requests
-        if "rules" in one.path
+        (request.method, request.path.rsplit("/", 1)[1])
+        for request in world.state.requests
+        if "rules" in request.path
     ]
     kinds = [method for method, _ in calls]
     assert kinds.index("POST") < kinds.index("PUT") < kinds.index("DELETE")
@@ -57,7 +60,10 @@ def test_a_rule_is_read_again_just_before_its_write() -> None:
     """One GET of the rule before its PUT, and before its DELETE."""
     world = InProcessTenant(OLD)
     world.apply(GOAL)
-    calls = [(one.method, one.path.rsplit("/", 1)[1]) for one in world.state.requests]
+    calls = [
+        (request.method, request.path.rsplit("/", 1)[1])
+        for request in world.state.requests
+    ]
     assert calls[calls.index(("PUT", "id-change")) - 1] == ("GET", "id-change")
     assert calls[calls.index(("DELETE", "id-gone")) - 1] == ("GET", "id-gone")
 
@@ -115,8 +121,10 @@ def test_every_write_is_recorded_before_and_after() -> None:
 def test_with_one_fault_of_any_kind_the_run_converges(fault: str, profile: str) -> None:
     """Nothing twice, nothing lost, unmanaged rules do not change."""
     fault = fault if ":" in fault else f"*:{fault}"
-    theirs = unmanaged("x", rule("theirs"))
-    world = InProcessTenant([*OLD, theirs], PROFILES[profile], FaultInjector(fault, 1))
+    foreign_side = unmanaged("x", rule("theirs"))
+    world = InProcessTenant(
+        [*OLD, foreign_side], PROFILES[profile], FaultInjector(fault, 1)
+    )
     report = world.apply(GOAL)
     assert {"Applied"} == set(statuses(report).values()), report
     assert report.converged
@@ -144,7 +152,9 @@ def test_a_refused_update_cancels_only_the_deletes() -> None:
     } == statuses(report)
     assert not report.converged
     assert "gone" in names(world)
-    skipped = next(one for one in report.outcomes if isinstance(one, Skipped))
+    skipped = next(
+        outcome for outcome in report.outcomes if isinstance(outcome, Skipped)
+    )
     assert "kept, because another change was not applied" == skipped.error
 
 
@@ -261,7 +271,7 @@ def test_a_failed_last_read_claims_nothing() -> None:
     """
     world = InProcessTenant((), faults=FaultInjector("GET rules:500@#5-", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
-    assert [UnknownOutcome] == [type(one) for one in report.outcomes]
+    assert [UnknownOutcome] == [type(outcome) for outcome in report.outcomes]
     assert not report.converged
 
 
@@ -270,7 +280,7 @@ def test_lists_that_lag_cause_no_second_copy(reads: int) -> None:
     """An acknowledged rule that the list does not show is read by id."""
     world = InProcessTenant((), replace(PROFILES["C"], lag_reads=reads))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
-    assert [Applied] == [type(one) for one in report.outcomes]
+    assert [Applied] == [type(outcome) for outcome in report.outcomes]
     assert ["new"] == names(world)
 
 
@@ -315,18 +325,18 @@ def test_a_response_with_other_values_is_resolved_by_a_read() -> None:
 
 def test_unknown_fields_survive_an_update() -> None:
     """Those of the rule, and those inside a condition or target that stays."""
-    theirs: dict[str, Any] = {
+    foreign_side: dict[str, Any] = {
         "workflowHints": {"a": [1, None]},
         "division": {"id": "home"},
     }
-    world = InProcessTenant([managed("id", "cards/vip", rule(), **theirs)])
+    world = InProcessTenant([managed("id", "cards/vip", rule(), **foreign_side)])
     stored = world.state.stored_rules["id"]
     world.state.put(
         {**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]}
     )
     assert world.apply(desired(wanted("cards/vip", rule(priority=1)))).converged
     after = world.state.stored_rules["id"]
-    assert theirs == {name: after[name] for name in theirs}
+    assert foreign_side == {name: after[name] for name in foreign_side}
     assert 7 == after["targets"][0]["hint"]
 
 

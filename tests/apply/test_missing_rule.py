@@ -70,5 +70,5 @@ def test_a_rule_that_a_replica_does_not_show_is_not_created_again(
     assert report.converged, report
     assert ["PUT"] == [method for method, _ in world.writes()]
     assert {"id-keep": 100, "id-change": 1} == {
-        one["id"]: one["priority"] for one in world.state.rules()
+        rule["id"]: rule["priority"] for rule in world.state.rules()
     }

@@ -82,17 +82,17 @@ def noted(
 
 def sent(step: PlanStep) -> LiveRule:
     """Return the live rule after the server keeps the payload."""
-    what = write_payload(step, OWNER)
-    assert what is not None
-    return LiveRule("id-x", what.rule, what.marker, {})
+    subject = write_payload(step, OWNER)
+    assert subject is not None
+    return LiveRule("id-x", subject.rule, subject.marker, {})
 
 
 def outcome(
     tally: ApplyProgress, fresh: Plan | None, *, interrupted: bool = False
 ) -> Outcome:
     """Return the reported outcome of the one change."""
-    (found,) = tally.report(fresh, "", interrupted=interrupted).outcomes
-    return found
+    (actual,) = tally.report(fresh, "", interrupted=interrupted).outcomes
+    return actual
 
 
 # Its own writes
@@ -205,9 +205,11 @@ def test_a_duplicate_without_a_create_of_this_run_belongs_to_no_change() -> None
 def test_a_delete_for_another_reason_is_not_a_duplicate_of_this_run() -> None:
     """A rule of the address has no manifest any more: that was not planned, and ends the run."""
     tally, _ = noted(planned(), Verdict.DONE)
-    gone = replace(duplicate(), cause="manifest")
-    assert tally.planned_for(gone) is None
-    assert [gone] == tally.unplanned_changes(replace(planned(DONE), changes=(gone,)))
+    removed = replace(duplicate(), cause="manifest")
+    assert tally.planned_for(removed) is None
+    assert [removed] == tally.unplanned_changes(
+        replace(planned(DONE), changes=(removed,))
+    )
 
 
 def test_the_delete_of_a_copy_belongs_to_the_change_of_its_address() -> None:
@@ -242,9 +244,9 @@ def test_a_response_with_other_values_fails_unless_a_read_disproves_it(
     )
     rules = () if shown is None else (shown,)
     tally.resolve_altered(rules)
-    found = outcome(tally, planned(*rules))
-    assert isinstance(found, Failed)
-    assert (1, "the server kept other values") == (found.attempts, found.error)
+    actual = outcome(tally, planned(*rules))
+    assert isinstance(actual, Failed)
+    assert (1, "the server kept other values") == (actual.attempts, actual.error)
 
 
 def test_a_response_that_a_read_disproves_is_not_a_failure() -> None:
@@ -270,12 +272,12 @@ def test_an_altered_text_matters_only_in_rules_that_stay(name: str) -> None:
         planned(LIVE), Verdict.ALTERED, error="the server kept other values", name=name
     )
     live = sent(step)
-    kept = replace(
+    retained = replace(
         live, rule=replace(live.rule, description=live.rule.description.upper())
     )
-    tally.resolve_altered([kept])
+    tally.resolve_altered([retained])
     assert (not name) is tally.progress_of(step.change).failed
-    assert bool(name) is tally.is_own_write(update(kept))
+    assert bool(name) is tally.is_own_write(update(retained))
 
 
 def test_another_altered_value_matters_also_in_a_temporary_state() -> None:
@@ -299,10 +301,10 @@ def test_a_change_without_remaining_work_is_applied_or_lost_its_marker() -> None
     nothing = desired()
     goal = replace(nothing, rulesets=frozenset(["cards"]))
     before = planned(LIVE, goal=goal)
-    theirs = unmanaged("id-x", rule("x"))
-    found = outcome(ApplyProgress(before), planned(theirs, goal=goal))
-    assert isinstance(found, Skipped)
-    assert "no longer managed by cxroute; not changed" == found.error
+    foreign_side = unmanaged("id-x", rule("x"))
+    actual = outcome(ApplyProgress(before), planned(foreign_side, goal=goal))
+    assert isinstance(actual, Skipped)
+    assert "no longer managed by cxroute; not changed" == actual.error
 
 
 @pytest.mark.parametrize(
@@ -318,9 +320,9 @@ def test_without_a_last_read_a_write_is_unknown(
 ) -> None:
     """With any response: no read shows the result."""
     tally, _ = noted(planned(LIVE), verdict, error=error, doubt=doubt)
-    found = outcome(tally, None)
-    assert isinstance(found, UnknownOutcome)
-    assert said == found.error
+    actual = outcome(tally, None)
+    assert isinstance(actual, UnknownOutcome)
+    assert said == actual.error
 
 
 def test_a_request_that_may_be_done_late_is_unknown_even_after_a_read() -> None:
@@ -334,12 +336,12 @@ def test_a_request_that_may_be_done_late_is_unknown_even_after_a_read() -> None:
 def test_a_change_that_still_differs_after_its_write_has_failed() -> None:
     """With the reason: the rule, or a change that it depends on."""
     tally, _ = noted(planned(LIVE), Verdict.DONE)
-    found = outcome(tally, planned(LIVE))
-    assert isinstance(found, Failed)
-    assert ("the rule still differs", False) == (found.error, found.left_partial)
-    found = outcome(tally, planned(EDITED))
-    assert isinstance(found, Failed)
-    assert found.left_partial
+    actual = outcome(tally, planned(LIVE))
+    assert isinstance(actual, Failed)
+    assert ("the rule still differs", False) == (actual.error, actual.left_partial)
+    actual = outcome(tally, planned(EDITED))
+    assert isinstance(actual, Failed)
+    assert actual.left_partial
     assert isinstance(outcome(tally, planned(LIVE), interrupted=True), Skipped)
 
 
@@ -347,12 +349,12 @@ def test_a_change_that_was_not_tried_has_a_reason() -> None:
     """The run ended, or another change was not applied."""
     tally = ApplyProgress(planned(LIVE))
     assert ("interrupted", "a change it depends on was not applied") == tuple(
-        found.error
-        for found in (
+        actual.error
+        for actual in (
             outcome(tally, planned(LIVE), interrupted=True),
             outcome(tally, planned(LIVE)),
         )
-        if isinstance(found, Skipped)
+        if isinstance(actual, Skipped)
     )
 
 
@@ -366,4 +368,4 @@ def test_a_users_copy_is_never_written() -> None:
     assert tally.is_edited_copy(update(clone))
     assert not tally.is_edited_copy(update(LIVE))
     changes: list[Change] = [Create(X, WANTED, None)]
-    assert [False] == [tally.is_edited_copy(one) for one in changes]
+    assert [False] == [tally.is_edited_copy(change) for change in changes]

@@ -485,15 +485,16 @@ def applied(
     situation: Situation, patch: pytest.MonkeyPatch
 ) -> tuple[str, ObservedTenant]:
     """Apply the scene's manifests, or a saved plan; return the final report as text."""
-    scene, world = situation.scene, ObservedTenant(situation.scene, "C", 1)
+    scene = situation.scene
+    world = ObservedTenant(situation.scene, "C", 1)
     applier = Applier(world, scene.wish, scene.environment, allow=scene.allow)
     applier.reviewed = asyncio.run(applier.saved()) if situation.saved else None
-    (method, ending, number), seen = situation.at, []
+    (method, ending, number), observed = situation.at, []
 
     async def before(event: Event) -> None:
         if event.request.method == method and event.request.path.endswith(ending):
-            seen.append(event)
-            if number in (0, len(seen)):
+            observed.append(event)
+            if number in (0, len(observed)):
                 situation.does(world, event)
                 if situation.bounded:
                     patch.setattr(
@@ -529,9 +530,9 @@ def test_the_journal_has_the_reason_why_a_duplicate_stays(
     """
     _, world = applied(SITUATIONS[name], monkeypatch)
     assert [why] == [
-        said.partition("error='")[2].partition("'")[0]
-        for said in world.said
-        if said.startswith("tried")
+        text.partition("error='")[2].partition("'")[0]
+        for text in world.said
+        if text.startswith("tried")
     ]
 
 

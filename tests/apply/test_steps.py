@@ -42,7 +42,8 @@ from tests.support.builders import (
 from tests.support.in_process_tenant import InProcessTenant
 from tests.support.simulated_routing import queue_shares
 
-FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+FRAUD = (Target("q-fraud", 1),)
+GENERAL = (Target("q-general", 1),)
 ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")
 CATCH_ALL = rule("all", priority=900, conditions=[], targets=GENERAL)
 CONVERSATIONS = [
@@ -58,11 +59,11 @@ def at(name: str, **said: Any) -> Rule:
 
 
 def live(**rules: Rule) -> list[LiveRule]:
-    return [managed(f"id-{key}", f"cards/{key}", one) for key, one in rules.items()]
+    return [managed(f"id-{key}", f"cards/{key}", rule) for key, rule in rules.items()]
 
 
 def goal(**rules: Rule) -> DesiredState:
-    return desired(*(wanted(f"cards/{key}", one) for key, one in rules.items()))
+    return desired(*(wanted(f"cards/{key}", rule) for key, rule in rules.items()))
 
 
 CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
@@ -200,12 +201,16 @@ class Watch:
         """Assert that in every state each conversation has its destination of the first or of the
         last state.
         """
-        before, after = self.routes(self.states[0]), self.routes(last)
+        before = self.routes(self.states[0])
+        after = self.routes(last)
         for state in self.states:
-            for conversation, goes, one, other in zip(
+            for conversation, destination_text, item, candidate in zip(
                 CONVERSATIONS, self.routes(state), before, after, strict=True
             ):
-                assert goes in (one, other), (conversation, [r["name"] for r in state])
+                assert destination_text in (item, candidate), (
+                    conversation,
+                    [r["name"] for r in state],
+                )
 
 
 @pytest.mark.parametrize("profile", ["A", "C", "D"])
@@ -218,7 +223,7 @@ def test_no_conversation_goes_to_a_third_queue(case: str, profile: str) -> None:
     assert report.converged, report
     assert all(isinstance(outcome, Applied) for outcome in report.outcomes)
     watch.assert_hitless(watch.states[-1])
-    assert sorted(one.rule.name for one in wish.rules.values()) == sorted(
+    assert sorted(rule.rule.name for rule in wish.rules.values()) == sorted(
         r["name"] for r in watch.states[-1]
     )
     writes = len(watch.world.writes())
@@ -232,17 +237,17 @@ def test_a_crash_anywhere_is_completed_by_the_next_run(case: str) -> None:
     and names.
     """
     rules, wish = CASES[case]
-    whole = Watch(rules)
-    whole.world.apply(wish)
-    for allowed in range(len(whole.states) - 1):
+    complete = Watch(rules)
+    complete.world.apply(wish)
+    for allowed in range(len(complete.states) - 1):
         watch = Watch(rules)
         watch.world.apply(
             wish,
             stopped=lambda watch=watch, allowed=allowed: len(watch.states) > allowed,  # type: ignore[misc]
         )
         assert watch.world.apply(wish).converged
-        watch.assert_hitless(whole.states[-1])
-        assert sorted(r["name"] for r in whole.states[-1]) == sorted(
+        watch.assert_hitless(complete.states[-1])
+        assert sorted(r["name"] for r in complete.states[-1]) == sorted(
             r["name"] for r in watch.states[-1]
         )
 
@@ -314,7 +319,10 @@ def test_a_step_after_a_failed_change_is_not_made(fault: str) -> None:
     )
     watch = Watch(live(y=at("y", targets=FRAUD), all=CATCH_ALL), faults=fault)
     report = watch.world.apply(wish)
-    statuses = {str(one.change.address): type(one).__name__ for one in report.outcomes}
+    statuses = {
+        str(outcome.change.address): type(outcome).__name__
+        for outcome in report.outcomes
+    }
     assert ("Skipped", "Applied") == (statuses["cards/all"], statuses["cards/y"])
     conversation = {"cognigyDetectedIntent": "x"}
     expected = queue_shares(watch.states[0], conversation)
@@ -326,14 +334,16 @@ def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
-    made = check_guards(schedule_steps(watch.world.plan(wish)), ENVIRONMENT)
-    form = plan_to_json(made)
+    created = check_guards(schedule_steps(watch.world.plan(wish)), ENVIRONMENT)
+    form = plan_to_json(created)
     assert (0, 2, 0) == tuple(
         form["summary"][name] for name in ("create", "update", "delete")
     )
-    assert 0 == next(result.value for result in made.guards if result.name == "deletes")
+    assert 0 == next(
+        result.value for result in created.guards if result.name == "deletes"
+    )
     steps = {
-        change["address"]: [(one["call"], one["copy"]) for one in change["steps"]]
+        change["address"]: [(item["call"], item["copy"]) for item in change["steps"]]
         for change in form["changes"]
     }
     copied = next(address for address, its in steps.items() if len(its) > 1)
@@ -346,14 +356,14 @@ def test_a_leftover_copy_alone_is_deleted() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 3)
-    made = predict_impact(schedule_steps(watch.world.plan(wish)))
-    (change,) = plan_to_json(made)["changes"]
+    created = predict_impact(schedule_steps(watch.world.plan(wish)))
+    (change,) = plan_to_json(created)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
     assert (
-        f"\nPlan: a clean-up after an earlier run, {made.unchanged} unchanged.\n"
-        in plan_text(made, no_style, "tenant acme")
+        f"\nPlan: a clean-up after an earlier run, {created.unchanged} unchanged.\n"
+        in plan_text(created, no_style, "tenant acme")
     )
-    assert "clean-up" == planned_row(made).changes
+    assert "clean-up" == planned_row(created).changes
     report = watch.world.apply(wish)
     assert report.converged
     assert () == report.outcomes
@@ -365,12 +375,12 @@ def test_a_leftover_copy_without_conversations_is_replaced_first(profile: str) -
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules, PROFILES[profile])
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
-    (left,) = (
-        one["id"]
-        for one in watch.world.state.rules()
-        if one["name"].startswith("(next) ")
+    (remaining,) = (
+        rule["id"]
+        for rule in watch.world.state.rules()
+        if rule["name"].startswith("(next) ")
     )
-    watch.world.state.edit(left, enabled=False)
+    watch.world.state.edit(remaining, enabled=False)
     steps = schedule_steps(watch.world.plan(wish)).steps
     assert ["delete", "create", "update", "update", "delete"] == [
         step.call for wave in steps for step in wave
@@ -409,10 +419,10 @@ def test_a_leftover_copy_of_an_older_manifest_is_replaced(
         all=CATCH_ALL,
     )
     watch = Watch([*rules, LiveRule("left", temporary, marker, raw)], PROFILES[profile])
-    made = schedule_steps(watch.world.plan(wish))
-    assert () == made.unproven
+    created = schedule_steps(watch.world.plan(wish))
+    assert () == created.unproven
     assert ["delete", "create", "update", "update", "delete"] == [
-        step.call for wave in made.steps for step in wave
+        step.call for wave in created.steps for step in wave
     ]
     assert watch.world.apply(wish).converged
     watch.assert_hitless(watch.states[-1])
@@ -433,8 +443,10 @@ def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None
         b=at("b", intent="y", priority=10),
         all=CATCH_ALL,
     )
-    left = at("left", intent="y", priority=30, targets=GENERAL, more=[at_least(0.5)])
-    temporary = replace(left, name=f"(next) {OWNER}/cards/b")
+    remaining = at(
+        "left", intent="y", priority=30, targets=GENERAL, more=[at_least(0.5)]
+    )
+    temporary = replace(remaining, name=f"(next) {OWNER}/cards/b")
     marker = Marker(OWNER, address("cards/b"), marker_digest(temporary), copy=True)
     raw = {
         "id": "left",
@@ -442,9 +454,9 @@ def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None
         "description": format_description(temporary, marker),
     }
     watch = Watch([*rules, LiveRule("left", temporary, marker, raw)])
-    made = schedule_steps(watch.world.plan(wish))
-    assert () == made.unproven
-    calls = [(step.call, step.kind) for wave in made.steps for step in wave]
+    created = schedule_steps(watch.world.plan(wish))
+    assert () == created.unproven
+    calls = [(step.call, step.kind) for wave in created.steps for step in wave]
     assert [
         ("delete", "whole"),
         ("create", "copy"),
@@ -475,7 +487,7 @@ def test_after_unmanaged_changes_the_order_is_computed_again(
             ),
         ]
     )
-    made = watch.world.plan(wish, PlanOptions())
+    created = watch.world.plan(wish, PlanOptions())
     done: list[int] = []
 
     def stopped() -> bool:
@@ -486,7 +498,7 @@ def test_after_unmanaged_changes_the_order_is_computed_again(
 
     admit = matches_review if within else matches_intent
     report = watch.world.apply(
-        wish, planned=made, admit=admit, stopped=stopped, within=within
+        wish, planned=created, admit=admit, stopped=stopped, within=within
     )
     assert converged == report.converged
     assert converged == (

@@ -30,7 +30,8 @@ from tests.support.random_rules import a_pair, attribute, entries
 from tests.support.random_rules import rule as a_rule
 
 FRAUD = (Target("q-fraud", 1),)
-X, Y = rule("x"), rule("y", conditions=[intent_is("y")], targets=FRAUD)
+X = rule("x")
+Y = rule("y", conditions=[intent_is("y")], targets=FRAUD)
 SENT_ELSEWHERE = rule("x", targets=FRAUD)
 
 
@@ -45,11 +46,11 @@ def test_a_changed_rule_beyond_the_limit_is_undecided() -> None:
     """Only its queue changed, not its conditions: the conversations of these conditions are
     reported as undecided.
     """
-    found = compare_behaviour(one(X), one(SENT_ELSEWHERE), work=0)
+    actual = compare_behaviour(one(X), one(SENT_ELSEWHERE), work=0)
     assert ((), ((Clause(intent_is("x")),),), False) == (
-        found.regions,
-        found.undecided,
-        found.complete,
+        actual.regions,
+        actual.undecided,
+        actual.complete,
     )
     assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
 
@@ -63,11 +64,11 @@ def test_an_unchecked_rule_without_an_equal_rule_is_undecided(
     old: tuple[Any], new: tuple[Any]
 ) -> None:
     """The rule was created or deleted, or no earlier rule has its conditions."""
-    found = compare_behaviour(one(*old), one(*new), work=0)
+    actual = compare_behaviour(one(*old), one(*new), work=0)
     assert [each.conditions[0] for each in (*old, *new)] == [
-        clauses[0].condition for clauses in found.undecided
+        clauses[0].condition for clauses in actual.undecided
     ]
-    assert (False, False) == (found.changed, found.complete)
+    assert (False, False) == (actual.changed, actual.complete)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,8 @@ def pairs(
     most: int | None = None,
 ) -> WinnerPairs:
     """Return the pairs of winners of two lists; `most` limits the comparisons of each search."""
-    before, after = order_entries(old, evaluation), order_entries(new, evaluation)
+    before = order_entries(old, evaluation)
+    after = order_entries(new, evaluation)
     space = Space((before, after))
     if most is not None:
         space.budget.search_limit = most
@@ -118,9 +120,10 @@ def test_a_pair_of_winners_with_an_aborted_search_is_unknown(block: int) -> None
     for seed in range(block * 50, (block + 1) * 50):
         pair = a_pair(Random(f"searches {seed}"), 6)
         lists = entries(pair.old), entries(pair.new), pair.evaluation
-        whole, part = pairs(*lists), pairs(*lists, most=seed % 4 * 3)
-        assert known(whole) <= known(part) | {*part.unknown}, seed
-        given_up += len(known(whole) - known(part))
+        complete = pairs(*lists)
+        part = pairs(*lists, most=seed % 4 * 3)
+        assert known(complete) <= known(part) | {*part.unknown}, seed
+        given_up += len(known(complete) - known(part))
     assert given_up
 
 
@@ -151,11 +154,12 @@ def hard(count: int, shift: int) -> list[RoutingEntry]:
 @pytest.mark.parametrize("part", [2, 4, 8])
 def test_a_difference_ends_at_its_work_limit(part: int) -> None:
     """The work is at most twice the limit, and the undecided conversations are reported."""
-    old, new = hard(12, 0), hard(12, 1)
+    old = hard(12, 0)
+    new = hard(12, 1)
     bound = compare_behaviour(old, new).work // part
-    found = compare_behaviour(old, new, work=bound)
-    assert bound <= found.work <= 2 * bound
-    assert not found.complete
+    actual = compare_behaviour(old, new, work=bound)
+    assert bound <= actual.work <= 2 * bound
+    assert not actual.complete
 
 
 def test_the_default_work_limit_grows_with_the_rules(
@@ -301,8 +305,8 @@ def test_disjoint_pairs_of_one_intent_count_as_work(
     moves = [Move(ranged(n), None) for n in range(10)] + [
         Move(None, ranged(n)) for n in range(10, 20)
     ]
-    found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
-    assert (set(), set()) == (found.add_before_remove, found.undecided)
+    actual = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
+    assert (set(), set()) == (actual.add_before_remove, actual.undecided)
     monkeypatch.setattr(constraints, "MAX_PAIR_CHECKS", 90)
     assert (
         set(range(20))
@@ -340,11 +344,11 @@ def test_links_between_changes_end_at_their_limit(
     """
     moves = [Move(apart(f"old{n}", n), None) for n in range(20)]
     moves += [Move(None, apart(f"new{n}", 20 - n)) for n in range(20)]
-    found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
-    assert (400, set()) == (len(found.add_before_remove), found.undecided)
+    actual = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
+    assert (400, set()) == (len(actual.add_before_remove), actual.undecided)
     monkeypatch.setattr(constraints, "MAX_DEPENDENCIES", 50)
-    found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
-    assert (51, set(range(40))) == (len(found.add_before_remove), found.undecided)
+    actual = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
+    assert (51, set(range(40))) == (len(actual.add_before_remove), actual.undecided)
 
 
 def test_an_abandoned_search_for_an_order_uses_temporary_copies(
@@ -356,10 +360,10 @@ def test_an_abandoned_search_for_an_order_uses_temporary_copies(
         raise UndecidedError
 
     monkeypatch.setattr("reconciler.behaviour.ordering.order.search_waves", gives_up)
-    found = ordered()
+    actual = ordered()
     assert ((), True) == (
-        found.unproven,
-        any(step.kind == "copy" for wave in found.waves for step in wave),
+        actual.unproven,
+        any(step.kind == "copy" for wave in actual.waves for step in wave),
     )
 
 

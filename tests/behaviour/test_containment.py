@@ -26,7 +26,8 @@ def clause(
     return Clause(make_condition(attribute, operator, value), negate)
 
 
-X, Y = clause("intent", "equals", "x"), clause("intent", "equals", "y")
+X = clause("intent", "equals", "x")
+Y = clause("intent", "equals", "y")
 SURE = clause("conf", "greaterThanOrEqual", 0.7)
 UNSURE = SURE._replace(negate=True)
 
@@ -70,29 +71,30 @@ def test_a_claim_is_covered_by_reviewed_claims(
 def test_containment_is_exact(block: int) -> None:
     """The regions of one difference and of another one agree with every representative input."""
     for seed in range(block * 60, (block + 1) * 60):
-        one, other = a_pair(Random(seed), 3), a_pair(Random(f"other {seed}"), 3)
-        lists = (one.old, one.new, other.new)
+        item = a_pair(Random(seed), 3)
+        candidate = a_pair(Random(f"other {seed}"), 3)
+        lists = (item.old, item.new, candidate.new)
         first = impact_to_json(
-            Impact(compare_behaviour(entries(one.old), entries(one.new))), QUEUES
+            Impact(compare_behaviour(entries(item.old), entries(item.new))), QUEUES
         )
         second = impact_to_json(
-            Impact(compare_behaviour(entries(one.old), entries(other.new))), QUEUES
+            Impact(compare_behaviour(entries(item.old), entries(candidate.new))), QUEUES
         )
         universe = inputs_for(*lists)
         expected = []
         for place, (region, claim) in enumerate(
             zip(first["regions"], region_claims(first), strict=True)
         ):
-            held = 0
+            stored_values = 0
             for reviewed, its in zip(
                 second["regions"], region_claims(second), strict=True
             ):
-                held |= (
+                stored_values |= (
                     universe.region(reviewed)
                     if its.destination == claim.destination
                     else 0
                 )
-            if universe.region(region) & ~held:
+            if universe.region(region) & ~stored_values:
                 expected.append(place)
         assert expected == find_uncovered(
             region_claims(first), region_claims(second)

@@ -48,7 +48,7 @@ def test_where_each_waits_for_each_all_but_one_have_a_copy(size: int) -> None:
 def test_rings_through_one_change_need_its_copy_only() -> None:
     """The change with most links is chosen first, at any position."""
     links = coming(
-        frozenset().union(*(ring(20, one, one + 1) for one in range(0, 20, 2)))
+        frozenset().union(*(ring(20, item, item + 1) for item in range(0, 20, 2)))
     )
     assert frozenset([20]) == break_cycles(links, range(21), range(21)).copies
 

@@ -73,11 +73,11 @@ def test_a_limited_difference_reports_undecided_conversations(block: int) -> Non
     """
     for seed in range(block * 60, (block + 1) * 60):
         pair = a_pair(Random(f"bound {seed}"), 8)
-        found = compare_behaviour(
+        actual = compare_behaviour(
             entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100
         )
         check_bounded(
-            pair.old, pair.new, impact_to_json(Impact(found), QUEUES), pair.evaluation
+            pair.old, pair.new, impact_to_json(Impact(actual), QUEUES), pair.evaluation
         )
 
 
@@ -89,12 +89,16 @@ def test_a_list_does_not_differ_from_itself(block: int) -> None:
     for seed in range(block * 50, (block + 1) * 50):
         old = a_list(Random(seed), 6)
         new = [
-            {**one, "priority": one["priority"] * 10, "targets": scaled(one["targets"])}
-            for one in reversed(old)
+            {
+                **item,
+                "priority": item["priority"] * 10,
+                "targets": scaled(item["targets"]),
+            }
+            for item in reversed(old)
         ]
-        found = document(old, new)
+        actual = document(old, new)
         assert (False, True, [], []) == tuple(
-            found[name] for name in ("changed", "complete", "effects", "regions")
+            actual[name] for name in ("changed", "complete", "effects", "regions")
         ), old
 
 
@@ -102,7 +106,7 @@ def scaled(targets: list[Json]) -> list[Json]:
     return (
         targets
         if SKILL in targets
-        else [{**one, "weight": one["weight"] * 8} for one in targets]
+        else [{**target, "weight": target["weight"] * 8} for target in targets]
     )
 
 
@@ -112,9 +116,9 @@ def test_a_difference_from_an_empty_list_is_all_that_a_list_takes(block: int) ->
     both directions.
     """
     for seed in range(block * 50, (block + 1) * 50):
-        one = a_list(Random(seed), 5)
-        check_difference([], one, document([], one))
-        check_difference(one, [], document(one, []))
+        item = a_list(Random(seed), 5)
+        check_difference([], item, document([], item))
+        check_difference(item, [], document(item, []))
 
 
 BILLING = attribute("intent", "equals", "billing")
@@ -123,13 +127,13 @@ SURE = attribute("conf", "greaterThanOrEqual", 0.7)
 
 def test_the_region_of_a_deleted_rule_has_its_conditions() -> None:
     """The region names the deleted rule before the change, and the default after it."""
-    found = document([rule("k", 1, [BILLING], "A")], [])
-    assert found["changed"] is True
-    (region,) = found["regions"]
+    actual = document([rule("k", 1, [BILLING], "A")], [])
+    assert actual["changed"] is True
+    (region,) = actual["regions"]
     plain = {key: BILLING[key] for key in ("attributeName", "operator", "value")}
     assert [plain] == [
-        {key: value for key, value in one.items() if key != "type"}
-        for one in region["where"]
+        {key: value for key, value in item.items() if key != "type"}
+        for item in region["where"]
     ]
     assert region["except"] == []
     assert {
@@ -185,11 +189,9 @@ def test_directed_differences(name: str, evaluation: Evaluation) -> None:
 def test_a_region_names_the_assumed_unknown_condition() -> None:
     """The example contains the assumed truth value of the condition."""
     unknown = {"type": "schedule", "name": "nights"}
-    old, new = (
-        [rule("k", 1, [unknown, BILLING], "A")],
-        [rule("k", 1, [unknown, BILLING], "B")],
-    )
-    found = document(old, new)
-    check_difference(old, new, found)
-    (region,) = found["regions"]
+    old = [rule("k", 1, [unknown, BILLING], "A")]
+    new = [rule("k", 1, [unknown, BILLING], "B")]
+    actual = document(old, new)
+    check_difference(old, new, actual)
+    (region,) = actual["regions"]
     assert [{"condition": unknown, "holds": True}] == region["assumed"]

@@ -112,7 +112,7 @@ def test_equal_edits_that_release_to_several_rules_are_one_row() -> None:
     afterwards.
     """
     intents = [attribute("intent", "equals", f"i{number}") for number in range(10)]
-    others = [
+    remaining_items = [
         rule(f"z{number}", 50, [intent], "B") for number, intent in enumerate(intents)
     ]
     old, new = (
@@ -121,7 +121,7 @@ def test_equal_edits_that_release_to_several_rules_are_one_row() -> None:
                 rule(f"k{number}", 1, [intent, at_least(bound)], "A")
                 for number, intent in enumerate(intents)
             ),
-            *others,
+            *remaining_items,
         ]
         for bound in (0.6, 0.7)
     )
@@ -141,10 +141,11 @@ def test_the_rows_of_equal_edits_have_one_list_of_intents() -> None:
     """
     intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
     gold = attribute("tier", "equals", "gold")
-    kept, unsure = rule("kept", 0, [gold, X], "C"), rule("unsure", 50, [gold], "B")
+    retained = rule("kept", 0, [gold, X], "C")
+    unsure = rule("unsure", 50, [gold], "B")
     old, new = (
         [
-            kept,
+            retained,
             *(
                 rule(f"k{number}", 1, [intent, at_least(bound)], "A")
                 for number, intent in enumerate(intents)
@@ -191,7 +192,7 @@ def test_edits_with_other_values_are_other_effects() -> None:
         CATCH_ALL,
     ]
     assert [["set/k"], ["set/l"]] == [
-        [one["address"] for one in each["causes"]] for each in effects_of(old, new)
+        [item["address"] for item in each["causes"]] for each in effects_of(old, new)
     ]
 
 
@@ -199,7 +200,8 @@ def test_a_new_priority_takes_and_releases() -> None:
     """A rule moves behind one rule and before another one."""
     tiers = [attribute("tier", "equals", name) for name in ("gold", "basic")]
     moving = rule("k", 10, [X], "A")
-    early, late = rule("e", 20, [tiers[0]], "B"), rule("l", 5, [tiers[1]], "C")
+    early = rule("e", 20, [tiers[0]], "B")
+    late = rule("l", 5, [tiers[1]], "C")
     (effect,) = effects_of([moving, early], [{**moving, "priority": 30}, early])
     assert ["releases"] == [row["kind"] for row in effect["rows"]]
     (effect,) = effects_of([moving, late], [{**moving, "priority": 1}, late])
@@ -233,7 +235,8 @@ def test_the_row_of_a_catch_all_comes_last() -> None:
 
 def test_a_rule_whose_name_decides_a_tie_takes_conversations() -> None:
     """Two rules of one priority: the renamed one comes first afterwards, and so is the cause."""
-    first, second = rule("k", 1, [X], "A", name="b"), rule("l", 1, [X], "B", name="c")
+    first = rule("k", 1, [X], "A", name="b")
+    second = rule("l", 1, [X], "B", name="c")
     (effect,) = effects_of([first, second], [first, {**second, "name": "a"}])
     assert [["name"]] == [cause["fields"] for cause in effect["causes"]]
     (row,) = effect["rows"]

@@ -49,10 +49,8 @@ def a_list(random: Random) -> list[Json]:
 def document(
     before: Behind, after: Behind, evaluation: Evaluation = "lowest-first"
 ) -> Json:
-    first, second = (
-        stage(before.fallback, after.fallback),
-        stage(after.fallback, before.fallback),
-    )
+    first = stage(before.fallback, after.fallback)
+    second = stage(after.fallback, before.fallback)
     impact = compare_behind(
         entries(before.rules), entries(after.rules), (first, second), evaluation
     )
@@ -67,11 +65,12 @@ def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
     kinds = Counter[bool]()
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"endpoint {seed}")
-        rules, old = a_list(random), a_fallback(random)
-        other = a_fallback(random)
-        only_intents = replace(old, known_intents=other.known_intents)
-        only_context = replace(other, known_intents=old.known_intents)
-        new = random.choice((only_intents, only_context, other))
+        rules = a_list(random)
+        old = a_fallback(random)
+        candidate = a_fallback(random)
+        only_intents = replace(old, known_intents=candidate.known_intents)
+        only_context = replace(candidate, known_intents=old.known_intents)
+        new = random.choice((only_intents, only_context, candidate))
         changed = (
             a_list(random)
             if seed % 5 == 0
@@ -170,13 +169,13 @@ def test_rare_changes_give_exact_effects(before: Behind, after: Behind) -> None:
 
 def test_a_rule_that_only_the_new_fallback_puts_first_is_named_as_both() -> None:
     """It comes after the row's rule in the new list: so `after` alone would be wrong."""
-    kept = rule("k1", 3, [NOT_AB], "A")
-    before = Behind([kept, all_others(4)], FallbackPolicy("b", 0.7))
-    after = Behind([kept, all_others(1)], FallbackPolicy())
-    found = document(before, after)
-    rows = [row for effect in found["effects"] for row in effect["rows"]]
+    retained = rule("k1", 3, [NOT_AB], "A")
+    before = Behind([retained, all_others(4)], FallbackPolicy("b", 0.7))
+    after = Behind([retained, all_others(1)], FallbackPolicy())
+    actual = document(before, after)
+    rows = [row for effect in actual["effects"] for row in effect["rows"]]
     (earlier,) = next(row["earlier"] for row in rows if row["kind"] == "fallback")
-    named = found["rules"][earlier]
+    named = actual["rules"][earlier]
     assert ("k1", "both") == (named["id"], named["when"])
 
 
@@ -185,9 +184,10 @@ def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
     """The same endpoint before and after a change of rules, lowest or highest priority first."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"behind {seed}")
-        pair, fallback = a_pair(random, 4), a_fallback(random)
+        pair = a_pair(random, 4)
+        fallback = a_fallback(random)
         before, after = (
-            Behind([one for one in rules if is_about_events(one)], fallback)
+            Behind([rule for rule in rules if is_about_events(rule)], fallback)
             for rules in (pair.old, pair.new)
         )
         expected = EventDifference(before, after, pair.evaluation)
@@ -205,25 +205,26 @@ def test_a_rule_on_events_takes_what_the_rule_takes_behind_the_endpoint() -> Non
     """
     for seed in range(2_000):
         random = Random(f"parts {seed}")
-        rules, fallback = a_list(random), replace(a_fallback(random), intent="none")
+        rules = a_list(random)
+        fallback = replace(a_fallback(random), intent="none")
         texts = random.random() < 0.3
         endpoint = replace(
             stage(fallback),
             context_types={INTENT: ANY_TEXT, CONFIDENCE: ANY_TEXT if texts else SHARE},
         )
-        whole = order_entries(entries(rules))
-        parts = order_entries(endpoint.pull_back(whole))
+        complete = order_entries(entries(rules))
+        parts = order_entries(endpoint.pull_back(complete))
         universe = events_for(Behind(rules, fallback))
         if any(
             isinstance(part, Opaque)
-            for entry in (*whole, *parts)
+            for entry in (*complete, *parts)
             for part in entry.rule.conditions
         ):
             continue
         for number in range(universe.size):
             event = universe.example(1 << number)[0]
             expected = route_conversation(
-                whole, endpoint.context(event).attributes
+                complete, endpoint.context(event).attributes
             ).winner
             actual = route_conversation(parts, event).winner
             assert expected is (actual and actual.whole), (rules, fallback, event)
@@ -260,9 +261,9 @@ def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(
     moved = {}
     for first, second in ((without, with_fallback), (with_fallback, without)):
         lists = (first.pull_back(entries(rules)), second.pull_back(entries(rules)))
-        found = compare_behaviour(*lists, types=second.types)
-        assert found.complete
-        for region in found.regions:
+        actual = compare_behaviour(*lists, types=second.types)
+        assert actual.complete
+        for region in actual.regions:
             for endpoint, destination in (
                 (first, region.before),
                 (second, region.after),
@@ -272,7 +273,7 @@ def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(
                 assert destination == destination_of_rule(winner)
         moved[first.fallback.intent] = {
             (region.where, frozenset({region.before, region.after}))
-            for region in found.regions
+            for region in actual.regions
         }
     assert moved[None]
     assert moved[None] == moved["none"]
@@ -326,10 +327,10 @@ def test_digests_are_equal_for_fallbacks_that_write_the_same(
 def test_digests_differ_for_fallbacks_that_write_otherwise() -> None:
     """Another bound, another intent, other known intents, no fallback."""
     base = FallbackPolicy("none", 0.4)
-    others = [
+    remaining_items = [
         replace(base, min_confidence=0.5),
         replace(base, intent="other"),
         replace(base, known_intents={"a"}),
     ]
-    digests = [each.digest for each in (base, *others, FallbackPolicy(None))]
+    digests = [each.digest for each in (base, *remaining_items, FallbackPolicy(None))]
     assert len(digests) == len(set(digests))

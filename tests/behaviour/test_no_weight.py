@@ -76,14 +76,14 @@ def test_a_manifest_with_a_rule_without_weight_is_refused(
         ["apply", "-e", "prod", "--yes"],
     ):
         assert 3 == cxroute(*command), command
-        said = cxroute.out + cxroute.err
-        assert "cards.yaml:5:" in said
+        text = cxroute.out + cxroute.err
+        assert "cards.yaml:5:" in text
         assert (
             "error[CXR123]: no target has a positive weight, so the conversations of this rule"
-            in said
+            in text
         )
         assert (
-            "set a weight above 0; to switch the rule off, set `enabled: false`" in said
+            "set a weight above 0; to switch the rule off, set `enabled: false`" in text
         )
     assert 0 == prod.writes("prod")
 
@@ -126,7 +126,7 @@ def test_a_live_rule_without_weight_is_read_and_explained(
     ruleset([written("x"), CATCH_ALL])
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
     state = prod.states["prod"]
-    rule_id = next(one["id"] for one in state.rules() if one["name"] == "x")
+    rule_id = next(rule["id"] for rule in state.rules() if rule["name"] == "x")
     state.edit(rule_id, targets=[{"type": "queue", "queueId": "q-Cards", "weight": 0}])
     assert 0 == cxroute("explain", "-e", "prod", "--live", "--intent", "x")
     assert 'goes to no queue ("Cards" with weight 0), by cards/x.' in cxroute.out
@@ -137,7 +137,7 @@ def test_a_live_rule_without_weight_is_read_and_explained(
     assert 0 == cxroute("plan", "-e", "prod", "--fail-on-guards"), cxroute.out
     assert 'no queue -> "Cards"' in cxroute.out
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
-    assert [1, 1] == [one["targets"][0]["weight"] for one in state.rules()]
+    assert [1, 1] == [rule["targets"][0]["weight"] for rule in state.rules()]
 
 
 def test_export_skips_a_rule_without_weight_and_reports_it(
@@ -161,7 +161,7 @@ def test_export_skips_a_rule_without_weight_and_reports_it(
     )
     assert 0 == cxroute("export", "--all", "-e", "prod")
     assert 'skipped: "By hand" (hand): no target has a positive weight' in cxroute.err
-    rule_id = next(one["id"] for one in state.rules() if one["name"] == "x")
+    rule_id = next(rule["id"] for rule in state.rules() if rule["name"] == "x")
     state.edit(rule_id, targets=targets)
     before = Path("manifests/cards.yaml").read_text("utf-8")
     assert 4 == cxroute("export", "cards/x", "-e", "prod", "--write")
@@ -186,8 +186,8 @@ def test_an_unmanaged_rule_without_weight_is_drift(
     }
     state.put({**state.rules()[0], **hand})
     code, form = cxroute.json("drift", "-e", "prod")
-    (found,) = form["changes"]
-    assert (2, "none", "By hand") == (code, found["action"], found["name"])
+    (actual,) = form["changes"]
+    assert (2, "none", "By hand") == (code, actual["action"], actual["name"])
     ((row,),) = (effect["rows"] for effect in form["behaviour"]["effects"])
     assert {"queues": []} == row["after"]
 
@@ -244,8 +244,8 @@ def test_the_map_draws_no_queue() -> None:
 
 def test_the_text_names_no_queue() -> None:
     """The text contains the affected conversations and the change of the rule."""
-    said = plan_text(no_weight(), lambda _style, text: text, "tenant acme")
-    assert '"Card Services" -> no queue' in said
+    message = plan_text(no_weight(), lambda _style, text: text, "tenant acme")
+    assert '"Card Services" -> no queue' in message
 
 
 @pytest.mark.parametrize(

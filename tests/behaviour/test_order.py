@@ -42,13 +42,13 @@ Waves = list[list[tuple[int, str]]]
 def waves_of(pair: RulePair) -> tuple[Waves, bool]:
     """Return the waves of a pair's order, and whether all of it is proven."""
     moves = [
-        Move(*(None if one is None else entry(one) for one in move))
+        Move(*(None if item is None else entry(item) for item in move))
         for move in pair.moves
     ]
-    found = order_moves(moves, entries(pair.fixed), pair.evaluation)
+    actual = order_moves(moves, entries(pair.fixed), pair.evaluation)
     return [
-        [(step.move, step.kind) for step in wave] for wave in found.waves
-    ], not found.unproven
+        [(step.move, step.kind) for step in wave] for wave in actual.waves
+    ], not actual.unproven
 
 
 def check(pair: RulePair) -> set[str]:
@@ -89,7 +89,8 @@ def test_orders_are_safe_for_pairs_that_shrink(pair: RulePair) -> None:
     check(pair)
 
 
-X, Y = attribute("intent", "equals", "x"), attribute("intent", "equals", "y")
+X = attribute("intent", "equals", "x")
+Y = attribute("intent", "equals", "y")
 SURE = attribute("conf", "greaterThanOrEqual", 0.7)
 
 
@@ -116,10 +117,8 @@ def test_no_changes_need_no_wave() -> None:
 
 def test_a_rename_creates_before_it_deletes() -> None:
     """A rule with another key and name takes over the intent before the old rule is deleted."""
-    old, new = (
-        [rule("k", 1, [X], "A"), rule("all", 9, [], "B")],
-        [rule("l", 1, [X], "A"), rule("all", 9, [], "B")],
-    )
+    old = [rule("k", 1, [X], "A"), rule("all", 9, [], "B")]
+    new = [rule("l", 1, [X], "A"), rule("all", 9, [], "B")]
     pair = RulePair(old, new, "lowest-first")
     assert [
         (rule("k", 1, [X], "A"), None),
@@ -285,7 +284,8 @@ def test_the_oracle_finds_the_harm_of_case_i() -> None:
         (rule("k", 1, [X], "A"), rule("k", 1, [Y], "A")),
         (rule("all", 2, [], "B"), None),
     ]
-    safety, start = OrderSafety(moves, []), before_of(moves, [])
+    safety = OrderSafety(moves, [])
+    start = before_of(moves, [])
     assert safety.harm(start) is None
     assert "({'intent': 'x'}, {}) goes to all" == safety.harm(
         state_after(start, moves, (0, "whole"))
@@ -312,7 +312,8 @@ def test_the_oracle_finds_a_duplicate_name() -> None:
         (rule("k", 1, [X], "A"), rule("k", 1, [X], "A", name="l")),
         (rule("l", 2, [Y], "B"), rule("l", 2, [Y], "B", name="m")),
     ]
-    safety, start = OrderSafety(moves, []), before_of(moves, [])
+    safety = OrderSafety(moves, [])
+    start = before_of(moves, [])
     assert str(safety.harm(state_after(start, moves, (0, "whole")))).startswith(
         "one name twice"
     )

@@ -89,28 +89,30 @@ def test_an_exception_within_another_one_is_dropped() -> None:
     """Of the parts of two earlier rules only the larger is an exception, also with several
     conditions each.
     """
-    some = [attribute("lang", "equals", "de"), attribute("tier", "equals", "gold")]
+    selected = [attribute("lang", "equals", "de"), attribute("tier", "equals", "gold")]
     earlier = [
-        rule("small", 1, [*some, attribute("age", "greaterThan", 30)], "A"),
-        rule("large", 2, some, "A"),
+        rule("small", 1, [*selected, attribute("age", "greaterThan", 30)], "A"),
+        rule("large", 2, selected, "A"),
     ]
     new = [*earlier, rule("new", 3, [attribute("intent", "equals", "x")], "B")]
-    (found,) = compare_behaviour(entries(earlier), entries(new)).regions
-    assert [2] == [len(clauses) for clauses in found.excepts]
+    (actual,) = compare_behaviour(entries(earlier), entries(new)).regions
+    assert [2] == [len(clauses) for clauses in actual.excepts]
 
 
 def searched(*moves: tuple[Json | None, Json | None]) -> list[list[int]] | None:
-    made = [
-        Move(*(None if one is None else entry(one) for one in move)) for move in moves
+    created = [
+        Move(*(None if item is None else entry(item) for item in move))
+        for move in moves
     ]
     return search_waves(
-        Constraints(made, (), "lowest-first", DEFAULT_WORK), range(len(made)), ()
+        Constraints(created, (), "lowest-first", DEFAULT_WORK), range(len(created)), ()
     )
 
 
 def test_an_exact_search_puts_independent_changes_in_one_wave() -> None:
     """Two updates about different intents are one wave; a delete is in a separate wave."""
-    x, y = attribute("intent", "equals", "x"), attribute("intent", "equals", "y")
+    x = attribute("intent", "equals", "x")
+    y = attribute("intent", "equals", "y")
     first = (rule("k", 1, [x], "A"), rule("k", 1, [x], "B"))
     assert [[0, 1]] == searched(first, (rule("l", 2, [y], "A"), rule("l", 2, [y], "B")))
     assert [[0], [1]] == searched(first, (rule("l", 2, [y], "A"), None))
@@ -128,12 +130,13 @@ def test_a_name_is_freed_before_another_rule_takes_it() -> None:
         (rule("takes", 4, x, "A", name="p"), rule("takes", 4, x, "A", name="q")),
         (rule("frees", 5, x, "A", name="q"), rule("frees", 5, x, "A", name="r")),
     ]
-    made = [
-        Move(*(None if one is None else entry(one) for one in move)) for move in moves
+    created = [
+        Move(*(None if item is None else entry(item) for item in move))
+        for move in moves
     ]
     place = {
         step.move: number
-        for number, wave in enumerate(order_moves(made, ()).waves)
+        for number, wave in enumerate(order_moves(created, ()).waves)
         for step in wave
     }
     assert place[4] < place[3]
@@ -161,23 +164,28 @@ def test_value_sets_are_intersected_and_subtracted_exactly() -> None:
     be.
     """
     domain = Domain("a", CONDITIONS)
-    asked = [domain.all, *map(domain.values_for, CONDITIONS)]
-    for one, other in product(
-        dict.fromkeys(intersect(*pair) for pair in product(asked, asked)), asked
+    requested = [domain.all, *map(domain.values_for, CONDITIONS)]
+    for item, candidate in product(
+        dict.fromkeys(intersect(*pair) for pair in product(requested, requested)),
+        requested,
     ):
-        here, there = inside(domain, one), inside(domain, other)
-        assert here & there == inside(domain, intersect(one, other)), (one, other)
-        pieces = [inside(domain, piece) for piece in subtract(domain, one, other)]
-        assert sorted(here - there, key=str) == sorted(
+        here = inside(domain, item)
+        present = inside(domain, candidate)
+        assert here & present == inside(domain, intersect(item, candidate)), (
+            item,
+            candidate,
+        )
+        pieces = [inside(domain, piece) for piece in subtract(domain, item, candidate)]
+        assert sorted(here - present, key=str) == sorted(
             (value for piece in pieces for value in piece), key=str
         )
-        assert not covers(one, other) or there <= here, (one, other)
+        assert not covers(item, candidate) or present <= here, (item, candidate)
 
 
 def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
     """Return the values of a part: the named ones by `Domain`, any other text by each pattern."""
     atoms, yes, no = part
-    found: set[Scalar | None] = set()
+    actual: set[Scalar | None] = set()
     for value in VALUES:
         if isinstance(value, str) and value not in domain.atom_of:
             true = sum(
@@ -187,14 +195,14 @@ def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
             )
             has = bool(atoms & REST) and not yes & ~true and not no & true
         else:
-            asked = (
+            requested = (
                 make_condition("a", "notExists", None)
                 if value is None
                 else make_condition("a", "equals", value)
             )
-            has = bool(atoms & domain.values_for(asked)[0])
-        found |= {value} if has else set()
-    return found
+            has = bool(atoms & domain.values_for(requested)[0])
+        actual |= {value} if has else set()
+    return actual
 
 
 @pytest.mark.parametrize(
@@ -256,11 +264,9 @@ def test_the_only_attribute_with_values_is_the_pivot() -> None:
 
 def test_the_work_of_a_difference_is_not_compared() -> None:
     """Two differences with equal regions are equal, although one needed more work."""
-    one, other = (
-        BehaviourChange(regions=(), work=1),
-        BehaviourChange(regions=(), work=2),
-    )
-    assert (one, False) == (other, other.changed)
+    item = BehaviourChange(regions=(), work=1)
+    candidate = BehaviourChange(regions=(), work=2)
+    assert (item, False) == (candidate, candidate.changed)
 
 
 def test_many_substrings_of_one_length_are_found_like_few() -> None:

@@ -114,10 +114,8 @@ def test_one_promise_cannot_use_the_work_of_all() -> None:
         )
         for n in range(200)
     ]
-    hard, easy = (
-        Promise(conditions=(), never_default=True),
-        AuthoredPromise([BILLING], never=frozenset("C")).promise,
-    )
+    hard = Promise(conditions=(), never_default=True)
+    easy = AuthoredPromise([BILLING], never=frozenset("C")).promise
     results = check_promises(addressed(boxes), [hard, easy], work=100_000)
     assert [False, True] == [results[0].complete, results[1].holds]
 
@@ -125,7 +123,7 @@ def test_one_promise_cannot_use_the_work_of_all() -> None:
 @pytest.mark.parametrize("block", range(4))
 def test_known_types_are_respected(block: int) -> None:
     """Inputs of another type than the endpoint writes break no promise."""
-    known = {"intent": None, "conf": (0.0, 1.0)}
+    declared = {"intent": None, "conf": (0.0, 1.0)}
     for seed in range(block * 40, (block + 1) * 40):
         random = Random(f"typed {seed}")
         rules = a_list(random, 6)
@@ -135,7 +133,7 @@ def test_known_types_are_respected(block: int) -> None:
             [stated.promise],
             types={"intent": ANY_TEXT, "conf": SHARE},
         )
-        PromiseOracle(rules, stated, "lowest-first", known).check(facts)
+        PromiseOracle(rules, stated, "lowest-first", declared).check(facts)
 
 
 def endpoint_writes(
@@ -156,13 +154,11 @@ def test_promises_are_about_the_bots_event(block: int) -> None:
     """Behind an endpoint each event, with each confidence around the bounds, is in a region if it
     breaks a promise.
     """
-    intents, shares = (
-        (None, "a", "b", "none", "x"),
-        (None, 0, 0.2, 0.35, 0.4, 0.5, 0.6, 1),
-    )
+    intents = (None, "a", "b", "none", "x")
+    shares = (None, 0, 0.2, 0.35, 0.4, 0.5, 0.6, 1)
     for seed in range(block * 50, (block + 1) * 50):
         random = Random(f"event {seed}")
-        known = frozenset(random.choice((("a", "b"), ("a",), ())))
+        declared = frozenset(random.choice((("a", "b"), ("a",), ())))
         lowest = random.choice((0, 0.35, 0.5))
         rules = [
             a_rule_on_contexts(random, f"k{n}") for n in range(random.randint(1, 5))
@@ -174,7 +170,7 @@ def test_promises_are_about_the_bots_event(block: int) -> None:
         stage = EndpointStage(
             intent="intent",
             confidence="conf",
-            fallback=FallbackPolicy("none", lowest, known),
+            fallback=FallbackPolicy("none", lowest, declared),
         )
         (facts,) = check_promises(
             stage.pull_back(addressed(rules)), [stated.promise], types=stage.types
@@ -184,7 +180,7 @@ def test_promises_are_about_the_bots_event(block: int) -> None:
             present = {
                 name: value for name, value in event.items() if value is not None
             }
-            taking = winner(rules, (endpoint_writes(present, lowest, known), {}))
+            taking = winner(rules, (endpoint_writes(present, lowest, declared), {}))
             is_broken = holds_all(stated.conditions, present) and not stated.is_kept(
                 taking
             )
@@ -201,10 +197,10 @@ def test_promises_are_about_the_bots_event(block: int) -> None:
             assert holds_where(
                 each["where"], each["except"], (dict(each["witness"]), {})
             )
-            sent = [
+            requests_sent = [
                 name for name in (*intents, "unheard") if _has_event(each, name, shares)
             ]
-            assert ("intent" in each["witness"]) is (sent != [None]), each
+            assert ("intent" in each["witness"]) is (requests_sent != [None]), each
 
 
 def _has_event(

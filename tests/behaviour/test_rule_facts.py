@@ -33,7 +33,8 @@ from tests.support.random_rules import (
     rule,
 )
 
-BLOCKS, SIZE = 26, 120
+BLOCKS = 26
+SIZE = 120
 Key = TypeVar("Key")
 
 
@@ -43,24 +44,24 @@ class Truth:
     def __init__(self, rules: list[Json], evaluation: Evaluation) -> None:
         self.evaluation = evaluation
         self.universe = inputs_for(rules)
-        self.rules = {one["id"]: one for one in in_routing_order(rules, evaluation)}
+        self.rules = {item["id"]: item for item in in_routing_order(rules, evaluation)}
         self.matched = {
-            key: self.universe.matched(one) for key, one in self.rules.items()
+            key: self.universe.matched(rule) for key, rule in self.rules.items()
         }
         self.won = {
-            one["id"]: bits
-            for one, bits in self.universe.wins(rules, evaluation)
-            if one
+            item["id"]: bits
+            for item, bits in self.universe.wins(rules, evaluation)
+            if item
         }
         self.report = f"{evaluation}\n{rules_text(rules)}\n"
 
     def instead(self, key: str) -> set[str | None]:
         """Return the rules that take the inputs of a rule, if that rule is removed."""
-        others = [one for one in self.rules.values() if one["id"] != key]
-        wins = self.universe.wins(others, self.evaluation)
+        remaining_items = [rule for rule in self.rules.values() if rule["id"] != key]
+        wins = self.universe.wins(remaining_items, self.evaluation)
         return {
-            None if one is None else one["id"]
-            for one, bits in wins
+            None if item is None else item["id"]
+            for item, bits in wins
             if bits & self.won[key]
         }
 
@@ -70,42 +71,45 @@ class Truth:
         """
         return {
             key
-            for key, one in self.rules.items()
+            for key, rule in self.rules.items()
             if self.won[key]
             and all(
-                other and destination(self.rules[other]) == destination(one)
-                for other in self.instead(key)
+                candidate and destination(self.rules[candidate]) == destination(rule)
+                for candidate in self.instead(key)
             )
         }
 
     def ties(self) -> set[frozenset[str]]:
         """Return the pairs whose undefined order decides the destination of some input."""
         may_win = [
-            (one, bits)
-            for one, bits in self.universe.may_win(self.rules.values(), self.evaluation)
-            if one
+            (item, bits)
+            for item, bits in self.universe.may_win(
+                self.rules.values(), self.evaluation
+            )
+            if item
         ]
         return {
-            frozenset((one["id"], other["id"]))
-            for one, bits in may_win
-            for other, more in may_win
-            if bits & more
-            and one["priority"] == other["priority"]
-            and destination(one) != destination(other)
+            frozenset((item["id"], candidate["id"]))
+            for item, bits in may_win
+            for candidate, further in may_win
+            if bits & further
+            and item["priority"] == candidate["priority"]
+            and destination(item) != destination(candidate)
         }
 
 
 def check(rules: list[Json], evaluation: Evaluation = "lowest-first") -> None:
-    truth, facts = Truth(rules, evaluation), analyze_rules(entries(rules), evaluation)
+    truth = Truth(rules, evaluation)
+    facts = analyze_rules(entries(rules), evaluation)
     never = {key for key in truth.rules if not truth.matched[key]}
-    assert never == unique(one.entry.id for one in facts.contradictory), truth.report
+    assert never == unique(item.entry.id for item in facts.contradictory), truth.report
     shadowed = {key for key in truth.rules if truth.matched[key] and not truth.won[key]}
-    assert shadowed == unique(one.entry.id for one in facts.shadowed), truth.report
-    assert truth.redundant() == unique(one.entry.id for one in facts.redundant), (
+    assert shadowed == unique(item.entry.id for item in facts.shadowed), truth.report
+    assert truth.redundant() == unique(item.entry.id for item in facts.redundant), (
         truth.report
     )
     assert truth.ties() == unique(
-        frozenset((one.first.id, one.second.id)) for one in facts.ties
+        frozenset((tie.first.id, tie.second.id)) for tie in facts.ties
     ), truth.report
     check_contradictions(truth, facts)
     check_covers(truth, facts)
@@ -113,15 +117,15 @@ def check(rules: list[Json], evaluation: Evaluation = "lowest-first") -> None:
     assert facts.undecided == (), truth.report
     for one in facts.redundant:
         assert truth.instead(one.entry.id) == unique(
-            other.id for other in one.replacements
+            other_replacement.id for other_replacement in one.replacements
         ), truth.report
 
 
 def unique(keys: Iterable[Key]) -> set[Key]:
     """Return the items as a set, after asserting that each occurs once."""
-    found = list(keys)
-    assert len(set(found)) == len(found), found
-    return set(found)
+    actual = list(keys)
+    assert len(set(actual)) == len(actual), actual
+    return set(actual)
 
 
 def check_contradictions(truth: Truth, facts: RuleFacts) -> None:
@@ -149,13 +153,13 @@ def check_covers(truth: Truth, facts: RuleFacts) -> None:
     """
     before = {key: set(list(truth.rules)[:at]) for at, key in enumerate(truth.rules)}
     for one in facts.shadowed:
-        by = unique(other.id for other in one.shadowing)
+        by = unique(candidate.id for candidate in one.shadowing)
         assert by <= before[one.entry.id], truth.report
         for left_out in (None, *by):
-            left = truth.matched[one.entry.id]
+            remaining = truth.matched[one.entry.id]
             for key in by - {left_out}:
-                left &= ~truth.matched[key]
-            assert bool(left) is (left_out is not None), (
+                remaining &= ~truth.matched[key]
+            assert bool(remaining) is (left_out is not None), (
                 truth.report,
                 one.entry.id,
                 by,
@@ -169,16 +173,17 @@ def check_ties(truth: Truth, facts: RuleFacts) -> None:
     """
     order = list(truth.rules)
     for tie in facts.ties:
-        first, second = truth.rules[tie.first.id], truth.rules[tie.second.id]
+        first = truth.rules[tie.first.id]
+        second = truth.rules[tie.second.id]
         assert order.index(first["id"]) < order.index(second["id"]), truth.report
         earlier = [truth.rules[key] for key in order[: order.index(first["id"])]]
-        higher = [one for one in earlier if one["priority"] != first["priority"]]
+        higher = [item for item in earlier if item["priority"] != first["priority"]]
         for assumed in completions(truth.universe, tie.example.assumed):
             one = (tie.example.attributes, assumed)
             taking = (
                 matches(first, one),
                 matches(second, one),
-                any(matches(other, one) for other in higher),
+                any(matches(candidate, one) for candidate in higher),
             )
             assert (True, True, False) == taking, (truth.report, tie)
 
@@ -201,25 +206,28 @@ def test_facts_hold_for_lists_that_shrink(rules: list[Json]) -> None:
 
 
 INTENT = attribute("intent", "equals", "a")
-LOW, HIGH = (
-    attribute("conf", "lessThan", 0.5),
-    attribute("conf", "greaterThanOrEqual", 0.5),
-)
+LOW = attribute("conf", "lessThan", 0.5)
+HIGH = attribute("conf", "greaterThanOrEqual", 0.5)
 UNKNOWN = {"type": "schedule", "name": "nights"}
 
 
 def named(facts: RuleFacts) -> dict[str, list[tuple[str, ...]]]:
     return {
-        "never": [(one.entry.id,) for one in facts.contradictory],
+        "never": [(item.entry.id,) for item in facts.contradictory],
         "shadowed": [
-            (one.entry.id, *sorted(other.id for other in one.shadowing))
-            for one in facts.shadowed
+            (item.entry.id, *sorted(candidate.id for candidate in item.shadowing))
+            for item in facts.shadowed
         ],
         "redundant": [
-            (one.entry.id, *sorted(other.id for other in one.replacements))
-            for one in facts.redundant
+            (
+                item.entry.id,
+                *sorted(
+                    other_replacement.id for other_replacement in item.replacements
+                ),
+            )
+            for item in facts.redundant
         ],
-        "ties": [(one.first.id, one.second.id) for one in facts.ties],
+        "ties": [(tie.first.id, tie.second.id) for tie in facts.ties],
     }
 
 
@@ -281,12 +289,12 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
             rule("k", 1, [attribute("intent", "exists")], "A"),
             rule("l", 1, [attribute("intent", "contains", "")], "B"),
             *(
-                rule(one, 9, [attribute("intent", "equals", one)], "C")
-                for one in "abcd"
+                rule(item, 9, [attribute("intent", "equals", item)], "C")
+                for item in "abcd"
             ),
         ],
         {
-            "shadowed": [("l", "k"), ("a", "k"), *((one, "top") for one in "bcd")],
+            "shadowed": [("l", "k"), ("a", "k"), *((item, "top") for item in "bcd")],
             "ties": [("k", "l")],
         },
     ),
@@ -304,14 +312,14 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
 @pytest.mark.parametrize("name", DIRECTED)
 def test_directed_facts(name: str) -> None:
     """Each kind of fact, and a similar case that is not one."""
-    rules, wanted = DIRECTED[name]
+    rules, expected = DIRECTED[name]
     nothing: dict[str, list[tuple[str, ...]]] = {
         "never": [],
         "shadowed": [],
         "redundant": [],
         "ties": [],
     }
-    assert nothing | wanted == named(analyze_rules(entries(rules)))
+    assert nothing | expected == named(analyze_rules(entries(rules)))
     check(rules)
 
 
@@ -341,6 +349,6 @@ def test_rules_covered_by_better_priorities_are_not_paired() -> None:
     ordered = order_entries(entries(rules))
     space = Space((ordered,))
     before = space.budget.remaining
-    found = analyze_slices(PivotSlices(space, ordered))
-    assert ((), 200) == (found.ties, len(found.shadowed))
+    actual = analyze_slices(PivotSlices(space, ordered))
+    assert ((), 200) == (actual.ties, len(actual.shadowed))
     assert 200 * 200 * len(intents) >= before - space.budget.remaining

@@ -25,7 +25,8 @@ def test_a_rule_index_answers_as_trying_rule_by_rule(block: int) -> None:
     for seed in range(block * 40, (block + 1) * 40):
         random = Random(f"filed {seed}")
         rules = a_list(random, 8)
-        universe, ordered = inputs_for(rules), order_entries(entries(rules))
+        universe = inputs_for(rules)
+        ordered = order_entries(entries(rules))
         filed = RuleIndex(ordered)
         for _ in range(40):
             attributes, assumed = universe.example(1 << random.randrange(universe.size))

@@ -60,10 +60,10 @@ def bank() -> DesiredState:
 def single_edits(rules: Sequence[RoutingEntry]) -> Iterator[list[RoutingEntry]]:
     """Yield the rules with one of them removed, or sent to another queue."""
     for number, each in enumerate(rules):
-        others = [*rules[:number], *rules[number + 1 :]]
-        yield others
+        remaining_items = [*rules[:number], *rules[number + 1 :]]
+        yield remaining_items
         yield [
-            *others,
+            *remaining_items,
             replace(each, rule=replace(each.rule, targets=(Target("elsewhere", 1),))),
         ]
 
@@ -79,17 +79,18 @@ def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
     with an intent.
     """
     desired = bank()
-    rules, stage = desired_entries(desired), desired.endpoint
+    rules = desired_entries(desired)
+    stage = desired.endpoint
     examined = 0
     for edited in islice(single_edits(rules), part, None, PARTS):
         impact = impact_of(rules, edited, stage)
-        for example, written in zip(_examples(impact), _written(impact), strict=True):
+        for example, stored in zip(_examples(impact), _written(impact), strict=True):
             examined += 1
-            assert example.attributes[INTENT] in stage.fallback.known_intents, written
+            assert example.attributes[INTENT] in stage.fallback.known_intents, stored
             truths = dict(example.assumed)
             assert holds_where(
-                written["where"], written["except"], (example.attributes, truths)
-            ), written
+                stored["where"], stored["except"], (example.attributes, truths)
+            ), stored
     assert examined > 60
 
 
@@ -104,22 +105,20 @@ def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values(
     for seed in range(part, 300, PARTS):
         random = Random(f"tiers {seed}")
         before, after = (_tier_rules(random) for _ in range(2))
-        for written in _written(impact_of(entries(before), entries(after))):
-            example = written["example"] if "example" in written else written["witness"]
+        for stored in _written(impact_of(entries(before), entries(after))):
+            example = stored["example"] if "example" in stored else stored["witness"]
             inside = [
                 event
                 for event in _events()
-                if holds_where(written["where"], written["except"], (event, {}))
+                if holds_where(stored["where"], stored["except"], (event, {}))
             ]
-            sent = {event.get(INTENT) for event in inside}
-            assert holds_where(written["where"], written["except"], (example, {})), (
-                written
-            )
-            assert (INTENT in example) is (sent != {None}), written
+            requests_sent = {event.get(INTENT) for event in inside}
+            assert holds_where(stored["where"], stored["except"], (example, {})), stored
+            assert (INTENT in example) is (requests_sent != {None}), stored
             assert (
                 example.get(INTENT) in FALLBACK.known_intents
-                or not sent & FALLBACK.known_intents
-            ), written
+                or not requests_sent & FALLBACK.known_intents
+            ), stored
             with_intent += INTENT in example
             without += INTENT not in example
     assert min(with_intent, without) > 4
@@ -251,11 +250,11 @@ def test_an_example_has_a_number_as_confidence_where_one_fits(
         entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]),
         stage,
     )
-    shown = [example.attributes[CONFIDENCE] for example in _examples(impact)]
-    assert shown
-    assert all(isinstance(value, int | float) and 0 <= value <= 1 for value in shown), (
-        shown
-    )
+    printed = [example.attributes[CONFIDENCE] for example in _examples(impact)]
+    assert printed
+    assert all(
+        isinstance(value, int | float) and 0 <= value <= 1 for value in printed
+    ), printed
 
 
 def test_a_text_is_shown_where_only_texts_move() -> None:

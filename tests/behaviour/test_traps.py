@@ -34,11 +34,11 @@ GONE = object()
 
 def regions(old: list[Json], new: list[Json]) -> list[Json]:
     """Return the regions of a difference, checked against brute force."""
-    found = impact_to_json(
+    actual = impact_to_json(
         Impact(compare_behaviour(entries(old), entries(new))), QUEUES
     )
-    check_difference(old, new, found)
-    return list(found["regions"])
+    check_difference(old, new, actual)
+    return list(actual["regions"])
 
 
 # Errors that brute force found
@@ -63,10 +63,10 @@ def test_inexpressible_numbers_are_several_exceptions() -> None:
     """Rules that differ only in the pivot take a range and a separate number, which no single
     condition expresses.
     """
-    some = attribute("x", "equals", "r")
+    selected = attribute("x", "equals", "r")
     old = [
-        rule("range", 1, [some, attribute("conf", "between", [0.3, 0.6])], "A"),
-        rule("one", 2, [some, attribute("conf", "equals", 0.7)], "B"),
+        rule("range", 1, [selected, attribute("conf", "between", [0.3, 0.6])], "A"),
+        rule("one", 2, [selected, attribute("conf", "equals", 0.7)], "B"),
     ]
     assert 2 == len(regions(old, [rule("any", 1, [attribute("conf", "exists")], "A")]))
 
@@ -75,14 +75,14 @@ def test_of_two_exceptions_that_become_equal_one_remains() -> None:
     """The further condition of the second always holds once another attribute is folded in: one of
     both remains.
     """
-    ours = [attribute("a5", "notEquals", "r"), attribute("a3", "notEquals", "p")]
+    own_side = [attribute("a5", "notEquals", "r"), attribute("a3", "notEquals", "p")]
     old = [
         rule("r", 1, [attribute("a2", "equals", "r")], "A"),
-        rule("ours", 2, ours, "A"),
+        rule("ours", 2, own_side, "A"),
     ]
     new = [
         rule("not r", 1, [attribute("a2", "notEquals", "r")], "C"),
-        rule("ours", 2, [*ours, attribute("a2", "notExists")], "A"),
+        rule("ours", 2, [*own_side, attribute("a2", "notExists")], "A"),
         rule("listed", 3, [attribute("a3", "in", ["q", "p"])], "A"),
     ]
     assert 4 == len(regions(old, new))
@@ -92,9 +92,10 @@ def test_a_rule_that_moves_is_two_versions() -> None:
     """A rule with a new priority has its old position before the change and its new position after
     it.
     """
-    every, some = rule("every", 2, [], "B"), [attribute("intent", "equals", "x")]
+    every = rule("every", 2, [], "B")
+    selected = [attribute("intent", "equals", "x")]
     (region,) = regions(
-        [rule("k", 1, some, "A"), every], [rule("k", 3, some, "A"), every]
+        [rule("k", 1, selected, "A"), every], [rule("k", 3, selected, "A"), every]
     )
     assert ("set/k", "set/every", {"intent": "x"}) == (
         region["beforeRule"],
@@ -107,10 +108,8 @@ def test_a_covered_change_still_covers_later_rules() -> None:
     """A changed rule that a better changed rule covers is dropped alone, without the rule that it
     covers.
     """
-    x, sure = (
-        attribute("intent", "equals", "x"),
-        attribute("conf", "greaterThanOrEqual", 0.7),
-    )
+    x = attribute("intent", "equals", "x")
+    sure = attribute("conf", "greaterThanOrEqual", 0.7)
     old = [
         rule("top", 1, [x], "A"),
         rule("k", 2, [x, sure], "B"),
@@ -148,11 +147,11 @@ def test_adjacent_doubles_are_two_numbers() -> None:
         [rule("k", 1, [attribute("conf", "equals", 0.9500000000000001)], "A")], []
     )
     assert {"conf": 0.9500000000000001} == upper["witness"]
-    one = [
+    item = [
         attribute("conf", "greaterThanOrEqual", 0.95),
         attribute("conf", "lessThan", 0.9500000000000001),
     ]
-    lower, higher = regions([rule("k", 1, one, "A")], [rule("l", 1, [NEXT[0]], "A")])
+    lower, higher = regions([rule("k", 1, item, "A")], [rule("l", 1, [NEXT[0]], "A")])
     if lower["after"] != {"default": True}:
         lower, higher = higher, lower
     assert {"conf": 0.95} == lower["witness"]
@@ -236,7 +235,7 @@ TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
 @pytest.mark.parametrize(
     ("operator", "value", "takes", "leaves"),
     TAKES,
-    ids=[f"{one[0]}-{one[1]}" for one in TAKES],
+    ids=[f"{take[0]}-{take[1]}" for take in TAKES],
 )
 def test_the_values_that_an_operator_takes(
     operator: str, value: Any, takes: list[Any], leaves: list[Any]
@@ -246,13 +245,13 @@ def test_the_values_that_an_operator_takes(
     """
     form = attribute("any", operator, value)
     ordered = order_entries(entries([rule("k", 1, [form], "A")]))
-    for one in (*takes, *leaves):
-        attributes = {} if one is GONE else {"any": one}
-        wanted = any(one is other for other in takes)
-        assert wanted is holds(form, attributes, {}), attributes
-        assert wanted is (route_conversation(ordered, attributes).winner is not None), (
-            attributes
-        )
+    for item in (*takes, *leaves):
+        attributes = {} if item is GONE else {"any": item}
+        expected = any(item is other_take for other_take in takes)
+        assert expected is holds(form, attributes, {}), attributes
+        assert expected is (
+            route_conversation(ordered, attributes).winner is not None
+        ), attributes
     both = [attribute("any", "in", ["x", 0.5])]  # so that texts and numbers both come
     regions([rule("k", 1, [form], "A")], [rule("k", 1, both, "B")])
     regions([rule("k", 1, [form], "A")], [rule("k", 1, [form], "B")])
@@ -316,14 +315,14 @@ def test_splits_with_equal_shares_are_equal() -> None:
     (S10).
     """
     x = [attribute("intent", "equals", "x")]
-    for one, other in [
+    for item, candidate in [
         ([queue("A", 1)], [queue("A", 7)]),
         ([queue("A", 0.1), queue("B", 0.2)], [queue("B", 2), queue("A", 1)]),
         ([queue("A", 1), queue("A", 1), queue("B", 2)], [queue("A", 5), queue("B", 5)]),
         ([queue("A", 1), queue("B", 0)], [queue("A", 1)]),
         ([queue("A", 0)], []),
     ]:
-        assert [] == regions([rule("k", 1, x, one)], [rule("k", 1, x, other)])
+        assert [] == regions([rule("k", 1, x, item)], [rule("k", 1, x, candidate)])
 
 
 def test_equal_priorities_are_ordered_by_name() -> None:
@@ -352,24 +351,27 @@ def test_the_oracle_agrees_with_the_simulator_and_itself(block: int) -> None:
     for seed in range(block * 40, (block + 1) * 40):
         random = Random(f"oracle {seed}")
         rules = [
-            one for one in a_list(random, 5) if IMPOSSIBLE not in one["conditions"]
+            item for item in a_list(random, 5) if IMPOSSIBLE not in item["conditions"]
         ]
         evaluation: Evaluation = random.choice(("lowest-first", "highest-first"))
-        universe, ordered = inputs_for(rules), order_entries(entries(rules), evaluation)
+        universe = inputs_for(rules)
+        ordered = order_entries(entries(rules), evaluation)
         wins = universe.wins(rules, evaluation)
         for _ in range(60):
             at = 1 << random.randrange(universe.size)
-            one = universe.example(at)
-            taken = winner(rules, one, evaluation)
-            assert [taken] == [each for each, bits in wins if bits & at]
-            wanted = destination(taken)
-            there = queue_shares(rules, one[0], evaluation, one[1])
-            assert wanted == (None if there is None else frozenset(there.items())), (
+            element = universe.example(at)
+            claimed = winner(rules, element, evaluation)
+            assert [claimed] == [each for each, bits in wins if bits & at]
+            expected = destination(claimed)
+            present = queue_shares(rules, element[0], evaluation, element[1])
+            assert expected == (
+                None if present is None else frozenset(present.items())
+            ), (
                 rules,
-                one,
+                element,
             )
-            found = route_conversation(ordered, *one).winner
-            assert entry_name(taken) == (found and found.name), (rules, one)
+            actual = route_conversation(ordered, *element).winner
+            assert entry_name(claimed) == (actual and actual.name), (rules, element)
 
 
 def test_representatives_are_the_inputs_of_a_manual_test() -> None:
@@ -416,10 +418,8 @@ def test_representatives_are_the_inputs_of_a_manual_test() -> None:
     assert [None, "~", 0] == axes["only"]
 
 
-X, SURE = (
-    attribute("intent", "equals", "x"),
-    attribute("conf", "greaterThanOrEqual", 0.5),
-)
+X = attribute("intent", "equals", "x")
+SURE = attribute("conf", "greaterThanOrEqual", 0.5)
 OLD = [rule("k", 1, [X, SURE], "A"), rule("all", 9, [], "B")]
 NEW = [rule("k", 1, [X, SURE], "C"), rule("all", 9, [], "B")]
 GOOD = {

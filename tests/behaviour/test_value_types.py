@@ -68,19 +68,19 @@ def test_a_difference_among_known_types_is_exact(block: int) -> None:
         random = Random(f"types {seed}")
         pair = a_pair(random, 6)
         types = {name: random.choice(KINDS) for name in NAMES if random.random() < 0.5}
-        found = document(pair, types)
+        actual = document(pair, types)
         check_difference(
             pair.old,
             pair.new,
-            found,
+            actual,
             pair.evaluation,
-            {name: one.numbers for name, one in types.items()},
+            {name: item.numbers for name, item in types.items()},
         )
         resting = {
-            one["attributeName"]: types[one["attributeName"]].numbers
-            for one in found.get("restsOn", [])
+            item["attributeName"]: types[item["attributeName"]].numbers
+            for item in actual.get("restsOn", [])
         }
-        check_difference(pair.old, pair.new, found, pair.evaluation, resting)
+        check_difference(pair.old, pair.new, actual, pair.evaluation, resting)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -107,15 +107,16 @@ def _of_usual_type(moved: RoutingDifference, name: str) -> int:
     asked = [
         part
         for rules in (moved.old, moved.new)
-        for one in rules
-        if one["enabled"]
-        for part in one["conditions"]
+        for rule in rules
+        if rule["enabled"]
+        for part in rule["conditions"]
     ]
     here = [
         part for part in asked if is_supported(part) and part["attributeName"] == name
     ]
-    numbers, texts = any(map(_asks_a_number, here)), any(map(_asks_a_text, here))
-    found = (
+    numbers = any(map(_asks_a_number, here))
+    texts = any(map(_asks_a_text, here))
+    actual = (
         moved.universe.column(attribute(name, "notExists"))
         if here
         else moved.universe.all_inputs
@@ -125,7 +126,7 @@ def _of_usual_type(moved: RoutingDifference, name: str) -> int:
         moved.universe.column(attribute(name, "notContains", "")) if here else 0
     )
     return (
-        found
+        actual
         | (any_text if texts or not numbers else 0)
         | (any_number if numbers or not texts else 0)
     )
@@ -151,14 +152,14 @@ def _asks_a_number(part: Json) -> bool:
 def _asks_a_text(part: Json) -> bool:
     operator = positive(part["operator"])
     if operator in ("equals", "in"):
-        return any(not is_number(one) for one in _values(part))
+        return any(not is_number(value) for value in _values(part))
     return operator in ("contains", "startsWith", "endsWith")
 
 
 X = attribute("intent", "equals", "x")
 KNOWN, HIGH, LOW = (
-    attribute("conf", *asked)
-    for asked in (("exists",), ("greaterThanOrEqual", 0.5), ("lessThan", 0.5))
+    attribute("conf", *requested)
+    for requested in (("exists",), ("greaterThanOrEqual", 0.5), ("lessThan", 0.5))
 )
 EXISTS = [rule("k", 1, [X, KNOWN], "A")]
 SPLIT = [rule("high", 1, [X, HIGH], "A"), rule("low", 2, [X, LOW], "A")]
@@ -185,8 +186,8 @@ def test_two_ranges_do_not_cover_every_value() -> None:
     texts = impact_to_json(
         compare_lists(entries(EXISTS), entries(SPLIT), types={"conf": ANY_TEXT}), QUEUES
     )
-    known = {key: value for key, value in KNOWN.items() if key != "value"}
-    assert [[X, known]] == [row["where"] for row in rows_of_document(texts)]
+    declared = {key: value for key, value in KNOWN.items() if key != "value"}
+    assert [[X, declared]] == [row["where"] for row in rows_of_document(texts)]
     assert [{"attributeName": "conf", "type": "text"}] == texts["restsOn"]
 
 
@@ -194,25 +195,26 @@ def test_a_type_without_an_effect_is_not_named() -> None:
     """Below 0.5 these rules treat a number like a text, so the difference does not depend on the
     type.
     """
-    more = [rule("k", 1, [X, HIGH], "B")]
-    found = compare_behaviour(
+    further = [rule("k", 1, [X, HIGH], "B")]
+    actual = compare_behaviour(
         entries([rule("k", 1, [X, HIGH], "A")]),
-        entries(more),
+        entries(further),
         types={"conf": SHARE, "intent": ANY_TEXT},
     )
-    assert {} == found.rests_on
-    assert found.changed
+    assert {} == actual.rests_on
+    assert actual.changed
 
 
 def test_rows_of_other_types_are_one_note() -> None:
     """Each of them may matter, and together they do not hide other rows; with -v each is a row."""
     intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
     old = [
-        rule(f"k{at}", at, [one, KNOWN], "ABC"[at]) for at, one in enumerate(intents)
+        rule(f"k{at}", at, [intent, KNOWN], "ABC"[at])
+        for at, intent in enumerate(intents)
     ]
     new = [
-        rule(f"{name}{at}", at, [one, bound], "ABC"[at])
-        for at, one in enumerate(intents)
+        rule(f"{name}{at}", at, [intent, bound], "ABC"[at])
+        for at, intent in enumerate(intents)
         for name, bound in (("high", HIGH), ("low", LOW))
     ]
     new = [
@@ -222,8 +224,8 @@ def test_rows_of_other_types_are_one_note() -> None:
     ]
     impact = compare_lists(entries(old), entries(new))
     folded = summarize_effects(impact, QUEUES, LABELS).effects
-    shown = [(row.before, row.after) for effect in folded for row in effect.rows]
-    assert [('"Queue A"', '"Queue B"')] == shown
+    printed = [(row.before, row.after) for effect in folded for row in effect.rows]
+    assert [('"Queue A"', '"Queue B"')] == printed
     note = (
         "Also some conversations in which confidence is of another type, text or number,"
         " than the rules compare it with: {}, which -v and JSON list"
@@ -305,8 +307,8 @@ def test_a_bot_number_is_the_text_that_the_endpoint_writes(cxroute: Program) -> 
         "plan", "-e", "prod", "--live", "live.json", "--traffic", "sample.csv"
     )
     gets = {
-        one["queueName"]: (one["before"], one["after"])
-        for one in form["behaviour"]["summary"]["balance"]
+        item["queueName"]: (item["before"], item["after"])
+        for item in form["behaviour"]["summary"]["balance"]
     }
     assert {"Cards": (90, 0), None: (10, 100)} == gets
 
@@ -318,7 +320,9 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
         attribute: str, conditions: Iterable[Condition], *more: Any
     ) -> Domain:
         asked = list(conditions)
-        numeric = all(one.operator in RANGES for one in asked if one.value is not None)
+        numeric = all(
+            item.operator in RANGES for item in asked if item.value is not None
+        )
         return Domain(
             attribute,
             asked,
@@ -327,10 +331,10 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
         )
 
     with patch.object(space, "Domain", forgetful):
-        found = document(RulePair(EXISTS, SPLIT, "lowest-first"))
-    assert not found["changed"]
+        actual = document(RulePair(EXISTS, SPLIT, "lowest-first"))
+    assert not actual["changed"]
     with pytest.raises(AssertionError):
-        check_difference(EXISTS, SPLIT, found)
+        check_difference(EXISTS, SPLIT, actual)
 
 
 @pytest.mark.parametrize(
@@ -348,10 +352,8 @@ def test_a_value_of_a_known_type_has_no_other_type(
     known: ValueType, value: str | float, bound: Json
 ) -> None:
     """If the endpoint writes the type, every conversation has such a value."""
-    old, new = (
-        entries([rule("k", 1, [X, KNOWN], "A")]),
-        entries([rule("k", 1, [X, bound], "A")]),
-    )
+    old = entries([rule("k", 1, [X, KNOWN], "A")])
+    new = entries([rule("k", 1, [X, bound], "A")])
     (row,) = effect_rows(compare_lists(old, new, types={"conf": known}))
     assert () == row.other_type
     assert {"intent": "x", "conf": value} == row.example.attributes
@@ -359,11 +361,11 @@ def test_a_value_of_a_known_type_has_no_other_type(
 
 def test_the_known_type_is_a_sentence() -> None:
     """The sentence has the display names of the attributes."""
-    said = types_phrase(
+    text = types_phrase(
         {"cognigyConfidence": SHARE, "tier": ANY_TEXT},
         Labels({"cognigyConfidence": "confidence"}),
     )
     assert (
         "confidence is missing or a number from 0 to 1 and tier is missing or a text"
-        ", as the endpoint writes it and Studio compares it" == said
+        ", as the endpoint writes it and Studio compares it" == text
     )

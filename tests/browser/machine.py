@@ -93,11 +93,13 @@ def seen(browser: Browser, **how: Any) -> Iterator[Sight]:
     sight = Sight(context.new_page())
     sight.page.on("request", lambda request: sight.asked.append(request.url))
     sight.page.on(
-        "console", lambda said: sight.noise.append(f"console {said.type}: {said.text}")
+        "console", lambda text: sight.noise.append(f"console {text.type}: {text.text}")
     )
     sight.page.on("pageerror", lambda error: sight.noise.append(f"error: {error}"))
     sight.page.on("dialog", sight.dismiss)
-    sight.page.on("popup", lambda other: sight.noise.append(f"popup: {other.url}"))
+    sight.page.on(
+        "popup", lambda candidate: sight.noise.append(f"popup: {candidate.url}")
+    )
     yield sight
     context.close()
 
@@ -114,10 +116,10 @@ def violations(page: Page) -> list[str]:
         "'visible' })"
     )
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(
+    actual = page.evaluate(
         "axe.run({resultTypes: ['violations']}).then(result => result.violations)"
     )
     return [
-        f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}"
-        for one in found
+        f"{item['id']}: {item['nodes'][0]['html'][:200]} {item['nodes'][0]['failureSummary']}"
+        for item in actual
     ]

@@ -40,13 +40,13 @@ async text => {
 @pytest.fixture(scope="module")
 def sight(browser: Browser) -> Iterator[Sight]:
     """A page with Mermaid, set up as strictly as GitHub does."""
-    with seen(browser) as found:
-        found.page.set_content("<!DOCTYPE html><title>map</title>")
-        found.page.add_script_tag(path=MERMAID)
-        found.page.evaluate(
+    with seen(browser) as actual:
+        actual.page.set_content("<!DOCTYPE html><title>map</title>")
+        actual.page.add_script_tag(path=MERMAID)
+        actual.page.evaluate(
             "mermaid.initialize({startOnLoad: false, securityLevel: 'strict'})"
         )
-        yield found
+        yield actual
 
 
 def drawn(sight: Sight, made: Plan) -> list[str]:
@@ -63,12 +63,12 @@ def drawn(sight: Sight, made: Plan) -> list[str]:
 
 def meant(made: Plan) -> list[str]:
     """Return the labels in the text, read by Mermaid's manual: `#35;` is a character's number."""
-    found = re.findall(
+    actual = re.findall(
         r'"([^"]+)"', render_mermaid(drawn_lanes(build_routing_map(made)))
     )
     return [
-        squeezed(re.sub(r"#(\d+);", lambda one: chr(int(one[1])), text))
-        for text in found
+        squeezed(re.sub(r"#(\d+);", lambda item: chr(int(item[1])), text))
+        for text in actual
     ]
 
 
@@ -95,8 +95,8 @@ def test_a_map_is_drawn_with_all_labels(made: Plan, sight: Sight) -> None:
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_hostile_label_is_text(name: str, sight: Sight) -> None:
     """Any name is shown as text: no markup, no link, no error, no dialog."""
-    made = hostile_plan(name)
-    assert sorted(meant(made)) == sorted(drawn(sight, made))
+    created = hostile_plan(name)
+    assert sorted(meant(created)) == sorted(drawn(sight, created))
     assert (
         0
         == sight.page.locator(
@@ -108,6 +108,6 @@ def test_a_hostile_label_is_text(name: str, sight: Sight) -> None:
 
 def test_a_label_shows_special_signs(sight: Sight) -> None:
     """Signs with a meaning in Mermaid are shown unchanged."""
-    said = '1. "a" -> [b] #35; & <i>c</i> `d` {e} |f| %% g'
-    shown = sight.page.evaluate(DRAW, f'flowchart LR\n  a["{label(said)}"]\n')
-    assert [squeezed(said)] == list(map(squeezed, shown))
+    text = '1. "a" -> [b] #35; & <i>c</i> `d` {e} |f| %% g'
+    printed = sight.page.evaluate(DRAW, f'flowchart LR\n  a["{label(text)}"]\n')
+    assert [squeezed(text)] == list(map(squeezed, printed))

@@ -138,13 +138,14 @@ def test_javascript_and_python_route_alike(evaluator: Sight) -> None:
     """Every operator, every type, missing attributes, ties, conditions that are not understood, and
     the endpoint.
     """
-    random, done = Random(1), 0
+    random = Random(1)
+    done = 0
     while done < CONVERSATIONS:
         page = a_page(random)
         events = [an_event(random, page) for _ in range(PER_LIST)]
-        given = [json.dumps(explore_data(page)), encoded(events)]
-        found = answers(evaluator.page.evaluate(ROUTE_ALL, given))
-        for event, answer in zip(events, found, strict=True):
+        source_values = [json.dumps(explore_data(page)), encoded(events)]
+        actual = answers(evaluator.page.evaluate(ROUTE_ALL, source_values))
+        for event, answer in zip(events, actual, strict=True):
             assert document_of(page, event) == answer, event
         done += len(events)
     assert [] == evaluator.noise
@@ -154,36 +155,37 @@ def test_the_ranges_of_confidence_are_exact(evaluator: Sight) -> None:
     """Each confidence is in one range, whose answer is that of the analysis; neighbours have
     different answers.
     """
-    random, missing = Random(2), 0
+    random = Random(2)
+    missing = 0
     for _ in range(2_000 if FULL else 200):
         page = a_page(random)
         events = [{**an_event(random, page), CONFIDENCE: None} for _ in range(5)]
-        found = json.loads(
+        actual = json.loads(
             evaluator.page.evaluate(
                 RANGES, [json.dumps(explore_data(page)), encoded(events)]
             )
         )
-        for event, ranges in zip(events, found, strict=True):
+        for event, ranges in zip(events, actual, strict=True):
             if ranges is None:
                 missing += 1
                 continue
-            bounds = {one[end] for one in ranges for end in ("low", "high")}
+            bounds = {item[end] for item in ranges for end in ("low", "high")}
             for value in {
                 *bounds,
                 *(min(1.0, bound + 1e-12) for bound in bounds),
                 *(random.random() for _ in range(5)),
             }:
-                (one,) = [each for each in ranges if contains(each, value)]
+                (element,) = [each for each in ranges if contains(each, value)]
                 result = explained(page, {**event, CONFIDENCE: typed(value)})
-                assert one["rule"] == (result.winner and result.winner.name), (
+                assert element["rule"] == (result.winner and result.winner.name), (
                     event,
                     value,
                 )
-                assert one["tied"] == [entry.name for entry in result.tied_rules]
-                assert one["undecided"] == [
+                assert element["tied"] == [entry.name for entry in result.tied_rules]
+                assert element["undecided"] == [
                     each.entry.name for each in result.undecided
                 ]
-            keys = [(one["rule"], one["tied"], one["undecided"]) for one in ranges]
+            keys = [(item["rule"], item["tied"], item["undecided"]) for item in ranges]
             assert all(first != second for first, second in pairwise(keys))
     assert missing < 60
 
@@ -212,9 +214,9 @@ def test_the_page_gives_the_reasons_of_explain(
         with seen(browser) as sight:
             sight.page.goto(path.as_uri())
             sight.page.evaluate(HELPERS)
-            found = answers(sight.page.evaluate(ROUTE, encoded(events)))
+            actual = answers(sight.page.evaluate(ROUTE, encoded(events)))
             assert [] == sight.noise
-        for event, answer in zip(events, found, strict=True):
+        for event, answer in zip(events, actual, strict=True):
             assert document_of(page, event) == answer, event
 
 
@@ -233,7 +235,8 @@ def test_an_operator_that_one_record_adds_works_on_the_page(
         events = [{"score": score} for score in (0.2, 0.3, 0.5, 0.7, 0.8, "0.9")]
         routes = answers(sight.page.evaluate(ROUTE, encoded([*events, {}])))
         assert [] == sight.noise
-    rest, odd = "scores/rest", "scores/odd"
+    rest = "scores/rest"
+    odd = "scores/odd"
     winners = [route["rule"] for route in routes]
     assert winners == [odd, rest, rest, rest, odd, rest, rest]
 
@@ -242,42 +245,44 @@ def test_the_effects_are_what_moves(evaluator: Sight) -> None:
     """For random changes and conversations: both answers are Python's, and the row is there exactly
     if they differ.
     """
-    random, moves, stays = Random(5), 0, 0
+    random = Random(5)
+    moves = 0
+    stays = 0
     for _ in range(1_500 if FULL else 150):
         page = a_compared_page(random)
         assert page.impact is not None
         data = explore_data(page)
         events = [an_event(random, page) for _ in range(20)]
-        found = json.loads(
+        actual = json.loads(
             evaluator.page.evaluate(MOVES, [json.dumps(data), encoded(events)])
         )
-        for event, answer in zip(events, found, strict=True):
+        for event, answer in zip(events, actual, strict=True):
             results = [explained(page, event, side) for side in (0, 1)]
             assert [
                 result.winner and result.winner.name for result in results
             ] == answer["winners"], event
             assert [
-                [one.entry.name for one in result.undecided] for result in results
+                [item.entry.name for item in result.undecided] for result in results
             ] == answer["undecided"]
             if any(result.undecided for result in results) or not is_analysed(
                 page, event
             ):
                 continue
             forms = [rule_destination(result.winner, page.queues) for result in results]
-            said = answer["moved"] and [
+            text = answer["moved"] and [
                 data["destinations"][at][0] for at in answer["moved"]
             ]
-            if said is None and any(
+            if text is None and any(
                 operator is None for _, operator, _ in data["conditions"]
             ):
                 continue  # the row depends on what the analysis does not understand
-            assert (None if forms[0] == forms[1] else forms) == said, (
+            assert (None if forms[0] == forms[1] else forms) == text, (
                 event,
                 page.impact.edits,
             )
-            assert answer["isOffered"] is bool(said), event
-            moves += bool(said)
-            stays += not said
+            assert answer["isOffered"] is bool(text), event
+            moves += bool(text)
+            stays += not text
     assert moves > 100
     assert stays > 100
     assert [] == evaluator.noise
@@ -356,13 +361,15 @@ def test_the_page_is_self_contained_and_accessible(
         sight.page.goto(
             f"{address(name)}#view={view}&intent=card_not_working&confidence=0.6"
         )
-        found = violations(sight.page)
+        actual = violations(sight.page)
         sight.page.wait_for_timeout(100)
         assert PHONE == sight.page.evaluate("document.scrollingElement.scrollWidth")
         assert (
-            1 == len({one.partition("#")[0] for one in sight.asked}) == len(sight.asked)
+            1
+            == len({item.partition("#")[0] for item in sight.asked})
+            == len(sight.asked)
         )
-    assert ([], []) == (found, sight.noise)
+    assert ([], []) == (actual, sight.noise)
 
 
 @pytest.mark.parametrize("kind", ["hostile", "hostile change"])
@@ -416,9 +423,9 @@ def test_no_name_becomes_markup(
         ]
         attributes = "[...document.querySelectorAll('*')].flatMap(one => one.getAttributeNames())"
         assert [] == [
-            one
-            for one in page.evaluate(attributes)
-            if one.startswith("on") or one == "style"
+            item
+            for item in page.evaluate(attributes)
+            if item.startswith("on") or item == "style"
         ]
     assert [] == sight.noise
 
@@ -429,7 +436,8 @@ def test_the_sentences_state_what_explain_finds(
     """Queues and rules of the answer, each reason's condition, and each range of confidences, for
     random ones.
     """
-    random, path = Random(4), tmp_path / "explore.html"
+    random = Random(4)
+    path = tmp_path / "explore.html"
     for _ in range(100 if FULL else 6):
         page = a_page(random, 8)
         path.write_text(html_of(page), encoding="utf-8")
@@ -452,25 +460,26 @@ def test_the_sentences_state_what_explain_finds(
 
 
 def check_sentences(sight: Sight, page: ExplorePage, event: dict[str, Any]) -> None:
-    result, labels = explained(page, event), page.desired.labels
-    said = squeezed(sight.page.locator("#answer").inner_text())
+    result = explained(page, event)
+    labels = page.desired.labels
+    text = squeezed(sight.page.locator("#answer").inner_text())
     if isinstance(event.get(CONFIDENCE), str):
         return  # the field takes numbers alone; the address has it as a further attribute
-    goes = squeezed(sight.page.locator("#answer .goes").inner_text())
+    destination_text = squeezed(sight.page.locator("#answer .goes").inner_text())
     for entry in (result.winner, *result.tied_rules):
-        assert answer_of(entry, page) in goes, (event, goes)
-    assert bool(result.tied_rules) == ("each answer is possible" in said)
-    assert goes.startswith("Otherwise" if result.undecided else "goes to")
-    assert len(result.switched_off) == said.count(
+        assert answer_of(entry, page) in destination_text, (event, destination_text)
+    assert bool(result.tied_rules) == ("each answer is possible" in text)
+    assert destination_text.startswith("Otherwise" if result.undecided else "goes to")
+    assert len(result.switched_off) == text.count(
         "is switched off; it would take this conversation"
     )
     assert all(
-        f"If it holds, the conversation goes to {answer_of(each.entry, page)}" in said
+        f"If it holds, the conversation goes to {answer_of(each.entry, page)}" in text
         for each in result.undecided
     )
     if result.winner and not result.tied_rules:
-        assert f"it would go to {answer_of(result.next_match, page)}." in said
-    assert bool(result.fallback) == ("after the endpoint's fallback" in said)
+        assert f"it would go to {answer_of(result.next_match, page)}." in text
+    assert bool(result.fallback) == ("after the endpoint's fallback" in text)
     sight.page.evaluate(
         "document.querySelectorAll('#details details').forEach(one => { one.open = true })"
     )
@@ -489,8 +498,8 @@ def check_sentences(sight: Sight, page: ExplorePage, event: dict[str, Any]) -> N
     for line in sight.page.locator("#ranges > li").all_inner_texts():
         where, _, answer = squeezed(line).partition(": ")
         value = confidence_in(where)
-        other = explained(page, {**event, CONFIDENCE: value})
-        assert answer_of(other.winner, page) in answer, (event, where)
+        candidate = explained(page, {**event, CONFIDENCE: value})
+        assert answer_of(candidate.winner, page) in answer, (event, where)
 
 
 def answer_of(entry: RoutingEntry | None, page: ExplorePage) -> str:
@@ -533,8 +542,8 @@ def test_a_conversation_is_tried_by_keyboard_and_shared_by_its_address(
         )
         page.keyboard.press("Tab")
         page.keyboard.type("0.65")
-        said = page.locator("#answer").inner_text()
-        assert 'goes to "General Service", by general/catch-all.' in squeezed(said)
+        text = page.locator("#answer").inner_text()
+        assert 'goes to "General Service", by general/catch-all.' in squeezed(text)
         assert (
             "confidence >= 0.7, but it is 0.65" in page.locator("#details").inner_text()
         )
@@ -546,7 +555,7 @@ def test_a_conversation_is_tried_by_keyboard_and_shared_by_its_address(
         assert "1" == page.input_value("#confidence")
         page.goto("about:blank")
         page.goto(shared)
-        assert said == page.locator("#answer").inner_text()
+        assert text == page.locator("#answer").inner_text()
         page.locator("#answer a").first.focus()
         page.keyboard.press("Enter")
         page.wait_for_selector("#view-rules:not([hidden])")
@@ -635,14 +644,14 @@ def test_a_decimal_comma_is_a_point(
         page = sight.page
         page.goto(address("bank"))
         page.fill("#intent", "pin_blocked")
-        for field, value, said in (
+        for field, value, text in (
             ("#confidence", "0,7", 'intent "PIN blocked", confidence 0.7'),
             ("#confidence", " 1,0 ", "confidence 1"),
             ("#field-2", "2500,5", "transfer amount 2500.5"),
             ("#field-0", "0,7", 'customer tier "0,7"'),
         ):
             page.fill(field, value)
-            assert said in page.locator("#answer").inner_text()
+            assert text in page.locator("#answer").inner_text()
         page.fill("#confidence", "0,7")
         assert "0.7" == page.input_value("#slider")
         page.fill("#confidence", "1,5")
@@ -669,9 +678,9 @@ def test_a_page_without_input_says_what_to_do(
             elif field:
                 page.click(field)
             page.wait_for_timeout(30)
-            said = page.locator("#answer").inner_text()
-            assert "goes to" in said
-            hints.append(said.startswith("Choose an intent above."))
+            text = page.locator("#answer").inner_text()
+            assert "goes to" in text
+            hints.append(text.startswith("Choose an intent above."))
         assert [True, False, True, False] == hints
     assert [] == sight.noise
 
@@ -712,13 +721,13 @@ def test_an_odd_address_gets_an_answer(
                 "#view-try"
             ).is_hidden():  # a page of a change begins with what changes
                 page.click("[data-view=try]")
-            said = page.locator("#answer").inner_text()
-            assert expected in said, case
+            text = page.locator("#answer").inner_text()
+            assert expected in text, case
             page.wait_for_timeout(300)
             written_address = page.url
             page.goto("about:blank")
             page.goto(written_address)
-            assert said == page.locator("#answer").inner_text(), case
+            assert text == page.locator("#answer").inner_text(), case
     assert [] == sight.noise
 
 
@@ -763,9 +772,11 @@ def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
         }
         for words, names in expected.items():
             page.fill("#find", words)
-            shown = page.locator("#rows tr:visible th").all_inner_texts()
+            printed = page.locator("#rows tr:visible th").all_inner_texts()
             assert [*names] == [
-                found[1] for text in shown if (found := re.match(r'"rule (.)"', text))
+                actual[1]
+                for text in printed
+                if (actual := re.match(r'"rule (.)"', text))
             ], words
         page.goto(path.as_uri() + "#view=try")
         field = page.locator(".field")
@@ -775,10 +786,10 @@ def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
             "all => all.map(one => one.value)"
         )
         field.fill("Best of all")
-        said = squeezed(page.locator("#answer").inner_text())
+        message = squeezed(page.locator("#answer").inner_text())
         assert (
             'No rule names the tier "Best of all". Did you mean: Gold | Platinum'
-            in said
+            in message
         )
     assert [] == sight.noise
 
@@ -845,10 +856,10 @@ def test_the_back_button_and_a_pasted_link_change_the_page(
         page.go_back()
         page.wait_for_selector("#view-try:not([hidden])")
         assert "pin_blocked" == page.input_value("#intent")
-        other = page.context.new_page()
-        other.goto(page.url.replace("pin_blocked", "card_swallowed"))
+        candidate = page.context.new_page()
+        candidate.goto(page.url.replace("pin_blocked", "card_swallowed"))
         assert ("card_swallowed", "pin_blocked") == (
-            other.input_value("#intent"),
+            candidate.input_value("#intent"),
             page.input_value("#intent"),
         )
         page.evaluate("location.hash = '#intent=card_arrival&confidence=0.9'")
@@ -922,16 +933,18 @@ def test_answers_today_and_afterwards_stand_side_by_side(
         page.click("[data-view=try]")
         page.fill("#intent", "pin_blocked")
         page.fill("#confidence", "0,9")
-        goes = page.locator("#answer .goes")
+        destination_text = page.locator("#answer .goes")
         answers = [
             'goes to "Card Services", by cards/pin-blocked.',
             'goes to "Fraud Desk", by cards/pin-blocked.',
         ]
-        assert answers == [squeezed(text) for text in goes.all_inner_texts()]
+        assert answers == [
+            squeezed(text) for text in destination_text.all_inner_texts()
+        ]
         assert ["Today", "After this change"] == page.locator(
             "#answer h3"
         ).all_inner_texts()
-        places = [goes.nth(at).bounding_box() for at in (0, 1)]
+        places = [destination_text.nth(at).bounding_box() for at in (0, 1)]
         assert places[0]
         assert places[1]
         assert places[0]["y"] == places[1]["y"]
@@ -973,22 +986,22 @@ def test_effects_are_filtered_without_a_mouse(
         page.focus("#change-intent")
         page.keyboard.type("PIN blocked")
         assert "pin_blocked" == page.input_value("#change-intent")
-        shown = page.locator("#effects > article:visible")
-        assert 1 == shown.count()
-        assert "cards/pin-blocked" in shown.inner_text()
+        printed = page.locator("#effects > article:visible")
+        assert 1 == printed.count()
+        assert "cards/pin-blocked" in printed.inner_text()
         assert counted.inner_text().startswith("1 of ")
         page.wait_for_timeout(300)
-        kept = page.url
+        retained = page.url
         page.goto("about:blank")
-        page.goto(kept)
+        page.goto(retained)
         assert "pin_blocked" == page.input_value("#change-intent")
-        assert 1 == shown.count()
+        assert 1 == printed.count()
 
         page.select_option("#change-intent", "")
         page.select_option(
             "#change-queue", label=option_of(page, "#change-queue", "Fraud Desk")
         )
-        assert "cards/pin-blocked" in " ".join(shown.all_inner_texts())
+        assert "cards/pin-blocked" in " ".join(printed.all_inner_texts())
         for row in page.locator("#effects tbody tr:visible").all():
             assert "Fraud Desk" in row.inner_text()
             assert "..." not in row.inner_text()
@@ -996,8 +1009,8 @@ def test_effects_are_filtered_without_a_mouse(
         page.select_option(
             "#change-file", label=option_of(page, "#change-file", "cash.yaml")
         )
-        assert 1 == shown.count()
-        assert "cash/card-swallowed" in shown.inner_text()
+        assert 1 == printed.count()
+        assert "cash/card-swallowed" in printed.inner_text()
         assert not page.get_by_text("Everyone else: no change").is_visible()
         page.select_option("#change-file", "")
         assert before == counted.inner_text()
@@ -1029,12 +1042,12 @@ def test_an_example_of_an_effect_moves_as_its_row_says(
                 "href => document.querySelector('#view-try').hidden === false", arg=href
             )
             page.wait_for_timeout(50)
-            goes = [
+            destination_text = [
                 squeezed(text)
                 for text in page.locator("#answer .goes").all_inner_texts()
             ]
-            assert squeezed(before) in goes[0], (href, goes)
-            assert squeezed(after) in goes[1], (href, goes)
+            assert squeezed(before) in destination_text[0], (href, destination_text)
+            assert squeezed(after) in destination_text[1], (href, destination_text)
             assert (
                 page.locator(".verdict")
                 .inner_text()
@@ -1128,8 +1141,8 @@ def test_ten_thousand_rules_are_fast(
     has at most 3 MB.
     """
     path = tmp_path / "explore.html"
-    made = LARGE[name]()
-    text = html_of(made)
+    created = LARGE[name]()
+    text = html_of(created)
     assert len(text.encode()) <= 3_000_000
     path.write_text(text, encoding="utf-8")
     with seen(browser) as sight:
@@ -1149,5 +1162,5 @@ def test_ten_thousand_rules_are_fast(
         })""",
             texts,
         )
-        assert 0 < (worked() - opened) / len(texts) < 0.05 * len(made.sides)
+        assert 0 < (worked() - opened) / len(texts) < 0.05 * len(created.sides)
     assert [] == sight.noise

@@ -105,10 +105,10 @@ def test_the_report_is_self_contained_and_accessible(
     """
     with seen(browser, color_scheme=scheme) as sight:
         sight.page.goto(report(name))
-        found = violations(sight.page)
+        actual = violations(sight.page)
         assert [report(name)] == sight.asked
     assert [] == sight.noise
-    assert [] == found
+    assert [] == actual
 
 
 @REPORTS
@@ -210,13 +210,13 @@ def test_tab_reaches_every_control(
     with seen(browser) as sight:
         page = sight.page
         page.goto(report("everything"))
-        wanted = page.locator("a, summary, #show-all, #find").evaluate_all(
+        expected = page.locator("a, summary, #show-all, #find").evaluate_all(
             "all => all.filter(one => one.checkVisibility()).length"
         )
-        for _ in range(wanted):
+        for _ in range(expected):
             page.keyboard.press("Tab")
             page.evaluate("document.activeElement.dataset.reached = 'yes'")
-        assert wanted == page.locator("[data-reached]").count()
+        assert expected == page.locator("[data-reached]").count()
 
 
 def test_without_scripts_the_tiles_work(

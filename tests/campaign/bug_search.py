@@ -56,11 +56,13 @@ def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
     Without given cases it tries the exhaustive ones, some of each scenario in turn.
     """
     for bug in (*TWELVE, *EXTRAS):
-        found = hunt(bug, interleaved() if cases is None else cases)
-        if found is None:
+        actual = hunt(bug, interleaved() if cases is None else cases)
+        if actual is None:
             yield BugRow(bug, "NOT CAUGHT", "", MOST)
         else:
-            yield BugRow(bug, " ".join(found.invariants), str(found.case), found.tried)
+            yield BugRow(
+                bug, " ".join(actual.invariants), str(actual.case), actual.tried
+            )
 
 
 def interleaved(most: int = MOST) -> Iterator[Case]:

@@ -76,4 +76,4 @@ class CaseResult:
 
     def broken(self) -> frozenset[str]:
         """Return the broken promises."""
-        return frozenset(one.invariant for one in self.violations)
+        return frozenset(violation.invariant for violation in self.violations)

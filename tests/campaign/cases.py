@@ -34,13 +34,14 @@ def run_case(case: Case) -> CaseResult:
     try:
         return Running(case).result()
     except Exception:  # noqa: BLE001 - any escaped exception is a finding, and the campaign continues
-        said = traceback.format_exc(limit=-4)
-        return CaseResult(case, [Violation("crash", said)], Counter(), [None], 0, 0)
+        text = traceback.format_exc(limit=-4)
+        return CaseResult(case, [Violation("crash", text)], Counter(), [None], 0, 0)
 
 
 def repeated(case: Case) -> CaseResult:
     """Run a case twice; a difference between the two breaks R22."""
-    first, second = run_case(case), run_case(case)
+    first = run_case(case)
+    second = run_case(case)
     first.counts["R22"] += 1
     if first.prints != second.prints:
         first.violations.append(
@@ -66,7 +67,7 @@ class Running:
         )
         self.wishes = manifests(self.scenario, case.schedule)
         self.oracle = Oracle(self.world, self.scenario, self._by_applier())
-        own = tuple(one for one in accidents if one is not None)
+        own = tuple(accident for accident in accidents if accident is not None)
         self.accidents = Accidents(
             self.world, own, Random(f"{case.seed}/accidents"), self.another
         )
@@ -82,11 +83,11 @@ class Running:
         fired = self.inject()
         self.heal()
         self.oracle.quiet()
-        found = [*filter(self._counts, self.oracle.violations), *self.violations]
+        actual = [*filter(self._counts, self.oracle.violations), *self.violations]
         counts = self.oracle.counts + self.counts
         return CaseResult(
             self.case,
-            found,
+            actual,
             counts,
             self.ended,
             len(self.world.events),
@@ -139,10 +140,10 @@ class Running:
 
     def applier(self, name: str, scheduler: Scheduler) -> Applier:
         """Return an applier of the first phase."""
-        found = self._applier(name)
-        found.before, found.after = scheduler.hooks(name)
-        found.reviewed = self.saved.get(name)
-        return found
+        actual = self._applier(name)
+        actual.before, actual.after = scheduler.hooks(name)
+        actual.reviewed = self.saved.get(name)
+        return actual
 
     def _applier(self, name: str) -> Applier:
         wish = self._by_applier()[name]
@@ -160,9 +161,9 @@ class Running:
         repairing one.
         """
         own = self.scenario.wish
-        others = manifests(self.scenario, "other")
+        remaining_items = manifests(self.scenario, "other")
         further = {f"b-{number}": own for number in range(1, 10)}
-        strangers = {f"other-{number}": others["b"] for number in range(1, 10)}
+        strangers = {f"other-{number}": remaining_items["b"] for number in range(1, 10)}
         reviewers = {f"review-{name}": wish for name, wish in self.wishes.items()}
         return {
             **self.wishes,
@@ -181,7 +182,7 @@ class Running:
         mend(
             self.world,
             self.scenario.rules,
-            {one.rule.name for one in self.scenario.wish.rules.values()},
+            {rule.rule.name for rule in self.scenario.wish.rules.values()},
         )
         self._wait_for_lists()
         codes = []
@@ -199,10 +200,10 @@ class Running:
         self._wait_for_lists()
         before = len(self.world.events)
         self._run("heal-3")
-        asked = [
-            one.request.method
-            for one in self.world.events[before:]
-            if "token" not in one.request.path
+        requested = [
+            event.request.method
+            for event in self.world.events[before:]
+            if "token" not in event.request.path
         ]
         pages = (
             -(
@@ -213,9 +214,13 @@ class Running:
         )
         most = pages * 2 + 1
         self._check(
-            "R16", set(asked) <= {"GET"}, f"writes although all was well: {asked}"
+            "R16",
+            set(requested) <= {"GET"},
+            f"writes although all was well: {requested}",
         )
-        self._check("R16", len(asked) <= most, f"{len(asked)} reads, {most} are enough")
+        self._check(
+            "R16", len(requested) <= most, f"{len(requested)} reads, {most} are enough"
+        )
 
     def _wait_for_lists(self) -> None:
         """If lists lag, run once more immediately, which must do no harm, and then let the lists
@@ -241,9 +246,9 @@ class Running:
             f"a guard should have refused: {ended}",
         )
         writes = [
-            one
-            for one in self.world.events
-            if one.request.method != "GET" and "token" not in one.request.path
+            event
+            for event in self.world.events
+            if event.request.method != "GET" and "token" not in event.request.path
         ]
         self._check("R8", not writes, f"{len(writes)} writes although a guard refuses")
 
@@ -258,11 +263,11 @@ class Running:
         lags = self.world.profile.list_lag_seconds > 0 and not found.message.startswith(
             "heal-"
         )
-        others = len(self.wishes) > 1 or self.further > 0
+        remaining_items = len(self.wishes) > 1 or self.further > 0
         if found.invariant == "R18" and found.message.endswith("and is done"):
             return not (
                 lags
-                or others
+                or remaining_items
                 or any(lie in self.case.faults for lie in (":other", ":empty-list"))
             )
         if found.invariant == "R18" and "ended with 0, but" in found.message:
@@ -273,7 +278,7 @@ class Running:
             return not (
                 lags
                 and (
-                    others
+                    remaining_items
                     or any(unseen in self.case.faults for unseen in ("late", "clone"))
                 )
             )

@@ -180,17 +180,17 @@ def requests(name: str, profile: str) -> tuple[Asked, ...]:
     running = Running(Case(name, profile))
     running.inject()
     return tuple(
-        Asked(one.request.method, resource_of(one.request))
-        for one in running.world.events
-        if one.actor == "a"
+        Asked(event.request.method, resource_of(event.request))
+        for event in running.world.events
+        if event.actor == "a"
     )
 
 
 def single_faults(name: str, profile: str) -> Iterator[Case]:
     """Yield every accident at every request of a scenario, and at a few further requests."""
-    asked = requests(name, profile)
-    for number in range(1, len(asked) + BEYOND + 1):
-        at = asked[number - 1] if number <= len(asked) else Asked("", "")
+    requested = requests(name, profile)
+    for number in range(1, len(requested) + BEYOND + 1):
+        at = requested[number - 1] if number <= len(requested) else Asked("", "")
         for fault in sorted({*_faults(at)}):
             if is_fit(name, profile, fault):
                 yield Case(name, profile, _placed(fault, number))
@@ -235,7 +235,7 @@ def _placed(fault: str, number: int) -> str:
 
 
 _OWN_NAMES: Final = frozenset(
-    one.partition("=")[0] for one in (*_OWN, "other", "other-after")
+    item.partition("=")[0] for item in (*_OWN, "other", "other-after")
 ) - {"other"}
 _PLACE: Final = re.compile(r"@(#[0-9]+|[0-9.]+)")
 
@@ -259,11 +259,9 @@ def is_transient(case: Case) -> bool:
 
 def _place(case: Case) -> Asked:
     """Return the request of a single fault, as far as the run without faults shows."""
-    number, asked = (
-        int(case.faults.rpartition("#")[2].partition("=")[0]),
-        requests(case.scenario, case.profile),
-    )
-    return asked[number - 1] if number <= len(asked) else Asked("", "")
+    number = int(case.faults.rpartition("#")[2].partition("=")[0])
+    requested = requests(case.scenario, case.profile)
+    return requested[number - 1] if number <= len(requested) else Asked("", "")
 
 
 def all_singles(profiles: Iterable[str] = "ACDBE") -> Iterator[Case]:
@@ -276,9 +274,9 @@ def all_singles(profiles: Iterable[str] = "ACDBE") -> Iterator[Case]:
                 SHARE if name in SAMPLED else 1
             )
             yield from (
-                one
-                for one in single_faults(name, profile)
-                if crc32(str(one).encode()) % share == 0
+                fault
+                for fault in single_faults(name, profile)
+                if crc32(str(fault).encode()) % share == 0
             )
 
 
@@ -287,7 +285,8 @@ def doubles(seed: int) -> Iterator[Case]:
     random = Random(f"{seed}/doubles")
     names = [name for name in SCENARIOS if name != "ten-pages"]
     while True:
-        name, profile = random.choice(names), random.choice("AC")
+        name = random.choice(names)
+        profile = random.choice("AC")
         length = len(requests(name, profile)) + BEYOND
         places = [random.randint(1, length) for _ in range(2)]
         everywhere = sorted({*_faults(Asked("", ""))})
@@ -306,7 +305,7 @@ def chances(seed: int) -> Iterator[Case]:
         spec = ",".join(f":{fault}@{rate}" for fault in faults)
         profile = random.choice("ABCDE")
         if random.random() < 0.25:
-            own = random.choice([one for one in _OWN if is_fit(name, profile, one)])
+            own = random.choice([item for item in _OWN if is_fit(name, profile, item)])
             spec += "," + _placed(own, random.randint(2, 25))
         case = Case(name, profile, spec, random.randint(1, 1_000_000))
         if not _needs_a_word(name):

@@ -55,12 +55,12 @@ class Accident:
 
 def accident(text: str) -> Accident | None:
     """Parse one; None if the text is a fault of the simulator. Raises ValueError."""
-    found = _ACCIDENT.fullmatch(text.strip())
-    if found is None:
+    actual = _ACCIDENT.fullmatch(text.strip())
+    if actual is None:
         return None
-    if found["name"] not in NAMES:
+    if actual["name"] not in NAMES:
         raise ValueError(f"{text}: none of {', '.join(NAMES)}")
-    return Accident(found["name"], int(found["at"]), int(found["argument"] or 0))
+    return Accident(actual["name"], int(actual["at"]), int(actual["argument"] or 0))
 
 
 class Accidents:
@@ -85,18 +85,18 @@ class Accidents:
 
     async def before(self, event: Event) -> None:
         """Run the accidents before a request."""
-        for one in self._now(event):
-            if not one.name.endswith(("-applied", "-after")):
-                await self._happen(one, event)
+        for item in self._now(event):
+            if not item.name.endswith(("-applied", "-after")):
+                await self._happen(item, event)
 
     async def after(self, event: Event) -> None:
         """Run the accidents after a request was processed."""
-        for one in self._now(event):
-            if one.name.endswith(("-applied", "-after")):
-                await self._happen(one, event)
+        for item in self._now(event):
+            if item.name.endswith(("-applied", "-after")):
+                await self._happen(item, event)
 
     def _now(self, event: Event) -> list[Accident]:
-        return [one for one in self.planned if one.at == event.number]
+        return [item for item in self.planned if item.at == event.number]
 
     async def _happen(self, one: Accident, event: Event) -> None:
         self.happened += 1
@@ -113,9 +113,9 @@ class Accidents:
         stored = self.world.state.stored_rules
         own = stored.get(event.request.segments[-1])
         foreign = name in ("human-foreign", "human-describe")
-        ours = [each for each in stored.values() if is_ours(each) is not foreign]
-        asked = own if own and is_ours(own) is not foreign else None
-        rule = asked or (self.random.choice(ours) if ours else None)
+        own_side = [each for each in stored.values() if is_ours(each) is not foreign]
+        requested = own if own and is_ours(own) is not foreign else None
+        rule = requested or (self.random.choice(own_side) if own_side else None)
         if rule is not None:
             _MEDDLING[name](self.world, rule)
 
@@ -133,8 +133,8 @@ def is_ours(rule: Json) -> bool:
 def _edit(world: ObservedTenant, rule: Json) -> None:
     # A weight that no manifest has: a manual edit does not match the desired rule by chance.
     targets = [
-        {**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7}
-        for one in rule["targets"]
+        {**item, "queueId": _QUEUES.get(item.get("queueId"), "q-cards"), "weight": 7}
+        for item in rule["targets"]
     ]
     world.state.edit(rule["id"], world.clock(), targets=targets)
 
@@ -194,8 +194,8 @@ def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> Non
     for rule_id, marker in world.unmarked.items():
         rule = world.state.stored_rules.get(rule_id)
         stands = any(
-            address(marker) == address(str(one.get("description")))
-            for one in world.state.rules()
+            address(marker) == address(str(rule.get("description")))
+            for rule in world.state.rules()
         )
         if rule is None or is_ours(rule):
             continue
@@ -206,10 +206,12 @@ def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> Non
                 rule_id, world.clock(), description=rule["description"] + marker
             )
     _decide(world, names)
-    known = {rule["description"] for rule in began}  # including a copy of such a rule
+    declared = {
+        rule["description"] for rule in began
+    }  # including a copy of such a rule
     for rule in world.state.rules():
         text = str(rule.get("description"))
-        if text not in known and _JOINED.search(text):
+        if text not in declared and _JOINED.search(text):
             world.state.edit(
                 rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text)
             )

@@ -42,9 +42,9 @@ class Figures:
         self.requests[part] += result.requests
         for invariant, count in result.counts.items():
             self.checks[invariant, case.profile] += count
-        for one in result.violations:
-            self.broken[one.invariant] += 1
-            self.violations.append((one.invariant, str(case), one.message))
+        for violation in result.violations:
+            self.broken[violation.invariant] += 1
+            self.violations.append((violation.invariant, str(case), violation.message))
         if (
             part == "singles"
             and result.fired
@@ -71,7 +71,7 @@ class Figures:
 
 def batch(part: str, cases: Iterable[Case]) -> Figures:
     """Run cases and sum them up; some run twice."""
-    found = Figures()
+    actual = Figures()
     for number, case in enumerate(cases):
-        found.add(part, repeated(case) if number % REPEATED == 0 else run_case(case))
-    return found
+        actual.add(part, repeated(case) if number % REPEATED == 0 else run_case(case))
+    return actual

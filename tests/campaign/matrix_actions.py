@@ -200,12 +200,12 @@ class _Odd(FaultInjector):
             request.method == "GET" and "/rules/" in request.path
         ):
             return answer
-        found = json.loads(answer.body or b"{}")
-        more = {**found, "lifecycle": "HALF-OPEN", "x": [{"": None}]}
+        actual = json.loads(answer.body or b"{}")
+        further = {**actual, "lifecycle": "HALF-OPEN", "x": [{"": None}]}
         return replace(
             answer,
             status=answer.status if answer.body else 200,
-            body=json.dumps(more).encode(),
+            body=json.dumps(further).encode(),
         )
 
 

@@ -119,13 +119,13 @@ def _profiles(way: Way, operation: str) -> str:
 
 def is_call(request: SimRequest, operation: str) -> bool:
     """Return whether a request is one of the operation."""
-    method, what = CALLS[operation].split()
+    method, subject = CALLS[operation].split()
     kinds = {
         "rules": request.path.endswith("/rules"),
         "token": request.path.endswith("/token"),
     }
     kinds["rule"] = "/rules/" in request.path
-    return request.method == method and kinds[what]
+    return request.method == method and kinds[subject]
 
 
 def is_write(request: SimRequest) -> bool:
@@ -154,17 +154,19 @@ def clean(profile: str, concurrency: int) -> Clean:
     world = ObservedTenant(TENANT, profile, 1)
     world.profile = replace(world.profile, concurrency=concurrency)
     run(Applier(world, TENANT.wish, TENANT.environment, allow=TENANT.allow))
-    asked = [event.request for event in world.events]
-    written = next(place for place, request in enumerate(asked) if is_write(request))
-    lists = [place for place, request in enumerate(asked) if is_call(request, "LIST")]
-    gone = next(request.path for request in asked if request.method == "DELETE")
-    reads = [request.path for request in asked if is_call(request, "GET")]
-    starts = [place for place in lists if "pageNumber=1&" in asked[place].query]
+    requested = [event.request for event in world.events]
+    stored = next(place for place, request in enumerate(requested) if is_write(request))
+    lists = [
+        place for place, request in enumerate(requested) if is_call(request, "LIST")
+    ]
+    removed = next(request.path for request in requested if request.method == "DELETE")
+    reads = [request.path for request in requested if is_call(request, "GET")]
+    starts = [place for place in lists if "pageNumber=1&" in requested[place].query]
     places = {
         ("LIST", "later"): next(
-            number for number, place in enumerate(lists, 1) if place > written
+            number for number, place in enumerate(lists, 1) if place > stored
         ),
         ("LIST", "last"): lists.index(starts[-1]) + 1,
-        ("GET", "later"): reads.index(gone) + 1,
+        ("GET", "later"): reads.index(removed) + 1,
     }
-    return Clean(Counter(map(content, asked)), places)
+    return Clean(Counter(map(content, requested)), places)

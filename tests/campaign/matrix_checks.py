@@ -40,7 +40,7 @@ def retried(trial: MatrixRun) -> None:
     """R: repeated within the budget, then on to the end."""
     converged(trial)
     for event in trial.fallen:
-        same = [one for one in trial.world.events if _is_same(one, event)]
+        same = [item for item in trial.world.events if _is_same(item, event)]
         usual = 0 if is_write(event.request) else _usual(trial, event)
         allowed = MOST_ATTEMPTS + usual + PROBES * (trial.case.number == "F26")
         assert len(same) <= allowed, (
@@ -63,9 +63,9 @@ def read_again(trial: MatrixRun) -> None:
     assert ended(trial).exit_code in (1, 5)
     keys = [trial.key(event) for event in trial.fallen]
     assert max(map(keys.count, keys)) <= MOST_ATTEMPTS
-    for one in outcomes(trial):
-        if key_of(one) in keys:
-            assert isinstance(one, Failed | UnknownOutcome), one
+    for outcome in outcomes(trial):
+        if key_of(outcome) in keys:
+            assert isinstance(outcome, Failed | UnknownOutcome), outcome
     _assert_covers_stand(trial)
 
 
@@ -73,18 +73,20 @@ def stopped(trial: MatrixRun) -> None:
     """S: no further write, and the run reports why it stopped."""
     assert trial.fallen
     assert [] == [
-        one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen
+        item
+        for item in _writes_after(trial, trial.fallen[0])
+        if item not in trial.fallen
     ]
-    assert [] == [one for one in trial.fallen if one.request.changed_state]
-    unknown = any(isinstance(one, UnknownOutcome) for one in outcomes(trial))
+    assert [] == [item for item in trial.fallen if item.request.changed_state]
+    unknown = any(isinstance(outcome, UnknownOutcome) for outcome in outcomes(trial))
     assert (5 if trial.made() or unknown else 1) == ended(trial).exit_code, trial.said()
     assert trial.said().strip()
     assert trial.case.way.says in trial.said()
     if trial.case.way.fault.startswith(("!outage", "!bad-certificate")):
         assert len(trial.fallen) <= MOST_ATTEMPTS + PROBES
     else:
-        asked = Counter(content(event.request) for event in trial.fallen)
-        assert max(asked.values()) <= _most(trial), asked
+        requested = Counter(content(event.request) for event in trial.fallen)
+        assert max(requested.values()) <= _most(trial), requested
 
 
 def _most(trial: MatrixRun) -> int:
@@ -100,13 +102,13 @@ def undone(trial: MatrixRun) -> None:
     """
     (event,) = trial.fallen
     assert [event.request.method, "DELETE"] == [
-        one.request.method for one in trial.writes()
+        write.request.method for write in trial.writes()
     ]
     assert {*FOREIGN} == trial.ids()
     assert 1 == ended(trial).exit_code
     assert trial.case.way.says in trial.said()
     assert ["Failed", *["Skipped"] * (len(outcomes(trial)) - 1)] == sorted(
-        type(one).__name__ for one in outcomes(trial)
+        type(outcome).__name__ for outcome in outcomes(trial)
     )
 
 
@@ -117,16 +119,18 @@ def failed(trial: MatrixRun) -> None:
     status = trial.case.parts[0]
     keys = {trial.key(event) for event in trial.fallen}
     assert keys
-    for one in outcomes(trial):
-        if key_of(one) in keys:
-            assert isinstance(one, Failed), one
-            assert (status if status.isdigit() else "") in one.error
-        elif isinstance(one.change, Delete) and trial.case.operation != "DELETE":
-            assert isinstance(one, Skipped), one
+    for item in outcomes(trial):
+        if key_of(item) in keys:
+            assert isinstance(item, Failed), item
+            assert (status if status.isdigit() else "") in item.error
+        elif isinstance(item.change, Delete) and trial.case.operation != "DELETE":
+            assert isinstance(item, Skipped), item
         else:
-            assert isinstance(one, Applied), one
-    others = [one for one in outcomes(trial) if isinstance(one, Applied)]
-    assert (5 if others else 1) == ended(trial).exit_code
+            assert isinstance(item, Applied), item
+    remaining_items = [
+        outcome for outcome in outcomes(trial) if isinstance(outcome, Applied)
+    ]
+    assert (5 if remaining_items else 1) == ended(trial).exit_code
     if status.isdigit():
         assert 1 == len(trial.fallen), "asked again"
     _assert_covers_stand(trial)
@@ -136,9 +140,11 @@ def failed_and_stopped(trial: MatrixRun) -> None:
     """K>S: that change failed, and nothing more was tried."""
     stopped(trial)
     (event,) = trial.fallen
-    (one,) = [one for one in outcomes(trial) if key_of(one) == trial.key(event)]
-    assert isinstance(one, Failed), one
-    assert trial.case.way.says in one.error
+    (item,) = [
+        outcome for outcome in outcomes(trial) if key_of(outcome) == trial.key(event)
+    ]
+    assert isinstance(item, Failed), item
+    assert trial.case.way.says in item.error
     _assert_covers_stand(trial)
 
 
@@ -147,7 +153,7 @@ def renewed(trial: MatrixRun) -> None:
     converged(trial)
     (event,) = trial.fallen
     assert 2 == trial.counted("TOKEN")
-    same = [one for one in trial.world.events if _is_same(one, event)]
+    same = [item for item in trial.world.events if _is_same(item, event)]
     assert len(same) - _usual(trial, event) == 1
 
 
@@ -160,10 +166,10 @@ def tolerated(trial: MatrixRun) -> None:
         converged(trial)
         return
     assert (130 if trial.left() else 0) == ended(trial).exit_code
-    place = [id(one) for one in trial.world.events].index(id(trial.fallen[0]))
+    place = [id(event) for event in trial.world.events].index(id(trial.fallen[0]))
     begun = trial.world.events[: place + trial.case.concurrency]
-    assert {id(one) for one in trial.writes()} <= {id(one) for one in begun}
-    assert all(one.answer is not None for one in trial.writes())
+    assert {id(write) for write in trial.writes()} <= {id(item) for item in begun}
+    assert all(write.answer is not None for write in trial.writes())
 
 
 def crashed(trial: MatrixRun) -> None:
@@ -215,21 +221,21 @@ def _usual(trial: MatrixRun, event: Event) -> int:
 
 def _writes_after(trial: MatrixRun, event: Event) -> list[Event]:
     """Return the applier's writes that began after an event."""
-    return [one for one in trial.writes() if one.number > event.number]
+    return [write for write in trial.writes() if write.number > event.number]
 
 
 def _assert_read_before_next(trial: MatrixRun, event: Event) -> None:
     """The complete list is read between an event and the next write on its key."""
     key = trial.key(event)
     until = min(
-        (one.number for one in _writes_after(trial, event) if trial.key(one) == key),
+        (item.number for item in _writes_after(trial, event) if trial.key(item) == key),
         default=None,
     )
     if until is not None:
         between = [
-            one
-            for one in trial.world.events
-            if one.actor == "a" and event.number < one.number < until
+            item
+            for item in trial.world.events
+            if item.actor == "a" and event.number < item.number < until
         ]
         assert _is_listed(between), f"{key} was written again without a fresh reading"
 
@@ -238,20 +244,20 @@ def _is_listed(events: list[Event]) -> bool:
     """Return whether all pages of the list arrived."""
     pages: set[int] = set()
     needed = 1
-    for one in events:
+    for event in events:
         if (
-            is_call(one.request, "LIST")
-            and one.request.status == 200
-            and one.answer is not None
+            is_call(event.request, "LIST")
+            and event.request.status == 200
+            and event.answer is not None
         ):
-            pages.add(one.request.whole_number("pageNumber", 1))
-            needed = json.loads(one.answer.body)["pageCount"]
+            pages.add(event.request.whole_number("pageNumber", 1))
+            needed = json.loads(event.answer.body)["pageCount"]
     return {*range(1, needed + 1)} <= pages
 
 
 def _assert_covers_stand(trial: MatrixRun) -> None:
     """A rule to delete exists as long as its replacement does not."""
-    there = {trial.addresses.get(identity) for identity in trial.ids()}
+    present = {trial.addresses.get(identity) for identity in trial.ids()}
     for cover, covered in COVERED.items():
-        if f"{TENANT.wish.owner}/{cover}" not in there:
+        if f"{TENANT.wish.owner}/{cover}" not in present:
             assert covered in trial.ids()

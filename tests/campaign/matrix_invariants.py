@@ -25,7 +25,11 @@ KEEPERS: Final = ("id-up", "id-edit")
 def violations(trial: MatrixRun) -> list[Violation]:
     """Return the oracle's findings, except those that it cannot judge in this case."""
     excused = {invariant for excuse, invariant in _EXCUSED if excuse(trial.case)}
-    return [one for one in trial.oracle.violations if one.invariant not in excused]
+    return [
+        violation
+        for violation in trial.oracle.violations
+        if violation.invariant not in excused
+    ]
 
 
 _EXCUSED: Final[tuple[tuple[Callable[[MatrixCase], bool], str], ...]] = (
@@ -60,17 +64,17 @@ def assert_healed(trial: MatrixRun) -> None:
     if trial.case.way.fault == "!foreign-name":
         trial.world.state.remove("made-by-hand")
     trial.land()
-    ended, written = trial.heal("heal-1")
+    ended, stored = trial.heal("heal-1")
     if (
         trial.ended is not None
         and trial.ended.exit_code == 0
         and not trial.case.way.extra
     ):
-        assert 0 == written, "the run reported that nothing was left to do"
+        assert 0 == stored, "the run reported that nothing was left to do"
     for name in ("heal-2", "heal-3"):
-        if written or ended.exit_code:
-            ended, written = trial.heal(name)
-    assert (0, 0) == (ended.exit_code, written), ended
+        if stored or ended.exit_code:
+            ended, stored = trial.heal(name)
+    assert (0, 0) == (ended.exit_code, stored), ended
     assert [] == trial.left()
     _assert_others_untouched(trial)
     assert {*map(str, _markers(trial))} >= {
@@ -88,7 +92,8 @@ def _markers(trial: MatrixRun) -> Iterable[object]:
 
 def _assert_one_rule_a_marker(trial: MatrixRun) -> None:
     """R5, in every state."""
-    way, profile = trial.case.way, trial.case.profile
+    way = trial.case.way
+    profile = trial.case.profile
     if way.code != "?":
         assert trial.extra() <= (3 if way.fault == "!second" else 1) * (
             profile in way.extra
@@ -101,12 +106,12 @@ def _assert_others_untouched(trial: MatrixRun) -> None:
     before = {rule["id"]: rule for rule in trial.states[0]}
     for identity in {*FOREIGN} - trial.meddled:
         assert before[identity] == now[identity]
-    written = {
+    stored = {
         event.request.segments[-1]
         for event in trial.world.events
         if event.request.method in ("PUT", "DELETE")
     }
-    assert set() == written & {*FOREIGN, "made-by-hand"}
+    assert set() == stored & {*FOREIGN, "made-by-hand"}
 
 
 def _assert_unknown_fields_kept(trial: MatrixRun) -> None:
@@ -122,14 +127,17 @@ def _assert_nobody_sent_elsewhere(trial: MatrixRun) -> None:
     if trial.is_meddled_with():
         return
     wish = [
-        raw(managed(str(address), str(address), one.rule))
-        for address, one in TENANT.wish.rules.items()
+        raw(managed(str(address), str(address), rule.rule))
+        for address, rule in TENANT.wish.rules.items()
     ]
-    others = [rule for rule in trial.states[0] if rule["id"] in FOREIGN]
-    before, after = _routes(trial.states[0]), _routes([*wish, *others])
+    remaining_items = [rule for rule in trial.states[0] if rule["id"] in FOREIGN]
+    before = _routes(trial.states[0])
+    after = _routes([*wish, *remaining_items])
     for rules in trial.states:
-        for goes, old, new in zip(_routes(rules), before, after, strict=True):
-            assert goes in (old, new)
+        for destination_text, old, new in zip(
+            _routes(rules), before, after, strict=True
+        ):
+            assert destination_text in (old, new)
 
 
 def _routes(rules: Iterable[dict[str, object]]) -> list[object]:
@@ -143,40 +151,46 @@ def _routes(rules: Iterable[dict[str, object]]) -> list[object]:
 
 def _assert_secret(trial: MatrixRun) -> None:
     """R13: no output contains the secret or a token."""
-    said = "\n".join(trial.world.said)
-    assert SECRET not in said
-    assert "simulated-" not in said
+    text = "\n".join(trial.world.said)
+    assert SECRET not in text
+    assert "simulated-" not in text
 
 
 def _assert_truthful(trial: MatrixRun) -> None:
     """R18: the exit code and each outcome match the server's rules."""
     assert trial.ended is not None
-    code, report = trial.ended.exit_code, trial.ended.report
+    code = trial.ended.exit_code
+    report = trial.ended.report
     assert code in (0, 1, 5, 130)
     if trial.case.way.code == "?":
         return
     if code == 0:
-        left = [
-            one
-            for one in trial.left()
-            if one.cause != "duplicate"
+        remaining = [
+            item
+            for item in trial.left()
+            if item.cause != "duplicate"
             or trial.case.profile not in trial.case.way.extra
         ]
-        assert [] == left, "the run says that nothing is left to do"
+        assert [] == remaining, "the run says that nothing is left to do"
     if code == 1 and trial.case.way.code != "U":
         assert [] == trial.made(), (
             "something was written, and the exit code does not say so"
         )
     outcomes = report.outcomes if report else ()
     if code == 5:
-        assert any(isinstance(one, Applied | UnknownOutcome) for one in outcomes)
+        assert any(
+            isinstance(outcome, Applied | UnknownOutcome) for outcome in outcomes
+        )
     live = {str(address) for address in _markers(trial)}
-    for one in outcomes:
-        address = str(one.change.address)
-        if isinstance(one, Applied):
-            gone = (
-                isinstance(one.change, Delete) and one.change.live.id not in trial.ids()
+    for element in outcomes:
+        address = str(element.change.address)
+        if isinstance(element, Applied):
+            removed = (
+                isinstance(element.change, Delete)
+                and element.change.live.id not in trial.ids()
             )
-            assert gone if isinstance(one.change, Delete) else address in live, one
-        elif isinstance(one, Skipped) and not trial.is_meddled_with():
-            assert (address in live) is not isinstance(one.change, Create), one
+            assert removed if isinstance(element.change, Delete) else address in live, (
+                element
+            )
+        elif isinstance(element, Skipped) and not trial.is_meddled_with():
+            assert (address in live) is not isinstance(element.change, Create), element

@@ -77,13 +77,13 @@ class MatrixRun:
         self.faults, self.world.faults = self.world.faults, None
         if self.faults is not None:
             helped = self.case.operation == "TOKEN"
-            told = {
+            output = {
                 id(request)
                 for text, request in self.faults.fired_faults
                 if not helped or text != REFUSED
             }
             self.fallen += [
-                event for event in self.world.events if id(event.request) in told
+                event for event in self.world.events if id(event.request) in output
             ]
 
     def land(self) -> None:
@@ -107,9 +107,9 @@ class MatrixRun:
         rules = tuple(state.rules())
         self.states.append(rules)
         for rule in rules:
-            found = MARKER.search(f"\n{rule['description']}")
-            if found:
-                self.addresses[rule["id"]] = found[1]
+            actual = MARKER.search(f"\n{rule['description']}")
+            if actual:
+                self.addresses[rule["id"]] = actual[1]
         self.meddled |= {
             rule["id"] for rule in rules if rule["name"].endswith(" (copy)")
         }
@@ -117,16 +117,16 @@ class MatrixRun:
             before = {rule["id"]: rule for rule in self.states[-2]}
             now = {rule["id"]: rule for rule in rules}
             self.meddled |= {
-                one
-                for one in before.keys() | now.keys()
-                if before.get(one) is not now.get(one)
+                item
+                for item in before.keys() | now.keys()
+                if before.get(item) is not now.get(item)
             }
 
     def key(self, event: Event) -> str:
         """Return the marker's address of a write, or the id of a rule without a marker."""
         if event.request.method == "POST":
-            found = MARKER.search("\n" + event.request.json()["description"])
-            return found[1] if found else ""
+            actual = MARKER.search("\n" + event.request.json()["description"])
+            return actual[1] if actual else ""
         identity = event.request.segments[-1]
         return self.addresses.get(identity, identity)
 
@@ -161,7 +161,7 @@ class MatrixRun:
             for rule in rules
             if rule["id"] not in self.meddled
         )
-        return [found[1] for found in marked if found]
+        return [actual[1] for actual in marked if actual]
 
     def marked_twice(self) -> set[str]:
         """Return the markers that several final rules have, without copies that are, or could be, a
@@ -176,13 +176,13 @@ class MatrixRun:
             for mark, count in Counter(self._marked(tuple(rules))).items()
             if count > 1
         }
-        alike = {
-            mark: [one for one in rules if [mark] == self._marked((one,))]
+        equal_items = {
+            mark: [rule for rule in rules if [mark] == self._marked((rule,))]
             for mark in twice
         }
         return {
             mark
-            for mark, group in alike.items()
+            for mark, group in equal_items.items()
             if len(group) - len(changed(group)) > 1
         }
 
@@ -215,8 +215,8 @@ class MatrixRun:
             [
                 *errors,
                 *(
-                    getattr(one, "error", "")
-                    for one in (report.outcomes if report else ())
+                    getattr(item, "error", "")
+                    for item in (report.outcomes if report else ())
                 ),
             ]
         )

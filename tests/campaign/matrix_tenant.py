@@ -19,7 +19,8 @@ from tests.support.builders import (
 )
 from tests.support.in_process_tenant import raw
 
-FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+FRAUD = (Target("q-fraud", 1),)
+GENERAL = (Target("q-general", 1),)
 CATCH_ALL: Final = rule("All", priority=900, conditions=[], targets=GENERAL)
 UNKNOWN: Final[dict[str, Any]] = {
     "division": {"id": "d1"},
@@ -46,7 +47,7 @@ def _before() -> tuple[dict[str, Any], ...]:
     with a false marker.
     """
     odd = _on("Odd", "t1", priority=7)
-    ours = (
+    own_side = (
         managed("id-old", "m/old", _on("Old X", "x"), **UNKNOWN),
         managed("id-bye", "m/bye", _on("Bye W", "w", targets=FRAUD)),
         managed("id-up", "m/up", _on("Up Y", "y", targets=FRAUD), **UNKNOWN),
@@ -57,7 +58,7 @@ def _before() -> tuple[dict[str, Any], ...]:
             for name in SAME
         ),
     )
-    others = (
+    remaining_items = (
         unmanaged("id-odd", odd, **UNKNOWN),
         managed("id-two", "m/up", _on("Two", "t2"), owner=f"{OWNER}-two"),
         unmanaged(
@@ -70,10 +71,10 @@ def _before() -> tuple[dict[str, Any], ...]:
         ),
     )
     rules = [
-        {**raw(one), "version": 1, "dateCreated": "2026-01-01T08:00:00Z"}
-        for one in (*ours, *others)
+        {**raw(item), "version": 1, "dateCreated": "2026-01-01T08:00:00Z"}
+        for item in (*own_side, *remaining_items)
     ]
-    strange = next(one for one in rules if one["id"] == "id-odd")
+    strange = next(rule for rule in rules if rule["id"] == "id-odd")
     strange["conditions"] = [*strange["conditions"], ODD]
     return tuple(rules)
 

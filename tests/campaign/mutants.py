@@ -35,10 +35,10 @@ def arranged(
 
     def make(real: Any) -> Any:
         def arrange(given: Plan, given_up: Any = ()) -> Plan:
-            found: Plan = real(given, given_up)
-            steps = tuple(step for wave in found.steps for step in wave)
+            actual: Plan = real(given, given_up)
+            steps = tuple(step for wave in actual.steps for step in wave)
             return replace(
-                found, steps=tuple(wave for wave in waves(steps) if wave), unproven=()
+                actual, steps=tuple(wave for wave in waves(steps) if wave), unproven=()
             )
 
         return arrange
@@ -53,7 +53,7 @@ def delete_before_create() -> AbstractContextManager[None]:
     """Deletes come first to free names."""
     return arranged(
         lambda steps: tuple(
-            tuple(one for one in steps if one.call == call)
+            tuple(step for step in steps if step.call == call)
             for call in ("delete", "create", "update")
         )
     )
@@ -109,8 +109,8 @@ def first_page_only() -> AbstractContextManager[None]:
     """The first page counts as the list."""
 
     async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
-        found: list[Any] = page_of(await ask(book.page_query()))["entities"]
-        return found
+        actual: list[Any] = page_of(await ask(book.page_query()))["entities"]
+        return actual
 
     return patched((client, "read_complete_list", lambda _real: complete))
 
@@ -123,10 +123,10 @@ def single_unverified_listing() -> AbstractContextManager[None]:
             first, self.listed = getattr(self, "listed", None), None
             if first is not None:
                 return first
-            found = await real(self)
+            actual = await real(self)
             if not getattr(self, "started", False):
-                self.started, self.listed = True, found
-            return found
+                self.started, self.listed = True, actual
+            return actual
 
         return rules
 
@@ -140,15 +140,15 @@ def no_check_while_paging() -> AbstractContextManager[None]:
         first = page_of(await ask(book.page_query()))
         size = max(1, len(first["entities"]))
         pages = -(-first["total"] // size)
-        others = await asyncio.gather(
+        remaining_items = await asyncio.gather(
             *(ask(book.page_query(index, size)) for index in range(1, pages))
         )
-        found = [
+        actual = [
             entity
-            for form in (first, *map(page_of, others))
+            for form in (first, *map(page_of, remaining_items))
             for entity in form["entities"]
         ]
-        return list({entity["id"]: entity for entity in found}.values())
+        return list({entity["id"]: entity for entity in actual}.values())
 
     return patched((client, "read_complete_list", lambda _real: complete))
 
@@ -160,16 +160,16 @@ def trusts_its_own_writes() -> AbstractContextManager[None]:
         async def rules(self: Any) -> Any:
             self.reads = getattr(self, "reads", 0) + 1
             if self.reads <= 2:
-                self.model = {one.id: one for one in await real(self)}
+                self.model = {item.id: item for item in await real(self)}
             return tuple(self.model.values())
 
         return rules
 
     def writing(real: Any) -> Any:
         async def write(self: Any, *given: Any) -> LiveRule:
-            found: LiveRule = await real(self, *given)
-            self.model[found.id] = found
-            return found
+            actual: LiveRule = await real(self, *given)
+            self.model[actual.id] = actual
+            return actual
 
         return write
 
@@ -203,14 +203,16 @@ def put_although_equal() -> AbstractContextManager[None]:
 
     def comparing(real: Any) -> Any:
         def compare(desired: Any, owned: Any) -> Any:
-            found = real(desired, owned)
-            again = [where for where in found.unchanged if planned[str(where)] < 2]
+            actual = real(desired, owned)
+            again = [where for where in actual.unchanged if planned[str(where)] < 2]
             planned.update(map(str, again))
-            more = [
+            further = [
                 _rewrite(desired.rules[where], owned.managed[where]) for where in again
             ]
-            left = tuple(where for where in found.unchanged if where not in again)
-            return replace(found, changes=(*found.changes, *more), unchanged=left)
+            remaining = tuple(where for where in actual.unchanged if where not in again)
+            return replace(
+                actual, changes=(*actual.changes, *further), unchanged=remaining
+            )
 
         return compare
 
@@ -234,12 +236,14 @@ def deletes_although_a_create_failed() -> AbstractContextManager[None]:
 
     def make(real: Any) -> Any:
         def arrange(given: Plan, given_up: Any = ()) -> Plan:
-            failed = [one for one in given_up if not isinstance(one, Delete)]
+            failed = [item for item in given_up if not isinstance(item, Delete)]
             changes = tuple(
-                one for one in given.changes if not any(one is two for two in failed)
+                change
+                for change in given.changes
+                if not any(change is two for two in failed)
             )
-            found: Plan = real(replace(given, changes=changes))
-            return replace(found, unproven=())
+            actual: Plan = real(replace(given, changes=changes))
+            return replace(actual, unproven=())
 
         return arrange
 

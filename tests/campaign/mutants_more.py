@@ -38,9 +38,9 @@ def writes_the_listed_version() -> AbstractContextManager[None]:
 
     def listing(real: Any) -> Any:
         async def rules(self: Any) -> Any:
-            found = await real(self)
-            self.seen = {one.id: one for one in found}
-            return found
+            actual = await real(self)
+            self.seen = {item.id: item for item in actual}
+            return actual
 
         return rules
 
@@ -119,7 +119,9 @@ def age_alone_decides() -> AbstractContextManager[None]:
         (
             ownership,
             "find_original",
-            lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~"),
+            lambda _real: (
+                lambda rules: min(rules, key=lambda item: item.created or "~")
+            ),
         )
     )
 
@@ -156,7 +158,7 @@ def a_users_text_is_the_tenants() -> AbstractContextManager[None]:
 
     def make(_real: Any) -> Any:
         def as_written(rules: Any, desired: Any) -> Any:
-            return tuple(_as_wanted(one, desired) for one in rules), ()
+            return tuple(_as_wanted(rule, desired) for rule in rules), ()
 
         return as_written
 
@@ -165,15 +167,17 @@ def a_users_text_is_the_tenants() -> AbstractContextManager[None]:
 
 def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
     """Return a managed rule with the manifest's texts."""
-    ours = (
+    own_side = (
         live.marker is not None
         and live.marker.owner == desired.owner
         and not live.marker.copy
     )
-    wanted = desired.rules.get(live.marker.address) if ours and live.marker else None
-    if wanted is None:
+    expected = (
+        desired.rules.get(live.marker.address) if own_side and live.marker else None
+    )
+    if expected is None:
         return live
-    texts = {"name": wanted.rule.name, "description": wanted.rule.description}
+    texts = {"name": expected.rule.name, "description": expected.rule.description}
     return replace(live, rule=replace(live.rule, **texts))
 
 
@@ -182,7 +186,9 @@ def no_weight_is_routed() -> AbstractContextManager[None]:
 
     def make(real: Any) -> Any:
         def unrouted(plan: Any) -> Any:
-            regions = tuple(one for one in plan.behaviour.regions if one.after != ())
+            regions = tuple(
+                region for region in plan.behaviour.regions if region.after != ()
+            )
             behaviour = replace(plan.behaviour, regions=regions)
             return real(replace(plan, impact=replace(plan.impact, behaviour=behaviour)))
 

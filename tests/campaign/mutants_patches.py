@@ -42,8 +42,8 @@ def page_of(form: Any) -> dict[str, Any]:
     ):
         raise UnexpectedResponseError("this is not a page")
     if not all(
-        isinstance(one, dict) and isinstance(one.get("id"), str)
-        for one in form["entities"]
+        isinstance(item, dict) and isinstance(item.get("id"), str)
+        for item in form["entities"]
     ):
         raise UnexpectedResponseError("this is not a page")
     return form

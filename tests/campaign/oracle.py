@@ -129,7 +129,8 @@ class Oracle:
         self._sent[id(event)] = self._clock
         if event.number == 1 or event.actor not in self._processes:
             self._begin(event.actor)
-        process, call = self._processes[event.actor], call_of(event.request)
+        process = self._processes[event.actor]
+        call = call_of(event.request)
         self._requests.look(
             process, event, call, self._wish_for(event.actor), self._clock
         )
@@ -156,12 +157,15 @@ class Oracle:
 
     def _answered(self, event: Event) -> None:
         self._clock += 1
-        process, wire = self._processes[event.actor], self._wires[event.actor]
+        process = self._processes[event.actor]
+        wire = self._wires[event.actor]
         patience = self.world.profile.tenant.timeout_seconds
-        what = heard(event, self.world.fake_clock.seconds - event.at, patience)
+        subject = heard(event, self.world.fake_clock.seconds - event.at, patience)
         count = len(process.listings)
-        process.hears(event, what, self._sent.pop(id(event), self._clock), self._clock)
-        wire.hears(event, what, self.world.fake_clock.seconds)
+        process.hears(
+            event, subject, self._sent.pop(id(event), self._clock), self._clock
+        )
+        wire.hears(event, subject, self.world.fake_clock.seconds)
         if len(process.listings) > count:
             wire.listed()
         if wire.token:
@@ -179,17 +183,23 @@ class Oracle:
         self._clock += 1
         faults = self.world.faults
         waiting = [] if faults is None else [request for request, _ in faults._delayed]
-        landing = [one for one in self._late if not any(one is two for two in waiting)]
+        landing = [
+            item for item in self._late if not any(item is two for two in waiting)
+        ]
         event = self._asking
         process = self._processes.get(event.actor) if event else None
-        others = [
-            one.actor
-            for one in self._all
-            if process and one is not process and one.died > process.born
+        remaining_items = [
+            item.actor
+            for item in self._all
+            if process and item is not process and item.died > process.born
         ]
         self._tenant.move(
             Moment(
-                self._clock, event.request if event else None, landing, process, others
+                self._clock,
+                event.request if event else None,
+                landing,
+                process,
+                remaining_items,
             )
         )
 
@@ -198,14 +208,14 @@ def fingerprint(world: ObservedTenant) -> list[tuple[object, ...]]:
     """Return requests and responses in order: two runs of one case give the same (R22)."""
     return [
         (
-            *(one.actor, one.number, one.at, one.lost),
+            *(event.actor, event.number, event.at, event.lost),
             *(
-                one.request.method,
-                one.request.path,
-                one.request.query,
-                one.request.body,
+                event.request.method,
+                event.request.path,
+                event.request.query,
+                event.request.body,
             ),
-            *((one.answer.status, one.answer.body) if one.answer else ()),
+            *((event.answer.status, event.answer.body) if event.answer else ()),
         )
-        for one in world.events
+        for event in world.events
     ]

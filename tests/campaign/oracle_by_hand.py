@@ -59,13 +59,13 @@ class Hand:
     ) -> httpx.Response | None:
         """Send a request; return None without a response."""
         content = None if body is None else json.dumps(body).encode()
-        sent = {
+        requests_sent = {
             "authorization": f"Bearer {self.token}",
             "content-type": "application/json",
             **headers,
         }
         request = httpx.Request(
-            method, f"http://localhost{path}", headers=sent, content=content
+            method, f"http://localhost{path}", headers=requests_sent, content=content
         )
         try:
             answer = asyncio.run(self._read(request))
@@ -92,11 +92,13 @@ class Hand:
 
     def list(self, size: int = 5) -> Hand:
         """Read every rule."""
-        total, number = 1, 1
+        total = 1
+        number = 1
         while (number - 1) * size < total:
             answer = self.ask("GET", f"{RULES}?pageNumber={number}&pageSize={size}")
             assert answer is not None
-            total, number = answer.json()["total"], number + 1
+            total = answer.json()["total"]
+            number = number + 1
         return self
 
     def start(self) -> Hand:
@@ -147,4 +149,4 @@ class Hand:
 
     def broken(self) -> set[str]:
         """Return the promises that the oracle found broken."""
-        return {one.invariant for one in self.oracle.violations}
+        return {violation.invariant for violation in self.oracle.violations}

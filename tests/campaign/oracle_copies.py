@@ -37,15 +37,15 @@ KNOWN_IN_PARTS: Final = frozenset(
 
 def original(group: Sequence[Rule]) -> Rule | None:
     """Return the managed one; None if a user changed one of the candidates, and no date decides."""
-    whole = [one for one in group if not is_edited(one)] or list(group)
-    if len(whole) == 1:
-        return whole[0]
-    moments = [moment(one) for one in whole]
-    known = sorted(filter(None, moments))
-    if len(known) == len(whole) and known[0] < known[1]:
-        return whole[moments.index(known[0])]
-    eldest = min(whole, key=lambda one: (moment(one) or "~", one["id"]))
-    equal = all(not is_edited(one) and alike(eldest, one) for one in whole)
+    complete = [item for item in group if not is_edited(item)] or list(group)
+    if len(complete) == 1:
+        return complete[0]
+    moments = [moment(item) for item in complete]
+    declared = sorted(filter(None, moments))
+    if len(declared) == len(complete) and declared[0] < declared[1]:
+        return complete[moments.index(declared[0])]
+    eldest = min(complete, key=lambda item: (moment(item) or "~", item["id"]))
+    equal = all(not is_edited(item) and alike(eldest, item) for item in complete)
     return eldest if equal else None
 
 
@@ -53,7 +53,9 @@ def in_order(group: list[Rule]) -> list[Rule]:
     """Return the managed rule first, if it is known."""
     first = original(group)
     return (
-        group if first is None else [first, *(one for one in group if one is not first)]
+        group
+        if first is None
+        else [first, *(item for item in group if item is not first)]
     )
 
 
@@ -63,9 +65,9 @@ def changed(group: Sequence[Rule]) -> list[Rule]:
     if first is None:
         return list(group)
     return [
-        one
-        for one in group
-        if one is not first and (is_edited(one) or not alike(first, one))
+        item
+        for item in group
+        if item is not first and (is_edited(item) or not alike(first, item))
     ]
 
 
@@ -88,12 +90,17 @@ def alike(ours: Rule, other: Rule) -> bool:
 def _alike_parts(
     ours: Sequence[Mapping[str, Json]], other: Sequence[Mapping[str, Json]]
 ) -> bool:
-    mine, theirs = Counter(map(_parted, ours)), Counter(map(_parted, other))
-    shared = {what for what, _ in mine} & {what for what, _ in theirs}
+    mine = Counter(map(_parted, ours))
+    foreign_side = Counter(map(_parted, other))
+    shared = {subject for subject, _ in mine} & {subject for subject, _ in foreign_side}
     values = {"{}", *(rest for _, rest in mine)}
-    differ = [what for what, _ in (mine - theirs) + (theirs - mine) if what in shared]
+    differ = [
+        subject
+        for subject, _ in (mine - foreign_side) + (foreign_side - mine)
+        if subject in shared
+    ]
     return not differ and all(
-        rest in values for what, rest in theirs if what not in shared
+        rest in values for subject, rest in foreign_side if subject not in shared
     )
 
 

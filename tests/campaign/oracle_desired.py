@@ -32,18 +32,20 @@ class Wish:
             desired.evaluation,
         )
         self.rules = {
-            str(where): as_json(one.rule, f"wish {where}")
-            for where, one in desired.rules.items()
+            str(where): as_json(rule.rule, f"wish {where}")
+            for where, rule in desired.rules.items()
         }
         self.held = {
-            str(where) for where, one in desired.rules.items() if one.hold is not None
+            str(where) for where, rule in desired.rules.items() if rule.hold is not None
         }
         self._plain = {where: plain(rule) for where, rule in self.rules.items()}
         self._adopts = [
-            one for one in map(_adopted, desired.rules.values()) if one is not None
+            rule for rule in map(_adopted, desired.rules.values()) if rule is not None
         ]
         if options.adopt:
-            self._adopts += [("name", one.rule.name) for one in desired.rules.values()]
+            self._adopts += [
+                ("name", rule.rule.name) for rule in desired.rules.values()
+            ]
 
     @property
     def whole(self) -> bool:
@@ -57,21 +59,23 @@ class Wish:
 
     def ours(self, rule: Mapping[str, Json]) -> bool:
         """Return whether a rule has the own owner's marker."""
-        found = mark(rule)
-        return found is not None and found.owner == self.owner
+        actual = mark(rule)
+        return actual is not None and actual.owner == self.owner
 
     def adopts(self, rule: Mapping[str, Json]) -> bool:
         """Return whether a manifest adopts that unmarked rule."""
-        given = (("name", rule.get("name")), ("id", rule.get("id")))
-        return mark(rule) is None and any(one in self._adopts for one in given)
+        source_values = (("name", rule.get("name")), ("id", rule.get("id")))
+        return mark(rule) is None and any(
+            item in self._adopts for item in source_values
+        )
 
     def fulfils(self, rule: Mapping[str, Json]) -> bool:
         """Return whether a rule equals the manifest's rule of its address."""
-        found = mark(rule)
+        actual = mark(rule)
         return (
-            found is not None
-            and not found.copy
-            and self._plain.get(found.address) == plain(rule)
+            actual is not None
+            and not actual.copy
+            and self._plain.get(actual.address) == plain(rule)
         )
 
     def joined(self, rules: Iterable[Rule]) -> list[str]:
@@ -81,17 +85,17 @@ class Wish:
         The digest proves the text that was sent, and no other managed rule shows that the tenant
         keeps white space: then a finding is due (CXR340), and no write.
         """
-        managed = [one for one in rules if self.ours(one)]
+        managed = [rule for rule in rules if self.ours(rule)]
         if any(
-            self.fulfils(one) and _joined(text_of(one)) != text_of(one)
-            for one in managed
+            self.fulfils(item) and _joined(text_of(item)) != text_of(item)
+            for item in managed
         ):
             return []
-        found = [(str(mark(one)), one) for one in managed if not self.fulfils(one)]
+        actual = [(str(mark(item)), item) for item in managed if not self.fulfils(item)]
         return [
             where
-            for where, one in found
-            if where in self.rules and self._is_joined(one, self.rules[where])
+            for where, item in actual
+            if where in self.rules and self._is_joined(item, self.rules[where])
         ]
 
     @staticmethod
@@ -110,50 +114,52 @@ class Wish:
         as managed.
         """
         live = list(rules)
-        groups, joined = self._groups(live), self.joined(live)
+        groups = self._groups(live)
+        joined = self.joined(live)
         stuck = self._stuck(groups)
         stuck_names = self._stuck_names(groups, stuck)
-        said = []
+        text = []
         for where in self.rules.keys() - self.held:
-            found = groups.get(where, [])
+            actual = groups.get(where, [])
             right = next(
-                (one for one in found[:1] if self.fulfils(one) or where in joined), None
+                (item for item in actual[:1] if self.fulfils(item) or where in joined),
+                None,
             )  # the oldest stays
             if (
                 right is None
                 and where not in stuck
                 and self.rules[where]["name"] not in stuck_names
             ):
-                said.append(
-                    f"{where} is not as wanted: {[(one['id'], one['name']) for one in found]}"
+                text.append(
+                    f"{where} is not as wanted: {[(item['id'], item['name']) for item in actual]}"
                 )
             extra = [
-                one["id"]
-                for one in found
-                if one is not right and not _is_among(one, changed(found))
+                item["id"]
+                for item in actual
+                if item is not right and not _is_among(item, changed(actual))
             ]
             if right is not None and extra:
-                said.append(f"{where} is there twice: {right['id']} and {extra}")
-        others = (
+                text.append(f"{where} is there twice: {right['id']} and {extra}")
+        remaining_items = (
             groups.keys()
             - self.rules.keys()
             - self.held
             - stuck
-            - {f"{one}~next" for one in stuck}
+            - {f"{item}~next" for item in stuck}
         )
-        left = [
-            one
-            for one in others
-            if not one.endswith("~next") or not all(map(_is_clone, groups[one]))
+        remaining = [
+            item
+            for item in remaining_items
+            if not item.endswith("~next") or not all(map(_is_clone, groups[item]))
         ]
-        left += [
-            one for one in stuck if len(changed(groups[one])) < len(groups[one][1:])
+        remaining += [
+            item for item in stuck if len(changed(groups[item])) < len(groups[item][1:])
         ]
         return [
-            *said,
+            *text,
             *(
-                f"{where} is still there: {[one['id'] for one in groups[where]]}"
-                for where in left
+                f"{where} is still there: {[group['id'] for group in groups[where]]}"
+                for where in remaining
             ),
         ]
 
@@ -165,60 +171,62 @@ class Wish:
         name.
         """
         live = list(rules)
-        others = [one for one in live if not self.ours(one) and not self.adopts(one)]
-        wanted = list(self.rules.values())
+        remaining_items = [
+            item for item in live if not self.ours(item) and not self.adopts(item)
+        ]
+        expected = list(self.rules.values())
         groups = self._groups(live)
         copies = [
-            one
-            for found in groups.values()
-            for one in (found[1:] if original(found) else found)
+            item
+            for actual in groups.values()
+            for item in (actual[1:] if original(actual) else actual)
         ]
         copies += [
-            one
-            for where, found in groups.items()
+            item
+            for where, actual in groups.items()
             if where.endswith("~next")
-            for one in found[:1]
+            for item in actual[:1]
         ]
-        stuck = [one for where in self._stuck(groups) for one in groups[where]]
-        theirs = [one for found in groups.values() for one in changed(found)]
-        theirs += [
-            one
-            for where, found in groups.items()
+        stuck = [group for where in self._stuck(groups) for group in groups[where]]
+        foreign_side = [item for actual in groups.values() for item in changed(actual)]
+        foreign_side += [
+            item
+            for where, actual in groups.items()
             if where.endswith("~next")
-            for one in found
-            if is_edited(one)
+            for item in actual
+            if is_edited(item)
         ]
-        kept = [
-            one
-            for one in copies
-            if _is_among(one, theirs) and not _is_among(one, stuck)
+        retained = [
+            copy
+            for copy in copies
+            if _is_among(copy, foreign_side) and not _is_among(copy, stuck)
         ]
         names = self._stuck_names(groups, self._stuck(groups))
-        free = [one for one in wanted if one["name"] not in names]
+        free = [item for item in expected if item["name"] not in names]
         waiting = [
-            one
+            group
             for where in groups
-            for one in groups[where]
+            for group in groups[where]
             if self.rules.get(where, {}).get("name") in names
         ]
         ends = [
-            [*others, *wanted],
-            [*others, *wanted, *copies],
-            [*others, *wanted, *stuck, *kept],
+            [*remaining_items, *expected],
+            [*remaining_items, *expected, *copies],
+            [*remaining_items, *expected, *stuck, *retained],
         ]
-        ends.append([*others, *free, *waiting, *stuck, *kept])
+        ends.append([*remaining_items, *free, *waiting, *stuck, *retained])
         return ends if copies else ends[:1]
 
     def _groups(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
         """Return the managed rules by their unique key, the managed one first, else the oldest."""
         groups: dict[str, list[Rule]] = defaultdict(list)
         for rule in sorted(
-            filter(self.ours, rules), key=lambda one: (moment(one) or "~", one["id"])
+            filter(self.ours, rules), key=lambda item: (moment(item) or "~", item["id"])
         ):
             groups[str(mark(rule))].append(rule)
         return {
-            where: found if where.endswith("~next") else in_order(found)
-            for where, found in groups.items()
+            where: actual if where.endswith("~next") else in_order(actual)
+            for where, actual in groups.items()
         }
 
     def _stuck_names(
@@ -227,12 +235,12 @@ class Wish:
         """Return the occupied names: of rules that stay, and of those that wait for one of
         these.
         """
-        names = {one["name"] for where in stuck for one in groups[where]}
+        names = {group["name"] for where in stuck for group in groups[where]}
         names |= {
-            one["name"]
-            for found in groups.values()
-            for one in changed(found)
-            if one["name"] != found[0]["name"]
+            item["name"]
+            for actual in groups.values()
+            for item in changed(actual)
+            if item["name"] != actual[0]["name"]
         }
         before = -1
         while len(names) > before:
@@ -241,10 +249,10 @@ class Wish:
                 where for where, rule in self.rules.items() if rule["name"] in names
             ]
             names |= {
-                one["name"]
+                item["name"]
                 for where in waiting
-                for one in groups.get(where, [])
-                if not self.fulfils(one)
+                for item in groups.get(where, [])
+                if not self.fulfils(item)
             }
         return names
 
@@ -254,17 +262,18 @@ class Wish:
         """
         return {
             where
-            for where, found in groups.items()
+            for where, actual in groups.items()
             if not where.endswith("~next")
             and (
-                original(found) is None or (where not in self.rules and changed(found))
+                original(actual) is None
+                or (where not in self.rules and changed(actual))
             )
         }
 
     def selects(self, address: str) -> bool:
         """Return whether an address belongs to the run."""
         return not self.options.only or any(
-            fnmatchcase(address, one) for one in self.options.only
+            fnmatchcase(address, item) for item in self.options.only
         )
 
 
@@ -272,11 +281,11 @@ def _is_clone(rule: Rule) -> bool:
     """Return whether a rule with a copy's marker is a user's: an edited one without a copy's
     name.
     """
-    found = mark(rule)
+    actual = mark(rule)
     return (
         is_edited(rule)
-        and found is not None
-        and rule["name"] != f"(next) {found.owner}/{found.address}"
+        and actual is not None
+        and rule["name"] != f"(next) {actual.owner}/{actual.address}"
     )
 
 
@@ -285,7 +294,7 @@ def _joined(text: str) -> str:
 
 
 def _is_among(rule: Rule, rules: Iterable[Rule]) -> bool:
-    return any(rule is one for one in rules)
+    return any(rule is item for item in rules)
 
 
 def _adopted(wanted: DesiredRule) -> tuple[str, str] | None:

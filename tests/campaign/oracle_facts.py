@@ -53,8 +53,8 @@ def mark(rule: Mapping[str, Json] | None) -> Mark | None:
     description = (rule or {}).get("description")
     if not isinstance(description, str):
         return None
-    found = _LINE.fullmatch(description.rstrip(" \t\r\n").rpartition("\n")[2])
-    return Mark(found[1], found[2], found[3] is not None) if found else None
+    actual = _LINE.fullmatch(description.rstrip(" \t\r\n").rpartition("\n")[2])
+    return Mark(actual[1], actual[2], actual[3] is not None) if actual else None
 
 
 def call_of(request: SimRequest) -> str:
@@ -77,8 +77,8 @@ def call_of(request: SimRequest) -> str:
 
 def body_of(request: SimRequest) -> dict[str, Json]:
     """Return the JSON object of a request; an empty one without JSON."""
-    found = _parsed(request.body)
-    return found if isinstance(found, dict) else {}
+    actual = _parsed(request.body)
+    return actual if isinstance(actual, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,8 @@ def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
         return ("queue", form.get("queueId"), _scalar(form.get("weight", 1)))
     if form.get("type") != "attribute":
         return ("?", json.dumps(form, sort_keys=True))
-    operator, value = form.get("operator"), form.get("value")
+    operator = form.get("operator")
+    value = form.get("value")
     head = ("attribute", form.get("attributeName"), operator)
     if operator in ("exists", "notExists"):
         return head
@@ -181,7 +182,7 @@ def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
         return (*head, frozenset(map(_scalar, value or ())))
     if operator in NUMERIC:
         values = value if isinstance(value, list) else [value]
-        return (*head, tuple(_number(one) for one in values))
+        return (*head, tuple(_number(value) for value in values))
     return (*head, _scalar(value))
 
 
@@ -208,15 +209,15 @@ def as_json(rule: Rule, identity: str) -> dict[str, Json]:
         "description": rule.description,
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": [_form(one) for one in rule.conditions],
-        "targets": [_form(one) for one in rule.targets],
+        "conditions": [_form(condition) for condition in rule.conditions],
+        "targets": [_form(target) for target in rule.targets],
     }
 
 
 def _form(one: Condition | Target | Opaque) -> dict[str, Json]:
     if isinstance(one, Opaque):
-        found: dict[str, Json] = json.loads(one.text)
-        return found
+        actual: dict[str, Json] = json.loads(one.text)
+        return actual
     if isinstance(one, Condition):
         value = (
             list(one.raw_value) if isinstance(one.raw_value, tuple) else one.raw_value

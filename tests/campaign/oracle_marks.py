@@ -62,20 +62,22 @@ def _digest(text: str) -> str:
     conditions = dict(
         map(_condition, reversed(rule.get("conditions") or ()))
     )  # of equal ones the first stays
-    said = {
+    message = {
         "name": rule["name"],
         "description": text_of(rule),
         "priority": rule["priority"],
         "enabled": rule.get("enabled", True),
-        "conditions": [json.loads(one) for one in sorted(conditions.values())],
+        "conditions": [
+            json.loads(condition) for condition in sorted(conditions.values())
+        ],
         "targets": [
-            json.loads(one)
-            for one in sorted(
-                _compact(_target(one)) for one in rule.get("targets") or ()
+            json.loads(element)
+            for element in sorted(
+                _compact(_target(item)) for item in rule.get("targets") or ()
             )
         ],
     }
-    return sha256(_compact(said).encode()).hexdigest()[:8]
+    return sha256(_compact(message).encode()).hexdigest()[:8]
 
 
 def signed(form: Mapping[str, Json], owner: str, address: str) -> str:
@@ -103,7 +105,8 @@ def _condition(form: Json) -> tuple[Json, str]:
 
 def _fits(form: Json) -> bool:
     """Return whether the operator is known and accepts that value."""
-    operator, value = form.get("operator"), form.get("value")
+    operator = form.get("operator")
+    value = form.get("value")
     if not isinstance(operator, str) or operator not in OPERATORS:
         return False
     if operator in _ABSENT:
@@ -116,8 +119,8 @@ def _fits(form: Json) -> bool:
             operator != "between" or len(values) == 2
         )
     return all(
-        isinstance(one, str if operator in _PATTERNS else str | int | float)
-        for one in values
+        isinstance(value, str if operator in _PATTERNS else str | int | float)
+        for value in values
     )
 
 
@@ -131,14 +134,14 @@ def _is_number(value: Json) -> bool:
 
 def _target(form: Json) -> Json:
     weight = form.get("weight", 1)
-    known = (
+    declared = (
         form.get("type") == "queue"
         and isinstance(form.get("queueId"), str)
         and type(weight) in (int, float)
     )
     return (
         {"type": "queue", "queueId": form["queueId"], "weight": weight}
-        if known
+        if declared
         else form
     )
 
@@ -150,9 +153,9 @@ def _compact(value: Json) -> str:
 def _whole(value: Json) -> Json:
     """Write 1.0 as 1, at all levels."""
     if isinstance(value, dict):
-        return {name: _whole(one) for name, one in value.items()}
+        return {name: _whole(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_whole(one) for one in value]
+        return [_whole(item) for item in value]
     return (
         int(value)
         if isinstance(value, float) and value.is_integer() and abs(value) < 1e16

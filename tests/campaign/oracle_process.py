@@ -95,10 +95,12 @@ class Process:
 
     def write_of(self, event: Event, at: int) -> ObservedWrite:
         """Describe a write: its keys are the rule's id and its old and new addresses."""
-        call, request = call_of(event.request), event.request
+        call = call_of(event.request)
+        request = event.request
         rule_id = "" if call == "create" else request.segments[-1]
-        before, after = mark(self.last_read.get(rule_id)), mark(body_of(request))
-        addresses = [one.address for one in (before, after) if one is not None]
+        before = mark(self.last_read.get(rule_id))
+        after = mark(body_of(request))
+        addresses = [item.address for item in (before, after) if item is not None]
         keys = frozenset([*addresses, *([rule_id] if rule_id else [])])
         return ObservedWrite(
             call, request, keys, addresses[-1] if addresses else "", at
@@ -119,9 +121,9 @@ class Process:
             self._page(event.request, what.form, sent)
         elif call == "queues" and what.good and isinstance(what.form, dict):
             self.queues |= {
-                str(one.get("id"))
-                for one in what.form.get("entities") or ()
-                if isinstance(one, dict)
+                str(item.get("id"))
+                for item in what.form.get("entities") or ()
+                if isinstance(item, dict)
             }
         elif call == "get" and what.good and isinstance(what.form, dict):
             rule_id = event.request.segments[-1]
@@ -150,23 +152,21 @@ class Process:
         self.shown.setdefault(rule_id, []).append(rule)
 
     def _page(self, request: SimRequest, form: dict[str, Json], sent: int) -> None:
-        number, total, found = (
-            request.whole_number("pageNumber", 1),
-            form.get("total"),
-            form.get("entities"),
-        )
-        if not isinstance(total, int) or not isinstance(found, list):
+        number = request.whole_number("pageNumber", 1)
+        total = form.get("total")
+        actual = form.get("entities")
+        if not isinstance(total, int) or not isinstance(actual, list):
             return
         rules = [
-            one
-            for one in found
-            if isinstance(one, dict) and isinstance(one.get("id"), str)
+            item
+            for item in actual
+            if isinstance(item, dict) and isinstance(item.get("id"), str)
         ]
         for rule in rules:
             self._see(rule["id"], rule)
         if number == 1:
             self.listing = Listing(
-                sent, total, max(1, -(-total // len(found))) if found else 1
+                sent, total, max(1, -(-total // len(actual))) if actual else 1
             )
         if self.listing is None:
             return

@@ -45,8 +45,8 @@ class Promises:
         """Begin with each promise of a few forms that holds in all of these states."""
         self._routes = routes
         self._stated = list(self._candidates(states))
-        for found in states:
-            self.accept(found)
+        for actual in states:
+            self.accept(actual)
 
     def accept(self, found: Found) -> None:
         """Drop the promises that another sender's change breaks."""
@@ -61,18 +61,18 @@ class Promises:
         queues = sorted(
             {
                 queue
-                for found in states
-                for goes in found
-                for place in goes
+                for actual in states
+                for destination_text in actual
+                for place in destination_text
                 for queue, _ in place or ()
             }
         )
         for title, cases in self._groups():
             reached = {
                 queue
-                for found in states
+                for actual in states
                 for case in cases
-                for place in found[case]
+                for place in actual[case]
                 for queue, _ in place or ()
             }
             yield RoutePromise(

@@ -37,9 +37,9 @@ class Requests:
             f"{event.request.path}"
         )
         if call not in WRITES:
-            known = call in ("token", "list", "get", "queues")
+            declared = call in ("token", "list", "get", "queues")
             self.verdicts.check(
-                "R1", known, f"{where} is nothing that this tool should ask for"
+                "R1", declared, f"{where} is nothing that this tool should ask for"
             )
             return
         write = process.write_of(event, now)
@@ -79,16 +79,16 @@ class Requests:
         """R6: after a write with an unknown result, that rule is read first, and nothing is
         deleted.
         """
-        for one in process.unclear:
-            if process.listings and process.listings[-1].began > one.at:
+        for item in process.unclear:
+            if process.listings and process.listings[-1].began > item.at:
                 continue
-            same = bool(one.keys & write.keys) and not self._is_repeat(one, write)
-            delete = write.call == "delete" and one.call != "delete"
-            said = f"{where}: the result of {one.request.method} for {one.address} is unknown"
+            same = bool(item.keys & write.keys) and not self._is_repeat(item, write)
+            delete = write.call == "delete" and item.call != "delete"
+            text = f"{where}: the result of {item.request.method} for {item.address} is unknown"
             self.verdicts.check(
                 "R6",
                 not same and not delete,
-                f"{said}, and no complete list was read since",
+                f"{text}, and no complete list was read since",
             )
         self.verdicts.counts["R6"] += 1
 
@@ -97,9 +97,11 @@ class Requests:
         effect.
         """
         key = write.request.headers.get("idempotency-key")
-        known = self.tenant.world.profile.settings.idempotency_keys and key is not None
+        declared = (
+            self.tenant.world.profile.settings.idempotency_keys and key is not None
+        )
         return (
-            known
+            declared
             and one.request.headers.get("idempotency-key") == key
             and one.request.body == write.request.body
         )
@@ -110,21 +112,24 @@ class Requests:
 
         A created rule is deleted; an adopted one is written exactly as before, field by field.
         """
-        rule_id, sent = write.request.segments[-1], body_of(write.request)
-        others = [
-            one for one in process.made if one != rule_id and one in self.tenant.rules
+        rule_id = write.request.segments[-1]
+        requests_sent = body_of(write.request)
+        remaining_items = [
+            item
+            for item in process.made
+            if item != rule_id and item in self.tenant.rules
         ]
-        others += [one for one in process.taken if one != rule_id]
-        made = self.tenant.made_by(rule_id, process)
-        if not process.first_contact or others:
+        remaining_items += [item for item in process.taken if item != rule_id]
+        created = self.tenant.made_by(rule_id, process)
+        if not process.first_contact or remaining_items:
             return False
         was = process.taken.get(rule_id)
         same = was is not None and all(
-            sent.get(key) == value
+            requests_sent.get(key) == value
             for key, value in was.items()
             if key not in SERVERS_OWN
         )
-        return made if write.call == "delete" else same
+        return created if write.call == "delete" else same
 
     def _owned(
         self,
@@ -161,9 +166,9 @@ class Requests:
         """
         rule_id = write.request.segments[-1]
         earlier = [
-            one.at
-            for one in process.writes
-            if rule_id in one.keys and one.request is not write.request
+            item.at
+            for item in process.writes
+            if rule_id in item.keys and item.request is not write.request
         ]
         since = max(
             (at for at in earlier if not self._was_not_done(process, at)), default=-1
@@ -173,11 +178,11 @@ class Requests:
             "R9", fine, f"{where}: it was not read by itself just before"
         )
         etag = process.etags.get(rule_id, "")
-        sent = write.request.headers.get("if-match", "")
+        requests_sent = write.request.headers.get("if-match", "")
         self.verdicts.check(
             "R9",
-            not etag or sent == etag,
-            f"{where}: If-Match is {sent!r}, the ETag read {etag!r}",
+            not etag or requests_sent == etag,
+            f"{where}: If-Match is {requests_sent!r}, the ETag read {etag!r}",
         )
 
     @staticmethod
@@ -185,40 +190,40 @@ class Requests:
         """Return whether the response to a write said that nothing was done, so that it may be sent
         again unchanged.
         """
-        write = next(one for one in process.writes if one.at == at)
-        unclear = any(one.request is write.request for one in process.unclear)
+        write = next(write for write in process.writes if write.at == at)
+        unclear = any(item.request is write.request for item in process.unclear)
         return not unclear and not write.request.changed_state
 
     def _marked(self, write: ObservedWrite, wish: Wish, where: str) -> None:
         """R1: the written rule has an own marker, and equals the manifest's rule except for a name
         (R19).
         """
-        found = mark(body_of(write.request))
+        actual = mark(body_of(write.request))
         fine = (
-            found is not None
-            and found.owner == wish.owner
-            and found.address in wish.rules
+            actual is not None
+            and actual.owner == wish.owner
+            and actual.address in wish.rules
         )
         self.verdicts.check(
             "R1",
             fine,
-            f"{where}: the written rule is marked as {found}, which no manifest declares",
+            f"{where}: the written rule is marked as {actual}, which no manifest declares",
         )
-        if found is not None and found.address in wish.rules:
-            wanted, sent = (
-                plain(wish.rules[found.address]),
-                plain(body_of(write.request)),
-            )
+        if actual is not None and actual.address in wish.rules:
+            expected = plain(wish.rules[actual.address])
+            requests_sent = plain(body_of(write.request))
             self.verdicts.check(
                 "R19",
-                wanted[1:] == sent[1:],
+                expected[1:] == requests_sent[1:],
                 f"{where}: the written rule is not the manifest's rule",
             )
 
     def _queues(self, process: Process, write: ObservedWrite, where: str) -> None:
         """R12: each written queue was listed to this applier."""
         targets = body_of(write.request).get("targets") or ()
-        named = {one.get("queueId") for one in targets if one.get("type") == "queue"}
+        named = {
+            target.get("queueId") for target in targets if target.get("type") == "queue"
+        }
         faults = self.tenant.world.faults
         nothing = (
             sum("empty-list" in text for text, _ in faults.fired_faults) > 1
@@ -238,16 +243,16 @@ class Requests:
         """R2: parts that no manifest declares are written as they were read, in the rule and in its
         remaining parts.
         """
-        read, sent = (
-            process.last_read.get(write.request.segments[-1], {}),
-            body_of(write.request),
-        )
-        lost = [key for key in read.keys() - DECLARED if sent.get(key) != read[key]]
+        read = process.last_read.get(write.request.segments[-1], {})
+        requests_sent = body_of(write.request)
+        lost = [
+            key for key in read.keys() - DECLARED if requests_sent.get(key) != read[key]
+        ]
         self.verdicts.check(
             "R2", not lost, f"{where}: fields {lost} do not go back as they were read"
         )
         for name in ("conditions", "targets"):
-            missing = _not_kept(read.get(name) or (), sent.get(name) or ())
+            missing = _not_kept(read.get(name) or (), requests_sent.get(name) or ())
             self.verdicts.check(
                 "R2", not missing, f"{where}: {name} lose unknown fields: {missing}"
             )
@@ -256,29 +261,30 @@ class Requests:
         """R7: the replacement of a deleted rule was read in its current version, not only
         written.
         """
-        routes, rules = self.tenant.routes, self.tenant.rules
+        routes = self.tenant.routes
+        rules = self.tenant.rules
         rule_id = write.request.segments[-1]
         if routes is None or rule_id not in rules:
             return
         now = routes.winners(rules.values())
-        then = routes.winners(one for one in rules.values() if one["id"] != rule_id)
+        then = routes.winners(rule for rule in rules.values() if rule["id"] != rule_id)
         for case, (before, after) in enumerate(zip(now, then, strict=True)):
-            if all(one["id"] != rule_id for one in before):
+            if all(item["id"] != rule_id for item in before):
                 continue
             self.verdicts.counts["R7"] += 1
-            seen = [
-                one
-                for one in after
-                if not self._is_appliers(one["id"]) or _is_shown(one, process)
+            observed = [
+                item
+                for item in after
+                if not self._is_appliers(item["id"]) or _is_shown(item, process)
             ]
-            known = {routes.goes(one) for one in seen}
+            declared = {routes.goes(item) for item in observed}
             for heir in after:
-                said = (
+                text = (
                     f"{where}: {heir['name']!r} was not read in its current version, and takes "
                     f"over {routes.name(case)}"
                 )
-                if routes.goes(heir) not in known:
-                    self.verdicts.check("R7", None, said)
+                if routes.goes(heir) not in declared:
+                    self.verdicts.check("R7", None, text)
                     return
 
     def _is_appliers(self, rule_id: str) -> bool:
@@ -290,35 +296,36 @@ class Requests:
         """R7: a rule is not deleted if it serves conversations of a rule that could not be
         written.
         """
-        routes, rules = self.tenant.routes, self.tenant.rules
+        routes = self.tenant.routes
+        rules = self.tenant.rules
         rule_id = write.request.segments[-1]
         if routes is None or rule_id not in rules or not process.failed:
             return
         done = {
-            found.address
-            for one in rules.values()
-            if wish.fulfils(one) and (found := mark(one))
+            actual.address
+            for rule in rules.values()
+            if wish.fulfils(rule) and (actual := mark(rule))
         }
-        failed = {one.address for one in process.failed} - done
-        wanted = {
+        failed = {item.address for item in process.failed} - done
+        expected = {
             address: wish.rules[address] for address in failed if address in wish.rules
         }
         now, then = (
-            routes.winners(one)
-            for one in (rules.values(), wish.afterwards(rules.values())[0])
+            routes.winners(item)
+            for item in (rules.values(), wish.afterwards(rules.values())[0])
         )
         for case, (before, after) in enumerate(zip(now, then, strict=True)):
-            here = any(one["id"] == rule_id for one in before)
-            there = next(
+            here = any(item["id"] == rule_id for item in before)
+            present = next(
                 (
                     where
-                    for where, one in wanted.items()
-                    if any(one is two for two in after)
+                    for where, item in expected.items()
+                    if any(item is two for two in after)
                 ),
                 "",
             )
-            said = f"{where}: {there} could not be written, and should serve {routes.name(case)}"
-            self.verdicts.check("R7", not (here and there), said)
+            text = f"{where}: {present} could not be written, and should serve {routes.name(case)}"
+            self.verdicts.check("R7", not (here and present), text)
 
 
 def _not_kept(
@@ -328,10 +335,10 @@ def _not_kept(
     staying = Counter(map(part, read)) & Counter(map(part, sent))
     lost = []
     for which, count in staying.items():
-        before = [one for one in read if part(one) == which]
-        after = [one for one in sent if part(one) == which]
-        kept = sum(1 for one in before if any(_has(two, one) for two in after))
-        if kept < min(count, len(before)):
+        before = [item for item in read if part(item) == which]
+        after = [item for item in sent if part(item) == which]
+        retained = sum(1 for item in before if any(_has(two, item) for two in after))
+        if retained < min(count, len(before)):
             lost.append(str(before))
     return lost
 
@@ -348,5 +355,7 @@ def _is_shown(rule: Mapping[str, Json], process: Process) -> bool:
     """Return whether a process saw the current version of a rule, even if the same was written
     again later.
     """
-    shown = process.shown.get(rule["id"], ())
-    return any((plain(one), mark(one)) == (plain(rule), mark(rule)) for one in shown)
+    printed = process.shown.get(rule["id"], ())
+    return any(
+        (plain(item), mark(item)) == (plain(rule), mark(rule)) for item in printed
+    )

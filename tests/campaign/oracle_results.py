@@ -47,20 +47,20 @@ class Ends:
 
     def look(self, process: Process, ended: ApplierResult, wish: Wish) -> None:
         """Check a run that ended normally."""
-        said = f"{process.actor} ended with {ended.exit_code}"
+        text = f"{process.actor} ended with {ended.exit_code}"
         if ended.exit_code == REFUSED:
             self.verdicts.check(
                 "R8",
                 not process.writes,
-                f"{said}, having sent {len(process.writes)} writes",
+                f"{text}, having sent {len(process.writes)} writes",
             )
         self.adopted(process, ended)
-        self._lost(process, ended, said)
+        self._lost(process, ended, text)
         if (
             process.converged_at_birth
             and self.tenant.foreign_to(process.actor) < process.born
         ):
-            self._idle(process, wish, said)
+            self._idle(process, wish, text)
         if self.tenant.foreign_to(process.actor) > (
             process.born if self._fired("stale") else process.knows
         ):
@@ -68,28 +68,28 @@ class Ends:
         if self._fired("empty-list") > 1:
             return  # two in a row, before anything was seen, say that there is nothing
         rules = [
-            one
-            for one in self.tenant.rules.values()
-            if not self.tenant.is_hidden(one["id"], process)
+            rule
+            for rule in self.tenant.rules.values()
+            if not self.tenant.is_hidden(rule["id"], process)
         ]
         if ended.exit_code == 0 and wish.whole:
             self.verdicts.check(
-                "R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}"
+                "R18", not wish.missing(rules), f"{text}, but {wish.missing(rules)}"
             )
             joined = (
                 [] if process.writes or ended.planned is None else wish.joined(rules)
             )
-            told = ended.planned is not None and any(
-                one.code == "CXR340" for one in ended.planned.findings
+            output = ended.planned is not None and any(
+                finding.code == "CXR340" for finding in ended.planned.findings
             )
             self.verdicts.check(
                 "R18",
-                told or not joined,
-                f"{said}, and no finding names the texts of {joined}",
+                output or not joined,
+                f"{text}, and no finding names the texts of {joined}",
             )
         if ended.report is not None:
-            self._outcomes(ended, wish, said, rules)
-            self._doubts(process, ended.report, said)
+            self._outcomes(ended, wish, text, rules)
+            self._doubts(process, ended.report, text)
 
     def _fired(self, kind: str) -> int:
         fired = self.world.faults.fired_faults if self.world.faults else []
@@ -103,9 +103,9 @@ class Ends:
             [*fresh, repr(ended and (ended.error, ended.report and ended.report.error))]
         )
         for secret in (SECRET, *tokens):
-            shown = [form for form in _encoded(secret) if form in text]
+            printed = [form for form in _encoded(secret) if form in text]
             self.verdicts.check(
-                "R13", not shown, f"a secret was in the output: {shown}"
+                "R13", not printed, f"a secret was in the output: {printed}"
             )
 
     def quiet(self, wish: Wish) -> None:
@@ -128,8 +128,8 @@ class Ends:
         if self.world.faults is None and not self.world.jump:
             size = self.world.profile.tenant.page_size
             pages, queues = (
-                max(1, -(-len(one) // size))
-                for one in (self.tenant.rules, self.world.state.queues)
+                max(1, -(-len(item) // size))
+                for item in (self.tenant.rules, self.world.state.queues)
             )
             most = 2 * pages + queues + 1
             self.verdicts.check(
@@ -148,27 +148,27 @@ class Ends:
         outcomes: tuple[Outcome, ...] = ended.report.outcomes if ended.report else ()
         changes = ended.planned.changes if ended.planned else ()
         planned = {_name(change) for change in changes if not is_copy_removal(change)}
-        reported = {_name(one.change) for one in outcomes}
+        reported = {_name(outcome.change) for outcome in outcomes}
         self.verdicts.check(
             "R18", planned == reported, f"{said}: of {planned} it reports {reported}"
         )
-        for one in outcomes:
-            done = self._is_done(one.change, wish)
-            if isinstance(one, Applied):
+        for item in outcomes:
+            done = self._is_done(item.change, wish)
+            if isinstance(item, Applied):
                 self.verdicts.check(
                     "R18",
                     done,
-                    f"{said}: {_name(one.change)} is called applied, and is not",
+                    f"{said}: {_name(item.change)} is called applied, and is not",
                 )
-            elif isinstance(one, Failed) or (
-                isinstance(one, Skipped) and ended.report and ended.report.remaining
+            elif isinstance(item, Failed) or (
+                isinstance(item, Skipped) and ended.report and ended.report.remaining
             ):
-                kind = type(one).__name__.lower()
-                whole = done and self._is_alone(one.change, wish, shown)
+                kind = type(item).__name__.lower()
+                complete = done and self._is_alone(item.change, wish, shown)
                 self.verdicts.check(
                     "R18",
-                    not whole,
-                    f"{said}: {_name(one.change)} is called {kind}, and is done",
+                    not complete,
+                    f"{said}: {_name(item.change)} is called {kind}, and is done",
                 )
 
     def _doubts(self, process: Process, report: ApplyReport, said: str) -> None:
@@ -178,21 +178,21 @@ class Ends:
         unread = report.remaining is None or (
             bool(process.writes) and process.knows < process.writes[-1].at
         )
-        for one in report.outcomes:
-            if isinstance(one, UnknownOutcome):
+        for item in report.outcomes:
+            if isinstance(item, UnknownOutcome):
                 open_ = any(
-                    str(one.change.address) in write.keys
+                    str(item.change.address) in write.keys
                     for write in (*process.unclear, *process.unsaid)
                 )
                 self.verdicts.check(
                     "R18",
                     open_ or unread,
-                    f"{said}: {_name(one.change)} is called unknown, and is not",
+                    f"{said}: {_name(item.change)} is called unknown, and is not",
                 )
         if not report.converged and not report.interrupted:
             done = any(
-                isinstance(one, Applied | UnknownOutcome) or one.left_partial
-                for one in report.outcomes
+                isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial
+                for outcome in report.outcomes
             )
             code = PARTLY if done else 1
             self.verdicts.check(
@@ -207,14 +207,14 @@ class Ends:
         planned = {change.live.id for change in changes if isinstance(change, Adopt)}
         for write in process.writes:
             rule_id = write.request.segments[-1]
-            taken = (
+            claimed = (
                 write.call == "update"
                 and mark(process.shown[rule_id][0]) is None
                 and rule_id not in planned
             )
             self.verdicts.check(
                 "R1",
-                not taken,
+                not claimed,
                 f"{process.actor} took over {rule_id}, which no plan showed",
             )
 
@@ -224,55 +224,60 @@ class Ends:
         """
         if not process.first_contact:
             return
-        left, error = (
-            self.tenant.left_without_marker(process),
-            ended.report.error if ended.report else "",
-        )
+        remaining = self.tenant.left_without_marker(process)
+        error = ended.report.error if ended.report else ""
         first = next(
-            (one.request for one in process.writes if one.request.changed_state), None
+            (write.request for write in process.writes if write.request.changed_state),
+            None,
         )
         was_first = [
-            one
-            for one in left
+            item
+            for item in remaining
             if first is not None
-            and (process.made.get(one) is first or one in first.path)
+            and (process.made.get(item) is first or item in first.path)
         ]
         tried = any(
-            left and left[0] in one.keys
-            for one in process.writes
-            if one.request is not first
+            remaining and remaining[0] in write.keys
+            for write in process.writes
+            if write.request is not first
         )
         named = (
-            bool(left)
-            and left[0] in error
+            bool(remaining)
+            and remaining[0] in error
             and (tried or "it still exists" not in error)
         )
-        fine = not left or (len(left) == 1 and (named or not was_first))
-        self.verdicts.check("R1", fine, f"{said}, and leaves {left} without a marker")
+        fine = not remaining or (len(remaining) == 1 and (named or not was_first))
+        self.verdicts.check(
+            "R1", fine, f"{said}, and leaves {remaining} without a marker"
+        )
 
     def _is_done(self, change: Change, wish: Wish) -> bool:
         rules = self.tenant.rules
         if isinstance(change, Delete):
             return change.live.id not in rules
-        wanted = plain(as_json(change.after, ""))
+        expected = plain(as_json(change.after, ""))
         return any(
-            wish.ours(one) and _is_at(one, str(change.address)) and plain(one) == wanted
-            for one in rules.values()
+            wish.ours(rule)
+            and _is_at(rule, str(change.address))
+            and plain(rule) == expected
+            for rule in rules.values()
         )
 
     def _is_alone(self, change: Change, wish: Wish, shown: list[Rule]) -> bool:
         """Return whether lists show exactly one managed rule at an address; with a duplicate it is
         half done.
         """
-        there = [
-            one for one in shown if wish.ours(one) and _is_at(one, str(change.address))
+        present = [
+            item
+            for item in shown
+            if wish.ours(item) and _is_at(item, str(change.address))
         ]
-        return isinstance(change, Delete) or len(there) == 1
+        return isinstance(change, Delete) or len(present) == 1
 
 
 def _is_at(rule: Rule, address: str) -> bool:
-    found = mark(rule)
-    return found is not None and found.address == address and not found.copy
+    actual = mark(rule)
+    return actual is not None and actual.address == address and not actual.copy
 
 
 def _name(change: Change) -> tuple[str, ...]:

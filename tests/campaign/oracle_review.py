@@ -33,7 +33,7 @@ class Review:
         self._routes = Routes(
             conversations, wish.evaluation, [*every, *wish.rules.values()]
         )
-        self._ours = [one for one in every if wish.ours(one)]
+        self._ours = [item for item in every if wish.ours(item)]
         self._reviewed = self._moves(every)
 
     def look(self, process: Process, where: str, verdicts: Verdicts) -> None:
@@ -45,7 +45,7 @@ class Review:
         if not process.listings:
             return
         moves = self._moves(process.listings[-1].rules.values())
-        more = [
+        further = [
             self._routes.name(case)
             for case, (move, reviewed) in enumerate(
                 zip(moves, self._reviewed, strict=True)
@@ -54,12 +54,14 @@ class Review:
         ]
         verdicts.check(
             "R9",
-            not more,
-            f"{where}: with the rules read the reviewed plan also moves {more}",
+            not further,
+            f"{where}: with the rules read the reviewed plan also moves {further}",
         )
 
     def _moves(self, rules: Iterable[Rule]) -> list[Move]:
-        others = [one for one in rules if not self._wish.ours(one)]
-        before = self._routes.destinations([*others, *self._ours])
-        after = self._routes.destinations([*others, *self._wish.rules.values()])
+        remaining_items = [rule for rule in rules if not self._wish.ours(rule)]
+        before = self._routes.destinations([*remaining_items, *self._ours])
+        after = self._routes.destinations(
+            [*remaining_items, *self._wish.rules.values()]
+        )
         return list(zip(before, after, strict=True))

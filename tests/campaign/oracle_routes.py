@@ -60,14 +60,14 @@ class Routes:
             if any(
                 map(
                     _is_unknown,
-                    (one for rule in rules for one in rule.get("conditions") or ()),
+                    (item for rule in rules for item in rule.get("conditions") or ()),
                 )
             )
             else 1
         )
         self.cases = [
-            (one, world)
-            for one in range(len(self.conversations))
+            (item, world)
+            for item in range(len(self.conversations))
             for world in range(worlds)
         ]
         self._sign = 1 if evaluation == "lowest-first" else -1
@@ -81,8 +81,10 @@ class Routes:
         """Return for each case the possible winners: the first rules that match, all of one
         priority.
         """
-        looked = [(one, self._look(one)) for one in rules if one.get("enabled", True)]
-        looked.sort(key=lambda one: self._sign * one[0]["priority"])
+        looked = [
+            (rule, self._look(rule)) for rule in rules if rule.get("enabled", True)
+        ]
+        looked.sort(key=lambda item: self._sign * item[0]["priority"])
         return [self._first(looked, case) for case in range(len(self.cases))]
 
     def destinations(
@@ -90,8 +92,8 @@ class Routes:
     ) -> list[frozenset[Destination]]:
         """Return the possible routes of each case."""
         return [
-            frozenset(self.goes(one) for one in found) or frozenset([None])
-            for found in self.winners(rules)
+            frozenset(self.goes(item) for item in actual) or frozenset([None])
+            for actual in self.winners(rules)
         ]
 
     def goes(self, rule: Mapping[str, Json]) -> Destination:
@@ -108,28 +110,28 @@ class Routes:
     def _first(
         self, looked: list[tuple[Mapping[str, Json], Any]], case: int
     ) -> tuple[Mapping[str, Json], ...]:
-        found: list[Mapping[str, Json]] = []
+        actual: list[Mapping[str, Json]] = []
         for rule, (_, matches, _) in looked:
-            if found and rule["priority"] != found[0]["priority"]:
+            if actual and rule["priority"] != actual[0]["priority"]:
                 break
             if matches[case]:
-                found.append(rule)
-        return tuple(found)
+                actual.append(rule)
+        return tuple(actual)
 
     def _look(
         self, rule: Mapping[str, Json]
     ) -> tuple[Mapping[str, Json], tuple[bool, ...], Destination]:
-        known = self._known.get(id(rule))
+        declared = self._known.get(id(rule))
         if (
-            known is None
+            declared is None
         ):  # the rule itself is kept with it, so that its id() stays its own
             matches = tuple(self._matches(rule, case) for case in self.cases)
-            known = self._known[id(rule)] = (
+            declared = self._known[id(rule)] = (
                 rule,
                 matches,
                 frozenset(rule_shares(rule).items()),
             )
-        return known
+        return declared
 
     def _matches(self, rule: Mapping[str, Json], case: tuple[int, int]) -> bool:
         try:

@@ -56,7 +56,7 @@ class Tenant:
         """`wish` has the desired rules of the first applier."""
         self.world, self.verdicts = world, verdicts
         self.wishes = [wish]
-        self.rules: dict[str, Rule] = {one["id"]: one for one in world.state.rules()}
+        self.rules: dict[str, Rule] = {rule["id"]: rule for rule in world.state.rules()}
         self._writer: dict[str, str] = {}
         self._latest: dict[str, int] = {}
         self._maker: dict[str, Process | None] = {}
@@ -71,7 +71,7 @@ class Tenant:
 
     def join(self, wish: Wish) -> None:
         """Add an applier. With several manifests at work, the allowed routes are unknown."""
-        if not any(one is wish for one in self.wishes):
+        if not any(item is wish for item in self.wishes):
             if self.wishes[0].rules != wish.rules:
                 self._routing = None
             self.wishes.append(wish)
@@ -126,16 +126,16 @@ class Tenant:
         lost it.
         """
         lost = [
-            one
-            for one in self.rules.values()
-            if mark(one) is None and one["id"] not in self.world.unmarked
+            rule
+            for rule in self.rules.values()
+            if mark(rule) is None and rule["id"] not in self.world.unmarked
         ]
         was = {rule_id: rule["description"] for rule_id, rule in process.taken.items()}
         return [
-            one["id"]
-            for one in lost
-            if self.made_by(one["id"], process)
-            or was.get(one["id"], one["description"]) != one["description"]
+            item["id"]
+            for item in lost
+            if self.made_by(item["id"], process)
+            or was.get(item["id"], item["description"]) != item["description"]
         ]
 
     def foreign_to(self, actor: str) -> int:
@@ -153,8 +153,8 @@ class Tenant:
 
     def twice(self) -> dict[str, list[str]]:
         """Return the managed duplicates, without users' copies."""
-        found: dict[str, list[str]] = defaultdict(list)
-        owners = {one.owner for one in self.wishes}
+        actual: dict[str, list[str]] = defaultdict(list)
+        owners = {wish.owner for wish in self.wishes}
         for rule in self.rules.values():
             marker = mark(rule)
             if (
@@ -162,8 +162,8 @@ class Tenant:
                 and marker.owner in owners
                 and rule["id"] not in self.copied
             ):
-                found[str(marker)].append(rule["id"])
-        return {where: ids for where, ids in found.items() if len(ids) > 1}
+                actual[str(marker)].append(rule["id"])
+        return {where: ids for where, ids in actual.items() if len(ids) > 1}
 
     @property
     def routes(self) -> Routes | None:
@@ -171,15 +171,15 @@ class Tenant:
         return None if self._routing is None else self._routing.routes
 
     def _copies_at_first(self) -> set[str]:
-        seen: dict[str, str] = {}
+        observed: dict[str, str] = {}
         copies = set()
         for rule in sorted(
-            self.rules.values(), key=lambda one: str(one.get("dateCreated"))
+            self.rules.values(), key=lambda item: str(item.get("dateCreated"))
         ):
             marker = mark(rule)
             if (
                 marker is not None
-                and seen.setdefault(f"{marker.owner}/{marker}", rule["id"])
+                and observed.setdefault(f"{marker.owner}/{marker}", rule["id"])
                 != rule["id"]
             ):
                 copies.add(rule["id"])
@@ -195,7 +195,7 @@ class Tenant:
     def _author(self, change: Change, moment: Moment) -> str:
         """Return the sender of a change's request; `human` if no request asks for exactly it."""
         if self.world.actor == LATE or any(
-            asks_for(one, change) for one in moment.late
+            asks_for(item, change) for item in moment.late
         ):
             return LATE
         if (
@@ -229,9 +229,9 @@ class Tenant:
             *([read] if read and not self.world.profile.settings.etags else []),
         ]
         owned = any(
-            wish.ours(one) or wish.adopts(one)
+            wish.ours(version) or wish.adopts(version)
             for wish in self.wishes
-            for one in versions
+            for version in versions
         )
         owned = (
             owned
@@ -257,31 +257,31 @@ class Tenant:
         group = [
             change.before,
             *(
-                one
-                for one in self.rules.values()
-                if mark(one) == marker and one["id"] != change.id
+                rule
+                for rule in self.rules.values()
+                if mark(rule) == marker and rule["id"] != change.id
             ),
         ]
-        seen = process is not None and (
+        observed = process is not None and (
             process.born if self._stale() else process.knows
         ) > self.foreign_to(who)
         if (
             len(group) == 1
             or process is None
-            or not seen
-            or any(self.is_hidden(one["id"], process) for one in group)
+            or not observed
+            or any(self.is_hidden(item["id"], process) for item in group)
         ):
             return
-        theirs = changed(group)
+        foreign_side = changed(group)
         done = "deleted" if change.after is None else "changed"
-        fine = not any(change.before is one for one in theirs)
+        fine = not any(change.before is their for their in foreign_side)
         self.verdicts.check(
             "R1", fine, f"{who} {done} {change.id}, a user's copy of {marker}"
         )
-        left = change.after is None and original(group) is change.before
+        remaining = change.after is None and original(group) is change.before
         self.verdicts.check(
             "R1",
-            not (left and theirs),
+            not (remaining and foreign_side),
             f"{who} deleted {change.id}, and left a user's {marker}",
         )
 
@@ -296,7 +296,7 @@ class Tenant:
             for rules in self.wishes[0].afterwards(self.rules.values())
         ]
         routing = Routing(
-            routes, [set(one) for one in first], Promises(routes, [first, *ends])
+            routes, [set(item) for item in first], Promises(routes, [first, *ends])
         )
         self._allow_afterwards(routing)
         return routing
@@ -315,31 +315,31 @@ class Tenant:
         routing = self._routing
         if routing is None:
             return
-        found = routing.routes.destinations(self.rules.values())
+        actual = routing.routes.destinations(self.rules.values())
         if who in (HUMAN, LATE):
-            _allow(routing, found)
+            _allow(routing, actual)
             self._allow_afterwards(routing)
             return
         if (
             process is not None
             and (process.born if self._stale() else process.knows) < self.foreign
         ):
-            _allow(routing, found)
+            _allow(routing, actual)
             self.verdicts.counts["R4 unseen"] += 1
             return
-        for case, (goes, allowed) in enumerate(
-            zip(found, routing.allowed, strict=True)
+        for case, (destination_text, allowed) in enumerate(
+            zip(actual, routing.allowed, strict=True)
         ):
-            lost = bool(goes & _NOWHERE) and not allowed & _NOWHERE
-            said = f"{routing.routes.name(case)} after {who} wrote {in_words(change)}"
-            self.verdicts.check("R3", not lost, f"no rule serves {said}")
-            third = goes - allowed - _NOWHERE
+            lost = bool(destination_text & _NOWHERE) and not allowed & _NOWHERE
+            text = f"{routing.routes.name(case)} after {who} wrote {in_words(change)}"
+            self.verdicts.check("R3", not lost, f"no rule serves {text}")
+            third = destination_text - allowed - _NOWHERE
             self.verdicts.check(
                 "R4",
                 not third,
-                f"a third queue {_queues(third)}, not {_queues(allowed)}: {said}",
+                f"a third queue {_queues(third)}, not {_queues(allowed)}: {text}",
             )
-        for holds, title in routing.promises.check(found):
+        for holds, title in routing.promises.check(actual):
             self.verdicts.check(
                 PROMISES,
                 holds,
@@ -373,12 +373,12 @@ _NOWHERE: Final[frozenset[Destination]] = frozenset([None, frozenset()])
 
 def _allow(routing: Routing, found: Sequence[frozenset[Destination]]) -> None:
     routing.promises.accept(found)
-    for allowed, goes in zip(routing.allowed, found, strict=True):
-        allowed.update(goes)
+    for allowed, destination_text in zip(routing.allowed, found, strict=True):
+        allowed.update(destination_text)
 
 
 def _queues(found: Iterable[Destination]) -> list[str]:
     return sorted(
-        "nowhere" if not one else ",".join(sorted(queue for queue, _ in one))
-        for one in found
+        "nowhere" if not item else ",".join(sorted(queue for queue, _ in item))
+        for item in found
     )

@@ -56,7 +56,8 @@ class Wire:
 
     def sends(self, event: Event, now: float) -> None:
         """Check a request before it is done."""
-        what, call = _identity(event), call_of(event.request)
+        subject = _identity(event)
+        call = call_of(event.request)
         where = (
             f"{event.actor}'s request {event.number}, {event.request.method} "
             f"{event.request.path}"
@@ -73,22 +74,22 @@ class Wire:
             return
         self.verdicts.check(
             "R21",
-            self.failures[what] < MOST,
+            self.failures[subject] < MOST,
             f"{where}: sent again after {MOST} failures in a row",
         )
         self.verdicts.check(
-            "R20", self.refused[what] < 2, f"{where}: sent again after two 401"
+            "R20", self.refused[subject] < 2, f"{where}: sent again after two 401"
         )
-        status = self.final.get(what)
+        status = self.final.get(subject)
         self.verdicts.check(
             "R21", status is None, f"{where}: sent again although answered {status}"
         )
         self.verdicts.check(
             "R21",
-            what not in self.given_up,
+            subject not in self.given_up,
             f"{where}: sent again after 429s for {_PATIENCE:g} s",
         )
-        self.retries += what in self.repeated
+        self.retries += subject in self.repeated
         most = _FREE + self.requests // 10
         self.verdicts.check(
             "R21",
@@ -98,16 +99,19 @@ class Wire:
 
     def hears(self, event: Event, what: Heard, now: float) -> None:
         """Record a response."""
-        asked, call = _identity(event), call_of(event.request)
+        requested = _identity(event)
+        call = call_of(event.request)
         attempt = not self.away  # a probe of an unavailable server is not an attempt
         self.recent.append(what.failed and what.status != 429)
         if what.status == 429:
-            self._throttle(asked, now)
+            self._throttle(requested, now)
         else:
-            self._answered(asked, call, what, attempt)
+            self._answered(requested, call, what, attempt)
         if self.away:
             self._anew()  # all wait
-        self.refused[asked] = self.refused[asked] + 1 if what.status == 401 else 0
+        self.refused[requested] = (
+            self.refused[requested] + 1 if what.status == 401 else 0
+        )
         if (
             what.status == 401
             and event.request.headers.get("authorization") == f"Bearer {self.token}"
@@ -116,7 +120,7 @@ class Wire:
         if what.status in _FINAL or (
             what.status in _UNTIL_READ and call not in ("list", "get", "queues")
         ):
-            self.final[asked] = what.status
+            self.final[requested] = what.status
         if call == "token":
             self._token(what, now)
 
@@ -126,11 +130,11 @@ class Wire:
         """
         self._anew()
         lasting = [
-            what
-            for what, status in self.final.items()
-            if status in _FINAL and not _is_single(what)
+            subject
+            for subject, status in self.final.items()
+            if status in _FINAL and not _is_single(subject)
         ]
-        self.final = {what: self.final[what] for what in lasting}
+        self.final = {subject: self.final[subject] for subject in lasting}
 
     def _anew(self) -> None:
         for counted in (self.failures, self.throttled, self.given_up, self.repeated):

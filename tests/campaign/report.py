@@ -16,7 +16,8 @@ from tests.campaign.figures import Figures
 from tests.campaign.world import Event
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "campaign.md"
-BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+BEGIN = "<!-- figures: begin -->\n"
+END = "<!-- figures: end -->\n"
 PROFILES: Final = "ABCDE"
 _MOST_SHOWN: Final = 20
 
@@ -89,7 +90,7 @@ def _checks(found: Figures) -> Iterator[str]:
     yield "| Promise | " + " | ".join(PROFILES) + " | Broken |"
     yield "|---|" + "---:|" * (len(PROFILES) + 1)
     for invariant in sorted(
-        {one for one, _ in found.checks}, key=lambda one: (len(one), one)
+        {item for item, _ in found.checks}, key=lambda item: (len(item), item)
     ):
         counts = [f"{found.checks[invariant, profile]:,}" for profile in PROFILES]
         yield (
@@ -107,7 +108,8 @@ def _converged(found: Figures) -> Iterator[str]:
     yield "| Fault | Runs | Converged |"
     yield "|---|---:|---:|"
     for name, tried in sorted(
-        found.tried.items(), key=lambda one: (found.converged[one[0]] / one[1], one[0])
+        found.tried.items(),
+        key=lambda item: (found.converged[item[0]] / item[1], item[0]),
     ):
         yield f"| `{name}` | {tried:,} | {found.converged[name] / tried:.1%} |"
 
@@ -129,7 +131,7 @@ def detailed(running: Running, result: CaseResult) -> str:
         "",
         "requests:",
     ]
-    lines += [_event(one) for one in running.world.events]
+    lines += [_event(event) for event in running.world.events]
     lines += [
         "",
         "after:",
@@ -137,29 +139,31 @@ def detailed(running: Running, result: CaseResult) -> str:
         "",
         "output of the runs:",
     ]
-    lines += [one[:400] for one in running.world.said]
+    lines += [item[:400] for item in running.world.said]
     lines += [
         "",
-        "exit codes: " + ", ".join(str(one and one.exit_code) for one in result.ended),
+        "exit codes: "
+        + ", ".join(str(item and item.exit_code) for item in result.ended),
     ]
-    lines += [f"{one.invariant}: {one.message}" for one in result.violations] or [
-        "no violation"
-    ]
+    lines += [
+        f"{violation.invariant}: {violation.message}" for violation in result.violations
+    ] or ["no violation"]
     return "\n".join(lines) + "\n"
 
 
 def _rules(rules: object) -> Iterator[str]:
     for rule in rules if isinstance(rules, (list, tuple)) else ():
-        shown = {
+        printed = {
             key: rule.get(key)
             for key in ("priority", "enabled", "conditions", "targets")
         }
-        yield f"  {rule['id']:9} {rule['name']!r} {rule.get('description')!r} {json.dumps(shown)}"
+        yield f"  {rule['id']:9} {rule['name']!r} {rule.get('description')!r} {json.dumps(printed)}"
 
 
 def _event(event: Event) -> str:
-    request, answer = event.request, event.answer
-    came = (
+    request = event.request
+    answer = event.answer
+    received = (
         "no answer"
         if answer is None
         else f"{answer.delivery.name.lower()} {answer.status}"
@@ -167,4 +171,4 @@ def _event(event: Event) -> str:
     changed = "changed the tenant" if request.changed_state else ""
     path = request.path + (f"?{request.query}" if request.query else "")
     body = request.body[:160].decode(errors="replace") if "token" not in path else ""
-    return f"  {event.actor:8} #{event.number:<3} {request.method:6} {path} -> {came} {changed} {body}".rstrip()
+    return f"  {event.actor:8} #{event.number:<3} {request.method:6} {path} -> {received} {changed} {body}".rstrip()

@@ -71,43 +71,43 @@ TIERS: Final = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    asked = _parser().parse_args(arguments)
-    if asked.case:
-        return one(asked.case)
-    if asked.studio:
-        return _studio(asked)
+    requested = _parser().parse_args(arguments)
+    if requested.case:
+        return one(requested.case)
+    if requested.studio:
+        return _studio(requested)
     began = time.monotonic()
-    with get_context("fork").Pool(asked.jobs) as pool:
-        tier = TIERS[asked.tier]
-        found = everything(
+    with get_context("fork").Pool(requested.jobs) as pool:
+        tier = TIERS[requested.tier]
+        actual = everything(
             pool,
-            tier._replace(share=asked.share or tier.share),
-            asked.seed,
-            asked.seconds,
+            tier._replace(share=requested.share or tier.share),
+            requested.seed,
+            requested.seconds,
         )
         caught = pool.map(_hunted, (*TWELVE, *EXTRAS), chunksize=1)
-        studio = run_studio(pool, tier.share, asked.seed, tier.studio_pairs)
+        studio = run_studio(pool, tier.share, requested.seed, tier.studio_pairs)
         bugs_in_studio = pool.map(hunt_studio, BUGS, chunksize=1)
     seconds = time.monotonic() - began
     how_much = (
-        f"{asked.tier}, one in {asked.share} of the single faults"
-        if asked.share
-        else asked.tier
+        f"{requested.tier}, one in {requested.share} of the single faults"
+        if requested.share
+        else requested.tier
     )
-    _print(table(found, (seconds, how_much, asked.seed)))
+    _print(table(actual, (seconds, how_much, requested.seed)))
     _print(bugs(caught))
     of_scripts = studio.text(bugs_in_studio)
     _print(of_scripts)
-    kept = [_kept(*one) for one in _first_of_each(found)]
-    _print("".join(f"kept: {path}\n" for path in kept))
-    if asked.write:
-        write(found, caught, (seconds, how_much, asked.seed), of_scripts)
+    retained = [_kept(*item) for item in _first_of_each(actual)]
+    _print("".join(f"kept: {path}\n" for path in retained))
+    if requested.write:
+        write(actual, caught, (seconds, how_much, requested.seed), of_scripts)
     escaped = not all(row.case for row in caught) or not all(
         row.case for row in bugs_in_studio
     )
-    is_broken = bool(found.broken or studio.broken) or escaped
+    is_broken = bool(actual.broken or studio.broken) or escaped
     return int(
-        is_broken or min(found.convergence, studio.convergence) < LEAST_CONVERGENCE
+        is_broken or min(actual.convergence, studio.convergence) < LEAST_CONVERGENCE
     )
 
 
@@ -115,13 +115,13 @@ def _studio(asked: argparse.Namespace) -> int:
     """Run only the cases of rules in a Studio script."""
     tier = TIERS[asked.tier]
     with get_context("fork").Pool(asked.jobs) as pool:
-        found: StudioFigures = run_studio(
+        actual: StudioFigures = run_studio(
             pool, asked.share or tier.share, asked.seed, tier.studio_pairs
         )
         caught = pool.map(hunt_studio, BUGS, chunksize=1)
-    _print(found.text(caught))
+    _print(actual.text(caught))
     escaped = any(not row.case for row in caught)
-    return int(bool(found.broken) or escaped or found.convergence < LEAST_CONVERGENCE)
+    return int(bool(actual.broken) or escaped or actual.convergence < LEAST_CONVERGENCE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def everything(pool: Pool, tier: Tier, seed: int, seconds: float | None) -> Figures:
     """Run all parts, and return the sums."""
-    found = Figures()
+    actual = Figures()
     parts: dict[str, Iterable[Case]] = {
         "fault-free": fault_free(),
         "singles": sampled(all_singles(), tier.share),
@@ -173,21 +173,22 @@ def everything(pool: Pool, tier: Tier, seed: int, seconds: float | None) -> Figu
     for part, cases in parts.items():
         began = time.monotonic()
         for one in pool.imap_unordered(_run, _chunks(part, cases)):
-            found.merge(one)
+            actual.merge(one)
             _print(
                 "".join(
                     f"  {invariant}: {message}\n    {line}\n"
                     for invariant, line, message in one.violations
                 )
             )
-        _print(_line(part, found, time.monotonic() - began))
-    _by_chance(pool, found, seed, tier.seconds if seconds is None else seconds)
-    return found
+        _print(_line(part, actual, time.monotonic() - began))
+    _by_chance(pool, actual, seed, tier.seconds if seconds is None else seconds)
+    return actual
 
 
 def _by_chance(pool: Pool, found: Figures, seed: int, seconds: float) -> None:
     """Run generated scenarios with random faults until the time is over."""
-    began, cases = time.monotonic(), chances(seed)
+    began = time.monotonic()
+    cases = chances(seed)
     while time.monotonic() - began < seconds:
         for one in pool.imap_unordered(
             _run, _chunks("by chance", islice(cases, 8 * CHUNK))
@@ -204,24 +205,22 @@ def _hunted(bug: str) -> BugRow:
     named = map(
         Case.parse, CAUGHT.get(bug, ())
     )  # a rare case, which so few by lot may miss
-    found = hunt(bug, chain(interleaved(), named))
-    if found is None:
+    actual = hunt(bug, chain(interleaved(), named))
+    if actual is None:
         return BugRow(bug, "NOT CAUGHT", "", MOST)
-    return BugRow(bug, " ".join(found.invariants), str(found.case), found.tried)
+    return BugRow(bug, " ".join(actual.invariants), str(actual.case), actual.tried)
 
 
 def _chunks(part: str, cases: Iterable[Case]) -> Iterator[tuple[str, tuple[Case, ...]]]:
-    given = iter(cases)
-    for first in given:
-        yield part, tuple(chain([first], islice(given, CHUNK - 1)))
+    source_values = iter(cases)
+    for first in source_values:
+        yield part, tuple(chain([first], islice(source_values, CHUNK - 1)))
 
 
 def _line(part: str, found: Figures, seconds: float) -> str:
-    runs, requests, broken = (
-        found.runs[part],
-        found.requests[part],
-        sum(found.broken.values()),
-    )
+    runs = found.runs[part]
+    requests = found.requests[part]
+    broken = sum(found.broken.values())
     return (
         f"{part:14} {runs:7,} cases {requests:10,} requests {seconds:6.0f} s, violations so far "
         f"{broken}\n"
@@ -230,10 +229,10 @@ def _line(part: str, found: Figures, seconds: float) -> str:
 
 def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:
     """Return one violation of each broken promise, and a few more."""
-    seen: dict[str, tuple[str, str, str]] = {}
+    observed: dict[str, tuple[str, str, str]] = {}
     for one in found.violations:
-        seen.setdefault(cause(Violation(one[0], one[2])), one)
-    return list(seen.values())[:MOST_SHRUNK]
+        observed.setdefault(cause(Violation(one[0], one[2])), one)
+    return list(observed.values())[:MOST_SHRUNK]
 
 
 def _kept(invariant: str, line: str, message: str) -> str:

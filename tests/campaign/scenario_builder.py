@@ -33,18 +33,18 @@ class Making:
         """Return a random rule: an intent, perhaps a confidence, a priority that others may also
         have.
         """
-        more = (
+        further = (
             [at_least(self.random.choice([0.4, 0.8]))]
             if self.random.random() < 0.3
             else []
         )
-        conditions = [intent_is(self.random.choice(INTENTS)), *more]
-        found = {
+        conditions = [intent_is(self.random.choice(INTENTS)), *further]
+        actual = {
             "priority": self.random.choice([10, 20, 20, 30, 100]),
             "targets": self.targets(),
             **said,
         }
-        return rule(name, conditions=found.pop("conditions", conditions), **found)
+        return rule(name, conditions=actual.pop("conditions", conditions), **actual)
 
     def settle(self, count: int) -> None:
         """Add so many managed rules that are as desired."""
@@ -53,7 +53,7 @@ class Making:
             self.wished[where] = self.rule(f"rule {number}")
         if self.random.random() < 0.6:
             self.wished["cards/all"] = CATCH_ALL
-        self.live = [ours(where, one) for where, one in self.wished.items()]
+        self.live = [ours(where, item) for where, item in self.wished.items()]
 
     def some(self, count: int = 1) -> list[str]:
         """Return so many random addresses of rules that were desired from the start and still are;
@@ -67,10 +67,14 @@ class Making:
     def find(self, where: str) -> Json | None:
         """Return the live rule that was at an address from the start."""
         return next(
-            (one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"),
+            (
+                item
+                for item in self.live
+                if item["id"] == f"id-{where.rpartition('/')[2]}"
+            ),
             None,
         )
 
     def put(self, found: Json) -> None:
         """Replace the live rule with this id, or add one."""
-        self.live = [one for one in self.live if one["id"] != found["id"]] + [found]
+        self.live = [item for item in self.live if item["id"] != found["id"]] + [found]

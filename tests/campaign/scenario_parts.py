@@ -26,7 +26,8 @@ UNKNOWN_OPERATOR: Final = make_opaque(
 )
 UNKNOWN_TARGET: Final = make_opaque({"type": "skill", "skillId": "s-9", "weight": 1})
 LONG: Final = "n" * 255
-LATER, LATEST = "2026-02-01T09:00:00.000Z", "2026-03-01T09:00:00.000Z"
+LATER = "2026-02-01T09:00:00.000Z"
+LATEST = "2026-03-01T09:00:00.000Z"
 CAFE: Final = "Café"
 
 
@@ -47,7 +48,7 @@ def copy_left(where: str, what: Rule) -> Json:
 
 def merged(rules: list[Json], **more: Json) -> list[Json]:
     """The rules, with `more` merged into the one of its key."""
-    return [{**one, **more.get(one["id"].removeprefix("id-"), {})} for one in rules]
+    return [{**rule, **more.get(rule["id"].removeprefix("id-"), {})} for rule in rules]
 
 
 LIKE_OURS: Final = f"[cxroute:{OWNER}/cards/x#0badc0de]"

@@ -27,11 +27,9 @@ from tests.support.builders import (
 )
 from tests.support.in_process_tenant import raw
 
-CARDS, FRAUD, GENERAL = (
-    (Target("q-cards", 1),),
-    (Target("q-fraud", 1),),
-    (Target("q-general", 1),),
-)
+CARDS = (Target("q-cards", 1),)
+FRAUD = (Target("q-fraud", 1),)
+GENERAL = (Target("q-general", 1),)
 CATCH_ALL: Final = rule("all", priority=900, conditions=[], targets=GENERAL)
 MOST_CONVERSATIONS: Final = 40
 _CREATED: Final = "2026-01-05T09:00:00.000Z"
@@ -75,7 +73,7 @@ def ours(where: str, what: Rule, **said: Any) -> Json:
 
 def live(**rules: Rule) -> list[Json]:
     """Managed rules of the RuleSet `cards`, by key."""
-    return [ours(f"cards/{_key(name)}", one) for name, one in rules.items()]
+    return [ours(f"cards/{_key(name)}", rule) for name, rule in rules.items()]
 
 
 def theirs(rule_id: str, what: Rule, **own: Any) -> Json:
@@ -85,7 +83,7 @@ def theirs(rule_id: str, what: Rule, **own: Any) -> Json:
 
 def goal(**rules: Rule) -> DesiredState:
     """The desired rules of the RuleSet `cards`, by key."""
-    return goals({f"cards/{_key(name)}": one for name, one in rules.items()})
+    return goals({f"cards/{_key(name)}": rule for name, rule in rules.items()})
 
 
 def goals(rules: dict[str, Rule], *rulesets: str, **adopts: Any) -> DesiredState:
@@ -93,11 +91,11 @@ def goals(rules: dict[str, Rule], *rulesets: str, **adopts: Any) -> DesiredState
     key.
     """
     wishes = [
-        wanted(where, one, adopt=adopts.get(where.rpartition("/")[2]))
-        for where, one in rules.items()
+        wanted(where, rule, adopt=adopts.get(where.rpartition("/")[2]))
+        for where, rule in rules.items()
     ]
-    found = desired(*wishes)
-    return replace(found, rulesets=found.rulesets | {*rulesets})
+    actual = desired(*wishes)
+    return replace(actual, rulesets=actual.rulesets | {*rulesets})
 
 
 def scenario(
@@ -118,26 +116,28 @@ def scenario(
         "environment": Environment.model_validate(limits),
         "options": more.pop("options", PlanOptions()),
     }
-    found = frozenset(kind.strip() for kind in kinds.split(","))
-    return Scenario(name, before, wish, conversations(before, wish), found, **more)
+    actual = frozenset(kind.strip() for kind in kinds.split(","))
+    return Scenario(name, before, wish, conversations(before, wish), actual, **more)
 
 
 def conversations(rules: Iterable[Json], wish: DesiredState) -> tuple[Json, ...]:
     """One conversation for each decisive value, with values of different attributes combined."""
     conditions = [
-        one for each in rules for one in each["conditions"] if isinstance(one, dict)
+        item for each in rules for item in each["conditions"] if isinstance(item, dict)
     ]
     conditions += [
-        to_api_json(one) for each in wish.rules.values() for one in each.rule.conditions
+        to_api_json(condition)
+        for each in wish.rules.values()
+        for condition in each.rule.conditions
     ]
     values: dict[str, dict[Any, None]] = {"cognigyDetectedIntent": {"elsewhere": None}}
-    for one in conditions:
-        if "attributeName" in one and "operator" in one:
-            values.setdefault(one["attributeName"], {}).update(
-                dict.fromkeys(_telling(one))
+    for element in conditions:
+        if "attributeName" in element and "operator" in element:
+            values.setdefault(element["attributeName"], {}).update(
+                dict.fromkeys(_telling(element))
             )
     choices = [
-        [(name, value) for value in (*found, None)] for name, found in values.items()
+        [(name, value) for value in (*actual, None)] for name, actual in values.items()
     ]
     combined = [
         {name: value for name, value in each if value is not None}
@@ -150,13 +150,13 @@ def conversations(rules: Iterable[Json], wish: DesiredState) -> tuple[Json, ...]
 def _telling(one: Json) -> list[Any]:
     """Return values on both sides of a condition's bounds."""
     value = one.get("value")
-    found = value if isinstance(value, list) else [] if value is None else [value]
+    actual = value if isinstance(value, list) else [] if value is None else [value]
     numbers = [
-        one
-        for one in found
-        if isinstance(one, (int, float)) and not isinstance(one, bool)
+        item
+        for item in actual
+        if isinstance(item, (int, float)) and not isinstance(item, bool)
     ]
-    return [*found, *(round(number - 0.05, 4) for number in numbers)]
+    return [*actual, *(round(number - 0.05, 4) for number in numbers)]
 
 
 def _key(name: str) -> str:

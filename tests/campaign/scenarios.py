@@ -16,7 +16,7 @@ from tests.campaign.scenarios_reviewed import REVIEWED
 from tests.campaign.scenarios_sizes import REFUSED, SIZES
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    one.name: one for one in (*MOVES, *FOREIGN, *PARTS, *SIZES, *REFUSED, *REVIEWED)
+    item.name: item for item in (*MOVES, *FOREIGN, *PARTS, *SIZES, *REFUSED, *REVIEWED)
 }
 GENERATED: Final = "generated-"
 """The prefix of the name of a scenario from a seed."""
@@ -39,10 +39,10 @@ def without(found: Scenario, dropped: Collection[str]) -> Scenario:
     """Return the scenario without these: live rules by id, desired ones by address."""
     if not dropped:
         return found
-    rules = tuple(one for one in found.rules if one["id"] not in dropped)
+    rules = tuple(rule for rule in found.rules if rule["id"] not in dropped)
     wished = {
-        address: one
-        for address, one in found.wish.rules.items()
+        address: rule
+        for address, rule in found.wish.rules.items()
         if str(address) not in dropped
     }
     return replace(found, rules=rules, wish=replace(found.wish, rules=wished))

@@ -113,7 +113,7 @@ COPIES: Final[tuple[Scenario, ...]] = (
                 "id": "zz-copy",
                 "dateCreated": LATER,
                 "targets": [
-                    {**one, "overflow": "q-general"} for one in BEFORE[0]["targets"]
+                    {**item, "overflow": "q-general"} for item in BEFORE[0]["targets"]
                 ],
             },
         ],

@@ -58,11 +58,11 @@ def _exchange(field: str, count: int) -> Callable[[Making], object]:
     """Make a kind of scenario that passes one field around among so many rules."""
 
     def kind(making: Making) -> object:
-        found = making.some(count)
-        values = [getattr(making.wished[where], field) for where in found]
-        for where, value in zip(found, values[1:] + values[:1], strict=True):
+        actual = making.some(count)
+        values = [getattr(making.wished[where], field) for where in actual]
+        for where, value in zip(actual, values[1:] + values[:1], strict=True):
             making.wished[where] = replace(making.wished[where], **{field: value})
-        return len(found) == count
+        return len(actual) == count
 
     return kind
 
@@ -93,14 +93,14 @@ def _split(making: Making) -> None:
 
 
 def _merge(making: Making) -> object:
-    found = making.some(2)
-    for where in found:
+    actual = making.some(2)
+    for where in actual:
         del making.wished[where]
     both = make_condition(
         "cognigyDetectedIntent", "in", making.random.sample(INTENTS, 2)
     )
     making.wished["cards/merged"] = making.rule("merged", conditions=[both])
-    return len(found) == 2
+    return len(actual) == 2
 
 
 def _move(making: Making) -> None:
@@ -130,19 +130,19 @@ def _foreign(description: str) -> Callable[[Making], None]:
         name = making.random.choice(
             [f"cards/k{number}", f"RULE {number}", f"(next) acme/cards/k{number}"]
         )
-        found = making.rule(f"{name}  ", description=description)
-        making.put(theirs(f"f-{number}", found, tag={"by": number}))
+        actual = making.rule(f"{name}  ", description=description)
+        making.put(theirs(f"f-{number}", actual, tag={"by": number}))
 
     return kind
 
 
 def _other_owner(making: Making) -> None:
     number = len(making.live)
-    found = making.rule(f"dev {number}")
+    actual = making.rule(f"dev {number}")
     making.put(
         ours(
             f"cards/k{making.random.randint(0, 3)}",
-            found,
+            actual,
             rule_id=f"f-{number}",
             owner="acme-dev",
         )
@@ -185,14 +185,14 @@ def _unknown_fields(making: Making) -> None:
     for where in making.some(2):
         now = making.find(where)
         if now is not None:
-            targets = [{**one, "overflow": "q-general"} for one in now["targets"]]
+            targets = [{**item, "overflow": "q-general"} for item in now["targets"]]
             making.put({**now, "tag": {"a": [1, None]}, "targets": targets})
 
 
 def _opaque(making: Making) -> None:
     unknown = make_opaque({"type": "schedule", "scheduleId": "s-1"})
-    found = making.rule("hours", priority=950, conditions=[unknown, intent_is("q")])
-    making.put(theirs("f-hours", found))
+    actual = making.rule("hours", priority=950, conditions=[unknown, intent_is("q")])
+    making.put(theirs("f-hours", actual))
 
 
 def _fill(making: Making) -> None:
@@ -228,7 +228,8 @@ def _long(making: Making) -> None:
 
 
 def _adopt(making: Making) -> None:
-    by_name, by_id = making.rule("theirs to take"), making.rule("theirs by id")
+    by_name = making.rule("theirs to take")
+    by_id = making.rule("theirs by id")
     making.put(theirs("f-name", by_name, tag=1))
     making.put(theirs("f-id", by_id, tag=2))
     making.wished |= {
@@ -251,13 +252,13 @@ def _weigh(making: Making) -> None:
 
 def _threshold(making: Making) -> None:
     for where in making.some():
-        found = [
+        actual = [
             making.wished[where].conditions[0],
             at_least(making.random.choice([0.3, 0.5, 0.9])),
         ]
         old = making.wished[where]
         making.wished[where] = rule(
-            old.name, conditions=found, targets=old.targets, priority=old.priority
+            old.name, conditions=actual, targets=old.targets, priority=old.priority
         )
 
 

@@ -42,7 +42,8 @@ def _team(owner: str) -> tuple[list[Json], DesiredState]:
     return before, replace(wish, owner=owner)
 
 
-_RED, _BLUE = _team("red"), _team("blue")
+_RED = _team("red")
+_BLUE = _team("blue")
 
 REVIEWED: Final = (
     scenario(

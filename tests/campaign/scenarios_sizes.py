@@ -31,14 +31,14 @@ def _rules(count: int) -> dict[str, Rule]:
 
 def _sized(name: str, count: int) -> Scenario:
     """So many managed and unmanaged rules: one is deleted, one is changed, one is created."""
-    found = _rules(count)
+    actual = _rules(count)
     live: list[Json] = [
-        theirs(f"f-{where}", one) if number % 4 == 3 else ours(where, one)
-        for number, (where, one) in enumerate(found.items())
+        theirs(f"f-{where}", item) if number % 4 == 3 else ours(where, item)
+        for number, (where, item) in enumerate(actual.items())
     ]
     wished = {
-        where: one
-        for number, (where, one) in enumerate(found.items())
+        where: item
+        for number, (where, item) in enumerate(actual.items())
         if number % 4 != 3
     }
     if count > 1:

@@ -44,7 +44,7 @@ def another(wish: DesiredState) -> DesiredState:
     """Return another manifest for the same rules: each goes to another queue, and the last one is
     deleted.
     """
-    rules = {address: _turned(one) for address, one in wish.rules.items()}
+    rules = {address: _turned(rule) for address, rule in wish.rules.items()}
     for address in sorted(rules)[-1:] if len(rules) > 1 else ():
         del rules[address]
     return replace(wish, rules=rules)
@@ -52,10 +52,10 @@ def another(wish: DesiredState) -> DesiredState:
 
 def _turned(wished: DesiredRule) -> DesiredRule:
     targets = tuple(
-        replace(one, queue_id=_TURNED.get(one.queue_id, one.queue_id))
-        if isinstance(one, Target)
-        else one
-        for one in wished.rule.targets
+        replace(target, queue_id=_TURNED.get(target.queue_id, target.queue_id))
+        if isinstance(target, Target)
+        else target
+        for target in wished.rule.targets
     )
     rule = replace(wished.rule, targets=targets)
     return replace(wished, rule=rule, fingerprint=fingerprint(rule))
@@ -90,11 +90,11 @@ class Scheduler:
         self, runs: Mapping[str, Coroutine[None, None, ApplierResult | None]]
     ) -> list[ApplierResult | None]:
         """Run all of them to their end."""
-        tasks = [asyncio.ensure_future(one) for one in runs.values()]
+        tasks = [asyncio.ensure_future(run) for run in runs.values()]
         while self._takes_turns and not all(task.done() for task in tasks):
             for _ in range(self._random.randint(1, _PATIENCE)):
                 await asyncio.sleep(0)
-            self._waiting = [one for one in self._waiting if not one.done()]
+            self._waiting = [item for item in self._waiting if not item.done()]
             if self._waiting:
                 self._waiting.pop(
                     self._random.randrange(len(self._waiting))

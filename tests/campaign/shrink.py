@@ -30,18 +30,22 @@ def shrunk(case: Case, found_cause: str) -> Case:
     """Return the smallest case found that fails for the same cause: fewer faults, earlier ones,
     fewer rules.
     """
-    found, runs = case, 0
+    actual = case
+    runs = 0
     progress = True
     while progress and runs < MOST_RUNS:
         progress = False
-        for smaller in _smaller(found):
+        for smaller in _smaller(actual):
             runs += 1
-            if found_cause in {cause(one) for one in run_case(smaller).violations}:
-                found, progress = smaller, True
+            if found_cause in {
+                cause(violation) for violation in run_case(smaller).violations
+            }:
+                actual = smaller
+                progress = True
                 break
             if runs >= MOST_RUNS:
                 break
-    return found
+    return actual
 
 
 def _smaller(case: Case) -> Iterator[Case]:
@@ -52,7 +56,7 @@ def _smaller(case: Case) -> Iterator[Case]:
     for place in range(len(faults)):
         yield replace(case, faults=",".join(faults[:place] + faults[place + 1 :]))
     built = case.built()
-    for name in (*(one["id"] for one in built.rules), *map(str, built.wish.rules)):
+    for name in (*(rule["id"] for rule in built.rules), *map(str, built.wish.rules)):
         yield replace(case, dropped=(*case.dropped, name))
     for place, fault in enumerate(faults):
         at = _PLACE.search(fault)
@@ -74,8 +78,8 @@ def pinned(case: Case) -> Case:
     running = Running(case)
     running.inject()
     places = {
-        id(one): number
-        for number, one in enumerate(running.world.state.requests, start=1)
+        id(request): number
+        for number, request in enumerate(running.world.state.requests, start=1)
     }
     chances = [
         (text.rpartition("@")[0], places[id(request)])
@@ -109,5 +113,5 @@ def keep(case: Case, invariant: str, message: str) -> Path:
 
 def kept(path: Path) -> Case:
     """Read a regression file."""
-    found = json.loads(path.read_text(encoding="utf-8"))["case"]
-    return Case(**{**found, "dropped": tuple(found["dropped"])})
+    actual = json.loads(path.read_text(encoding="utf-8"))["case"]
+    return Case(**{**actual, "dropped": tuple(actual["dropped"])})

@@ -375,9 +375,9 @@ def run_case(case: StudioCase) -> StudioCaseResult:
     before = sum(call.is_save for call in world.calls)
     codes.append(_heal(world, oracle))
     oracle.healed(codes, sum(call.is_save for call in world.calls) - before)
-    sent = (len(world.calls), results, happened, run.line.sent)
+    requests_sent = (len(world.calls), results, happened, run.line.sent)
     return StudioCaseResult(
-        case, oracle.broken, oracle.counts, *sent, world.outputs, world.calls
+        case, oracle.broken, oracle.counts, *requests_sent, world.outputs, world.calls
     )
 
 

@@ -138,8 +138,8 @@ def run_studio(pool: Pool, share: int, seed: int, pairs: int) -> StudioFigures:
             cases if part in ("fault-free", "pairs") else _sampled(cases, share)
         )
     )
-    for other in pool.imap_unordered(batch, chunks):
-        figures.merge(other)
+    for candidate in pool.imap_unordered(batch, chunks):
+        figures.merge(candidate)
     return figures
 
 
@@ -157,7 +157,8 @@ def detailed_studio(line: str) -> tuple[str, bool]:
     result = run_case(StudioCase.parse(line))
     lines = [str(result.case), "", "requests:"]
     for call in result.calls:
-        request, response = call.request, call.response
+        request = call.request
+        response = call.response
         heard = (
             "no response" if response is None or call.is_lost else str(response.status)
         )
@@ -218,6 +219,6 @@ def _sampled(cases: Iterable[StudioCase], share: int) -> Iterator[StudioCase]:
 
 
 def _chunks(cases: Iterable[StudioCase]) -> Iterator[tuple[StudioCase, ...]]:
-    left = iter(cases)
-    while chunk := tuple(islice(left, CHUNK)):
+    remaining = iter(cases)
+    while chunk := tuple(islice(remaining, CHUNK)):
         yield chunk

@@ -48,10 +48,10 @@ def _returning(value: Any) -> Any:
 
 def _keeps_the_first_read(real: Any) -> Any:
     async def script(self: Any) -> Any:
-        found = await real(self)
+        actual = await real(self)
         if not hasattr(self, "first"):
-            self.first = found
-        return found
+            self.first = actual
+        return actual
 
     return script
 
@@ -99,8 +99,8 @@ def _encoded_again(real: Any) -> Any:
 
 
 def _line_feeds(real: Any) -> Any:
-    return lambda content, found, text: real(
-        content, found._replace(newline="\n"), text
+    return lambda content, actual, text: real(
+        content, actual._replace(newline="\n"), text
     )
 
 
@@ -125,12 +125,12 @@ def _only_managed(real: Any) -> Any:
 
 def _without_recorder(real: Any) -> Any:
     async def save(self: Any, *arguments: Any) -> Any:
-        kept, self.settings = (
+        retained, self.settings = (
             self.settings,
             replace(self.settings, recorder=StepRecorder()),
         )
         result = await real(self, *arguments)
-        self.settings = kept
+        self.settings = retained
         return result
 
     return save
@@ -138,11 +138,11 @@ def _without_recorder(real: Any) -> Any:
 
 def _all_applied(real: Any) -> Any:
     def report(self: Any, *arguments: Any, **named: Any) -> Any:
-        found = real(self, *arguments, **named)
+        actual = real(self, *arguments, **named)
         return replace(
-            found,
+            actual,
             outcomes=tuple(
-                Applied(outcome.change, 1, "") for outcome in found.outcomes
+                Applied(outcome.change, 1, "") for outcome in actual.outcomes
             ),
         )
 

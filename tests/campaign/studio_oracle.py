@@ -42,7 +42,8 @@ from tests.campaign.studio_world import (
     code_of,
 )
 
-BEGIN, END = f"// cxroute:begin {BLOCK}", "// cxroute:end"
+BEGIN = f"// cxroute:begin {BLOCK}"
+END = "// cxroute:end"
 BY_HAND: Final = '"by hand"'
 """A text in each CASE that a person adds."""
 MOST_SAVES: Final = 4
@@ -102,7 +103,8 @@ def split_code(code: str) -> Parts | None:
     ends = [place for place, line in enumerate(lines) if line.strip() == END]
     if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
         return None
-    first, last = begins[0], ends[0]
+    first = begins[0]
+    last = ends[0]
     return Parts(
         "".join(lines[:first]),
         tuple(lines[first : last + 1]),
@@ -138,7 +140,8 @@ def chunks_of(block: Iterable[str]) -> dict[str, Chunk]:
 
 
 def _case_lines(lines: list[str]) -> Iterator[str]:
-    depth, has_body = 0, False
+    depth = 0
+    has_body = False
     for number, line in enumerate(lines):
         plain = re.sub(
             r'"[^"]*"',
@@ -167,12 +170,12 @@ def routes(
 
 
 def _route(code: str, sample: Sample, dialect: SimDialect) -> str:
-    given = {
+    source_values = {
         "cognigydetectedintent": sample.intent,
         "cognigyconfidence": sample.confidence,
         "contactid": 4711,
     }
-    values = {name: script_value(value) for name, value in given.items()}
+    values = {name: script_value(value) for name, value in source_values.items()}
     problem = SimSnippet(code, values, dialect, is_active=True).run()
     skill = values.get("cxr_skill")
     return problem or (script_text(skill))
@@ -263,7 +266,8 @@ class StudioOracle:
         self.check("S1", match, f"{where}: is not the script alone")
         if match is None:
             return
-        before, after = _spell(read), _spell(match[1])
+        before = _spell(read)
+        after = _spell(match[1])
         differing = [
             place
             for place, pair in enumerate(zip(before, after, strict=False))
@@ -286,10 +290,8 @@ class StudioOracle:
                 "S1", False, f"{where}: {spelled[:80]} became {spelled_now[:80]}"
             )
             return
-        before, after = (
-            split_code(json.loads(spelled)),
-            split_code(json.loads(spelled_now)),
-        )
+        before = split_code(json.loads(spelled))
+        after = split_code(json.loads(spelled_now))
         self.check("S1", before and after, f"{where}: a text without one block changed")
         if before is None or after is None:
             return
@@ -305,7 +307,8 @@ class StudioOracle:
             not any(BY_HAND in line for line in before.block),
             f"{where}: over a CASE of a person",
         )
-        old, new = chunks_of(before.block), chunks_of(after.block)
+        old = chunks_of(before.block)
+        new = chunks_of(after.block)
         changed = {
             each for each in old.keys() | new.keys() if old.get(each) != new.get(each)
         }
@@ -328,7 +331,8 @@ class StudioOracle:
         if version["user"] == PERSON:
             self.allow_new_start()
             return
-        where, base = f"version {identity}", version["content"]["header"]["masterId"]
+        where = f"version {identity}"
+        base = version["content"]["header"]["masterId"]
         self.check(
             "S2",
             base in self.world.state.scripts,
@@ -385,10 +389,10 @@ class StudioOracle:
         self._check_lock(run, result, calls)
         self._check_report(run, result, calls)
         for text in (result.error, *result.notes):
-            shown = (
+            printed = (
                 len(text) <= _LONGEST and text.isprintable() and "Traceback" not in text
             )
-            self.check("S9", shown, f"{run.user}: {text[:300]!r}")
+            self.check("S9", printed, f"{run.user}: {text[:300]!r}")
 
     def _check_lock(
         self, run: StudioRun, result: StudioRunResult, calls: list[StudioCall]
@@ -479,7 +483,8 @@ def _has_old_token(call: StudioCall) -> bool:
 
 def _spell(text: str) -> list[str]:
     """Return a JSON text as its strings and the texts between them, as they are spelled."""
-    pieces, end = [], 0
+    pieces = []
+    end = 0
     for match in _TOKEN.finditer(text):
         pieces += [text[end : match.start()], match[0]]
         end = match.end()

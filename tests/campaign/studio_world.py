@@ -225,7 +225,8 @@ class ObservedLine(httpx.AsyncBaseTransport):
     async def _exchange(
         self, call: StudioCall, request: httpx.Request
     ) -> httpx.Response:
-        run, world = self.run, self.world
+        run = self.run
+        world = self.world
         replaced = await run.before(call) if run.before else None
         world.calls.append(call)
         for watch in world.sending:

@@ -86,12 +86,13 @@ def faults_of(place: int) -> list[Case]:
 
 def broken(result: CaseResult) -> list[str]:
     return [
-        f"{one.invariant}: {one.message}\n  {result.case}" for one in result.violations
+        f"{violation.invariant}: {violation.message}\n  {result.case}"
+        for violation in result.violations
     ]
 
 
 def all_broken(cases: Iterable[Case]) -> list[str]:
-    return [said for case in cases for said in broken(run_case(case))]
+    return [text for case in cases for text in broken(run_case(case))]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -105,7 +106,7 @@ def test_a_run_without_faults_succeeds_on_every_profile(
     result = run_case(Case(name, profile))
     assert [] == broken(result)
     assert [4 if is_refused(SCENARIOS[name]) else 0] == [
-        one.exit_code if one else None for one in result.ended
+        item.exit_code if item else None for item in result.ended
     ]
 
 
@@ -114,13 +115,15 @@ def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(
     profile: str,
 ) -> None:
     """Another user edits the description of a rule before any request: each run ends with 0."""
-    asked = range(1, len(requests("reviewed", profile)) + 1)
+    requested = range(1, len(requests("reviewed", profile)) + 1)
     results = [
         run_case(Case("reviewed", profile, f"human-describe@#{number}"))
-        for number in asked
+        for number in requested
     ]
-    assert [] == [said for one in results for said in broken(one)]
-    assert [] == [str(one.case) for one in results if not one.same_run_converged]
+    assert [] == [text for result in results for text in broken(result)]
+    assert [] == [
+        str(result.case) for result in results if not result.same_run_converged
+    ]
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
@@ -132,9 +135,11 @@ def test_teams_apply_reviewed_plans_in_parallel(profile: str) -> None:
         run_case(Case("reviewed-teams", profile, schedule=f"teams:{seed}"))
         for seed in range(4)
     ]
-    assert [] == [said for one in results for said in broken(one)]
+    assert [] == [text for result in results for text in broken(result)]
     assert [0] * 12 == [
-        ended.exit_code if ended else None for one in results for ended in one.ended
+        ended.exit_code if ended else None
+        for result in results
+        for ended in result.ended
     ]
 
 
@@ -143,35 +148,39 @@ def test_a_reviewed_plan_stops_if_it_would_move_more(profile: str) -> None:
     """A rule that hid a planned one is moved behind it: after the read that shows it nothing is
     written (R9).
     """
-    asked = range(1, len(requests("reviewed-hidden", profile)) + 1)
+    requested = range(1, len(requests("reviewed-hidden", profile)) + 1)
     results = [
         run_case(Case("reviewed-hidden", profile, f"human-foreign@#{number}"))
-        for number in asked
+        for number in requested
     ]
-    assert [] == [said for one in results for said in broken(one)]
+    assert [] == [text for result in results for text in broken(result)]
     codes = [
-        ended.exit_code if ended else None for one in results for ended in one.ended
+        ended.exit_code if ended else None
+        for result in results
+        for ended in result.ended
     ]
     assert {0, 4, 5} == {*codes} - {
         1
     }  # where lists lag, it is seen before the first write, and after the first read
-    assert all(one.counts["R9"] for one in results)
+    assert all(result.counts["R9"] for result in results)
 
 
 def test_named_scenarios_are_of_every_kind() -> None:
     """There are at least 40 scenarios, with each kind among them."""
     assert len(SCENARIOS) >= 40
-    assert set() == LISTED - {kind for one in SCENARIOS.values() for kind in one.kinds}
+    assert set() == LISTED - {
+        kind for scenario in SCENARIOS.values() for kind in scenario.kinds
+    }
 
 
 def test_generated_scenarios_are_of_every_kind() -> None:
     """Of a thousand generated scenarios each kind is in at least 5 %; few conversations are
     watched.
     """
-    found = [generated(seed) for seed in range(1000)]
-    counts = Counter(kind for one in found for kind in one.kinds)
+    actual = [generated(seed) for seed in range(1000)]
+    counts = Counter(kind for item in actual for kind in item.kinds)
     assert {} == {kind: counts[kind] for kind in KINDS if counts[kind] < 50}
-    assert max(len(one.conversations) for one in (*found, *SCENARIOS.values())) <= 40
+    assert max(len(item.conversations) for item in (*actual, *SCENARIOS.values())) <= 40
 
 
 def test_a_seed_repeats_its_generated_scenario() -> None:
@@ -186,8 +195,10 @@ def test_generated_scenarios_succeed_without_faults() -> None:
     results = [
         run_case(Case(f"generated-{seed}", "ABCDE"[seed % 5])) for seed in range(40)
     ]
-    assert [] == [said for one in results for said in broken(one)]
-    assert [] == [str(one.case) for one in results if not one.same_run_converged]
+    assert [] == [text for result in results for text in broken(result)]
+    assert [] == [
+        str(result.case) for result in results if not result.same_run_converged
+    ]
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -199,13 +210,13 @@ def test_single_faults(part: int) -> None:
         for place in places
         for case in Random(place).sample(faults_of(place), 3)
     ]
-    assert [] == [said for one in results for said in broken(one)]
+    assert [] == [text for result in results for text in broken(result)]
     missed = [
-        str(one.case)
-        for one in results
-        if is_transient(one.case)
-        and not is_refused(scenario(one.case.scenario))
-        and not one.same_run_converged
+        str(result.case)
+        for result in results
+        if is_transient(result.case)
+        and not is_refused(scenario(result.case.scenario))
+        and not result.same_run_converged
     ]
     assert [] == missed
 
@@ -241,10 +252,10 @@ def test_a_case_repeats_its_run() -> None:
     """The same case has the same requests and responses, with any random faults (R22)."""
     cases = [*islice(chances(3), 6), *islice(turns(3), 6)]
     assert [] == [
-        said
+        text
         for case in cases
-        for said in broken(repeated(case))
-        if said.startswith("R22")
+        for text in broken(repeated(case))
+        if text.startswith("R22")
     ]
 
 
@@ -305,10 +316,11 @@ def test_random_faults_can_be_pinned() -> None:
     ]
     assert len(cases) > 5
     for case in cases:
-        first, second = Running(case), Running(pinned(case))
+        first = Running(case)
+        second = Running(pinned(case))
         first.inject()
         second.inject()
         assert "@0." not in second.case.faults
-        assert [one.request.path for one in first.world.events] == [
-            one.request.path for one in second.world.events
+        assert [event.request.path for event in first.world.events] == [
+            event.request.path for event in second.world.events
         ]

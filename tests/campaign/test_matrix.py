@@ -39,12 +39,12 @@ def _tried() -> list[MatrixCase]:
     """
     if FULL:
         return list(CASES)
-    shown = defaultdict(list)
+    printed = defaultdict(list)
     for case in CASES:
-        shown[case.number, case.operation, case.way.fault].append(case)
+        printed[case.number, case.operation, case.way.fault].append(case)
     return [
         cases[crc32(repr(place).encode()) % len(cases)]
-        for place, cases in shown.items()
+        for place, cases in printed.items()
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_row_that_is_tested_elsewhere_is_named_there(name: str) -> None:
 
 def test_every_code_of_a_cell_has_a_case() -> None:
     """`R>S` has a case of each; a case with another end has a reason."""
-    wanted = {
+    expected = {
         (*cell, code) for cell in LIVE for code in _parts(ROWS[cell[0]].code(cell[1]))
     }
     straight = {
@@ -107,9 +107,11 @@ def test_every_code_of_a_cell_has_a_case() -> None:
     }
     apart = {(case.number, case.operation) for case in CASES if case.way.apart}
     assert {
-        one for one in wanted if not ROWS[one[0]].elsewhere and one[:2] not in apart
+        item
+        for item in expected
+        if not ROWS[item[0]].elsewhere and item[:2] not in apart
     } <= straight
-    assert straight <= wanted
+    assert straight <= expected
 
 
 def test_each_case_is_unique() -> None:

@@ -26,10 +26,10 @@ def test_each_bug_of_the_list_has_its_case() -> None:
 )
 def test_a_bug_is_caught(bug: str, line: str) -> None:
     """By the promise that it breaks; it may also break others."""
-    found = hunt(bug, [Case.parse(line)])
-    assert found is not None
+    actual = hunt(bug, [Case.parse(line)])
+    assert actual is not None
     expected = {*CAUGHT[bug][line].split()}
-    assert expected == expected & {*found.invariants}, found
+    assert expected == expected & {*actual.invariants}, actual
 
 
 @pytest.mark.parametrize("line", CASES)

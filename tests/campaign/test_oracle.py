@@ -118,10 +118,10 @@ def test_r2_undeclared_parts_are_written_back() -> None:
     plain = hand.wished("cards/x", hand.rule("id-x"))
     assert {"R2"} == hand.put("id-x", plain).broken()
     hand = Hand(ODD).start().get("id-x")
-    kept = hand.wished(
+    retained = hand.wished(
         "cards/x", hand.rule("id-x"), conditions=hand.rule("id-x")["conditions"]
     )
-    assert set() == hand.put("id-x", kept).broken()
+    assert set() == hand.put("id-x", retained).broken()
 
 
 def test_r3_no_conversation_is_unrouted_on_the_way() -> None:
@@ -181,7 +181,8 @@ def test_r5_nothing_exists_twice() -> None:
 def test_r5_two_appliers_may_race_but_not_leave_a_duplicate() -> None:
     """While both run it is not a fault; at quiescence it must not exist."""
     hand = Hand(NEW).start()
-    first, line = hand.applier, hand.line
+    first = hand.applier
+    line = hand.line
     hand.again("b").start().post(hand.wished("cards/x"))
     hand.applier, hand.line = first, line
     hand.post(hand.wished("cards/x"))

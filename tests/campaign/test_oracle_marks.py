@@ -32,13 +32,13 @@ HERE: Final = Path(__file__).parent
 
 
 def asks(attribute: str, operator: str, *value: Any) -> dict[str, Any]:
-    said = {"type": "attribute", "attributeName": attribute, "operator": operator}
-    return said | ({"value": value[0]} if value else {})
+    text = {"type": "attribute", "attributeName": attribute, "operator": operator}
+    return text | ({"value": value[0]} if value else {})
 
 
 def form(**more: Any) -> dict[str, Any]:
     """A rule with an own marker, as the server returns it."""
-    said = {
+    text = {
         "id": "7",
         "name": "vip",
         "description": "Routes vip\n[cxroute:acme/cards/vip#00000000]",
@@ -46,7 +46,7 @@ def form(**more: Any) -> dict[str, Any]:
     }
     sends = {"type": "queue", "queueId": "q", "weight": 1.0}
     return {
-        **said,
+        **text,
         "enabled": True,
         "conditions": [asks("intent", "equals", "vip")],
         "targets": [sends],
@@ -148,11 +148,11 @@ def everything() -> Iterator[Scenario]:
 def assert_alike(rule: dict[str, Any]) -> None:
     """Both read the same marker, text and digest; a rule without a marker is not compared."""
     live = parse_live_rule(rule)
-    found = mark(rule)
-    assert (found is None) is (live.marker is None), rule
-    if found is None or live.marker is None:
+    actual = mark(rule)
+    assert (actual is None) is (live.marker is None), rule
+    if actual is None or live.marker is None:
         return
-    assert (found.owner, found.address, found.copy) == (
+    assert (actual.owner, actual.address, actual.copy) == (
         live.marker.owner,
         str(live.marker.address),
         live.marker.copy,
@@ -168,14 +168,14 @@ def test_a_digest_is_that_of_the_specification() -> None:
     """Written out: keys and parts sorted, no spaces, 1.0 as 1, without the marker and the server's
     additions.
     """
-    told = [asks("tier", "exists"), asks("intent", "equals", "vip")]
+    output = [asks("tier", "exists"), asks("intent", "equals", "vip")]
     text = (
         '{"conditions":[{"attributeName":"intent","operator":"equals","type":"attribute","value":"vip"},'
         '{"attributeName":"tier","operator":"exists","type":"attribute"}],"description":"Routes vip","enabled":true,'
         '"name":"vip","priority":1,"targets":[{"queueId":"q","type":"queue","weight":1}]}'
     )
     assert sha256(text.encode()).hexdigest()[:8] == digest(
-        form(conditions=told, version=7, division="x")
+        form(conditions=output, version=7, division="x")
     )
 
 
@@ -190,8 +190,8 @@ def test_rules_of_every_scenario_are_read_equally() -> None:
     for each in everything():
         for rule in each.rules:
             assert_alike(rule)
-        for where, one in each.wish.rules.items():
-            assert one.marker_digest == digest(as_json(one.rule, str(where)))
+        for where, item in each.wish.rules.items():
+            assert item.marker_digest == digest(as_json(item.rule, str(where)))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_change_of_any_field_is_an_edit(edit: dict[str, Any]) -> None:
 
 def test_the_oracle_shares_no_reader_with_the_package() -> None:
     """Its modules import only the listed parts of the package, each with a reason."""
-    found = {module for path in HERE.glob("oracle*.py") for module in imported(path)}
+    actual = {module for path in HERE.glob("oracle*.py") for module in imported(path)}
     assert set(SHARED) == {
-        module for module in found if module.startswith("reconciler")
+        module for module in actual if module.startswith("reconciler")
     }

@@ -109,8 +109,8 @@ def test_r15_in_the_end_the_tenant_is_as_desired() -> None:
         "id": "c",
         "description": "Routes x\n[cxroute:acme/cards/x~next#00000000]",
     }
-    found = mark(copy)
-    assert ("acme", "cards/x", True) == found
+    actual = mark(copy)
+    assert ("acme", "cards/x", True) == actual
     hand = right()
     hand.oracle.quiet()
     assert set() == hand.broken()
@@ -129,22 +129,25 @@ def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
     `skipped`.
     """
     assert {"R18"} == Hand(NEW).start().end(0).broken()
-    made = _planned(CHANGED)
-    outcome = Applied(made.changes[0], 1, "id-x")
+    created = _planned(CHANGED)
+    outcome = Applied(created.changes[0], 1, "id-x")
     assert {"R18"} == Hand(CHANGED).start().end(
-        5, planned=made, report=_report(outcome)
+        5, planned=created, report=_report(outcome)
     ).broken()
     assert {"R18"} == Hand(CHANGED).start().end(
-        5, planned=made, report=_report()
+        5, planned=created, report=_report()
     ).broken()
-    skipped = Skipped(made.changes[0], "not tried")
+    skipped = Skipped(created.changes[0], "not tried")
     assert (
         set()
-        == Hand(CHANGED).start().end(1, planned=made, report=_report(skipped)).broken()
+        == Hand(CHANGED)
+        .start()
+        .end(1, planned=created, report=_report(skipped))
+        .broken()
     )
     hand = Hand(CHANGED).start().get("id-x")
     hand.put("id-x", hand.wished("cards/x")).list()
-    assert {"R18"} == hand.end(5, planned=made, report=_report(skipped)).broken()
+    assert {"R18"} == hand.end(5, planned=created, report=_report(skipped)).broken()
 
 
 def test_r18_a_text_that_the_tenant_joined_needs_a_finding() -> None:
@@ -152,7 +155,7 @@ def test_r18_a_text_that_the_tenant_joined_needs_a_finding() -> None:
     white space.
     """
     planned = _planned(JOINED)
-    assert ["CXR340"] == [one.code for one in planned.findings]
+    assert ["CXR340"] == [finding.code for finding in planned.findings]
     assert set() == Hand(JOINED).start().end(0, planned=planned).broken()
     assert {"R18"} == Hand(JOINED).start().end(
         0, planned=replace(planned, findings=())
@@ -227,11 +230,11 @@ def test_r22_two_runs_of_one_case_send_the_same_requests() -> None:
 
 def test_a_violation_names_its_place() -> None:
     """The sender, the rule, the conversation."""
-    found = Hand(RENAMED).start().get("id-old").delete("id-old").oracle.violations[0]
+    actual = Hand(RENAMED).start().get("id-old").delete("id-old").oracle.violations[0]
     message = (
         "no rule serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
     )
-    assert Violation("R3", message) == found
+    assert Violation("R3", message) == actual
 
 
 def _planned(each: Any) -> Any:

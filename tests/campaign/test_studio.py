@@ -176,7 +176,8 @@ def test_a_case_is_one_line() -> None:
 def test_a_case_repeats_its_run() -> None:
     """The same case gives the same requests."""
     for case in pairs(3, 10):
-        first, second = run_case(case), run_case(case)
+        first = run_case(case)
+        second = run_case(case)
         assert [call.request for call in first.calls] == [
             call.request for call in second.calls
         ]

@@ -315,20 +315,20 @@ class Applier:
             LiveState(await client.rules(), await client.queues()),
             self.planner,
         )
-        made = planner.assess(planner.plan(live))
+        created = planner.assess(planner.plan(live))
         if self.reviewed:
-            refuse_unreviewed(made, self.reviewed, "plan")
-        if made.conflicts or guard_refusals(made):
+            refuse_unreviewed(created, self.reviewed, "plan")
+        if created.conflicts or guard_refusals(created):
             raise RefusedError(
                 "; ".join(
                     [
-                        *(one.message for one in made.conflicts),
-                        *(one.message for one in guard_refusals(made)),
+                        *(conflict.message for conflict in created.conflicts),
+                        *(refusal.message for refusal in guard_refusals(created)),
                     ]
                 )
             )
-        if not made.changes:
-            return ApplierResult(0, planned=made)
+        if not created.changes:
+            return ApplierResult(0, planned=created)
         admit = matches_review if self.reviewed else matches_intent
         conduct = ApplySettings(
             recorder=RecordedLines(self.world.said),
@@ -339,8 +339,8 @@ class Applier:
             lag=self.world.profile.list_lag_seconds,
             is_within_review=self.is_within if self.reviewed else None,
         )
-        report = await apply_changes(made, client, planner, conduct)
-        return ApplierResult(exit_code(report), report, made)
+        report = await apply_changes(created, client, planner, conduct)
+        return ApplierResult(exit_code(report), report, created)
 
 
 @dataclass

@@ -31,7 +31,9 @@ IN_VAIN = "CXR212"
 def codes(form: Any, kind: str = "findings") -> list[tuple[str, str | None]]:
     """Return code and rule of each finding of a JSON document, except infos."""
     return [
-        (one["code"], one["address"]) for one in form[kind] if one["severity"] != "info"
+        (item["code"], item["address"])
+        for item in form[kind]
+        if item["severity"] != "info"
     ]
 
 
@@ -51,7 +53,7 @@ def test_a_rule_accepts_a_finding_with_a_reason(cxroute: Program, command: str) 
         codes(form, "acknowledged"),
     )
     assert [{"reason": "kept for June"}] == [
-        one["acknowledged"] for one in form["acknowledged"]
+        item["acknowledged"] for item in form["acknowledged"]
     ]
     assert 0 == cxroute(command)
     assert (
@@ -59,7 +61,7 @@ def test_a_rule_accepts_a_finding_with_a_reason(cxroute: Program, command: str) 
         "1 acknowledged finding is not shown." in cxroute.out,
     ) == (False, True)
     assert 0 == cxroute(command, "--format", "github")
-    assert {"notice"} >= {one.name for one in workflow_commands(cxroute.out)}
+    assert {"notice"} >= {command.name for command in workflow_commands(cxroute.out)}
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -79,8 +81,8 @@ def test_an_environment_accepts_findings_of_many_rules(cxroute: Program) -> None
     assert 0 == cxroute("apply", "--yes")
     create_unmanaged_rule()
     _, form = cxroute.json("plan")
-    assert [] == [one for one in codes(form) if one[0] != "CXR206"]
-    accepted = {one["code"]: one for one in form["acknowledged"]}
+    assert [] == [code for code in codes(form) if code[0] != "CXR206"]
+    accepted = {item["code"]: item for item in form["acknowledged"]}
     assert {"CXR202", "CXR205"} == {*accepted}
     assert set(ADDRESSES) == {*accepted["CXR202"]["addresses"]}
     for form_name in ("markdown", "html"):
@@ -104,7 +106,7 @@ def test_a_rule_accepts_only_its_own_finding(cxroute: Program) -> None:
         len(finding["addresses"]),
         "air/intent-3" in finding["addresses"],
     )
-    assert ["air/intent-3"] == [one["address"] for one in form["acknowledged"]]
+    assert ["air/intent-3"] == [item["address"] for item in form["acknowledged"]]
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -113,9 +115,9 @@ def test_sarif_has_accepted_findings_as_suppressed_results(cxroute: Program) -> 
     rules(catch_all=AGAIN % ", accept: {CXR202: 'kept {for} June'}")
     assert 0 == cxroute("validate", "--format", "sarif")
     (result,) = (
-        one
-        for one in run_of(json.loads(cxroute.out))["results"]
-        if one["ruleId"] == "CXR202"
+        item
+        for item in run_of(json.loads(cxroute.out))["results"]
+        if item["ruleId"] == "CXR202"
     )
     assert [{"kind": "inSource", "justification": "kept {for} June"}] == result[
         "suppressions"
@@ -138,7 +140,9 @@ def test_an_entry_of_an_environment_without_a_match_is_a_finding(
     assert [] == codes(cxroute.json("validate")[1])
     _, form = cxroute.json("plan")
     assert [(IN_VAIN, None)] == codes(form)
-    source = next(one["source"] for one in form["findings"] if one["code"] == IN_VAIN)
+    source = next(
+        item["source"] for item in form["findings"] if item["code"] == IN_VAIN
+    )
     assert ("manifests/sandbox.yaml", 5) == (source["file"], source["line"])
     assert [] == codes(cxroute.json("plan", "--only", "air/*")[1])
 
@@ -174,9 +178,9 @@ def test_an_entry_that_another_environment_may_need_is_an_info(
     )
     _, form = cxroute.json("plan")
     assert [(IN_VAIN, "info")] == [
-        (one["code"], one["severity"])
-        for one in form["findings"]
-        if one["code"] != "CXR208"
+        (item["code"], item["severity"])
+        for item in form["findings"]
+        if item["code"] != "CXR208"
     ]
 
 
@@ -257,13 +261,13 @@ def test_a_hostile_reason_is_text(name: str) -> None:
         acknowledged=name or "-",
     )
     plan = plan_of_everything()
-    made = replace_findings(plan, [*plan.findings, finding])
+    created = replace_findings(plan, [*plan.findings, finding])
     for form, show in FORMS.items():
         if form == "json":
-            assert (name or "-") == json.loads(show(made))["acknowledged"][0][
+            assert (name or "-") == json.loads(show(created))["acknowledged"][0][
                 "acknowledged"
             ]["reason"]
         elif "drift" not in form:
-            assert "1 acknowledged finding is not shown." in show(made)
-            assert "CXR203" not in show(made)
-    assert 1 == len(run_of(findings_to_sarif(made.acknowledged))["results"])
+            assert "1 acknowledged finding is not shown." in show(created)
+            assert "CXR203" not in show(created)
+    assert 1 == len(run_of(findings_to_sarif(created.acknowledged))["results"])

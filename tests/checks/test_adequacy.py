@@ -134,9 +134,9 @@ def checked_of(
 def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
     """Return the rules after an edit, in the API's form."""
     before, after = unnoticed.edit
-    found = [rule for rule in rules if f"set/{rule['id']}" != before.name]
+    actual = [rule for rule in rules if f"set/{rule['id']}" != before.name]
     if after is None:
-        return found
+        return actual
     form = {
         "id": before.name.removeprefix("set/"),
         "name": after.rule.name,
@@ -145,7 +145,7 @@ def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
         "conditions": [to_api_json(part) for part in after.rule.conditions],
         "targets": [to_api_json(part) for part in after.rule.targets],
     }
-    return [*found, form]
+    return [*actual, form]
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -167,7 +167,7 @@ def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
             random.choice(oracle.events) | random.choice(IMPOSSIBLE)
             for _ in range(random.randrange(2))
         ]
-        found = measure_adequacy(
+        actual = measure_adequacy(
             checked_of(rules, evaluation, endpoint, events, contexts, promises)
         )
         read = [*map(endpoint.context, events), *contexts]
@@ -180,20 +180,22 @@ def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
             key
             for key, edited in moving.items()
             if all(
-                oracle.destination_of_context(edited, one)
-                == oracle.destination_of_context(rules, one)
-                for one in read
+                oracle.destination_of_context(edited, item)
+                == oracle.destination_of_context(rules, item)
+                for item in read
             )
             and not any(oracle.breaks(edited, promise) for promise in oracle.promises)
         }
-        given = f"events: {events}\ncontexts: {contexts}\npromises: {promises}"
-        report = f"{evaluation} {endpoint}\n{chr(10).join(map(str, rules))}\n{given}"
-        assert (len(moving), 0) == (found.edits, found.undecided), report
+        source_values = f"events: {events}\ncontexts: {contexts}\npromises: {promises}"
+        report = (
+            f"{evaluation} {endpoint}\n{chr(10).join(map(str, rules))}\n{source_values}"
+        )
+        assert (len(moving), 0) == (actual.edits, actual.undecided), report
         assert expected == {
-            list_key(edited_list(rules, each)) for each in found.unnoticed
+            list_key(edited_list(rules, each)) for each in actual.unnoticed
         }, report
-        assert len(expected) == len(found.unnoticed), report
-        check_examples(rules, found, oracle, report)
+        assert len(expected) == len(actual.unnoticed), report
+        check_examples(rules, actual, oracle, report)
 
 
 def check_examples(
@@ -205,10 +207,11 @@ def check_examples(
     for each in found.unnoticed:
         context = oracle.endpoint.context(each.event)
         ways = [
-            oracle.destination_of_context(some, context)
-            for some in (rules, edited_list(rules, each))
+            oracle.destination_of_context(selected, context)
+            for selected in (rules, edited_list(rules, each))
         ]
         named = [
-            None if one is None else frozenset(one) for one in (each.before, each.after)
+            None if item is None else frozenset(item)
+            for item in (each.before, each.after)
         ]
         assert ways == named, f"{report}\n{each}"

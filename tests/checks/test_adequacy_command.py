@@ -102,11 +102,11 @@ def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -
     """
     write_bank()
     code, form = cxroute.json("test", "--adequacy")
-    found = form["adequacy"]
-    assert (0, 18, 14) == (code, found["edits"], found["unnoticed"])
-    assert pytest.approx(100 * 14 / 18) == found["percent"]
-    assert 14 == len(found["examples"])
-    for each in found["examples"]:
+    actual = form["adequacy"]
+    assert (0, 18, 14) == (code, actual["edits"], actual["unnoticed"])
+    assert pytest.approx(100 * 14 / 18) == actual["percent"]
+    assert 14 == len(actual["examples"])
+    for each in actual["examples"]:
         assert {
             "environment",
             "edit",
@@ -120,7 +120,7 @@ def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -
         assert each["before"] != each["after"]
     (raised,) = (
         each
-        for each in found["examples"]
+        for each in actual["examples"]
         if each["edit"] == "condition confidence >= 0.6 -> confidence >= 0.65"
     )
     assert {"queueId": "General", "queueName": "General", "share": 1.0} == raised[
@@ -141,17 +141,17 @@ def test_the_page_of_the_json_has_exactly_its_fields(cxroute: Program) -> None:
     and no other.
     """
     write_bank()
-    found = cxroute.json("test", "--adequacy")[1]["adequacy"]
-    found |= (
+    actual = cxroute.json("test", "--adequacy")[1]["adequacy"]
+    actual |= (
         cxroute.json("test", "--adequacy", "--write", "manifests/tests.yaml")[1][
             "adequacy"
         ]
-        | found
+        | actual
     )
     fields = {
-        *found,
-        *(f"examples.{name}" for name in found["examples"][0]),
-        *(f"added.{name}" for name in found["added"]),
+        *actual,
+        *(f"examples.{name}" for name in actual["examples"][0]),
+        *(f"added.{name}" for name in actual["added"]),
     }
     section = (
         PAGE.read_text(encoding="utf-8")
@@ -180,8 +180,8 @@ def test_a_promise_that_holds_notices_edits(cxroute: Program) -> None:
     write("promises.yaml", PROMISES)
     after = cxroute.json("test", "--adequacy")[1]["adequacy"]
     edits, unnoticed = (
-        {(each["address"], each["edit"]) for each in found["examples"]}
-        for found in (before, after)
+        {(each["address"], each["edit"]) for each in actual["examples"]}
+        for actual in (before, after)
     )
     noticed = {
         ("cards/lost-card", "without the rule"),
@@ -371,9 +371,9 @@ def test_tests_are_added_in_any_style(cxroute: Program, tests: str) -> None:
     assert 0 == cxroute(
         "test", "--adequacy", "--write", "manifests/other.yaml", "--fail-under", "100"
     )
-    written = Path("manifests/other.yaml").read_bytes().decode()
-    assert all(line.partition("#")[2] in written for line in tests.splitlines())
-    assert written.count("\r\n") == (written.count("\n") if "\r" in tests else 0)
+    stored = Path("manifests/other.yaml").read_bytes().decode()
+    assert all(line.partition("#")[2] in stored for line in tests.splitlines())
+    assert stored.count("\r\n") == (stored.count("\n") if "\r" in tests else 0)
     assert 0 == cxroute("test", "--adequacy", "--fail-under", "100")
 
 
@@ -381,7 +381,7 @@ def test_a_written_test_passes_in_every_environment(cxroute: Program) -> None:
     """Queues are named by aliases; an edit of a rule of one environment only may stay without a
     test.
     """
-    other = ENVIRONMENT.replace("name: prod", "name: staging").replace(
+    candidate = ENVIRONMENT.replace("name: prod", "name: staging").replace(
         "tenant: acme", "tenant: test"
     )
     queues = "queues: {Fraud: {prod: {id: '7'}, staging: {name: Fraud Test}}}"
@@ -391,7 +391,7 @@ def test_a_written_test_passes_in_every_environment(cxroute: Program) -> None:
         "environments: [staging]}"
     )
     write_bank()
-    write("rules.yaml", ENVIRONMENT + other + f"{aliases}{RULES}  - {smoke}\n")
+    write("rules.yaml", ENVIRONMENT + candidate + f"{aliases}{RULES}  - {smoke}\n")
     for options in ([], ["-e", "prod"]):
         Path("manifests/new.yaml").unlink(missing_ok=True)
         code, form = cxroute.json(
@@ -425,8 +425,10 @@ def test_edits_with_most_traffic_come_first(cxroute: Program) -> None:
         removed = [
             each["address"] for each in examples if each["edit"] == "without the rule"
         ]
-        other = {"lost_card": "cards/pin", "pin": "cards/lost-card"}[intent]
-        assert removed.index(f"cards/{intent.replace('_', '-')}") < removed.index(other)
+        candidate = {"lost_card": "cards/pin", "pin": "cards/lost-card"}[intent]
+        assert removed.index(f"cards/{intent.replace('_', '-')}") < removed.index(
+            candidate
+        )
 
 
 def test_texts_with_a_dollar_stay_texts_in_written_tests(cxroute: Program) -> None:

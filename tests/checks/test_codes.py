@@ -40,7 +40,7 @@ def documents(*texts: str) -> str:
 
 def ruleset(*rules: str) -> str:
     """Return a RuleSet with these rules."""
-    return HEAD + "".join(f"  - {one}\n" for one in rules)
+    return HEAD + "".join(f"  - {rule}\n" for rule in rules)
 
 
 class Desk:
@@ -73,9 +73,10 @@ class Desk:
     ) -> set[str]:
         """Return the codes of `plan` with live rules, except the one for rules from a file."""
         self.write(documents(ENVIRONMENT + more, rules))
-        listed = [{"id": one[0], "name": one[1]} for one in queues]  # type: ignore[attr-defined]
+        listed = [{"id": queue[0], "name": queue[1]} for queue in queues]  # type: ignore[attr-defined]
         Path("live.json").write_text(
-            json.dumps({"rules": [raw(one) for one in live], "queues": listed}), "utf-8"
+            json.dumps({"rules": [raw(item) for item in live], "queues": listed}),
+            "utf-8",
         )
         return self.said("plan", "-e", "prod", "--live", "live.json") - {"CXR320"}
 
@@ -107,8 +108,8 @@ def _codes(form: Any) -> Iterator[str]:
         yield from (form["code"],) if "code" in form else ()
         form = form.values()
     if not isinstance(form, str | int | float | None):
-        for one in form:
-            yield from _codes(one)
+        for item in form:
+            yield from _codes(item)
 
 
 @pytest.fixture

@@ -63,9 +63,9 @@ def findings(
     ],
 )
 def test_single_values_are_a_finding(desk: Program, test: str, operator: str) -> None:
-    (found,) = findings(desk, test)
-    assert found.startswith(f"{operator} compares the confidence with single values")
-    assert found.endswith(ADVICE)
+    (actual,) = findings(desk, test)
+    assert actual.startswith(f"{operator} compares the confidence with single values")
+    assert actual.endswith(ADVICE)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_single_values_are_a_finding(desk: Program, test: str, operator: str) ->
 def test_a_number_outside_0_to_1_is_a_finding(
     desk: Program, test: str, number: str
 ) -> None:
-    (found,) = findings(desk, test)
+    (actual,) = findings(desk, test)
     assert (
-        found
+        actual
         == f"{number} is not a confidence, which is a number from 0 to 1; {ADVICE}"
     )
 

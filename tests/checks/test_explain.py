@@ -135,8 +135,8 @@ def test_a_relevant_tie_is_named() -> None:
         entry("a", conditions=[]),
         entry("b", conditions=[], targets=[Target("q-fraud", 1)]),
     ]
-    said = text(both, x=1)
-    assert 'cards/b has the same priority and would send it to "Fraud"' in said
+    message = text(both, x=1)
+    assert 'cards/b has the same priority and would send it to "Fraud"' in message
     same = [
         entry("a", conditions=[]),
         entry("b", conditions=[], targets=[Target("q-cards", 7)]),
@@ -153,13 +153,13 @@ def test_disabled_rules_that_would_take_it_are_named() -> None:
         entry("pin", enabled=False, priority=1),
         entry("late", enabled=False, conditions=[], priority=999),
     ]
-    said = text([*off, CATCH_ALL], intent="pin")
-    assert "cards/pin is switched off; it would take this conversation." in said
-    assert "cards/late" not in said
+    message = text([*off, CATCH_ALL], intent="pin")
+    assert "cards/pin is switched off; it would take this conversation." in message
+    assert "cards/late" not in message
     highest = PROD.model_copy(update={"api": Api(evaluation="highest-first")})
     assert ["cards/late"] == [
-        one.name
-        for one in explained([*off, CATCH_ALL], highest, intent="pin").switched_off
+        item.name
+        for item in explained([*off, CATCH_ALL], highest, intent="pin").switched_off
     ]
 
 
@@ -170,27 +170,27 @@ def test_a_condition_that_is_not_understood_is_never_decided() -> None:
     unsure = entry(
         "words", conditions=[UNKNOWN], targets=[Target("q-fraud", 1)], priority=5
     )
-    known = entry("both", conditions=[UNKNOWN, intent_is("other")], priority=6)
-    entries = [unsure, known, CATCH_ALL]
-    said = text(entries, intent="x")
+    declared = entry("both", conditions=[UNKNOWN, intent_is("other")], priority=6)
+    entries = [unsure, declared, CATCH_ALL]
+    message = text(entries, intent="x")
     assert (
         "Unless the rule marked ? takes it: cxroute does not understand its condition."
-        in said
+        in message
     )
     assert (
         '  ?    cards/words  priority 5    a part that cxroute does not understand: {"attributeName"'
-        in said
+        in message
     )
-    assert '; then to "Fraud"' in said
+    assert '; then to "Fraud"' in message
     form = explain_document(explained(entries, intent="x"), NAMES)
     assert (None, None) == (form["winner"], form["destination"])
     assert ("cards/rest", ["cards/words"]) == (
         form["otherwise"]["winner"],
-        [one["rule"] for one in form["undecided"]],
+        [item["rule"] for item in form["undecided"]],
     )
     assert (
         []
-        == explain_document(explained([known, CATCH_ALL], intent="x"), NAMES)[
+        == explain_document(explained([declared, CATCH_ALL], intent="x"), NAMES)[
             "undecided"
         ]
     )
@@ -205,10 +205,10 @@ def test_a_long_list_stays_readable() -> None:
         for n in range(50)
     ]
     unsure = entry("words", conditions=[UNKNOWN], priority=500)
-    said = text([*many, unsure, CATCH_ALL], x=1)
-    assert 20 == said.count("\n  no ")
-    assert "  ?    cards/words" in said
-    assert "30 further earlier rules do not take it; -v lists all." in said
+    message = text([*many, unsure, CATCH_ALL], x=1)
+    assert 20 == message.count("\n  no ")
+    assert "  ?    cards/words" in message
+    assert "30 further earlier rules do not take it; -v lists all." in message
 
 
 def test_ten_thousand_rules_take_milliseconds() -> None:
@@ -226,7 +226,7 @@ def test_hostile_names_do_not_reach_the_terminal(hostile: str) -> None:
     understood.
     """
     odd = make_opaque({"type": hostile})
-    theirs = [
+    foreign_side = [
         RoutingEntry(
             name=hostile,
             rule=rule(
@@ -246,13 +246,13 @@ def test_hostile_names_do_not_reach_the_terminal(hostile: str) -> None:
     ]
     names = replace(NAMES, queues={"q-cards": hostile})
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}
-    found = explain(theirs, attributes, PROD)
-    for said in (
-        explain_text(found, names, no_style),
-        explain_text(found, names, no_style, ALL_ROWS),
+    actual = explain(foreign_side, attributes, PROD)
+    for message in (
+        explain_text(actual, names, no_style),
+        explain_text(actual, names, no_style, ALL_ROWS),
     ):
-        assert CONTROL_CHARACTERS.search(said) is None
-    json.dumps(explain_document(found, names))
+        assert CONTROL_CHARACTERS.search(message) is None
+    json.dumps(explain_document(actual, names))
 
 
 def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(
@@ -261,7 +261,7 @@ def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(
     """Offline: the desired rules. --live: every live rule, unmanaged ones with their names."""
     with open_state(STATE, bank_tenant()):
         pass
-    said = [
+    message = [
         "-m",
         str(ROOT / "manifests"),
         "explain",
@@ -270,7 +270,7 @@ def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(
         "--confidence",
         "0.65",
     ]
-    code, offline = cxroute.json(*said)
+    code, offline = cxroute.json(*message)
     assert (0, "manifests", "general/catch-all") == (
         code,
         offline["rules"],
@@ -279,20 +279,20 @@ def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(
     assert {
         "queues": [{"queueId": None, "queueName": "General Service", "share": 1.0}]
     } == offline["destination"]
-    passed = {one["rule"]: one for one in offline["passed"]}
+    passed = {item["rule"]: item for item in offline["passed"]}
     assert ("cognigyConfidence", "greaterThanOrEqual", 0.7) == tuple(
         passed["cards/pin-blocked"]["condition"][name]
         for name in ("attributeName", "operator", "value")
     )
     assert passed["cards/pin-blocked"]["source"]["file"].endswith("cards.yaml")
     assert "fraud/lost-or-stolen-card" in passed
-    assert 0 == cxroute(*said)
+    assert 0 == cxroute(*message)
     assert cxroute.out.startswith(
         "Simulated: no tenant was contacted.\nBy the manifests"
     )
     assert len(cxroute.out.splitlines()) < 20
     code, live = cxroute.json(
-        *said, "--live", "--attr", "ivrMenu=branch", "--attr", "channel=phone"
+        *message, "--live", "--attr", "ivrMenu=branch", "--attr", "channel=phone"
     )
     assert (0, "live", "IVR | branch line") == (code, live["rules"], live["winner"])
 
@@ -350,8 +350,8 @@ def test_a_conversation_is_given_on_the_command_line(
     assert 0 == cxroute("init")
     code, form = cxroute.json("explain", *said)
     assert (0, attributes) == (code, form["input"])
-    assert [type(one) for one in attributes.values()] == [
-        type(one) for one in form["input"].values()
+    assert [type(attribute) for attribute in attributes.values()] == [
+        type(item) for item in form["input"].values()
     ]
 
 
@@ -402,12 +402,12 @@ def test_invalid_manifests_are_exit_3(cxroute: Program) -> None:
             "expect: { queue: cards }", "expect: { queue: billing }"
         )
     )
-    for more in ([], ["--live"]):
-        assert 0 == cxroute("explain", "--intent", "lost_or_stolen_card", *more)
+    for further in ([], ["--live"]):
+        assert 0 == cxroute("explain", "--intent", "lost_or_stolen_card", *further)
     path = Path("manifests/routing.yaml")
     path.write_text(path.read_text().replace("queue: billing", "queue: ${nope}"))
-    for more in ([], ["--live"]):
-        assert 3 == cxroute("explain", "--intent", "lost_or_stolen_card", *more)
+    for further in ([], ["--live"]):
+        assert 3 == cxroute("explain", "--intent", "lost_or_stolen_card", *further)
         assert "CXR107" in cxroute.err
 
 

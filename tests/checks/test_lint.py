@@ -53,15 +53,15 @@ class Desk:
     ) -> list[Finding]:
         """Lint rules, each in one line of YAML: the first is on line 5 of rules.yaml."""
         listed = "".join(
-            f"  - {one[:-1]}, name: rule {place:02}}}\n"
-            for place, one in enumerate(rules)
+            f"  - {rule[:-1]}, name: rule {place:02}}}\n"
+            for place, rule in enumerate(rules)
         )
         (self.folder / "prod.yaml").write_text(HEAD + more, encoding="utf-8")
         text = f"apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{listed}"
         (self.folder / "rules.yaml").write_text(text, encoding="utf-8")
         (self.folder / "intents.yaml").unlink(missing_ok=True)
         if intents:
-            text = "".join(f"  - {one}\n" for one in intents)
+            text = "".join(f"  - {intent}\n" for intent in intents)
             text = f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents:\n{text}"
             (self.folder / "intents.yaml").write_text(text, encoding="utf-8")
         manifests = load_manifests(self.folder)
@@ -70,7 +70,7 @@ class Desk:
             manifests, environment, OfflineQueueResolver("prod", {})
         )
         names = {target: target for target in ("General", "Cards", "Fraud")} | {
-            one.id: one.name for one in QUEUES
+            queue.id: queue.name for queue in QUEUES
         }
         return list(lint(LintView(desired, live, manifests, environment, names), work))
 
@@ -88,7 +88,9 @@ def by_hand(name: str, **said: Any) -> RoutingEntry:
 def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     """Return code and rule of each finding, except infos."""
     return [
-        (one.code, str(one.address or "")) for one in findings if one.severity != "info"
+        (finding.code, str(finding.address or ""))
+        for finding in findings
+        if finding.severity != "info"
     ]
 
 
@@ -104,22 +106,22 @@ def test_correct_rules_have_no_finding(linted: Desk) -> None:
 
 def test_a_rule_that_never_matches(linted: Desk) -> None:
     """With the contradicting conditions only."""
-    (found,) = linted(
+    (actual,) = linted(
         "{intent: pin, minConfidence: 0.9, belowConfidence: 0.5, queue: Cards,"
         " when: [{attribute: routedAt, exists: true}]}"
     )
     assert ("CXR201", "warning", "set/pin") == (
-        found.code,
-        found.severity,
-        str(found.address),
+        actual.code,
+        actual.severity,
+        str(actual.address),
     )
     assert (
         "no conversation can match: confidence >= 0.9 and confidence < 0.5 contradict each other"
-        == found.message
+        == actual.message
     )
-    assert 5 == getattr(found.source, "line", 0)
-    (found,) = linted("{key: k, queue: Cards, when: [{attribute: routedAt, in: []}]}")
-    assert found.message.startswith(
+    assert 5 == getattr(actual.source, "line", 0)
+    (actual,) = linted("{key: k, queue: Cards, when: [{attribute: routedAt, in: []}]}")
+    assert actual.message.startswith(
         "no conversation can match: nothing satisfies routedAt is one of"
     )
 
@@ -127,14 +129,14 @@ def test_a_rule_that_never_matches(linted: Desk) -> None:
 def test_a_rule_that_another_one_shadows(linted: Desk) -> None:
     """The message names the other one; a disabled rule shadows no rule, and is not shadowed."""
     wide = "{key: wide, intents: [pin, fax], queue: Cards, priority: 1%s}"
-    (found,) = linted(
+    (actual,) = linted(
         wide % "", "{intent: pin, minConfidence: 0.5, queue: Fraud, priority: 2}"
     )
     message = "never reached: set/wide takes all of its conversations first"
     assert ("CXR202", "set/pin", message) == (
-        found.code,
-        str(found.address),
-        found.message,
+        actual.code,
+        str(actual.address),
+        actual.message,
     )
     assert "CXR202" not in dict(
         said(
@@ -150,13 +152,15 @@ def test_a_rule_that_another_one_shadows(linted: Desk) -> None:
 
 def test_a_rule_that_several_rules_shadow_together(linted: Desk) -> None:
     """Not one of them alone; a third rule that is not needed is not named."""
-    found = linted(
+    actual = linted(
         "{intent: pin, minConfidence: 0.5, queue: Cards, priority: 1, key: high}",
         "{intent: pin, belowConfidence: 0.5, queue: Cards, priority: 2, key: low}",
         "{intent: pin, minConfidence: 0.9, queue: General, priority: 3, key: hidden}",
         "{intent: pin, minConfidence: 0, queue: Fraud, priority: 4, key: last}",
     )
-    messages = {str(one.address): one.message for one in found if one.code == "CXR202"}
+    messages = {
+        str(item.address): item.message for item in actual if item.code == "CXR202"
+    }
     assert (
         "set/high and set/low together take all of its conversations first"
         in messages["set/last"]
@@ -171,26 +175,26 @@ def test_an_unmanaged_live_rule_shadows_a_managed_one(linted: Desk) -> None:
         by_hand("Never", conditions=[make_condition("a", "in", [])]),
         by_hand("Hidden", priority=50),
     ]
-    found = linted("{intent: pin, queue: Fraud}", live=live)
-    assert [("CXR202", "set/pin")] == said(found)
+    actual = linted("{intent: pin, queue: Fraud}", live=live)
+    assert [("CXR202", "set/pin")] == said(actual)
     assert (
         'the live rule "All by hand" (not managed) takes all of its conversations first'
-        in found[0].message
+        in actual[0].message
     )
-    assert "`adopt:`" in found[0].hint
+    assert "`adopt:`" in actual[0].hint
 
 
 def test_a_rule_without_an_effect(linted: Desk) -> None:
     """Without it, another rule would have the same effect; a rule with another destination is
     needed.
     """
-    (found,) = linted("{key: both, intents: [pin, fax], queue: General}", CATCH_ALL)
-    assert ("CXR203", "set/both") == (found.code, str(found.address))
+    (actual,) = linted("{key: both, intents: [pin, fax], queue: General}", CATCH_ALL)
+    assert ("CXR203", "set/both") == (actual.code, str(actual.address))
     assert (
         'no effect: set/rest would send the same conversations to "General", too'
-        == found.message
+        == actual.message
     )
-    assert "two may need each other" in found.hint
+    assert "two may need each other" in actual.hint
     assert [] == said(
         linted("{key: both, intents: [pin, fax], queue: Cards}", CATCH_ALL)
     )
@@ -226,27 +230,27 @@ def test_a_rule_with_the_destination_of_another_rule_is_a_finding(
 ) -> None:
     """Not if it has more conditions than the catch-all; not a second rule for the intent."""
     gold = "when: [{attribute: routedAt, exists: true}], queue: General"
-    found = linted(
+    actual = linted(
         f"{{intent: pin, {gold}, priority: 1}}",
         other,
         CATCH_ALL.replace("General", "Cards"),
     )
-    assert [("CXR203", "set/pin")] == said(found)
-    found = linted(
+    assert [("CXR203", "set/pin")] == said(actual)
+    actual = linted(
         "{intent: pin, queue: General, priority: 1}",
         f"{{key: again, intent: pin, {gold}, priority: 2}}",
     )
-    assert ("CXR202", "set/again") in said(found)
+    assert ("CXR202", "set/again") in said(actual)
 
 
 def test_equal_priorities_with_different_destinations(linted: Desk) -> None:
     """With an example; the same queue, or no common conversation, is not a finding."""
     gold = "{key: gold, when: [{attribute: routedAt, equals: x}], queue: %s, priority: 100}"
-    (found,) = linted("{intent: pin, queue: Cards}", gold % "Fraud")
-    assert ("CXR204", "set/pin") == (found.code, str(found.address))
-    assert 'intent "pin", routedAt "x"' in found.message
-    assert '"Fraud"' in found.message
-    assert '"Cards"' in found.message
+    (actual,) = linted("{intent: pin, queue: Cards}", gold % "Fraud")
+    assert ("CXR204", "set/pin") == (actual.code, str(actual.address))
+    assert 'intent "pin", routedAt "x"' in actual.message
+    assert '"Fraud"' in actual.message
+    assert '"Cards"' in actual.message
     assert "CXR204" not in dict(
         said(linted("{intent: pin, queue: Cards}", gold % "Cards"))
     )
@@ -263,12 +267,14 @@ def test_a_tied_rule_is_never_called_unreachable(linted: Desk) -> None:
         f"{{key: k{n}, queue: Cards, when: [{{attribute: intent, startsWith: i{n}x}}]}}"
         for n in range(30)
     ]
-    found = linted(
+    actual = linted(
         "{key: wide, when: [{attribute: intent, exists: true}], queue: Fraud}", *rules
     )
-    assert ["CXR204"] == [one.code for one in found if one.code in ("CXR202", "CXR204")]
+    assert ["CXR204"] == [
+        item.code for item in actual if item.code in ("CXR202", "CXR204")
+    ]
     assert "set/k2 and at least 17 more, which send elsewhere" in next(
-        one.message for one in found
+        item.message for item in actual
     )
 
 
@@ -278,12 +284,12 @@ def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
     The winner is not defined, so neither of the two is called shadowed.
     """
     rules = [f"{{intent: i{number}, queue: Cards}}" for number in range(12)]
-    found = [
-        one
-        for one in linted("{key: wide, when: [], queue: Fraud}", *rules)
-        if one.code == "CXR204"
+    actual = [
+        item
+        for item in linted("{key: wide, when: [], queue: Fraud}", *rules)
+        if item.code == "CXR204"
     ]
-    assert 1 == len(group_findings(found))
+    assert 1 == len(group_findings(actual))
     tied = linted(
         "{intent: pin, queue: Cards}",
         live=[by_hand("Mine", conditions=[intent_is("pin")])],
@@ -303,21 +309,25 @@ def test_rules_that_are_tied_with_one_other_rule_are_one_finding(linted: Desk) -
     rules = [f"{{intent: i{number}, queue: Cards}}" for number in range(12)]
     french = "when: [{attribute: language, equals: fr}]"
     gold = "when: [{attribute: customerTier, equals: gold}]"
-    others = [
+    remaining_items = [
         f"{{key: o{n}, {gold}, queue: {queue}, priority: 7}}"
         for n, queue in enumerate(("Cards", "Fraud"))
     ]
     ties = [
-        one
-        for one in linted(*rules, f"{{key: z, {french}, queue: Fraud}}", *others)
-        if one.code == "CXR204"
+        item
+        for item in linted(
+            *rules, f"{{key: z, {french}, queue: Fraud}}", *remaining_items
+        )
+        if item.code == "CXR204"
     ]
-    other, common = sorted(group_findings(ties), key=lambda one: len(one.addresses))
+    candidate, common = sorted(
+        group_findings(ties), key=lambda item: len(item.addresses)
+    )
     assert {f"set/i{number}" for number in range(12)} == set(map(str, common.addresses))
     assert common.message.startswith(
         "same priority (100): set/i0, set/z, set/i1 and 10 more send the same "
     )
-    assert "same priority (7) as set/o1, which sends elsewhere" in other.message
+    assert "same priority (7) as set/o1, which sends elsewhere" in candidate.message
 
 
 def test_intents_that_no_rule_takes(linted: Desk) -> None:
@@ -353,8 +363,8 @@ def test_an_unmanaged_catch_all_leaves_an_intent_without_a_rule(linted: Desk) ->
     )
     off = CATCH_ALL.replace("}", ", enabled: false}")
     assert ["CXR205"] == [
-        one.code
-        for one in linted("{intent: pin, queue: Cards}", off, intents=["pin", "fax"])
+        item.code
+        for item in linted("{intent: pin, queue: Cards}", off, intents=["pin", "fax"])
     ]
 
 
@@ -366,13 +376,13 @@ def test_an_intent_that_a_rule_names_is_routed(linted: Desk, operator: str) -> N
     the bot.
     """
     rules = f"{{key: k, queue: Cards, when: [{{attribute: cognigyDetectedIntent, {operator}}}]}}"
-    found = linted(
+    actual = linted(
         rules,
         CATCH_ALL,
         intents=["fax", "none"],
         more="context: {below: {intent: none}}\n",
     )
-    assert "CXR205" not in dict(said(found))
+    assert "CXR205" not in dict(said(actual))
 
 
 def test_intents_that_the_bot_does_not_have(linted: Desk) -> None:
@@ -387,18 +397,18 @@ def test_intents_that_the_bot_does_not_have(linted: Desk) -> None:
         "{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, "
         "pin]}]}"
     )
-    (found,) = (
-        one
-        for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"])
-        if one.code == "CXR206"
+    (actual,) = (
+        item
+        for item in linted(*rules, intents=["pin", "card_lost", "card_stolen"])
+        if item.code == "CXR206"
     )
     assert (
         'intent "card_stollen" is used here, and in 1 further place, but it is in no Intents document'
-        in found.message
+        in actual.message
     )
     assert ('did you mean "card_stolen"?', 6, 35) == (
-        found.hint,
-        *(found.source or ("", 0, 0))[1:],
+        actual.hint,
+        *(actual.source or ("", 0, 0))[1:],
     )
     assert [] == said(linted("{intent: anything, queue: Cards}"))
 
@@ -406,15 +416,15 @@ def test_intents_that_the_bot_does_not_have(linted: Desk) -> None:
 def test_very_many_unknown_intents_are_few_findings(linted: Desk) -> None:
     """Twenty by name, all others counted."""
     rules = [f"{{intent: wrong{number}, queue: Cards}}" for number in range(50)]
-    found = [
-        one
-        for one in linted(*rules, CATCH_ALL, intents=["pin"])
-        if one.code == "CXR206"
+    actual = [
+        item
+        for item in linted(*rules, CATCH_ALL, intents=["pin"])
+        if item.code == "CXR206"
     ]
-    assert 21 == len(found)
+    assert 21 == len(actual)
     assert any(
-        one.message.startswith("30 further intents in no Intents document: ")
-        for one in found
+        item.message.startswith("30 further intents in no Intents document: ")
+        for item in actual
     )
 
 
@@ -431,8 +441,8 @@ def test_attributes_that_no_known_source_writes(linted: Desk) -> None:
         "{key: c, queue: Cards, intent: fox, when: [{attribute: tier, equals: gold}]}",
     ]
     tier, typo = sorted(
-        (one for one in linted(*rules) if one.code == "CXR207"),
-        key=lambda one: one.severity,
+        (item for item in linted(*rules) if item.code == "CXR207"),
+        key=lambda item: item.severity,
     )
     assert ("info", 6) == (tier.severity, getattr(tier.source, "line", 0))
     assert (
@@ -445,7 +455,7 @@ def test_attributes_that_no_known_source_writes(linted: Desk) -> None:
     )
     live = [by_hand("theirs", conditions=[make_condition("tier", "exists", None)])]
     assert ["warning"] == [
-        one.severity for one in linted(*rules, live=live) if one.code == "CXR207"
+        item.severity for item in linted(*rules, live=live) if item.code == "CXR207"
     ]
 
 
@@ -460,12 +470,12 @@ def test_a_rare_name_similar_to_a_common_one_is_a_typo(linted: Desk) -> None:
     rules.append(
         "{key: k3, intent: i3, queue: Cards, when: [{attribute: langauge, equals: de}]}"
     )
-    found = [
-        one
-        for one in linted(*rules)
-        if one.code == "CXR207" and one.severity == "warning"
+    actual = [
+        item
+        for item in linted(*rules)
+        if item.code == "CXR207" and item.severity == "warning"
     ]
-    assert ['did you mean "language"?'] == [one.hint for one in found]
+    assert ['did you mean "language"?'] == [item.hint for item in actual]
 
 
 @pytest.mark.parametrize(
@@ -501,31 +511,31 @@ def test_gaps_are_merged_over_intents(linted: Desk) -> None:
     """One finding for a range, with all intents that have it, and the destination of these
     conversations.
     """
-    rules = [one % (intent, intent) for intent in ("pin", "fax") for one in GAP]
-    (found,) = linted(*rules, CATCH_ALL)
-    assert ("CXR208", "warning", None) == (found.code, found.severity, found.address)
+    rules = [item % (intent, intent) for intent in ("pin", "fax") for item in GAP]
+    (actual,) = linted(*rules, CATCH_ALL)
+    assert ("CXR208", "warning", None) == (actual.code, actual.severity, actual.address)
     expected = 'no rule for "pin" or "fax" takes a confidence of 0.6 to 0.75, though rules take more and less: '
-    assert found.message.startswith(expected) or found.message.startswith(
+    assert actual.message.startswith(expected) or actual.message.startswith(
         expected.replace('"pin" or "fax"', '"fax" or "pin"')
     )
-    assert 'goes to "General" by set/rest' in found.message
+    assert 'goes to "General" by set/rest' in actual.message
 
 
 def test_a_gap_for_some_conversations_only(linted: Desk) -> None:
     """A rule that takes the range from gold customers leaves it open for all others; one that takes
     all closes it.
     """
-    rules = [one % ("pin", "pin") for one in GAP]
+    rules = [item % ("pin", "pin") for item in GAP]
     gold = "{key: gold, intent: pin, queue: General, when: [{attribute: routedAt, equals: gold}]}"
-    found = [
-        one
-        for one in linted(
+    actual = [
+        item
+        for item in linted(
             *rules, gold, "{key: z, when: [], queue: Cards, priority: 999}"
         )
-        if one.code == "CXR208"
+        if item.code == "CXR208"
     ]
-    assert 1 == len(found)
-    assert 'intent "pin", confidence ' in found[0].message
+    assert 1 == len(actual)
+    assert 'intent "pin", confidence ' in actual[0].message
     closed = "{key: wide, intent: pin, queue: General, priority: 200}"
     assert "CXR208" not in dict(said(linted(*rules, closed)))
 
@@ -533,13 +543,13 @@ def test_a_gap_for_some_conversations_only(linted: Desk) -> None:
 def test_a_single_number_is_a_gap(linted: Desk) -> None:
     """`> 0.7` and `< 0.7` leave 0.7."""
     when = "when: [{attribute: cognigyConfidence, %s: 0.7}]"
-    found = linted(
+    actual = linted(
         f"{{key: a, intent: pin, queue: Cards, {when % 'greaterThan'}}}",
         f"{{key: b, intent: pin, queue: Fraud, {when % 'lessThan'}}}",
         CATCH_ALL,
     )
     assert ['no rule for "pin" takes a confidence of exactly 0.7'] == [
-        one.message.split(",")[0] for one in found if one.code == "CXR208"
+        item.message.split(",")[0] for item in actual if item.code == "CXR208"
     ]
 
 
@@ -554,27 +564,27 @@ def test_a_gap_at_exactly_a_bound_of_the_confidence(
     are gaps, too.
     """
     when = f"when: [{{attribute: cognigyConfidence, %s: {bound}}}]"
-    found = linted(
+    actual = linted(
         f"{{key: a, intent: pin, queue: Cards, {when % 'greaterThan'}}}",
         f"{{key: b, intent: pin, queue: Fraud, {when % 'lessThan'}}}",
         CATCH_ALL,
         more=more,
     )
     (gap,) = (
-        one for one in found if one.code == "CXR208" and one.severity == "warning"
+        item for item in actual if item.code == "CXR208" and item.severity == "warning"
     )
     assert gap.message.startswith(
         f'no rule for "pin" takes a confidence of exactly {bound:g}, '
     )
     below = f"when: [{{attribute: cognigyConfidence, %s: {bound - 0.1:g}}}]"
-    found = linted(
+    actual = linted(
         f"{{key: a, intent: pin, queue: Cards, {below % 'greaterThan'}}}",
         f"{{key: b, intent: pin, queue: Fraud, {below % 'lessThan'}}}",
         CATCH_ALL,
         more=more,
     )
     assert (more == "") is (
-        "CXR208" in [one.code for one in found if one.severity == "warning"]
+        "CXR208" in [item.code for item in actual if item.severity == "warning"]
     )
 
 
@@ -583,12 +593,12 @@ def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
     conversations.
     """
     german = "when: [{attribute: routedAt, equals: de}]"
-    found = linted(
+    actual = linted(
         f"{{key: a, intent: pin, minConfidence: 0.8, queue: Cards, {german}}}",
         f"{{key: b, intent: pin, belowConfidence: 0.5, queue: Fraud, {german}}}",
         CATCH_ALL,
     )
-    (gap,) = (one for one in found if one.code == "CXR208")
+    (gap,) = (item for item in actual if item.code == "CXR208")
     assert 'of 0.5 to 0.8, routedAt is "de", though' in gap.message
 
 
@@ -598,9 +608,9 @@ def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:
         "{intent: pin, minConfidence: 0.6, queue: Cards}",
         "{intent: fax, minConfidence: 0.7, queue: Cards}",
     ]
-    (found,) = linted(*rules)
-    assert ("CXR208", "info") == (found.code, found.severity)
-    assert found.message.startswith(
+    (actual,) = linted(*rules)
+    assert ("CXR208", "info") == (actual.code, actual.severity)
+    assert actual.message.startswith(
         "2 intents go to the tenant's default routing where the confidence is lower than their "
         "rules"
     )
@@ -609,17 +619,15 @@ def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:
         "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: "
         "cognigyDetectedIntent, exists: true}]}"
     )
-    assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
+    assert [] == [item for item in linted(*rules, low) if item.code == "CXR208"]
 
 
 def ranged(random: Random, key: str) -> str:
     """Return a rule for one intent, a range of the confidence in tenths, and perhaps only for gold
     customers.
     """
-    operator, bound = (
-        random.choice(["lessThan", "greaterThanOrEqual"]),
-        random.randint(1, 9) / 10,
-    )
+    operator = random.choice(["lessThan", "greaterThanOrEqual"])
+    bound = random.randint(1, 9) / 10
     gold = ", {attribute: routedAt, equals: gold}" if random.random() < 0.4 else ""
     return (
         f"{{key: {key}, queue: Cards, priority: {random.randint(1, 9)}, when: [{{attribute: "
@@ -633,15 +641,15 @@ def has_gap(rules: list[str]) -> bool:
     between.
     """
     read = [
-        (re.search(r"(lessThan|OrEqual): (\d\.\d)", one), "gold" in one)
-        for one in rules
+        (re.search(r"(lessThan|OrEqual): (\d\.\d)", rule), "gold" in rule)
+        for rule in rules
     ]
-    taken = [(found[1], float(found[2]), gold) for found, gold in read if found]
+    claimed = [(actual[1], float(actual[2]), gold) for actual, gold in read if actual]
 
     def takes(at: float, whose: bool) -> bool:  # noqa: FBT001 - gold callers, or all others
         return any(
             (at < bound if low == "lessThan" else at >= bound) and (whose or not gold)
-            for low, bound, gold in taken
+            for low, bound, gold in claimed
         )
 
     points = [step / 20 for step in range(21)]
@@ -651,7 +659,7 @@ def has_gap(rules: list[str]) -> bool:
             for at in points
             if any(
                 (at < bound if low == "lessThan" else at >= bound)
-                for low, bound, gold in taken
+                for low, bound, gold in claimed
                 if gold is kind
             )
         ]
@@ -666,16 +674,18 @@ def has_gap(rules: list[str]) -> bool:
 @pytest.mark.parametrize("block", range(4))
 def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) -> None:
     """For all conversations and for gold customers; none is missed, none is invented."""
-    found = []
+    actual = []
     for seed in range(block * 30, block * 30 + 30):
         random = Random(f"gaps {seed}")
         rules = [ranged(random, f"k{place}") for place in range(random.randint(2, 4))]
         codes = [
-            one.code for one in linted(*rules, CATCH_ALL) if one.severity == "warning"
+            item.code
+            for item in linted(*rules, CATCH_ALL)
+            if item.severity == "warning"
         ]
         assert has_gap(rules) is ("CXR208" in codes), rules
-        found.append("CXR208" in codes)
-    assert {True, False} == set(found)
+        actual.append("CXR208" in codes)
+    assert {True, False} == set(actual)
 
 
 def test_any_list_of_rules_gets_a_result() -> None:
@@ -691,25 +701,25 @@ def test_any_list_of_rules_gets_a_result() -> None:
     codes: set[str] = set()
     for seed in range(400):
         rules = entries(a_list(Random(seed), 7))
-        ours = {
-            address(f"set/k{place}"): wanted(f"set/k{place}", one.rule)
-            for place, one in enumerate(rules)
+        own_side = {
+            address(f"set/k{place}"): wanted(f"set/k{place}", rule.rule)
+            for place, rule in enumerate(rules)
             if place % 3
         }
         want = DesiredState(
             environment="prod",
             owner="acme",
-            rules=ours,
+            rules=own_side,
             rulesets=frozenset(),
             findings=(),
             labels=Labels({"intent": "intent", "conf": "confidence"}),
         )
         codes |= {
-            one.code
-            for one in lint(
+            item.code
+            for item in lint(
                 LintView(
                     want,
-                    [replace(one, address=None) for one in rules[::3]],
+                    [replace(rule, address=None) for rule in rules[::3]],
                     Manifests(
                         environments={},
                         queues=(),
@@ -736,11 +746,11 @@ def test_names_from_outside_are_escaped(linted: Desk, hostile: str) -> None:
             targets=[Target("q-fraud", 1)],
         ),
     ]
-    found = linted("{intent: pin, queue: Cards}", live=live)
-    assert "CXR202" in dict(said(found))
-    for one in found:
-        assert CONTROL_CHARACTERS.search(one.message + one.hint) is None
-        assert "\n" not in one.message
+    actual = linted("{intent: pin, queue: Cards}", live=live)
+    assert "CXR202" in dict(said(actual))
+    for item in actual:
+        assert CONTROL_CHARACTERS.search(item.message + item.hint) is None
+        assert "\n" not in item.message
 
 
 STARTER = """\
@@ -757,22 +767,22 @@ def test_a_rule_that_is_not_analysed_completely_is_named(linted: Desk) -> None:
     """CXR209 for each managed rule, with a hint; there is none for an unmanaged live rule."""
     rules = ("{intent: pin, queue: Cards}", "{intent: fax, queue: Cards}", CATCH_ALL)
     live = [by_hand("theirs", conditions=[intent_is("pin")], priority=1)]
-    found = [
-        one for one in linted(*rules, live=live, work=0) if "overlaps" in one.message
+    actual = [
+        item for item in linted(*rules, live=live, work=0) if "overlaps" in item.message
     ]
     assert [
         ("CXR209", "set/pin"),
         ("CXR209", "set/fax"),
         ("CXR209", "set/rest"),
-    ] == said(found)
+    ] == said(actual)
     assert {"use conditions on fewer attributes, or on the same ones"} == {
-        one.hint for one in found
+        item.hint for item in actual
     }
     assert all(
-        one.message.startswith("not checked: too many overlaps with other rules")
-        for one in found
+        item.message.startswith("not checked: too many overlaps with other rules")
+        for item in actual
     )
-    assert [5, 6, 7] == [one.source.line for one in found if one.source]
+    assert [5, 6, 7] == [item.source.line for item in actual if item.source]
     assert "CXR209" not in dict(said(linted(*rules, live=live)))
 
 
@@ -793,14 +803,16 @@ def test_an_unchecked_question_about_all_rules_is_reported(
         "queue: Cards}"
     )
     rules = ("{intent: pin, queue: Cards, minConfidence: 0.6}", gold, CATCH_ALL)
-    found = [
-        one for one in linted(*rules, intents=["pin", "fax"], work=0) if not one.address
+    actual = [
+        item
+        for item in linted(*rules, intents=["pin", "fax"], work=0)
+        if not item.address
     ]
     expected = (
         f"not checked: {what}; the analysis stopped at its bound of work (3 rules)"
     )
     assert [("CXR209", "warning")] == [
-        (one.code, one.severity) for one in found if one.message == expected
+        (item.code, item.severity) for item in actual if item.message == expected
     ]
 
 
@@ -820,7 +832,7 @@ def test_validate_reports_a_finding_once(cxroute: Program) -> None:
     assert 1 == cxroute.out.count('attribute "tier"')
     code, form = cxroute.json("validate")
     assert (0, True) == (code, form["valid"])
-    assert {"CXR202", "CXR206", "CXR207"} <= {one["code"] for one in form["findings"]}
+    assert {"CXR202", "CXR206", "CXR207"} <= {item["code"] for item in form["findings"]}
 
 
 def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) -> None:

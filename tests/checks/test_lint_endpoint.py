@@ -57,14 +57,14 @@ def test_exactly_the_rules_that_no_event_reaches_are_reported(tmp_path: Path) ->
         )
         environment = manifests.environments["prod"].document
         desired, queues = desire_offline(manifests, environment)
-        known = {name for each in manifests.intents for name in each.document.names}
+        declared = {name for each in manifests.intents for name in each.document.names}
         events: list[dict[str, Any]] = [{"intent": None}]
         events += [
             {"intent": i, "confidence": c}
             for i, c in product((*INTENTS, *OTHERS), (*VALUES, None))
         ]
         contexts = [
-            context_of(event, environment, known) if event["intent"] else {}
+            context_of(event, environment, declared) if event["intent"] else {}
             for event in events
         ]
         contexts += [
@@ -90,10 +90,8 @@ def test_examples_of_findings_pass_the_endpoint_unchanged(tmp_path: Path) -> Non
     manifests = loaded(tmp_path, text)
     environment = manifests.environments["prod"].document
     desired, _ = desire_offline(manifests, environment)
-    blockers, entries = (
-        desired.endpoint.unreachable(),
-        order_entries(desired_entries(desired)),
-    )
+    blockers = desired.endpoint.unreachable()
+    entries = order_entries(desired_entries(desired))
     for intent, value in product(INTENTS, VALUES):
         context: dict[str, str | int | float] = {INTENT: intent, CONFIDENCE: value}
         if route_conversation(blockers, context).winner is None:

@@ -60,7 +60,7 @@ def sets(count: int) -> list[Json]:
                 attribute(
                     "intent",
                     "in",
-                    [f"i{one}" for one in random.sample(range(count), count // 3)],
+                    [f"i{item}" for item in random.sample(range(count), count // 3)],
                 ),
                 attribute("x", "lessThan", random.random()),
             ],
@@ -102,8 +102,8 @@ def checked(rules: list[Json], work: int) -> tuple[RuleFacts, int]:
     ordered = order_entries(entries(rules))
     space = Space((ordered,))
     space.budget.remaining = work
-    found = analyze_slices(PivotSlices(space, ordered))
-    return found, work - space.budget.remaining
+    actual = analyze_slices(PivotSlices(space, ordered))
+    return actual, work - space.budget.remaining
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -112,8 +112,8 @@ def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> N
     comparisons a rule.
     """
     rules = LISTS[name]()
-    found, work = checked(rules, lint_work(len(rules)))
-    assert () == found.undecided
+    actual, work = checked(rules, lint_work(len(rules)))
+    assert () == actual.undecided
     assert 300 * len(rules) >= work
 
 
@@ -121,9 +121,9 @@ def bounded(rules: list[Json], work: int) -> None:
     """Assert that a list that would take far longer ends at the bound, and that the unchecked rules
     are named.
     """
-    found, done = checked(rules, work)
+    actual, done = checked(rules, work)
     assert 2 * work >= done
-    assert len(rules) // 2 < len(found.undecided)
+    assert len(rules) // 2 < len(actual.undecided)
 
 
 def test_a_hard_list_ends_at_the_bound() -> None:
@@ -151,17 +151,16 @@ def test_facts_within_a_bound_are_correct(work: int) -> None:
     """
     for seed in range(120):
         rules = a_list(Random(f"bounded {seed}"), 7)
-        whole, part = (
-            analyze_rules(entries(rules)),
-            analyze_rules(entries(rules), work=work),
-        )
-        unchecked = {one.id for one in part.undecided}
+        complete = analyze_rules(entries(rules))
+        part = analyze_rules(entries(rules), work=work)
+        unchecked = {item.id for item in part.undecided}
         for kind in ("contradictory", "shadowed", "redundant"):
-            every = {one.entry.id for one in getattr(whole, kind)}
-            found = {one.entry.id for one in getattr(part, kind)}
-            assert every - unchecked <= found <= every, (seed, kind)
+            every = {item.entry.id for item in getattr(complete, kind)}
+            actual = {item.entry.id for item in getattr(part, kind)}
+            assert every - unchecked <= actual <= every, (seed, kind)
         every_tie, found_ties = (
-            {(one.first.id, one.second.id) for one in of.ties} for of in (whole, part)
+            {(tie.first.id, tie.second.id) for tie in of.ties}
+            for of in (complete, part)
         )
         assert found_ties <= every_tie, seed
         assert all(unchecked & {*pair} for pair in every_tie - found_ties), seed
@@ -169,10 +168,11 @@ def test_facts_within_a_bound_are_correct(work: int) -> None:
 
 def test_the_same_list_takes_the_same_work() -> None:
     """Two checks of a list that is not checked completely have the same result (R22)."""
-    first, second = checked(sets(60), 20_000), checked(sets(60), 20_000)
+    first = checked(sets(60), 20_000)
+    second = checked(sets(60), 20_000)
     names = [
-        ([one.id for one in found.undecided], len(found.shadowed), work)
-        for found, work in (first, second)
+        ([item.id for item in actual.undecided], len(actual.shadowed), work)
+        for actual, work in (first, second)
     ]
     assert names[0] == names[1]
 
@@ -199,12 +199,12 @@ def test_a_difference_and_an_order_end_at_their_bound(
     unknown.
     """
     old = make()
-    new = [{**one, "priority": 1_000 - one["priority"]} for one in old]
-    found = compare_behaviour(entries(old), entries(new), work=50_000)
-    assert not found.complete
+    new = [{**item, "priority": 1_000 - item["priority"]} for item in old]
+    actual = compare_behaviour(entries(old), entries(new), work=50_000)
+    assert not actual.complete
     moves = [Move(*pair) for pair in zip(entries(old), entries(new), strict=True)]
-    whole = order_moves(moves, (), work=50_000)
-    assert len(moves) <= sum(map(len, whole.waves))
+    complete = order_moves(moves, (), work=50_000)
+    assert len(moves) <= sum(map(len, complete.waves))
 
 
 ENVIRONMENT = (
@@ -232,9 +232,9 @@ def test_unchecked_rules_are_reported_and_no_acceptance_is_unused(
     assert "CXR212" not in cxroute.out
     _, form = cxroute.json("validate")
     assert [40] == [
-        len(one["addresses"])
-        for one in form["findings"]
-        if one["code"] == "CXR209" and one["address"]
+        len(item["addresses"])
+        for item in form["findings"]
+        if item["code"] == "CXR209" and item["address"]
     ]
     for kind in ("github", "sarif"):
         assert 0 == cxroute("validate", "--format", kind)
@@ -264,7 +264,7 @@ def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
         ("u", "contains"),
     ]
     old = [
-        rule(f"r{n}", n, [asked(*one) for one in operators], f"Q{n % 5}")
+        rule(f"r{n}", n, [asked(*operator) for operator in operators], f"Q{n % 5}")
         for n in range(300)
     ]
     new = [
@@ -274,11 +274,11 @@ def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
             for n in range(20)
         ),
     ]
-    found = compare_behaviour(entries(old), entries(new), work=4_000_000)
+    actual = compare_behaviour(entries(old), entries(new), work=4_000_000)
     conditions = sum(
-        len(clauses) for region in found.regions for clauses in region.excepts
+        len(clauses) for region in actual.regions for clauses in region.excepts
     )
-    assert not found.complete
+    assert not actual.complete
     assert conditions <= 4_000_000 / 50
 
 
@@ -313,6 +313,6 @@ def test_a_region_costs_the_conditions_of_its_exceptions() -> None:
             *named,
         ]
 
-    found = compare_behaviour(entries(sending("B")), entries(sending("C")))
-    assert found.complete
-    assert found.work < 100 * 3_060
+    actual = compare_behaviour(entries(sending("B")), entries(sending("C")))
+    assert actual.complete
+    assert actual.work < 100 * 3_060

@@ -158,9 +158,11 @@ def test_variables_and_environments_decide_by_environment() -> None:
         "{name: b, environments: [prod], never: {default: true}}",
     )
     assert [("a", True), ("b", True)] == [
-        (one.name, one.facts.holds) for one in results()
+        (result.name, result.facts.holds) for result in results()
     ]
-    assert [("a", False)] == [(one.name, one.facts.holds) for one in results("staging")]
+    assert [("a", False)] == [
+        (result.name, result.facts.holds) for result in results("staging")
+    ]
     write_promises(f"{{name: a, {split}}}", more="environments: [prod], ")
     assert () == results("staging")
 
@@ -219,7 +221,7 @@ def test_an_error_of_expansion_has_its_position(
         )
     )
     code_of_run, form = cxroute.json("validate", "-e", "prod")
-    (finding,) = [one for one in form["findings"] if one["severity"] == "error"]
+    (finding,) = [item for item in form["findings"] if item["severity"] == "error"]
     assert (3, code, *place) == (
         code_of_run,
         finding["code"],
@@ -285,12 +287,12 @@ def test_an_invalid_document_is_reported_with_its_line(
     """Each error of the form, in the promise's line."""
     write_promises(promise)
     code_of_run, form = cxroute.json("validate")
-    found = [
-        (one["code"], one["source"]["line"])
-        for one in form["findings"]
-        if said in one["message"]
+    actual = [
+        (item["code"], item["source"]["line"])
+        for item in form["findings"]
+        if said in item["message"]
     ]
-    assert (3, [(code, 2 + promise.count("\n"))]) == (code_of_run, found), form[
+    assert (3, [(code, 2 + promise.count("\n"))]) == (code_of_run, actual), form[
         "findings"
     ]
 
@@ -306,7 +308,7 @@ def test_a_promise_does_not_count_as_a_route_test(cxroute: Program) -> None:
     code, form = cxroute.json("validate", "-e", "prod")
     assert (3, {"tests": 0, "failed": 0}) == (code, form["routeTests"])
     assert ["CXR221"] == [
-        one["code"] for one in form["findings"] if one["severity"] == "error"
+        item["code"] for item in form["findings"] if item["severity"] == "error"
     ]
 
 
@@ -321,15 +323,15 @@ def test_an_intent_that_the_bot_does_not_have_is_a_warning(cxroute: Program) -> 
     write_promises(
         "{name: p, for: {intents: [pin, lost_crad]}, never: {queues: [cards]}}"
     )
-    found = [
-        one
-        for one in cxroute.json("validate", "-e", "prod")[1]["findings"]
-        if one["code"] == "CXR206"
+    actual = [
+        item
+        for item in cxroute.json("validate", "-e", "prod")[1]["findings"]
+        if item["code"] == "CXR206"
     ]
     (place,) = [
-        (one["source"]["line"], one["source"]["column"])
-        for one in found
-        if "lost_crad" in one["message"]
+        (item["source"]["line"], item["source"]["column"])
+        for item in actual
+        if "lost_crad" in item["message"]
     ]
     assert (2, 32) == place
     cxroute("validate", "-e", "prod")
@@ -342,7 +344,7 @@ def test_a_queue_without_an_alias_is_a_warning(cxroute: Program) -> None:
     """
     write_promises("{name: p, never: {queues: [crads]}}")
     code, form = cxroute.json("validate", "-e", "prod")
-    (finding,) = [one for one in form["findings"] if one["code"] == "CXR117"]
+    (finding,) = [item for item in form["findings"] if item["code"] == "CXR117"]
     assert (0, 2, 28) == (code, finding["source"]["line"], finding["source"]["column"])
     assert 'did you mean "cards"?' in finding["message"]
 
@@ -439,10 +441,12 @@ def test_sarif_and_annotations_have_a_broken_promise(cxroute: Program) -> None:
     assert 3 == cxroute("validate", "--format", "sarif")
     form = json.loads(cxroute.out)
     assert run_of(form)
-    found, _ = [one for one in form["runs"][0]["results"] if one["ruleId"] == "CXR221"]
+    actual, _ = [
+        item for item in form["runs"][0]["results"] if item["ruleId"] == "CXR221"
+    ]
     assert ("error", 2) == (
-        found["level"],
-        found["locations"][0]["physicalLocation"]["region"]["startLine"],
+        actual["level"],
+        actual["locations"][0]["physicalLocation"]["region"]["startLine"],
     )
     assert 3 == cxroute("validate", "--format", "github")
     assert "::error file=manifests/promises.yaml,line=2," in cxroute.out
@@ -480,7 +484,8 @@ def test_hostile_names_break_neither_xml_nor_a_terminal(
     cxroute: Program, text: str
 ) -> None:
     """Names of promises, documents and intents come from outside."""
-    named, intent = json.dumps(text), json.dumps(text or "x")
+    named = json.dumps(text)
+    intent = json.dumps(text or "x")
     write("rules.yaml", HEAD + RULES)
     fields = (
         f"name: {json.dumps(text or 'n')}, for: {{intent: {intent}}}, always: {{queues: "

@@ -85,7 +85,9 @@ def junit() -> ET.Element:
 
 
 def messages(environment: str = "prod") -> list[str | None]:
-    return [one.failure.message if one.failure else None for one in tried(environment)]
+    return [
+        item.failure.message if item.failure else None for item in tried(environment)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -171,23 +173,23 @@ def test_correct_tests_pass(test: str) -> None:
 def test_a_failed_test_names_the_destination_and_the_rule(test: str, said: str) -> None:
     """With file and line of the rule; a split that looks the same has as many digits as needed."""
     write_tests(test)
-    (found,) = tried()
-    assert found.failure is not None
+    (actual,) = tried()
+    assert actual.failure is not None
     assert (said, "error", 2) == (
-        found.failure.message,
-        found.failure.severity,
-        found.source.line,
+        actual.failure.message,
+        actual.failure.severity,
+        actual.source.line,
     )
 
 
 def test_a_queue_with_an_id_is_known_offline_only_by_its_alias() -> None:
     """The live name may be that queue or another one: the failure shows the alias."""
     write_tests("{given: {attributes: {tier: gold}}, expect: {queue: VIP}}")
-    (found,) = tried()
-    assert found.failure is not None
+    (actual,) = tried()
+    assert actual.failure is not None
     assert (
         'queue "vip" is named by id in prod: offline, use that alias'
-        == found.failure.hint
+        == actual.failure.hint
     )
     assert [None] == messages("staging")
 
@@ -295,10 +297,8 @@ def test_a_plan_with_failed_tests_shows_them_first_and_exits_3(
     """In every form, with each exit code option; the changes are still displayed for review."""
     assert 0 == cxroute("init")
     break_a_test()
-    failure, change = (
-        'expected "Billing", but goes to "Card Services"',
-        "routing/lost-or-stolen-card",
-    )
+    failure = 'expected "Billing", but goes to "Card Services"'
+    change = "routing/lost-or-stolen-card"
     for options in ([], ["--detailed-exitcode"], ["--fail-on-guards"], ["-q"]):
         assert 3 == cxroute("plan", *options)
         assert (
@@ -329,7 +329,7 @@ def test_a_plan_with_failed_tests_is_not_applied(cxroute: Program) -> None:
     code, form = cxroute.json("plan", "--out", "plan.json", "--report", "out")
     assert (3, [("CXR220", "error")]) == (
         code,
-        [(one["code"], one["severity"]) for one in form["findings"]],
+        [(item["code"], item["severity"]) for item in form["findings"]],
     )
     assert 3 == len(form["changes"])
     validate(form, plan_schema())
@@ -446,7 +446,9 @@ def test_hostile_names_break_neither_xml_nor_a_terminal(
 ) -> None:
     """In a document's name, an intent, an attribute's name and its value, and a queue."""
     quoted = (
-        '"' + re.sub("[^a-z0-9 ]", lambda found: f"\\U{ord(found[0]):08x}", text) + '"'
+        '"'
+        + re.sub("[^a-z0-9 ]", lambda actual: f"\\U{ord(actual[0]):08x}", text)
+        + '"'
     )
     write_tests(
         f"{{given: {{intent: {quoted}, attributes: {{{quoted}: {quoted}}}}}, expect: {{default: true}}}}".replace(
@@ -492,15 +494,15 @@ def test_the_bank_is_tested_completely(cxroute: Program) -> None:
     manifests = load_manifests(ROOT / "manifests")
     chosen = manifests.environments["prod"].document
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
-    wanted = expand_manifests(manifests, chosen, catalogue)
-    found = run_route_tests(manifests.route_tests, chosen, catalogue, wanted)
-    assert set(map(str, wanted.rules)) == {
-        one.winner.name for one in found if one.winner
+    expected = expand_manifests(manifests, chosen, catalogue)
+    actual = run_route_tests(manifests.route_tests, chosen, catalogue, expected)
+    assert set(map(str, expected.rules)) == {
+        item.winner.name for item in actual if item.winner
     }
-    assert any(one.winner is None for one in found)
-    said = {one.conversation.get(chosen.attributes.intent) for one in found}
+    assert any(item.winner is None for item in actual)
+    text = {item.conversation.get(chosen.attributes.intent) for item in actual}
     assert (
         set()
         == {intent for loaded in manifests.intents for intent in loaded.document.names}
-        - said
+        - text
     )

@@ -76,8 +76,11 @@ def vip(**more: object) -> Rule:
 
 def test_a_test_passes_on_live_rules_with_the_queues_live_name() -> None:
     """The winner is the live rule, managed or not."""
-    (found,) = tried([unmanaged("7", vip())], VIP)
-    assert (None, "vip") == (found.failure, found.winner.name if found.winner else "")
+    (actual,) = tried([unmanaged("7", vip())], VIP)
+    assert (None, "vip") == (
+        actual.failure,
+        actual.winner.name if actual.winner else "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,27 +116,27 @@ def test_a_test_without_one_usable_queue_fails(
         Queue("q2", "Twice"),
         Queue("q-off", "Off", active=False),
     )
-    (found,) = tried(
+    (actual,) = tried(
         [unmanaged("7", vip())],
         f"{{given: {{intent: vip}}, expect: {expect}}}",
         queues=queues,
     )
-    assert (code, True) == (failure(found)[0], message in failure(found)[1])
-    assert None is found.winner
+    assert (code, True) == (failure(actual)[0], message in failure(actual)[1])
+    assert None is actual.winner
 
 
 def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
     """A hint, and the line of the test; the other tests of the document are still run."""
-    (found, other) = tried(
+    (actual, candidate) = tried(
         [unmanaged("7", vip())],
         "{given: {intent: vip}, expect: {queue: Card Service}}",
         VIP,
     )
     assert ("CXR105", 'did you mean "Card Services"?') == (
-        failure(found)[0],
-        failure(found)[2],
+        failure(actual)[0],
+        failure(actual)[2],
     )
-    assert (6, None) == (found.source.line, other.failure)
+    assert (6, None) == (actual.source.line, candidate.failure)
 
 
 @pytest.mark.parametrize(
@@ -179,16 +182,19 @@ def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
 )
 def test_an_invalid_test_fails(test: str, code: str, message: str, hint: str) -> None:
     """Variables of another type, half a variable, an unknown name, and more text than allowed."""
-    (found,) = tried([unmanaged("7", vip())], test)
-    assert (code, hint) == (failure(found)[0], failure(found)[2])
-    assert (message, {}) == (failure(found)[1], found.conversation)
+    (actual,) = tried([unmanaged("7", vip())], test)
+    assert (code, hint) == (failure(actual)[0], failure(actual)[2])
+    assert (message, {}) == (failure(actual)[1], actual.conversation)
 
 
 def test_an_unsupported_live_condition_counts_as_false() -> None:
     """The rule after it takes the conversation."""
     first = unmanaged("1", rule("odd", priority=1, conditions=[intent_is("vip"), ODD]))
-    (found,) = tried([first, unmanaged("7", vip())], VIP)
-    assert (None, "vip") == (found.failure, found.winner.name if found.winner else "")
+    (actual,) = tried([first, unmanaged("7", vip())], VIP)
+    assert (None, "vip") == (
+        actual.failure,
+        actual.winner.name if actual.winner else "",
+    )
 
 
 def test_an_undecidable_test_fails() -> None:
@@ -200,14 +206,14 @@ def test_an_undecidable_test_fails() -> None:
     )
     odd = wanted("cards/vip", rule("vip", conditions=[intent_is("vip"), ODD]))
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
-    found, decided = run_route_tests(
+    actual, decided = run_route_tests(
         manifests.route_tests, environment, catalogue, desired(odd)
     )
     assert (
         "CXR220",
         "the destination is unknown: a rule has a condition that cxroute does not understand",
     ) == (
-        failure(found)[0],
-        failure(found)[1].partition(",")[0],
+        failure(actual)[0],
+        failure(actual)[1].partition(",")[0],
     )
-    assert (None, None, None) == (found.winner, decided.failure, decided.winner)
+    assert (None, None, None) == (actual.winner, decided.failure, decided.winner)

@@ -216,10 +216,8 @@ def generated(random: Random) -> Case:
                 {"attribute": "amount", random.choice(("greaterThan", "lessThan")): 1}
             )
         for each in when:
-            name, operand = (
-                each["attribute"],
-                next(value for key, value in each.items() if key != "attribute"),
-            )
+            name = each["attribute"]
+            operand = next(value for key, value in each.items() if key != "attribute")
             if name == "line" and operand is not True:
                 named.update(
                     dict.fromkeys([operand] if isinstance(operand, str) else operand)
@@ -275,10 +273,10 @@ def inputs(declared: Mapping[str, list[Scalar]]) -> Iterator[dict[str, Scalar]]:
 
 def example(message: str) -> dict[str, Scalar]:
     """Return the conversation with which a message begins."""
-    found = re.findall(
+    actual = re.findall(
         r'(\w+) ("(?:[^"\\]|\\.)*"|-?[0-9.]+)', message.partition(" goes to ")[0]
     )
-    return {name: json.loads(value) for name, value in found}
+    return {name: json.loads(value) for name, value in actual}
 
 
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 25))
@@ -290,9 +288,10 @@ def test_an_error_means_that_a_declared_input_goes_elsewhere(seed: int) -> None:
     tried = proof(*case.documents)
     text = WholeText(tried)
     deviating = [
-        given
-        for given in inputs(case.declared)
-        if {text.route(given, each) for each in EVERY} != {tried.route(given)}
+        source_values
+        for source_values in inputs(case.declared)
+        if {text.route(source_values, each) for each in EVERY}
+        != {tried.route(source_values)}
     ]
     [verdict] = [*tried.of("CXR127"), *tried.of("CXR128")]
     assert (verdict.severity == "error") == bool(deviating), (verdict, deviating[:1])
@@ -317,18 +316,19 @@ def test_the_text_of_a_few_rules_deviates_as_the_whole_text_does(seed: int) -> N
     """
     case = generated(Random(seed))
     tried = proof(*case.documents)
-    text, layout = WholeText(tried), tried.desired.layout
+    text = WholeText(tried)
+    layout = tried.desired.layout
     assert layout is not None
     few = GeneratedText(tried.desired, layout)
     every = list(inputs(case.declared))
-    for given in Random(seed).sample(every, min(20, len(every))):
-        expected = tried.route(given)
-        deviation = few.find_deviation(given, expected)
+    for source_values in Random(seed).sample(every, min(20, len(every))):
+        expected = tried.route(source_values)
+        deviation = few.find_deviation(source_values, expected)
         assert (deviation is None) == all(
-            text.route(given, each) == expected for each in EVERY
+            text.route(source_values, each) == expected for each in EVERY
         )
         if deviation is not None:
-            assert text.route(given, deviation[0]) == deviation[1] != expected
+            assert text.route(source_values, deviation[0]) == deviation[1] != expected
 
 
 @pytest.mark.parametrize("seed", range(300 if FULL else 12))
@@ -342,9 +342,14 @@ def test_a_warning_means_that_an_empty_text_goes_elsewhere(seed: int) -> None:
         {"tier"} if "" in case.documents[3]["attributes"]["tier"]["values"] else set()
     )
     for name in case.declared:
-        others = [given for given in inputs(case.declared) if name not in given]
+        remaining_items = [
+            source_values
+            for source_values in inputs(case.declared)
+            if name not in source_values
+        ]
         differs = any(
-            tried.route({**given, name: ""}) != tried.route(given) for given in others
+            tried.route({**source_values, name: ""}) != tried.route(source_values)
+            for source_values in remaining_items
         )
         warnings = [
             each for each in tried.of("CXR129") if f"an empty {name} " in each.message
@@ -530,8 +535,8 @@ PLAN: Final = ("plan", "-e", "prod", "--live", "live.txt")
 )
 def test_the_error_stops_every_command(room: Program, command: tuple[str, ...]) -> None:
     """`validate`, `test` and `plan` exit with 3, and `apply` writes nothing."""
-    given = {"given": {"intent": "pin"}, "expect": {"default": True}}
-    manifests(environment(), *TWINS, route_tests(given))
+    source_values = {"given": {"intent": "pin"}, "expect": {"default": True}}
+    manifests(environment(), *TWINS, route_tests(source_values))
     assert room(*command) == 3
     assert "CXR127" in room.out + room.err
 
@@ -548,12 +553,12 @@ def test_a_plan_shows_the_proof_and_what_the_script_changes(room: Program) -> No
     manifests(environment(), rules(shares, denial))
     for command in (PLAN, ("validate",)):
         code, document = room.json(*command)
-        found = {
+        actual = {
             each["code"]: each["severity"]
             for each in document["findings"]
             if each["code"] in EXPECTED
         }
-        assert (code, found) == (0, EXPECTED)
+        assert (code, actual) == (0, EXPECTED)
 
 
 EXPECTED: Final = {"CXR128": "info", "CXR129": "warning", "CXR130": "info"}
@@ -592,13 +597,16 @@ def test_a_route_test_can_fail_only_on_the_text(room: Program) -> None:
     """The intent of the test is not declared, so that the proof is not about it; the failure names
     the dialect.
     """
-    given = {"given": {"intent": "CARD"}, "expect": {"default": True}}
-    manifests(environment(), rules(CARD), intents("card"), route_tests(given))
+    source_values = {"given": {"intent": "CARD"}, "expect": {"default": True}}
+    manifests(environment(), rules(CARD), intents("card"), route_tests(source_values))
     assert room("test") == 3
     stated = 'the rules pass, but their text in Studio sends the conversation to "Cards" (caseSensitive: false)'
     assert stated in room.out
     manifests(
-        facts(caseSensitive=True), rules(CARD), intents("card"), route_tests(given)
+        facts(caseSensitive=True),
+        rules(CARD),
+        intents("card"),
+        route_tests(source_values),
     )
     assert room("test") == 0, room.out
 

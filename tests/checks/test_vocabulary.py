@@ -84,8 +84,8 @@ def test_the_name_of_a_group_is_not_a_value(linted: Lint) -> None:
     )
     message = '"premium" is not a declared value of attribute "customerTier"'
     hint = 'it is a group: write its values, "gold", "platinum"'
-    found = linted("{attribute: customerTier, in: [premium]}", attributes=attributes)
-    assert [("CXR213", message, hint)] == told(found)
+    actual = linted("{attribute: customerTier, in: [premium]}", attributes=attributes)
+    assert [("CXR213", message, hint)] == told(actual)
 
 
 def told(findings: list[Finding]) -> list[tuple[str, str, str]]:
@@ -213,12 +213,12 @@ def test_a_finding_at_the_value(
     linted: Lint, condition: str, token: str, code: str, message: str, hint: str
 ) -> None:
     """With file, line and column, the rule's address, and the nearest name or value."""
-    (found,) = linted(condition)
-    assert (code, message, hint) == (found.code, found.message, found.hint)
-    assert ("manifests/rules.yaml", 5) == place(found)[:2]
+    (actual,) = linted(condition)
+    assert (code, message, hint) == (actual.code, actual.message, actual.hint)
+    assert ("manifests/rules.yaml", 5) == place(actual)[:2]
     line = Path("manifests/rules.yaml").read_text(encoding="utf-8").splitlines()[4]
-    assert line[place(found)[2] - 1 :].startswith(token), line
-    assert ("warning", "cards/k0") == (found.severity, str(found.address))
+    assert line[place(actual)[2] - 1 :].startswith(token), line
+    assert ("warning", "cards/k0") == (actual.severity, str(actual.address))
 
 
 def test_declared_uses_have_no_finding(linted: Lint) -> None:
@@ -241,42 +241,42 @@ def test_declared_uses_have_no_finding(linted: Lint) -> None:
 
 def test_several_uses_are_one_finding(linted: Lint) -> None:
     """At the first place, with the number of the others."""
-    (found,) = linted(*["{attribute: tier, equals: gold}"] * 3)
+    (actual,) = linted(*["{attribute: tier, equals: gold}"] * 3)
     assert (
         'attribute "tier" is in no Attributes document; also in 2 further places'
-        == found.message
+        == actual.message
     )
-    assert ("manifests/rules.yaml", 5) == place(found)[:2]
+    assert ("manifests/rules.yaml", 5) == place(actual)[:2]
 
 
 def test_without_a_document_nothing_is_required(linted: Lint) -> None:
     """The writer of an attribute is a question, and nothing else; an empty document requires a
     declaration.
     """
-    (found,) = linted("{attribute: tier, equals: gold}", attributes="")
-    assert ("CXR207", "info") == (found.code, found.severity)
-    (found,) = linted(
+    (actual,) = linted("{attribute: tier, equals: gold}", attributes="")
+    assert ("CXR207", "info") == (actual.code, actual.severity)
+    (actual,) = linted(
         "{attribute: tier, equals: gold}",
         attributes=ATTRIBUTES[: ATTRIBUTES.index("\n  ")] + " {}\n",
     )
-    assert ("CXR207", "warning") == (found.code, found.severity)
+    assert ("CXR207", "warning") == (actual.code, actual.severity)
 
 
 def test_a_declared_writer_answers_the_question(linted: Lint) -> None:
     """Without a writer, the finding asks for it; it is not a warning, and no other name is
     suggested.
     """
-    (found,) = linted(
+    (actual,) = linted(
         "{attribute: free, equals: gold}, {attribute: branch, equals: Bonn}"
     )
-    assert ("CXR207", "info") == (found.code, found.severity)
+    assert ("CXR207", "info") == (actual.code, actual.severity)
     assert (
         'attribute "free" is used by 1 rule; the context endpoint does not write it'
-        == found.message
+        == actual.message
     )
     assert (
         "name the system that writes it: `writtenBy` in the Attributes document"
-        == found.hint
+        == actual.hint
     )
 
 
@@ -284,7 +284,7 @@ def test_route_tests_use_the_vocabulary(linted: Lint) -> None:
     """Names at their key, values at the value, also in `context`; the short names there are the
     bot's attributes.
     """
-    found = linted(
+    actual = linted(
         "{attribute: vip, equals: true}",
         tests="  - {given: {attributes: {customertier: gold, vip: null}}, expect: {default: true}}\n"
         "  - {given: {context: {intent: a, confidence: 1, customerTier: god, none: null}}, expect: "
@@ -296,8 +296,8 @@ def test_route_tests_use_the_vocabulary(linted: Lint) -> None:
         (6, 64, 'did you mean "gold"?'),
         (6, 69, "declare it there, or correct the name"),
         (7, 41, 'did you mean "platinum"?'),
-    ] == [(*place(each)[1:], each.hint) for each in found]
-    assert {None} == {each.address for each in found}
+    ] == [(*place(each)[1:], each.hint) for each in actual]
+    assert {None} == {each.address for each in actual}
 
 
 def test_promises_use_the_vocabulary(linted: Lint) -> None:
@@ -305,7 +305,7 @@ def test_promises_use_the_vocabulary(linted: Lint) -> None:
     problem comes first.
     """
     never = "never: {default: true}}"
-    found = linted(
+    actual = linted(
         "{attribute: tier, equals: gold}",
         promises=f"  - {{name: a, for: {{when: [{{attribute: customerTier, in: [gold, god]}}]}}, {never}\n"
         f"  - {{name: b, for: {{when: [{{attribute: '${{name}}', exists: true}}]}}, {never}\n"
@@ -317,17 +317,17 @@ def test_promises_use_the_vocabulary(linted: Lint) -> None:
         ("manifests/promises.yaml", 5, 65, 'did you mean "gold"?'),
         ("manifests/promises.yaml", 6, 40, 'did you mean "customerTier"?'),
         ("manifests/rules.yaml", 5, 34, "declare it there, or correct the name"),
-    ] == [(*place(each), each.hint) for each in found]
-    assert found[-1].message.endswith("; also in 1 further place")
+    ] == [(*place(each), each.hint) for each in actual]
+    assert actual[-1].message.endswith("; also in 1 further place")
 
 
 def test_many_problems_are_counted(linted: Lint) -> None:
     """The search for the nearest name is slow: after 50 problems, one finding counts the others."""
-    found = linted(*[f"{{attribute: a{n:03}, equals: 1}}" for n in range(75)])
-    assert 51 == len(found)
+    actual = linted(*[f"{{attribute: a{n:03}, equals: 1}}" for n in range(75)])
+    assert 51 == len(actual)
     assert (
         "25 further differences from the Attributes documents, the first one here"
-        == found[-1].message
+        == actual[-1].message
     )
 
 
@@ -336,12 +336,12 @@ def test_hostile_names_and_values_are_escaped(linted: Lint, hostile: str) -> Non
     """In messages and hints, on one line."""
     escaped = "".join(f"\\U{ord(sign):08x}" for sign in hostile)
     text = f'"{escaped}"'
-    found = linted(
+    actual = linted(
         f"{{attribute: {text}, equals: {text}}}, {{attribute: customerTier, equals: {text}}}",
         attributes=ATTRIBUTES + f"  other: {{values: [{text}]}}\n",
     )
-    assert {"CXR207", "CXR213"} == {each.code for each in found}
-    for each in found:
+    assert {"CXR207", "CXR213"} == {each.code for each in actual}
+    for each in actual:
         assert CONTROL_CHARACTERS.search(each.message + each.hint) is None
         assert "\n" not in each.message + each.hint
 
@@ -362,16 +362,17 @@ def test_a_value_is_declared_if_an_evaluator_equals_it(linted: Lint) -> None:
     outcomes = set()
     for seed in range(60):
         random = Random(seed)
-        values, value = random.sample(pool, 3), random.choice(pool)
+        values = random.sample(pool, 3)
+        value = random.choice(pool)
         declared = (
             f"{ATTRIBUTES}  x: {yaml_of({'values': values}).strip().join('{}')}\n"
         )
-        found = linted(
+        actual = linted(
             f"{{attribute: x, {yaml_of({'equals': value}).strip()}}}",
             attributes=declared,
         )
         expected = not any(same(value, each) for each in values)
-        assert expected is ("CXR213" in [each.code for each in found]), (values, value)
+        assert expected is ("CXR213" in [each.code for each in actual]), (values, value)
         outcomes.add(expected)
     assert {True, False} == outcomes
 

@@ -81,7 +81,7 @@ def planned() -> Plan:
         wanted("cards/off", rule("off", enabled=False)),
         wanted("cards/same", rule("same")),
     ]
-    found = [
+    actual = [
         managed("1", "cards/moved", rule("moved")),
         managed("2", "cards/off", rule("off")),
         managed("3", "cards/gone", rule("gone")),
@@ -89,7 +89,7 @@ def planned() -> Plan:
         unmanaged("5", rule("partner")),
     ]
     return draft_plan(
-        desired(*want), LiveState(tuple(found), QUEUES), PlanOptions(), NOW
+        desired(*want), LiveState(tuple(actual), QUEUES), PlanOptions(), NOW
     )
 
 
@@ -212,11 +212,11 @@ class Edits:
     @property
     def events(self) -> list[dict[str, Any]]:
         """All events that the rules and the promise distinguish."""
-        asked = [
+        requested = [
             {"id": "promise", "enabled": True, "conditions": self.stated.conditions}
         ]
         axes = inputs_for(
-            list(self.before.values()), list(self.after.values()), asked
+            list(self.before.values()), list(self.after.values()), requested
         ).axes
         rows = (zip(axes, values, strict=True) for values in product(*axes.values()))
         return [
@@ -227,14 +227,14 @@ class Edits:
         """Whether a test or the promise is about an event that the rule takes, after the change or
         before it.
         """
-        rest = [one for one in self.after.values() if one["id"] != rule_id]
+        rest = [item for item in self.after.values() if item["id"] != rule_id]
         versions = [
             rules[rule_id] for rules in (self.after, self.before) if rule_id in rules
         ]
         return any(self._is_watched_as(version, rest) for version in versions)
 
     def _is_watched_as(self, version: Json, rest: list[Json]) -> bool:
-        taken = [
+        claimed = [
             event
             for event in self.events
             if self._taker([*rest, version], event) is version
@@ -246,7 +246,7 @@ class Edits:
         ]
         return bool(own) or any(
             not self._keeps(taker, event)
-            for event in taken
+            for event in claimed
             for taker in self._takers(version, rest, event)
         )
 
@@ -259,7 +259,7 @@ class Edits:
         """Whether an event keeps the promise with the change of the rule, and not without it; or
         the reverse.
         """
-        without = {name: one for name, one in self.after.items() if name != rule_id}
+        without = {name: item for name, item in self.after.items() if name != rule_id}
         without |= {rule_id: self.before[rule_id]} if rule_id in self.before else {}
         lists = [list(rules.values()) for rules in (self.after, without)]
         outcomes = (
@@ -281,13 +281,13 @@ class Edits:
         want = [
             wanted(f"set/{name}", entry(form).rule) for name, form in self.after.items()
         ]
-        found = [
+        actual = [
             managed(name, f"set/{name}", entry(form).rule)
             for name, form in self.before.items()
         ]
         state = replace(desired(*want), evaluation=self.evaluation)  # type: ignore[arg-type]
         return promised(
-            draft_plan(state, LiveState(tuple(found), QUEUES), PlanOptions(), NOW),
+            draft_plan(state, LiveState(tuple(actual), QUEUES), PlanOptions(), NOW),
             self.stated.promise,
         )
 
@@ -303,11 +303,12 @@ class Edits:
 def a_change(random: Random) -> Edits:
     """Rules with a few edits, and up to two tests about events that the rules distinguish."""
     rules, evaluation, _ = adequacy_sample(random)
-    stated, before = a_promise(random, rules) if rules else AuthoredPromise(), rules
+    stated = a_promise(random, rules) if rules else AuthoredPromise()
+    before = rules
     for _ in range(random.randint(1, 3)):
         before = edited(random, before) if before else before
     old, new = (
-        {one["id"]: {**plain(one), "name": one["id"]} for one in each}
+        {item["id"]: {**plain(item), "name": item["id"]} for item in each}
         for each in (before, rules)
     )
     edits = Edits(
@@ -339,7 +340,8 @@ def test_only_a_rule_proved_to_be_unwatched_is_counted_as_one(
     for seed in range(SAMPLES):
         random = Random(f"watched rules {seed}")
         edits = a_change(random)
-        plan, tests = edits.plan(), edits.results(random)
+        plan = edits.plan()
+        tests = edits.results(random)
         changed = [change.address.key for change in plan.changes]
         watched = [name for name in changed if edits.is_watched(name)]
         deciding = [name for name in changed if edits.decides_outcome(name)]

@@ -325,7 +325,7 @@ def test_a_guard_that_refuses_is_lifted_by_its_name_alone(bench: Bench) -> None:
 def test_a_conflict_with_an_unmanaged_rule_is_refused(bench: Bench) -> None:
     """A rule that a user made by hand has the name of a planned one."""
     targets = [{"type": "queue", "queueId": "q-Cards", "weight": 1}]
-    theirs = {
+    foreign_side = {
         "id": "hand",
         "name": "new",
         "description": "",
@@ -333,7 +333,9 @@ def test_a_conflict_with_an_unmanaged_rule_is_refused(bench: Bench) -> None:
         "enabled": True,
         "version": 1,
     }
-    bench.here.states["prod"].put({**theirs, "conditions": [], "targets": targets})
+    bench.here.states["prod"].put(
+        {**foreign_side, "conditions": [], "targets": targets}
+    )
     bench.assert_refused(
         4, "refused, and nothing was written: cards/new: ", "-e", "prod", "--yes"
     )
@@ -384,7 +386,7 @@ def test_a_run_ends_although_the_tenant_delays_each_write(
     assert (5, "the run exceeded its time limit") == (code, form["error"]["message"])
     assert 900 < clock.seconds - 1000 < 1500
     assert 0 < len(bench.here.rules("prod")) < 60
-    assert "skipped" in {one["status"] for one in form["outcomes"]}
+    assert "skipped" in {item["status"] for item in form["outcomes"]}
 
 
 def test_slow_reads_do_not_shorten_the_time_of_the_writes(

@@ -60,25 +60,25 @@ def test_the_banks_changed_bound_has_rows_and_trips_a_guard(cxroute: Program) ->
         "--fail-on-guards",
         "--detailed-exitcode",
     ]
-    code, found = cxroute.json("plan", *words)
-    (guard,) = (one for one in found["guards"] if one["name"] == "protected")
+    code, actual = cxroute.json("plan", *words)
+    (guard,) = (item for item in actual["guards"] if item["name"] == "protected")
     assert (4, False) == (code, guard["ok"])
     assert "fraud/lost-or-stolen-card" in guard["message"]
-    (promises,) = (one for one in found["guards"] if one["name"] == "promises")
+    (promises,) = (item for item in actual["guards"] if item["name"] == "promises")
     assert (
         'promise "stolen cards, stolen phones and compromised cards reach the fraud desk"'
         in promises["message"]
     )
     regions = [
-        one
-        for one in found["behaviour"]["regions"]
-        if one["witness"]["cognigyConfidence"] == 0.45
+        item
+        for item in actual["behaviour"]["regions"]
+        if item["witness"]["cognigyConfidence"] == 0.45
     ]
-    assert found["behaviour"]["regions"] == regions
+    assert actual["behaviour"]["regions"] == regions
     assert {"Fraud Desk"} == {
-        one["before"]["queues"][0]["queueName"] for one in regions
+        region["before"]["queues"][0]["queueName"] for region in regions
     }
-    assert [] == found["changes"]
+    assert [] == actual["changes"]
     assert 3 == cxroute("validate", "-e", "prod")
     assert "error[CXR221]" in cxroute.out
 
@@ -90,21 +90,21 @@ def test_a_changed_bound_alone_is_a_change(small: Program, base: str) -> None:
     """
     shutil.copytree("manifests", "old")
     write("prod.yaml", PROD.format(least=0.5))
-    code, found = plan(small, "--base", base)
-    (effect,) = found["behaviour"]["effects"]
+    code, actual = plan(small, "--base", base)
+    (effect,) = actual["behaviour"]["effects"]
     (row,) = effect["rows"]
-    taker = found["behaviour"]["rules"][row["counterpart"][0]]["address"]
+    taker = actual["behaviour"]["rules"][row["counterpart"][0]]["address"]
     assert (2, [{"action": "fallback"}], "cards/rest") == (
         code,
         effect["causes"],
         taker,
     )
     assert (base, 0.35, 0.5) == (
-        found["options"]["base"],
-        found["endpoint"]["before"]["minConfidence"],
-        found["endpoint"]["after"]["minConfidence"],
+        actual["options"]["base"],
+        actual["endpoint"]["before"]["minConfidence"],
+        actual["endpoint"]["after"]["minConfidence"],
     )
-    assert "protected" in [one["name"] for one in found["guards"] if not one["ok"]]
+    assert "protected" in [item["name"] for item in actual["guards"] if not item["ok"]]
     for form in ("text", "markdown", "html", "github"):
         words = [
             "plan",
@@ -125,16 +125,16 @@ def test_a_changed_bound_alone_is_a_change(small: Program, base: str) -> None:
 def test_changed_intents_alone_are_a_change(small: Program) -> None:
     """With a first Intents document, an intent that is not in it becomes the fallback's."""
     write("bot.yaml", INTENTS.format(names="card, none"))
-    code, found = plan(small, "--base", "HEAD")
+    code, actual = plan(small, "--base", "HEAD")
     assert 2 == code
-    (region,) = found["behaviour"]["regions"]
+    (region,) = actual["behaviour"]["regions"]
     assert ("cards/lost", "cards/rest", "lost") == (
         region["beforeRule"],
         region["afterRule"],
         region["witness"]["cognigyDetectedIntent"],
     )
     assert ([], ["card", "none"]) == tuple(
-        found["endpoint"][side]["knownIntents"] for side in ("before", "after")
+        actual["endpoint"][side]["knownIntents"] for side in ("before", "after")
     )
 
 
@@ -166,8 +166,8 @@ def test_changed_intents_are_listed(
 def test_without_a_change_of_the_endpoint_nothing_changes(small: Program) -> None:
     """With and without --base: exit code 0, no rows."""
     for words in ((), ("--base", "HEAD")):
-        code, found = plan(small, *words)
-        assert (0, [], []) == (code, found["changes"], found["behaviour"]["regions"])
+        code, actual = plan(small, *words)
+        assert (0, [], []) == (code, actual["changes"], actual["behaviour"]["regions"])
     assert (
         small.json("plan", "-e", "prod", "--live", "live.json")[1]["endpoint"] is None
     )
@@ -176,10 +176,10 @@ def test_without_a_change_of_the_endpoint_nothing_changes(small: Program) -> Non
 def test_a_new_environment_has_no_earlier_endpoint(small: Program) -> None:
     """The plan compares with its own fallback."""
     write("prod.yaml", PROD.format(least=0.5).replace("name: prod", "name: other"))
-    code, found = small.json(
+    code, actual = small.json(
         "plan", "-e", "other", "--live", "live.json", "--base", "HEAD"
     )
-    assert (0, None) == (code, found["options"]["base"])
+    assert (0, None) == (code, actual["options"]["base"])
 
 
 @pytest.mark.parametrize(
@@ -230,26 +230,26 @@ def test_a_base_that_cannot_be_compared_is_a_warning(small: Program) -> None:
         Path("old/prod.yaml").unlink(missing_ok=True)
         if text:
             Path("old/prod.yaml").write_text(text, encoding="utf-8")
-        code, found = plan(small, "--base", "old")
-        (finding,) = (one for one in found["findings"] if one["code"] == "CXR321")
+        code, actual = plan(small, "--base", "old")
+        (finding,) = (item for item in actual["findings"] if item["code"] == "CXR321")
         message = f'a change of the endpoint\'s fallback since --base "old" is not shown: {reason}'
         assert (0, None, "warning", message) == (
             code,
-            found["options"]["base"],
+            actual["options"]["base"],
             finding["severity"],
             finding["message"],
         )
     shutil.move("manifests", "elsewhere")  # as in the first change with manifests
-    code, found = plan(small, "--base", "HEAD", "-m", "elsewhere")
-    assert "CXR321" in [one["code"] for one in found["findings"]]
+    code, actual = plan(small, "--base", "HEAD", "-m", "elsewhere")
+    assert "CXR321" in [item["code"] for item in actual["findings"]]
 
 
 def test_a_revision_comes_before_a_directory_of_its_name(small: Program) -> None:
     """A change that adds such a directory does not hide what it moves; ./ names the directory."""
     write("prod.yaml", PROD.format(least=0.5))
     shutil.copytree("manifests", "HEAD")
-    code, found = plan(small, "--base", "HEAD")
-    assert (2, 0.35) == (code, found["endpoint"]["before"]["minConfidence"])
+    code, actual = plan(small, "--base", "HEAD")
+    assert (2, 0.35) == (code, actual["endpoint"]["before"]["minConfidence"])
     assert 0 == plan(small, "--base", "./HEAD")[0]
 
 
@@ -280,11 +280,11 @@ def test_attributes_of_git_do_not_change_the_base(
     Path("ran").unlink(missing_ok=True)
     index = Path(".git/index").read_bytes()
     write("prod.yaml", PROD.format(least=0.5))
-    code, found = plan(small, "--base", "HEAD")
+    code, actual = plan(small, "--base", "HEAD")
     assert (2, 0.35, []) == (
         code,
-        found["endpoint"]["before"]["minConfidence"],
-        [one for one in found["findings"] if one["code"] == "CXR321"],
+        actual["endpoint"]["before"]["minConfidence"],
+        [item for item in actual["findings"] if item["code"] == "CXR321"],
     )
     assert not Path("ran").exists()
     assert index == Path(".git/index").read_bytes()
@@ -335,8 +335,8 @@ def test_a_base_is_found_from_a_hook_and_below_a_directory(
     Path("deep/er/manifests/prod.yaml").write_text(
         PROD.format(least=0.6), encoding="utf-8"
     )
-    code, found = plan(small, "--base", "HEAD", "-m", "deep/er/manifests")
-    assert (2, 0.5) == (code, found["endpoint"]["before"]["minConfidence"])
+    code, actual = plan(small, "--base", "HEAD", "-m", "deep/er/manifests")
+    assert (2, 0.5) == (code, actual["endpoint"]["before"]["minConfidence"])
 
 
 def test_a_base_revision_is_read_like_a_directory(small: Program) -> None:
@@ -349,14 +349,14 @@ def test_a_base_revision_is_read_like_a_directory(small: Program) -> None:
     Path("manifests/.hidden.yaml").write_text("kind: Nothing\n", encoding="utf-8")
     git("add", "-A")
     git("commit", "-qm", "links")
-    code, found = plan(small, "--base", "HEAD")
-    assert (0, ["card", "lost"]) == (code, found["endpoint"]["before"]["knownIntents"])
+    code, actual = plan(small, "--base", "HEAD")
+    assert (0, ["card", "lost"]) == (code, actual["endpoint"]["before"]["knownIntents"])
     Path("manifests/link.yaml").symlink_to("/etc/passwd")
     git("add", "-A")
     git("commit", "-qm", "links")
     Path("manifests/link.yaml").unlink()
-    code, found = plan(small, "--base", "HEAD")
-    (finding,) = (one for one in found["findings"] if one["code"] == "CXR321")
+    code, actual = plan(small, "--base", "HEAD")
+    (finding,) = (item for item in actual["findings"] if item["code"] == "CXR321")
     assert (
         "link.yaml:1: the symbolic link leads out of the manifests' directory"
         in finding["message"]
@@ -407,15 +407,15 @@ def test_explain_shows_both_steps(small: Program) -> None:
     assert (
         'has intent "none", confidence 0.2 after the endpoint\'s fallback' in small.out
     )
-    code, found = small.json(*words)
-    assert (0, "unsure", "cards/rest") == (code, found["fallback"], found["winner"])
+    code, actual = small.json(*words)
+    assert (0, "unsure", "cards/rest") == (code, actual["fallback"], actual["winner"])
     assert ("lost", "none") == tuple(
-        found[name]["cognigyDetectedIntent"] for name in ("input", "context")
+        actual[name]["cognigyDetectedIntent"] for name in ("input", "context")
     )
-    code, found = small.json(
+    code, actual = small.json(
         "explain", "-e", "prod", "--intent", "lost", "--confidence", "0.9"
     )
-    assert (None, found["input"]) == (found["fallback"], found["context"])
+    assert (None, actual["input"]) == (actual["fallback"], actual["context"])
 
 
 def test_diff_is_about_events_behind_each_sides_endpoint(small: Program) -> None:
@@ -428,10 +428,10 @@ def test_diff_is_about_events_behind_each_sides_endpoint(small: Program) -> None
         .replace("name: prod", "name: other")
         .replace("tenant: acme", "tenant: b"),
     )
-    code, found = small.json(
+    code, actual = small.json(
         "diff", "manifests:prod", "manifests:other", "--detailed-exitcode"
     )
-    (region,) = found["regions"]
+    (region,) = actual["regions"]
     assert (2, "cards/lost", "cards/rest") == (
         code,
         region["beforeRule"],
@@ -466,8 +466,10 @@ def test_drift_is_about_events(small: Program) -> None:
         }
     )
     Path("live.json").write_text(json.dumps(live), encoding="utf-8")
-    code, found = plan(small)
-    assert (0, 1) == (code, found["summary"]["unmanaged"])
+    code, actual = plan(small)
+    assert (0, 1) == (code, actual["summary"]["unmanaged"])
     assert [] == [
-        one for one in found["findings"] if one["code"] == "CXR202" and one["address"]
+        item
+        for item in actual["findings"]
+        if item["code"] == "CXR202" and item["address"]
     ]

@@ -96,7 +96,7 @@ def test_plan_drift_and_apply_take_repeated_environments(two: Tenants) -> None:
         "apply", "-e", "prod", "-e", "staging", "--yes", "--format", "json"
     )
     assert [True, True] == [
-        one["converged"] for one in json.loads(ended.stdout)["environments"]
+        load["converged"] for load in json.loads(ended.stdout)["environments"]
     ]
     assert [["lost"], ["lost"]] == [
         two.names_of_rules(name) for name in ("prod", "staging")
@@ -223,11 +223,11 @@ def test_help_prints_the_help_of_a_command(cxroute: Program, command: str) -> No
     command.
     """
     assert 0 == cxroute(command, "--help")
-    whole = cxroute.out
+    complete = cxroute.out
     assert 0 == cxroute("help", command)
-    assert whole == cxroute.out
-    assert 1 == len([line for line in whole.splitlines() if "--no-input" in line])
-    assert "(cxroute help options)" in whole
+    assert complete == cxroute.out
+    assert 1 == len([line for line in complete.splitlines() if "--no-input" in line])
+    assert "(cxroute help options)" in complete
 
 
 def test_help_without_a_command_prints_the_help_of_the_program(
@@ -235,9 +235,9 @@ def test_help_without_a_command_prints_the_help_of_the_program(
 ) -> None:
     """And `version` is --version."""
     assert 0 == cxroute("--help")
-    whole = cxroute.out
+    complete = cxroute.out
     assert 0 == cxroute("help")
-    assert whole == cxroute.out
+    assert complete == cxroute.out
     assert 0 == cxroute("version")
     assert f"cxroute {__version__}\n" == cxroute.out
 

@@ -80,11 +80,11 @@ def test_a_changed_fallback_is_compared_with_the_last_commit(
     """
     head = git("rev-parse", "HEAD")
     bound(0.5)
-    code, found = plan(repository)
-    assert (2, 0.35, head) == (code, before(found), found["options"]["base"])
-    assert [{"action": "fallback"}] == found["behaviour"]["effects"][0]["causes"]
+    code, actual = plan(repository)
+    assert (2, 0.35, head) == (code, before(actual), actual["options"]["base"])
+    assert [{"action": "fallback"}] == actual["behaviour"]["effects"][0]["causes"]
     assert "protected" in [
-        guard["name"] for guard in found["guards"] if not guard["ok"]
+        guard["name"] for guard in actual["guards"] if not guard["ok"]
     ]
     assert [f"{NOTE} HEAD (--base none: with nothing)."] == repository.err.splitlines()
     assert 0 == repository("plan", "-e", "prod", "--live", "live.json")
@@ -102,8 +102,8 @@ def test_a_branch_is_compared_with_its_merge_base(repository: Program) -> None:
     bound(0.1)
     commit("later")
     git("checkout", "-q", "feature")
-    code, found = plan(repository)
-    assert (2, 0.35, root) == (code, before(found), found["options"]["base"])
+    code, actual = plan(repository)
+    assert (2, 0.35, root) == (code, before(actual), actual["options"]["base"])
     assert f"{NOTE} commit {root[:8]}, the merge base with main" in repository.err
 
 
@@ -119,8 +119,8 @@ def test_the_branch_of_the_remote_comes_first(folder: Program) -> None:
         PROD.format(least=0.5), encoding="utf-8"
     )
     commit("not pushed", at="clone")
-    code, found = plan(folder, "-m", "clone/manifests")
-    assert (2, 0.35, root) == (code, before(found), found["options"]["base"])
+    code, actual = plan(folder, "-m", "clone/manifests")
+    assert (2, 0.35, root) == (code, before(actual), actual["options"]["base"])
     assert f"commit {root[:8]}, the merge base with origin/trunk" in folder.err
 
 
@@ -132,14 +132,14 @@ def test_without_a_change_of_the_fallback_the_plan_is_the_same(
     plans = []
     for text in ("one", "two"):
         write("rules.yaml", RULES.replace("General", "Fraud"))
-        code, found = plan(repository, *words)
+        code, actual = plan(repository, *words)
         assert (2, None, None, []) == (
             code,
-            found["options"]["base"],
-            found["endpoint"],
-            warnings(found),
+            actual["options"]["base"],
+            actual["endpoint"],
+            warnings(actual),
         )
-        plans.append(found["planId"])
+        plans.append(actual["planId"])
         Path("note.txt").write_text(text, encoding="utf-8")
         git("add", "note.txt")
         git("commit", "-qm", text)
@@ -152,8 +152,8 @@ def test_none_switches_the_comparison_off(repository: Program) -> None:
     choice.
     """
     bound(0.5)
-    code, found = plan(repository, "--base", "none")
-    assert (0, None, []) == (code, before(found), warnings(found))
+    code, actual = plan(repository, "--base", "none")
+    assert (0, None, []) == (code, before(actual), warnings(actual))
     write("rules.yaml", RULES.replace("General", "Fraud"))
     assert 0 == repository(
         "plan", "-e", "prod", "--live", "live.json", "--base", "none"
@@ -200,25 +200,25 @@ def test_a_document_that_comes_or_goes_is_compared(
         Path("manifests/bot.yaml").unlink()
     else:
         Path("manifests/bot.yaml").rename("manifests/intents.yaml")
-    code, found = plan(repository)
+    code, actual = plan(repository)
     changes: dict[str, Any] = {
         "add": ([], ["card", "none"]),
         "remove": (["card", "none"], []),
         "rename": None,
     }
-    known = found["endpoint"] and tuple(
-        found["endpoint"][side]["knownIntents"] for side in ("before", "after")
+    declared = actual["endpoint"] and tuple(
+        actual["endpoint"][side]["knownIntents"] for side in ("before", "after")
     )
-    assert (0 if change == "rename" else 2, changes[change]) == (code, known)
+    assert (0 if change == "rename" else 2, changes[change]) == (code, declared)
 
 
 def test_without_a_repository_a_warning_says_what_is_not_compared(
     folder: Program,
 ) -> None:
     """In one line, for an Environment with a fallback; without one, nothing is missing."""
-    code, found = plan(folder)
-    (warning,) = warnings(found)
-    assert (0, None) == (code, found["options"]["base"])
+    code, actual = plan(folder)
+    (warning,) = warnings(actual)
+    assert (0, None) == (code, actual["options"]["base"])
     assert warning.startswith(
         "a change of the endpoint's fallback is not shown: the manifests are in no git repository"
     )
@@ -238,8 +238,8 @@ def test_without_git_the_warning_names_it(
 ) -> None:
     """As the default a warning, with --base an error."""
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    code, found = plan(repository)
-    assert (0, True) == (code, "git is not installed here" in warnings(found)[0])
+    code, actual = plan(repository)
+    assert (0, True) == (code, "git is not installed here" in warnings(actual)[0])
     assert 64 == repository(
         "plan", "-e", "prod", "--live", "live.json", "--base", "HEAD"
     )
@@ -251,8 +251,8 @@ def test_the_message_of_git_is_passed_on(
 ) -> None:
     """A repository of another user, with the command that git advises."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    code, found = plan(repository)
-    (warning,) = warnings(found)
+    code, actual = plan(repository)
+    (warning,) = warnings(actual)
     assert (0, True) == (code, "detected dubious ownership" in warning)
     assert "git config --global --add safe.directory" in warning
     assert 64 == repository(
@@ -283,10 +283,10 @@ def test_a_shallow_clone_is_named(folder: Program) -> None:
         "refs/heads/main",
     ):
         git("update-ref", "--no-deref", "-d", ref, at="clone")
-    code, found = plan(folder, *words)
+    code, actual = plan(folder, *words)
     assert (0, True) == (
         code,
-        "git does not know the default branch here" in warnings(found)[0],
+        "git does not know the default branch here" in warnings(actual)[0],
     )
 
 
@@ -295,10 +295,10 @@ def test_a_pointer_of_lfs_is_named(repository: Program) -> None:
     write("prod.yaml", LFS)
     commit("pointer")
     bound(0.5)
-    code, found = plan(repository)
+    code, actual = plan(repository)
     assert (0, True) == (
         code,
-        "prod.yaml is a pointer of Git LFS there" in warnings(found)[0],
+        "prod.yaml is a pointer of Git LFS there" in warnings(actual)[0],
     )
     assert 64 == repository(
         "plan", "-e", "prod", "--live", "live.json", "--base", "HEAD"
@@ -309,10 +309,10 @@ def test_a_pointer_of_lfs_is_named(repository: Program) -> None:
 def test_what_a_named_base_refuses_is_a_warning_by_default(repository: Program) -> None:
     """Other attributes, an unborn branch, manifests behind a link, invalid ones."""
     write("prod.yaml", PROD.format(least=0.5) + "attributes: {intent: other}\n")
-    code, found = plan(repository)
+    code, actual = plan(repository)
     assert (2, True) == (
         code,
-        "the Environment has other `attributes` there" in warnings(found)[0],
+        "the Environment has other `attributes` there" in warnings(actual)[0],
     )
     bound(0.5)
     Path("manifests").rename("moved")
@@ -384,8 +384,8 @@ def test_a_clone_of_one_branch_is_not_compared_with_itself(folder: Program) -> N
         f"file://{Path('origin').resolve()}",
         "clone",
     )
-    code, found = plan(folder, "-m", "clone/manifests")
-    (warning,) = warnings(found)
+    code, actual = plan(folder, "-m", "clone/manifests")
+    (warning,) = warnings(actual)
     assert (0, False) == (code, NOTE in folder.err)
     assert "git does not know the default branch here" in warning
     assert "git remote set-head origin --auto" in warning
@@ -401,10 +401,10 @@ def test_another_default_branch_needs_its_name(folder: Program) -> None:
     assert (2, 0.35) == (plan(folder)[0], before(plan(folder)[1]))
     git("checkout", "-qb", "feature")
     commit("a change")
-    code, found = plan(folder)
+    code, actual = plan(folder)
     assert (0, True) == (
         code,
-        "git does not know the default branch here" in warnings(found)[0],
+        "git does not know the default branch here" in warnings(actual)[0],
     )
 
 
@@ -425,8 +425,8 @@ def test_a_plan_does_not_announce_a_comparison_that_it_does_not_make(
         + ("attributes: {intent: other}\n" if change == "attributes" else ""),
     )
     commit("a change")
-    _, found = plan(repository)
-    (warning,) = warnings(found)
+    _, actual = plan(repository)
+    (warning,) = warnings(actual)
     assert NOTE not in repository.err
     assert "the merge base with main, is not shown: the " in warning
 
@@ -436,6 +436,6 @@ def test_a_removed_fallback_is_compared(repository: Program) -> None:
     comparison.
     """
     write("prod.yaml", PROD.replace("context", "# context").format(least=0))
-    code, found = plan(repository)
-    assert (2, 0.35) == (code, before(found))
+    code, actual = plan(repository)
+    assert (2, 0.35) == (code, before(actual))
     assert f"{NOTE} HEAD" in repository.err

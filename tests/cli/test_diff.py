@@ -20,11 +20,9 @@ def test_two_files_need_no_environment(cxroute: Program) -> None:
 
     It prints rerouted conversations, or JSON as in a plan.
     """
-    left, right = (
-        file("left.json", [card(0.5), ALL]),
-        file("right.json", {"entities": [card(0.7), ALL], "total": 2}),
-    )
-    assert 0 == cxroute("diff", left, right)
+    remaining = file("left.json", [card(0.5), ALL])
+    right = file("right.json", {"entities": [card(0.7), ALL], "total": 2})
+    assert 0 == cxroute("diff", remaining, right)
     assert (
         """\
 From left.json (2 rules) to right.json (2 rules)
@@ -37,9 +35,9 @@ Everyone else: no change (proven).
 """
         == cxroute.out
     )
-    code, found = cxroute.json("diff", left, right)
-    assert (0, True, True) == (code, found["changed"], found["complete"])
-    (region,) = found["regions"]
+    code, actual = cxroute.json("diff", remaining, right)
+    assert (0, True, True) == (code, actual["changed"], actual["complete"])
+    (region,) = actual["regions"]
     assert {
         "queues": [{"queueId": "q-cards", "queueName": None, "share": 1.0}]
     } == region["before"]
@@ -65,26 +63,27 @@ def test_two_files_ignore_the_environment_variable(
 
 def test_equal_routing_is_proven(cxroute: Program) -> None:
     """Rules with other numbers, names, order and page format route equally. The exit code is 0."""
-    other = [form("other name", priority=7000), {**card(0.5), "priority": 50}]
+    candidate = [form("other name", priority=7000), {**card(0.5), "priority": 50}]
     assert 0 == cxroute(
-        "diff", file("a.json", [card(0.5), ALL]), file("b.json", {"items": other})
+        "diff", file("a.json", [card(0.5), ALL]), file("b.json", {"items": candidate})
     )
     sentence = "No conversation goes elsewhere (proven). 3 edits."
     edits = 'Edited: "card" (priority), "all" (delete), "other name" (create).'
     assert cxroute.out.endswith(f"\n\n{sentence}\n\n{edits}\n")
-    code, found = cxroute.json("diff", "a.json", "b.json")
+    code, actual = cxroute.json("diff", "a.json", "b.json")
     nothing = {"summary": {"balance": []}, "effects": [], "rules": {}, "regions": []}
     assert (
         0,
         {"changed": False, "complete": True, "headline": sentence, **nothing},
-    ) == (code, found)
+    ) == (code, actual)
 
 
 def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
     """As in the JSON of a plan. Ids distinguish two queues with one name."""
-    old, new = ALL, form("all", queue="q-2", priority=900)
-    for one, name in ((old, "General"), (new, "Fraud")):
-        one["targets"][0]["queueName"] = name
+    old = ALL
+    new = form("all", queue="q-2", priority=900)
+    for item, name in ((old, "General"), (new, "Fraud")):
+        item["targets"][0]["queueName"] = name
     assert 0 == cxroute("diff", file("a.json", [old]), file("b.json", {"rules": [new]}))
     assert 'every conversation   "General" -> "Fraud"\n' in cxroute.out
     new["targets"][0]["queueName"] = "General"
@@ -100,8 +99,11 @@ def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
 
 def test_managed_rules_are_named_by_address(cxroute: Program) -> None:
     """As in a plan. Other rules are named by their live names, in quotes."""
-    ours = {**ALL, "description": "Everything else\n[cxroute:acme/set/rest#12345678]"}
-    assert 0 == cxroute("diff", file("a.json", [ours]), file("b.json", []))
+    own_side = {
+        **ALL,
+        "description": "Everything else\n[cxroute:acme/set/rest#12345678]",
+    }
+    assert 0 == cxroute("diff", file("a.json", [own_side]), file("b.json", []))
     assert "- set/rest   deleted" in cxroute.out
 
 
@@ -124,8 +126,8 @@ def test_live_rules_and_manifests(cxroute: Program) -> None:
     assert "No conversation goes elsewhere (proven)." in cxroute.out
     path = Path("manifests/routing.yaml")
     path.write_text(path.read_text().replace("queue: billing", "queue: cards"))
-    code, found = cxroute.json("diff", "live:sandbox", "manifests:sandbox")
-    (region,) = found["regions"]
+    code, actual = cxroute.json("diff", "live:sandbox", "manifests:sandbox")
+    (region,) = actual["regions"]
     assert (0, "Billing", "routing/billing-inquiry") == (
         code,
         region["before"]["queues"][0]["queueName"],
@@ -152,10 +154,10 @@ def test_manifests_of_two_environments(cxroute: Program) -> None:
         "apiVersion: routing/v1\nkind: RuleSet\nname: p\nenvironments: [prod]\nrules: [{intent: x, "
         "queue: cards}]\n",
     )
-    code, found = cxroute.json("diff", "manifests:sandbox", "manifests:prod")
+    code, actual = cxroute.json("diff", "manifests:sandbox", "manifests:prod")
     assert (0, [{"queueId": None, "queueName": "cards", "share": 1.0}]) == (
         code,
-        found["regions"][0]["after"]["queues"],
+        actual["regions"][0]["after"]["queues"],
     )
 
 
@@ -166,8 +168,8 @@ def test_a_file_and_an_environment(cxroute: Program) -> None:
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
     rules = ".cxroute/sandbox.json"  # an object with `rules` and `queues`
-    for other in ("live:sandbox", "manifests:sandbox"):
-        for pair in ((rules, other), (other, rules)):
+    for candidate in ("live:sandbox", "manifests:sandbox"):
+        for pair in ((rules, candidate), (candidate, rules)):
             assert 0 == cxroute("diff", *pair)
             assert "No conversation goes elsewhere (proven)." in cxroute.out
 
@@ -226,8 +228,8 @@ def test_an_invalid_file_is_one_sentence(
     assert 64 == cxroute("diff", good, "bad.json")
     assert ("", 1) == (cxroute.out, len(cxroute.err.splitlines()))
     assert why in cxroute.err
-    code, said = cxroute.json("diff", "bad.json", good)
-    assert (64, 64) == (code, said["error"]["exitCode"])
+    code, text = cxroute.json("diff", "bad.json", good)
+    assert (64, 64) == (code, text["error"]["exitCode"])
 
 
 @pytest.mark.parametrize(

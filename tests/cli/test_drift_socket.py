@@ -54,12 +54,13 @@ def test_every_report_shows_a_rule_before_all_others(
     """Point A2: drift, test --live, watch, metrics, webhook and issue show it; none does after it
     is accepted.
     """
-    loop, other = stage.watch(), stage.somebody()
+    loop = stage.watch()
+    candidate = stage.somebody()
     assert (0, "") == (
         cxroute("drift", "-e", "prod"),
         difference_digest(json.loads(form_of(cxroute))),
     )
-    other.add(HAND)
+    candidate.add(HAND)
     assert 2 == cxroute("drift", "-e", "prod")
     assert f'\n+ "{HAND}"   not managed here, to "Support"\n' in cxroute.out
     assert '"Billing" -> "Support"' in cxroute.out
@@ -73,7 +74,7 @@ def test_every_report_shows_a_rule_before_all_others(
         change["name"],
     )
     assert ["CXR220"] == [
-        one["code"] for one in form["findings"] if one["severity"] == "error"
+        item["code"] for item in form["findings"] if item["severity"] == "error"
     ]
     assert difference_digest(form)
     assert 0 == cxroute("test", "-e", "prod")
@@ -90,8 +91,8 @@ def test_every_report_shows_a_rule_before_all_others(
     )
     metrics = loop.trigger_round()
     assert (1, 1, 0, 0) == tuple(
-        metrics[one]
-        for one in (
+        metrics[item]
+        for item in (
             "rules_in_the_way",
             "failed_live_tests",
             "drifted_rules",
@@ -117,8 +118,9 @@ def test_the_printed_block_accepts_the_rule(
 
     After an edit of the rule, it is in the way again.
     """
-    loop, other = stage.watch(), stage.somebody()
-    other.add(
+    loop = stage.watch()
+    candidate = stage.somebody()
+    candidate.add(
         HAND,
         conditions=[
             {
@@ -141,7 +143,7 @@ def test_the_printed_block_accepts_the_rule(
     )
     assert 0 == loop.trigger_round()["rules_in_the_way"]
     assert "*Recovered: `prod` matches the manifests.*" == stage.hook.wait_for(2)[1]
-    edit_named(other, HAND, priority=1)
+    edit_named(candidate, HAND, priority=1)
     assert 2 == cxroute("drift", "-e", "prod")
     assert "warning[CXR330]" in cxroute.out
     assert 1 == loop.trigger_round()["rules_in_the_way"]
@@ -155,13 +157,14 @@ def test_watch_apply_reports_drift_that_apply_cannot_end(stage: WatchSetup) -> N
     """It applies what it can, reports the rest, and does not call a tenant with a rule in the way
     clean.
     """
-    loop, other = stage.watch("--apply", "--log-format", "json"), stage.somebody()
-    other.add(HAND)
-    other.edit("fraud", enabled=False)
+    loop = stage.watch("--apply", "--log-format", "json")
+    candidate = stage.somebody()
+    candidate.add(HAND)
+    candidate.edit("fraud", enabled=False)
     metrics = loop.trigger_round()
     assert [1, 1, 0] == [
-        metrics[one]
-        for one in ("applied_changes_total", "rules_in_the_way", "pending_changes")
+        metrics[item]
+        for item in ("applied_changes_total", "rules_in_the_way", "pending_changes")
     ]
     (head,) = stage.hook.wait_for(1)
     assert head.endswith(
@@ -189,11 +192,12 @@ def test_a_deleted_rule_is_missing_and_restored(
     """Point A3: the journal names the run since when it is missing; counts and the suggested
     command include it.
     """
-    loop, other = stage.watch(), stage.somebody()
+    loop = stage.watch()
+    candidate = stage.somebody()
     run = json.loads(Path(".cxroute/journal.jsonl").read_text("utf-8").splitlines()[0])[
         "run"
     ]
-    other.delete("billing")
+    candidate.delete("billing")
     assert 2 == cxroute("drift", "-e", "prod")
     assert (
         "- cards/billing   in CXone, somebody deleted it   manifests/cards.yaml:6\n"
@@ -212,7 +216,7 @@ def test_a_deleted_rule_is_missing_and_restored(
     )
     metrics = loop.trigger_round()
     assert (1, 1, 1) == tuple(
-        metrics[one] for one in ("drifted_rules", "missing_rules", "pending_changes")
+        metrics[item] for item in ("drifted_rules", "missing_rules", "pending_changes")
     )
     assert (
         "*1 rule missing in CXone, 1 route test failed on the live rules in `prod`*"

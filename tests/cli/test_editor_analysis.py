@@ -15,7 +15,8 @@ from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, entries, entry
 from tests.tiers import FULL
 
-BLOCKS, SIZE = 10, 200 if FULL else 20
+BLOCKS = 10
+SIZE = 200 if FULL else 20
 EVALUATIONS: Final[tuple[Evaluation, ...]] = ("lowest-first", "highest-first")
 
 
@@ -26,21 +27,22 @@ def test_the_rows_are_exactly_the_conversations_that_a_rule_wins(block: int) -> 
     """
     random = Random(block)
     for _ in range(SIZE):
-        rules, evaluation = a_list(random, 4), random.choice(EVALUATIONS)
+        rules = a_list(random, 4)
+        evaluation = random.choice(EVALUATIONS)
         universe = inputs_for(rules)
         for rule, won in universe.wins(rules, evaluation)[:-1]:
             assert rule is not None
-            found = find_reach(
+            actual = find_reach(
                 entries(rules), entry(rule).name, evaluation, EndpointStage()
             )
-            assert found.behaviour.complete
-            document = impact_to_json(found, {})
-            shown = 0
+            assert actual.behaviour.complete
+            document = impact_to_json(actual, {})
+            printed = 0
             for row in (
                 row for effect in document["effects"] for row in effect["rows"]
             ):
                 inside = universe.all_of(row["where"])
                 for name in row["earlier"]:
                     inside &= ~universe.all_of(document["rules"][name]["conditions"])
-                shown |= inside
-            assert won == shown, (evaluation, rules, rule)
+                printed |= inside
+            assert won == printed, (evaluation, rules, rule)

@@ -154,7 +154,8 @@ def send(editor: Editor, random: Random, old: str, new: str) -> None:
     if random.random() < 0.3:
         editor.change("cards.yaml", new)
         return
-    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    before = old.splitlines(keepends=True)
+    after = new.splitlines(keepends=True)
     start = next(
         (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b),
         min(len(before), len(after)),

@@ -207,8 +207,11 @@ def test_completion_offers_what_can_stand_there(
     """
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: new\n"
     before = head + part.partition("|")[0]
-    for behind in (part.partition("|")[2], part.partition("|")[2] + "\n---\nb: [\n"):
-        text = before + behind
+    for underlying in (
+        part.partition("|")[2],
+        part.partition("|")[2] + "\n---\nb: [\n",
+    ):
+        text = before + underlying
         session, directory = open_folder(tmp_path, **{"new.yaml": text})
         path = (directory / "new.yaml").as_posix()
         session.read({path: text})
@@ -267,11 +270,11 @@ def test_completion_knows_every_kind(
 def test_an_accepted_completion_gives_valid_yaml(tmp_path: Path) -> None:
     """Each offered alias, written in place of the typed word, is read as that alias."""
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: new\nrules:\n"
-    for before, behind in (
+    for before, underlying in (
         ("  - {intent: a, queue: c", "}\n"),
         ('  - {intent: a, queue: "c', '"}\n'),
     ):
-        text = head + before + behind
+        text = head + before + underlying
         session, directory = open_folder(tmp_path, **{"new.yaml": text})
         path = (directory / "new.yaml").as_posix()
         completion = session.complete(path, len(head + before))
@@ -345,7 +348,9 @@ def random_manifests(random: Random) -> dict[str, str]:
         f'  "{name}": {random.choice(forms).format(number)}\n'
         for number, name in enumerate(aliases)
     )
-    rules, tests, promises = "", "", ""
+    rules = ""
+    tests = ""
+    promises = ""
     for number in range(random.randrange(3, 9)):
         targets = f"[{{queue: {queue()}, weight: 2}}, {{queue: {queue()}}}]"
         target = random.choice(
@@ -523,6 +528,8 @@ def test_the_outline_names_tests_and_promises(tmp_path: Path) -> None:
         tmp_path, **{"tests.yaml": f"{TESTS}  - {{name: [\n"}
     )
     outline = session.outline((directory / "tests.yaml").as_posix())
-    shown = [(each.name, [child.name for child in each.children]) for each in outline]
-    assert ("RouteTests cards", ["lost_card -> fraud", "new card -> cards"]) == shown[0]
-    assert ("Promises safety", ["cards", "fraud"]) == (shown[1][0], shown[1][1][:2])
+    printed = [(each.name, [child.name for child in each.children]) for each in outline]
+    assert ("RouteTests cards", ["lost_card -> fraud", "new card -> cards"]) == printed[
+        0
+    ]
+    assert ("Promises safety", ["cards", "fraud"]) == (printed[1][0], printed[1][1][:2])

@@ -141,12 +141,12 @@ def test_a_finding_without_a_place_is_in_a_real_file(tmp_path: Path) -> None:
 
     async def session(editor: Editor) -> None:
         await editor.until("cards.yaml", "CXR113")
-        shown = [
+        printed = [
             unquote(uri.removeprefix("file://"))
             for uri, findings in editor.by_uri.items()
             if findings
         ]
-        assert [path.as_posix()] == shown
+        assert [path.as_posix()] == printed
 
     edit_in(tmp_path, session, "-e", "nowhere")
 
@@ -160,12 +160,12 @@ def test_a_finding_about_a_folder_is_in_a_real_file(tmp_path: Path) -> None:
 
     async def session(editor: Editor) -> None:
         await editor.until("cards.yaml", "CXR003")
-        shown = [
+        printed = [
             unquote(uri.removeprefix("file://"))
             for uri, findings in editor.by_uri.items()
             if findings
         ]
-        assert [path.as_posix()] == shown
+        assert [path.as_posix()] == printed
 
     edit_in(tmp_path, session)
 
@@ -174,7 +174,8 @@ def test_files_on_the_disk_are_watched(tmp_path: Path) -> None:
     """Created, changed and deleted files that are not open change the findings; a new folder is
     watched, too.
     """
-    first, second = tmp_path / "first", tmp_path / "second"
+    first = tmp_path / "first"
+    second = tmp_path / "second"
     write(first, "prod.yaml", ENVIRONMENT.format(owner="acme"))
     second.mkdir()
 
@@ -193,11 +194,11 @@ def test_files_on_the_disk_are_watched(tmp_path: Path) -> None:
         path.unlink()
         tell(editor, path, lsp.FileChangeType.Deleted)
         await editor.until("cards.yaml")
-        other = second / "manifests" / "x" / "a.yml"
-        assert not watches(editor, other)
+        candidate = second / "manifests" / "x" / "a.yml"
+        assert not watches(editor, candidate)
         change_folders(editor, added=[second], removed=[])
         await editor.settle()
-        assert watches(editor, other)
+        assert watches(editor, candidate)
         assert watches(editor, path)
 
     edit_in(first, session, folders=[first], capabilities=WATCHING)

@@ -89,7 +89,8 @@ def test_a_failed_route_test_concerns_one_environment(
         "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
         "- {given: {intent: lost, confidence: 0.9}, expect: {queue: '${lost}'}}\n",
     )
-    right, wrong = "vars: {lost: Cards}", "vars: {lost: General}"
+    right = "vars: {lost: Cards}"
+    wrong = "vars: {lost: General}"
     three.manifests(prod_apac=wrong, prod_emea=right, prod_us=right)
     assert 3 == cxroute("plan", "--all", "--out", "plans.json", "--detailed-exitcode")
     assert (
@@ -103,7 +104,7 @@ def test_a_failed_route_test_concerns_one_environment(
     )
     saved = json.loads(Path("plans.json").read_text("utf-8"))["environments"]
     assert [1, 0, 0] == [
-        sum(one["severity"] == "error" for one in plan["findings"]) for plan in saved
+        sum(item["severity"] == "error" for item in plan["findings"]) for plan in saved
     ]
     assert 3 == cxroute("apply", "plans.json", "--yes")
     assert [0, 2, 2] == [
@@ -290,10 +291,10 @@ def test_a_saved_plan_binds_each_environment(three: Tenants, cxroute: Program) -
         plan["environment"] for plan in form["environments"]
     ]
     assert 0 == cxroute("apply", "-e", "prod-us", "--yes")
-    gone = next(
-        one["id"] for one in three.rules("prod-us") if one["name"].endswith("lost")
+    removed = next(
+        rule["id"] for rule in three.rules("prod-us") if rule["name"].endswith("lost")
     )
-    three.states["prod-us"].remove(gone)
+    three.states["prod-us"].remove(removed)
     ruleset([*TWO, rule("new")])
     assert 0 == cxroute("plan", "-e", "prod-us", "--out", "one.json")
     ruleset([rule("lost", "General"), *TWO[1:]])
@@ -408,13 +409,13 @@ def typed(answer: str, *arguments: str) -> tuple[int, str]:
     """Run the command on a terminal and answer its question; return the exit code and the
     output.
     """
-    here, there = pty.openpty()
+    here, present = pty.openpty()
     variables = {**os.environ, "TERM": "dumb"}
     with Command(
-        *arguments, stdin=there, stdout=there, stderr=there, env=variables
+        *arguments, stdin=present, stdout=present, stderr=present, env=variables
     ) as process:
-        os.close(there)
-        shown = ""
+        os.close(present)
+        printed = ""
         while True:
             try:
                 part = os.read(here, 65536).decode()
@@ -422,9 +423,9 @@ def typed(answer: str, *arguments: str) -> tuple[int, str]:
                 break
             if "to continue" in part:
                 os.write(here, answer.encode())
-            shown += part
+            printed += part
     os.close(here)
-    return process.returncode, shown.replace("\r\n", "\n")
+    return process.returncode, printed.replace("\r\n", "\n")
 
 
 def test_one_confirmation_is_for_all_environments(three: Tenants) -> None:
@@ -432,19 +433,19 @@ def test_one_confirmation_is_for_all_environments(three: Tenants) -> None:
 
     Then the displayed plans are applied.
     """
-    code, shown = typed("2\n", "apply", "--all")
-    assert (4, 1) == (code, shown.count("to continue"))
+    code, printed = typed("2\n", "apply", "--all")
+    assert (4, 1) == (code, printed.count("to continue"))
     assert (
         "Apply this to 3 environments? Type the number of environments, 3, to continue: "
-        in shown
+        in printed
     )
-    assert "that is not the number of environments; nothing was written" in shown
+    assert "that is not the number of environments; nothing was written" in printed
     assert [0, 0, 0] == [three.writes(name) for name in three.urls]
-    code, shown = typed("3\n", "apply", "--all")
+    code, printed = typed("3\n", "apply", "--all")
     assert 0 == code
-    asked, _, became = shown.partition("to continue: ")
+    requested, _, became = printed.partition("to continue: ")
     assert "Apply to 3 environments: 3 applied" in became
-    assert 1 == asked.count("Plan for prod-us ")
+    assert 1 == requested.count("Plan for prod-us ")
     assert 0 == became.count("Plan for prod-us ")
     assert "prod-us:\n" in became
     assert [["lost", "stolen"]] * 3 == [
@@ -465,14 +466,16 @@ def test_the_journal_has_a_run_for_each_environment(
         .splitlines()
     ]
     starts = {
-        one["run"]: one["environment"] for one in entries if one["event"] == "start"
+        entry["run"]: entry["environment"]
+        for entry in entries
+        if entry["event"] == "start"
     }
     assert {"prod-apac", "prod-emea", "prod-us"} == set(starts.values())
-    assert set(starts) == {one["run"] for one in entries}
+    assert set(starts) == {entry["run"] for entry in entries}
     ends = [
-        (one["converged"], starts[one["run"]])
-        for one in entries
-        if one["event"] == "end"
+        (entry["converged"], starts[entry["run"]])
+        for entry in entries
+        if entry["event"] == "end"
     ]
     assert [(True, name) for name in sorted(starts.values())] == sorted(ends)
     assert 0 == cxroute("history")
@@ -485,10 +488,10 @@ def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) 
     """
     three.manifests(prod_us="credentials: {clientIdEnv: NOBODY}")
     assert 1 == cxroute("plan", "--all", "--report", "out")
-    found = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
+    actual = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
     files = ("explore.html", "plan.html", "plan.json", "plan.md")
     each = [f"{name}/{file}" for name in ("prod-apac", "prod-emea") for file in files]
-    assert ["environments.md", *each, "prod-us/error.json"] == found
+    assert ["environments.md", *each, "prod-us/error.json"] == actual
     table = Path("out/environments.md").read_text(encoding="utf-8")
     assert "| `prod-emea` | 2 create | 2 effects |  |" in table
     assert 1 == cxroute("drift", "--all", "--report", "drift")
@@ -567,10 +570,10 @@ def test_contradictory_options_are_a_usage_error(
 ) -> None:
     """Exit 64, before anything is read."""
     assert 0 == cxroute("plan", "-e", "prod-us", "--out", "one.json")
-    seen = [len(state.requests) for state in three.states.values()]
+    observed = [len(state.requests) for state in three.states.values()]
     assert 64 == cxroute(*arguments)
     assert said in cxroute.err
-    assert seen == [len(state.requests) for state in three.states.values()]
+    assert observed == [len(state.requests) for state in three.states.values()]
 
 
 def test_all_without_environments_is_a_usage_error(cxroute: Program) -> None:
@@ -588,16 +591,25 @@ def test_environments_of_one_host_take_turns(three: Tenants, cxroute: Program) -
     ruleset([{**rule("lost"), "name": "${name}"}])
     write(
         "environments.yaml",
-        "---\n".join(f"{one}vars: {{name: R{n}}}\n" for n, one in enumerate(documents)),
+        "---\n".join(
+            f"{document}vars: {{name: R{n}}}\n" for n, document in enumerate(documents)
+        ),
     )
     assert 0 == cxroute("apply", "--all", "--yes")
     tokens = [
-        one.headers.get("authorization", "") for one in three.states["prod-us"].requests
+        request.headers.get("authorization", "")
+        for request in three.states["prod-us"].requests
     ]
     turns = [
-        one for before, one in zip(["", *tokens], tokens, strict=False) if one != before
+        token
+        for before, token in zip(["", *tokens], tokens, strict=False)
+        if token != before
     ]
-    assert 4 == len({one for one in turns if one}) == len([one for one in turns if one])
+    assert (
+        4
+        == len({turn for turn in turns if turn})
+        == len([turn for turn in turns if turn])
+    )
     assert ["R0", "R1", "R2", "R3"] == three.names_of_rules("prod-us")
 
 
@@ -622,11 +634,11 @@ def test_a_tenant_does_not_expose_the_secret_of_a_later_one(
     three.states["prod-us"].edit(lost["id"], name=canary.PASSWORD)
     # In a separate process: this one knows the secret from other tests.
     command = ("plan", "--all", "--format", "json")
-    shown = run_command(*command)
-    assert (0, "") == (shown.returncode, shown.stderr)
+    printed = run_command(*command)
+    assert (0, "") == (printed.returncode, printed.stderr)
     assert (
         "[secret]"
-        == json.loads(shown.stdout)["environments"][0]["changes"][0]["before"]["name"]
+        == json.loads(printed.stdout)["environments"][0]["changes"][0]["before"]["name"]
     )
     for option in (["--out", "plans.json"], ["--report", "out"]):
         saved = run_command(*command, *option)
@@ -656,7 +668,8 @@ def test_concurrency_is_limited(elsewhere: Path) -> None:
     The report is in the order of the names, independent of which finishes first.
     """
     del elsewhere
-    now, most = 0, 0
+    now = 0
+    most = 0
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         nonlocal now, most
@@ -675,8 +688,8 @@ def test_concurrency_is_limited(elsewhere: Path) -> None:
         )
 
     names = [f"t{n:02}" for n in range(40)]
-    told = asyncio.run(run_list(fleet(names), work, Cancellation()))
-    assert (several.AT_ONCE, names) == (most, [one.row.environment for one in told])
+    output = asyncio.run(run_list(fleet(names), work, Cancellation()))
+    assert (several.AT_ONCE, names) == (most, [item.row.environment for item in output])
 
 
 def test_a_bug_in_one_environment_does_not_stop_the_others(
@@ -699,9 +712,9 @@ def test_a_bug_in_one_environment_does_not_stop_the_others(
                     ),
                 )
 
-    told = asyncio.run(run_list(fleet(["a", "b", "c"]), work, Cancellation()))
-    assert ["failed", "failed", "same"] == [one.row.status for one in told]
-    assert [1, 1, 0] == [one.code for one in told]
+    output = asyncio.run(run_list(fleet(["a", "b", "c"]), work, Cancellation()))
+    assert ["failed", "failed", "same"] == [item.row.status for item in output]
+    assert [1, 1, 0] == [item.code for item in output]
     assert (
         "error: a: this is a bug in cxroute (ZeroDivisionError: of a)"
         in capsys.readouterr().err
@@ -714,11 +727,11 @@ def test_planning_does_not_block_the_event_loop(
     """Neither the plan of a large tenant nor a plan that apply repeats delays the responses of
     another tenant.
     """
-    found: set[str] = set()
+    actual: set[str] = set()
 
     def beside(work: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*arguments: Any) -> Any:
-            found.add(
+            actual.add(
                 f"{work.__name__} {threading.current_thread() is threading.main_thread()}"
             )
             return work(*arguments)
@@ -732,7 +745,7 @@ def test_planning_does_not_block_the_event_loop(
     assert 0 == cxroute("apply", "--all", "--yes")
     assert (2, {"draft_plan False", "check_guards False", "schedule_steps False"}) == (
         len(three.rules("prod-us")),
-        found,
+        actual,
     )
 
 
@@ -743,15 +756,15 @@ def test_after_a_signal_no_environment_starts_to_write(three: Tenants) -> None:
     ruleset([rule(f"r{n}") for n in range(9)])
     three.manifests(ONE_BY_ONE)
     three.apps["prod-apac"] = gate = Gate(three.apps["prod-apac"], 3, of="writes")
-    three.apps["prod-emea"] = held = Gate(three.apps["prod-emea"], 2)
+    three.apps["prod-emea"] = stored_values = Gate(three.apps["prod-emea"], 2)
     command = ("apply", "-e", "prod-apac,prod-emea", "--yes", "--format", "json")
     with Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         gate.wait()
-        held.wait()
+        stored_values.wait()
         process.terminate()
         wait_until_heard(process.pid)
         gate.open()
-        held.open()
+        stored_values.open()
         out, err = process.communicate(timeout=60)
     assert 130 == process.returncode
     assert all(b": waiting for " in line for line in err.splitlines()), err
@@ -767,9 +780,12 @@ def test_drift_of_several_has_a_row_for_each_environment(
 ) -> None:
     """With missing rules, rules in the way, or no drift; then each report, with -q in brief."""
     assert 0 == cxroute("apply", "--all", "--yes")
-    emea, us = three.states["prod-emea"], three.states["prod-us"]
-    emea.remove(next(one["id"] for one in emea.rules() if one["name"].endswith("lost")))
-    hand = next(one for one in us.rules() if one["name"].endswith("lost"))
+    emea = three.states["prod-emea"]
+    us = three.states["prod-us"]
+    emea.remove(
+        next(rule["id"] for rule in emea.rules() if rule["name"].endswith("lost"))
+    )
+    hand = next(rule for rule in us.rules() if rule["name"].endswith("lost"))
     us.put(
         {
             **hand,
@@ -795,6 +811,6 @@ def test_drift_of_several_has_a_row_for_each_environment(
     assert "prod-us: 1 rule in the way.\n" in cxroute.out
     code, form = cxroute.json("drift", "--all")
     causes = [
-        [one["cause"] for one in plan["changes"]] for plan in form["environments"]
+        [item["cause"] for item in plan["changes"]] for plan in form["environments"]
     ]
     assert (2, [[], ["missing"], ["unmanaged"]]) == (code, causes)

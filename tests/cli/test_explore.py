@@ -25,10 +25,10 @@ BANK = ("-m", str(ROOT / "manifests"), "-e", "prod")
 
 def data_of(path: str) -> dict[str, Any]:
     text = Path(path).read_text(encoding="utf-8")
-    (found,) = re.findall(
+    (actual,) = re.findall(
         '<script type="application/json" id="data">(.*?)</script>', text
     )
-    return dict(json.loads(found))
+    return dict(json.loads(actual))
 
 
 def test_the_page_of_the_manifests_needs_no_tenant(cxroute: Program) -> None:

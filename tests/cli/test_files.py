@@ -33,8 +33,8 @@ def test_several_runs_that_write_one_file_leave_one_of_their_texts(
             yield path.read_text() in texts
 
     with ThreadPoolExecutor(len(texts)) as pool:
-        found = list(pool.map(lambda text: all(seen(text)), texts))
-    assert [True] * len(texts) == found
+        actual = list(pool.map(lambda text: all(seen(text)), texts))
+    assert [True] * len(texts) == actual
     assert [path] == list(tmp_path.iterdir())
 
 

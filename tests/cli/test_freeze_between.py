@@ -87,9 +87,12 @@ def test_a_run_stops_between_two_waves(
     code, form = cxroute.json("apply", "-e", "prod", "--yes")
     assert (5, writes) == (code, prod.writes("prod") - began), form
     assert "prod is frozen now: peak season" == form["error"]["message"]
-    assert ["cards/a", "cards/b"] == sorted(one["address"] for one in form["outcomes"])
+    assert ["cards/a", "cards/b"] == sorted(
+        item["address"] for item in form["outcomes"]
+    )
     assert all(
-        goes in ({"q-Cards": 1}, {"q-Fraud": 1}) for goes in destinations(prod).values()
+        destination_text in ({"q-Cards": 1}, {"q-Fraud": 1})
+        for destination_text in destinations(prod).values()
     )
     assert 4 == cxroute("apply", "-e", "prod", "--yes")
     assert (5, writes) == (code, prod.writes("prod") - began)

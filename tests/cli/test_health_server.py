@@ -39,7 +39,7 @@ def test_a_request_that_cannot_be_read_is_reported() -> None:
         with open_listener("127.0.0.1", 0) as listener:
             record = lambda status, reason: refusals.append((status, reason))  # noqa: E731 - a listener of one line
             async with serve_health(listener, lambda: "a 1\n", lambda: True, record):
-                for more in (
+                for further in (
                     b"Connection: close\r\n",
                     upgrade + b"Connection: close\r\n",
                     b"Host: y\r\n",
@@ -48,7 +48,7 @@ def test_a_request_that_cannot_be_read_is_reported() -> None:
                         *listener.getsockname()
                     )
                     writer.write(
-                        b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n"
+                        b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + further + b"\r\n"
                     )
                     answers.append((await reader.read())[9:12])
                     writer.close()

@@ -63,7 +63,7 @@ def test_diagnostics_are_those_of_validate(tmp_path: Path, cxroute: Program) -> 
     route test.
     """
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=RULES)
-    others = {
+    remaining_items = {
         "advice": RULES.replace("name: cards", "name: other").replace(
             "priority: 1", "priority: 3"
         ),
@@ -75,7 +75,7 @@ def test_diagnostics_are_those_of_validate(tmp_path: Path, cxroute: Program) -> 
     }
 
     async def session(editor: Editor) -> None:
-        for name, text in others.items():
+        for name, text in remaining_items.items():
             write(tmp_path, other=text)
             editor.client.workspace_did_change_watched_files(
                 lsp.DidChangeWatchedFilesParams([])
@@ -86,20 +86,25 @@ def test_diagnostics_are_those_of_validate(tmp_path: Path, cxroute: Program) -> 
             ) in (0, 3)
             findings = json.loads(cxroute.out)["findings"]
             places = [
-                one
+                item
                 for finding in findings
-                for one in finding.get("sources", [finding["source"]])
+                for item in finding.get("sources", [finding["source"]])
             ]
             expected = sorted(
-                (Path(one["file"]).name, one["line"], one["column"]) for one in places
+                (Path(place["file"]).name, place["line"], place["column"])
+                for place in places
             )
-            found = sorted(
-                (name, one.range.start.line + 1, one.range.start.character + 1)
+            actual = sorted(
+                (
+                    name,
+                    diagnostic.range.start.line + 1,
+                    diagnostic.range.start.character + 1,
+                )
                 for name, diagnostics in editor.diagnostics.items()
-                for one in diagnostics
+                for diagnostic in diagnostics
             )
-            assert expected == found, name
-            assert found
+            assert expected == actual, name
+            assert actual
 
     edit_in(tmp_path, session)
 
@@ -190,13 +195,13 @@ def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:
         editor.open("cards.yaml", RULES)
         await editor.settle()
         column = RULES.splitlines()[4].index("fraud") + 2
-        found = await editor.client.text_document_definition_async(
+        actual = await editor.client.text_document_definition_async(
             lsp.DefinitionParams(**editor.at("cards.yaml", 4, column))
         )
-        assert isinstance(found, lsp.Location)
+        assert isinstance(actual, lsp.Location)
         assert (editor.uri("queues.yaml"), lsp.Position(5, 9)) == (
-            found.uri,
-            found.range.start,
+            actual.uri,
+            actual.range.start,
         )
         assert None is await editor.client.text_document_definition_async(
             lsp.DefinitionParams(**editor.at("cards.yaml", 4, 6))
@@ -217,12 +222,12 @@ def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=RULES)
 
     async def hover(editor: Editor, line: int) -> str:
-        shown = await editor.client.text_document_hover_async(
+        printed = await editor.client.text_document_hover_async(
             lsp.HoverParams(**editor.at("cards.yaml", line, 8))
         )
         return (
-            shown.contents.value
-            if shown and isinstance(shown.contents, lsp.MarkupContent)
+            printed.contents.value
+            if printed and isinstance(printed.contents, lsp.MarkupContent)
             else ""
         )
 
@@ -233,11 +238,11 @@ def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
         )
         await editor.settle()
         first = await hover(editor, 4)
-        shown = (
+        printed = (
             "`cards/lost-card` in prod: `Fraud Desk`\n\nReached by\n\n- `lost_card`; example: "
             "intent `lost_card`"
         )
-        assert shown == first
+        assert printed == first
         assert "No conversation reaches this rule" in await hover(editor, 5)
         third = await hover(editor, 6)
         assert "confidence 0.5 or more" in third
@@ -297,11 +302,13 @@ def test_the_server_ends_without_an_error(tmp_path: Path) -> None:
         json.dumps({"jsonrpc": "2.0", **m})
         for m in ({"id": 1, **start}, {"id": 2, "method": "shutdown"}, EXIT)
     ]
-    sent = "".join(f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies)
+    requests_sent = "".join(
+        f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies
+    )
     command = [sys.executable, "-m", "reconciler", "lsp"]
     done = subprocess.run(
         command,
-        input=sent,
+        input=requests_sent,
         text=True,
         capture_output=True,
         check=False,

@@ -67,14 +67,14 @@ def test_new_manifests_work_in_the_sandbox_until_the_tenant_is_set(
     work.
     """
     assert 0 == cxroute("init")
-    said = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; set the name of your tenant'
+    text = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; set the name of your tenant'
     assert 3 == cxroute("validate")
-    assert f"manifests/environments/prod.yaml:7:9: {said}" in cxroute.out
+    assert f"manifests/environments/prod.yaml:7:9: {text}" in cxroute.out
     for command in ("plan", "apply", "drift", "doctor", "export"):
         assert 3 == cxroute(
             command, "-e", "prod", *(["--all"] if command == "export" else [])
         )
-        assert said in cxroute.err
+        assert text in cxroute.err
     for offline in (
         ["validate", "-e", "sandbox"],
         ["test"],
@@ -93,12 +93,12 @@ def test_init_says_what_must_be_replaced_before_the_hook_passes(
     note.
     """
     assert 0 == cxroute("init")
-    said = "Before `cxroute validate`, and the pre-commit hook that runs it, can pass: "
+    text = "Before `cxroute validate`, and the pre-commit hook that runs it, can pass: "
     assert (
-        f"{said}manifests/environments/prod.yaml: replace the placeholder of `tenant`\n"
+        f"{text}manifests/environments/prod.yaml: replace the placeholder of `tenant`\n"
         in cxroute.out
     )
-    assert cxroute.out.index(said) < cxroute.out.index("Next: cxroute plan")
+    assert cxroute.out.index(text) < cxroute.out.index("Next: cxroute plan")
     name_tenant()
     assert 0 == cxroute("init", "--gitlab")
     assert "replace the placeholder" not in cxroute.out
@@ -404,9 +404,9 @@ def test_help_names_every_command_and_exit_code(cxroute: Program) -> None:
     """So does the program without arguments."""
     assert 0 == cxroute("--help")
     assert all(f"  {command} " in cxroute.out for command in COMMANDS)
-    whole = cxroute.out
+    complete = cxroute.out
     assert 0 == cxroute()
-    assert whole == cxroute.out
+    assert complete == cxroute.out
     assert 0 == cxroute("--version")
     assert cxroute.out.startswith("cxroute 0.")
 
@@ -534,14 +534,14 @@ def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> 
         check=False,
     )
     assert "Traceback" not in closed.stderr
-    gone = subprocess.run(
+    removed = subprocess.run(
         ["sh", "-c", '"$@" | head -c 1', "sh", *command],
         capture_output=True,
         text=True,
         env=environment,
         check=False,
     )
-    assert "" == gone.stderr
+    assert "" == removed.stderr
 
 
 @pytest.mark.usefixtures("started")
@@ -552,9 +552,9 @@ def test_a_signal_at_the_prompt_ends_the_command(tmp_path: Path) -> None:
         "apply", stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, cwd=tmp_path
     ) as process:
         os.close(terminal)
-        seen = b""
-        while b"to continue: " not in seen:
-            seen += os.read(control, 1000)
+        observed = b""
+        while b"to continue: " not in observed:
+            observed += os.read(control, 1000)
         process.send_signal(signal.SIGINT)
         try:
             assert 130 == process.wait(20)

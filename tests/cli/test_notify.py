@@ -71,27 +71,29 @@ def test_the_message_about_drift() -> None:
     command.
     """
     plan = plan_of_everything()
-    said = text("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan)))
-    assert said.splitlines()[0] == (
+    message = text(
+        "drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan))
+    )
+    assert message.splitlines()[0] == (
         "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not "
         "applied,"
         " 1 rule in conflict in `prod`*"
-    ), said
-    assert "• `partner`: not managed, and in the way" in said
-    assert "• update `cards/off`: changed in CXone" in said
-    assert said.splitlines()[1].startswith(
+    ), message
+    assert "• `partner`: not managed, and in the way" in message
+    assert "• update `cards/off`: changed in CXone" in message
+    assert message.splitlines()[1].startswith(
         "Conversations do not go where the manifests say: `"
     )
-    assert said.endswith("\nMore: `cxroute plan -e prod`")
+    assert message.endswith("\nMore: `cxroute plan -e prod`")
 
 
 def test_the_message_about_an_apply() -> None:
     """The number of changes, and of those that corrected edits in CXone."""
     plan = plan_of_everything()
-    said = text(
+    message = text(
         "applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True)
     )
-    assert said.startswith(
+    assert message.startswith(
         "*1 change applied in `prod`* (2 rules had been changed in CXone). Read again: no "
         "differences.\n"
     )
@@ -101,18 +103,18 @@ def test_the_message_about_an_apply_names_person_run_and_conversations() -> None
     """In the head and the next line; a failed run has them, too."""
     plan = plan_of_everything()
     ran = {"who": "anna", "run_id": "2026-11-25T120000-prod-0123"}
-    said = text(
+    message = text(
         "applied",
         reported(plan, Applied(plan.changes[0], 1, "7"), converged=True, **ran),
     ).splitlines()
-    assert " by `anna`, run `2026-11-25T120000-prod-0123`. Read again" in said[0]
+    assert " by `anna`, run `2026-11-25T120000-prod-0123`. Read again" in message[0]
     assert re.match(
-        r"`.+ goes from .+ \(9\.0 % of callers\); \d+ more moves\.`$", said[1]
+        r"`.+ goes from .+ \(9\.0 % of callers\); \d+ more moves\.`$", message[1]
     )
-    said = text(
+    message = text(
         "failed", reported(plan, Failed(plan.changes[0], 1, "422: no"), **ran)
     ).splitlines()
-    assert said[0].endswith(" by `anna`, run `2026-11-25T120000-prod-0123`")
+    assert message[0].endswith(" by `anna`, run `2026-11-25T120000-prod-0123`")
 
 
 def test_the_message_about_a_partial_apply() -> None:
@@ -124,12 +126,15 @@ def test_the_message_about_a_partial_apply() -> None:
         Failed(second, 1, "422: no"),
         UnknownOutcome(third, 1, "timeout"),
     )
-    said = text(
+    message = text(
         "failed", reported(plan, *outcomes, error="the run stopped early")
     ).splitlines()
-    assert "*Partly failed in `prod`: 1 of 3 changes applied*" == said[0]
-    assert "• `the run stopped early`" == said[1]
-    assert [said[2].startswith("• failed: "), said[3].startswith("• unknown: ")] == [
+    assert "*Partly failed in `prod`: 1 of 3 changes applied*" == message[0]
+    assert "• `the run stopped early`" == message[1]
+    assert [
+        message[2].startswith("• failed: "),
+        message[3].startswith("• unknown: "),
+    ] == [
         True,
         True,
     ]
@@ -148,7 +153,7 @@ def test_the_message_about_a_refusal_contains_each_reason() -> None:
             name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"
         ),
     )
-    said = text(
+    message = text(
         "refused",
         CycleResult(
             started_at=NOW,
@@ -156,8 +161,8 @@ def test_the_message_about_a_refusal_contains_each_reason() -> None:
             may_write=True,
         ),
     )
-    assert "; not fixed: nothing was written*" in said
-    assert "• refused: `prod is frozen now`" in said
+    assert "; not fixed: nothing was written*" in message
+    assert "• refused: `prod is frozen now`" in message
 
 
 def test_a_refusal_names_route_tests_and_concurrent_changes() -> None:
@@ -165,15 +170,15 @@ def test_a_refusal_names_route_tests_and_concurrent_changes() -> None:
     failed = Finding(
         code="CXR220", severity="error", message="goes to General, not to Cards"
     )
-    one = CycleResult(
+    item = CycleResult(
         started_at=NOW,
         plan=replace(plan_of_everything(), failed_tests=(failed,)),
         may_write=True,
         error=RefusedError("it changed"),
     )
-    said = text("refused", one)
-    assert "• route test: `goes to General, not to Cards`" in said
-    assert "• refused: `it changed`" in said
+    message = text("refused", item)
+    assert "• route test: `goes to General, not to Cards`" in message
+    assert "• refused: `it changed`" in message
 
 
 def test_the_message_about_a_failure_before_a_write_has_its_reason() -> None:
@@ -239,9 +244,9 @@ def test_long_lists_are_truncated() -> None:
     """Ten failures, and the number of the others."""
     plan = plan_of_everything()
     outcomes = [Failed(change, 1, "422: no") for change in plan.changes] * 30
-    said = text("failed", reported(plan, *outcomes))
-    assert re.search(r"• and \d+ more\n", said)
-    assert len(said) < 3000
+    message = text("failed", reported(plan, *outcomes))
+    assert re.search(r"• and \d+ more\n", message)
+    assert len(message) < 3000
 
 
 @pytest.mark.parametrize(
@@ -275,16 +280,18 @@ def test_names_from_outside_are_escaped(name: str) -> None:
         (
             "applied",
             reported(
-                plan, *[Applied(one, 1, name) for one in plan.changes], converged=True
+                plan,
+                *[Applied(change, 1, name) for change in plan.changes],
+                converged=True,
             ),
         ),
         ("recovered", CycleResult(started_at=NOW, plan=empty_plan())),
     ]
-    for kind, one in rounds:
-        said = text(kind, one)
-        assert not MEANING.search(bare(said).replace("\n", "")), said
-        assert "<" not in said
-        assert said.split("\n") == said.splitlines()
+    for kind, item in rounds:
+        message = text(kind, item)
+        assert not MEANING.search(bare(message).replace("\n", "")), message
+        assert "<" not in message
+        assert message.split("\n") == message.splitlines()
 
 
 @given(st.text(max_size=400))
@@ -343,8 +350,8 @@ def test_a_valid_address(url: str, host: str) -> None:
 
 @pytest.fixture
 def hook() -> Iterator[WebhookServer]:
-    with webhook_server() as one:
-        yield one
+    with webhook_server() as item:
+        yield item
 
 
 def sent(hook: WebhookServer, url: str = "") -> str:
@@ -366,7 +373,7 @@ def test_a_refused_message_is_not_repeated(hook: WebhookServer, refusal: int) ->
     hook.refusals.append(refusal)
     assert f"127.0.0.1: the response has status {refusal}" == sent(hook)
     assert 2 == len(hook.asked)
-    assert not any("elsewhere" in one for one in hook.asked)
+    assert not any("elsewhere" in item for item in hook.asked)
 
 
 def test_an_unreachable_webhook_is_an_error_text(hook: WebhookServer) -> None:

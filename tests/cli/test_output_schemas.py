@@ -79,7 +79,8 @@ def check(command: str, text: str) -> None:
     """Assert that a document fits the schema of its command, and the schema without further
     fields.
     """
-    document, schema = json.loads(text), output_schema(command)
+    document = json.loads(text)
+    schema = output_schema(command)
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(document)
     Draft202012Validator(closed(schema)).validate(document)

@@ -45,11 +45,12 @@ def test_every_report_shows_a_broken_promise(
     stage: WatchSetup, cxroute: Program
 ) -> None:
     """A rule made by hand before all others: an error and a warning; none once it is gone."""
-    loop, other = stage.watch(), stage.somebody()
+    loop = stage.watch()
+    candidate = stage.somebody()
     assert 0 == cxroute("drift", "-e", "prod"), cxroute.out
     assert 0 == cxroute("test", "-e", "prod", "--live")
     assert "2 promises kept in prod.\n" in cxroute.out
-    other.add(HAND)
+    candidate.add(HAND)
     broken = 'promise "billing reaches billing" is broken for intent "billing": '
     broken += f'expected only "Billing", but goes to "Support" by rule "{HAND}"'
     assert 2 == cxroute("drift", "-e", "prod")
@@ -57,10 +58,10 @@ def test_every_report_shows_a_broken_promise(
     assert broken in cxroute.out
     assert 2 == cxroute("drift", "-e", "prod", "--format", "json")
     severities = [
-        (one["code"], one["severity"]) for one in json.loads(cxroute.out)["findings"]
+        (load["code"], load["severity"]) for load in json.loads(cxroute.out)["findings"]
     ]
     assert [("CXR221", "error"), ("CXR221", "warning")] == [
-        one for one in severities if one[0] == "CXR221"
+        severity for severity in severities if severity[0] == "CXR221"
     ]
     assert 0 == cxroute("test", "-e", "prod")
     assert 3 == cxroute("test", "-e", "prod", "--live")
@@ -68,11 +69,11 @@ def test_every_report_shows_a_broken_promise(
     assert "why: cxroute explain -e prod --live --intent billing" in cxroute.out
     metrics = loop.trigger_round()
     assert (1, 0, 1) == tuple(
-        metrics[one]
-        for one in ("broken_promises", "failed_live_tests", "rules_in_the_way")
+        metrics[item]
+        for item in ("broken_promises", "failed_live_tests", "rules_in_the_way")
     )
     assert [
         "*1 rule in the way, 1 promise broken on the live rules in `prod`*"
     ] == stage.hook.wait_for(1)
-    other.delete("hours")
+    candidate.delete("hours")
     assert 0 == loop.trigger_round()["broken_promises"]

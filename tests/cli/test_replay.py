@@ -30,12 +30,10 @@ def test_two_files_are_replayed_without_an_environment(cxroute: Program) -> None
     """Who goes elsewhere, by pair of queues, with the winning rules and an example; JSON has
     three.
     """
-    left, right = (
-        file("left.json", [card(0.5), ALL]),
-        file("right.json", [card(0.7), ALL]),
-    )
+    remaining = file("left.json", [card(0.5), ALL])
+    right = file("right.json", [card(0.7), ALL])
     calls = file("calls.csv", CALLS)
-    assert 0 == cxroute("replay", calls, left, right)
+    assert 0 == cxroute("replay", calls, remaining, right)
     assert (
         """\
 calls.csv, from left.json to right.json
@@ -46,19 +44,19 @@ Of 6 recorded conversations, 4 (66.7 %) go elsewhere.
 """
         == cxroute.out
     )
-    code, found = cxroute.json("replay", calls, left, right)
-    (pair,) = found.pop("pairs")
+    code, actual = cxroute.json("replay", calls, remaining, right)
+    (pair,) = actual.pop("pairs")
     assert {
         "file": "calls.csv",
         "total": 6,
         "moved": 4,
         "movedPercent": 100 * 4 / 6,
-    } == dict(list(found.items())[:4])
+    } == dict(list(actual.items())[:4])
     assert (0, 0, [], []) == (
-        found["unknown"],
-        found["unlisted"],
-        found["unrecorded"],
-        found["unseen"],
+        actual["unknown"],
+        actual["unlisted"],
+        actual["unrecorded"],
+        actual["unseen"],
     )
     assert [{"before": "card", "after": "all"}] == pair["rules"]
     assert 4 == pair["moved"]
@@ -76,13 +74,11 @@ Of 6 recorded conversations, 4 (66.7 %) go elsewhere.
 
 def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> None:
     """Only with --detailed-exitcode, and also if the destination of some is not known."""
-    left, right = (
-        file("left.json", [card(0.5), ALL]),
-        file("right.json", [card(0.7), ALL]),
-    )
+    remaining = file("left.json", [card(0.5), ALL])
+    right = file("right.json", [card(0.7), ALL])
     calls = file("calls.csv", CALLS)
-    assert 2 == cxroute("replay", calls, left, right, "--detailed-exitcode")
-    assert 0 == cxroute("replay", calls, left, left, "--detailed-exitcode")
+    assert 2 == cxroute("replay", calls, remaining, right, "--detailed-exitcode")
+    assert 0 == cxroute("replay", calls, remaining, remaining, "--detailed-exitcode")
     assert "Of 6 recorded conversations, none go elsewhere.\n" in cxroute.out
     night = form(
         "night",
@@ -104,7 +100,7 @@ def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> Non
         "  Where they go depends on conditions that cxroute does not understand.\n"
     )
     without = file("few.csv", "intent\na\n")
-    assert 2 == cxroute("replay", without, odd, left, "--detailed-exitcode")
+    assert 2 == cxroute("replay", without, odd, remaining, "--detailed-exitcode")
     assert (
         "Where they go depends on attributes without a column: customerTier, or on"
         in cxroute.out
@@ -113,7 +109,7 @@ def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> Non
         "gold.json",
         [form("gold", asks("customerTier", "equals", "gold"), queue="q-gold"), ALL],
     )
-    assert 2 == cxroute("replay", without, gold, left, "--detailed-exitcode")
+    assert 2 == cxroute("replay", without, gold, remaining, "--detailed-exitcode")
     assert cxroute.out.endswith(
         "Where they go depends on attributes without a column: customerTier.\n"
     )
@@ -128,15 +124,13 @@ def test_a_split_moves_a_part_of_each_conversation(cxroute: Program) -> None:
         ]
     }
     half = {"targets": [{**target, "weight": 1} for target in split["targets"]]}
-    left, right = (
-        file("left.json", [{**ALL, **split}]),
-        file("right.json", [{**ALL, **half}]),
+    remaining = file("left.json", [{**ALL, **split}])
+    right = file("right.json", [{**ALL, **half}])
+    code, actual = cxroute.json(
+        "replay", file("calls.csv", "intent,count\nx,70\ny,30\n"), remaining, right
     )
-    code, found = cxroute.json(
-        "replay", file("calls.csv", "intent,count\nx,70\ny,30\n"), left, right
-    )
-    assert (0, 100, pytest.approx(30)) == (code, found["total"], found["moved"])
-    assert 0 == cxroute("replay", "calls.csv", left, right)
+    assert (0, 100, pytest.approx(30)) == (code, actual["total"], actual["moved"])
+    assert 0 == cxroute("replay", "calls.csv", remaining, right)
     assert "Of 100 recorded conversations, 30.0 (30.0 %) go elsewhere.\n" in cxroute.out
 
 
@@ -264,8 +258,8 @@ def test_environments_that_name_the_intent_differently_are_refused(
     cxroute: Program, sample: str
 ) -> None:
     """A column `intent` would be another attribute on each side."""
-    other = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
-    write("prod.yaml", f"{other}attributes: {{intent: theirIntent}}\n")
+    candidate = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+    write("prod.yaml", f"{candidate}attributes: {{intent: theirIntent}}\n")
     assert 64 == cxroute("replay", sample, "manifests:sandbox", "manifests:prod")
     assert "name the bot's attributes differently" in cxroute.err
 

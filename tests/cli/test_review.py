@@ -120,12 +120,14 @@ def reviewed(here: Tenants, cxroute: Program) -> None:
 
 
 def id_of(here: Tenants, name: str) -> str:
-    return str(next(one["id"] for one in here.rules("prod") if one["name"] == name))
+    return str(next(rule["id"] for rule in here.rules("prod") if rule["name"] == name))
 
 
 def described(here: Tenants, name: str) -> None:
     """Edit the description of a rule; its marker stays."""
-    text = next(one["description"] for one in here.rules("prod") if one["name"] == name)
+    text = next(
+        rule["description"] for rule in here.rules("prod") if rule["name"] == name
+    )
     mark = text[text.index("\n[cxroute:") :] if "[cxroute:" in text else ""
     here.states["prod"].edit(id_of(here, name), description=f"edited{mark}")
 
@@ -151,8 +153,8 @@ def test_an_edit_without_effect_on_routing_does_not_stop_an_apply(
     meddle(prod, at, lambda: edit(prod, name))
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert (0, True) == (code, form["converged"]), cxroute.out
-    assert {"applied"} == {one["status"] for one in form["outcomes"]}
-    edited = next(one for one in prod.rules("prod") if one["name"] == name)
+    assert {"applied"} == {item["status"] for item in form["outcomes"]}
+    edited = next(rule for rule in prod.rules("prod") if rule["name"] == name)
     assert (
         edited["description"].startswith("edited")
         if edit is described
@@ -178,7 +180,7 @@ def test_a_rename_stops_an_apply_only_if_the_plan_needs_the_name(
     meddle(prod, at, rename)
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert codes[(0, 2, 11).index(at)] == code, form
-    assert name in [one["name"] for one in prod.rules("prod")]
+    assert name in [rule["name"] for rule in prod.rules("prod")]
 
 
 def test_a_skipped_edit_is_reported(prod: Tenants, cxroute: Program) -> None:
@@ -193,7 +195,7 @@ def test_a_skipped_edit_is_reported(prod: Tenants, cxroute: Program) -> None:
     assert "Read again: no differences, except 1 held change." in cxroute.out
     _, form = cxroute.json("plan", "-e", "prod")
     assert [("cards/unrelated", "drift")] == [
-        (one["address"], one["cause"]) for one in form["changes"]
+        (item["address"], item["cause"]) for item in form["changes"]
     ]
 
 
@@ -226,11 +228,13 @@ def test_an_apply_stops_if_it_would_move_unreviewed_conversations(
         "would now send conversations elsewhere. Run `plan` again"
         in form["error"]["message"]
     )
-    left = [one["address"] for one in form["outcomes"] if one["status"] == "skipped"]
-    assert left
+    remaining = [
+        item["address"] for item in form["outcomes"] if item["status"] == "skipped"
+    ]
+    assert remaining
     writes = app.writes
     assert 13 > writes
-    assert {"applied", "skipped"} == {one["status"] for one in form["outcomes"]}
+    assert {"applied", "skipped"} == {item["status"] for item in form["outcomes"]}
 
 
 def test_an_apply_is_refused_if_it_would_move_unreviewed_conversations(
@@ -300,7 +304,7 @@ class Team:
     def wants(self, turn: int) -> None:
         """Write the manifests of a turn."""
         lines = ["apiVersion: routing/v1", "kind: RuleSet", "name: cards", "rules:"]
-        lines += [f"  - {json.dumps(one)}" for one in self.rules(turn)]
+        lines += [f"  - {json.dumps(rule)}" for rule in self.rules(turn)]
         (self.folder / "manifests/cards.yaml").write_text(
             "\n".join(lines) + "\n", "utf-8"
         )
@@ -325,8 +329,8 @@ def test_three_teams_apply_reviewed_plans_concurrently(tmp_path: Path) -> None:
         for turn in range(4):
             for team in teams:
                 team.wants(turn)
-                code, said = team.run("plan", "-e", "prod", "--out", "plan.json")
-                assert 0 == code, said
+                code, text = team.run("plan", "-e", "prod", "--out", "plan.json")
+                assert 0 == code, text
             with ExitStack() as stack:
                 runs = [
                     stack.enter_context(
@@ -343,10 +347,10 @@ def test_three_teams_apply_reviewed_plans_concurrently(tmp_path: Path) -> None:
                         )
                     )
         assert [(0, "")] * 12 == codes
-        expected = sorted(one["name"] for team in teams for one in team.rules(3))
+        expected = sorted(rule["name"] for team in teams for rule in team.rules(3))
         assert [*expected, "rest"] == here.names_of_rules("prod")
         assert {"red", "green", "blue"} == {
-            found[1]
-            for one in here.rules("prod")
-            if (found := re.search(r"\[cxroute:(\w+)/", one["description"]))
+            actual[1]
+            for rule in here.rules("prod")
+            if (actual := re.search(r"\[cxroute:(\w+)/", rule["description"]))
         }

@@ -424,8 +424,8 @@ def test_objects_with_secrets_hide_them() -> None:
         headers,
         f"secret={canary.SECRET}".encode(),
     )
-    sent = httpx.Request("GET", request.url, headers=headers)
-    held: list[Any] = [
+    requests_sent = httpx.Request("GET", request.url, headers=headers)
+    stored_values: list[Any] = [
         credentials,
         client,
         client._login,
@@ -433,10 +433,12 @@ def test_objects_with_secrets_hide_them() -> None:
         network,
         transport,
         request,
-        sent,
-        sent.headers,
+        requests_sent,
+        requests_sent.headers,
     ]
-    assert [] == canary.find_leaks("".join(f"{one!r} {one}" for one in held))
+    assert [] == canary.find_leaks(
+        "".join(f"{item!r} {item}" for item in stored_values)
+    )
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -60,13 +60,13 @@ async def said(log: Log) -> None:
 
 async def read(number: int) -> list[dict[str, Any]]:
     """Read until the log reports lost lines."""
-    found = b""
+    actual = b""
     os.set_blocking(number, False)
-    while b'"lost"' not in found:
+    while b'"lost"' not in actual:
         with contextlib.suppress(BlockingIOError):
-            found += os.read(number, 1_000_000)
+            actual += os.read(number, 1_000_000)
         await asyncio.sleep(0.005)
-    return [json.loads(line) for line in found.splitlines()]
+    return [json.loads(line) for line in actual.splitlines()]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
@@ -79,7 +79,7 @@ def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(
     pair = (
         os.pipe()
         if kind == "pipe"
-        else tuple(one.detach() for one in socket.socketpair())
+        else tuple(item.detach() for item in socket.socketpair())
     )
 
     async def talk(log: Log) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(
     with logging_to(os.fdopen(pair[1], "w"), monkeypatch) as log:
         *lines, lost = asyncio.run(talk(log))
     os.close(pair[0])
-    assert [*range(len(lines))] == [one["number"] for one in lines]
+    assert [*range(len(lines))] == [line["number"] for line in lines]
     assert {"event": "log", "lost": LINES - len(lines)} == lost
     assert 5000 <= len(lines) < LINES
 
@@ -130,19 +130,19 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     ]
     os.close(writing)
     time.sleep(1)  # the output of both is larger than the buffer
-    found = []
+    actual = []
     while part := os.read(reading, 5000):
-        found.append(part)
+        actual.append(part)
     os.close(reading)
-    assert [0, 0] == [one.wait() for one in writers]
-    numbers = [json.loads(one)["number"] for one in b"".join(found).splitlines()]
+    assert [0, 0] == [writer.wait() for writer in writers]
+    numbers = [json.loads(line)["number"] for line in b"".join(actual).splitlines()]
     assert sorted([*range(3000)] * 2) == sorted(numbers)
 
 
 def test_an_endpoint_works_without_a_reader_of_its_log(tmp_path: Path) -> None:
     """The log is longer than the pipe's buffer; SIGTERM ends the endpoint as usual."""
     reading, writing = os.pipe()
-    with fleet(tmp_path) as one:
+    with fleet(tmp_path) as item:
         words = (
             "serve",
             "-e",
@@ -161,6 +161,6 @@ def test_an_endpoint_works_without_a_reader_of_its_log(tmp_path: Path) -> None:
                 asyncio.run(flood(url))
             served.send_signal(signal.SIGTERM)
             assert 0 == served.wait(20)
-        assert 240 == len(one.writes())
+        assert 240 == len(item.writes())
     os.close(reading)
     os.close(writing)

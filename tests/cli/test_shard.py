@@ -38,11 +38,11 @@ def test_every_environment_is_in_exactly_one_shard(names: set[str], count: int) 
 
 def test_the_shard_of_an_environment_never_changes() -> None:
     """It depends only on the name, in every version: two versions may run at the same time."""
-    found = {
+    actual = {
         name: next(i for i in range(4) if Shard(i, 4).includes(name))
         for name in ("prod", "staging", "emea", "apac")
     }
-    assert {"prod": 2, "staging": 0, "emea": 3, "apac": 0} == found
+    assert {"prod": 2, "staging": 0, "emea": 3, "apac": 0} == actual
 
 
 def test_the_shares_are_about_equal() -> None:

@@ -28,7 +28,7 @@ SHARES: Final = [
     for index in range(COUNT)
 ]
 RULES: Final = [rule(f"rule-{number}") for number in range(4)]
-WANTED: Final = [one["name"] for one in RULES]
+WANTED: Final = [rule["name"] for rule in RULES]
 KILLED: Final = 2
 """Which process is killed."""
 LONGEST: Final = 120
@@ -95,11 +95,11 @@ def test_a_restarted_shard_completes_its_tenants(
     killer.victim = processes[KILLED].pid
     first = [ended(process) for process in processes]
     assert [(0, share) for index, share in enumerate(SHARES) if index != KILLED] == [
-        one for index, one in enumerate(first) if index != KILLED
+        item for index, item in enumerate(first) if index != KILLED
     ]
     assert (-9, []) == first[KILLED]
-    left = [name for name in NAMES if WANTED != sixty.names_of_rules(name)]
-    assert {victim} <= set(left) < set(SHARES[KILLED]), (
+    remaining = [name for name in NAMES if WANTED != sixty.names_of_rules(name)]
+    assert {victim} <= set(remaining) < set(SHARES[KILLED]), (
         "killed in the middle: some of its tenants done, some not"
     )
     assert 2 == len(sixty.rules(victim)), "and one of them half done"

@@ -41,13 +41,13 @@ def rules(url: str) -> dict[str, Any]:
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        found: dict[str, Any] = {}
+        actual: dict[str, Any] = {}
         path = "/api/v2/routing/rules?pageNumber=1&pageSize=100"
         while path:
             page = client.get(path, headers=headers).json()
-            found |= {rule["id"]: rule for rule in page["entities"]}
+            actual |= {rule["id"]: rule for rule in page["entities"]}
             path = page["nextUri"]
-    return found
+    return actual
 
 
 def wait_for_some(url: str, process: subprocess.Popen[str]) -> None:
@@ -78,10 +78,10 @@ def edit(url: str, name: str, **fields: Any) -> None:
 
 def theirs(url: str) -> dict[str, str]:
     """Return the unmanaged rules as JSON text."""
-    found = rules(url).items()
+    actual = rules(url).items()
     return {
         key: json.dumps(rule)
-        for key, rule in found
+        for key, rule in actual
         if "[cxroute:bank-routing/" not in rule["description"]
     }
 
@@ -93,18 +93,20 @@ def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) ->
     with place.simulated("--tenant", "bank", "--state", "bank.json") as url:
         place.manifests(url)
         as_found = theirs(url)
-        made = json.loads(place.run("-e", "bank", "plan", "--format", "json").stdout)
+        created = json.loads(place.run("-e", "bank", "plan", "--format", "json").stdout)
         assert (61, 8, 0) == tuple(
-            made["summary"][kind] for kind in ("create", "adopt", "update")
+            created["summary"][kind] for kind in ("create", "adopt", "update")
         )
 
         conflicting = place.path / "manifests/conflict.yaml"
-        taken = next(
-            json.loads(one)["name"] for one in as_found.values() if "[cxroute:" in one
+        claimed = next(
+            json.loads(item)["name"]
+            for item in as_found.values()
+            if "[cxroute:" in item
         )
         conflicting.write_text(
             "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules:\n"
-            f"  - {{key: refunds, name: {json.dumps(taken)}, intent: no route test says it, queue: "
+            f"  - {{key: refunds, name: {json.dumps(claimed)}, intent: no route test says it, queue: "
             f"general}}\n"
         )
         refused = place.run_without_waits("-e", "bank", "apply", "--yes")
@@ -141,13 +143,15 @@ def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) ->
             3 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         )  # the bank's route tests reach that rule
         shutil.rmtree(place.path / "manifests/tests")
-        gone = json.loads(
+        removed = json.loads(
             place.run_without_waits(
                 "-e", "bank", "apply", "--yes", "--format", "json"
             ).out
         )
         assert ["cards/pin-blocked"] == [
-            one["address"] for one in gone["outcomes"] if one["action"] == "delete"
+            item["address"]
+            for item in removed["outcomes"]
+            if item["action"] == "delete"
         ]
         assert not any(
             rule["name"].endswith("pin_blocked") for rule in rules(url).values()
@@ -187,11 +191,11 @@ def test_a_signal_ends_an_apply_between_two_writes(
             out, err = process.communicate(timeout=30)
         assert 130 == process.returncode, err
         outcomes = json.loads(out)["outcomes"]
-        applied = [one for one in outcomes if one["status"] == "applied"]
+        applied = [outcome for outcome in outcomes if outcome["status"] == "applied"]
         assert 69 == len(outcomes)
         assert len(rules(url)) == len(applied) < 69
         assert {"skipped"} == {
-            one["status"] for one in outcomes if one["status"] != "applied"
+            outcome["status"] for outcome in outcomes if outcome["status"] != "applied"
         }
 
 
@@ -229,13 +233,13 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(
     place: BankWorkspace, case: str
 ) -> None:
     """Or exit 64 for invalid settings; never a traceback, never the secret."""
-    url, environment, said = WRONG[case]
-    with nullcontext(url) if url else place.simulated() as there:
-        place.manifests(there)
+    url, environment, text = WRONG[case]
+    with nullcontext(url) if url else place.simulated() as present:
+        place.manifests(present)
         place.environment |= environment
         ended = place.run_without_waits("-e", "bank", "plan")
     assert ended.code in (1, 3, 64), ended.err
-    assert said in ended.err
+    assert text in ended.err
     assert len(ended.err.splitlines()) < 20
     assert "" == ended.out
 

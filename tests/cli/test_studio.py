@@ -134,10 +134,8 @@ def test_three_hundred_cases_become_manifests_that_build_the_same(
     ).read_text("utf-8")
     assert 0 == program("validate")
     assert 0 == program("studio", "build", "--out", "block.txt")
-    block, snippet = (
-        parse_snippet(Path("block.txt").read_text("utf-8")),
-        parse_snippet(text),
-    )
+    block = parse_snippet(Path("block.txt").read_text("utf-8"))
+    snippet = parse_snippet(text)
     dialects = possible_dialects({"digitTextIsNumber": True, "mixedIsZero": False})
     for at in range(0, count, 23):
         for spelling in (f"intent_{at}", f"Intent_{at} "):

@@ -209,7 +209,8 @@ def test_undo_is_one_save_and_restores_every_byte(desk: Desk) -> None:
     """The journal has one intend and one tried for each rule; the undo makes one version with the
     earlier text.
     """
-    before, versions = desk.code, desk.saves
+    before = desk.code
+    versions = desk.saves
     desk.write(
         RULES.replace("priority: 10", "priority: 11")
         .replace("80", "70")
@@ -250,7 +251,9 @@ def test_an_adoption_stays_when_its_run_is_undone(desk: Desk) -> None:
 def adoptable(desk: Desk) -> str:
     """Return the number of the unmanaged CASE's line."""
     _, form = desk.cxroute.json("-e", "studio", "plan")
-    (message,) = [one["message"] for one in form["findings"] if one["code"] == "CXR313"]
+    (message,) = [
+        item["message"] for item in form["findings"] if item["code"] == "CXR313"
+    ]
     match = re.match(r'"CASE in line (\d+)"', message)
     assert match is not None
     assert (
@@ -265,7 +268,8 @@ def test_an_unmanaged_case_stops_apply_until_it_is_adopted(desk: Desk) -> None:
     save.
     """
     desk.edit("  // cxroute:rule cards/rest", f"{CASE}  // cxroute:rule cards/rest")
-    line, versions = adoptable(desk), desk.saves
+    line = adoptable(desk)
+    versions = desk.saves
     assert 4 == desk.apply()
     assert versions == desk.saves
     assert 2 == desk.run("drift")
@@ -442,7 +446,9 @@ def test_a_renamed_queue_changes_nothing(desk: Desk) -> None:
 
 def test_watch_heals_an_edit(desk: Desk) -> None:
     """With --apply, the first round restores the text."""
-    before, journal, runs = desk.code, Path(".cxroute/journal.jsonl"), len(desk.runs())
+    before = desk.code
+    journal = Path(".cxroute/journal.jsonl")
+    runs = len(desk.runs())
     desk.edit("( cxr_split < 20 )", "( cxr_split < 30 )")
 
     def stop() -> None:
@@ -533,7 +539,9 @@ def test_doctor_without_the_script_or_a_right_says_what_to_do(
         )
         assert "tutorial" not in cxroute.out
         assert {"GET"} == {
-            one.method for one in state.requests if not one.path.endswith("/token")
+            request.method
+            for request in state.requests
+            if not request.path.endswith("/token")
         }
 
 
@@ -577,10 +585,10 @@ def test_a_file_stands_for_the_tenant(
     code, plan = desk.cxroute.json("-e", "studio", "plan", "--live", "live.file")
     assert (0, ["update"], ["cards/lost"]) == (
         code,
-        [one["action"] for one in plan["changes"]],
-        [one["address"] for one in plan["changes"]],
+        [item["action"] for item in plan["changes"]],
+        [item["address"] for item in plan["changes"]],
     )
-    assert any(f"CASE in line {line}" in one["message"] for one in plan["findings"])
+    assert any(f"CASE in line {line}" in item["message"] for item in plan["findings"])
     assert 0 == desk.run("diff", "live.file", "live:studio", "--detailed-exitcode")
     assert 2 == desk.run("diff", "manifests:studio", "live.file", "--detailed-exitcode")
     assert 0 == desk.run("export", "--live", "live.file", f"CASE in line {line}")
@@ -635,7 +643,9 @@ def test_a_block_over_the_proven_size_is_a_warning_with_its_size(desk: Desk) -> 
     ]
     desk.write(RULES + "".join(many))
     _, form = desk.cxroute.json("-e", "studio", "plan")
-    (message,) = [one["message"] for one in form["findings"] if one["code"] == "CXR131"]
+    (message,) = [
+        item["message"] for item in form["findings"] if item["code"] == "CXR131"
+    ]
     assert 0 == desk.apply()
     block = desk.code[
         desk.code.index("// cxroute:begin") : desk.code.index("// cxroute:end")
@@ -734,7 +744,8 @@ def examined(call: str, status: int, page_size: int = 100) -> dict[str, CheckRes
     """Return doctor's lines about a tenant whose response to a call has a status; 0: its own
     response.
     """
-    tenant, lines = StudioTenant(), list[CheckResult]()
+    tenant = StudioTenant()
+    lines = list[CheckResult]()
 
     async def refuse(request: ApiRequest, deliver: Transport) -> ApiResponse:
         return (

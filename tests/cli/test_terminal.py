@@ -113,10 +113,10 @@ def test_no_line_is_longer_than_the_terminal(
     """
     assert code == cxroute(*command.split())
     for width in WIDTHS:
-        shown = run_on_terminal(width, *command.split())
-        assert code == shown.code
-        assert [] == too_long(shown.lines, width)
-        assert words(cxroute.out) == words(shown.out)
+        printed = run_on_terminal(width, *command.split())
+        assert code == printed.code
+        assert [] == too_long(printed.lines, width)
+        assert words(cxroute.out) == words(printed.out)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -127,10 +127,10 @@ def test_no_line_is_longer_than_the_terminal(
 @pytest.mark.usefixtures("bank")
 def test_messages_fit_the_terminal(width: int, command: str) -> None:
     """Errors go to stderr, which is another terminal."""
-    shown = run_on_terminal(width, "-q", *command.split())
-    assert 64 == shown.code
-    assert shown.err
-    assert [] == too_long(STYLE.sub("", shown.err).splitlines(), width)
+    printed = run_on_terminal(width, "-q", *command.split())
+    assert 64 == printed.code
+    assert printed.err
+    assert [] == too_long(STYLE.sub("", printed.err).splitlines(), width)
 
 
 def words(text: str) -> list[str]:
@@ -143,11 +143,11 @@ def words(text: str) -> list[str]:
 def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
     """With its rules in words."""
     (name,) = (entry.id for entry in journal_place(None).read())
-    shown = run_on_terminal(width, "history", name)
-    assert 0 == shown.code
-    assert [] == too_long(shown.lines, width)
-    assert "intent is" in shown.out
-    assert "attributeName" not in shown.out
+    printed = run_on_terminal(width, "history", name)
+    assert 0 == printed.code
+    assert [] == too_long(printed.lines, width)
+    assert "intent is" in printed.out
+    assert "attributeName" not in printed.out
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -156,12 +156,12 @@ def test_errors_with_carets_fit_the_terminal(width: int) -> None:
     """The manifest's line is truncated, not wrapped, so that the caret is under its text, also in
     wide letters.
     """
-    shown = run_on_terminal(width, "validate")
-    assert 3 == shown.code
-    assert [] == too_long(shown.lines, width)
+    printed = run_on_terminal(width, "validate")
+    assert 3 == printed.code
+    assert [] == too_long(printed.lines, width)
     marked = [
         (above, line)
-        for above, line in zip(shown.lines, shown.lines[1:], strict=False)
+        for above, line in zip(printed.lines, printed.lines[1:], strict=False)
         if "^^" in line
     ]
     assert 3 == len(marked)
@@ -178,17 +178,17 @@ def test_errors_with_carets_fit_the_terminal(width: int) -> None:
 )
 def test_help_fits_the_terminal(width: int, arguments: list[str]) -> None:
     """Of the program, of a command, and of the options of every command."""
-    shown = run_on_terminal(width, *arguments)
-    assert 0 == shown.code
-    assert [] == too_long(shown.lines, width)
-    assert "cxroute" in shown.out
+    printed = run_on_terminal(width, *arguments)
+    assert 0 == printed.code
+    assert [] == too_long(printed.lines, width)
+    assert "cxroute" in printed.out
 
 
 def test_a_terminal_narrower_than_60_counts_as_60() -> None:
     """A smaller width has no usable layout."""
-    shown = run_on_terminal(40, "help", "explain")
-    assert [] == too_long(shown.lines, 60)
-    assert any(columns(line) > 40 for line in shown.lines)
+    printed = run_on_terminal(40, "help", "explain")
+    assert [] == too_long(printed.lines, 60)
+    assert any(columns(line) > 40 for line in printed.lines)
 
 
 @pytest.mark.usefixtures("bank")
@@ -293,10 +293,10 @@ def test_the_progress_bar_has_the_configured_colours(
         here.apps["prod"] = Simulator(
             here.states["prod"], replace(PROFILES["A"], latency=0.55)
         )
-        shown = run_on_terminal(80, *options, "plan", "-e", "prod", **variables)
-    assert 0 == shown.code
-    assert "rules" in shown.err
-    assert coloured == bool(STYLE.search(shown.err))
+        printed = run_on_terminal(80, *options, "plan", "-e", "prod", **variables)
+    assert 0 == printed.code
+    assert "rules" in printed.err
+    assert coloured == bool(STYLE.search(printed.err))
 
 
 def test_a_line_that_fits_is_not_changed() -> None:
@@ -390,8 +390,8 @@ def test_a_style_ends_with_its_line_and_continues_in_the_next() -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> None:
     """Paragraphs are not ragged, and a grammar keeps its layout."""
-    shown = run_on_terminal(width, "watch", "--help")
-    paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
+    printed = run_on_terminal(width, "watch", "--help")
+    paragraph = printed.out.strip().split("\n\n")[-1].split("\n")
     assert paragraph[0].startswith("stdout shows new differences")
     assert all(columns(line) > width - 30 for line in paragraph[:-1])
     assert (
@@ -451,6 +451,6 @@ def test_each_wrapped_line_fits_and_keeps_its_content(
         + ("\x1b[0m" if ends else "")
     )
     wrapped = wrap_text(line, width)
-    assert all(columns(one) <= width for one in wrapped.split("\n"))
+    assert all(columns(word) <= width for word in wrapped.split("\n"))
     bare = [re.sub(r"\s", "", STYLE.sub("", text)) for text in (line, wrapped)]
     assert bare[0] == bare[1]

@@ -151,7 +151,8 @@ def test_a_random_edit_changes_only_lines_of_its_intents(seed: int) -> None:
     """
     random = Random(seed)
     names = [f"i{number}" for number in range(30)]
-    documented, present = random.sample(names, 20), random.sample(names, 20)
+    documented = random.sample(names, 20)
+    present = random.sample(names, 20)
     lines = [f"  - {name} # of {name}" for name in documented]
     text = "\n".join(
         ["apiVersion: routing/v1", "kind: Intents", "name: b", "intents:", *lines, ""]
@@ -223,10 +224,10 @@ def test_the_command_writes_edits_and_names_what_it_removes(cxroute: Program) ->
     words = ["cognigy", "intents", "--from", "bot.json", "--into", "intents.yaml"]
     assert 0 == cxroute(*words), cxroute.err
     assert "wrote intents.yaml" in cxroute.err
-    written = Path("intents.yaml").read_bytes()
+    stored = Path("intents.yaml").read_bytes()
     assert 0 == cxroute(*words)
     assert "intents.yaml is up to date" in cxroute.err
-    assert written == Path("intents.yaml").read_bytes()
+    assert stored == Path("intents.yaml").read_bytes()
     flows["Main"]["English"] = [
         item for item in flows["Main"]["English"] if item["name"] != "topic_001"
     ]
@@ -241,7 +242,7 @@ def test_the_command_writes_edits_and_names_what_it_removes(cxroute: Program) ->
         == cxroute.err
     )
     lines = {*Path("intents.yaml").read_text().splitlines()} ^ {
-        *written.decode().splitlines()
+        *stored.decode().splitlines()
     }
     assert {"new", "topic_001"} == {
         line.split("name: ")[1] for line in lines if line.startswith("  - ")

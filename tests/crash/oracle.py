@@ -48,9 +48,9 @@ class Watch:
     def wrong(self) -> list[str]:
         """Return the errors: a third destination, a duplicate marker, a changed unmanaged rule."""
         return [
-            f"state {number}: {what}"
+            f"state {number}: {subject}"
             for number, state in enumerate(self.states)
-            for what in self._wrong_with(state)
+            for subject in self._wrong_with(state)
         ]
 
     def _wrong_with(self, state: tuple[JsonObject, ...]) -> list[str]:
@@ -73,23 +73,25 @@ def ways(state: Iterable[JsonObject]) -> Ways:
     """Return the destination of each conversation: that of the first rule in the server's order
     that takes it.
     """
-    ordered = sorted(state, key=lambda one: (one["priority"], one["name"], one["id"]))
-    taken = [_takes(_routing(stored)) for stored in ordered if stored["enabled"]]
+    ordered = sorted(
+        state, key=lambda item: (item["priority"], item["name"], item["id"])
+    )
+    claimed = [_takes(_routing(stored)) for stored in ordered if stored["enabled"]]
     return [
-        next((one for one in column if one is not None), None)
-        for column in zip(*taken, strict=True)
+        next((item for item in column if item is not None), None)
+        for column in zip(*claimed, strict=True)
     ]
 
 
 def twice(state: Iterable[JsonObject]) -> set[str]:
     """Return the markers, without their digests, that more than one rule has."""
-    seen: set[str] = set()
+    observed: set[str] = set()
     again: set[str] = set()
     for stored in state:
         marker = _MARKER.search(stored["description"])
         if marker is not None:
-            again |= {marker[1]} & seen
-            seen.add(marker[1])
+            again |= {marker[1]} & observed
+            observed.add(marker[1])
     return again
 
 
@@ -99,9 +101,9 @@ def by_address(rules: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """
     marked = ((_MARKER.search(rule["description"]), rule) for rule in rules)
     return {
-        found[1]: {key: rule[key] for key in _WRITTEN}
-        for found, rule in marked
-        if found is not None
+        actual[1]: {key: rule[key] for key in _WRITTEN}
+        for actual, rule in marked
+        if actual is not None
     }
 
 
@@ -111,11 +113,13 @@ def reached(
     now: Iterable[Mapping[str, Any]],
 ) -> set[str]:
     """Return the addresses that are as desired, of those that were not at the beginning."""
-    first, last, there = by_address(start), by_address(goal), by_address(now)
+    first = by_address(start)
+    last = by_address(goal)
+    present = by_address(now)
     return {
-        one
-        for one in {*first, *last}
-        if first.get(one) != last.get(one) == there.get(one)
+        item
+        for item in {*first, *last}
+        if first.get(item) != last.get(item) == present.get(item)
     }
 
 
@@ -138,5 +142,5 @@ def _takes(routing: str) -> tuple[frozenset[str] | None, ...]:
     conditions, targets = json.loads(routing)
     alone: dict[str, Any] = {"id": "", "name": "", "priority": 0, "enabled": True}
     rule = {**alone, "conditions": conditions, "targets": targets}
-    found = [queue_shares([rule], conversation) for conversation in conversations()]
-    return tuple(None if one is None else frozenset(one) for one in found)
+    actual = [queue_shares([rule], conversation) for conversation in conversations()]
+    return tuple(None if item is None else frozenset(item) for item in actual)

@@ -17,7 +17,10 @@ QUEUES: Final = [
     {"id": f"q-{name}", "name": name}
     for name in ("Cards", "Fraud", "General", "Overflow")
 ]
-UPDATED, DELETED, CREATED, KEPT = 8, 5, 9, 3
+UPDATED = 8
+DELETED = 5
+CREATED = 9
+KEPT = 3
 
 ENVIRONMENT: Final = """\
 apiVersion: routing/v1
@@ -113,8 +116,8 @@ def conversations() -> list[dict[str, Any]]:
     """Return possible conversations: each intent and an unknown one, with confidences around each
     threshold.
     """
-    known = [rule["intent"] for rule in (*before(), *after()) if "intent" in rule]
-    intents = sorted({*known, "legacy", "theirs", "hebrew", "unheard-of"})
+    declared = [rule["intent"] for rule in (*before(), *after()) if "intent" in rule]
+    intents = sorted({*declared, "legacy", "theirs", "hebrew", "unheard-of"})
     sure = (None, 0.3, 0.5, 0.65, 0.8, 0.95)
     return [
         _conversation(intent, confidence)

@@ -39,9 +39,9 @@ class CrashSetup:
             scene.write_manifests(folder / name, rules, served.url, unique=unique)
         self.start: list[dict[str, Any]] = []
         self.wanted: Ways = []
-        made = CrashRun(self, folder)
-        assert 0 == made.here("apply", "--yes", manifests="was"), made.warned
-        self.start = [*made.state.rules(), *scene.others()]
+        created = CrashRun(self, folder)
+        assert 0 == created.here("apply", "--yes", manifests="was"), created.warned
+        self.start = [*created.state.rules(), *scene.others()]
         undisturbed = CrashRun(self, folder)
         undisturbed.app = clock = RequestTimes(undisturbed.app)
         ended = undisturbed.run("apply", "--yes")
@@ -122,15 +122,16 @@ class CrashRun:
     def here(self, *arguments: str, manifests: str = "shall") -> int:
         """Run a command in this process, and keep its output; return its exit code."""
         self.stage.served.app = self.app
-        said, warned = io.StringIO(), io.StringIO()
+        text = io.StringIO()
+        warned = io.StringIO()
         with (
             contextlib.chdir(self.folder),
             mock.patch.dict(os.environ, self.environment, clear=True),
-            contextlib.redirect_stdout(said),
+            contextlib.redirect_stdout(text),
             contextlib.redirect_stderr(warned),
         ):
             code = main([*self._where(manifests), *arguments])
-        self.said, self.warned = said.getvalue(), warned.getvalue()
+        self.said, self.warned = text.getvalue(), warned.getvalue()
         return code
 
     def _where(self, manifests: str) -> list[str]:
@@ -165,9 +166,9 @@ class CrashRun:
     def writes(self) -> list[SimRequest]:
         """Return the writes that were requested so far."""
         return [
-            one
-            for one in self.state.requests
-            if one.method != "GET" and not one.path.endswith("/token")
+            request
+            for request in self.state.requests
+            if request.method != "GET" and not request.path.endswith("/token")
         ]
 
     def reached(self) -> set[str]:

@@ -18,7 +18,8 @@ from tests.crash.gate import Gate, wait_until_heard
 from tests.crash.stage import LONGEST, CrashRun, CrashSetup, finish
 from tests.support.command import RunResult
 
-INT, TERM = signal.SIGINT, signal.SIGTERM
+INT = signal.SIGINT
+TERM = signal.SIGTERM
 WRITES: Final = 33
 """The writes of an undisturbed apply."""
 STATUSES: Final = ("applied", "skipped", "failed", "unknown")
@@ -60,7 +61,7 @@ def told(ended: RunResult) -> dict[str, set[str]]:
     outcomes = json.loads(ended.out)["outcomes"]
     assert 30 == len(outcomes)
     return {
-        kind: {one["address"] for one in outcomes if one["status"] == kind}
+        kind: {outcome["address"] for outcome in outcomes if outcome["status"] == kind}
         for kind in STATUSES
     }
 
@@ -136,17 +137,17 @@ def test_a_signal_before_the_first_write_ends_the_run(
 def test_a_signal_ends_the_question(trial: CrashRun, number: signal.Signals) -> None:
     """The process waits for the confirmation on a terminal: exit 130, nothing written."""
     pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
-    ours, theirs = pty.openpty()
-    with trial.start("apply", stdin=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        asked = b""
-        while b"to continue: " not in asked:
-            asked += os.read(ours, 1024)
+    own_side, foreign_side = pty.openpty()
+    with trial.start("apply", stdin=foreign_side, stderr=foreign_side) as process:
+        os.close(foreign_side)
+        requested = b""
+        while b"to continue: " not in requested:
+            requested += os.read(own_side, 1024)
         process.send_signal(number)
         out, _ = process.communicate(timeout=LONGEST)
-        said = os.read(ours, 1024)
-    os.close(ours)
+        text = os.read(own_side, 1024)
+    os.close(own_side)
     assert 130 == process.returncode
     assert "create" in out
-    assert b"interrupted; nothing was written" in said
+    assert b"interrupted; nothing was written" in text
     assert [] == trial.writes()

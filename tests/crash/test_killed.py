@@ -27,19 +27,21 @@ def test_the_scene_has_the_hard_cases(
     profile: str, stages: Callable[[str], CrashSetup]
 ) -> None:
     """30 changes, a temporary copy on the way, an adoption; every unmanaged rule is unchanged."""
-    sent = [
-        one
-        for one in stages(profile).requests
-        if one.method != "GET" and not one.path.endswith("/token")
+    requests_sent = [
+        request
+        for request in stages(profile).requests
+        if request.method != "GET" and not request.path.endswith("/token")
     ]
-    methods = [one.method for one in sent]
+    methods = [item.method for item in requests_sent]
     copies = [
-        one for one in sent if b"/left~next#" in one.body or b"/right~next#" in one.body
+        item
+        for item in requests_sent
+        if b"/left~next#" in item.body or b"/right~next#" in item.body
     ]
     assert (10 + 1, 13 + 1 + 1, 6 + 1) == tuple(
-        methods.count(one) for one in ("POST", "PUT", "DELETE")
+        methods.count(item) for item in ("POST", "PUT", "DELETE")
     )
-    assert ["POST"] == [one.method for one in copies]
+    assert ["POST"] == [copy.method for copy in copies]
 
 
 def points(share: int, requests: int) -> Iterator[tuple[int, Side]]:

@@ -131,7 +131,7 @@ def nobody_reads(folder: Path) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [blocked_by_a_file, blocked_by_a_folder, dangling, read_only, full, nobody_reads],
-    ids=lambda one: one.__name__,
+    ids=lambda item: item.__name__,
 )
 def test_a_journal_that_cannot_be_written_is_one_warning(
     trial: CrashRun, spoil: Callable[[Path], None]
@@ -190,7 +190,7 @@ def test_the_sandbox_on_a_full_disk_fails_without_a_retry(tmp_path: Path) -> Non
     document = json.loads(ended.stdout)
     assert 1 == ended.returncode
     assert ["failed", "skipped", "skipped"] == sorted(
-        one["status"] for one in document["outcomes"]
+        item["status"] for item in document["outcomes"]
     )
     assert ".cxroute/sandbox.json: cannot be written: " in document["error"]["message"]
     assert "attempt" not in ended.stderr

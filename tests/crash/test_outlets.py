@@ -31,12 +31,12 @@ ASCII: Final = {
 @contextmanager
 def broken_pipe() -> Iterator[int]:
     """Yield a pipe whose reader is closed."""
-    ours, theirs = os.pipe()
-    os.close(ours)
+    own_side, foreign_side = os.pipe()
+    os.close(own_side)
     try:
-        yield theirs
+        yield foreign_side
     finally:
-        os.close(theirs)
+        os.close(foreign_side)
 
 
 def assert_true(trial: CrashRun, ended: RunResult) -> None:
@@ -134,9 +134,9 @@ def test_a_locale_with_ascii_only(trial: CrashRun, form: str) -> None:
     assert (ended.out + ended.err).isascii()
     if form == "json":
         after = {
-            one["after"]["name"]
-            for one in json.loads(ended.out)["changes"]
-            if one["after"]
+            load["after"]["name"]
+            for load in json.loads(ended.out)["changes"]
+            if load["after"]
         }
         assert "ثم \U0001f510 after" in after
     assert 0 == trial.run("history", encoding="ascii").code

@@ -25,8 +25,10 @@ ALLOWED: Final = ("--yes", "--allow", "unrouted", "--reason", "as it was")
 
 def content(trial: CrashRun) -> list[str]:
     """Return the live rules, without ids, fields of the server, and markers."""
-    found = (parse_live_rule(dict(one)) for one in trial.state.rules())
-    return sorted(f"{one.rule} {one.marker and one.marker.address}" for one in found)
+    actual = (parse_live_rule(dict(rule)) for rule in trial.state.rules())
+    return sorted(
+        f"{item.rule} {item.marker and item.marker.address}" for item in actual
+    )
 
 
 def killed(trial: CrashRun, at: int, *arguments: str) -> None:

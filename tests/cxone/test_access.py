@@ -90,10 +90,14 @@ def test_login_at_an_issuer() -> None:
     pair = b64encode(f"{canary.CLIENT}:{canary.SECRET}".encode()).decode()
     assert f"Basic {pair}" == second.headers["Authorization"]
     assert not [
-        one for one in (first, third) if "Authorization" in one.headers or one.content
+        item
+        for item in (first, third)
+        if "Authorization" in item.headers or item.content
     ]
-    assert {f"Bearer {canary.TOKEN}"} == {one.headers["Authorization"] for one in rest}
-    assert {"application/json"} == {one.headers["Accept"] for one in world.asked}
+    assert {f"Bearer {canary.TOKEN}"} == {
+        item.headers["Authorization"] for item in rest
+    }
+    assert {"application/json"} == {item.headers["Accept"] for item in world.asked}
 
 
 def test_a_configured_api_address_is_used() -> None:
@@ -134,7 +138,8 @@ def test_a_thousand_callers_share_one_login() -> None:
 
 def test_an_expiring_token_is_renewed_without_discovery() -> None:
     """A minute before it expires, by the monotonic clock."""
-    world, virtual = ScriptedIssuer(), FakeClock()
+    world = ScriptedIssuer()
+    virtual = FakeClock()
     client = world.client(clock=virtual)
 
     async def run() -> None:
@@ -170,12 +175,14 @@ def test_a_token_address_that_stops_working_is_discovered_again(moved: Any) -> N
     """By the next caller; the API's address stays the same, so that a plan never changes hosts
     midway.
     """
-    other = f"{ISSUER}/new/token"
+    candidate = f"{ISSUER}/new/token"
     world = ScriptedIssuer(
-        openid=answers_in_turn({"token_endpoint": TOKEN}, {"token_endpoint": other}),
+        openid=answers_in_turn(
+            {"token_endpoint": TOKEN}, {"token_endpoint": candidate}
+        ),
         token=answers_in_turn(token(), moved),
     )
-    world.answers[other] = token(access_token=canary.RENEWED)
+    world.answers[candidate] = token(access_token=canary.RENEWED)
     world.answers[CXONE] = answers_in_turn(
         {"api_endpoint": API}, {"api_endpoint": "https://api-eu1.niceincontact.com"}
     )
@@ -189,7 +196,11 @@ def test_a_token_address_that_stops_working_is_discovered_again(moved: Any) -> N
         assert await failing(client) is None
 
     asyncio.run(run())
-    assert (2, 1, 1) == (world.count(OPENID), world.count(other), world.count(CXONE))
+    assert (2, 1, 1) == (
+        world.count(OPENID),
+        world.count(candidate),
+        world.count(CXONE),
+    )
     assert f"GET {RULES}" == world.calls[-1]
 
 
@@ -392,12 +403,12 @@ def test_a_fence_admits_only_reads_and_token_requests() -> None:
         return ApiRequest(method, server, server.path, {})
 
     async def run() -> None:
-        for one in (to(TOKEN), to(RULES)):
+        for item in (to(TOKEN), to(RULES)):
             with pytest.raises(AssertionError, match="reading client"):
-                await carry(one)
+                await carry(item)
         await carry(opening)
         await carry(to(TOKEN))
-        for one in (
+        for item in (
             to(RULES),
             to(TOKEN, "PUT"),
             to(f"{ISSUER}/auth/other"),
@@ -405,7 +416,7 @@ def test_a_fence_admits_only_reads_and_token_requests() -> None:
             to(OPENID),
         ):
             with pytest.raises(AssertionError, match="reading client"):
-                await carry(one)
+                await carry(item)
         world.answers[OPENID] = {"token_endpoint": "https://evil.example/token"}
         await carry(opening)
         for url in ("https://evil.example/token", TOKEN):
@@ -421,14 +432,16 @@ def test_no_value_that_holds_a_key_shows_it() -> None:
     world = ScriptedIssuer()
     client = world.client()
     asyncio.run(client.rules())
-    held: list[Any] = [
+    stored_values: list[Any] = [
         KEYS,
         client,
         client._login,
         client._login._discovery,
         *world.asked,
     ]
-    assert [] == canary.find_leaks("".join(f"{one!r} {one}" for one in held))
+    assert [] == canary.find_leaks(
+        "".join(f"{item!r} {item}" for item in stored_values)
+    )
 
 
 def test_the_environments_of_the_documentation_are_valid() -> None:

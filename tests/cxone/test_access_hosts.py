@@ -92,11 +92,11 @@ def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
     with pytest.raises(
         errors.CredentialsError,
         match="token_endpoint is not trusted, and nothing was sent",
-    ) as said:
+    ) as text:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}"] == world.calls
-    assert [] == canary.find_leaks(f"{said.value}{world.sent()}")
-    assert len(str(said.value)) < 600
+    assert [] == canary.find_leaks(f"{text.value}{world.sent()}")
+    assert len(str(text.value)) < 600
 
 
 @pytest.mark.parametrize("where", NOWHERE)
@@ -106,11 +106,11 @@ def test_no_token_is_sent_to_an_untrusted_api_endpoint(where: str) -> None:
     with pytest.raises(
         errors.CredentialsError,
         match="api_endpoint is not trusted, and nothing was sent",
-    ) as said:
+    ) as text:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}"] == world.calls
     assert [] == canary.find_leaks(
-        f"{said.value}{world.sent('cxone.niceincontact.com')}"
+        f"{text.value}{world.sent('cxone.niceincontact.com')}"
     )
     assert canary.TOKEN not in world.sent()
 
@@ -123,10 +123,10 @@ def test_an_untrusted_issuer_in_an_id_token_gets_no_request(where: str) -> None:
     )
     with pytest.raises(
         errors.CredentialsError, match="the id token: its iss is not trusted"
-    ) as said:
+    ) as text:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
-    assert [] == canary.find_leaks(str(said.value))
+    assert [] == canary.find_leaks(str(text.value))
 
 
 def test_the_message_tells_an_operator_how_to_allow_a_host() -> None:
@@ -293,7 +293,7 @@ def test_an_access_key_works_on_a_real_socket(keyed: Callable[..., int]) -> None
     assert 0 == keyed(tenant, "plan")
     assert (
         list(STEPS.values())
-        == list(dict.fromkeys(one.path.partition("?")[0] for one in tenant.asked))[:4]
+        == list(dict.fromkeys(item.path.partition("?")[0] for item in tenant.asked))[:4]
     )
 
 
@@ -319,8 +319,8 @@ def test_no_step_of_the_login_follows_a_redirect(
         assert 1 == keyed(tenant, "-v", "plan")
         assert [] == elsewhere.asked
     steps = list(STEPS.values())
-    asked = {one.path.partition("?")[0] for one in tenant.asked}
-    assert set(steps[: list(STEPS).index(step) + 1]) == asked & set(steps)
+    requested = {item.path.partition("?")[0] for item in tenant.asked}
+    assert set(steps[: list(STEPS).index(step) + 1]) == requested & set(steps)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_an_issuer_on_loopback_cannot_redirect_a_secret(
     step = "openid" if name == "token_endpoint" else "cxone"
     tenant = Keyed(step, lambda _turn, _tenant: whole({name: where}))
     assert 1 == keyed(tenant, "-v", "plan")
-    paths = [one.path.partition("?")[0] for one in tenant.asked]
+    paths = [item.path.partition("?")[0] for item in tenant.asked]
     assert (
         [STEPS["openid"]] == paths if step == "openid" else STEPS["rules"] not in paths
     )
@@ -376,7 +376,7 @@ SAID: Final[dict[str, Callable[[str], bytes]]] = {
 }
 
 
-BEFORE: Final = [what for what in REPEATED if not what.startswith("the token")]
+BEFORE: Final = [subject for subject in REPEATED if not subject.startswith("the token")]
 KNOWN: Final = {
     "openid": BEFORE,
     "token": BEFORE,
@@ -386,9 +386,9 @@ KNOWN: Final = {
 """The secrets that a step can repeat: no step before the token knows it."""
 CASES: Final = [
     *(
-        (step, what, list(SAID)[place % len(SAID)])
+        (step, subject, list(SAID)[place % len(SAID)])
         for step in STEPS
-        for place, what in enumerate(KNOWN[step])
+        for place, subject in enumerate(KNOWN[step])
     ),
     *((step, "the whole request", how) for step in STEPS for how in SAID),
 ]

@@ -158,5 +158,5 @@ def test_the_endpoints_client_logs_in(place: BankWorkspace) -> None:
             return [await client.write("c-1", {"a": number}, 5.0) for number in (1, 2)]
 
     with place.simulated("--faults", "context:revoke@#1") as url:
-        written = asyncio.run(run(url))
-    assert [{"a": 1}, {"a": 2}] == [one["attributes"] for one in written]
+        stored = asyncio.run(run(url))
+    assert [{"a": 1}, {"a": 2}] == [item["attributes"] for item in stored]

@@ -66,7 +66,7 @@ async def served(
     """Serve a script for everything except the token; yield a client of it, and the received
     requests.
     """
-    asked: list[bytes] = []
+    requested: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -75,7 +75,7 @@ async def served(
                     writer.write(response(TOKEN))
                     await writer.drain()
                 else:
-                    asked.append(request)
+                    requested.append(request)
                     await script(request, reader, writer)
         except ConnectionError:
             pass
@@ -99,7 +99,7 @@ async def served(
                 ClientCredentials(client_id="id", client_secret="canary"),
                 quick,
             ),
-            asked,
+            requested,
         )
 
 
@@ -120,7 +120,7 @@ def test_a_put_is_sent_once_if_a_kept_connection_breaks() -> None:
             writer.transport.abort()
 
     async def run() -> list[bytes]:
-        async with served(script) as (client, asked):
+        async with served(script) as (client, requested):
             read = await client.rule("1")
             assert read is not None
             with pytest.raises(errors.AmbiguousWriteError):
@@ -129,7 +129,7 @@ def test_a_put_is_sent_once_if_a_kept_connection_breaks() -> None:
                 await client.delete(read)
             with pytest.raises(errors.AmbiguousWriteError):
                 await client.create(rule(), MARKER)
-        return asked
+        return requested
 
     assert [b"GET", b"PUT", b"DELETE", b"POST"] == [
         request.split(b" ")[0] for request in asyncio.run(run())
@@ -246,8 +246,8 @@ HOSTILE: dict[str, tuple[bytes | Callable[[], bytes], bytes, str]] = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_responses_end_in_one_sentence(case: str) -> None:
     """In bounded time and memory; a redirect is not followed."""
-    made, head, said = HOSTILE[case]
-    body = made if isinstance(made, bytes) else made()
+    created, head, text = HOSTILE[case]
+    body = created if isinstance(created, bytes) else created()
 
     async def script(
         _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -264,7 +264,7 @@ def test_hostile_responses_end_in_one_sentence(case: str) -> None:
         if case == "a redirect"
         else errors.UnexpectedResponseError
     )
-    with pytest.raises(expected, match=said) as refused:
+    with pytest.raises(expected, match=text) as refused:
         asyncio.run(run())
     assert "canary" not in str(refused.value)
 
@@ -301,11 +301,11 @@ def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(Path(__file__).parents[1] / "self_signed.pem")
-    seen: list[bytes] = []
+    observed: list[bytes] = []
     tried: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(await _request(reader))
+        observed.append(await _request(reader))
         writer.close()
 
     async def run(scheme: str) -> None:
@@ -328,7 +328,7 @@ def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
     for scheme in ("https", "HTTPS"):
         with pytest.raises(errors.UnreachableError, match="certificate verify failed"):
             asyncio.run(run(scheme))
-    assert [] == seen
+    assert [] == observed
     assert [1, 1] == tried
 
 
@@ -351,15 +351,15 @@ def test_cookies_proxy_variables_and_netrc_are_ignored(
         await writer.drain()
 
     async def run() -> list[bytes]:
-        async with served(script) as (client, asked):
+        async with served(script) as (client, requested):
             await client.queues()
             await client.queues()
-            return asked
+            return requested
 
-    asked = asyncio.run(run())
-    assert 2 == len(asked)
-    assert not any(b"cookie" in request.lower() for request in asked)
-    assert all(b"Bearer t\r\n" in request for request in asked)
+    requested = asyncio.run(run())
+    assert 2 == len(requested)
+    assert not any(b"cookie" in request.lower() for request in requested)
+    assert all(b"Bearer t\r\n" in request for request in requested)
 
 
 def test_a_reading_client_cannot_write() -> None:
@@ -402,7 +402,7 @@ def test_a_reading_client_cannot_write() -> None:
             with pytest.raises(AssertionError, match="reading client"):
                 await call()
         assert {"POST /oauth/token", "GET /api/v2/routing/rules"} == {
-            f"{one.method} {one.url.path}" for one in reached
+            f"{item.method} {item.url.path}" for item in reached
         }
 
     asyncio.run(run())

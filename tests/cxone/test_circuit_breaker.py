@@ -50,8 +50,8 @@ class Server(httpx.AsyncBaseTransport):
             return self.away(request)
         if request.url.path == "/oauth/token":
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
-        one = {"id": request.url.path.rsplit("/", 1)[1], "name": "x", "priority": 1}
-        return httpx.Response(200, json=one)
+        item = {"id": request.url.path.rsplit("/", 1)[1], "name": "x", "priority": 1}
+        return httpx.Response(200, json=item)
 
     def sent_from(self, second: float) -> list[str]:
         """Return the requests from that second on."""
@@ -117,8 +117,8 @@ def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
     (F26).
     """
     server = Server(AWAY[away], until=61.0)
-    found, client = using(server, reads)
-    assert {FetchedRule} == {type(one) for one in found}
+    actual, client = using(server, reads)
+    assert {FetchedRule} == {type(item) for item in actual}
     meanwhile = [
         call for at, call in server.asked if 1.06 <= at < 61.0
     ]  # the calls in progress are answered by then
@@ -134,8 +134,8 @@ def test_the_retry_after_of_a_failure_is_respected() -> None:
     server = Server(
         lambda _request: httpx.Response(503, headers={"Retry-After": "20"}), until=1.2
     )
-    found, _ = using(server, reads)
-    assert {FetchedRule} == {type(one) for one in found}
+    actual, _ = using(server, reads)
+    assert {FetchedRule} == {type(item) for item in actual}
     refused = max(at for at, _ in server.asked if at < 1.3)
     assert [] == [at for at, _ in server.asked if refused < at < refused + 19.9]
 
@@ -143,8 +143,8 @@ def test_the_retry_after_of_a_failure_is_respected() -> None:
 def test_a_single_read_survives_an_outage() -> None:
     """Four attempts, then probes, the last of which is its response."""
     server = Server(broken(503), since=0.06, until=61.0)
-    found, _ = using(server, lambda client: client.rule("1"))
-    assert isinstance(found, FetchedRule)
+    actual, _ = using(server, lambda client: client.rule("1"))
+    assert isinstance(actual, FetchedRule)
     assert 1 <= len(server.asked) - 1 - MAX_FAILURES <= MOST_PROBES
 
 
@@ -157,12 +157,12 @@ def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
 
     async def both(client: WritingClient) -> tuple[list[Any], int]:
         first = await reads(client)
-        sent = len(server.asked)
-        assert all(isinstance(one, errors.ApiError) for one in await reads(client))
-        return first, len(server.asked) - sent
+        requests_sent = len(server.asked)
+        assert all(isinstance(item, errors.ApiError) for item in await reads(client))
+        return first, len(server.asked) - requests_sent
 
-    (found, sent_later), _ = using(server, both)
-    kinds = Counter(type(one) for one in found)
+    (actual, sent_later), _ = using(server, both)
+    kinds = Counter(type(item) for item in actual)
     assert kinds[FetchedRule] > 0
     assert (
         kinds[errors.OverloadedError] + kinds[errors.UnreachableError]
@@ -178,21 +178,21 @@ def test_writes_wait_for_the_circuit_and_are_sent_once() -> None:
     (R6).
     """
     server = Server(broken(503), until=61.0)
-    found, _ = using(server, creates)
-    unknown = [one for one in found if isinstance(one, errors.AmbiguousWriteError)]
+    actual, _ = using(server, creates)
+    unknown = [item for item in actual if isinstance(item, errors.AmbiguousWriteError)]
     assert 1 <= len(unknown) <= TENANT.concurrency
-    assert 300 - len(unknown) == sum(not isinstance(one, Exception) for one in found)
-    asked = Counter(call for _, call in server.asked)
-    assert 300 == asked["POST rules"]
-    assert 1 <= asked["GET rules"] <= MOST_PROBES
+    assert 300 - len(unknown) == sum(not isinstance(item, Exception) for item in actual)
+    requested = Counter(call for _, call in server.asked)
+    assert 300 == requested["POST rules"]
+    assert 1 <= requested["GET rules"] <= MOST_PROBES
     assert {"GET rules"} == {call for at, call in server.asked if 1.1 <= at < 61.0}
 
 
 def test_a_write_with_a_refused_connection_is_sent_after_the_outage() -> None:
     """It was certainly not done."""
     server = Server(lost(httpx.ConnectError), until=61.0)
-    found, _ = using(server, creates)
-    assert not [one for one in found if isinstance(one, Exception)]
+    actual, _ = using(server, creates)
+    assert not [item for item in actual if isinstance(item, Exception)]
 
 
 def test_patience_is_a_setting_of_the_tenant() -> None:
@@ -209,9 +209,9 @@ def test_a_server_that_never_answered_gets_no_patience(
 ) -> None:
     """A wrong host fails within seconds: four attempts by all requests together."""
     server = Server(lost(failure), since=0.0)
-    found, _ = using(server, reads)
+    actual, _ = using(server, reads)
     assert {errors.OverloadedError, errors.UnreachableError} >= {
-        type(one) for one in found
+        type(item) for item in actual
     }
     assert MAX_FAILURES == len(server.asked)
     assert server.asked[-1][0] < 10
@@ -234,8 +234,8 @@ def test_a_token_does_not_make_the_client_wait_for_an_absent_api() -> None:
 def test_a_token_request_waits_too() -> None:
     """A 5xx shows that the server exists."""
     server = Server(broken(503), since=0.0, until=30.0)
-    found, _ = using(server, reads)
-    assert {FetchedRule} == {type(one) for one in found}
+    actual, _ = using(server, reads)
+    assert {FetchedRule} == {type(item) for item in actual}
 
 
 def test_an_untrusted_certificate_is_tried_once() -> None:
@@ -245,8 +245,8 @@ def test_an_untrusted_certificate_is_tried_once() -> None:
         raise UntrustedCertificateError("gone")
 
     server = Server(untrusted, since=0.0)
-    found, _ = using(server, reads)
-    assert {errors.UnreachableError} == {type(one) for one in found}
+    actual, _ = using(server, reads)
+    assert {errors.UnreachableError} == {type(item) for item in actual}
     assert 1 == len(server.asked)
 
 
@@ -258,8 +258,8 @@ def test_occasional_failures_do_not_open_the_circuit() -> None:
             503 if next(turns) % 12 == 0 else 200, json=body(request)
         )
     )
-    found, client = using(server, reads)
-    assert {FetchedRule} == {type(one) for one in found}
+    actual, client = using(server, reads)
+    assert {FetchedRule} == {type(item) for item in actual}
     assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
     assert server.asked[-1][0] < 30
 
@@ -279,6 +279,6 @@ def test_retries_have_a_budget(sleeps: float) -> None:
             503 if chance.random() < 0.3 else 200, json=body(request)
         )
     )
-    _, client = using(server, lambda one: reads(one, 1000))
+    _, client = using(server, lambda item: reads(item, 1000))
     assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
     assert max(Counter(call for _, call in server.asked).values()) <= 4 + MOST_PROBES

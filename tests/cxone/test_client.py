@@ -65,11 +65,11 @@ def slowly(
     """Answer after a pause, so that all concurrent requests are waiting by then; the last response
     repeats.
     """
-    left = list(answers)
+    remaining = list(answers)
 
     async def answer(_request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0.02)
-        return left.pop(0) if len(left) > 1 else left[0]
+        return remaining.pop(0) if len(remaining) > 1 else remaining[0]
 
     return answer
 
@@ -78,22 +78,24 @@ def at_once(calls: int) -> list[Any]:
     """Read a rule so many times in parallel, with one client; failures are among the results."""
 
     async def run() -> list[Any]:
-        one = client()
+        item = client()
         return await asyncio.gather(
-            *(one.rule("1") for _ in range(calls)), return_exceptions=True
+            *(item.rule("1") for _ in range(calls)), return_exceptions=True
         )
 
     return asyncio.run(run())
 
 
 READS: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
-    "list": lambda one: one.rules(),
-    "one": lambda one: one.rule("1"),
+    "list": lambda item: item.rules(),
+    "one": lambda item: item.rule("1"),
 }
 WRITES: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
-    "POST": lambda one: one.create(rule(), MARKER),
-    "PUT": lambda one: one.update(FetchedRule(unmanaged("1", rule())), rule(), MARKER),
-    "DELETE": lambda one: one.delete(FetchedRule(unmanaged("1", rule()))),
+    "POST": lambda item: item.create(rule(), MARKER),
+    "PUT": lambda item: item.update(
+        FetchedRule(unmanaged("1", rule())), rule(), MARKER
+    ),
+    "DELETE": lambda item: item.delete(FetchedRule(unmanaged("1", rule()))),
 }
 UNWANTED = (
     errors.UnsupportedCallError,
@@ -203,7 +205,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> N
 def test_a_thousand_calls_share_one_token(server: Any) -> None:
     """Single flight."""
     server.get(url__startswith=RULES).respond(json=STORED)
-    assert {FetchedRule} == {type(one) for one in at_once(1_000)}
+    assert {FetchedRule} == {type(item) for item in at_once(1_000)}
     assert 1 == server["token"].call_count
 
 
@@ -220,7 +222,7 @@ def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
         return httpx.Response(401) if revoked else httpx.Response(200, json=STORED)
 
     server.get(url__startswith=RULES).side_effect = answer
-    assert {FetchedRule} == {type(one) for one in at_once(1_000)}
+    assert {FetchedRule} == {type(item) for item in at_once(1_000)}
     assert 2 == server["token"].call_count
 
 
@@ -233,7 +235,7 @@ def test_a_thousand_calls_share_a_token_with_any_lifetime(
         httpx.Response(200, json={"access_token": "t", "expires_in": expires_in})
     )
     server.get(url__startswith=RULES).respond(json=STORED)
-    assert {FetchedRule} == {type(one) for one in at_once(1_000)}
+    assert {FetchedRule} == {type(item) for item in at_once(1_000)}
     assert 1 == server["token"].call_count
 
 
@@ -248,7 +250,7 @@ def test_a_thousand_calls_share_a_refusal(
     So is an outage.
     """
     server["token"].side_effect = slowly(httpx.Response(status))
-    assert all(isinstance(one, errors.ApiError) for one in at_once(1_000))
+    assert all(isinstance(item, errors.ApiError) for item in at_once(1_000))
     assert requests == server["token"].call_count
 
 
@@ -259,10 +261,10 @@ def test_the_next_call_tries_a_refused_secret_again(server: Any) -> None:
     server.get(url__startswith=RULES).respond(json=STORED)
 
     async def run() -> object:
-        one = client()
+        item = client()
         with pytest.raises(errors.CredentialsError):
-            await one.rule("1")
-        return await one.rule("1")
+            await item.rule("1")
+        return await item.rule("1")
 
     assert asyncio.run(run()) is not None
 
@@ -275,8 +277,8 @@ def test_a_cancelled_token_request_does_not_affect_other_callers(server: Any) ->
     )
 
     async def run() -> list[Any]:
-        one = client()
-        calls = [asyncio.ensure_future(one.rule("1")) for _ in range(3)]
+        item = client()
+        calls = [asyncio.ensure_future(item.rule("1")) for _ in range(3)]
         await asyncio.sleep(0)
         calls[0].cancel()
         return await asyncio.gather(*calls[1:])
@@ -312,9 +314,9 @@ def test_a_token_is_used_until_a_minute_before_its_end(
     virtual = FakeClock()
 
     async def run() -> None:
-        one = client(virtual)
+        item = client(virtual)
         for _ in range(5):
-            await one.rule("1")
+            await item.rule("1")
             virtual.seconds += 900
 
     asyncio.run(run())
@@ -367,23 +369,23 @@ def test_a_plausible_retry_after_is_respected(
 def test_a_429_delays_every_call_of_the_client(server: Any) -> None:
     """Not only the refused one."""
     first = iter([httpx.Response(429, headers={"Retry-After": "50"})])
-    seen: list[float] = []
+    observed: list[float] = []
     virtual = FakeClock()
 
     def answer(_request: httpx.Request) -> httpx.Response:
-        seen.append(virtual.seconds - 1000)
+        observed.append(virtual.seconds - 1000)
         return next(first, httpx.Response(200, json=STORED))
 
     server.get(url__startswith=RULES).side_effect = answer
 
     async def run() -> None:
-        one = client(virtual)
-        await one.rule("1")
-        await asyncio.gather(*(one.rule("1") for _ in range(5)))
+        item = client(virtual)
+        await item.rule("1")
+        await asyncio.gather(*(item.rule("1") for _ in range(5)))
 
     asyncio.run(run())
-    assert pytest.approx(0, abs=0.01) == seen[0]
-    assert all(at >= 50 for at in seen[1:])
+    assert pytest.approx(0, abs=0.01) == observed[0]
+    assert all(at >= 50 for at in observed[1:])
 
 
 def test_the_configured_rate_is_kept(server: Any) -> None:
@@ -398,25 +400,25 @@ def test_the_configured_rate_is_kept(server: Any) -> None:
     server.get(url__startswith=RULES).side_effect = answer
 
     async def run() -> None:
-        one = WritingClient(
+        element = WritingClient(
             over_http(),
             replace(TENANT, requests_per_second=10),
             ClientCredentials(client_id="i", client_secret="s"),
             virtual.time,
         )
         for _ in range(100):
-            await one.rule("1")
+            await element.rule("1")
 
     asyncio.run(run())
     assert 9.9 <= at[-1] <= 10.1
-    assert all(sum(start <= one < start + 1 for one in at) <= 11 for start in at)
+    assert all(sum(start <= item < start + 1 for item in at) <= 11 for start in at)
 
 
 def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
     """The first call tries four times; later calls send no request."""
     server["token"].mock(side_effect=httpx.ConnectError)
     assert {errors.UnreachableError, errors.OverloadedError} >= {
-        type(one) for one in at_once(50)
+        type(item) for item in at_once(50)
     }
     assert 4 == server["token"].call_count
 
@@ -434,7 +436,7 @@ def page(ids: list[str], total: int, pages: int = 1) -> httpx.Response:
     return httpx.Response(
         200,
         json={
-            "entities": [{"id": one, "name": one} for one in ids],
+            "entities": [{"id": item, "name": item} for item in ids],
             "total": total,
             "pageCount": pages,
         },
@@ -548,7 +550,7 @@ def test_a_read_without_json_is_retried(server: Any, body: str) -> None:
 @pytest.mark.parametrize("call", READS)
 @pytest.mark.parametrize(
     ("body", "attempts"),
-    [*((one, 4) for one in GARBLED), *((one, 1) for one in HOSTILE)],
+    [*((item, 4) for item in GARBLED), *((item, 1) for item in HOSTILE)],
 )
 def test_unusable_responses_to_a_read_end_the_run(
     server: Any, call: str, body: str, attempts: int
@@ -727,15 +729,15 @@ def test_an_id_that_leads_out_of_the_rules_path_is_never_sent(
     """`..` stays `..` in every quoting: a delete of it would delete the path above."""
     everything = server.route(url__startswith="http://localhost/api/").respond(404)
     read = FetchedRule(unmanaged(rule_id, rule()))
-    one = client()
+    item = client()
     calls = {
-        "GET": lambda: one.rule(rule_id),
-        "PUT": lambda: one.update(read, rule(), MARKER),
+        "GET": lambda: item.rule(rule_id),
+        "PUT": lambda: item.update(read, rule(), MARKER),
     }
     with pytest.raises(
         errors.UnexpectedResponseError, match="cannot be the id of a rule"
     ):
-        asyncio.run({**calls, "DELETE": lambda: one.delete(read)}[call]())  # type: ignore[no-untyped-call]
+        asyncio.run({**calls, "DELETE": lambda: item.delete(read)}[call]())  # type: ignore[no-untyped-call]
     assert 0 == everything.call_count
 
 
@@ -760,16 +762,16 @@ def test_an_etag_is_returned_if_it_fits_into_a_header(
     server.get(ONE).mock(
         return_value=httpx.Response(200, json=STORED, headers=[(b"etag", etag)])
     )
-    written = server.put(ONE).respond(json=STORED)
+    stored = server.put(ONE).respond(json=STORED)
 
     async def run() -> None:
-        one = client()
-        read = await one.rule("1")
+        item = client()
+        read = await item.rule("1")
         assert read is not None
-        await one.update(read, rule(), MARKER)
+        await item.update(read, rule(), MARKER)
 
     asyncio.run(run())
-    assert sent == written.calls[0].request.headers.get("If-Match")
+    assert sent == stored.calls[0].request.headers.get("If-Match")
 
 
 @pytest.mark.parametrize(
@@ -823,10 +825,10 @@ def test_the_nesting_limit_is_the_same_on_every_python(server: Any) -> None:
     )
 
     async def run() -> None:
-        one = client()
-        assert 1 == len(await one.rules())
+        item = client()
+        assert 1 == len(await item.rules())
         with pytest.raises(errors.UnexpectedResponseError, match="nested too deeply"):
-            await one.rules()
+            await item.rules()
 
     asyncio.run(run())
 
@@ -851,7 +853,7 @@ def test_neither_credentials_nor_client_show_a_secret() -> None:
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_shown(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
-    one = WritingClient(
+    item = WritingClient(
         over_http(),
         TENANT,
         ClientCredentials(client_id="id", client_secret='canary /"+ü'),
@@ -863,15 +865,15 @@ def test_a_secret_that_the_server_repeats_is_not_shown(server: Any, form: str) -
             400, json={"error": "bad", "error_description": form.format(secret)}
         )
         with pytest.raises(errors.CredentialsError) as refused:
-            asyncio.run(one.rules())
+            asyncio.run(item.rules())
         assert "[secret]" in str(refused.value)
-        assert not any(found in str(refused.value) for found in ("canary", "aWQ6"))
+        assert not any(actual in str(refused.value) for actual in ("canary", "aWQ6"))
     server["token"].respond(json={"access_token": "token-canary", "expires_in": 3600})
     server.get(url__startswith=RULES).respond(
         403, json={"message": form.format("token-canary")}
     )
     with pytest.raises(errors.ScopeError) as denied:
-        asyncio.run(one.rules())
+        asyncio.run(item.rules())
     assert "canary" not in str(denied.value)
 
 
@@ -881,19 +883,19 @@ def test_a_run_has_a_time_limit_that_a_confirmation_restarts(server: Any) -> Non
     virtual = FakeClock()
 
     async def run() -> None:
-        one = WritingClient(
+        item = WritingClient(
             over_http(),
             replace(TENANT, run_seconds=900),
             ClientCredentials(client_id="i", client_secret="s"),
             virtual.time,
         )
-        await one.rule("1")
+        await item.rule("1")
         virtual.seconds += 3600
         with pytest.raises(
             errors.OverloadedError, match="the run exceeded its time limit"
         ):
-            await one.rule("1")
-        one.rate_limiter.restart_time_limit(900)
-        await one.rule("1")
+            await item.rule("1")
+        item.rate_limiter.restart_time_limit(900)
+        await item.rule("1")
 
     asyncio.run(run())

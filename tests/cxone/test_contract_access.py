@@ -76,8 +76,8 @@ class Server:
 
     def __init__(self, example: Any) -> None:
         self.answers: dict[str, Any] = {}
-        for one in [example, *CLIENTS]:
-            self.answers.setdefault(one["request"]["path"], one["response"])
+        for item in [example, *CLIENTS]:
+            self.answers.setdefault(item["request"]["path"], item["response"])
         self.asked: list[ApiRequest] = []
 
     async def carry(self, request: ApiRequest) -> ApiResponse:
@@ -143,16 +143,18 @@ def test_the_client_logs_in_as_the_contract_specifies(example: Any) -> None:
         ).rules()
 
     if example["name"] in EXPECTED:
-        expected, said = EXPECTED[example["name"]]
-        with pytest.raises(expected, match=said):
+        expected, text = EXPECTED[example["name"]]
+        with pytest.raises(expected, match=text):
             asyncio.run(run())
     else:
         asyncio.run(run())
         assert {"http://localhost/api/v2/routing/rules"} == {
-            one.url.partition("?")[0] for one in server.asked[-2:]
+            item.url.partition("?")[0] for item in server.asked[-2:]
         }
-    asked = next(one for one in server.asked if urlsplit(one.target).path == path)
-    same(example["request"], asked)
+    requested = next(
+        item for item in server.asked if urlsplit(item.target).path == path
+    )
+    same(example["request"], requested)
 
 
 def same(expected: Any, asked: ApiRequest) -> None:
@@ -175,14 +177,14 @@ def same(expected: Any, asked: ApiRequest) -> None:
 def test_every_example_states_its_source() -> None:
     """In one way or the other; names are unique over all files."""
     every = [
-        one
+        load
         for file in CONTRACT.glob("*.json")
-        for one in json.loads(file.read_text(encoding="utf-8"))
+        for load in json.loads(file.read_text(encoding="utf-8"))
     ]
     assert [] == [
-        one["name"]
-        for one in every
-        if (one.get("source") in {"T", "A"}) == (one.get("sure") in {"O", "T", "?"})
+        item["name"]
+        for item in every
+        if (item.get("source") in {"T", "A"}) == (item.get("sure") in {"O", "T", "?"})
     ]
-    assert len(every) == len({one["name"] for one in every})
-    assert set(EXPECTED) < {one["name"] for one in CLIENTS}
+    assert len(every) == len({item["name"] for item in every})
+    assert set(EXPECTED) < {client["name"] for client in CLIENTS}

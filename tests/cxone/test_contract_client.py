@@ -61,13 +61,15 @@ def examples() -> list[Json]:
         for file in files
         for example in json.loads(file.read_text(encoding="utf-8"))
     ]
-    found = [example for example in every if "source" in example]
-    ours = [
+    actual = [example for example in every if "source" in example]
+    own_side = [
         example
-        for example in found
+        for example in actual
         if "client" in example["sides"] and example["name"] not in NOT_ASKED
     ]
-    return [example for example in ours if "/context" not in example["request"]["path"]]
+    return [
+        example for example in own_side if "/context" not in example["request"]["path"]
+    ]
 
 
 class Server:
@@ -111,7 +113,9 @@ class Server:
 def calls(client: WritingClient, example: Json) -> Any:
     """Return the client's call that makes the example's request."""
     request = example["request"]
-    method, path, query = request["method"], request["path"], request["query"]
+    method = request["method"]
+    path = request["path"]
+    query = request["query"]
     headers = {
         name: value for name, value in request["headers"].items() if name == "If-Match"
     }
@@ -123,15 +127,17 @@ def calls(client: WritingClient, example: Json) -> Any:
         return client.rule(path.rsplit("/", 1)[1])
     if method == "DELETE":
         return client.delete(FetchedRule(stored(path), headers.get("If-Match")))
-    sent = parse_live_rule({"id": "new", "name": "", "priority": 0, **request["json"]})
-    marker = sent.marker or Marker("x", Address("x", "x"), "00000000")
+    requests_sent = parse_live_rule(
+        {"id": "new", "name": "", "priority": 0, **request["json"]}
+    )
+    marker = requests_sent.marker or Marker("x", Address("x", "x"), "00000000")
     if method == "POST":
-        return client.create(sent.rule, marker)
+        return client.create(requests_sent.rule, marker)
     return client.update(
         FetchedRule(
             replace(stored(path), raw=request["json"]), headers.get("If-Match")
         ),
-        sent.rule,
+        requests_sent.rule,
         marker,
     )
 
@@ -151,7 +157,8 @@ def stored(path: str) -> Any:
 
 def expectation(example: Json) -> type[Exception] | None:
     """Return the error for the response by api-contract "Errors", or None."""
-    status, method = example["response"]["status"], example["request"]["method"]
+    status = example["response"]["status"]
+    method = example["request"]["method"]
     if status == 404 and (
         method == "DELETE" or (method == "GET" and not example["request"]["query"])
     ):
@@ -175,7 +182,7 @@ def expectation(example: Json) -> type[Exception] | None:
 
 
 @pytest.mark.parametrize(
-    "example", [pytest.param(one, id=one["name"]) for one in examples()]
+    "example", [pytest.param(example, id=example["name"]) for example in examples()]
 )
 def test_the_client_requests_and_understands_as_the_contract_specifies(
     example: Json,
@@ -206,17 +213,20 @@ def test_the_client_requests_and_understands_as_the_contract_specifies(
     else:
         with pytest.raises(expected):
             asyncio.run(run())
-    asked = server.asked[0]
+    requested = server.asked[0]
     request = example["request"]
-    assert (request["method"], request["path"]) == (asked.method, asked.url.path)
-    assert request["query"] == dict(asked.url.params)
+    assert (request["method"], request["path"]) == (
+        requested.method,
+        requested.url.path,
+    )
+    assert request["query"] == dict(requested.url.params)
     for name in ("Authorization", "If-Match", "Content-Type"):
         if name in request["headers"] and request["headers"][name] != "Bearer expired":
-            assert request["headers"][name] == asked.headers[name]
+            assert request["headers"][name] == requested.headers[name]
     if "form" in request:
-        assert request["form"] == dict(parse_qsl(asked.content.decode()))
+        assert request["form"] == dict(parse_qsl(requested.content.decode()))
     if "json" in request and "[cxroute:" in request["json"].get("description", ""):
-        assert request["json"] == json.loads(asked.content)
+        assert request["json"] == json.loads(requested.content)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +234,7 @@ def test_the_client_requests_and_understands_as_the_contract_specifies(
 )
 def test_a_page_of_a_wrong_shape_is_an_error(name: str) -> None:
     """The list is not accepted: the error names the problem."""
-    example = next(one for one in examples() if one["name"] == name)
+    example = next(example for example in examples() if example["name"] == name)
 
     async def run() -> None:
         carry = transport_over(httpx.MockTransport(Server(example)))

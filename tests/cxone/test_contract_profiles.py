@@ -30,24 +30,24 @@ from tests.support.in_process_tenant import TENANT
 CONTRACT = Path(__file__).parents[1] / "contract"
 FILES = ("skills.json", "routing_queues.json", "profiles.json")
 EXAMPLES = [
-    one
+    load
     for name in FILES
-    for one in json.loads((CONTRACT / name).read_text(encoding="utf-8"))
+    for load in json.loads((CONTRACT / name).read_text(encoding="utf-8"))
 ]
 
 
 def tenant(given: dict[str, Any]) -> TenantSettings:
     """Return the settings of an example's client."""
-    made = Profile.model_validate({"name": "x", **given.get("profile", {})})
-    known = {
+    created = Profile.model_validate({"name": "x", **given.get("profile", {})})
+    declared = {
         "acd-skills": skills_list(given.get("version", 30)),
         "digital": ROUTING_QUEUES,
     }
-    queues = known.get(given.get("queues", ""), made.queues)
+    queues = declared.get(given.get("queues", ""), created.queues)
     return replace(
         TENANT,
-        profile=made,
-        rules_path=made.rules.path,
+        profile=created,
+        rules_path=created.rules.path,
         queues=queues,
         queues_path=queues.path,
     )
@@ -101,7 +101,11 @@ async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(
     "example",
-    [pytest.param(one, id=one["name"]) for one in EXAMPLES if "client" in one["sides"]],
+    [
+        pytest.param(example, id=example["name"])
+        for example in EXAMPLES
+        if "client" in example["sides"]
+    ],
 )
 def test_the_client_requests_and_understands_as_the_platform_documents(
     example: dict[str, Any],
@@ -131,20 +135,21 @@ def test_the_client_requests_and_understands_as_the_platform_documents(
             asyncio.run(run())
     else:
         assert means == asyncio.run(run())
-    asked, request = server.asked[0], example["request"]
+    requested = server.asked[0]
+    request = example["request"]
     assert (request["method"], request["path"], request["query"]) == (
-        asked.method,
-        asked.url.path,
-        dict(asked.url.params),
+        requested.method,
+        requested.url.path,
+        dict(requested.url.params),
     )
-    assert "Bearer TOKEN" == asked.headers["Authorization"]
+    assert "Bearer TOKEN" == requested.headers["Authorization"]
     if example["of"] == "update":
         assert {**request["json"], "description": "x"} == {
-            **json.loads(asked.content),
+            **json.loads(requested.content),
             "description": "x",
         }
 
 
 def test_every_example_states_its_source() -> None:
     """O: an official document or a vendor's code; T: third parties; ?: unknown."""
-    assert {"O", "T", "?"} == {one["sure"] for one in EXAMPLES}
+    assert {"O", "T", "?"} == {example["sure"] for example in EXAMPLES}

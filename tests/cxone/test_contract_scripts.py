@@ -63,11 +63,9 @@ class ExampleServer:
 
     async def carry(self, request: ApiRequest) -> ApiResponse:
         """Respond to one request."""
-        url, expected, response = (
-            urlsplit(request.target),
-            self.example["request"],
-            self.example["response"],
-        )
+        url = urlsplit(request.target)
+        expected = self.example["request"]
+        response = self.example["response"]
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/oauth/token":
             return form_response(
@@ -101,7 +99,8 @@ def form_response(request: ApiRequest, status: int, form: Any) -> ApiResponse:
 
 async def made_of(client: StudioClient, example: Json) -> Any:
     """Make the example's call, and return its meaning."""
-    request, path = example["request"], example["request"]["path"]
+    request = example["request"]
+    path = example["request"]["path"]
     if request["method"] == "PUT":
         async with client.lock():
             pass
@@ -124,8 +123,10 @@ def test_the_client_calls_and_understands_scripts_as_the_example(name: str) -> N
 
     Blocks may differ.
     """
-    example, expected = EXAMPLES[name], MEANS[name]
-    server, request = ExampleServer(example), example["request"]
+    example = EXAMPLES[name]
+    expected = MEANS[name]
+    server = ExampleServer(example)
+    request = example["request"]
     path = request["query"].get("scriptPath") or (request.get("json") or {}).get(
         "scriptContent", {}
     ).get("header", {})

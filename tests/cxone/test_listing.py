@@ -24,7 +24,7 @@ def told(rules: int, page_size: int) -> Told:
     world = InProcessTenant(
         managed(f"id-{n}", f"cards/r{n}", rule(f"r{n}")) for n in range(rules)
     )
-    found: Told = []
+    actual: Told = []
 
     async def run() -> None:
         client = ReadingClient(
@@ -32,12 +32,14 @@ def told(rules: int, page_size: int) -> Told:
             replace(TENANT, page_size=page_size),
             ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
             FakeClock().time,
-            lambda what, done, all_of_them: found.append((what, done, all_of_them)),
+            lambda subject, done, all_of_them: actual.append(
+                (subject, done, all_of_them)
+            ),
         )
         assert rules == len(await client.rules())
 
     asyncio.run(run())
-    return found
+    return actual
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def pages(
     """Return the pages of a list with these rules, each of one letter."""
     count = len(names) if total is None else total
     length = max(len(names), count) if names and style in COUNTED else len(names)
-    found = []
+    actual = []
     for start in range(0, length or 1, size):
         following = start + size
         link: str | None = (
@@ -128,8 +128,8 @@ def pages(
         if following >= length:
             link = None
         entries = [entry(name) for name in names[start:following]]
-        found.append({"entities": entries, "total": count, "more": link})
-    return found
+        actual.append({"entities": entries, "total": count, "more": link})
+    return actual
 
 
 def names_read(server: Scripted, style: str) -> str:
@@ -151,16 +151,16 @@ def test_every_style_is_read_to_its_end(style: str, names: str) -> None:
 
 def test_each_style_requests_the_next_page_in_its_way() -> None:
     """By a number, by the entries to skip, or by the token."""
-    asked = {}
+    requested = {}
     for style in STYLES:
         server = Scripted(*pages(style, "abcd"))
         names_read(server, style)
-        asked[style] = [url.partition("?")[2] for url in server.asked]
+        requested[style] = [url.partition("?")[2] for url in server.asked]
     assert {
         "page-number": ["p=0&n=100", "p=1&n=100"],
         "skip-top": ["skip=0&top=100", "skip=3&top=100"],
         "scroll-token": ["size=100", "scrollToken=token+3&size=100"],
-    } == asked
+    } == requested
 
 
 FAULTS = {
@@ -390,9 +390,9 @@ def test_the_documented_default_profile_is_the_default(cxroute: Program) -> None
     document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
     assert f"```yaml\n{cxroute.out}```\n" in document
     write("profile.yaml", cxroute.out)
-    written = load_manifests(Path("manifests")).profiles["tutorial"].document
-    assert DEFAULT_PROFILE == written.model_copy(update={"operators": {}})
-    assert operator_names({}) == written.operators
+    stored = load_manifests(Path("manifests")).profiles["tutorial"].document
+    assert DEFAULT_PROFILE == stored.model_copy(update={"operators": {}})
+    assert operator_names({}) == stored.operators
 
 
 def test_the_example_of_the_documents_is_valid(cxroute: Program) -> None:
@@ -414,8 +414,8 @@ def rows() -> Iterator[tuple[dict[str, Any], str]]:
     yield {"errors": {"messages": ["{{ config }}"]}}, "errors[].message"
     yield {"rules": {"paging": {"style": "skip-top", "skip": "a&b"}}}, "query parameter"
     for style in ("cursor", "next-link", "all-at-once"):
-        told = "paging needs a `style`, one of page-number, skip-top, scroll-token"
-        yield {"rules": {"paging": {"style": style}}}, told
+        output = "paging needs a `style`, one of page-number, skip-top, scroll-token"
+        yield {"rules": {"paging": {"style": style}}}, output
     yield {"rules": {"paging": {"style": "scroll-token", "page": "p"}}}, "unknown field"
     yield {"rules": {"list": "."}}, "member"
     yield {"rule": {"name": "id"}}, "has two meanings"
@@ -439,6 +439,6 @@ def test_an_invalid_profile_is_refused_with_a_reason(
     (room / "a.yaml").write_text(
         yaml_of({"apiVersion": "routing/v1", "kind": "Profile", "name": "x", **said})
     )
-    (found,) = lines(room)
-    assert told in found
-    assert json.dumps(found)
+    (actual,) = lines(room)
+    assert told in actual
+    assert json.dumps(actual)

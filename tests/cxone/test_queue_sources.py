@@ -25,10 +25,11 @@ from tests.support.program import Program, write
 from tests.support.written_manifests import yaml_of
 
 ROOT = Path(__file__).resolve().parents[2]
-SKILLS, DIGITAL = skills_list(30), ROUTING_QUEUES
+SKILLS = skills_list(30)
+DIGITAL = ROUTING_QUEUES
 TWENTY: list[dict[str, Any]] = [
-    {"id": str(4000 + one), "name": f"Skill_{one}", "isActive": one % 2 == 0}
-    for one in range(20)
+    {"id": str(4000 + item), "name": f"Skill_{item}", "isActive": item % 2 == 0}
+    for item in range(20)
 ]
 QUEUES: dict[str, Any] = {
     "apiVersion": "routing/v1",
@@ -36,7 +37,7 @@ QUEUES: dict[str, Any] = {
     "name": "queues",
 }
 SPREAD: list[dict[str, Any]] = [
-    {"id": f"queue-{one}", "name": f"Digital {one}"} for one in range(20)
+    {"id": f"queue-{item}", "name": f"Digital {item}"} for item in range(20)
 ]
 
 
@@ -56,13 +57,13 @@ def read(
 def test_skills_are_queues_with_numeric_ids() -> None:
     """All pages; the number becomes a text; an inactive skill is marked."""
     assert sorted(
-        Queue(one["id"], one["name"], one["isActive"]) for one in TWENTY
+        Queue(item["id"], item["name"], item["isActive"]) for item in TWENTY
     ) == read(SKILLS, [*TWENTY, *SPREAD])
 
 
 def test_digital_queues_are_read_token_by_token() -> None:
     """All pages; no queue is inactive."""
-    assert sorted(Queue(one["id"], one["name"]) for one in SPREAD) == read(
+    assert sorted(Queue(item["id"], item["name"]) for item in SPREAD) == read(
         DIGITAL, [*TWENTY, *SPREAD]
     )
 
@@ -103,14 +104,14 @@ def test_an_inactive_skill_that_a_rule_names_is_an_error() -> None:
 
 
 def environment(url: str, **api: Any) -> str:
-    said = {
+    text = {
         "apiVersion": "routing/v1",
         "kind": "Environment",
         "name": "prod",
         "owner": "acme",
     }
     return yaml_of(
-        {**said, "api": {"baseUrl": url, "requestsPerSecond": 10_000, **api}}
+        {**text, "api": {"baseUrl": url, "requestsPerSecond": 10_000, **api}}
     )
 
 
@@ -134,11 +135,11 @@ def manifests(url: str, made: dict[str, Any] | None = None, **api: Any) -> None:
         )
     rules = [
         {
-            "intent": f"intent_{one}",
-            "queue": "Cards" if one else "Fraud_1",
-            "priority": one,
+            "intent": f"intent_{item}",
+            "queue": "Cards" if item else "Fraud_1",
+            "priority": item,
         }
-        for one in range(5)
+        for item in range(5)
     ]
     write(
         "rules.yaml",
@@ -227,10 +228,10 @@ def test_a_rule_with_an_inactive_skill_fails_the_plan_at_its_line(
     TenantState.load(Path("state.json"), initial=TenantState(off())).close()
     with simulated("--state", "state.json") as url:
         manifests(url, queues="acd-skills")
-        code, said = typed("plan")
-    assert 3 == code, said
-    assert "manifests/rules.yaml:4:" in said
-    assert 'error[CXR121]: queue "Fraud_1" (id 4711) of prod is inactive' in said
+        code, text = typed("plan")
+    assert 3 == code, text
+    assert "manifests/rules.yaml:4:" in text
+    assert 'error[CXR121]: queue "Fraud_1" (id 4711) of prod is inactive' in text
 
 
 def test_the_simulator_adds_skills_beside_those_of_its_state(
@@ -249,8 +250,8 @@ def test_the_simulator_adds_skills_beside_those_of_its_state(
     ).close()
     with simulated("--state", "state.json") as url:
         manifests(url, queues="acd-skills")
-        code, said = typed("plan")
-    assert 0 == code, said
+        code, text = typed("plan")
+    assert 0 == code, text
 
 
 def off() -> list[dict[str, Any]]:
@@ -279,7 +280,7 @@ def test_names_that_a_skill_cannot_have_are_found_offline(
     fits: bool,  # noqa: FBT001 - a value
 ) -> None:
     """2 to 30 characters, of the documented ones; other queues may have any name."""
-    for queues, found in (
+    for queues, actual in (
         ("acd-skills", not fits),
         ("digital", False),
         ("rules-api", False),
@@ -297,10 +298,10 @@ def test_names_that_a_skill_cannot_have_are_found_offline(
                 }
             ),
         )
-        code, said = cxroute.json("validate", "-e", "prod")
+        code, text = cxroute.json("validate", "-e", "prod")
         assert 0 == code
-        assert found == any(one["code"] == "CXR210" for one in said["findings"])
-        assert sum(one["code"] == "CXR210" for one in said["findings"]) <= 1
+        assert actual == any(item["code"] == "CXR210" for item in text["findings"])
+        assert sum(item["code"] == "CXR210" for item in text["findings"]) <= 1
 
 
 def test_names_in_rules_for_other_environments_are_not_checked(
@@ -313,16 +314,18 @@ def test_names_in_rules_for_other_environments_are_not_checked(
         environment("http://127.0.0.1:8", queues="digital").replace("prod", "other"),
     )
     head = {"apiVersion": "routing/v1", "kind": "RuleSet"}
-    for name, more, one in (
+    for name, further, one in (
         ("a", {"environments": ["other"]}, {}),
         ("b", {}, {"environments": ["other"]}),
     ):
         rules = [{"intent": name, "queue": "no skill", **one}]
-        write(f"{name}.yaml", yaml_of({**head, "name": name, **more, "rules": rules}))
-    code, said = cxroute.json("validate", "-e", "prod")
+        write(
+            f"{name}.yaml", yaml_of({**head, "name": name, **further, "rules": rules})
+        )
+    code, text = cxroute.json("validate", "-e", "prod")
     assert (0, []) == (
         code,
-        [one for one in said["findings"] if one["code"] == "CXR210"],
+        [item for item in text["findings"] if item["code"] == "CXR210"],
     )
 
 
@@ -349,8 +352,8 @@ def test_aliases_are_resolved(cxroute: Program) -> None:
             }
         ),
     )
-    _, said = cxroute.json("validate", "-e", "prod")
-    (found,) = [one for one in said["findings"] if one["code"] == "CXR210"]
-    assert 'queue "x" is not a valid skill name' in found["message"]
+    _, text = cxroute.json("validate", "-e", "prod")
+    (actual,) = [item for item in text["findings"] if item["code"] == "CXR210"]
+    assert 'queue "x" is not a valid skill name' in actual["message"]
     assert 0 == cxroute("explain", "CXR210")
     assert "2 to 30" in cxroute.out

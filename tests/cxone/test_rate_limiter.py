@@ -54,7 +54,8 @@ def sent(moments: list[float], late: float) -> list[float]:
     """
 
     async def go() -> list[float]:
-        usual, clock = stepping_time(Random(1)), asyncio.get_running_loop().time
+        usual = stepping_time(Random(1))
+        clock = asyncio.get_running_loop().time
         pacer = RateLimiter(
             LIMIT,
             1000,
@@ -85,7 +86,7 @@ def test_an_idle_time_is_not_made_up_for() -> None:
     """After a pause the calls are spaced as before: the tenant's bucket is reserved for jitter."""
     at = sorted(sent([0.0, *[0.2] * 10], 0.0))
     assert [pytest.approx(0.01, rel=0.01)] * 9 == [
-        two - one for one, two in pairwise(at[1:])
+        two - item for item, two in pairwise(at[1:])
     ]
 
 
@@ -164,7 +165,7 @@ def test_a_window_without_an_accepted_call_keeps_the_rate() -> None:
 def test_the_rate_grows_linearly_up_to_the_configured_one() -> None:
     """Another client may have caused the limit: from nothing it takes two minutes."""
     rate = lowered_rate()
-    one, two, three = (rate.rate_at(2.0 + seconds) for seconds in (0.0, 10.0, 20.0))
-    assert pytest.approx(50.0 / 12, rel=0.01) == two - one
-    assert pytest.approx(two - one) == three - two
+    item, two, three = (rate.rate_at(2.0 + seconds) for seconds in (0.0, 10.0, 20.0))
+    assert pytest.approx(50.0 / 12, rel=0.01) == two - item
+    assert pytest.approx(two - item) == three - two
     assert rate.rate_at(1e6) == RateControl(50.0).rate_at(0.0)

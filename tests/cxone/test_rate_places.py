@@ -47,14 +47,14 @@ class Crowd:
     async def free(self) -> int:
         """Return the number of free slots."""
         await asyncio.sleep(10)
-        found = 0
+        actual = 0
         try:
             async with asyncio.timeout(1):
                 while True:
                     await self.pacer.acquire()
-                    found += 1
+                    actual += 1
         except TimeoutError:
-            return found
+            return actual
 
 
 @pytest.mark.parametrize("places", [1, 2, 5])
@@ -64,22 +64,24 @@ def test_a_cancelled_call_takes_no_slot_and_no_turn(places: int) -> None:
     """
 
     async def crowd(chance: Random) -> None:
-        one = Crowd(places)
+        element = Crowd(places)
         tasks = []
         for number in range(30):
-            task = asyncio.create_task(one.call(number, chance.choice([0, 0.005, 0.3])))
+            task = asyncio.create_task(
+                element.call(number, chance.choice([0, 0.005, 0.3]))
+            )
             tasks.append(task)
             await asyncio.sleep(chance.choice([0, 0, 0.005, 0.1]))
             asyncio.get_running_loop().call_later(
                 chance.choice([0, 0.01, 0.2, 60]), chance.choice(tasks).cancel
             )
-        found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert {type(None), asyncio.CancelledError} >= {type(one) for one in found}
-        assert sorted(one.went) == list(one.went)
-        assert {number for number, said in enumerate(found) if said is None} <= set(
-            one.went
+        actual = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(None), asyncio.CancelledError} >= {type(item) for item in actual}
+        assert sorted(element.went) == list(element.went)
+        assert {number for number, text in enumerate(actual) if text is None} <= set(
+            element.went
         )
-        assert places == await one.free()
+        assert places == await element.free()
 
     for seed in range(40):
         run(crowd(Random(seed)))
@@ -91,18 +93,20 @@ def test_time_without_a_free_slot_is_not_made_up_for() -> None:
     """
 
     async def crowd() -> list[float]:
-        one = Crowd(1)
-        tasks = [asyncio.create_task(one.call(0, 10.0))]
+        element = Crowd(1)
+        tasks = [asyncio.create_task(element.call(0, 10.0))]
         await asyncio.sleep(0)
-        tasks += [asyncio.create_task(one.call(number, 0.0)) for number in range(1, 12)]
+        tasks += [
+            asyncio.create_task(element.call(number, 0.0)) for number in range(1, 12)
+        ]
         await asyncio.sleep(0)
-        asyncio.get_running_loop().call_at(one.clock() + 10.0, tasks[1].cancel)
+        asyncio.get_running_loop().call_at(element.clock() + 10.0, tasks[1].cancel)
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert 1 not in one.went
-        return [one.went[number] for number in range(2, 12)]
+        assert 1 not in element.went
+        return [element.went[number] for number in range(2, 12)]
 
     assert [pytest.approx(1 / RATE, rel=0.01)] * 9 == [
-        two - one for one, two in pairwise(run(crowd()))
+        two - item for item, two in pairwise(run(crowd()))
     ]
 
 
@@ -112,23 +116,23 @@ def test_a_429_delays_waiting_and_new_calls() -> None:
     """
 
     async def crowd() -> tuple[list[float], list[object]]:
-        one = Crowd(2)
-        begin = one.clock()
+        item = Crowd(2)
+        begin = item.clock()
         ends = [math.inf, math.inf, begin + 2.0, begin + 2.0, math.inf]
         tasks = [
-            asyncio.create_task(one.call(number, 0.5, end))
+            asyncio.create_task(item.call(number, 0.5, end))
             for number, end in enumerate(ends)
         ]
         await asyncio.sleep(0.2)
-        one.pacer.pause(3.0)
+        item.pacer.pause(3.0)
         await asyncio.sleep(1.5)
-        tasks.append(asyncio.create_task(one.call(5, 0.5)))
-        found = await asyncio.gather(*tasks, return_exceptions=True)
-        return [one.went[number] - begin for number in sorted(one.went)], [
-            type(said) for said in found
+        tasks.append(asyncio.create_task(item.call(5, 0.5)))
+        actual = await asyncio.gather(*tasks, return_exceptions=True)
+        return [item.went[number] - begin for number in sorted(item.went)], [
+            type(text) for text in actual
         ]
 
-    went, found = run(crowd())
+    went, actual = run(crowd())
     assert [True, True, False, False] == [moment < 0.2 for moment in went]
     assert min(went[2:]) >= 3.2
-    assert [OverloadedError] * 2 == found[2:4]
+    assert [OverloadedError] * 2 == actual[2:4]

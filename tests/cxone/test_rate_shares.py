@@ -38,13 +38,13 @@ def test_clients_with_shares_keep_the_rate_together() -> None:
         ]
         for pacer, part in zip(pacers, parts, strict=True):
             pacer.set_share(part)
-        found = await asyncio.gather(
+        actual = await asyncio.gather(
             *(
                 sent(pacer, int(400 * part))
                 for pacer, part in zip(pacers, parts, strict=True)
             )
         )
-        return sorted(moment for some in found for moment in some)
+        return sorted(moment for selected in actual for moment in selected)
 
     moments = run(all_of_them())
     assert 400 == len(moments)
@@ -56,11 +56,12 @@ def test_clients_with_shares_keep_the_rate_together() -> None:
 
 def test_a_share_can_grow_to_the_full_rate() -> None:
     """Also with a measured limit; the configured rate is never exceeded."""
-    rate, whole = RateControl(LIMIT), RateControl(LIMIT)
+    rate = RateControl(LIMIT)
+    complete = RateControl(LIMIT)
     for part in (1 / 3, 1 / 7, 1.0):
         rate.set_share(part)
-        assert pytest.approx(whole.rate_at(0.0) * part) == rate.rate_at(0.0)
-    assert pytest.approx(whole.rate_at(0.0)) == rate.rate_at(1e6)
+        assert pytest.approx(complete.rate_at(0.0) * part) == rate.rate_at(0.0)
+    assert pytest.approx(complete.rate_at(0.0)) == rate.rate_at(1e6)
     rate = lowered_rate(LIMIT)
     learnt = rate.rate_at(2.0)
     rate.set_share(0.5)
@@ -72,14 +73,14 @@ def test_a_429_to_one_client_delays_the_others() -> None:
 
     async def two() -> tuple[list[float], float, float]:
         time = stepping_time(Random(1))
-        one, other = (RateLimiter(LIMIT, 1000, time, 900.0) for _ in range(2))
+        item, candidate = (RateLimiter(LIMIT, 1000, time, 900.0) for _ in range(2))
         began = time.clock()
-        one.on_throttle(began, "3")
-        other.pause(one.pause_seconds)
-        moments = [moment - began for moment in await sent(other, 100)]
-        return moments, one.pause_seconds, other.pause_seconds
+        item.on_throttle(began, "3")
+        candidate.pause(item.pause_seconds)
+        moments = [moment - began for moment in await sent(candidate, 100)]
+        return moments, item.pause_seconds, candidate.pause_seconds
 
-    moments, *held = run(two())
+    moments, *stored_values = run(two())
     assert pytest.approx(3.0) == moments[0]
     assert 3.9 <= moments[-1] <= 4.0
-    assert [0.0, 0.0] == held
+    assert [0.0, 0.0] == stored_values

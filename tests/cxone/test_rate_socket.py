@@ -27,7 +27,9 @@ from tests.support.paced_calls import LEARNING
 from tests.support.simulated import QUEUES
 from tests.tiers import FULL
 
-COUNT, LIMIT, LATENCY = 300, 20.0, 0.02
+COUNT = 300
+LIMIT = 20.0
+LATENCY = 0.02
 
 
 @dataclass
@@ -88,8 +90,8 @@ def test_creates_on_a_tenant_that_allows_less(
     tenant = CountingTenant(settings)
     with loopback_server() as server:
         server.app = tenant
-        found = asyncio.run(create(server.url, told))
-    assert [] == [one for one in found if not isinstance(one, LiveRule)][:1]
+        actual = asyncio.run(create(server.url, told))
+    assert [] == [item for item in actual if not isinstance(item, LiveRule)][:1]
     later = tenant.statuses[LEARNING:]
     assert not FULL or later.count(429) <= math.floor(0.05 * len(later))
     possible = (COUNT - bucket) / LIMIT + LATENCY

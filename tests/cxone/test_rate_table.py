@@ -53,7 +53,9 @@ def test_the_configured_rate_is_reached() -> None:
 @pytest.mark.parametrize(("before", "after"), [(40.0, 10.0), (10.0, 40.0)])
 def test_the_rate_follows_a_limit_that_changes(before: float, after: float) -> None:
     """Another limit from the 500th call on: within 3,000 calls the rate is four fifths of it."""
-    calls, changed, learnt = 4_500, 500, 3_000
+    calls = 4_500
+    changed = 500
+    learnt = 3_000
     outcome = paced(
         Workload(
             told=50.0,

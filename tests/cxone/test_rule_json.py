@@ -31,21 +31,21 @@ MARKER = Marker("acme", Address("cards", "vip"), "0123abcd")
 
 def form(**more: Any) -> dict[str, Any]:
     """A rule in the server's form."""
-    said = {
+    text = {
         "id": "7",
         "name": "vip",
         "description": "Routes vip",
         "priority": 100,
         "enabled": True,
     }
-    return {**said, "conditions": [ASKS], "targets": [SENDS], **more}
+    return {**text, "conditions": [ASKS], "targets": [SENDS], **more}
 
 
 def nested(levels: int) -> Any:
-    found: Any = 1
+    actual: Any = 1
     for _ in range(levels):
-        found = [found]
-    return found
+        actual = [actual]
+    return actual
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,12 @@ def test_a_field_of_another_type_is_refused_by_its_name(
     """A numeric name, `enabled: "yes"`: no value is guessed, and the message names rule and
     field.
     """
-    shown = "'7'" if field != "id" else f"{str(value)!r}"
+    printed = "'7'" if field != "id" else f"{str(value)!r}"
     with pytest.raises(UnexpectedResponseError) as raised:
         parse_live_rule(form(**{field: value}))
-    assert f"rule {shown} in the response: `{field}` is not {must}" == str(raised.value)
+    assert f"rule {printed} in the response: `{field}` is not {must}" == str(
+        raised.value
+    )
 
 
 @pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
@@ -165,18 +167,25 @@ def test_a_target_without_a_weight_has_weight_one() -> None:
 
 def test_an_update_keeps_unknown_fields_of_rule_and_parts() -> None:
     """A new part is written as in the manifest; of two equal parts each is written back once."""
-    hinted, twin = {**SENDS, "hint": 7}, {**SENDS, "hint": 8}
+    hinted = {**SENDS, "hint": 7}
+    twin = {**SENDS, "hint": 8}
     raw = form(
         division={"id": "home"},
         targets=[hinted, twin],
         conditions=[{**ASKS, "note": "x"}],
     )
     target = Target("q-cards", 1)
-    sent = rule_body(rule(targets=[target, target, target], priority=7), MARKER, raw)
-    assert ({"id": "home"}, "7", 7) == (sent["division"], sent["id"], sent["priority"])
-    assert [hinted, twin, SENDS] == sent["targets"]
-    assert [{**ASKS, "note": "x"}] == sent["conditions"]
-    assert format_description(rule(), MARKER) == sent["description"]
+    requests_sent = rule_body(
+        rule(targets=[target, target, target], priority=7), MARKER, raw
+    )
+    assert ({"id": "home"}, "7", 7) == (
+        requests_sent["division"],
+        requests_sent["id"],
+        requests_sent["priority"],
+    )
+    assert [hinted, twin, SENDS] == requests_sent["targets"]
+    assert [{**ASKS, "note": "x"}] == requests_sent["conditions"]
+    assert format_description(rule(), MARKER) == requests_sent["description"]
     assert [{**ASKS, "value": "other"}] == rule_body(
         rule(conditions=[intent_is("other")]), MARKER, raw
     )["conditions"]

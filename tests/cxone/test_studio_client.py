@@ -50,11 +50,9 @@ from tests.support.studio_tenant import (
 )
 from tests.support.written_manifests import ENVIRONMENT, loaded
 
-LOST, CARD, SAVINGS = (
-    managed(storable()),
-    managed(storable("card", 20, "4002")),
-    managed(storable("savings", 30)),
-)
+LOST = managed(storable())
+CARD = managed(storable("card", 20, "4002"))
+SAVINGS = managed(storable("savings", 30))
 ESCAPE = "Kim\x1b[31m\u202e\r\n" + "x" * 500
 READS = ("history", "version", "read")
 
@@ -96,11 +94,11 @@ def losing(
     request_too: Any, failure: type[Exception] = NoResponseError, times: int = 100
 ) -> Reply:
     """Lose the response, or the request too, so many times; then deliver."""
-    left = [times]
+    remaining = [times]
 
     async def reply(request: ApiRequest, deliver: Transport) -> ApiResponse:
-        left[0] -= 1
-        if left[0] < 0:
+        remaining[0] -= 1
+        if remaining[0] < 0:
             return await deliver(request)
         if not request_too:
             await deliver(request)
@@ -198,12 +196,12 @@ def test_the_last_save_is_that_of_the_running_version(
         {"scriptId": "8", "modifyUser": user, "modifyDate": date, "status": "CURR"},
     ]
     tenant.replies["history"] = responding(200, {"name": SCRIPT, "versions": versions})
-    found = tenant.talk(lambda client: client.last_save())
+    actual = tenant.talk(lambda client: client.last_save())
     if user is ESCAPE:
-        assert found is not None
-        assert all(text.isprintable() and len(text) < 70 for text in found)
+        assert actual is not None
+        assert all(text.isprintable() and len(text) < 70 for text in actual)
     else:
-        assert expected == found
+        assert expected == actual
 
 
 @pytest.mark.parametrize(
@@ -290,17 +288,17 @@ def test_a_save_sends_everything_outside_of_the_block_as_it_was_read() -> None:
     tenant = StudioTenant(LOST)
     saving(tenant, LOST, CARD)
     index = tenant.calls.index("save")
-    read, body = (
-        tenant.responses[index - 1].decode(),
-        tenant.requests[index].content.decode(),
-    )
+    read = tenant.responses[index - 1].decode()
+    body = tenant.requests[index].content.decode()
     token = re.compile(r'"(?:[^"\\]|\\.)*cxroute:begin(?:[^"\\]|\\.)*"')
-    old, new = token.search(read), token.search(body)
+    old = token.search(read)
+    new = token.search(body)
     assert old is not None
     assert new is not None
     assert f'{{"scriptContent": {read[: old.start()]}' == body[: new.start()]
     assert f"{read[old.end() :]}}}" == body[new.end() :]
-    before, after = json.loads(old[0]), json.loads(new[0])
+    before = json.loads(old[0])
+    after = json.loads(new[0])
     block = block_of(LOST).replace("\n", "\r\n")
     assert block in before
     assert before.replace(block, block_of(LOST, CARD).replace("\n", "\r\n")) == after

@@ -85,13 +85,13 @@ def test_quiet_reports_no_wait_and_a_json_log_has_an_event(program: Program) -> 
         "message"
     )
     assert pytest.approx(1.0, abs=0.3) == event.pop("seconds")
-    kept = {
+    retained = {
         "level": "info",
         "event": "wait",
         "environment": "prod",
         "reason": "an access token from 127.0.0.1",
     }
-    assert kept == event
+    assert retained == event
 
 
 def test_a_503_is_reported(program: Program) -> None:
@@ -149,7 +149,7 @@ def test_the_watch_loop_reports_its_waits(tmp_path: Path) -> None:
 def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
     """On a separate line, during the read of a list with slow pages."""
     control, terminal = pty.openpty()
-    known = {
+    declared = {
         **server_environment(),
         "CXONE_CLIENT_ID": "id",
         "TERM": "xterm",
@@ -161,21 +161,21 @@ def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
             *COMMANDS["plan"],
             stdout=subprocess.DEVNULL,
             stderr=terminal,
-            env=known,
+            env=declared,
             cwd=tmp_path,
         ) as process,
     ):
         os.close(terminal)
-        seen = bytearray()
+        observed = bytearray()
         try:
             while block := os.read(control, 1000):
-                seen += block
+                observed += block
         except OSError:  # the terminal is closed
             pass
         assert 0 == process.wait(20)
     os.close(control)
     lines = (
-        re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen)
+        re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", observed)
         .replace(b"\r", b"\n")
         .decode()
         .split("\n")
@@ -185,20 +185,20 @@ def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
 
 def told(virtual: FakeClock, *answers: httpx.Response) -> list[tuple[str, str, float]]:
     """Read a rule with these responses, in order; return the waits that the client reported."""
-    found: list[tuple[str, str, float]] = []
-    left = list(answers)
+    actual: list[tuple[str, str, float]] = []
+    remaining = list(answers)
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == TOKEN:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
         return (
-            left.pop(0)
-            if left
+            remaining.pop(0)
+            if remaining
             else httpx.Response(200, json={"id": "1", "name": "x", "priority": 1})
         )
 
     def tell(reason: str, text: str, seconds: float, /) -> None:
-        found.append((reason, text, seconds))
+        actual.append((reason, text, seconds))
 
     carry = transport_over(httpx.MockTransport(answer))
     client = WritingClient(
@@ -209,7 +209,7 @@ def told(virtual: FakeClock, *answers: httpx.Response) -> list[tuple[str, str, f
         on_wait=tell,
     )
     asyncio.run(client.rule("1"))
-    return found
+    return actual
 
 
 def test_a_client_reports_each_wait_with_its_reason() -> None:
@@ -230,7 +230,7 @@ def test_a_client_reports_each_wait_with_its_reason() -> None:
 
 def test_the_server_s_text_is_not_repeated() -> None:
     """It can contain the secret."""
-    said = {"errors": [{"message": "canary"}]}
+    text = {"errors": [{"message": "canary"}]}
     assert "canary" not in str(
-        told(FakeClock(0.5), *[httpx.Response(503, json=said)] * 6)
+        told(FakeClock(0.5), *[httpx.Response(503, json=text)] * 6)
     )

@@ -35,7 +35,7 @@ def instructions(text: str) -> list[Instruction]:
 
 def stages(found: list[Instruction]) -> list[list[Instruction]]:
     """Split the instructions at each FROM; those before the first are dropped."""
-    starts = [place for place, one in enumerate(found) if one.name == "FROM"]
+    starts = [place for place, item in enumerate(found) if item.name == "FROM"]
     return [
         found[start:end]
         for start, end in zip(starts, [*starts[1:], len(found)], strict=True)
@@ -44,7 +44,7 @@ def stages(found: list[Instruction]) -> list[list[Instruction]]:
 
 def command(found: list[Instruction], name: str) -> list[str]:
     """Return the words of ENTRYPOINT, CMD or HEALTHCHECK in JSON form."""
-    rest = next(one.rest for one in found if one.name == name)
+    rest = next(item.rest for item in found if item.name == name)
     words = json.loads(rest[rest.index("[") :])
     assert isinstance(words, list)
     return words
@@ -52,12 +52,12 @@ def command(found: list[Instruction], name: str) -> list[str]:
 
 def copied(stage: list[Instruction]) -> list[tuple[list[str], str]]:
     """Return the sources in the build's context and the destination of each COPY of a stage."""
-    found = [
-        one.rest.split()
-        for one in stage
-        if one.name == "COPY" and not one.rest.startswith("--from=")
+    actual = [
+        item.rest.split()
+        for item in stage
+        if item.name == "COPY" and not item.rest.startswith("--from=")
     ]
-    return [(words[:-1], words[-1]) for words in found]
+    return [(words[:-1], words[-1]) for words in actual]
 
 
 def is_sent(path: str, ignored: str) -> bool:
@@ -66,15 +66,16 @@ def is_sent(path: str, ignored: str) -> bool:
     """
     parts = path.split("/")
     above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
-    sent = True
+    requests_sent = True
     for line in ignored.splitlines():
         pattern = line.strip().lstrip("!")
-        among = parts if pattern.startswith("**/") else above
+        candidates = parts if pattern.startswith("**/") else above
         if pattern and any(
-            fnmatch.fnmatchcase(one, pattern.removeprefix("**/")) for one in among
+            fnmatch.fnmatchcase(item, pattern.removeprefix("**/"))
+            for item in candidates
         ):
-            sent = line.startswith("!")
-    return sent
+            requests_sent = line.startswith("!")
+    return requests_sent
 
 
 def build(stage: list[Instruction], root: Path, python: str, pip: str | None) -> Path:
@@ -83,7 +84,8 @@ def build(stage: list[Instruction], root: Path, python: str, pip: str | None) ->
     `python` replaces the base image's Python; `pip`, if set, replaces the command that installs the
     packages.
     """
-    home, links = root / HOME.lstrip("/"), root / "bin"
+    home = root / HOME.lstrip("/")
+    links = root / "bin"
     home.mkdir(parents=True)
     links.mkdir()
     (links / "python").write_text(
@@ -91,13 +93,13 @@ def build(stage: list[Instruction], root: Path, python: str, pip: str | None) ->
     )
     (links / "python").chmod(0o755)
     variables = {**os.environ, "PATH": f"{links}:/usr/bin:/bin"}
-    for one in stage:
-        if one.name == "COPY":
-            *sources, target = one.rest.split()
+    for item in stage:
+        if item.name == "COPY":
+            *sources, target = item.rest.split()
             for source in sources:
                 _copy(ROOT / source, home / target)
-        elif one.name == "RUN":
-            text = one.rest.replace(HOME, str(home))
+        elif item.name == "RUN":
+            text = item.rest.replace(HOME, str(home))
             text = re.sub(r"python -m pip .*", pip, text) if pip else text
             subprocess.run(
                 ["/bin/sh", "-ec", text], cwd=home, env=variables, check=True

@@ -18,9 +18,9 @@ VERSIONS: Final = ("1.29", "1.37")
 def documents(path: Path) -> list[dict[str, Any]]:
     """Return the documents of a file."""
     return [
-        one
-        for one in yaml.safe_load_all(path.read_text(encoding="utf-8"))
-        if one is not None
+        item
+        for item in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        if item is not None
     ]
 
 
@@ -28,16 +28,16 @@ def problems(path: Path) -> list[str]:
     """Return fields that Kubernetes would refuse or drop (the schemas are strict), and references
     without a target.
     """
-    found = [
-        f"{_name(document)}, Kubernetes {version}: {said}"
+    actual = [
+        f"{_name(document)}, Kubernetes {version}: {text}"
         for document in documents(path)
         for version in VERSIONS
-        for said in _refused(document, version)
+        for text in _refused(document, version)
     ]
-    return found + [
-        f"{_name(document)}: {said}"
+    return actual + [
+        f"{_name(document)}: {text}"
         for document in documents(path)
-        for said in _loose(document)
+        for text in _loose(document)
     ]
 
 
@@ -64,11 +64,11 @@ def _refused(document: dict[str, Any], version: str) -> Iterator[str]:
 def _loose(document: dict[str, Any]) -> Iterator[str]:
     """Return references that no schema checks: labels, volumes, ports."""
     spec = document.get("spec", {})
-    wanted = (
+    expected = (
         spec.get("selector", {}).get("matchLabels", {}) if "template" in spec else {}
     )
     if (
-        not wanted.items()
+        not expected.items()
         <= spec.get("template", {}).get("metadata", {}).get("labels", {}).items()
     ):
         yield "selector.matchLabels: the template has other labels"

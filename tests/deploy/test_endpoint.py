@@ -43,17 +43,20 @@ def test_service_budget_and_autoscaler_mean_the_pods_of_the_deployment() -> None
     assert labels == PARTS["Service"]["spec"]["selector"]
     assert labels == PARTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
     assert [labels] == [
-        one["labelSelector"]["matchLabels"] for one in POD["topologySpreadConstraints"]
+        item["labelSelector"]["matchLabels"]
+        for item in POD["topologySpreadConstraints"]
     ]
-    assert {one["targetPort"] for one in PARTS["Service"]["spec"]["ports"]} == {
-        one["name"] for one in CONTAINER["ports"]
+    assert {part["targetPort"] for part in PARTS["Service"]["spec"]["ports"]} == {
+        item["name"] for item in CONTAINER["ports"]
     }
     target = PARTS["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
-    meant = PARTS["Deployment"]
-    assert (meant["apiVersion"], meant["kind"], meant["metadata"]["name"]) == tuple(
-        target.values()
-    )
-    assert "replicas" not in meant["spec"], (
+    intended = PARTS["Deployment"]
+    assert (
+        intended["apiVersion"],
+        intended["kind"],
+        intended["metadata"]["name"],
+    ) == tuple(target.values())
+    assert "replicas" not in intended["spec"], (
         "each apply would undo the decisions of the autoscaler"
     )
 
@@ -86,7 +89,9 @@ def test_a_pod_has_minimal_permissions() -> None:
         rights["capabilities"]["drop"],
     )
     assert ["/work"] == [
-        one["mountPath"] for one in CONTAINER["volumeMounts"] if not one.get("readOnly")
+        item["mountPath"]
+        for item in CONTAINER["volumeMounts"]
+        if not item.get("readOnly")
     ]
 
 
@@ -94,9 +99,9 @@ def test_the_secret_of_the_comment_is_the_secret_of_the_pod() -> None:
     """Its name and files are equal; the file contains no secret."""
     head = FILE.read_text(encoding="utf-8").partition("apiVersion")[0]
     read = {
-        one["value"].removeprefix("/secrets/")
-        for one in CONTAINER["env"]
-        if one["name"].endswith("_FILE")
+        item["value"].removeprefix("/secrets/")
+        for item in CONTAINER["env"]
+        if item["name"].endswith("_FILE")
     }
     assert read == {
         word.partition("=")[2]
@@ -104,7 +109,7 @@ def test_the_secret_of_the_comment_is_the_secret_of_the_pod() -> None:
         if word.startswith("--from-file=")
     }
     assert read == {*FILES, "shared"}
-    (volume,) = [one for one in POD["volumes"] if "secret" in one]
+    (volume,) = [item for item in POD["volumes"] if "secret" in item]
     assert f"secret generic {volume['secret']['secretName']} " in head
 
 
@@ -115,7 +120,7 @@ def test_the_container_runs_unchanged(
     writes events.
     """
     secrets = tmp_path_factory.mktemp("secrets")
-    with redis_server(tmp_path) as server, fleet(tmp_path) as one:
+    with redis_server(tmp_path) as server, fleet(tmp_path) as item:
         for name, text in {**FILES, "shared": server.url}.items():
             (secrets / name).write_text(f"{text}\n", encoding="utf-8")
         words = [
@@ -130,7 +135,7 @@ def test_the_container_runs_unchanged(
         plain = dict.fromkeys(
             ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXROUTE_API_KEYS"), ""
         )
-        _, url = one.run(words, **plain, **variables)
+        _, url = item.run(words, **plain, **variables)
         url = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - where it is called, not where it listens
         ready = _until_ready(url)
         answer = httpx.post(

@@ -57,10 +57,10 @@ def test_hadolint_finds_nothing() -> None:
     lint = Path(sys.executable).with_name("hadolint")
     if not lint.exists():
         skip_or_fail("there is no hadolint for this machine")
-    found = subprocess.run(
+    actual = subprocess.run(
         [lint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False
     )
-    assert (0, "", "") == (found.returncode, found.stdout, found.stderr)
+    assert (0, "", "") == (actual.returncode, actual.stdout, actual.stderr)
 
 
 @pytest.mark.parametrize("stage", [BUILD, FINAL], ids=["build", "final"])
@@ -100,26 +100,26 @@ def test_the_build_context_has_no_other_file() -> None:
 def test_installed_packages_are_pinned_and_no_index_is_named() -> None:
     """By hash, only wheels, with the packages of `serve`; both stages have the same base."""
     (installing,) = [
-        one.rest
-        for one in BUILD
-        if one.name == "RUN" and " install " in one.rest and "pip" in one.rest
+        item.rest
+        for item in BUILD
+        if item.name == "RUN" and " install " in item.rest and "pip" in item.rest
     ]
     assert {"--require-hashes", "--only-binary=:all:"} <= set(installing.split())
     assert "uvicorn==" in (ROOT / "requirements-serve.txt").read_text(encoding="utf-8")
     assert [Instruction("FROM", "python:3.13-slim-trixie AS default")] == DEFAULT
     assert Instruction("ARG", "BASE=default") == DOCKERFILE[0]
     assert {"${BASE}"} == {stage[0].rest.split()[0] for stage in (BUILD, FINAL)}
-    assert "://" not in "".join(one.rest for one in DOCKERFILE)
+    assert "://" not in "".join(item.rest for item in DOCKERFILE)
 
 
 def test_it_runs_as_an_unprivileged_user_in_work() -> None:
     """The last USER is a number other than 0, and only /work is writable."""
     assert [f"{IMAGE_USER}:{IMAGE_USER}"] == [
-        one.rest for one in FINAL if one.name == "USER"
+        item.rest for item in FINAL if item.name == "USER"
     ]
-    made = next(one.rest for one in FINAL if one.name == "RUN")
-    assert f"install -d -o {IMAGE_USER} -g {IMAGE_USER} -m 700 /work" == made
-    assert ["/work"] == [one.rest for one in FINAL if one.name == "WORKDIR"]
+    created = next(item.rest for item in FINAL if item.name == "RUN")
+    assert f"install -d -o {IMAGE_USER} -g {IMAGE_USER} -m 700 /work" == created
+    assert ["/work"] == [item.rest for item in FINAL if item.name == "WORKDIR"]
     assert ["cxroute"] == command(FINAL, "ENTRYPOINT")
 
 
@@ -155,11 +155,11 @@ def starts_as_another_user(python: str) -> bool:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Return a folder that other users can read, unlike pytest's."""
-    made = Path(tempfile.mkdtemp(prefix="cxroute-image-"))
-    made.chmod(0o755)
-    yield made
-    subprocess.run(["chmod", "-R", "u+w", made], check=True)
-    shutil.rmtree(made)
+    created = Path(tempfile.mkdtemp(prefix="cxroute-image-"))
+    created.chmod(0o755)
+    yield created
+    subprocess.run(["chmod", "-R", "u+w", created], check=True)
+    shutil.rmtree(created)
 
 
 def test_the_image_runs_on_a_read_only_tree(folder: Path) -> None:
@@ -250,8 +250,8 @@ def test_servers_are_healthy_on_any_port_and_with_any_proxy(tmp_path: Path) -> N
             ) as (watch, _),
         ):
             (proc := tmp_path / "proc").mkdir()
-            for one in (simulate, serve, watch):
-                (proc / str(one.pid)).symlink_to(f"/proc/{one.pid}")
+            for item in (simulate, serve, watch):
+                (proc / str(item.pid)).symlink_to(f"/proc/{item.pid}")
             variables = {
                 **server_environment(),
                 "http_proxy": DEAD,
@@ -311,9 +311,9 @@ def container(folder: Path, line: str, *sockets: HTTPServer) -> str:
         "".join(f"{word}\0" for word in ("python", "-I", "-m", *line.split()))
     )
     (process / "fd/0").symlink_to("/dev/null")
-    for one in sockets:
-        inode = os.fstat(one.fileno()).st_ino
-        (process / f"fd/{one.fileno()}").symlink_to(f"socket:[{inode}]")
+    for item in sockets:
+        inode = os.fstat(item.fileno()).st_ino
+        (process / f"fd/{item.fileno()}").symlink_to(f"socket:[{inode}]")
     (process / "net").symlink_to("/proc/self/net")
     return str(folder)
 

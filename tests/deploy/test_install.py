@@ -84,9 +84,9 @@ class Shell:
 
     def modules(self, *names: str) -> list[bool]:
         """Return which modules the environment of the installed command has."""
-        found = shutil.which("cxroute", path=self._variables["PATH"])
-        assert found
-        environment = Path(found).resolve().parent
+        actual = shutil.which("cxroute", path=self._variables["PATH"])
+        assert actual
+        environment = Path(actual).resolve().parent
         assert self._clone in environment.parents, (
             "the installed command, and not that of the tests"
         )
@@ -243,12 +243,12 @@ def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
     )
     printed = done.stdout
     assert "Traceback" not in printed
-    written = [
+    stored = [
         path.read_text("utf-8")
         for path in work.rglob("*")
         if path.is_file() and path.suffix != ".json"
     ]
-    for text in (printed, *written):
+    for text in (printed, *stored):
         assert [] == PAGE_OF_A_CHECKOUT.findall(text)
     for page in (
         "install.md#extras",
@@ -259,6 +259,6 @@ def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
             f"https://git.example/OWNER/cxroute/blob/v{__version__}/docs/{page}"
             in printed
         )
-    assert 6 <= sum(f"/blob/v{__version__}/docs/" in text for text in written), (
+    assert 6 <= sum(f"/blob/v{__version__}/docs/" in text for text in stored), (
         "the pipelines name the pages, too"
     )

@@ -63,5 +63,5 @@ def test_errors_that_kubernetes_would_refuse_are_reported(
     path = tmp_path / "wrong.yaml"
     path.write_text(GOOD.replace(*WRONG[wrong]), encoding="utf-8")
     assert {"Deployment/one"} <= {
-        said.partition(",")[0].partition(":")[0] for said in problems(path)
+        text.partition(",")[0].partition(":")[0] for text in problems(path)
     }

@@ -26,10 +26,8 @@ ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 CRONJOB: Final = DEPLOY / "kubernetes" / "reconcile.yaml"
 WORKFLOW: Final = DEPLOY / "github" / "routing-many.yml"
-SERVICE, TIMER = (
-    DEPLOY / "systemd" / "cxroute.service",
-    DEPLOY / "systemd" / "cxroute.timer",
-)
+SERVICE = DEPLOY / "systemd" / "cxroute.service"
+TIMER = DEPLOY / "systemd" / "cxroute.timer"
 HIGHEST_EXPOSURE: Final = 2.0
 """systemd's measure of the rights of a compromised service: 10 is full access, below 2 is `OK`."""
 
@@ -65,13 +63,13 @@ def test_each_pod_applies_one_shard_and_none_is_omitted() -> None:
         for index in range(job["completions"])
     }
     assert job["completions"] == len(shares)
-    assert {job["completions"]} == {one.count for one in shares}
+    assert {job["completions"]} == {share.count for share in shares}
     assert ("Indexed", "Never") == (job["completionMode"], pod["restartPolicy"])
     assert job["backoffLimitPerIndex"] > 0
     (codes,) = [
-        one["onExitCodes"]
-        for one in job["podFailurePolicy"]["rules"]
-        if "onExitCodes" in one
+        item["onExitCodes"]
+        for item in job["podFailurePolicy"]["rules"]
+        if "onExitCodes" in item
     ]
     assert container["name"] == codes["containerName"]
     assert {3, 4, 64} == set(codes["values"]), "final errors; 1 and 5 are retried"
@@ -90,8 +88,8 @@ def test_the_pod_has_minimal_permissions() -> None:
         allowed["capabilities"]["drop"],
     )
     assert all(
-        one["name"].endswith("_FILE") and one["value"].startswith("/secrets/")
-        for one in container["env"]
+        item["name"].endswith("_FILE") and item["value"].startswith("/secrets/")
+        for item in container["env"]
     )
     assert "envFrom" not in container
     (user,) = re.findall(
@@ -163,20 +161,20 @@ def _step(job: dict[str, Any], command: str) -> list[str]:
 
 def unit(path: Path) -> dict[str, list[tuple[str, str]]]:
     """Return a unit's settings by section; a name may occur several times."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    actual: dict[str, list[tuple[str, str]]] = {}
     section = ""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line and not line.startswith("#"):
             name, _, value = line.partition("=")
-            found.setdefault(section, []).append((name, value))
-    return found
+            actual.setdefault(section, []).append((name, value))
+    return actual
 
 
 def settings(path: Path, section: str, name: str) -> list[str]:
     """Return the values of one setting."""
-    return [value for one, value in unit(path)[section] if one == name]
+    return [value for item, value in unit(path)[section] if item == name]
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def panel_expressions() -> list[str]:
         for panel in board["panels"]
         for target in panel.get("targets", [])
     ]
-    texts += [one["expr"] for one in board["annotations"]["list"]]
+    texts += [item["expr"] for item in board["annotations"]["list"]]
     return [
         text.replace("$__rate_interval", "5m")
         .replace("$job", ".+")
@@ -116,8 +116,8 @@ def test_promtool_finds_no_fault_in_the_metrics(
     which: str, pages: Mapping[str, str]
 ) -> None:
     """Names, types and help texts."""
-    found = promtool("check", "metrics", entry=pages[which])
-    assert (0, "", "") == (found.returncode, found.stdout, found.stderr)
+    actual = promtool("check", "metrics", entry=pages[which])
+    assert (0, "", "") == (actual.returncode, actual.stdout, actual.stderr)
 
 
 @pytest.mark.parametrize("which", PAGES)
@@ -143,7 +143,8 @@ def test_each_command_tells_its_version_and_its_process(
 ) -> None:
     """By the names and types of Prometheus' own libraries, with plausible values."""
     text = pages[which]
-    types, values = dict(TYPE.findall(text)), dict(SERIES.findall(text))
+    types = dict(TYPE.findall(text))
+    values = dict(SERIES.findall(text))
     assert f'cxroute_build_info{{version="{__version__}"}} 1' in text.splitlines()
     assert PROCESS == {
         name: kind for name, kind in types.items() if name.startswith("process_")
@@ -156,22 +157,22 @@ def test_each_command_tells_its_version_and_its_process(
 
 def test_each_used_metric_exists(pages: Mapping[str, str]) -> None:
     """In an alert and in a panel. `up` is Prometheus' own."""
-    known = exposed(pages) | {"up"}
+    declared = exposed(pages) | {"up"}
     used = [rule["expr"] for rule in ALERTS] + panel_expressions()
     assert [] == [
         (name, text)
         for text in used
         for name in NAME.findall(text)
-        if name not in known
+        if name not in declared
     ]
 
 
 def test_each_metric_is_on_the_dashboard(pages: Mapping[str, str]) -> None:
     """A new one needs a panel."""
-    shown = {name for text in panel_expressions() for name in NAME.findall(text)}
+    printed = {name for text in panel_expressions() for name in NAME.findall(text)}
     histograms = {"cxroute_request_seconds_sum", "cxroute_request_seconds_count"}
     times = {"cxroute_last_round_timestamp_seconds"}
-    assert exposed(pages) - shown == histograms | times
+    assert exposed(pages) - printed == histograms | times
 
 
 def test_the_rules_are_valid_and_fire() -> None:
@@ -198,10 +199,10 @@ def test_the_panels_are_valid(tmp_path: Path) -> None:
     file.write_text(
         json.dumps({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8"
     )
-    found = promtool("check", "rules", "--lint=none", str(file))
+    actual = promtool("check", "rules", "--lint=none", str(file))
     assert (0, f"  SUCCESS: {len(rules)} rules found") == (
-        found.returncode,
-        found.stdout.strip("\n").splitlines()[-1],
+        actual.returncode,
+        actual.stdout.strip("\n").splitlines()[-1],
     )
 
 

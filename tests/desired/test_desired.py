@@ -39,9 +39,9 @@ def errors(room: Path, *rules: str) -> list[tuple[str, int, str, str]]:
     with pytest.raises(ManifestError) as caught:
         desired_in(room, "prod", *rules)
     return [
-        (one.code, one.source.line, one.message, one.hint)
-        for one in caught.value.findings
-        if one.source
+        (finding.code, finding.source.line, finding.message, finding.hint)
+        for finding in caught.value.findings
+        if finding.source
     ]
 
 
@@ -143,11 +143,11 @@ def test_after_the_limit_of_errors_rules_are_not_checked(
     """The last finding says that there may be more errors."""
     monkeypatch.setattr("reconciler.desired.desired.MAX_FINDINGS", 3)
     wrong = [f"{{intent: i{n}, queue: '${{none}}'}}" for n in range(5)]
-    found = errors(room, *wrong)
-    assert ["CXR107"] * 4 == [code for code, *_ in found]
-    assert (5, 6, 7) == tuple(line for _, line, *_ in found[:3])
+    actual = errors(room, *wrong)
+    assert ["CXR107"] * 4 == [code for code, *_ in actual]
+    assert (5, 6, 7) == tuple(line for _, line, *_ in actual[:3])
     message = "3 errors, and possibly more: further rules are not checked"
-    assert (message, "fix these errors first") == found[3][2:]
+    assert (message, "fix these errors first") == actual[3][2:]
 
 
 @pytest.mark.parametrize(
@@ -225,9 +225,9 @@ def test_the_conditions_of_a_rule(room: Path, rule: str, asks: list[str]) -> Non
     condition.
     """
     desired = desired_in(room, "prod", rule, ruleset="defaults: {minConfidence: 0.6}\n")
-    (one,) = desired.rules.values()
+    (item,) = desired.rules.values()
     assert asks == sorted(
-        condition_phrase(each, desired.labels) for each in one.rule.conditions
+        condition_phrase(each, desired.labels) for each in item.rule.conditions
     )
 
 

@@ -17,11 +17,9 @@ from reconciler.manifest.documents import QueueRef
 from reconciler.model.rule import Queue
 from tests.support.written_manifests import loaded
 
-CARDS, FRAUD, OTHER_FRAUD = (
-    Queue("1", "Cards"),
-    Queue("2", "Fraud"),
-    Queue("3", "Fraud"),
-)
+CARDS = Queue("1", "Cards")
+FRAUD = Queue("2", "Fraud")
+OTHER_FRAUD = Queue("3", "Fraud")
 ALIASES: Final[dict[str, str | QueueRef | None]] = {
     "cards": "Cards",
     "named": QueueRef(name="Cards"),
@@ -103,7 +101,7 @@ def test_offline_every_queue_is_assumed_to_exist() -> None:
     """A queue's name is its id; an alias without an entry is an error."""
     catalogue = OfflineQueueResolver("prod", ALIASES)
     assert [Queue("Fraud", "Fraud"), Queue("3", "second")] == [
-        catalogue.resolve(one) for one in ("Fraud", "second")
+        catalogue.resolve(item) for item in ("Fraud", "second")
     ]
     with pytest.raises(QueueError, match="no entry for prod"):
         catalogue.resolve("elsewhere")
@@ -134,8 +132,8 @@ def test_an_alias_has_a_queue_for_each_environment(room: Path) -> None:
 def test_offline_a_live_queue_comes_before_an_assumed_one() -> None:
     """By name or alias, also an inactive one; of several, an active one."""
     live = (Queue("1", "Cards", False), Queue("2", "Cards"), Queue("3", "Fraud", False))
-    found = OfflineQueueResolver("prod", {"desk": "Fraud"}, live)
+    actual = OfflineQueueResolver("prod", {"desk": "Fraud"}, live)
     assert ["2", "3", "3", "New"] == [
-        found.resolve(name).id for name in ("Cards", "desk", "Fraud", "New")
+        actual.resolve(name).id for name in ("Cards", "desk", "Fraud", "New")
     ]
-    assert {"1": "Cards", "2": "Cards", "3": "Fraud", "New": "New"} == found.names
+    assert {"1": "Cards", "2": "Cards", "3": "Fraud", "New": "New"} == actual.names

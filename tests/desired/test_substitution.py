@@ -45,12 +45,12 @@ def prod(rules: str, **values: Any) -> Rule:
     write("rules.yaml", RULESET + rules)
     manifests = load_manifests(Path("manifests"))
     environment = manifests.environments["prod"].document
-    (one,) = expand_manifests(
+    (item,) = expand_manifests(
         manifests,
         environment,
         OfflineQueueResolver("prod", resolve_aliases(manifests, "prod")),
     ).rules.values()
-    return one.rule
+    return item.rule
 
 
 def errors(rules: str, **values: Any) -> list[str]:
@@ -58,10 +58,10 @@ def errors(rules: str, **values: Any) -> list[str]:
     with pytest.raises(ManifestError) as caught:
         prod(rules, **values)
     return [
-        f"{one.source.line}:{one.source.column} {one.code} "
-        f"{one.message}{f'; {one.hint}' if one.hint else ''}"
-        for one in caught.value.findings
-        if one.source
+        f"{finding.source.line}:{finding.source.column} {finding.code} "
+        f"{finding.message}{f'; {finding.hint}' if finding.hint else ''}"
+        for finding in caught.value.findings
+        if finding.source
     ]
 
 
@@ -143,10 +143,8 @@ def test_defaults_and_weights_take_variables_too() -> None:
     for name, (literal, reference) in (
         names | {"WEIGHT": ("80", '"${share}"')}
     ).items():
-        value, variable = (
-            value.replace(name, literal),
-            variable.replace(name, reference),
-        )
+        value = value.replace(name, literal)
+        variable = variable.replace(name, reference)
     assert prod(value) == prod(variable)
 
 
@@ -206,15 +204,15 @@ def test_a_variable_of_another_type_is_an_error_with_its_value(
 ) -> None:
     """The error names the environment, and what to do if that is known."""
     rule = rule.replace("${", '"${').replace("}", '}"', 1) if '"' not in rule else rule
-    (found,) = errors(f"rules:\n  - {{intent: lost, queue: Cards, {rule}}}\n")
-    assert said == found
+    (actual,) = errors(f"rules:\n  - {{intent: lost, queue: Cards, {rule}}}\n")
+    assert said == actual
 
 
 def test_an_invalid_default_is_reported_once_at_its_position() -> None:
     """Not once for each rule."""
     rules = "".join(f"  - {{intent: i{number}, queue: Cards}}\n" for number in range(3))
-    said = "4:27 CXR104 minConfidence must be a number from 0 to 1, and ${huge} is 7 in prod"
-    assert [said] == errors(
+    text = "4:27 CXR104 minConfidence must be a number from 0 to 1, and ${huge} is 7 in prod"
+    assert [text] == errors(
         f'defaults: {{minConfidence: "${{huge}}"}}\nrules:\n{rules}'
     )
 
@@ -425,7 +423,9 @@ def test_memory_stays_bounded_with_any_variables(what: str) -> None:
     finally:
         tracemalloc.stop()
     assert 40 * 2**20 > peak
-    (error,) = (one for one in caught.value.findings if one.severity == "error")
+    (error,) = (
+        finding for finding in caught.value.findings if finding.severity == "error"
+    )
     assert "CXR010" == error.code
     assert (
         "the variables in this file expand to more than 5 MiB of text" == error.message
@@ -496,8 +496,8 @@ def test_texts_of_route_tests_are_bounded_too() -> None:
         catalogue,
         expand_manifests(manifests, environment, catalogue),
     )
-    failures = [one.failure.message for one in tried if one.failure]
+    failures = [item.failure.message for item in tried if item.failure]
     assert (
         "the variables in this file expand to more than 5 MiB of text" == failures[-1]
     )
-    assert 6_000_000 > sum(len(str(one.conversation)) for one in tried)
+    assert 6_000_000 > sum(len(str(item.conversation)) for item in tried)

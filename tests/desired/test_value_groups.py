@@ -45,58 +45,59 @@ def test_groups_have_the_values_of_all_documents(room: Path) -> None:
 
     Of two groups of an intent, the first document's counts. A value with fields may lack a label.
     """
-    found = labels(room, BANK)
+    actual = labels(room, BANK)
     assert {
         "language": {"German": {"de", "de-AT"}},
         INTENT: {"Cards": {"lost", "pin", "arrival"}},
-    } == found.groups
+    } == actual.groups
     assert {
         ("language", "de"): "German (Germany)",
         ("language", "en"): "English",
         (INTENT, "lost"): "Lost card",
-    } == found.texts
+    } == actual.texts
 
 
 def test_with_names_there_are_no_groups(room: Path) -> None:
     """With -v people read names."""
-    found = labels(room, BANK, labelled=False)
-    assert {} == found.groups
-    assert {} == found.texts
+    actual = labels(room, BANK, labelled=False)
+    assert {} == actual.groups
+    assert {} == actual.texts
 
 
 def test_a_group_that_is_a_name_elsewhere_is_not_used(room: Path) -> None:
     """An Attributes document may declare the attribute of the intent: which one that is, only an
     Environment knows.
     """
-    other = (
+    candidate = (
         ATTRIBUTES
         + f"  {INTENT}: {{values: {{lost: Lost, pin: {{label: Cards, group: own}}, own: Own}}}}\n"
     )
     with pytest.raises(ManifestError) as caught:
-        labels(room, other)
+        labels(room, candidate)
     assert ["CXR132"] == [finding.code for finding in caught.value.findings]
-    other = other.replace("own: Own", "x: X")
-    found = labels(
-        room, other + INTENTS.format("one", "[{name: lost, group: Cards}, {name: own}]")
+    candidate = candidate.replace("own: Own", "x: X")
+    actual = labels(
+        room,
+        candidate + INTENTS.format("one", "[{name: lost, group: Cards}, {name: own}]"),
     )
-    assert {} == found.groups
+    assert {} == actual.groups
 
 
 def test_the_label_of_a_group_s_only_value_may_be_its_name(room: Path) -> None:
     """Both mean one value, so nothing is ambiguous."""
-    found = labels(
+    actual = labels(
         room,
         ATTRIBUTES
         + "  language: {values: {en: {label: English, group: English}, fr: {group: fr}}}\n",
     )
-    assert "English, fr or x" == found.values_phrase("language", ["en", "fr", "x"], 3)
+    assert "English, fr or x" == actual.values_phrase("language", ["en", "fr", "x"], 3)
 
 
 def test_a_value_that_looks_like_a_group_is_marked(room: Path) -> None:
-    found = labels(room, BANK)
-    assert '"German" (undeclared)' == found.value("language", "German")
-    assert '"Cards" (undeclared)' == found.value(INTENT, "Cards")
-    assert '"German"' == found.value("country", "German")
+    actual = labels(room, BANK)
+    assert '"German" (undeclared)' == actual.value("language", "German")
+    assert '"Cards" (undeclared)' == actual.value(INTENT, "Cards")
+    assert '"German"' == actual.value("country", "German")
 
 
 def test_valid_groups_are_all_used_and_each_text_has_one_meaning() -> None:
@@ -122,11 +123,11 @@ def test_valid_groups_are_all_used_and_each_text_has_one_meaning() -> None:
             invalid += 1
             continue
         manifests = load_contents(contents)
-        found = labels_of(manifests, manifests.environments["prod"].document)
+        actual = labels_of(manifests, manifests.environments["prod"].document)
         meanings = dict[str, set[frozenset[str]]]()
         for word in words:
-            meanings.setdefault(found.value("x", word), set()).add(frozenset({word}))
-        for group, members in found.groups.get("x", {}).items():
+            meanings.setdefault(actual.value("x", word), set()).add(frozenset({word}))
+        for group, members in actual.groups.get("x", {}).items():
             phrase = Labels({}, {}, {}).value("x", group)
             meanings.setdefault(phrase, set()).add(members)
         assert all(len(each) == 1 for each in meanings.values()), meanings
@@ -140,7 +141,7 @@ def test_valid_groups_are_all_used_and_each_text_has_one_meaning() -> None:
             for group in stated
             if sum(_group_of(entry) == group for entry in values.values()) > 1
         }
-        assert several <= {*found.groups.get("x", {})}
+        assert several <= {*actual.groups.get("x", {})}
         used += bool(several)
     assert invalid
     assert used

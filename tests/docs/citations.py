@@ -111,11 +111,11 @@ def found_in(text: str, place: str) -> Iterator[Citation]:
 
 def expanded(text: str) -> set[str]:
     """Return the items that a text names, including those within ranges."""
-    found = set(re.findall(_ITEM, text))
+    actual = set(re.findall(_ITEM, text))
     for letter, first, last in _RANGE.findall(text):
         assert int(first) < int(last), f"{letter}{first} to {letter}{last}"
-        found |= {f"{letter}{number}" for number in range(int(first), int(last) + 1)}
-    return found
+        actual |= {f"{letter}{number}" for number in range(int(first), int(last) + 1)}
+    return actual
 
 
 def slug(heading: str) -> str:

@@ -109,7 +109,7 @@ def commands_page() -> str:
         own = [
             action
             for action in parser._actions
-            if action.dest not in {one.dest for one in _shared()}
+            if action.dest not in {item.dest for item in _shared()}
         ]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
         text += f"\n{_options(own)}" if own else ""
@@ -120,8 +120,8 @@ def commands_page() -> str:
 def codes_page() -> str:
     """Return the page of codes."""
     rows = "".join(
-        f"| `{code}` | {_cell(one.title)} | {_cell(one.text)} |\n"
-        for code, one in sorted(CODES.items())
+        f"| `{code}` | {_cell(item.title)} | {_cell(item.text)} |\n"
+        for code, item in sorted(CODES.items())
     )
     return (
         f"{_CODES}\n| code | finding | meaning, and what to do |\n|---|---|---|\n{rows}"
@@ -157,12 +157,12 @@ def _options(actions: Iterable[argparse.Action]) -> str:
 
 
 def _name(action: argparse.Action) -> str:
-    taken = f" {_taken(action)}" if _taken(action) else ""
+    claimed = f" {_taken(action)}" if _taken(action) else ""
     if not action.option_strings:
-        return f"`{taken.strip() or action.dest}`"
-    return ", ".join(f"`{option}{taken}`" for option in action.option_strings).replace(
-        "|", "\\|"
-    )
+        return f"`{claimed.strip() or action.dest}`"
+    return ", ".join(
+        f"`{option}{claimed}`" for option in action.option_strings
+    ).replace("|", "\\|")
 
 
 def _taken(action: argparse.Action) -> str:

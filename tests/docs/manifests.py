@@ -64,19 +64,19 @@ def manifests_page() -> str:
     """Return the page."""
     schema = manifest_schema()
     definitions: dict[str, Part] = schema["$defs"]
-    kinds = [one["$ref"].rpartition("/")[2] for one in schema["oneOf"]]
+    kinds = [item["$ref"].rpartition("/")[2] for item in schema["oneOf"]]
     assert sorted(_KINDS) == sorted(kinds)
     rows = "".join(
         f"| [{kind}](#{kind.lower()}) | {definitions[kind]['description']} |\n"
         for kind in _KINDS
     )
     text = f"{_HEAD}\n| kind | content |\n|---|---|\n{rows}"
-    told = set(kinds)
+    output = set(kinds)
     for kind in _KINDS:
         example = (EXAMPLES / f"{kind}.yaml").read_text(encoding="utf-8")
         text += f"\n## {kind}\n\n{definitions[kind]['description']}\n\n```yaml\n{example}```\n\n"
         text += _table(definitions[kind])
-        for name, part in _inner(definitions[kind], definitions, told):
+        for name, part in _inner(definitions[kind], definitions, output):
             text += f"\n### {name}\n\n{part['description']}\n\n{_table(part)}"
     return text
 
@@ -85,12 +85,12 @@ def _inner(
     part: Part, definitions: dict[str, Part], told: set[str]
 ) -> list[tuple[str, Part]]:
     """Return the parts of a part's fields, recursively, each once: earlier parts are omitted."""
-    found = []
+    actual = []
     for name, inner in _named(part["properties"], definitions):
         if name not in told:
             told.add(name)
-            found += [(name, inner), *_inner(inner, definitions, told)]
-    return found
+            actual += [(name, inner), *_inner(inner, definitions, told)]
+    return actual
 
 
 def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
@@ -103,10 +103,10 @@ def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
             return [(title, part)]
         case dict():
             return [
-                one for inner in part.values() for one in _named(inner, definitions)
+                item for inner in part.values() for item in _named(inner, definitions)
             ]
         case list():
-            return [one for inner in part for one in _named(inner, definitions)]
+            return [item for inner in part for item in _named(inner, definitions)]
         case _:
             return []
 
@@ -135,13 +135,13 @@ def _type(field: Part) -> str:
     if "const" in field:
         return f"`{_yaml(field['const'])}`"
     if "enum" in field:
-        return ", ".join(f"`{_yaml(one)}`" for one in field["enum"])
+        return ", ".join(f"`{_yaml(item)}`" for item in field["enum"])
     for choices in ("oneOf", "anyOf"):
         if choices in field:
-            return " or ".join(dict.fromkeys(_type(one) for one in field[choices]))
+            return " or ".join(dict.fromkeys(_type(item) for item in field[choices]))
     kind = field["type"]
     if isinstance(kind, list):
-        return " or ".join(_NAMES[one] for one in kind)
+        return " or ".join(_NAMES[item] for item in kind)
     return _composite(field, kind)
 
 
@@ -163,7 +163,8 @@ def _composite(field: Part, kind: str) -> str:
 
 
 def _range(field: Part) -> str:
-    low, high = field.get("minimum"), field.get("maximum")
+    low = field.get("minimum")
+    high = field.get("maximum")
     if low is not None and high is not None:
         return f", {low} to {high}"
     return f", {low} or more" if low is not None else ""
@@ -191,7 +192,7 @@ def _yaml(value: Any) -> str:
         case dict():
             return (
                 "{"
-                + ", ".join(f"{name}: {_yaml(one)}" for name, one in value.items())
+                + ", ".join(f"{name}: {_yaml(item)}" for name, item in value.items())
                 + "}"
             )
         case list():

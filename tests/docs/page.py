@@ -85,49 +85,50 @@ Step = Write | Edit | Run | Told
 
 def continued(text: str) -> str:
     """Return the page whose folder this page continues in, or nothing."""
-    found = re.search(r"^<!-- continues: (\S+) -->$", text, re.MULTILINE)
-    return found[1] if found else ""
+    actual = re.search(r"^<!-- continues: (\S+) -->$", text, re.MULTILINE)
+    return actual[1] if actual else ""
 
 
 def steps(text: str) -> list[Step]:
     """Return the steps of a page, in order."""
     lines = text.splitlines()
-    found: list[Step] = []
+    actual: list[Step] = []
     number = 0
     while number < len(lines):
         fence = _FENCE.fullmatch(lines[number])
         if fence:
             end = next(
-                one
-                for one in range(number + 1, len(lines))
-                if lines[one].strip() == "```"
+                item
+                for item in range(number + 1, len(lines))
+                if lines[item].strip() == "```"
             )
             body = [line.removeprefix(fence[1]) for line in lines[number + 1 : end]]
             mark = _MARK.fullmatch(lines[number - 1].strip()) if number else None
-            found += _block(fence[2], mark, body, number + 1)
+            actual += _block(fence[2], mark, body, number + 1)
             number = end
         number += 1
-    return found
+    return actual
 
 
 def _block(
     language: str, mark: re.Match[str] | None, body: list[str], start: int
 ) -> list[Step]:
-    kind, said = (mark[1], mark[2] or "") if mark else ("", "")
+    kind, message = (mark[1], mark[2] or "") if mark else ("", "")
     text = "".join(f"{line}\n" for line in body)
     if kind == "file":
-        return [Write(start, said, text)]
+        return [Write(start, message, text)]
     if kind == "edit":
         before, after = (
             "".join(f"{line[1:]}\n" for line in body if line[0] != sign)
             for sign in "+-"
         )
-        return [Edit(start, said, before, after)]
+        return [Edit(start, message, before, after)]
     if language == "console" and kind != "not run":
-        return list(_runs(body, start, (said or " on http://") if kind else ""))
+        return list(_runs(body, start, (message or " on http://") if kind else ""))
     if language in _SHELLS:
         return [
-            Told(start, one, said) for one in _commands(text) or [""] * bool(language)
+            Told(start, item, message)
+            for item in _commands(text) or [""] * bool(language)
         ]
     return []
 
@@ -136,19 +137,19 @@ def _runs(body: list[str], start: int, background: str) -> list[Run]:
     places = [place for place, line in enumerate(body) if line.startswith("$ ")]
     runs = []
     for place, following in zip(places, [*places[1:], len(body)], strict=True):
-        shown = body[place + 1 : following]
-        while shown and not shown[-1].strip():
-            shown.pop()
+        printed = body[place + 1 : following]
+        while printed and not printed[-1].strip():
+            printed.pop()
         code = _EXIT.search(body[place])
         first = start + place + 1
         command = _EXIT.sub("", body[place])[2:]
         runs.append(
             Run(
                 first,
-                first + len(shown),
+                first + len(printed),
                 command,
                 int(code[1]) if code else 0,
-                tuple(shown),
+                tuple(printed),
                 background,
             )
         )

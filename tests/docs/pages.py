@@ -29,9 +29,9 @@ def followed(page: Path, reader: Session) -> Iterator[tuple[Run, str]]:
                 f"{page.relative_to(ROOT)}:{step.line}: {error}"
             ) from error
         if isinstance(step, Run):
-            shown = "\n".join(step.shown)
-            reader.learn(shown, printed)
-            if not alike(shown, printed):
+            displayed = "\n".join(step.shown)
+            reader.learn(displayed, printed)
+            if not alike(displayed, printed):
                 yield step, printed
 
 
@@ -41,12 +41,12 @@ def filled(page: Path, reader: Session) -> str:
     """
     lines = page.read_text(encoding="utf-8").splitlines()
     for step, printed in reversed(list(followed(page, reader))):
-        more = (
+        further = (
             [""] if step.end < len(lines) and lines[step.end].startswith("$ ") else []
         )
         lines[step.line : step.end] = [
             *shortened(list(step.shown), printed.splitlines()),
-            *more,
+            *further,
         ]
     return "\n".join(lines) + "\n"
 
@@ -58,7 +58,7 @@ def shortened(shown: list[str], printed: list[str]) -> list[str]:
     if GAP not in shown:
         return printed
     place = shown.index(GAP)
-    kept = printed[:place]
+    retained = printed[:place]
     for part in [
         list(part)
         for left_out, part in groupby(shown[place:], GAP.__eq__)
@@ -71,9 +71,9 @@ def shortened(shown: list[str], printed: list[str]) -> list[str]:
         }
         start = max(likeness, key=likeness.__getitem__, default=place)
         place = start + len(part)
-        kept += [GAP, *printed[start:place]]
-    kept += [GAP] * (shown[-1] == GAP)
-    return kept if alike("\n".join(kept), "\n".join(printed)) else printed
+        retained += [GAP, *printed[start:place]]
+    retained += [GAP] * (shown[-1] == GAP)
+    return retained if alike("\n".join(retained), "\n".join(printed)) else printed
 
 
 def _likeness(one: list[str], other: list[str]) -> float:

@@ -120,14 +120,14 @@ def session(folder: Path) -> Iterator[Session]:
     """Return a reader's folder and free ports, in an environment without the variables of the
     test's shell.
     """
-    kept = {
+    retained = {
         name: value
         for name, value in os.environ.items()
         if name not in VARIABLES and "CXONE" not in name
     }
     script = Path(sys.executable).parent
     paths = {
-        "PATH": f"{script}{os.pathsep}{kept['PATH']}",
+        "PATH": f"{script}{os.pathsep}{retained['PATH']}",
         "PYTHONPATH": str(ROOT),
         "GITHUB_ACTOR": "anna",
     }
@@ -135,7 +135,7 @@ def session(folder: Path) -> Iterator[Session]:
     reader = Session(
         folder, {**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), LATER: later}
     )
-    with contextlib.chdir(folder), patch.dict(os.environ, kept | paths, clear=True):
+    with contextlib.chdir(folder), patch.dict(os.environ, retained | paths, clear=True):
         try:
             yield reader
         finally:
@@ -167,7 +167,7 @@ def _exchanged(text: str, names: dict[str, str]) -> str:
     """
     return re.sub(
         r"\b(?:" + "|".join(map(re.escape, names)) + r")(?=\b|T\d)",
-        lambda found: names[found[0]],
+        lambda actual: names[actual[0]],
         text,
     )
 

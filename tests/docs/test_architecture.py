@@ -35,10 +35,10 @@ def test_both_tables_are_on_the_page() -> None:
 
 def names(tree: ast.Module | ast.ClassDef, prefix: str = "") -> list[str]:
     """Return the names of functions, classes and methods, as `Class.method`."""
-    found = []
+    actual = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.append(f"{prefix}{node.name}")
+            actual.append(f"{prefix}{node.name}")
         if isinstance(node, ast.ClassDef):
-            found += names(node, f"{node.name}.")
-    return found
+            actual += names(node, f"{node.name}.")
+    return actual

@@ -38,10 +38,12 @@ UNCITED = {
 
 def test_every_citation_resolves() -> None:
     """In code, tests, documentation and benchmarks: the page exists and has the anchor."""
-    found = [one for path in files() for one in citations(path)]
-    assert len(found) > 200
+    actual = [citation for path in files() for citation in citations(path)]
+    assert len(actual) > 200
     broken = [
-        one for one in found if not (ROOT / one.page).is_file() or not _is_there(one)
+        item
+        for item in actual
+        if not (ROOT / item.page).is_file() or not _is_there(item)
     ]
     assert [] == broken
 
@@ -62,11 +64,11 @@ def test_nothing_cites_a_document_outside_the_repository() -> None:
     }
     assert [] == [name for name, text in texts.items() if cited.search(text)]
     # Code names the page with its folder or by `page`; pages link to it.
-    other = re.compile(r"(?<!docs/)(?<!page\(')(?<![\w-])studio\.md\b")
+    candidate = re.compile(r"(?<!docs/)(?<!page\(')(?<![\w-])studio\.md\b")
     assert [] == [
         name
         for name, text in texts.items()
-        if not name.endswith(".md") and other.search(text)
+        if not name.endswith(".md") and candidate.search(text)
     ]
 
 
@@ -134,7 +136,7 @@ def test_citations_are_found_in_each_form() -> None:
         ("watch", "alerts"),
         ("semantics", "s99"),
     } == {
-        (one.page.rpartition("/")[2].removesuffix(".md"), one.anchor)
-        for one in found_in(text, "a.py")
+        (item.page.rpartition("/")[2].removesuffix(".md"), item.anchor)
+        for item in found_in(text, "a.py")
     }
     assert not _is_there(Citation("a.py", "docs/reference/semantics.md", "s99"))

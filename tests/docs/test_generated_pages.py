@@ -30,11 +30,11 @@ def test_the_examples_are_valid_manifests(cxroute: Program) -> None:
 def test_the_page_of_exit_codes_has_every_exit_code() -> None:
     """The codes of errors, and those of results."""
     page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
-    told = {
+    output = {
         int(code)
         for code in re.findall(r'^\| <a id="exit-(\d+)"></a>\1 \|', page, re.MULTILINE)
     }
-    assert {0, 2, 5} | codes(CxrouteError) == told
+    assert {0, 2, 5} | codes(CxrouteError) == output
 
 
 def test_the_page_of_commands_has_every_variable() -> None:
@@ -52,4 +52,6 @@ def test_the_page_of_commands_has_every_variable() -> None:
 
 def codes(error: type[CxrouteError]) -> set[int]:
     """Return the exit codes of an error class and of its subclasses."""
-    return {error.exit_code}.union(*(codes(one) for one in error.__subclasses__()))
+    return {error.exit_code}.union(
+        *(codes(subclass) for subclass in error.__subclasses__())
+    )

@@ -30,7 +30,7 @@ RUN = [
 LAST = [
     name
     for name in RUN
-    if not any(ROOT / name in before(ROOT / other) for other in RUN)
+    if not any(ROOT / name in before(ROOT / candidate) for candidate in RUN)
 ]
 """Each reader's last page: those before it are run on the way."""
 TOLD = [
@@ -63,9 +63,9 @@ def test_every_command_of_a_page_prints_the_shown_output(
     with session(tmp_path) as reader:
         for page in (*before(ROOT / name), ROOT / name):
             for step, printed in followed(page, reader):
-                shown = "\n".join(step.shown)
+                displayed = "\n".join(step.shown)
                 wrong.append(
-                    f"{page.name}:{step.line}: {step.command}\n--- shown\n{shown}\n--- "
+                    f"{page.name}:{step.line}: {step.command}\n--- shown\n{displayed}\n--- "
                     f"printed\n{printed}"
                 )
     assert [] == wrong, "make docs"
@@ -87,7 +87,7 @@ def test_a_command_in_running_text_has_options_that_exist(command: str) -> None:
     words = re.findall(r"[^\s,]+", command)[1:]
     place = None if words[0] == "COMMAND" else find_command(words)
     if place is not None:
-        known = {
+        declared = {
             option
             for action in parser(words[place])._actions
             for option in action.option_strings
@@ -95,7 +95,7 @@ def test_a_command_in_running_text_has_options_that_exist(command: str) -> None:
         assert (
             set()
             == {word.partition("=")[0] for word in words if word.startswith("-")}
-            - known
+            - declared
         )
     else:
         assert set(words) <= {"--help", "--version", "COMMAND"}
@@ -137,10 +137,10 @@ def test_omitted_lines_match_any_lines_and_other_lines_are_compared() -> None:
 
 def test_omitted_lines_stay_omitted_in_an_updated_page() -> None:
     """Also if the output changes: each shown part is placed where it is most similar."""
-    shown = ["Plan", "...", "  rule 7 to A", "...", "7 rules"]
+    displayed = ["Plan", "...", "  rule 7 to A", "...", "7 rules"]
     printed = ["Plan", *(f"  rule {number} to B" for number in range(8)), "8 rules"]
     assert ["Plan", "...", "  rule 7 to B", "...", "8 rules"] == shortened(
-        shown, [*printed[:9], "", "8 rules"]
+        displayed, [*printed[:9], "", "8 rules"]
     )
     assert printed == shortened(["Plan"], printed)
 

@@ -36,15 +36,15 @@ def test_the_page_of_plans_has_exactly_the_fields_of_the_schema() -> None:
         expected = dict(_fields(part, definitions))
         assert _nested(expected, "acknowledged") in ({}, _nested(expected, "findings"))
         expected = {
-            path: there
-            for path, there in expected.items()
+            path: present
+            for path, present in expected.items()
             if not path.startswith("acknowledged.")
         }
         if name == "plan":  # a held change has the fields of a change, and its reason
             change = dict(_fields(definitions["Change"], definitions))
             expected = {
-                path: there
-                for path, there in expected.items()
+                path: present
+                for path, present in expected.items()
                 if path.removeprefix("held.") not in change
             }
         rows = re.findall(
@@ -81,8 +81,8 @@ def _fields(
 
 def _nested(fields: dict[str, bool], name: str) -> dict[str, bool]:
     return {
-        path.removeprefix(name): there
-        for path, there in fields.items()
+        path.removeprefix(name): present
+        for path, present in fields.items()
         if path.startswith(f"{name}.")
     }
 

@@ -117,7 +117,8 @@ def start(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
             **scripts: Script,
         ) -> HostileTenant:
             tenant = HostileTenant(
-                rules={one["id"]: one for one in rules or (live(1),)}, scripts=scripts
+                rules={item["id"]: item for item in rules or (live(1),)},
+                scripts=scripts,
             )
             stack.enter_context(serving(tenant, tls))
             manifests(tenant.url, api)
@@ -134,20 +135,20 @@ def lines(cxroute: Program, expected: int) -> dict[str, tuple[str, str, str]]:
     assert (expected, expected == 0) == (code, form["ok"]), form
     assert "Traceback" not in cxroute.err
     order = ["ok", "warn", "fail"]
-    found = sorted(form["checks"], key=lambda one: order.index(one["status"]))
+    actual = sorted(form["checks"], key=lambda item: order.index(item["status"]))
     return {
-        one["name"]: (one["status"], one["message"], one["advice"] or "")
-        for one in found
+        item["name"]: (item["status"], item["message"], item["advice"] or "")
+        for item in actual
     }
 
 
 def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None:
     """Every line is ok; doctor sent the token request and four GETs, and no other request."""
     tenant = start(live(1), live(2))
-    found = lines(cxroute, 0)
-    assert {"ok"} == {state for state, _, _ in found.values()} - {"warn"}
+    actual = lines(cxroute, 0)
+    assert {"ok"} == {state for state, _, _ in actual.values()} - {"warn"}
     assert ["clock"] == [
-        name for name, (state, _, _) in found.items() if state == "warn"
+        name for name, (state, _, _) in actual.items() if state == "warn"
     ], "the tenant says no time"
     expected = [
         "credentials",
@@ -161,12 +162,12 @@ def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None
         "rules",
         "token",
     ]
-    assert [*expected, "writing"] == sorted(name for name in found if name != "clock")
-    assert "issued: Bearer, for 3,600 seconds" == found["token"][1]
-    assert "2 rules in 1 page" == found["rules"][1]
-    assert "0 managed by acme, 2 without an owner" == found["owners"][1]
-    assert "live rules use equals 2" == found["operators"][1]
-    assert "routing:write" in found["writing"][1]
+    assert [*expected, "writing"] == sorted(name for name in actual if name != "clock")
+    assert "issued: Bearer, for 3,600 seconds" == actual["token"][1]
+    assert "2 rules in 1 page" == actual["rules"][1]
+    assert "0 managed by acme, 2 without an owner" == actual["owners"][1]
+    assert "live rules use equals 2" == actual["operators"][1]
+    assert "routing:write" in actual["writing"][1]
     assert ["token", "list", "queues", "one"] == [
         request.kind for request in tenant.asked
     ]
@@ -375,7 +376,7 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
 
 @pytest.mark.parametrize(
     ("scripts", "name", "message", "advice"),
-    [one[1:] for one in WRONG],
+    [item[1:] for item in WRONG],
     ids=[o[0] for o in WRONG],
 )
 def test_a_failure_has_advice(
@@ -388,13 +389,13 @@ def test_a_failure_has_advice(
 ) -> None:
     """Exit 1, one line for it, all other checks still run, and no write is sent."""
     tenant = start(**scripts)
-    found = lines(cxroute, 1)
-    assert found[name][0] == "fail"
-    assert message in found[name][1]
-    assert advice in found[name][2]
+    actual = lines(cxroute, 1)
+    assert actual[name][0] == "fail"
+    assert message in actual[name][1]
+    assert advice in actual[name][2]
     assert [] == tenant.writes
     if name != "token":
-        assert {"rules", "queues"} <= set(found), "the other list is checked too"
+        assert {"rules", "queues"} <= set(actual), "the other list is checked too"
     assert "hunter-2" not in cxroute.out
 
 
@@ -407,10 +408,10 @@ def test_a_tenant_that_never_answers_ends_in_time(
         await asyncio.sleep(60)
 
     start(api="", list=silent)
-    found = lines(cxroute, 1)
-    assert "GET /api/v2/routing/rules: no response in time" == found["rules"][1]
-    assert "api.timeoutSeconds" in found["rules"][2]
-    assert found["queues"][0] == "ok"
+    actual = lines(cxroute, 1)
+    assert "GET /api/v2/routing/rules: no response in time" == actual["rules"][1]
+    assert "api.timeoutSeconds" in actual["rules"][2]
+    assert actual["queues"][0] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -442,11 +443,11 @@ def test_an_unreachable_server(
     """The step that failed, and that the later checks did not run."""
     start()
     manifests(url)
-    found = lines(cxroute, 1)
-    assert found[name][0] == "fail"
-    assert message in found[name][1]
-    assert advice in found[name][2]
-    assert "because no allowed server can be reached" in found["tenant"][1]
+    actual = lines(cxroute, 1)
+    assert actual[name][0] == "fail"
+    assert message in actual[name][1]
+    assert advice in actual[name][2]
+    assert "because no allowed server can be reached" in actual["tenant"][1]
 
 
 def test_an_untrusted_certificate(
@@ -458,9 +459,9 @@ def test_an_untrusted_certificate(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
     tenant = start(tls=context)
-    found = lines(cxroute, 1)
-    assert "no connection to localhost:" in found["network"][1]
-    assert "CXROUTE_CA_FILE" in found["network"][2]
+    actual = lines(cxroute, 1)
+    assert "no connection to localhost:" in actual["network"][1]
+    assert "CXROUTE_CA_FILE" in actual["network"][2]
     assert [] == tenant.asked
     monkeypatch.setenv("CXROUTE_CA_FILE", "manifests/all.yaml")
     assert "cannot read the certificates" in lines(cxroute, 1)["authorities"][1]
@@ -481,11 +482,11 @@ def test_a_proxy_is_named(
     """
     start()
     monkeypatch.setenv("CXROUTE_PROXY", "http://127.0.0.1:9")
-    found = lines(cxroute, 1)
-    assert "all requests go through 127.0.0.1:9 (CXROUTE_PROXY)" == found["proxy"][1]
-    assert "no connection" in found["token"][1]
+    actual = lines(cxroute, 1)
+    assert "all requests go through 127.0.0.1:9 (CXROUTE_PROXY)" == actual["proxy"][1]
+    assert "no connection" in actual["token"][1]
     (line,) = check_network_settings(canary.proxy("127.0.0.1:9"), None)
-    assert (found["proxy"][1], []) == (line.message, canary.find_leaks(repr(line)))
+    assert (actual["proxy"][1], []) == (line.message, canary.find_leaks(repr(line)))
     (line,) = check_network_settings(
         canary.proxy("127.0.0.1:9").replace("http", "socks5"), None
     )
@@ -520,12 +521,12 @@ def test_credentials_are_checked_by_name(
     start()
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    found = lines(cxroute, state == "fail")
+    actual = lines(cxroute, state == "fail")
     assert (state, True) == (
-        found["credentials"][0],
-        message in found["credentials"][1],
+        actual["credentials"][0],
+        message in actual["credentials"][1],
     )
-    assert found["network"][0] == "ok"
+    assert actual["network"][0] == "ok"
 
 
 def test_operators_of_live_rules_and_unknown_parts(
@@ -557,20 +558,20 @@ def test_operators_of_live_rules_and_unknown_parts(
         ),
         api=", operators: [in], namesUnique: true",
     )
-    found = lines(cxroute, 1)
+    actual = lines(cxroute, 1)
     assert (
         "warn",
         "live rules use equals, which api.operators of the Environment omits",
-    ) == found["operators"][:2]
+    ) == actual["operators"][:2]
     expected = ('operator "sounds\\nlike" (1)', 'type "time" (1)', 'type "script" (1)')
-    assert all(one in found["unknown parts"][1] for one in expected), found[
+    assert all(item in actual["unknown parts"][1] for item in expected), actual[
         "unknown parts"
     ]
     assert ("fail", True) == (
-        found["names"][0],
-        'several rules are named "rule 1"' in found["names"][1],
+        actual["names"][0],
+        'several rules are named "rule 1"' in actual["names"][1],
     )
-    assert "1 queue missing from the list of queues" in found["queues"][1]
+    assert "1 queue missing from the list of queues" in actual["queues"][1]
 
 
 def test_missing_queues_of_the_manifests(start: Start, cxroute: Program) -> None:
@@ -727,7 +728,8 @@ def test_an_invalid_date(date: str) -> None:
 
 def test_a_refused_connection_is_tried_once() -> None:
     """The reply says that there was no connection."""
-    time, calls = FakeClock(), []
+    time = FakeClock()
+    calls = []
 
     async def carry(request: ApiRequest) -> ApiResponse:
         calls.append(request.call)
@@ -755,5 +757,5 @@ def test_what_only_a_write_can_check_is_not_ok_in_text(
     (line,) = (line for line in cxroute.out.splitlines() if " writing " in line)
     assert line.split()[:4] == ["writing", "not", "checked", "(a"]
     assert "ok" == checks["writing"][0]
-    shown = [line for line in cxroute.out.splitlines() if line.startswith("  ok ")]
-    assert f"\n{len(shown)} ok, " in cxroute.out
+    printed = [line for line in cxroute.out.splitlines() if line.startswith("  ok ")]
+    assert f"\n{len(printed)} ok, " in cxroute.out

@@ -41,8 +41,8 @@ class Line:
             self.asked.append(request.call)
             if request.method == "POST":
                 return ApiResponse(request.call, *token)
-            said = other(len(self.asked) - 2) if callable(other) else other
-            return ApiResponse(request.call, *said)
+            text = other(len(self.asked) - 2) if callable(other) else other
+            return ApiResponse(request.call, *text)
 
         credentials = ClientCredentials(client_id="id", client_secret="secret")
         self.probe = Probe(carry, TENANT, credentials, self.time.time)

@@ -14,7 +14,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
             for name, value in report.user_properties if report.when == "call" else ():
-                shown = f"{value:.3g}" if isinstance(value, float) else value
+                printed = f"{value:.3g}" if isinstance(value, float) else value
                 terminalreporter.write_line(
-                    f"{report.nodeid.partition('::')[2]}: {name} {shown}"
+                    f"{report.nodeid.partition('::')[2]}: {name} {printed}"
                 )

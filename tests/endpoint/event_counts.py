@@ -19,7 +19,7 @@ def counts(*texts: str) -> Counter[Label]:
     """Return the sum of the counts in the metrics of several instances, without zeros."""
     total: Counter[Label] = Counter()
     for intent, confidence, fallback, count in (
-        found for text in texts for found in SERIES.findall(text)
+        actual for text in texts for actual in SERIES.findall(text)
     ):
         plain = intent.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
         total[plain, confidence, fallback] += int(count)

@@ -133,10 +133,10 @@ class Endpoint:
         receive: Callable[[], Awaitable[Any]],
     ) -> Reply:
         """Make a request whose body comes from `receive`."""
-        sent: list[Any] = []
+        requests_sent: list[Any] = []
 
         async def send(message: Any) -> None:
-            sent.append(message)
+            requests_sent.append(message)
 
         scope = {
             "type": "http",
@@ -146,7 +146,7 @@ class Endpoint:
             "headers": list(headers),
         }
         await self.app(scope, receive, send)
-        start, *rest = sent
+        start, *rest = requests_sent
         names = {name.decode(): value.decode() for name, value in start["headers"]}
         return Reply(start["status"], names, b"".join(part["body"] for part in rest))
 

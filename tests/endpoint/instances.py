@@ -80,13 +80,13 @@ class Fleet:
     def record(self, kind: str) -> list[dict[str, Any]]:
         """Return the tenant's records of one kind."""
         lines = (self.folder / "record.jsonl").read_text("utf-8").splitlines()
-        return [one for one in map(json.loads, lines) if one["kind"] == kind]
+        return [line for line in map(json.loads, lines) if line["kind"] == kind]
 
     def writes(self) -> list[Key]:
         """Return the tenant's writes, in order."""
         return [
-            (one["conversation"], one["cognigyConfidence"])
-            for one in self.record("written")
+            (item["conversation"], item["cognigyConfidence"])
+            for item in self.record("written")
         ]
 
     def newest(self) -> dict[str, float]:
@@ -137,8 +137,8 @@ def shared(
     folder: Path, *tenant: str, rate: float = 2000
 ) -> Iterator[tuple[Fleet, RedisServer]]:
     """Run a tenant and a Redis."""
-    with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
-        yield one, server
+    with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as item:
+        yield item, server
 
 
 def machines(
@@ -174,8 +174,8 @@ def shuffled(conversations: int, seed: int) -> list[Key]:
     """Return events of so many conversations in random order, a fifth of them twice."""
     chance = Random(seed)
     events = [
-        (f"c-{one}", second / EVENTS)
-        for one in range(conversations)
+        (f"c-{item}", second / EVENTS)
+        for item in range(conversations)
         for second in range(EVENTS)
     ]
     events += chance.sample(events, len(events) // 5)
@@ -205,7 +205,7 @@ class Callers:
 
     def leave(self, url: str) -> None:
         """Do not call this instance any more: it has ended, and a balancer would have noticed."""
-        self._urls = tuple(one for one in self._urls if one != url)
+        self._urls = tuple(item for item in self._urls if item != url)
 
     async def answered(self, count: int) -> None:
         """Wait for so many responses."""
@@ -267,12 +267,12 @@ def caller(url: str) -> httpx.AsyncClient:
 def gone_back(writes: list[Key]) -> list[Key]:
     """Return the writes that follow a newer one of their conversation."""
     newest: dict[str, float] = {}
-    found = []
+    actual = []
     for conversation, second in writes:
         if second < newest.get(conversation, -1.0):
-            found.append((conversation, second))
+            actual.append((conversation, second))
         newest[conversation] = max(second, newest.get(conversation, -1.0))
-    return found
+    return actual
 
 
 async def flood(*urls: str) -> None:
@@ -292,10 +292,10 @@ def too_fast(moments: list[float], rate: float) -> list[tuple[int, float]]:
     A tolerance of one second and ten calls: a busy machine delays some calls, which then arrive
     together.
     """
-    found = []
+    actual = []
     for start, began in enumerate(moments):
         for end in range(start, len(moments)):
             seconds = moments[end] - began
             if end - start + 1 > (seconds + 1) * rate + 10:
-                found.append((end - start + 1, seconds))
-    return found
+                actual.append((end - start + 1, seconds))
+    return actual

@@ -24,8 +24,8 @@ def fault(reply: Reply) -> str:
     response = _followed(RESPONSES[str(reply.status)])
     missing = [
         name
-        for name, said in response.get("headers", {}).items()
-        if said.get("required")
+        for name, text in response.get("headers", {}).items()
+        if text.get("required")
     ]
     if any(name.lower() not in reply.headers for name in missing):
         return f"{reply.status} without {missing}"
@@ -42,7 +42,7 @@ def _validator(status: int) -> Draft202012Validator:
 
 
 def _followed(part: dict[str, Any]) -> dict[str, Any]:
-    found: Any = part
+    actual: Any = part
     for step in part.get("$ref", "#").split("/")[1:]:
-        found = DOCUMENT[step] if found is part else found[step]
-    return dict(found)
+        actual = DOCUMENT[step] if actual is part else actual[step]
+    return dict(actual)

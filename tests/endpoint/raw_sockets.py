@@ -84,7 +84,7 @@ async def talk(
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
     return Said(
-        [int(one[:3]) for one in bytes(raw).split(b"HTTP/1.1 ")[1:]],
+        [int(word[:3]) for word in bytes(raw).split(b"HTTP/1.1 ")[1:]],
         bytes(raw),
         bool(done),
     )
@@ -92,16 +92,16 @@ async def talk(
 
 async def _read(reader: asyncio.StreamReader, into: bytearray, count: int) -> None:
     with contextlib.suppress(ConnectionError):
-        while more := await reader.read(65_536):
-            into += more
+        while further := await reader.read(65_536):
+            into += further
             if into.count(b"HTTP/1.1 ") == count:
                 return
 
 
 async def answer(port: int, data: bytes) -> tuple[int, Any]:
     """Write one request with `Connection: close` and return status and JSON."""
-    said = await talk(port, data)
-    return said.statuses[0], json.loads(said.raw.partition(b"\r\n\r\n")[2])
+    text = await talk(port, data)
+    return text.statuses[0], json.loads(text.raw.partition(b"\r\n\r\n")[2])
 
 
 class Caller:

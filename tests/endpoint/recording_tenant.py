@@ -40,10 +40,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--latency-ms", type=float, default=0.0)
     options = parser.parse_args()
-    state, record = (
-        TenantState(),
-        Path(options.file).open("a", buffering=1, encoding="utf-8"),  # noqa: SIM115 - to the end
-    )
+    state = TenantState()
+    record = Path(options.file).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - to the end
     merge = state.merge
 
     def note(kind: str, **said: Any) -> None:

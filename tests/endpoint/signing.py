@@ -18,7 +18,8 @@ def signed(
     name: str, form: Any, time: float = NOW.timestamp()
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Return a body and the headers that sign it as a message with that id, at a time of day."""
-    body, when = json.dumps(form).encode(), str(int(time)).encode()
+    body = json.dumps(form).encode()
+    when = str(int(time)).encode()
     signature = b64encode(
         hmac.digest(SECRET, b"%b.%b.%b" % (name.encode(), when, body), "sha256")
     )

@@ -52,13 +52,13 @@ def ways() -> dict[str, tuple[str, ContextWriter]]:
     """Return the writers, each with its own path."""
 
     def way(writer: str) -> tuple[str, ContextWriter]:
-        said = {
+        text = {
             "name": "prod",
             "owner": "acme",
             "tenant": "acme",
             "context": {"writer": writer},
         }
-        environment = Environment.model_validate(said)
+        environment = Environment.model_validate(text)
         return context_path(environment, DEFAULT_PROFILE), choose_writer(environment)
 
     return {
@@ -102,22 +102,22 @@ class ContextTenant:
 
         async def write() -> list[Any]:
             client = self.client()
-            found: list[Any] = []
+            actual: list[Any] = []
             for start in range(0, len(ids), at_once):
                 part = (
-                    client.write(one, SAID, seconds)
-                    for one in ids[start : start + at_once]
+                    client.write(item, SAID, seconds)
+                    for item in ids[start : start + at_once]
                 )
-                found += await asyncio.gather(*part, return_exceptions=True)
-            return found
+                actual += await asyncio.gather(*part, return_exceptions=True)
+            return actual
 
         return asyncio.run(write())
 
     def asked(self) -> Counter[str]:
         """Return how often each kind of path was requested."""
         return Counter(
-            "token" if one.path == "/oauth/token" else "context"
-            for one in self.app.state.requests
+            "token" if request.path == "/oauth/token" else "context"
+            for request in self.app.state.requests
         )
 
 

@@ -36,21 +36,21 @@ def test_a_response_of_the_tenant_is_passed_on_unchanged(said: Any) -> None:
     JSON.
     """
     body = written_response("c-1", said).body
-    found = STRICT_DECODER.decode(body.decode("utf-8"))
-    assert repr(said) == repr(found["data"])
+    actual = STRICT_DECODER.decode(body.decode("utf-8"))
+    assert repr(said) == repr(actual["data"])
     assert {
         "success": True,
         "message": "context updated for conversation c-1",
         "data": said,
-    } == found
+    } == actual
 
 
 def test_the_deepest_readable_json_is_passed_on() -> None:
     """It is deeper than the encoder's own limit."""
-    said: Any = math.pi
+    text: Any = math.pi
     for level in range(400):
-        said = [said] if level % 2 else {"x": said}
-    assert said == json.loads(encode_json(said))
+        text = [text] if level % 2 else {"x": text}
+    assert text == json.loads(encode_json(text))
 
 
 @given(
@@ -67,16 +67,16 @@ def test_a_stored_response_begins_with_the_usual_prefix(name: str, said: str) ->
 @given(st.text(st.characters(codec="utf-8")), NUMBERS | st.none())
 def test_written_json_is_ascii(intent: str, confidence: float | None) -> None:
     """With any assumption about the body's encoding, the letters are the same."""
-    sent: list[bytes] = []
+    requests_sent: list[bytes] = []
 
     async def call(_name: str, _path: str, content: bytes) -> Any:
-        sent.append(content)
+        requests_sent.append(content)
 
     async def write() -> None:
         await write_interaction(call, "/", {"intent": intent, "confidence": confidence})
         await write_custom_fields(call, "/", {"intent": intent})
 
     asyncio.run(write())
-    context, fields = (json.loads(content.decode("ascii")) for content in sent)
+    context, fields = (json.loads(content.decode("ascii")) for content in requests_sent)
     assert {"attributes": {"intent": intent, "confidence": confidence}} == context
     assert [{"ident": "intent", "value": intent}] == fields

@@ -35,12 +35,12 @@ def test_an_event_is_written_and_answered() -> None:
     """All three attributes under the tenant's names; the upstream's JSON comes back."""
     endpoint = Endpoint(policy=EventPolicy(names=("i", "c", "u")))
     reply = asyncio.run(endpoint.post())
-    written = {"i": "billing", "c": 0.9, "u": "2026-02-01T09:00:00Z"}
-    assert [("c-1", written)] == endpoint.upstream.writes
+    stored = {"i": "billing", "c": 0.9, "u": "2026-02-01T09:00:00Z"}
+    assert [("c-1", stored)] == endpoint.upstream.writes
     expected = {
         "success": True,
         "message": "context updated for conversation c-1",
-        "data": {"id": "c-1", "attributes": written},
+        "data": {"id": "c-1", "attributes": stored},
     }
     assert (200, expected) == (reply.status, reply.form)
     assert ("application/json", "no-store") == (
@@ -55,13 +55,13 @@ def test_a_missing_confidence_is_null_and_a_missing_time_is_the_receipt() -> Non
     assert (
         200 == asyncio.run(endpoint.post(event(confidence=..., timestamp=...))).status
     )
-    ((_, written),) = endpoint.upstream.writes
+    ((_, stored),) = endpoint.upstream.writes
     expected = {
         "cognigyDetectedIntent": "billing",
         "cognigyConfidence": None,
         "routedAt": "2026-11-25T12:00:00.123Z",
     }
-    assert expected == written
+    assert expected == stored
 
 
 REFUSED: list[tuple[int, bytes | dict[str, Any], list[tuple[bytes, bytes]]]] = [
@@ -186,8 +186,8 @@ def test_beyond_the_queue_requests_are_shed_immediately() -> None:
 
     async def burst() -> tuple[int, str, list[int]]:
         first = [
-            asyncio.create_task(endpoint.post(event(conversationId=f"c-{one}")))
-            for one in range(2)
+            asyncio.create_task(endpoint.post(event(conversationId=f"c-{item}")))
+            for item in range(2)
         ]
         await asyncio.sleep(0.01)
         third = await endpoint.post(event(conversationId="c-3"))
@@ -224,8 +224,8 @@ def test_probes_need_no_key() -> None:
             await endpoint.request("GET", "/metrics"),
         )
         wrong = [
-            await endpoint.request(*one)
-            for one in (("POST", "/health"), ("GET", "/api/route"), ("GET", "/x"))
+            await endpoint.request(*item)
+            for item in (("POST", "/health"), ("GET", "/api/route"), ("GET", "/x"))
         ]
         return [health, ready, draining, metrics, *wrong]
 
@@ -290,7 +290,7 @@ def test_one_line_of_log_a_request_and_no_secret_in_it() -> None:
         {"path": "other", "method": "other", "status": 404, "outcome": "path"},
     ]
     common = {"time": "2026-11-25T12:00:00.123Z", "event": "request", "ms": 0.0}
-    assert [{**common, **one} for one in expected] == endpoint.log
+    assert [{**common, **item} for item in expected] == endpoint.log
     assert KEY not in json.dumps(endpoint.log)
 
 

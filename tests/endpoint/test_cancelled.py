@@ -32,10 +32,8 @@ class Tenant:
         path, writer = ways()[way]
         self.tokens = self.writes = self.given = 0
         self._first = first
-        tenant, credentials = (
-            replace(TENANT, requests_per_second=1e6),
-            ClientCredentials(client_id="id", client_secret="secret"),
-        )
+        tenant = replace(TENANT, requests_per_second=1e6)
+        credentials = ClientCredentials(client_id="id", client_secret="secret")
         self.client = ContextClient(
             self._carry, tenant, credentials, REAL_TIME, path, writer
         )
@@ -83,14 +81,15 @@ def test_a_repeat_after_any_cancellation_is_written_or_unclear(
             tenant = Tenant(way, first)
             endpoint = Endpoint(cast("Upstream", tenant.client))
             outcome = await cancelled(endpoint, turns)
-            pacer, given = tenant.client.rate_limiter, tenant.given
+            pacer = tenant.client.rate_limiter
+            source_values = tenant.given
             assert (TENANT.concurrency, False) == (
                 pacer._slots._value,
                 pacer._turn.locked(),
             )
             again = await endpoint.post()
             if outcome == "unclear":
-                assert (502, given) == (again.status, tenant.given)
+                assert (502, source_values) == (again.status, tenant.given)
             if way == "voice-signal":
                 assert 1 == tenant.given or (outcome, first) == ("unclear", 401)
             else:
@@ -154,10 +153,10 @@ def test_running_calls_count_as_lost_and_waiting_ones_do_not() -> None:
             for number in range(20)
         ]
         await asyncio.sleep(0.05)
-        for one in reversed(writes):
-            one.cancel()
-        found = await asyncio.gather(*writes, return_exceptions=True)
-        assert {TimeoutError, RateLimitedError} >= {type(one) for one in found}
+        for write in reversed(writes):
+            write.cancel()
+        actual = await asyncio.gather(*writes, return_exceptions=True)
+        assert {TimeoutError, RateLimitedError} >= {type(item) for item in actual}
         return client.circuit._failures
 
     assert 3 == asyncio.run(crowd())

@@ -28,17 +28,17 @@ CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
 @pytest.mark.parametrize(
     "example",
     [
-        one
-        for one in json.loads(CONTRACT.read_text("utf-8"))
-        if "client" in one["sides"] and "attributes" in one["request"]["json"]
+        load
+        for load in json.loads(CONTRACT.read_text("utf-8"))
+        if "client" in load["sides"] and "attributes" in load["request"]["json"]
     ],
-    ids=lambda one: str(one["name"]),
+    ids=lambda item: str(item["name"]),
 )
 def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
     """Its requests match the contract, byte for byte in the path, and it understands the
     responses.
     """
-    asked: list[httpx.Request] = []
+    requested: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/oauth/token":
@@ -50,17 +50,15 @@ def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
                     "expires_in": 3600,
                 },
             )
-        asked.append(request)
+        requested.append(request)
         return httpx.Response(
             example["response"]["status"], json=example["response"]["json"]
         )
 
     async def write() -> Any:
         request = example["request"]
-        conversation, attributes = (
-            request["path"].split("/")[-2],
-            request["json"]["attributes"],
-        )
+        conversation = request["path"].split("/")[-2]
+        attributes = request["json"]["attributes"]
         return (
             await ContextTenant()
             .client(httpx.MockTransport(answer))
@@ -73,11 +71,11 @@ def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
         with pytest.raises(ApiError):
             asyncio.run(write())
     assert {("POST", example["request"]["path"].encode())} == {
-        (one.method, one.url.raw_path) for one in asked
+        (item.method, item.url.raw_path) for item in requested
     }
-    assert example["request"]["json"] == json.loads(asked[0].content)
+    assert example["request"]["json"] == json.loads(requested[0].content)
     assert ["Bearer TOKEN", "application/json"] == [
-        asked[0].headers[one] for one in ("Authorization", "Content-Type")
+        requested[0].headers[item] for item in ("Authorization", "Content-Type")
     ]
 
 
@@ -88,18 +86,18 @@ def test_every_fault_ends_correctly_and_in_time(faults: str, expected: type) -> 
     """
     world = ContextTenant(faults)
     start = world.clock.seconds
-    (found,) = world.run("c-1")
-    assert isinstance(found, expected), repr(found)
+    (actual,) = world.run("c-1")
+    assert isinstance(actual, expected), repr(actual)
     assert world.clock.seconds - start <= 5.0
-    assert [] == canary.find_leaks(repr(found))
+    assert [] == canary.find_leaks(repr(actual))
     assert world.asked()["context"] <= 4
 
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_an_answer_without_a_body_is_an_acknowledgement(status: int) -> None:
     """No part of it is needed."""
-    (found,) = ContextTenant(f"context:empty-applied={status}").run("c-1")
-    assert found is None
+    (actual,) = ContextTenant(f"context:empty-applied={status}").run("c-1")
+    assert actual is None
 
 
 @WAYS
@@ -108,8 +106,8 @@ def test_a_thousand_concurrent_writes_request_one_token(way: str) -> None:
     (W12).
     """
     world = ContextTenant("context:revoke@#1", way)
-    found = world.run(*(f"c-{one}" for one in range(1000)), at_once=1000)
-    assert [] == [one for one in found if isinstance(one, Exception)]
+    actual = world.run(*(f"c-{item}" for item in range(1000)), at_once=1000)
+    assert [] == [item for item in actual if isinstance(item, Exception)]
     assert 2 == world.asked()["token"]
 
 
@@ -134,21 +132,21 @@ def test_the_circuit_opens_and_fails_immediately_and_closes_itself() -> None:
             if isinstance(during[-1], RetryLaterError):
                 slowest = max(slowest, world.clock.seconds - before)
             world.clock.seconds += 0.02
-        sent = len(world.app.state.requests)
+        requests_sent = len(world.app.state.requests)
         world.clock.seconds += 7
         after = await asyncio.gather(
-            *(client.write(f"c-{one}", SAID, 5.0) for one in range(3)),
+            *(client.write(f"c-{item}", SAID, 5.0) for item in range(3)),
             return_exceptions=True,
         )
         after += await asyncio.gather(
             client.write("c-9", SAID, 5.0), return_exceptions=True
         )
-        return during, sent, slowest, after
+        return during, requests_sent, slowest, after
 
-    during, sent, slowest, after = asyncio.run(minute())
-    assert all(isinstance(one, OverloadedError) for one in during)
-    assert sum(isinstance(one, RetryLaterError) for one in during) > 0.9 * len(during)
-    assert MAX_FAST_FAILURES < sent <= 60
+    during, requests_sent, slowest, after = asyncio.run(minute())
+    assert all(isinstance(item, OverloadedError) for item in during)
+    assert sum(isinstance(item, RetryLaterError) for item in during) > 0.9 * len(during)
+    assert MAX_FAST_FAILURES < requests_sent <= 60
     assert 0 == slowest
     assert isinstance(after[0], dict)
     assert isinstance(after[-1], dict)
@@ -157,20 +155,20 @@ def test_the_circuit_opens_and_fails_immediately_and_closes_itself() -> None:
 def test_a_sent_write_is_never_reported_as_not_sent() -> None:
     """Two in turn, until the fifth failure opens the circuit between two attempts of the other."""
     world = ContextTenant("context:503")
-    found = world.run("c-1", "c-2", seconds=30.0, at_once=2)
+    actual = world.run("c-1", "c-2", seconds=30.0, at_once=2)
     assert 5 == world.asked()["context"]
-    assert [OverloadedError, OverloadedError] == [type(one) for one in found]
+    assert [OverloadedError, OverloadedError] == [type(item) for item in actual]
 
 
 def test_half_of_twenty_failures_also_open_the_circuit() -> None:
     """A tenant that fails every other time counts as unavailable."""
-    world = ContextTenant(",".join(f"context:503@#{one}" for one in range(1, 40, 2)))
+    world = ContextTenant(",".join(f"context:503@#{item}" for item in range(1, 40, 2)))
 
     async def write() -> int:
         client = world.client()
-        for one in range(20):
+        for element in range(20):
             await asyncio.gather(
-                client.write(f"c-{one}", SAID, 0.1), return_exceptions=True
+                client.write(f"c-{element}", SAID, 0.1), return_exceptions=True
             )
         return client.circuit.opened
 
@@ -181,9 +179,9 @@ def test_half_of_twenty_failures_also_open_the_circuit() -> None:
 def test_a_tenant_that_sets_retry_after_is_not_called_before(way: str) -> None:
     """Retry-After beyond the deadline: its receiver and all new calls get the time."""
     world = ContextTenant("context:429=60@#1", way)
-    found = world.run("c-1", "c-2", "c-3")
-    assert [RateLimitedError] * 3 == [type(one) for one in found]
-    assert all(59 < one.retry_after <= 60 for one in found)
+    actual = world.run("c-1", "c-2", "c-3")
+    assert [RateLimitedError] * 3 == [type(item) for item in actual]
+    assert all(59 < item.retry_after <= 60 for item in actual)
     assert 1 == world.asked()["context"]
 
 
@@ -194,11 +192,11 @@ def test_an_id_with_dots_is_never_requested(conversation: str, way: str) -> None
     sent.
     """
     world = ContextTenant("", way)
-    (found,) = world.run(conversation)
+    (actual,) = world.run(conversation)
     if conversation == "....":
-        assert not isinstance(found, Exception)
+        assert not isinstance(actual, Exception)
     else:
-        assert isinstance(found, RejectedError)
+        assert isinstance(actual, RejectedError)
         assert {} == dict(world.asked())
 
 

@@ -39,13 +39,13 @@ def test_the_code_node_builds_an_event_that_the_endpoint_accepts(
     body = run_code_node(
         code("input.sessionId", "none"), {"sessionId": "session-1", **given}
     )
-    found = parse_event(json.dumps(body).encode())
+    actual = parse_event(json.dumps(body).encode())
     assert ("session-1", intent, confidence) == (
-        found.conversation,
-        found.intent,
-        found.confidence,
+        actual.conversation,
+        actual.intent,
+        actual.confidence,
     )
-    assert found.timestamp is not None
+    assert actual.timestamp is not None
     assert set(PAYLOAD) == set(body)
 
 

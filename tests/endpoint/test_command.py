@@ -61,9 +61,9 @@ def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
     ]
     assert "cxroute_upstream_requests_total 4" in metrics
     assert [200, 200, 200, 404, 401] == [line["status"] for line in log(tmp_path)]
-    written = contexts(tmp_path)
+    stored = contexts(tmp_path)
     assert ["billing", "none"] == [
-        written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")
+        stored[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")
     ]
 
 
@@ -101,13 +101,13 @@ def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
                 tmp_path, "simulate", "--port", port, "--state", "state.json"
             )
         )
-        found = [0]
-        while found[-1] != 200 and len(found) < 100:
+        actual = [0]
+        while actual[-1] != 200 and len(actual) < 100:
             time.sleep(0.1)
-            found.append(
+            actual.append(
                 http.post("/api/route", json=event(conversationId="back")).status_code
             )
-        assert 200 == found[-1]
+        assert 200 == actual[-1]
 
 
 @pytest.mark.parametrize("fault", ["token:401", "context:401", "context:403"])
@@ -121,10 +121,10 @@ def test_a_refused_login_is_reported_to_the_caller_and_the_operator(
         answers = [http.post("/api/route", json=event()) for _ in range(3)]
         metrics = http.get("/metrics").text
     assert [(502, "1")] * 3 == [
-        (one.status_code, one.headers.get("retry-after")) for one in answers
+        (answer.status_code, answer.headers.get("retry-after")) for answer in answers
     ]
     assert {"the tenant refuses the endpoint's login; nothing was written"} == {
-        one.json()["error"] for one in answers
+        answer.json()["error"] for answer in answers
     }
     assert (
         'cxroute_requests_total{status="502",outcome="upstream_refused"} 3' in metrics
@@ -154,12 +154,12 @@ def test_a_tenant_that_repeats_secrets_does_not_reveal_them(
             ),
             http.get("/ready"),
         ]
-    said = "".join(f"{one.headers} {one.text}" for one in answers) + (
+    text = "".join(f"{answer.headers} {answer.text}" for answer in answers) + (
         tmp_path / "serve.log"
     ).read_text("utf-8")
-    assert [502, 502, 400, 200] == [one.status_code for one in answers]
-    assert [] == canary.find_leaks(said)
-    assert KEY not in said
+    assert [502, 502, 400, 200] == [answer.status_code for answer in answers]
+    assert [] == canary.find_leaks(text)
+    assert KEY not in text
 
 
 REFUSED = [
@@ -216,8 +216,8 @@ def test_invalid_settings_are_refused_at_the_start(
 def test_a_port_in_use_is_reported(cxroute: Program) -> None:
     """Exit 1, with the address."""
     write("all.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n")
-    with open_listener("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
+    with open_listener("127.0.0.1", 0) as claimed:
+        port = claimed.getsockname()[1]
         assert 1 == cxroute("serve", "--port", str(port))
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
 
@@ -257,8 +257,8 @@ def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) 
         )
 
         def status(address: str) -> tuple[str, str]:
-            _, found = cxroute.json("doctor", "-e", "prod", "--endpoint", address)
-            (check,) = (one for one in found["checks"] if one["name"] == "endpoint")
+            _, actual = cxroute.json("doctor", "-e", "prod", "--endpoint", address)
+            (check,) = (item for item in actual["checks"] if item["name"] == "endpoint")
             return check["status"], check["message"]
 
         assert ("ok", "its fallback is that of the manifests") == status(url)
@@ -266,15 +266,15 @@ def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) 
         assert "fail" == status(url)[0]
         assert ("fail", "its /metrics cannot be read: status 404") == status(upstream)
         assert "there is no usable response" in status("http://127.0.0.1:9")[1]
-        with loopback_server() as other:
+        with loopback_server() as candidate:
             for headers, body in (
                 ([], b"up 1\n"),
                 ([(b"content-encoding", b"gzip")], gzip.compress(bytes(64 * MIB))),
             ):
-                other.app = answering(headers, body)
+                candidate.app = answering(headers, body)
                 assert (
                     "its /metrics does not say which fallback it uses"
-                    in status(other.url)[1]
+                    in status(candidate.url)[1]
                 )
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 64 * 1024
         assert 64 == cxroute("doctor", "-e", "prod", "--endpoint", "http://example.com")

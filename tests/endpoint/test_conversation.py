@@ -61,9 +61,9 @@ def tutorial(tenant: str) -> dict[str, str]:
         token = http.post(
             "/oauth/token", data={"grant_type": "client_credentials", **credentials}
         ).json()
-        asked = {"Authorization": f"Bearer {token['access_token']}"}
+        requested = {"Authorization": f"Bearer {token['access_token']}"}
         page = http.get(
-            "/api/v2/routing/queues", params={"pageSize": 100}, headers=asked
+            "/api/v2/routing/queues", params={"pageSize": 100}, headers=requested
         ).json()
     assert len(page["entities"]) == page["total"]
     return {queue["id"]: queue["name"] for queue in page["entities"]}
@@ -76,9 +76,11 @@ def platform(tenant: str) -> dict[str, str]:
     with httpx.Client(base_url=tenant, trust_env=False, verify=PLAIN) as http:
         key = {"accessKeyId": canary.KEY, "accessKeySecret": canary.KEY_SECRET}
         token = http.post("/authentication/v1/token/access-key", json=key).json()
-        asked = {"Authorization": f"Bearer {token['access_token']}"}
+        requested = {"Authorization": f"Bearer {token['access_token']}"}
         page = http.get(
-            "/inContactAPI/services/v30.0/skills", params={"top": 100}, headers=asked
+            "/inContactAPI/services/v30.0/skills",
+            params={"top": 100},
+            headers=requested,
         ).json()
     assert len(page["skills"]) == page["totalRecords"]
     return {str(skill["skillId"]): skill["skillName"] for skill in page["skills"]}
@@ -125,10 +127,10 @@ class Repository:
             f"{{{self.kind.api.format(url=url)}, requestsPerSecond: 1000}}"
         )
         context = {"writer": self.kind.writer, **form["context"]}
-        kept = {
+        retained = {
             name: form[name] for name in form if name not in ("tenant", "credentials")
         }
-        said = yaml_of({**kept, "api": api, "context": context})
+        said = yaml_of({**retained, "api": api, "context": context})
         (self.folder / "manifests/environments/staging.yaml").write_text(
             said, encoding="utf-8"
         )
@@ -181,11 +183,11 @@ def routed(
     """Return where the tenant's own evaluation of its live rules sends a conversation: queues by
     name.
     """
-    found = queue_shares(state.rules(), attributes)
+    actual = queue_shares(state.rules(), attributes)
     return (
         None
-        if found is None
-        else {names[queue]: float(share) for queue, share in found.items()}
+        if actual is None
+        else {names[queue]: float(share) for queue, share in actual.items()}
     )
 
 
@@ -193,7 +195,7 @@ def said(route: dict[str, Any]) -> dict[str, float] | None:
     """Return the destination of a conversation in the endpoint's response."""
     if route["destination"].get("default"):
         return None
-    return {one["queueName"]: one["share"] for one in route["destination"]["queues"]}
+    return {item["queueName"]: item["share"] for item in route["destination"]["queues"]}
 
 
 @pytest.mark.parametrize("kind", [TUTORIAL, PLATFORM], ids=["tutorial", "platform"])
@@ -210,7 +212,8 @@ def test_a_conversation_goes_to_the_destination_of_the_response(
         skip_or_fail("Node.js with fetch is not installed")
     repository = Repository(tmp_path, kind)
     inputs = [
-        {"sessionId": kind.ids.format(number), **one} for number, one in enumerate(SAID)
+        {"sessionId": kind.ids.format(number), **item}
+        for number, item in enumerate(SAID)
     ]
     with ExitStack() as stack:
         _, tenant = stack.enter_context(
@@ -235,10 +238,10 @@ def test_a_conversation_goes_to_the_destination_of_the_response(
         )
         names = kind.queues(tenant)
         chats = [*inputs, {"sessionId": TEST_CHAT, **SAID[0]}]
-        given = json.dumps([code("input.sessionId", "none"), chats, url, KEY])
+        source_values = json.dumps([code("input.sessionId", "none"), chats, url, KEY])
         done = subprocess.run(
             [NODE, "-e", BOT],
-            input=given,
+            input=source_values,
             capture_output=True,
             text=True,
             timeout=60,
@@ -255,7 +258,7 @@ def test_a_conversation_goes_to_the_destination_of_the_response(
     try:
         assert (kind is TUTORIAL) == (TEST_CHAT in state.contexts)
         went = [
-            routed(state, state.contexts[one["sessionId"]], names) for one in inputs
+            routed(state, state.contexts[item["sessionId"]], names) for item in inputs
         ]
     finally:
         state.close()

@@ -59,11 +59,11 @@ def answering(asked: list[str], seconds: float, answer: ApiResponse) -> Transpor
 
 def test_a_write_without_time_is_not_sent() -> None:
     """A write whose time is too short makes no call, and is not a sign of an unavailable tenant."""
-    sent: list[str] = []
+    requests_sent: list[str] = []
 
     async def late() -> bool:
         client = ContextClient(
-            answering(sent, 60, ApiResponse("", 200, {}, b"{}")),
+            answering(requests_sent, 60, ApiResponse("", 200, {}, b"{}")),
             TENANT,
             ClientCredentials(client_id="id", client_secret="secret"),
             REAL_TIME,
@@ -76,7 +76,7 @@ def test_a_write_without_time_is_not_sent() -> None:
         return client.circuit.is_open
 
     assert not asyncio.run(late())
-    assert [] == sent
+    assert [] == requests_sent
 
 
 def test_a_turn_that_comes_too_late_gets_retry_after() -> None:
@@ -86,11 +86,11 @@ def test_a_turn_that_comes_too_late_gets_retry_after() -> None:
         hold = asyncio.Event()
         endpoint = Endpoint(Upstream(hold=hold), deadline_seconds=1.0)
         asyncio.get_running_loop().call_later(0.92, hold.set)
-        found = await asyncio.gather(
+        actual = await asyncio.gather(
             endpoint.post(event()), endpoint.post(event(intent="other"))
         )
         assert 1 == len(endpoint.upstream.writes)
-        return [(one.status, one.headers.get("retry-after")) for one in found]
+        return [(item.status, item.headers.get("retry-after")) for item in actual]
 
     assert [(200, None), (503, "1")] == run(two())
 
@@ -99,8 +99,8 @@ def test_a_retry_after_beyond_the_deadline_fails_all_waiting_calls() -> None:
     """One call gets 429; all calls that wait for the rate then fail immediately, and not at their
     deadlines.
     """
-    asked: list[str] = []
-    carry = answering(asked, 0.1, ApiResponse("", 429, {"retry-after": "60"}, b""))
+    requested: list[str] = []
+    carry = answering(requested, 0.1, ApiResponse("", 429, {"retry-after": "60"}, b""))
 
     async def fifty() -> float:
         tenant = replace(TENANT, requests_per_second=10.0)
@@ -114,12 +114,12 @@ def test_a_retry_after_beyond_the_deadline_fails_all_waiting_calls() -> None:
         clock = asyncio.get_running_loop().time
         before = clock()
         writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
-        found = await asyncio.gather(*writes, return_exceptions=True)
-        assert {RateLimitedError} == {type(one) for one in found}
+        actual = await asyncio.gather(*writes, return_exceptions=True)
+        assert {RateLimitedError} == {type(item) for item in actual}
         return clock() - before
 
     assert run(fifty()) < 2
-    assert len(asked) < 10
+    assert len(requested) < 10
 
 
 def test_waiting_for_an_equal_message_ends_at_the_deadline() -> None:
@@ -242,11 +242,11 @@ def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
     """Its write was running at the deadline, and Redis is slow: the client is answered in the
     reserved margin.
     """
-    said = asyncio.Event()
+    text = asyncio.Event()
 
     async def write(*_: object) -> None:
         try:
-            await said.wait()
+            await text.wait()
         except asyncio.CancelledError:
             raise AmbiguousWriteError("") from None
 
@@ -259,7 +259,8 @@ def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
             Metrics(),
             lambda: 1,
         )
-        before, end = asyncio.get_running_loop().time(), in_seconds(5)
+        before = asyncio.get_running_loop().time()
+        end = in_seconds(5)
         answer = await relay.handle(
             parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end
         )

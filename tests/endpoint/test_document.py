@@ -85,13 +85,13 @@ def test_the_document_names_the_headers_that_the_endpoint_reads() -> None:
 
 def test_the_document_says_the_limits_of_the_code() -> None:
     """Of body, headers, texts, and how long to wait."""
-    said = DOCUMENT["info"]["description"]
+    text = DOCUMENT["info"]["description"]
     limits = (
         messages.MAX_BODY_BYTES,
         connection._MAX_HEAD_BYTES,
         connection._MAX_HEADERS,
     )
-    assert [str(limit) for limit in limits] == re.findall(r"\d+", said)[:3]
+    assert [str(limit) for limit in limits] == re.findall(r"\d+", text)[:3]
     assert event._CONVERSATION.pattern == FIELDS["conversationId"][
         "pattern"
     ].removeprefix("^(?!\\.+$)").rstrip("$")
@@ -151,7 +151,7 @@ def test_a_tester_with_only_the_document_finds_no_fault(tmp_path: Path) -> None:
             "SCHEMATHESIS_HOOKS": "tests.endpoint.document_hooks",
             "PYTHONPATH": str(ROOT),
         }
-        found = subprocess.run(
+        actual = subprocess.run(
             [*tester, *limits, "--header", f"X-API-Key: {KEY}"],
             cwd=tmp_path,
             env={**environment, **hooks},
@@ -160,7 +160,7 @@ def test_a_tester_with_only_the_document_finds_no_fault(tmp_path: Path) -> None:
             check=False,
         )
         growth = resident(server.pid) - before
-    assert 0 == found.returncode, found.stdout + found.stderr
-    assert "4 selected / 4 total" in found.stdout
+    assert 0 == actual.returncode, actual.stdout + actual.stderr
+    assert "4 selected / 4 total" in actual.stdout
     assert {line["event"] for line in log(tmp_path)} <= {"request", "refused"}
     assert growth <= 20 * MIB

@@ -99,9 +99,9 @@ def some(number: int, second: int) -> list[dict[str, Any]]:
     stamp = f"2026-02-01T09:00:{second:02}Z"
     return [
         event(
-            conversationId=f"c-{number}-{one}", timestamp=stamp, confidence=second / 10
+            conversationId=f"c-{number}-{item}", timestamp=stamp, confidence=second / 10
         )
-        for one in range(TOGETHER)
+        for item in range(TOGETHER)
     ]
 
 
@@ -168,10 +168,10 @@ def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> 
             with endpoint(tmp_path) as (_, http):
                 after.append(Posts(http, some(number, 2)).join())
     assert [{200}] * KILLS == after
-    written = contexts(tmp_path)
+    stored = contexts(tmp_path)
     assert {
-        f"c-{number}-{one}": 0.2 for number in range(KILLS) for one in range(TOGETHER)
-    } == {name: context["cognigyConfidence"] for name, context in written.items()}
+        f"c-{number}-{item}": 0.2 for number in range(KILLS) for item in range(TOGETHER)
+    } == {name: context["cognigyConfidence"] for name, context in stored.items()}
 
 
 def test_the_log_of_a_killed_process_has_complete_lines(tmp_path: Path) -> None:
@@ -179,11 +179,11 @@ def test_the_log_of_a_killed_process_has_complete_lines(tmp_path: Path) -> None:
 
     A response may be sent just before its line.
     """
-    written = tmp_path / "serve.log"
+    stored = tmp_path / "serve.log"
     with tenant(tmp_path, 0), endpoint(tmp_path) as (server, http):
         assert {200} == Posts(http, some(0, 1)).join()
-        assert until(5, lambda: written.read_text("utf-8").count("\n") >= TOGETHER)
+        assert until(5, lambda: stored.read_text("utf-8").count("\n") >= TOGETHER)
         server.kill()
     assert TOGETHER == len(
-        [json.loads(line) for line in written.read_text("utf-8").splitlines()]
+        [json.loads(line) for line in stored.read_text("utf-8").splitlines()]
     )

@@ -207,10 +207,10 @@ def mutated(at: int, byte: int) -> bytes:
 def test_every_body_is_an_event_or_a_refusal(data: bytes) -> None:
     """No other exception for any bytes; and an event can be written as JSON again."""
     try:
-        found = parsed(data)
+        actual = parsed(data)
     except InvalidEventError:
         return
-    assert json.dumps([found.intent, found.confidence], allow_nan=False).encode()
+    assert json.dumps([actual.intent, actual.confidence], allow_nan=False).encode()
 
 
 ORDERED = [
@@ -231,9 +231,9 @@ ORDERED = [
 
 def test_timestamps_order_to_the_last_digit() -> None:
     """As values, in any time zone, from the first year to the last."""
-    found = [parse_timestamp(text) for text in ORDERED]
-    assert None not in found
-    assert all(one < two for one, two in pairwise(found) if one and two)
+    actual = [parse_timestamp(text) for text in ORDERED]
+    assert None not in actual
+    assert all(item < two for item, two in pairwise(actual) if item and two)
 
 
 @pytest.mark.parametrize(

@@ -93,14 +93,15 @@ def test_every_series_exists_from_the_start_and_no_other_appears() -> None:
     """Prometheus misses the first value of a series that appears later; the number of series is
     limited.
     """
-    endpoint, chance = Endpoint(policy=POLICY), Random(4)
-    before = {found[:3] for found in SERIES.findall(metrics(endpoint))}
+    endpoint = Endpoint(policy=POLICY)
+    chance = Random(4)
+    before = {actual[:3] for actual in SERIES.findall(metrics(endpoint))}
     for _ in range(5000):
         intent = chance.choice([*KNOWN, f"free text {chance.random()}"])
         endpoint.app.metrics.events.add(
             intent, chance.choice([None, 0, 1, chance.random(), 0.45])
         )
-    assert before == {found[:3] for found in SERIES.findall(metrics(endpoint))}
+    assert before == {actual[:3] for actual in SERIES.findall(metrics(endpoint))}
     assert len(KNOWN) * 13 + 12 == len(before)
 
 
@@ -108,16 +109,18 @@ def test_only_an_accepted_event_is_counted() -> None:
     """Not a repeated, older, invalid, failed or ignored one; one with an unclear write is: a repeat
     is not written.
     """
-    unclear, away = AmbiguousWriteError(""), RetryLaterError("", 1)
-    first, other = event(timestamp="2026-02-01T09:00:05Z"), event(conversationId="c-2")
+    unclear = AmbiguousWriteError("")
+    away = RetryLaterError("", 1)
+    first = event(timestamp="2026-02-01T09:00:05Z")
+    candidate = event(conversationId="c-2")
     forms = [
         first,
         first,
         event(timestamp="2026-02-01T09:00:01Z"),
         event(confidence=2),
-        other,
-        other,
-        other,
+        candidate,
+        candidate,
+        candidate,
     ]
     policy = EventPolicy(
         fallback=POLICY.fallback, ignored_conversations=frozenset({"c-3"})
@@ -130,33 +133,34 @@ def test_only_an_accepted_event_is_counted() -> None:
 
 def expected(accepted: Iterable[tuple[str, float | None]]) -> Counter[Label]:
     """Return the counts of events, computed without the endpoint's code."""
-    found: Counter[Label] = Counter()
+    actual: Counter[Label] = Counter()
     for intent, confidence in accepted:
         unsure = confidence is None or confidence < 0.45
         reason = "unknown" if intent not in KNOWN else "unsure" if unsure else "none"
         tenth = (
             "none" if confidence is None else f"{floor(confidence * 1000) // 100 / 10}"
         )
-        found[intent if intent in KNOWN else "other", tenth, reason] += 1
-    return found
+        actual[intent if intent in KNOWN else "other", tenth, reason] += 1
+    return actual
 
 
 def test_counts_equal_the_accepted_events() -> None:
     """10,000 events of 300 conversations with repeats and restarts; the lives of the endpoint are
     summed.
     """
-    chance, lives = Random(22), [Endpoint(policy=POLICY)]
+    chance = Random(22)
+    lives = [Endpoint(policy=POLICY)]
     accepted: list[tuple[str, float | None]] = []
     newest: dict[str, tuple[int, dict[str, Any]]] = {}
-    sent: list[tuple[int, dict[str, Any]]] = []
+    requests_sent: list[tuple[int, dict[str, Any]]] = []
 
     async def post_all() -> None:
         for number in range(10_000):
             if chance.random() < 0.0005:
                 lives.append(Endpoint(policy=POLICY))
                 newest.clear()  # the memory of a process ends with it
-            if sent and chance.random() < 0.3:
-                second, form = chance.choice(sent[-40:])
+            if requests_sent and chance.random() < 0.3:
+                second, form = chance.choice(requests_sent[-40:])
             else:
                 second = chance.randrange(number + 1)
                 confidence = chance.choice([None, 1, 0, chance.randrange(1000) / 1000])
@@ -166,7 +170,7 @@ def test_counts_equal_the_accepted_events() -> None:
                     confidence=confidence,
                     timestamp=f"2026-02-01T{9 + second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z",
                 )
-                sent.append((second, form))
+                requests_sent.append((second, form))
             before = newest.get(form["conversationId"])
             await lives[-1].post(form)
             if before is None or (second >= before[0] and form != before[1]):
@@ -194,9 +198,9 @@ def test_counts_of_two_instances_add_up_to_the_accepted_events(tmp_path: Path) -
     assert {200} == set(callers.statuses)
     assert len(writes) == len(set(writes)) < len(callers.statuses)
     per_tenth = Counter(f"{floor(second * 1000) // 100 / 10}" for _, second in writes)
-    found = [counts(text) for text in texts]
-    assert all(found), "each instance counts"
+    actual = [counts(text) for text in texts]
+    assert all(actual), "each instance counts"
     summed: Counter[str] = Counter()
-    for (_, tenth, _), count in (found[0] + found[1]).items():
+    for (_, tenth, _), count in (actual[0] + actual[1]).items():
         summed[tenth] += count
     assert per_tenth == summed

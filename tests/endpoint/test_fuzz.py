@@ -99,8 +99,8 @@ def body(chance: Random) -> bytes:
     inserted bytes.
     """
     form = {
-        name: value(chance) if chance.random() < 0.3 else said
-        for name, said in EVENT.items()
+        name: value(chance) if chance.random() < 0.3 else text
+        for name, text in EVENT.items()
     }
     form |= {chance.choice(TEXTS): value(chance)} if chance.random() < 0.3 else {}
     data = bytearray(json.dumps(form).encode())
@@ -129,25 +129,25 @@ def test_any_body_and_any_headers_get_an_answer(
     sizes = []
 
     async def posts() -> tuple[dict[int, int], set[str]]:
-        found: dict[int, int] = {}
+        actual: dict[int, int] = {}
         faults = set()
         for number in range(100_000 if FULL else 4_000):
-            headers = [one for one in HEADERS if chance.random() < 0.95]
+            headers = [header for header in HEADERS if chance.random() < 0.95]
             if chance.random() < 0.2:
                 headers.append((chance.choice(NAMES), chance.choice(VALUES)))
             reply = await endpoint.post(body(chance), headers)
-            found[reply.status] = found.get(reply.status, 0) + 1
+            actual[reply.status] = actual.get(reply.status, 0) + 1
             faults.add(fault(reply))
             endpoint.log = [line for line in endpoint.log if line["event"] == "bug"]
             endpoint.upstream.writes.clear()
             sizes.extend([resident()] if number % 1000 == 999 else [])
-        return found, faults
+        return actual, faults
 
-    found, faults = asyncio.run(posts())
+    actual, faults = asyncio.run(posts())
     record_property("MiB more", (sizes[-1] - sizes[0]) / MIB)
     assert {""} == faults
     assert [] == endpoint.log
-    assert {200, 400, 401, 413, 415} <= set(found), "the fuzz reaches every check"
+    assert {200, 400, 401, 413, 415} <= set(actual), "the fuzz reaches every check"
     assert sizes[-1] - sizes[0] <= 20 * MIB
 
 
@@ -159,21 +159,22 @@ def test_any_bytes_on_a_socket_get_a_response_or_an_end(seed: int) -> None:
     chance = Random(seed)
 
     async def attack() -> tuple[set[int], list[int], list[Any]]:
-        endpoint, found = Endpoint(), set()
+        endpoint = Endpoint()
+        actual = set()
         async with listening(endpoint) as port:
             for _ in range(1_000 if FULL else 25):
                 data = bytearray(request("Connection: close"))
                 for _ in range(chance.randrange(1, 4)):
                     at = chance.randrange(len(data) - len(BODY))
                     data[at : at + chance.randrange(2)] = bytes([chance.randrange(256)])
-                found |= set((await talk(port, bytes(data), wait=0.1)).statuses)
+                actual |= set((await talk(port, bytes(data), wait=0.1)).statuses)
             good = await talk(port, request("Connection: close"))
         return (
-            found,
+            actual,
             good.statuses,
             [line for line in endpoint.log if line["event"] == "bug"],
         )
 
-    found, good, bugs = asyncio.run(attack())
-    assert set() == found - STATUSES
+    actual, good, bugs = asyncio.run(attack())
+    assert set() == actual - STATUSES
     assert ([200], []) == (good, bugs)

@@ -23,11 +23,13 @@ def hang_up(port: int, key: Key, how: str) -> None:
         f"POST /api/route HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Type: "
         f"application/json\r\n"
     )
-    with socket.create_connection(("127.0.0.1", port)) as one:
-        one.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    with socket.create_connection(("127.0.0.1", port)) as item:
+        item.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         time.sleep(0.03)  # or a reset would discard the sent data
         if how == "reset":
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            item.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
 
 
 def test_a_disconnect_does_not_undo_a_post(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ HUGE = {
 
 async def pour(port: int, begin: bytes, part: bytes) -> bytes:
     """Send everything and return the endpoint's response; unsent data stays with the caller."""
-    loop, raw = asyncio.get_running_loop(), b""
+    loop = asyncio.get_running_loop()
+    raw = b""
     with socket.socket() as caller:
         caller.setblocking(False)
         await loop.sock_connect(caller, ("127.0.0.1", port))
@@ -51,8 +52,8 @@ async def pour(port: int, begin: bytes, part: bytes) -> bytes:
         except ConnectionError:
             pass  # the response explains the refusal
         try:
-            while more := await loop.sock_recv(caller, 65_536):
-                raw += more
+            while further := await loop.sock_recv(caller, 65_536):
+                raw += further
         except ConnectionError:
             pass  # closed while more was on the way
     return raw
@@ -64,34 +65,37 @@ def test_huge_bodies_are_refused_and_hardly_read(
     """Each kind (twice; 20 times in the campaign): its status, at most 64 KiB read beyond the
     limit, flat memory.
     """
-    taken, sizes, beyond = [0], [], []
+    claimed = [0]
+    sizes = []
+    beyond = []
     received = StrictHttpProtocol.data_received
 
     def counting(self: StrictHttpProtocol, data: bytes) -> None:
-        taken[0] += len(data)
+        claimed[0] += len(data)
         received(self, data)
 
     monkeypatch.setattr(StrictHttpProtocol, "data_received", counting)
 
     async def attack() -> tuple[dict[str, int], list[Any]]:
-        endpoint, found = Endpoint(), {}
+        endpoint = Endpoint()
+        actual = {}
         async with listening(endpoint) as port:
             for number in range(ROUNDS * len(HUGE)):
                 name, (status, begin, part) = list(HUGE.items())[number % len(HUGE)]
-                taken[0] = 0
-                said = await pour(port, begin, part)
-                beyond.append(taken[0] - len(begin) - MAX_BODY_BYTES)
+                claimed[0] = 0
+                text = await pour(port, begin, part)
+                beyond.append(claimed[0] - len(begin) - MAX_BODY_BYTES)
                 if (
-                    said[:12] != b"HTTP/1.1 %d" % status
-                    or said.count(b"HTTP/1.1 ") != 1
+                    text[:12] != b"HTTP/1.1 %d" % status
+                    or text.count(b"HTTP/1.1 ") != 1
                 ):
-                    found[f"{name} {number}"] = int(said[9:12] or 0)
+                    actual[f"{name} {number}"] = int(text[9:12] or 0)
                 sizes.append(resident())
-        return found, endpoint.upstream.writes
+        return actual, endpoint.upstream.writes
 
-    found, writes = asyncio.run(attack())
+    actual, writes = asyncio.run(attack())
     record_property("bytes beyond", max(beyond))
     record_property("MiB more", (sizes[-1] - sizes[len(HUGE) - 1]) / MIB)
-    assert ({}, []) == (found, writes)
+    assert ({}, []) == (actual, writes)
     assert max(beyond) <= MAX_BODY_BYTES
     assert sizes[-1] - sizes[len(HUGE) - 1] <= 4 * MIB

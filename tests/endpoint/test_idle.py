@@ -37,11 +37,11 @@ def kept(
 
     async def go() -> float:
         async with listening(Endpoint(upstream)) as port:
-            one = await Caller.connected(port)
-            await use(one)
-            assert b"" == await asyncio.wait_for(one._reader.read(), 3 * IDLE)
-            one.close()
-            return asyncio.get_running_loop().time() - one.used
+            item = await Caller.connected(port)
+            await use(item)
+            assert b"" == await asyncio.wait_for(item._reader.read(), 3 * IDLE)
+            item.close()
+            return asyncio.get_running_loop().time() - item.used
 
     return run_with_sockets(go())
 
@@ -112,18 +112,18 @@ def test_a_disconnect_leaves_no_timer_behind() -> None:
 
         def counted() -> int:
             return sum(
-                "timeout_keep_alive_handler" in repr(one)
-                for one in timers
-                if not one.cancelled()
+                "timeout_keep_alive_handler" in repr(timer)
+                for timer in timers
+                if not timer.cancelled()
             )
 
         async with listening(Endpoint()) as port:
             callers = [await Caller.connected(port) for _ in range(20)]
-            for one in callers:
-                assert 200 == await one.post(event())
+            for caller in callers:
+                assert 200 == await caller.post(event())
             before = counted()
-            for one in callers:
-                one.close()
+            for caller in callers:
+                caller.close()
             await asyncio.sleep(IDLE / 8)
             return before, counted()
 

@@ -15,14 +15,15 @@ from reconciler.endpoint.auth import ApiKeys, SecretError, SignatureVerifier
 from tests.endpoint.in_process_endpoint import Endpoint, event
 
 KEYS = ApiKeys(["old-key", "new-key"])
-OLD, NEW = b"the old secret of 32 bytes ......", b"the new secret of 32 bytes ......"
-SIGNATURES = SignatureVerifier(f"whsec_{b64encode(one).decode()}" for one in (OLD, NEW))
-NOW = 1_769_936_400.0
-ID, TIME, BODY = (
-    b"msg_2KWPBgLlAfxdpx2AI54pPJ85f4W",
-    str(int(NOW)).encode(),
-    b'{"conversationId": "c-1"}',
+OLD = b"the old secret of 32 bytes ......"
+NEW = b"the new secret of 32 bytes ......"
+SIGNATURES = SignatureVerifier(
+    f"whsec_{b64encode(item).decode()}" for item in (OLD, NEW)
 )
+NOW = 1_769_936_400.0
+ID = b"msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"
+TIME = str(int(NOW)).encode()
+BODY = b'{"conversationId": "c-1"}'
 
 
 def basic(text: bytes) -> bytes:
@@ -50,8 +51,8 @@ def test_each_key_is_accepted_in_each_header(name: bytes, value: bytes) -> None:
     ("name", "value"),
     [
         *(
-            (b"x-api-key", one)
-            for one in (
+            (b"x-api-key", item)
+            for item in (
                 b"",
                 b"old-ke",
                 b"old-keyx",
@@ -140,8 +141,8 @@ def test_the_window_ends_to_the_second(seconds: int, good: int) -> None:
 SIGNED = signature()
 WRONG = [
     *(
-        headers(one)
-        for one in (
+        headers(item)
+        for item in (
             b"",
             b"v1",
             b"v1,",
@@ -153,8 +154,8 @@ WRONG = [
         )
     ),
     *(
-        headers(one)
-        for one in (
+        headers(item)
+        for item in (
             SIGNED[:-1],
             SIGNED[:-2] + b"Q=",
             SIGNED + b"=",
@@ -163,16 +164,16 @@ WRONG = [
         )
     ),
     *(
-        headers(one)
-        for one in (
+        headers(item)
+        for item in (
             b"v1," + SIGNED[3:].lower(),
             b"v1=" + SIGNED[3:],
             SIGNED.replace(b"v1,", b"v1,,"),
         )
     ),
     *(
-        headers(one)
-        for one in (
+        headers(item)
+        for item in (
             b"v1,x " * 16 + SIGNED,
             SIGNED + b"x" * 5000,
             b"v1," + b"A" * 43 + b"=",
@@ -181,16 +182,24 @@ WRONG = [
     headers(signature(b"another")),
     [],
     *(
-        headers(signature(name=one), name=one)
-        for one in (b"", b"a.b", b"a b", b"\xff", b"x" * 257, b"a\tb")
+        headers(signature(name=item), name=item)
+        for item in (b"", b"a.b", b"a b", b"\xff", b"x" * 257, b"a\tb")
     ),
     *(
-        headers(signature(time=one), time=one)
-        for one in (b"", b"x", b"-1", b"+" + TIME, b" " + TIME, TIME + b".0", b"9" * 13)
+        headers(signature(time=item), time=item)
+        for item in (
+            b"",
+            b"x",
+            b"-1",
+            b"+" + TIME,
+            b" " + TIME,
+            TIME + b".0",
+            b"9" * 13,
+        )
     ),
     *(
-        headers(signature(time=one), time=one)
-        for one in (b"0", b"1e9", "١".encode(), b"0x6", TIME + b"000")
+        headers(signature(time=item), time=item)
+        for item in (b"0", b"1e9", "١".encode(), b"0x6", TIME + b"000")
     ),
     headers(signature(body=BODY + b" ")),
     headers(signature(name=b"msg_other")),
@@ -198,14 +207,14 @@ WRONG = [
     headers(SIGNED)[:2],
     headers(SIGNED)[1:],
     [headers(SIGNED)[0], headers(SIGNED)[2]],
-    *([*headers(SIGNED), one] for one in headers(SIGNED)),
+    *([*headers(SIGNED), header] for header in headers(SIGNED)),
     *(headers(SIGNED[:length]) for length in (1, 2, 4, 10, 20, 30, 40, 46)),
     *(headers(SIGNED, name=ID[:length]) for length in (1, 10, 30)),
     *(headers(SIGNED, time=TIME[:length]) for length in (1, 5, 9)),
     headers(ID, name=SIGNED),
     headers(TIME, time=SIGNED),
     headers(SIGNED, name=TIME, time=ID),
-    *(headers(one + SIGNED) for one in (b"\x00", b",", b"v1,,")),
+    *(headers(item + SIGNED) for item in (b"\x00", b",", b"v1,,")),
 ]
 
 
@@ -239,14 +248,17 @@ def test_each_case_of_the_corpus_has_its_exact_status() -> None:
         secrets=[f"whsec_{b64encode(NEW).decode()}"],
         now=lambda: datetime.fromtimestamp(NOW, UTC),
     )
-    chance, kind = Random(7), (b"content-type", b"application/json")
+    chance = Random(7)
+    kind = (b"content-type", b"application/json")
     form = json.dumps(event()).encode()
 
     async def statuses() -> tuple[set[int], set[int], set[int]]:
-        wrong = {(await endpoint.post(BODY, [kind, *one])).status for one in WRONG}
-        good, flipped = set(), set()
+        wrong = {(await endpoint.post(BODY, [kind, *item])).status for item in WRONG}
+        good = set()
+        flipped = set()
         for number in range(1000):
-            name, body = b"m-%d" % number, bytearray(form)
+            name = b"m-%d" % number
+            body = bytearray(form)
             signed = [kind, *headers(signature(name=name, body=form), name)]
             body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
             flipped.add((await endpoint.post(bytes(body), signed)).status)

@@ -68,12 +68,12 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
 
     async def calls() -> tuple[list[Call], list[dict[str, Any]], int]:
         scene = SteppedEndpoint(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
-        found = [
-            await scene.call(event(conversationId=f"c-{one}"))
-            for one in range(50 if FULL else 8)
+        actual = [
+            await scene.call(event(conversationId=f"c-{item}"))
+            for item in range(50 if FULL else 8)
         ]
         return (
-            found,
+            actual,
             scene.log,
             len(asyncio.all_tasks())
             - 1
@@ -81,13 +81,13 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
             + scene.app.metrics.waiting_requests,
         )
 
-    found, log, left = run(calls())
-    assert set() == statuses(found) - FAULTS[fault] - {502, 503, 504}
-    assert max(call.seconds for call in found) <= D
-    assert 0 == left, "no task and no call stays behind"
+    actual, log, remaining = run(calls())
+    assert set() == statuses(actual) - FAULTS[fault] - {502, 503, 504}
+    assert max(call.seconds for call in actual) <= D
+    assert 0 == remaining, "no task and no call stays behind"
     assert [] == [line for line in log if line["event"] == "bug"]
     assert [] == canary.find_leaks(
-        b"".join(call.reply.body for call in found) + json.dumps(log).encode()
+        b"".join(call.reply.body for call in actual) + json.dumps(log).encode()
     )
 
 
@@ -100,13 +100,13 @@ def test_a_tenant_that_takes_30_seconds_is_abandoned_after_five() -> None:
         scene = SteppedEndpoint(rate=50, seconds_away=lambda _conversation, _now: 30.0)
         return await scene.load(50, 30), len(scene.far.sent)
 
-    found, sent = run(calls())
-    assert statuses(found) <= {429, 502, 503, 504}
-    assert max(call.seconds for call in found) <= D
-    assert sent <= 60
+    actual, requests_sent = run(calls())
+    assert statuses(actual) <= {429, 502, 503, 504}
+    assert max(call.seconds for call in actual) <= D
+    assert requests_sent <= 60
     refused = [
         call.seconds
-        for call in found[-500:]
+        for call in actual[-500:]
         if call.reply.form["error"].endswith("nothing was sent")
     ]
     assert len(refused) > 400
@@ -124,10 +124,10 @@ def test_a_tenant_that_is_down_every_other_second_is_used_when_up() -> None:
     async def calls() -> list[Call]:
         return await SteppedEndpoint(rate=50, faults=faults).load(50, 30)
 
-    found = run(calls())
-    assert statuses(found) <= {200, 429, 502, 503, 504}
-    assert max(call.seconds for call in found) <= D
-    assert count(found, 200) > len(found) / 10
+    actual = run(calls())
+    assert statuses(actual) <= {200, 429, 502, 503, 504}
+    assert max(call.seconds for call in actual) <= D
+    assert count(actual, 200) > len(actual) / 10
 
 
 def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
@@ -137,14 +137,14 @@ def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
 
     async def calls() -> tuple[list[Call], int]:
         scene = SteppedEndpoint(rate=100, faults="*:503@5s-65s")
-        found = await scene.load(50, 80)
+        actual = await scene.load(50, 80)
         start = scene.begin + 5
-        return found, sum(start < at < start + 60 for at in scene.far.sent)
+        return actual, sum(start < at < start + 60 for at in scene.far.sent)
 
-    found, sent = run(calls())
-    assert {200} == statuses(call for call in found if call.at < 4 or call.at > 71)
-    assert sent <= 60
-    during = [call for call in found if 10 < call.at < 64]
+    actual, requests_sent = run(calls())
+    assert {200} == statuses(call for call in actual if call.at < 4 or call.at > 71)
+    assert requests_sent <= 60
+    during = [call for call in actual if 10 < call.at < 64]
     assert 0 == count(during, 200)
     assert sorted(call.seconds for call in during)[len(during) * 9 // 10] == 0
 
@@ -157,10 +157,10 @@ def test_a_burst_from_idle_is_answered_completely() -> None:
     async def calls() -> list[Call]:
         return await SteppedEndpoint(rate=50).load(1000, 1)
 
-    found = run(calls())
-    assert {200, 503} == statuses(found)
-    assert sorted(call.seconds for call in found)[990] <= D
-    assert count(found, 200) >= 200
+    actual = run(calls())
+    assert {200, 503} == statuses(actual)
+    assert sorted(call.seconds for call in actual)[990] <= D
+    assert count(actual, 200) >= 200
 
 
 def test_a_tenfold_load_does_not_disturb_the_possible_rate() -> None:
@@ -172,10 +172,10 @@ def test_a_tenfold_load_does_not_disturb_the_possible_rate() -> None:
     async def calls() -> list[Call]:
         return await SteppedEndpoint(rate=50).load(500, seconds)
 
-    found = run(calls())
-    assert {200, 503} == statuses(found)
-    assert count(found, 200) >= 0.9 * 50 * seconds
-    assert max(call.seconds for call in found if call.reply.status == 503) <= 0.1
+    actual = run(calls())
+    assert {200, 503} == statuses(actual)
+    assert count(actual, 200) >= 0.9 * 50 * seconds
+    assert max(call.seconds for call in actual if call.reply.status == 503) <= 0.1
 
 
 def _every_fifth_is_slow(conversation: str, _now: float) -> float:
@@ -199,9 +199,9 @@ def test_a_slow_path_delays_others_only_with_few_allowed_calls(
             rate=50, concurrency=concurrency, seconds_away=_every_fifth_is_slow
         ).load(30, 10)
 
-    others = [call for number, call in enumerate(run(calls())) if number % 5]
-    assert {200} == statuses(others)
-    assert least <= max(call.seconds for call in others) <= most
+    remaining_items = [call for number, call in enumerate(run(calls())) if number % 5]
+    assert {200} == statuses(remaining_items)
+    assert least <= max(call.seconds for call in remaining_items) <= most
 
 
 def test_slow_conversations_do_not_delay_others() -> None:
@@ -219,12 +219,12 @@ def test_slow_conversations_do_not_delay_others() -> None:
         ]
         flooding = asyncio.gather(*flood)
         await asyncio.sleep(0.5)
-        others = await scene.load(50, 2)
-        return await flooding, others
+        remaining_items = await scene.load(50, 2)
+        return await flooding, remaining_items
 
-    flood, others = run(calls())
-    assert {200} == statuses(others)
-    assert max(call.seconds for call in others) < 0.1
+    flood, remaining_items = run(calls())
+    assert {200} == statuses(remaining_items)
+    assert max(call.seconds for call in remaining_items) < 0.1
     assert {200, 503} == statuses(flood)
 
 
@@ -236,13 +236,15 @@ def test_a_wall_clock_that_jumps_has_no_effect(hours: int) -> None:
 
     async def calls() -> tuple[list[int], int, int]:
         scene = SteppedEndpoint(secrets=(WRITTEN,), keys=())
-        found = []
+        actual = []
         for number in range(10):
             scene.wall = 3600.0 * hours * (number % 2)
-            found.append(await _posted(scene, f"m-{number}", 0))
+            actual.append(await _posted(scene, f"m-{number}", 0))
         stale = await _posted(scene, "m-old", -3600)
-        asked = sum(request.path == "/oauth/token" for request in scene.state.requests)
-        return [*found, stale], asked, scene.client.circuit.opened
+        requested = sum(
+            request.path == "/oauth/token" for request in scene.state.requests
+        )
+        return [*actual, stale], requested, scene.client.circuit.opened
 
     assert ([200] * 10 + [401], 1, 0) == run(calls())
 
@@ -260,20 +262,18 @@ def test_an_hour_of_work_leaves_nothing_behind() -> None:
     seconds = 1800 if FULL else 20
 
     async def calls() -> tuple[int, list[int], int]:
-        scene, sizes, lost = (
-            SteppedEndpoint(rate=100, faults="context:reset@0.01"),
-            [],
-            0,
-        )
+        scene = SteppedEndpoint(rate=100, faults="context:reset@0.01")
+        sizes = []
+        lost = 0
         for _ in range(seconds // 10):
-            found = await scene.load(50, 10)
-            lost += len(found) - count(found, 200) - count(found, 502)
+            actual = await scene.load(50, 10)
+            lost += len(actual) - count(actual, 200) - count(actual, 502)
             scene.state.requests.clear()
             scene.far.sent.clear()
             scene.log.clear()
             sizes.append(resident())
         return lost, sizes, len(scene.state.contexts)
 
-    lost, sizes, written = run(calls())
-    assert (0, 500) == (lost, written)
+    lost, sizes, stored = run(calls())
+    assert (0, 500) == (lost, stored)
     assert sizes[-1] - sizes[len(sizes) // 2 - 1] <= 20 * MIB

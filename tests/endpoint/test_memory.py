@@ -35,14 +35,14 @@ def test_a_long_response_is_passed_on_and_not_stored(is_signed: bool) -> None:  
 
     async def posts() -> tuple[Any, Any, int]:
         body, headers = signed("m-1", event())
-        found = [
+        actual = [
             await (endpoint.post(body, headers) if is_signed else endpoint.post())
             for _ in range(2)
         ]
-        assert {200} == {reply.status for reply in found}
+        assert {200} == {reply.status for reply in actual}
         return (
-            len(found[0].form["data"]["more"]),
-            found[1].form["data"],
+            len(actual[0].form["data"]["more"]),
+            actual[1].form["data"],
             len(endpoint.upstream.writes),
         )
 

@@ -67,7 +67,8 @@ class Model:
 
 
 async def _world(seed: int) -> tuple[Model, dict[str, Any]]:
-    chance, model = Random(seed), Model()
+    chance = Random(seed)
+    model = Model()
     scene = SteppedEndpoint(faults=FAULTS, seed=seed, secrets=(WRITTEN,))
     merge = scene.state.merge
 
@@ -77,8 +78,8 @@ async def _world(seed: int) -> tuple[Model, dict[str, Any]]:
 
     scene.state.merge = noting  # type: ignore[method-assign]
     events = [
-        (f"c-{one}", second / EVENTS)
-        for one in range(CONVERSATIONS)
+        (f"c-{item}", second / EVENTS)
+        for item in range(CONVERSATIONS)
         for second in range(EVENTS)
     ]
     events += chance.sample(events, len(events) // 5)
@@ -132,7 +133,7 @@ def test_the_model_holds_for_any_order_and_number_of_events(seed: int) -> None:
     model, contexts = run(_world(seed))
     assert [] == model.faults
     assert {
-        f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)
+        f"c-{item}": (EVENTS - 1) / EVENTS for item in range(CONVERSATIONS)
     } == model.newest
     assert model.newest == {
         name: context["cognigyConfidence"] for name, context in contexts.items()

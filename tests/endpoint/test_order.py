@@ -34,10 +34,10 @@ def test_an_older_event_is_stale() -> None:
 
     replies = asyncio.run(three())
     assert [(200, None), (200, True), (200, None)] == [
-        (one.status, one.form.get("stale")) for one in replies
+        (reply.status, reply.form.get("stale")) for reply in replies
     ]
     assert ["intent-2", "intent-3"] == [
-        one["cognigyDetectedIntent"] for _, one in endpoint.upstream.writes
+        item["cognigyDetectedIntent"] for _, item in endpoint.upstream.writes
     ]
 
 
@@ -46,18 +46,18 @@ def test_an_equal_repeat_gets_the_first_response() -> None:
     endpoint = Endpoint()
 
     async def posts() -> list[Reply]:
-        one, two = await asyncio.gather(endpoint.post(at(1)), endpoint.post(at(1)))
+        item, two = await asyncio.gather(endpoint.post(at(1)), endpoint.post(at(1)))
         return [
-            one,
+            item,
             two,
             await endpoint.post(at(1)),
             await endpoint.post(at(1, confidence=0.5)),
         ]
 
-    one, two, three, four = asyncio.run(posts())
-    assert one.body == two.body == three.body != four.body
+    item, two, three, four = asyncio.run(posts())
+    assert item.body == two.body == three.body != four.body
     assert [0.9, 0.5] == [
-        written["cognigyConfidence"] for _, written in endpoint.upstream.writes
+        stored["cognigyConfidence"] for _, stored in endpoint.upstream.writes
     ]
 
 
@@ -157,13 +157,19 @@ def test_a_signed_message_has_one_effect() -> None:
 
     async def posts() -> list[Reply]:
         first = signed("m-1", event(timestamp=...))
-        one, two = await asyncio.gather(endpoint.post(*first), endpoint.post(*first))
-        other = await endpoint.post(*signed("m-1", event(intent="other")))
-        return [one, two, await endpoint.post(*first), other, await endpoint.post()]
+        item, two = await asyncio.gather(endpoint.post(*first), endpoint.post(*first))
+        candidate = await endpoint.post(*signed("m-1", event(intent="other")))
+        return [
+            item,
+            two,
+            await endpoint.post(*first),
+            candidate,
+            await endpoint.post(),
+        ]
 
-    one, two, three, other, unsigned = asyncio.run(posts())
-    assert one.body == two.body == three.body
-    assert [200, 409, 401] == [one.status, other.status, unsigned.status]
+    item, two, three, candidate, unsigned = asyncio.run(posts())
+    assert item.body == two.body == three.body
+    assert [200, 409, 401] == [item.status, candidate.status, unsigned.status]
     assert 1 == len(endpoint.upstream.writes)
 
 

@@ -35,13 +35,13 @@ def test_unsure_and_unknown_intents_become_the_fallback(
     """The response says so, the metrics count it, the confidence is not changed."""
     endpoint = Endpoint(policy=FALLBACK)
     reply = asyncio.run(endpoint.post(event(**said)))
-    ((_, written),) = endpoint.upstream.writes
+    ((_, stored),) = endpoint.upstream.writes
     assert (intent, reason) == (
-        written["cognigyDetectedIntent"],
+        stored["cognigyDetectedIntent"],
         reply.form.get("fallback"),
     )
     confidence = event(**said).get("confidence")
-    assert confidence == written["cognigyConfidence"]
+    assert confidence == stored["cognigyConfidence"]
     assert [reason or "none"] == [
         fallback for (_, _, fallback) in counts(metrics(endpoint))
     ]
@@ -55,9 +55,9 @@ def test_without_a_context_block_values_are_written_unchanged() -> None:
         )
     )
     reply = asyncio.run(endpoint.post(event(intent="gossip", confidence=None)))
-    ((_, written),) = endpoint.upstream.writes
+    ((_, stored),) = endpoint.upstream.writes
     assert ("gossip", None) == (
-        written["cognigyDetectedIntent"],
+        stored["cognigyDetectedIntent"],
         reply.form.get("fallback"),
     )
     assert {("other", "none", "unknown"): 1} == counts(metrics(endpoint))
@@ -69,7 +69,10 @@ def test_with_explain_the_response_has_the_destination() -> None:
         contexts={"c-1": {"customerTier": "gold", "cognigyDetectedIntent": "old"}}
     )
     endpoint = Endpoint(
-        upstream, policy=EventPolicy(explain=lambda given: sorted(given.items())[:2])
+        upstream,
+        policy=EventPolicy(
+            explain=lambda source_values: sorted(source_values.items())[:2]
+        ),
     )
     expected = [["cognigyConfidence", 0.9], ["cognigyDetectedIntent", "billing"]]
     assert expected == asyncio.run(endpoint.post()).form["route"]

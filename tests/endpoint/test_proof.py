@@ -57,14 +57,16 @@ def test_endpoint_explain_and_evaluation_agree(tmp_path: Path, seed: int) -> Non
         manifests = load_manifests(tmp_path / "manifests")
         environment = manifests.environments["prod"].document
         desired, _ = desire_offline(manifests, environment)
-        known = {name for loaded in manifests.intents for name in loaded.document.names}
+        declared = {
+            name for loaded in manifests.intents for name in loaded.document.names
+        }
         entries = desired_entries(desired)
         rules = rules_of(desired)
         outcomes = Counter[str]()
         for number in range(EVENTS):
             event = an_event(random, number)
             reply = http.post("/api/route", json=event).json()
-            expected = winner(rules, (context_of(event, environment, known), {}))
+            expected = winner(rules, (context_of(event, environment, declared), {}))
             attributes = {INTENT: event["intent"], CONFIDENCE: event.get("confidence")}
             explanation = explain(entries, attributes, environment, desired.endpoint)
             assert (expected and expected["id"]) == (

@@ -53,10 +53,10 @@ def one(
     name: str, second: str | None = SECOND, answer: EndpointResponse | None = None
 ) -> LatestEvent:
     point = parse_timestamp(second) if second else None
-    said = Event(name, "billing", 0.9, second, point)
+    text = Event(name, "billing", 0.9, second, point)
     return LatestEvent(
         EventOrder(point or Timestamp(1, "")),
-        said,
+        text,
         answer or written_response(name, {"status": "updated"}),
     )
 
@@ -94,9 +94,9 @@ def test_a_stored_event_is_restored_unchanged(
         ):
             remembered, _ = forgetful()
             remembered.store(name, LatestEvent(where, about, answer))
-            found = remembered.find(name)
-            assert LatestEvent(where, about, answer) == found
-            assert repr(confidence) == repr(found.event.confidence)
+            actual = remembered.find(name)
+            assert LatestEvent(where, about, answer) == actual
+            assert repr(confidence) == repr(actual.event.confidence)
 
 
 def test_the_cache_keeps_an_hour_and_at_least_the_newer_half_of_its_limit() -> None:
@@ -163,7 +163,7 @@ def test_a_waiting_request_that_gives_up_does_not_block_others(gone: int) -> Non
     a time.
     """
     lines = ConversationLocks(lambda: 0.0)
-    seen: list[int] = []
+    observed: list[int] = []
     inside = 0
 
     async def stand(number: int, leave: asyncio.Event) -> None:
@@ -171,7 +171,7 @@ def test_a_waiting_request_that_gives_up_does_not_block_others(gone: int) -> Non
         async with lines.lock("c"):
             assert not inside
             inside += 1
-            seen.append(number)
+            observed.append(number)
             await leave.wait()
             inside -= 1
 
@@ -183,12 +183,12 @@ def test_a_waiting_request_that_gives_up_does_not_block_others(gone: int) -> Non
         await asyncio.sleep(0)
         leave.set()
         late = asyncio.create_task(stand(4, leave))
-        found = await asyncio.gather(*tasks, late, return_exceptions=True)
+        actual = await asyncio.gather(*tasks, late, return_exceptions=True)
         assert [gone] == [
             number
-            for number, one in enumerate(found)
-            if isinstance(one, asyncio.CancelledError)
+            for number, item in enumerate(actual)
+            if isinstance(item, asyncio.CancelledError)
         ]
 
     asyncio.run(crowd())
-    assert [number for number in range(5) if number != gone] == seen
+    assert [number for number in range(5) if number != gone] == observed

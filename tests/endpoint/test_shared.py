@@ -35,7 +35,7 @@ from tests.support.server_process import KEY
 from tests.tiers import FULL
 
 CONVERSATIONS = 500 if FULL else 20
-NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
+NEWEST = {f"c-{item}": (EVENTS - 1) / EVENTS for item in range(CONVERSATIONS)}
 
 
 def post(url: str, **said: object) -> httpx.Response:
@@ -92,14 +92,14 @@ def test_a_signed_message_has_one_effect_across_instances(tmp_path: Path) -> Non
         urls: list[str],
     ) -> tuple[list[httpx.Response], list[httpx.Response]]:
         body, headers = signed("m-1", event(timestamp=...), time.time())
-        other, others = signed("m-1", event(intent="none"), time.time())
+        candidate, remaining_items = signed("m-1", event(intent="none"), time.time())
         callers = [caller(urls[number % 2]) for number in range(20)]
         same = [
             http.post("/api/route", content=body, headers=headers) for http in callers
         ]
         first = await asyncio.gather(*same)
         rest = [
-            http.post("/api/route", content=other, headers=others)
+            http.post("/api/route", content=candidate, headers=remaining_items)
             for http in callers[:4]
         ]
         second = await asyncio.gather(*rest)
@@ -109,11 +109,11 @@ def test_a_signed_message_has_one_effect_across_instances(tmp_path: Path) -> Non
 
     with shared(tmp_path, "--latency-ms", "50") as (one, server):
         urls = machines(one, server, CXROUTE_WEBHOOK_SECRETS=WRITTEN)
-        same, others = asyncio.run(posts(urls))
+        same, remaining_items = asyncio.run(posts(urls))
         writes = one.writes()
     assert {200} == {reply.status_code for reply in same}
     assert 1 == len({reply.content for reply in same})
-    assert {409} == {reply.status_code for reply in others}
+    assert {409} == {reply.status_code for reply in remaining_items}
     assert 1 == len(writes)
 
 
@@ -181,16 +181,14 @@ def test_it_starts_without_redis_and_is_ready_once_that_runs(tmp_path: Path) -> 
         server.kill()
         _, url = one.serve("--shared", server.url)
         health = httpx.get(f"{url}/health", trust_env=False, verify=PLAIN).status_code
-        early, said = (
-            post(url),
-            httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code,
-        )
+        early = post(url)
+        text = httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code
         time.sleep(1.5)
         server.start()
         assert ready(url)
         late = post(url)
         states = [line["state"] for line in one.log() if line["event"] == "shared"]
-    assert [200, 503, 503, 200] == [health, early.status_code, said, late.status_code]
+    assert [200, 503, 503, 200] == [health, early.status_code, text, late.status_code]
     assert ["away", "open"] == states
 
 
@@ -220,16 +218,17 @@ def test_all_instances_together_keep_the_tenants_rate(tmp_path: Path) -> None:
     rate = 60
     with shared(tmp_path, rate=rate) as (one, server):
         asyncio.run(flood(*machines(one, server)))
-        asked = [line["at"] for line in one.record("asked")]
+        requested = [line["at"] for line in one.record("asked")]
         assert {200: FLOOD} == one.logged(FLOOD, "machine-0", "machine-1")
-    assert [] == too_fast(asked, rate)
+    assert [] == too_fast(requested, rate)
 
 
 def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
     """With a wrong one it is not ready, and logs the kind of the error; neither is in log or
     responses.
     """
-    right, wrong = "right-password-of-redis", "wrong-password-of-redis"
+    right = "right-password-of-redis"
+    wrong = "wrong-password-of-redis"
     with redis_server(tmp_path, right) as server, fleet(tmp_path) as one:
         place = f"127.0.0.1:{server.port}/3"
         (tmp_path / "shared").write_text(
@@ -239,7 +238,7 @@ def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
         _, bad = one.serve(name="bad", CXROUTE_SHARED=f"redis://:{wrong}@{place}")
         assert ready(good)
         refused = post(bad)
-        said = (
+        text = (
             "".join(
                 (tmp_path / f"{name}.log").read_text("utf-8")
                 for name in ("good", "bad")
@@ -247,9 +246,9 @@ def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
             + refused.text
         )
     assert 503 == refused.status_code
-    assert '"reason": "AuthenticationError"' in said
-    assert right not in said
-    assert wrong not in said
+    assert '"reason": "AuthenticationError"' in text
+    assert right not in text
+    assert wrong not in text
 
 
 REFUSED = [

@@ -37,8 +37,8 @@ def among_two(folder: Path, work: Work) -> object:
     """Return what two instances do."""
 
     async def run(server: RedisServer) -> object:
-        async with shared_redis(server) as one, shared_redis(server) as other:
-            return await work(RedisMessageIds(one), RedisMessageIds(other), server)
+        async with shared_redis(server) as item, shared_redis(server) as candidate:
+            return await work(RedisMessageIds(item), RedisMessageIds(candidate), server)
 
     with redis_server(folder) as server:
         return asyncio.run(run(server))

@@ -71,20 +71,20 @@ def test_an_event_of_the_future_in_redis_makes_no_other_one_stale(
 
     async def posts(server: RedisServer) -> tuple[str | None, list[tuple[int, bool]]]:
         async with AsyncExitStack() as stack:
-            one = await stack.enter_async_context(machine(server))
-            other = await stack.enter_async_context(machine(server))
-            for turns in (one, other, one):
+            item = await stack.enter_async_context(machine(server))
+            candidate = await stack.enter_async_context(machine(server))
+            for turns in (item, candidate, item):
                 async with turns.lock("c-1") as line:
                     line.record_write(
                         EventOrder(point),
                         Event("c-1", "ahead", 1, future, point),
                         ANSWER,
                     )
-            stored = await known(other)
+            stored = await known(candidate)
             return stored, [
                 await post(turns, moment)
                 for moment in moments
-                for turns in (other, one)
+                for turns in (candidate, item)
             ]
 
     with redis_server(tmp_path) as server:
@@ -116,8 +116,8 @@ def test_an_instance_whose_lock_expired_replaces_nothing(tmp_path: Path) -> None
                         client.delete(
                             "cxroute:prod:event:c-1:lock"
                         )  # its seven seconds are over
-                    async with quick.lock("c-1") as other:
-                        other.record_write(*at(9), ANSWER)
+                    async with quick.lock("c-1") as candidate:
+                        candidate.record_write(*at(9), ANSWER)
                     line.record_write(*at(5), ANSWER)
 
             with pytest.raises(LockUnavailableError) as refused:
@@ -148,10 +148,10 @@ def test_an_unrecorded_write_is_written_again(tmp_path: Path) -> None:
     """
 
     async def cut(server: RedisServer) -> list[str | None]:
-        async with machine(server) as one, machine(server) as other:
+        async with machine(server) as item, machine(server) as candidate:
 
             async def write() -> None:
-                async with one.lock("c-1") as line:
+                async with item.lock("c-1") as line:
                     server.kill()
                     line.record_write(*at(9), ANSWER)
 
@@ -159,14 +159,14 @@ def test_an_unrecorded_write_is_written_again(tmp_path: Path) -> None:
                 await write()
             assert "unrecorded" == refused.value.outcome
             with pytest.raises(LockUnavailableError) as refused:
-                await known(one)
+                await known(item)
             assert "shared_away" == refused.value.outcome
             server.start()
-            one._redis.is_usable = True
-            found = [await known(other)]
-            async with other.lock("c-1") as line:
+            item._redis.is_usable = True
+            actual = [await known(candidate)]
+            async with candidate.lock("c-1") as line:
                 line.record_write(*at(5), ANSWER)
-            return [*found, await known(one), await known(other)]
+            return [*actual, await known(item), await known(candidate)]
 
     with redis_server(tmp_path) as server:
         assert [None, "intent-5", "intent-5"] == asyncio.run(cut(server))
@@ -176,13 +176,13 @@ def test_a_lock_that_could_not_be_released_is_released_later(tmp_path: Path) -> 
     """Redis hung for a moment, and kept its data: the lock does not last for its seven seconds."""
 
     async def hang(server: RedisServer) -> str | None:
-        async with machine(server) as one, machine(server) as other:
-            async with one.lock("c-1"):
+        async with machine(server) as item, machine(server) as candidate:
+            async with item.lock("c-1"):
                 server.freeze()
             await asyncio.sleep(1.2)  # the first attempt fails
             server.thaw()
             async with asyncio.timeout(3):
-                return await known(other)
+                return await known(candidate)
 
     with redis_server(tmp_path) as server:
         assert asyncio.run(hang(server)) is None
@@ -195,8 +195,8 @@ def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
 
     async def turns(server: RedisServer) -> list[str]:
         async with AsyncExitStack() as stack:
-            one = await stack.enter_async_context(machine(server))
-            other = await stack.enter_async_context(machine(server))
+            item = await stack.enter_async_context(machine(server))
+            candidate = await stack.enter_async_context(machine(server))
             order: list[str] = []
 
             async def work(
@@ -204,7 +204,7 @@ def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
                 begun: asyncio.Event,
                 go_on: asyncio.Event,
             ) -> None:
-                async with one.lock("c-1") as line:
+                async with item.lock("c-1") as line:
                     with server.client() as client:
                         client.pexpire("cxroute:prod:event:c-1:lock", 3_600_000)
                     begun.set()
@@ -215,11 +215,12 @@ def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
                     line.record_write(*at(1), ANSWER)
 
             async def wait_for_lock() -> None:
-                await known(other)
+                await known(candidate)
                 order.append("the other one has it")
 
             for fail in (ValueError, asyncio.CancelledError, None):
-                begun, go_on = asyncio.Event(), asyncio.Event()
+                begun = asyncio.Event()
+                go_on = asyncio.Event()
                 working = asyncio.create_task(work(fail, begun, go_on))
                 await begun.wait()
                 waiting = asyncio.create_task(wait_for_lock())
@@ -245,8 +246,8 @@ def test_a_packed_event_is_restored_unchanged(
 ) -> None:
     """Order, event and response."""
     place, event = at(7)
-    written = LatestEvent(place._replace(message_id=message), event, answer)
-    assert written == unpack("c-1", pack("c-1", written))
+    stored = LatestEvent(place._replace(message_id=message), event, answer)
+    assert stored == unpack("c-1", pack("c-1", stored))
 
 
 def test_tls_is_always_verified(tmp_path: Path) -> None:
@@ -265,11 +266,11 @@ def test_tls_is_always_verified(tmp_path: Path) -> None:
             await client.aclose()
 
     async def all_ways(server: RedisServer) -> list[str]:
-        other = server.url.replace("localhost", "127.0.0.1")
+        candidate = server.url.replace("localhost", "127.0.0.1")
         return [
             await said(server.url, str(certificate)),
             await said(server.url, None),
-            await said(other, str(certificate)),
+            await said(candidate, str(certificate)),
             await said(server.url.replace("rediss", "redis"), None),
         ]
 

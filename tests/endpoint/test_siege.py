@@ -14,7 +14,8 @@ from tests.endpoint.raw_sockets import Caller, request, talk
 from tests.tiers import FULL
 
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
-JITTER, LONGEST = 0.01, 6.0
+JITTER = 0.01
+LONGEST = 6.0
 """Seconds that a response may need in addition, and that half a request may stay open."""
 
 
@@ -33,10 +34,10 @@ class Siege:
         while time.monotonic() < self._until:
             before = time.monotonic()
             self.open += 1
-            said = await talk(self._port, data, wait=60)
+            text = await talk(self._port, data, wait=60)
             self.open -= 1
             self.kept.append(time.monotonic() - before)
-            self.endings.add((tuple(said.statuses), said.closed))
+            self.endings.add((tuple(text.statuses), text.closed))
 
 
 class Post(NamedTuple):
@@ -52,7 +53,9 @@ async def traffic(
     """Post forty times a second over four connections; return all posts."""
 
     async def post(caller: int) -> list[Post]:
-        posts, until, number = list[Post](), time.monotonic() + seconds, 0
+        posts = list[Post]()
+        until = time.monotonic() + seconds
+        number = 0
         line = await Caller.connected(port)
         while (before := time.monotonic()) < until:
             form = event(conversationId=f"{name}-{caller}-{number}")
@@ -64,9 +67,9 @@ async def traffic(
         return posts
 
     return [
-        one
+        item
         for posts in await asyncio.gather(*(post(caller) for caller in range(4)))
-        for one in posts
+        for item in posts
     ]
 
 

@@ -120,24 +120,25 @@ def test_an_ambiguous_request_ends_the_connection(after_line: bytes) -> None:
     async def attack() -> tuple[dict[str, Said], Endpoint]:
         endpoint = Endpoint(deadline_seconds=1.0)
         async with listening(endpoint) as port:
-            said = {
+            text = {
                 name: await talk(port, data + SMUGGLED)
                 for name, data in vectors.items()
             }
-        return said, endpoint
+        return text, endpoint
 
-    said, endpoint = asyncio.run(attack())
-    assert len(said) >= 40
+    text, endpoint = asyncio.run(attack())
+    assert len(text) >= 40
     assert {} == {
-        name: one
-        for name, one in said.items()
-        if one.statuses != [400] or not one.closed
+        name: item
+        for name, item in text.items()
+        if item.statuses != [400] or not item.closed
     }
     assert [] == endpoint.upstream.writes
 
     refusals = [line for line in endpoint.log if line["event"] == "refused"]
     errors = [
-        json.loads(one.raw.partition(b"\r\n\r\n")[2])["error"] for one in said.values()
+        json.loads(item.raw.partition(b"\r\n\r\n")[2])["error"]
+        for item in text.values()
     ]
     assert errors == [f"Bad Request: {line['reason']}" for line in refusals]
     assert {400} == {line["status"] for line in refusals}
@@ -153,18 +154,18 @@ def test_a_request_may_arrive_in_any_pieces() -> None:
     """Byte by byte, in chunks, or with the next one after its response: it is one request, and one
     write.
     """
-    pieces = [[bytes([byte]) for byte in one] for one in (request(), chunked())]
+    pieces = [[bytes([byte]) for byte in item] for item in (request(), chunked())]
     small = b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
 
     async def calls() -> tuple[list[list[int]], int]:
         endpoint = Endpoint()
         async with listening(endpoint) as port:
-            said = [await talk(port, *one, wait=0.2) for one in pieces]
-            said.append(await talk(port, chunked(body=small), wait=0.2))
-            said.append(
+            text = [await talk(port, *piece, wait=0.2) for piece in pieces]
+            text.append(await talk(port, chunked(body=small), wait=0.2))
+            text.append(
                 await talk(port, chunked(), request(), chunked(), pause=0.1, wait=0.2)
             )
-        return [one.statuses for one in said], len(endpoint.upstream.writes)
+        return [item.statuses for item in text], len(endpoint.upstream.writes)
 
     assert ([[200], [200], [200], [200, 200, 200]], 1) == asyncio.run(calls())
 
@@ -185,18 +186,18 @@ def test_a_chunk_extension_in_pieces_is_also_found(extension: bytes) -> None:
     async def attack() -> tuple[list[Said], int]:
         endpoint = Endpoint()
         async with listening(endpoint) as port:
-            said = [
+            text = [
                 await talk(port, *(bytes([byte]) for byte in late)),
                 await talk(port, late),
             ]
-            said += [
+            text += [
                 await talk(port, late[:at], late[at:], pause=0.05)
                 for at in (cut - 1, cut, cut + 5)
             ]
-        return said, len(endpoint.upstream.writes)
+        return text, len(endpoint.upstream.writes)
 
-    said, writes = asyncio.run(attack())
-    assert [([400], True)] * 5 == [(one.statuses, one.closed) for one in said]
+    text, writes = asyncio.run(attack())
+    assert [([400], True)] * 5 == [(item.statuses, item.closed) for item in text]
     assert 0 == writes
 
 
@@ -218,10 +219,10 @@ def test_data_directly_after_a_request_is_not_read(behind: bytes) -> None:
         async with listening(endpoint) as port:
             return await talk(port, request() + behind), endpoint
 
-    said, endpoint = asyncio.run(attack())
+    text, endpoint = asyncio.run(attack())
     assert ([200], True, 1) == (
-        said.statuses,
-        said.closed,
+        text.statuses,
+        text.closed,
         len(endpoint.upstream.writes),
     )
     [refusal] = [line for line in endpoint.log if line["event"] == "refused"]

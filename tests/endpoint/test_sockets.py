@@ -29,13 +29,13 @@ def test_slow_headers_do_not_extend_the_time(impatient: float) -> None:
         async with listening(Endpoint()) as port:
             clock = asyncio.get_running_loop().time
             start = clock()
-            said = await talk(
+            text = await talk(
                 port,
-                *(bytes([one]) for one in request()[:12]),
+                *(bytes([item]) for item in request()[:12]),
                 pause=impatient / 4,
                 wait=1.5,
             )
-            return said.closed, clock() - start
+            return text.closed, clock() - start
 
     closed, seconds = run_with_sockets(drip())
     assert closed
@@ -66,17 +66,16 @@ def test_a_refusal_of_a_slow_or_large_request_is_logged(
 
 def test_complete_and_incomplete_headers_are_bounded() -> None:
     """More than 64, or 16 KiB, complete or not: 431."""
-    many, long = (
-        request(*(f"X-{one}: a" for one in range(64))),
-        request("X-A: " + "a" * 16_384),
-    )
+    many = request(*(f"X-{item}: a" for item in range(64)))
+    long = request("X-A: " + "a" * 16_384)
     just = request("X-A: " + "a" * 15_000, "Connection: close")
     endless = request().partition(b"\r\n")[0] + b"\r\nX-A: " + b"a" * 40_000
 
     async def attack() -> list[list[int]]:
         async with listening(Endpoint()) as port:
             return [
-                (await talk(port, one)).statuses for one in (many, long, endless, just)
+                (await talk(port, item)).statuses
+                for item in (many, long, endless, just)
             ]
 
     assert [[431], [431], [431], [200]] == asyncio.run(attack())
@@ -111,12 +110,14 @@ def test_a_connection_beyond_the_limit_gets_503(
 
     async def crowd() -> tuple[list[int], bool, list[int]]:
         async with listening(Endpoint()) as port:
-            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            stored_values = [
+                await asyncio.open_connection("127.0.0.1", port) for _ in range(3)
+            ]
             await asyncio.sleep(0.05)
             fourth = await talk(port, request("Connection: close"))
-            held[0][1].write(request("Connection: close"))
-            first = await held[0][0].read()
-            for _, writer in held:
+            stored_values[0][1].write(request("Connection: close"))
+            first = await stored_values[0][0].read()
+            for _, writer in stored_values:
                 writer.close()
             return (
                 fourth.statuses,

@@ -66,10 +66,10 @@ async def post_all(url: str, numbers: range) -> list[int]:
 
 def asked(one: Fleet) -> dict[str, list[dict[str, str]]]:
     """Return the headers of all calls that wrote a conversation, by its id."""
-    found: dict[str, list[dict[str, str]]] = {}
+    actual: dict[str, list[dict[str, str]]] = {}
     for line in one.record("asked"):
-        found.setdefault(line["path"].split("/")[-2], []).append(line["trace"])
-    return found
+        actual.setdefault(line["path"].split("/")[-2], []).append(line["trace"])
+    return actual
 
 
 @pytest.mark.parametrize(
@@ -84,24 +84,24 @@ def asked(one: Fleet) -> dict[str, list[dict[str, str]]]:
 def test_each_call_has_the_trace_of_its_event(tmp_path: Path, faults: str) -> None:
     """Concurrent ones, and those that are repeated; a call for a token has none."""
     tenant = ["--faults", faults] if faults else []
-    with fleet(tmp_path, *tenant) as one:
-        _, url = one.serve()
+    with fleet(tmp_path, *tenant) as item:
+        _, url = item.serve()
         statuses = asyncio.run(post_all(url, range(1, CALLS + 1)))
-        log = one.logged(CALLS)
+        log = item.logged(CALLS)
 
     assert CALLS == log.total()
     assert {200} == {*statuses}
-    found = asked(one)
-    assert {f"c-{number}" for number in range(1, CALLS + 1)} == {*found}
+    actual = asked(item)
+    assert {f"c-{number}" for number in range(1, CALLS + 1)} == {*actual}
     for number in range(1, CALLS + 1):
-        calls = found[f"c-{number}"]
+        calls = actual[f"c-{number}"]
         assert [passed_on(number)] * len(calls) == calls
-    assert faults.startswith("context") == (sum(map(len, found.values())) > CALLS)
-    assert [] == [line for line in one.record("token") if line["trace"]]
+    assert faults.startswith("context") == (sum(map(len, actual.values())) > CALLS)
+    assert [] == [line for line in item.record("token") if line["trace"]]
 
     traces = {
         line["conversation"]: line.get("trace_id")
-        for line in one.log()
+        for line in item.log()
         if line["event"] == "request"
     }
     expected = {

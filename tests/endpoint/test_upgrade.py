@@ -67,9 +67,9 @@ async def written(
     """
     endpoint = Endpoint()
     async with listening(endpoint) as port:
-        said = await talk(port, *parts, pause=pause, wait=5, count=count)
+        text = await talk(port, *parts, pause=pause, wait=5, count=count)
     writes = endpoint.upstream.writes
-    return said.statuses, [
+    return text.statuses, [
         (name, values["cognigyDetectedIntent"]) for name, values in writes
     ]
 
@@ -167,8 +167,8 @@ def test_a_body_that_stops_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -
         async with listening(Endpoint()) as port:
             return await talk(port, request(*H2C)[:-5], wait=5)
 
-    said = asyncio.run(stop())
-    assert ([408], True) == (said.statuses, said.closed)
+    text = asyncio.run(stop())
+    assert ([408], True) == (text.statuses, text.closed)
 
 
 async def run_client(*words: str, entry: str = "") -> tuple[str, list[str]]:
@@ -177,7 +177,8 @@ async def run_client(*words: str, entry: str = "") -> tuple[str, list[str]]:
     """
     endpoint = Endpoint()
     async with listening(endpoint) as port:
-        pipe, url = asyncio.subprocess.PIPE, f"http://127.0.0.1:{port}/api/route"
+        pipe = asyncio.subprocess.PIPE
+        url = f"http://127.0.0.1:{port}/api/route"
         command = [word.replace("URL", url) for word in words]
         process = await asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe
@@ -211,13 +212,13 @@ def test_curl_posts_an_event(way: str) -> None:
     if shutil.which("curl") is None:
         skip_or_fail("curl is not installed")
     headers = ["-H", "Content-Type: application/json", "-H", f"X-API-Key: {KEY}"]
-    shown = ["-sS", "-o", "-", "-w", " %{http_version} %{http_code}"]
+    printed = ["-sS", "-o", "-", "-w", " %{http_version} %{http_code}"]
 
     output, written = asyncio.run(
         run_client(
             "curl",
             way,
-            *shown,
+            *printed,
             *headers,
             "-d",
             json.dumps(event(conversationId="c-7")),

@@ -48,7 +48,7 @@ def test_the_installed_uvicorn_is_the_one_reviewed_minor_version() -> None:
         "project"
     ]
     extra = map(Requirement, project["optional-dependencies"]["serve"])
-    (bounds,) = [str(one.specifier) for one in extra if one.name == "uvicorn"]
+    (bounds,) = [str(item.specifier) for item in extra if item.name == "uvicorn"]
     major, minor = map(int, uvicorn.__version__.split(".")[:2])
     assert {f">={major}.{minor}", f"<{major}.{minor + 1}"} == set(bounds.split(","))
 
@@ -108,10 +108,10 @@ def test_the_attributes_that_a_connection_reads_exist() -> None:
             async with asyncio.timeout(5):
                 while not parts or parts[0].cycle is None:  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.01)
-            found = {*dir(parts[0])}, {*dir(parts[0].cycle)}
+            actual = {*dir(parts[0])}, {*dir(parts[0].cycle)}
             writer.close()
             await asyncio.gather(*state.tasks)
-        return found
+        return actual
 
     connection, cycle = asyncio.run(begun())
     assert set() == READ_OF_CONNECTION - connection

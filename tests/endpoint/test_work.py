@@ -51,7 +51,7 @@ class Crowd:
     def _fresh(self) -> Caller | None:
         """Return a connection that was used in the last ten seconds; the others are closed."""
         old = asyncio.get_running_loop().time() - 10
-        for line in [one for one in self.free if one.used < old]:
+        for line in [item for item in self.free if item.used < old]:
             self.free.remove(line)
             line.close()
         return self.free.pop() if self.free else None
@@ -77,7 +77,8 @@ class Crowd:
 
 def slope(sizes: list[int]) -> float:
     """Return the slope of a line through sizes, one per second, over ten minutes."""
-    middle, mean = (len(sizes) - 1) / 2, sum(sizes) / len(sizes)
+    middle = (len(sizes) - 1) / 2
+    mean = sum(sizes) / len(sizes)
     rise = sum((at - middle) * (size - mean) for at, size in enumerate(sizes))
     return 600 * rise / sum((at - middle) ** 2 for at in range(len(sizes)))
 
@@ -101,15 +102,18 @@ def test_minutes_of_work_leave_nothing_behind(
         port: int, process: int
     ) -> tuple[list[int], list[int], Counter[int], dict[str, float]]:
         crowd = Crowd(port)
-        taken: dict[str, float] = {}
-        sizes, files, statuses = [], [], Counter[int]()
+        claimed: dict[str, float] = {}
+        sizes = []
+        files = []
+        statuses = Counter[int]()
 
         async def post(number: int) -> None:
-            name, confidence = f"c-{number % PEOPLE}", round(number / (50 * SOAK), 6)
+            name = f"c-{number % PEOPLE}"
+            confidence = round(number / (50 * SOAK), 6)
             status = await crowd.post(name, confidence)
             statuses[status] += 1
             if status == 200:
-                taken[name] = max(taken.get(name, 0.0), confidence)
+                claimed[name] = max(claimed.get(name, 0.0), confidence)
 
         began = time.monotonic()
         async with asyncio.TaskGroup() as posts:
@@ -127,10 +131,10 @@ def test_minutes_of_work_leave_nothing_behind(
                 break
             await asyncio.sleep(0.1)
         crowd.close()
-        return sizes, files, statuses, taken
+        return sizes, files, statuses, claimed
 
     with served(tmp_path, "--faults", "context:reset@0.01") as (server, url):
-        sizes, files, statuses, taken = asyncio.run(
+        sizes, files, statuses, claimed = asyncio.run(
             work(int(url.rpartition(":")[2]), server.pid)
         )
     warm = len(sizes) // 4
@@ -138,7 +142,7 @@ def test_minutes_of_work_leave_nothing_behind(
     record_property("MiB in ten minutes", slope(sizes[warm:]) / MIB)
     record_property("MiB", sizes[-1] / MIB)
     record_property("files", (files[warm], files[-1]))
-    assert taken == {
+    assert claimed == {
         name: context["cognigyConfidence"]
         for name, context in contexts(tmp_path).items()
     }
@@ -162,13 +166,13 @@ def test_a_burst_and_a_tenfold_load_leave_the_possible_rate(
     """
 
     async def work(port: int) -> list[list[tuple[int, float]]]:
-        found = []
+        actual = []
         for rate, seconds in ((1000, 1), (50, 20), (500, 20)):
             crowd = Crowd(port)
-            found.append(await crowd.load(rate, seconds, f"{rate}"))
+            actual.append(await crowd.load(rate, seconds, f"{rate}"))
             crowd.close()
             await asyncio.sleep(2)
-        return found
+        return actual
 
     with served(tmp_path, "--rate", "60", manifest=PACED) as (_, url):
         burst, peak, over = asyncio.run(work(int(url.rpartition(":")[2])))

@@ -51,7 +51,8 @@ from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time
 
 CONTRACT = Path(__file__).parents[1] / "contract"
-FIELDS_WAY, SIGNAL_WAY = "digital-custom-fields", "voice-signal"
+FIELDS_WAY = "digital-custom-fields"
+SIGNAL_WAY = "voice-signal"
 EXAMPLES = [
     pytest.param(way, example, id=example["name"])
     for way, name in ((FIELDS_WAY, "custom_fields"), (SIGNAL_WAY, "signal"))
@@ -68,11 +69,11 @@ NAMES = tuple(FIELDS)
 
 def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
     """Return the attributes whose write makes the request of an example."""
-    fields = {one["ident"]: one["value"] for one in request.get("json", ())}
-    said = fields or dict(zip(NAMES, request["query"].values(), strict=True))
-    number = said.get("cognigyConfidence")
+    fields = {item["ident"]: item["value"] for item in request.get("json", ())}
+    text = fields or dict(zip(NAMES, request["query"].values(), strict=True))
+    number = text.get("cognigyConfidence")
     return {
-        **said,
+        **text,
         **(
             {}
             if number is None
@@ -88,7 +89,7 @@ def test_the_client_matches_the_known_behaviour_of_the_platform(
     """Method, path, query and body are the example's; it understands the response, or the error of
     its status.
     """
-    asked: list[httpx.Request] = []
+    requested: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/oauth/token":
@@ -100,7 +101,7 @@ def test_the_client_matches_the_known_behaviour_of_the_platform(
                     "expires_in": 3600,
                 },
             )
-        asked.append(request)
+        requested.append(request)
         response = example["response"]
         return httpx.Response(
             response["status"],
@@ -118,12 +119,17 @@ def test_the_client_matches_the_known_behaviour_of_the_platform(
     else:
         with pytest.raises(MEANS[example["response"]["status"]]):
             asyncio.run(write())
-    ((sent),) = asked
+    ((requests_sent),) = requested
     request = example["request"]
-    assert (request["method"], request["path"]) == (sent.method, sent.url.path)
-    assert request["query"] == dict(sent.url.params)
-    assert request.get("json") == (json.loads(sent.content) if sent.content else None)
-    assert "Bearer TOKEN" == sent.headers["Authorization"]
+    assert (request["method"], request["path"]) == (
+        requests_sent.method,
+        requests_sent.url.path,
+    )
+    assert request["query"] == dict(requests_sent.url.params)
+    assert request.get("json") == (
+        json.loads(requests_sent.content) if requests_sent.content else None
+    )
+    assert "Bearer TOKEN" == requests_sent.headers["Authorization"]
 
 
 UNCLEAR = (
@@ -158,10 +164,10 @@ def test_every_fault_of_a_writer_ends_correctly_and_in_time(
     """As with contexts; but a signal is not repeated once it may have been sent."""
     world = ContextTenant(faults, way)
     start = world.clock.seconds
-    (found,) = world.run("c-1")
-    assert isinstance(found, expected_of(way, faults, usual)), repr(found)
+    (actual,) = world.run("c-1")
+    assert isinstance(actual, expected_of(way, faults, usual)), repr(actual)
     assert world.clock.seconds - start <= 5.0
-    assert [] == canary.find_leaks(repr(found))
+    assert [] == canary.find_leaks(repr(actual))
     given_so_often = sum(request.changed_state for request in world.app.state.requests)
     assert given_so_often <= (1 if way == SIGNAL_WAY else 2)
 
@@ -183,7 +189,7 @@ APPLIED = (
 
 @pytest.mark.parametrize(
     "fault",
-    [*(f"{one}-applied" for one in APPLIED), "cut", "drip=0.01", "half", "late=2"],
+    [*(f"{item}-applied" for item in APPLIED), "cut", "drip=0.01", "half", "late=2"],
 )
 def test_a_signal_is_sent_once_for_any_fault_of_its_response(fault: str) -> None:
     """It arrived, and its response is lost, cut, late or invalid: it is not sent again."""
@@ -216,7 +222,7 @@ def test_a_signal_that_was_running_at_the_deadline_is_unclear(
     path: str, expected: type
 ) -> None:
     """A signal that was not sent is not unclear."""
-    asked: list[str] = []
+    requested: list[str] = []
     world = ContextTenant("", SIGNAL_WAY)
     credentials = ClientCredentials(
         client_id=canary.CLIENT, client_secret=canary.SECRET
@@ -225,14 +231,19 @@ def test_a_signal_that_was_running_at_the_deadline_is_unclear(
     async def write() -> Any:
         time = stepping_time(Random(1))
         client = ContextClient(
-            hanging(path, asked), TENANT, credentials, time, world.path, world.writer
+            hanging(path, requested),
+            TENANT,
+            credentials,
+            time,
+            world.path,
+            world.writer,
         )
         async with asyncio.timeout(0.2):
             return await client.write("c-1", SAID, 0.2)
 
     with pytest.raises(expected):
         run(write())
-    assert 1 == sum(one.endswith(path) for one in asked)
+    assert 1 == sum(item.endswith(path) for item in requested)
 
 
 def test_a_signal_does_not_probe_an_unavailable_tenant() -> None:
@@ -243,20 +254,22 @@ def test_a_signal_does_not_probe_an_unavailable_tenant() -> None:
 
     async def write() -> list[Any]:
         client = world.client()
-        found: list[Any] = []
+        actual: list[Any] = []
         for number in range(7):
-            found += await asyncio.gather(
+            actual += await asyncio.gather(
                 client.write(f"c-{number}", SAID, 5.0), return_exceptions=True
             )
             world.clock.seconds += 2.0 if number > 4 else 0.0
         world.clock.seconds += 2.0
-        return [*found, await client.write("c-9", SAID, 5.0)]
+        return [*actual, await client.write("c-9", SAID, 5.0)]
 
-    *found, last = asyncio.run(write())
-    assert [AmbiguousWriteError] * 5 == [type(one) for one in found[:5]]
-    assert isinstance(found[5], RetryLaterError)
+    *actual, last = asyncio.run(write())
+    assert [AmbiguousWriteError] * 5 == [type(item) for item in actual[:5]]
+    assert isinstance(actual[5], RetryLaterError)
     assert last is None
-    (probe,) = [one for one in world.app.state.requests if one.method == "GET"]
+    (probe,) = [
+        request for request in world.app.state.requests if request.method == "GET"
+    ]
     assert (True, "") == (probe.path.endswith("/signal"), probe.query)
 
 
@@ -271,21 +284,21 @@ def test_a_value_stays_in_its_parameter(
     """The query has only unreserved characters and percent signs, and decodes to exactly the given
     values.
     """
-    told: list[str] = []
-    said = dict(zip(NAMES, (intent, confidence, at), strict=True))
+    output: list[str] = []
+    text = dict(zip(NAMES, (intent, confidence, at), strict=True))
 
     async def call(_name: str, path: str, _body: object) -> Any:
-        told.append(path)
+        output.append(path)
 
     asyncio.run(
-        posted(signal_writer({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said)
+        posted(signal_writer({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, text)
     )
-    ((query),) = [path.partition("?")[2] for path in told]
+    ((query),) = [path.partition("?")[2] for path in output]
     assert query.isascii()
     assert not set(query) & set(' \r\n"<>#?/\\+')
-    found = parse_qs(query, keep_blank_values=True, strict_parsing=True)
-    assert {"p1": [value_text(confidence)], "p4": [intent], "p9": [at]} == found
-    assert ["p1", "p4", "p9"] == list(found)
+    actual = parse_qs(query, keep_blank_values=True, strict_parsing=True)
+    assert {"p1": [value_text(confidence)], "p4": [intent], "p9": [at]} == actual
+    assert ["p1", "p4", "p9"] == list(actual)
 
 
 async def posted(
@@ -314,13 +327,13 @@ def test_values_are_texts(value: str | float | None, expected: str) -> None:
 
 def test_undefined_fields_say_how_to_define_them() -> None:
     """The fields, the place and the type; no values."""
-    (found,) = ContextTenant("", FIELDS_WAY, custom_fields=("routedAt",)).run("c-1")
-    assert isinstance(found, UndefinedFieldsError)
+    (actual,) = ContextTenant("", FIELDS_WAY, custom_fields=("routedAt",)).run("c-1")
+    assert isinstance(actual, UndefinedFieldsError)
     assert (
         "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them"
-        in str(found)
+        in str(actual)
     )
-    assert "billing" not in str(found)
+    assert "billing" not in str(actual)
 
 
 def test_an_intent_without_a_confidence_clears_the_field() -> None:
@@ -334,14 +347,16 @@ def test_an_intent_without_a_confidence_clears_the_field() -> None:
 
     asyncio.run(write())
     assert {**SAID, "cognigyConfidence": None} == world.app.state.contexts["c-1"]
-    sent = [
-        json.loads(one.body) for one in world.app.state.requests if one.method == "PUT"
+    requests_sent = [
+        json.loads(request.body)
+        for request in world.app.state.requests
+        if request.method == "PUT"
     ]
     assert ["0.9", ""] == [
-        one["value"]
-        for body in sent
-        for one in body
-        if one["ident"] == "cognigyConfidence"
+        item["value"]
+        for body in requests_sent
+        for item in body
+        if item["ident"] == "cognigyConfidence"
     ]
 
 
@@ -370,13 +385,13 @@ def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:
     """With either writer of the platform; the default one has no test chat."""
     endpoint = Endpoint(policy=EventPolicy(ignored_conversations=TEST_CHATS))
     reply = asyncio.run(endpoint.post(posting.event(conversationId="100000000000")))
-    other = asyncio.run(endpoint.post(posting.event(conversationId="100000000001")))
+    candidate = asyncio.run(endpoint.post(posting.event(conversationId="100000000001")))
     assert (200, True, "test-chat", None) == (
         reply.status,
         *(reply.form[x] for x in ("success", "skipped", "data")),
     )
     assert "" == document.fault(reply)
-    assert "skipped" not in other.form
+    assert "skipped" not in candidate.form
     assert ["100000000001"] == [
         conversation for conversation, _ in endpoint.upstream.writes
     ]
@@ -388,53 +403,53 @@ def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:
 def environment(
     writer: str, context: Mapping[str, Any] | None = None, **more: Any
 ) -> Environment:
-    said = {
+    text = {
         "name": "prod",
         "owner": "acme",
         "tenant": "acme",
         "context": {"writer": writer, **(context or {})},
         **more,
     }
-    return Environment.model_validate(said)
+    return Environment.model_validate(text)
 
 
 @WAYS
 def test_the_writer_is_set_by_environment_profile_and_writer(way: str) -> None:
     """In this order: the last setting wins."""
-    plain, mine = (
-        Profile(name="x"),
-        Profile.model_validate({"name": "x", "contextPath": "/mine/{conversationId}"}),
+    plain = Profile(name="x")
+    mine = Profile.model_validate(
+        {"name": "x", "contextPath": "/mine/{conversationId}"}
     )
     own = {FIELDS_WAY: "/dfo/3.0/contacts/{conversationId}/custom-fields"}
     own[SIGNAL_WAY] = (
         "/inContactAPI/services/v30.0/interactions/{conversationId}/signal"
     )
-    there = environment(way, api={"contextPath": "/there/{conversationId}"})
+    present = environment(way, api={"contextPath": "/there/{conversationId}"})
     assert own.get(way, plain.context_path) == context_path(environment(way), plain)
     assert "/mine/{conversationId}" == context_path(environment(way), mine)
-    assert "/there/{conversationId}" == context_path(there, mine)
-    assert (TEST_CHATS if way in own else frozenset()) == ignored_conversations(there)
+    assert "/there/{conversationId}" == context_path(present, mine)
+    assert (TEST_CHATS if way in own else frozenset()) == ignored_conversations(present)
 
 
 def test_a_signals_parameters_are_those_of_the_environment() -> None:
     """By the names of attributes, for any names."""
-    said = environment(
+    text = environment(
         SIGNAL_WAY,
         {"signal": {"intent": 5, "updatedAt": 1}},
         attributes={"intent": "x"},
     )
-    told: list[str] = []
+    output: list[str] = []
 
     async def call(_name: str, path: str, _body: object) -> Any:
-        told.append(path)
+        output.append(path)
 
-    writer = choose_writer(said)
+    writer = choose_writer(text)
     asyncio.run(
         posted(
             writer, call, {"x": "billing", "cognigyConfidence": 0.5, "routedAt": "now"}
         )
     )
-    assert ["/signal?p1=now&p2=0.5&p5=billing"] == told
+    assert ["/signal?p1=now&p2=0.5&p5=billing"] == output
 
 
 def test_a_rate_limit_does_not_prevent_a_signal() -> None:

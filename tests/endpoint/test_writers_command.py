@@ -30,15 +30,15 @@ def test_undefined_fields_are_logged_once(tmp_path: Path) -> None:
         served(tmp_path, manifest=manifest("digital-custom-fields")) as (_, url),
         caller(url) as http,
     ):
-        found = [
-            http.post("/api/route", json=event(conversationId=f"c-{one}"))
-            for one in range(3)
+        actual = [
+            http.post("/api/route", json=event(conversationId=f"c-{item}"))
+            for item in range(3)
         ]
         skipped = http.post("/api/route", json=event(conversationId="100000000000"))
         metrics = http.get("/metrics").text
-    told = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
-    assert [(502, told)] * 3 == [
-        (one.status_code, one.json()["error"]) for one in found
+    output = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
+    assert [(502, output)] * 3 == [
+        (item.status_code, item.json()["error"]) for item in actual
     ]
     assert (200, "test-chat") == (skipped.status_code, skipped.json()["skipped"])
     assert (
@@ -58,16 +58,16 @@ def test_a_signal_with_a_lost_response_is_not_sent_again(tmp_path: Path) -> None
 
     The script has the values, by its parameters.
     """
-    said = manifest("voice-signal, signal: {{intent: 2, confidence: 4, updatedAt: 1}}")
+    text = manifest("voice-signal, signal: {{intent: 2, confidence: 4, updatedAt: 1}}")
     faults = ("--faults", "context:reset-applied@#1")
-    with served(tmp_path, *faults, manifest=said) as (_, url), caller(url) as http:
+    with served(tmp_path, *faults, manifest=text) as (_, url), caller(url) as http:
         lost = [http.post("/api/route", json=event()) for _ in range(2)]
         newer = http.post(
             "/api/route",
             json=event(confidence=None, timestamp="2026-02-01T11:00:00+01:00"),
         )
         metrics = http.get("/metrics").text
-    assert [502, 502, 200] == [one.status_code for one in (*lost, newer)]
+    assert [502, 502, 200] == [item.status_code for item in (*lost, newer)]
     assert lost[0].content == lost[1].content
     assert "cxroute_upstream_requests_total 3" in metrics  # a token, and two signals
     assert "cxroute_upstream_retries_total 0" in metrics
@@ -78,13 +78,13 @@ def test_a_signal_with_a_lost_response_is_not_sent_again(tmp_path: Path) -> None
 def test_the_sandbox_has_the_fields_of_its_environment(tmp_path: Path) -> None:
     """A writer can be tried without a tenant."""
     (tmp_path / "manifests").mkdir()
-    said = (
+    text = (
         manifest("digital-custom-fields")
         .format(url="")
         .replace("name: prod", "name: sandbox")
     )
-    said = "\n".join(line for line in said.splitlines() if not line.startswith("api:"))
-    (tmp_path / "manifests" / "all.yaml").write_text(said, encoding="utf-8")
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("api:"))
+    (tmp_path / "manifests" / "all.yaml").write_text(text, encoding="utf-8")
     with (
         server_process(tmp_path, "serve", "-e", "sandbox", "--port", "0") as (_, url),
         caller(url) as http,
@@ -124,9 +124,11 @@ def test_suspicious_idents_are_reported_offline(
                 url="http://127.0.0.1:9"
             ),
         )
-        code, said = cxroute.json("validate", "-e", "prod")
+        code, text = cxroute.json("validate", "-e", "prod")
         places = [
-            one["source"]["line"] for one in said["findings"] if one["code"] == "CXR211"
+            item["source"]["line"]
+            for item in text["findings"]
+            if item["code"] == "CXR211"
         ]
         assert (0, [7] if expected else []) == (code, places)
     assert 0 == cxroute("explain", "CXR211")
@@ -148,8 +150,8 @@ def test_doctor_names_the_requirements_of_the_writer(
         "all.yaml",
         "\n".join(line for line in text.splitlines() if not line.startswith("api:")),
     )
-    code, found = cxroute.json("doctor", "-e", "sandbox")
-    checks = {one["name"]: one for one in found["checks"]}
+    code, actual = cxroute.json("doctor", "-e", "sandbox")
+    checks = {item["name"]: item for item in actual["checks"]}
     assert (0, "ok") == (code, checks["context"]["status"])
     assert said in checks["context"]["message"]
     assert ("an administrator defines them" in (checks["context"]["advice"] or "")) == (
@@ -162,12 +164,12 @@ def test_doctor_names_the_requirements_of_the_writer(
 
 def test_an_advice_is_logged_once_a_minute() -> None:
     """For any number of occurrences."""
-    said: list[Any] = []
+    text: list[Any] = []
     now = [100.0]
-    advise = Advice(said.append, lambda: now[0])
+    advise = Advice(text.append, lambda: now[0])
     for seconds in (0.0, 1.0, 58.9, 0.2, 30.0, 31.0):
         now[0] += seconds
         advise("define them")
     assert [{"event": "advice", "advice": "define them"}] * 3 == [
-        json.loads(line) for line in said
+        json.loads(line) for line in text
     ]

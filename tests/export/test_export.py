@@ -77,7 +77,7 @@ def exported(program: Program, *arguments: str) -> str:
 
 def test_default_values_are_omitted(tenant: Any) -> None:
     """Sugar, defaults that most rules share, default names and descriptions, keys of intents."""
-    made = {
+    created = {
         "name": "Cognigy Intent Route: card_1",
         "description": "Routes conversations with intent 'card_1' to Cards",
     }
@@ -85,7 +85,7 @@ def test_default_values_are_omitted(tenant: Any) -> None:
         asks("cognigyDetectedIntent", "in", ["a", "b"]),
         asks("cognigyConfidence", "lessThan", 0.5),
     ]
-    more = [
+    further = [
         asks("cognigyDetectedIntent", "equals", "b"),
         asks("language", "notEquals", "fr"),
         asks("vip", "exists", None),
@@ -95,11 +95,11 @@ def test_default_values_are_omitted(tenant: Any) -> None:
         {"type": "queue", "queueId": "q1", "weight": 80},
     ]
     cxroute = tenant(
-        rule(1, **made),
+        rule(1, **created),
         rule(2),
         rule(3),
         rule(4, conditions=several, priority=7),
-        rule(5, conditions=more, targets=split),
+        rule(5, conditions=further, targets=split),
         rule(
             6,
             name="All: else",
@@ -170,13 +170,13 @@ def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> No
     cxroute = tenant(
         rule(1), rule(2, targets=[{"type": "queue", "queueId": "q4", "weight": 1}])
     )
-    found = exported(cxroute, "--all")
+    actual = exported(cxroute, "--all")
     assert (
         "kind: Queues\nname: queues\nqueues:\n  cards: Cards\n  twice-q4: { sandbox: { id: q4 } "
-        "}\n---\n" in found
+        "}\n---\n" in actual
     )
-    assert "queue: twice-q4\n" in found
-    write("rules.yaml", found)
+    assert "queue: twice-q4\n" in actual
+    write("rules.yaml", actual)
     assert 0 == cxroute("validate")
     assert "" == cxroute.err
 
@@ -191,9 +191,9 @@ def test_existing_aliases_are_used(tenant: Any) -> None:
         "{apiVersion: routing/v1, kind: Queues, name: queues, queues: {plastic: Cards, q: "
         "Cards}}\n",
     )
-    found = exported(cxroute, "--all")
-    assert "queue: plastic\n" in found
-    assert "kind: Queues\nname: queues-2\nqueues:\n  fraud: Fraud\n" in found
+    actual = exported(cxroute, "--all")
+    assert "queue: plastic\n" in actual
+    assert "kind: Queues\nname: queues-2\nqueues:\n  fraud: Fraud\n" in actual
 
 
 def test_rules_of_one_name_are_adopted_by_id_and_renamed(tenant: Any) -> None:
@@ -213,7 +213,7 @@ def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) 
     their order.
     """
     fraud = [{"type": "queue", "queueId": "q2", "weight": 1}]
-    known = [
+    declared = [
         rule(
             number,
             name="New rule",
@@ -221,13 +221,13 @@ def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) 
         )
         for number in range(4)
     ]
-    asked = [asks("language", "equals", "fr")]
+    requested = [asks("language", "equals", "fr")]
     split = [{"type": "queue", "queueId": "q1", "weight": 2}, *fraud]
     competing = [
-        rule(5, name="Old", conditions=asked, targets=split),
-        rule(6, name="Old", conditions=asked),
+        rule(5, name="Old", conditions=requested, targets=split),
+        rule(6, name="Old", conditions=requested),
     ]
-    cxroute = tenant(*known, *competing)
+    cxroute = tenant(*declared, *competing)
     assert 0 == cxroute("export", "--all", "--into", "manifests/all/")
     assert 'skipped: "Old" (r5): another live rule has its name' in cxroute.err
     assert 1 == cxroute.err.count("skipped:")
@@ -258,8 +258,8 @@ def test_a_rule_that_is_not_representable_is_skipped_with_a_comment(
 
 def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:
     """Managed rules without a manifest are exported under their RuleSet and key."""
-    ours = rule(2, description="Routes\n[cxroute:acme/desk/second#00000000]")
-    cxroute = tenant(rule(1), ours, rule(3))
+    own_side = rule(2, description="Routes\n[cxroute:acme/desk/second#00000000]")
+    cxroute = tenant(rule(1), own_side, rule(3))
     assert "  - key: second\n" in exported(cxroute, "desk/second")
     assert "adopt:" not in cxroute.out
     assert ["rule 1", "rule 3"] == [

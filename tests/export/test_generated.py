@@ -75,7 +75,7 @@ def destinations(rules: list[dict[str, Any]], seed: int) -> list[object]:
 
 
 def _texts(rules: list[dict[str, Any]]) -> list[str]:
-    return [opaque_text(one) for rule in rules for one in rule["conditions"]]
+    return [opaque_text(item) for rule in rules for item in rule["conditions"]]
 
 
 def told(stderr: str) -> set[str]:
@@ -87,7 +87,7 @@ def left_out_of_ties(of: GeneratedTenant, stderr: str) -> set[str]:
     """Return the ids of rules that share a name and a priority with others: a new name would change
     their order.
     """
-    found = set(re.findall(r"\((r\d+)\): another live rule has its name", stderr))
+    actual = set(re.findall(r"\((r\d+)\): another live rule has its name", stderr))
     names = Counter(rule["name"] for rule in of.rules)
     priorities = Counter(rule["priority"] for rule in of.rules if rule["enabled"])
     tied = {
@@ -95,8 +95,8 @@ def left_out_of_ties(of: GeneratedTenant, stderr: str) -> set[str]:
         for rule in of.rules
         if names[rule["name"]] > 1 and priorities[rule["priority"]] > 1
     }
-    assert found <= tied
-    return found
+    assert actual <= tied
+    return actual
 
 
 def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
@@ -114,14 +114,16 @@ def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
     code, plan = cxroute.json("plan")
     assert (0, []) == (
         code,
-        [one for one in plan["findings"] if one["severity"] == "error"],
+        [item for item in plan["findings"] if item["severity"] == "error"],
     )
     changes = plan["changes"]
     assert {("adopt", rule) for rule in of.by_hand - tied} == {
-        (one["action"], one["id"]) for one in changes
+        (change["action"], change["id"]) for change in changes
     }
     assert [] == [
-        one for one in changes if {field["path"] for field in one["fields"]} - {"name"}
+        change
+        for change in changes
+        if {field["path"] for field in change["fields"]} - {"name"}
     ]
     assert (False, True) == (
         plan["behaviour"]["changed"],
@@ -165,7 +167,7 @@ def test_three_thousand_rules_are_adopted_unchanged(cxroute: Program) -> None:
     )
     assert "no conversation is routed differently" in cxroute.out
     sandbox = Environment(name="sandbox", owner=OWNER)
-    queues = [Queue(one["id"], one["name"]) for one in of.queues]
+    queues = [Queue(queue["id"], queue["name"]) for queue in of.queues]
     manifests = load_manifests(Path("manifests"))
     desired = expand_manifests(
         manifests,
@@ -175,10 +177,12 @@ def test_three_thousand_rules_are_adopted_unchanged(cxroute: Program) -> None:
     rules = [parse_live_rule(rule) for rule in of.rules]
     changes = compare_rules(desired, classify_by_owner(rules, OWNER)).changes
     assert of.by_hand - left_out_of_ties(of, cxroute.err) == {
-        one.live.id for one in changes if isinstance(one, Adopt)
+        change.live.id for change in changes if isinstance(change, Adopt)
     }
-    written = {one.live.id: sent(one) for one in changes if isinstance(one, Adopt)}
-    after = [written.get(rule["id"], rule) for rule in of.rules]
+    stored = {
+        change.live.id: sent(change) for change in changes if isinstance(change, Adopt)
+    }
+    after = [stored.get(rule["id"], rule) for rule in of.rules]
     assert (
         ()
         == compare_rules(

@@ -35,17 +35,19 @@ def chosen(
     """Return the ids of exported rules, the reasons of skipped ones, and the locations of existing
     ones.
     """
-    found = select_rules(
+    actual = select_rules(
         [asked],
         classify_by_owner([asked, *others], OWNER),
         manifests or desired(WANTED),
         {"cards": "manifests/cards.yaml"},
     )
-    ids, left, there = found.rules, found.skipped, found.already_in_manifests
+    ids = actual.rules
+    remaining = actual.skipped
+    present = actual.already_in_manifests
     return (
-        "".join(one.id for one in ids),
-        "".join(one.reason for one in left),
-        "".join(one.reason for one in there),
+        "".join(item.id for item in ids),
+        "".join(item.reason for item in remaining),
+        "".join(item.reason for item in present),
     )
 
 
@@ -132,4 +134,4 @@ def test_rules_are_matched_by_name_id_or_address(
 ) -> None:
     """The address of a rule of another owner matches nothing."""
     rules = [OURS, LOST, BY_HAND, managed("id-e", "other/one", rule("e"), owner="eve")]
-    assert expected == [one.id for one in match_rules(rules, selector, OWNER)]
+    assert expected == [rule.id for rule in match_rules(rules, selector, OWNER)]

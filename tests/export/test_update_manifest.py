@@ -108,17 +108,19 @@ def drifts(rule: Rule) -> Iterator[Rule]:
     yield replace(rule, enabled=not rule.enabled)
     for targets in sending(rule.targets):
         yield replace(rule, targets=sorted_targets(targets))
-    for at, one in enumerate(rule.conditions):
+    for at, condition in enumerate(rule.conditions):
         others = [*rule.conditions[:at], *rule.conditions[at + 1 :]]
         yield replace(rule, conditions=normalized_conditions(others))
-        if isinstance(one, Condition):
-            for other in asking(one):
-                yield replace(rule, conditions=normalized_conditions([*others, other]))
-    more = [
+        if isinstance(condition, Condition):
+            for candidate in asking(condition):
+                yield replace(
+                    rule, conditions=normalized_conditions([*others, candidate])
+                )
+    further = [
         make_condition("x y", "between", [1, 2]),
         make_condition("cognigyConfidence", "lessThan", 0.99),
     ]
-    yield replace(rule, conditions=normalized_conditions([*rule.conditions, *more]))
+    yield replace(rule, conditions=normalized_conditions([*rule.conditions, *further]))
     yield replace(rule, conditions=())
 
 
@@ -126,24 +128,24 @@ def sending(targets: tuple[Any, ...]) -> Iterator[list[Any]]:
     """Yield other queues and weights."""
     yield [Target("new-q", 1)]
     yield [*targets, Target("Q2", 3)]
-    yield [replace(one, weight=one.weight + 2) for one in targets]
+    yield [replace(target, weight=target.weight + 2) for target in targets]
     yield [targets[0]]
     yield [Target("new-q", targets[0].weight), *targets[1:]]
 
 
 def asking(one: Condition) -> Iterator[Condition]:
     """Yield other conditions on the same attribute."""
-    written = one.raw_value
-    if isinstance(written, tuple):
-        yield make_condition(one.attribute, "in", [*written, "010"])
-        yield make_condition(one.attribute, "in", [*written[:1], *written[2:], "q, r"])
-        yield make_condition(one.attribute, "equals", written[0])
-        yield make_condition(one.attribute, "notIn", list(written))
-    elif isinstance(written, str):
+    stored = one.raw_value
+    if isinstance(stored, tuple):
+        yield make_condition(one.attribute, "in", [*stored, "010"])
+        yield make_condition(one.attribute, "in", [*stored[:1], *stored[2:], "q, r"])
+        yield make_condition(one.attribute, "equals", stored[0])
+        yield make_condition(one.attribute, "notIn", list(stored))
+    elif isinstance(stored, str):
         yield make_condition(one.attribute, "equals", "${no} new: intent")
-        yield make_condition(one.attribute, "in", [written, "b"])
+        yield make_condition(one.attribute, "in", [stored, "b"])
         yield make_condition(one.attribute, "contains", "b")
-    elif written is not None:
+    elif stored is not None:
         yield make_condition(one.attribute, one.operator, 0.33)
         yield make_condition(one.attribute, one.operator, "0.33")
         yield make_condition(one.attribute, "greaterThan", 0.33)
@@ -162,22 +164,22 @@ def test_every_field_of_every_rule_of_the_bank_can_be_kept(
     (loaded,) = at.manifests.rulesets
     before = loaded.source_map.text.text
     tried = 0
-    for wanted in at.desired.rules.values():
-        for rule in drifts(wanted.rule):
-            if rule == wanted.rule:
+    for expected in at.desired.rules.values():
+        for rule in drifts(expected.rule):
+            if rule == expected.rule:
                 continue
-            live = at.live(wanted, rule)
-            edit = build_manifest_edit(live, wanted, at.manifests, at.tenant)
+            live = at.live(expected, rule)
+            edit = build_manifest_edit(live, expected, at.manifests, at.tenant)
             changed = edit_texts([(edit.file, edit.edits)], at.manifests)
             after = load_with_changes(
                 tmp_path, {file: text.encode() for file, text in changed.items()}
             )
             desired = expand_manifests(after, at.tenant.environment, at.tenant.resolver)
             assert [] == find_unintended_changes(
-                at.desired, desired, {wanted.address: live}
+                at.desired, desired, {expected.address: live}
             )
-            assert others(before, loaded.source_of, wanted) == others(
-                changed[loaded.file], after.rulesets[0].source_of, wanted
+            assert others(before, loaded.source_of, expected) == others(
+                changed[loaded.file], after.rulesets[0].source_of, expected
             )
             tried += 1
     assert tried >= 8 * len(at.desired.rules)
@@ -224,7 +226,7 @@ def applied(cxroute: Program) -> Program:
 def change(which: str, /, **fields: Any) -> None:
     """Edit a live rule in CXone."""
     with TenantState.load(STATE) as state:
-        (rule,) = (one for one in state.rules() if one["name"] == which)
+        (rule,) = (rule for rule in state.rules() if rule["name"] == which)
         state.edit(rule["id"], **fields)
 
 
@@ -246,7 +248,7 @@ def test_a_kept_rule_is_not_drift_any_more(applied: Program) -> None:
     )
     _, plan = applied.json("plan")
     assert [["marker"]] == [
-        [field["path"] for field in one["fields"]] for one in plan["changes"]
+        [field["path"] for field in item["fields"]] for item in plan["changes"]
     ]
     assert 0 == applied("apply", "--yes")
     assert 0 == applied("plan", "--detailed-exitcode")
@@ -275,7 +277,7 @@ intents: [{name: lost_card, group: Cards}, {name: a, group: Cards}, b]
         "value": ["g", "p"],
     }
     with TenantState.load(STATE) as state:
-        (rule,) = (one for one in state.rules() if one["name"] == LOST)
+        (rule,) = (rule for rule in state.rules() if rule["name"] == LOST)
         state.edit(rule["id"], conditions=[*rule["conditions"], tiers])
     assert 0 == cxroute("export", "cards/lost-card", "--write"), cxroute.err
     text = Path("manifests/cards.yaml").read_text(encoding="utf-8")
@@ -315,8 +317,8 @@ def test_a_weight_of_1_that_is_not_in_the_manifest_is_not_added(
     change(
         HELP,
         targets=[
-            {**one, "weight": 30 if one["weight"] == 20 else one["weight"]}
-            for one in live["targets"]
+            {**item, "weight": 30 if item["weight"] == 20 else item["weight"]}
+            for item in live["targets"]
         ],
     )
     assert 0 == applied("export", "cards/help", "--write"), applied.err
@@ -343,10 +345,10 @@ def test_a_list_from_a_variable_becomes_the_live_values(
     assert 0 == applied("apply", "--yes"), applied.err
     name = "Cognigy Intent Route: tiers"
     with TenantState.load(STATE) as state:
-        (live,) = (one for one in state.rules() if one["name"] == name)
+        (live,) = (rule for rule in state.rules() if rule["name"] == name)
     conditions = [
-        {**one, "value": values} if one["attributeName"] == "tier" else one
-        for one in live["conditions"]
+        {**item, "value": values} if item["attributeName"] == "tier" else item
+        for item in live["conditions"]
     ]
     change(name, conditions=conditions)
     assert 0 == applied("export", "cards/tiers", "--write"), applied.err
@@ -355,8 +357,8 @@ def test_a_list_from_a_variable_becomes_the_live_values(
     _, plan = applied.json("plan")
     assert [] == [
         field
-        for one in plan["changes"]
-        for field in one["fields"]
+        for item in plan["changes"]
+        for field in item["fields"]
         if field["path"] != "marker"
     ]
 
@@ -458,7 +460,7 @@ def test_a_file_that_changed_during_the_export_is_not_overwritten(
 def test_names_from_outside_are_escaped_in_a_refusal(applied: Program) -> None:
     """Terminal escapes are shown as text."""
     with TenantState.load(STATE) as state:
-        (live,) = (one for one in state.rules() if one["name"] == HELP)
+        (live,) = (rule for rule in state.rules() if rule["name"] == HELP)
         state.put({**live, "id": "by-hand", "name": "\x1b[31mred", "description": ""})
     assert 4 == applied("export", "by-hand", "--write")
     assert '"\\u001b[31mred" is not in a manifest' in applied.err

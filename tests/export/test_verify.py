@@ -45,7 +45,7 @@ def exported(*rules: LiveRule) -> ExportedManifests:
 def read_back(made: ExportedManifests, adopt: str | None = "by hand") -> DesiredState:
     """Return the desired state with the exported manifests."""
     return desired(
-        *(wanted(str(one.address), one.rule, adopt=adopt) for one in made.rules)
+        *(wanted(str(rule.address), rule.rule, adopt=adopt) for rule in made.rules)
     )
 
 
@@ -59,8 +59,8 @@ def otherwise(made: ExportedManifests, meant: Rule) -> ExportedManifests:
 
 def test_an_unchanged_rule_is_proven() -> None:
     """One adoption under the same name, no other change, and no impact."""
-    made = exported(BY_HAND)
-    proof = verify_export(made, tenant(BY_HAND), read_back(made))
+    created = exported(BY_HAND)
+    proof = verify_export(created, tenant(BY_HAND), read_back(created))
     assert (1, 0, 0, False) == (
         proof.adoptions,
         proof.renamed,
@@ -80,15 +80,15 @@ def test_a_missing_rule_is_not_proven() -> None:
 
 def test_a_changed_rule_is_not_proven() -> None:
     """The manifest has another priority when it is read."""
-    made = exported(BY_HAND)
-    other = desired(
+    created = exported(BY_HAND)
+    candidate = desired(
         wanted("card-services/by-hand", rule("by hand", priority=7), adopt="by hand")
     )
     with pytest.raises(
         ExportMismatchError,
         match=r"^card-services/by-hand would not be read back unchanged$",
     ):
-        verify_export(made, tenant(BY_HAND), other)
+        verify_export(created, tenant(BY_HAND), candidate)
 
 
 @pytest.mark.parametrize("adopt", [None, "another"])
@@ -96,44 +96,46 @@ def test_a_rule_that_would_not_be_adopted_is_not_proven(adopt: str | None) -> No
     """Without `adopt:` its name is taken, and with the `adopt:` of another rule that rule would be
     adopted.
     """
-    others = (BY_HAND, unmanaged("8", rule("another")))
-    made = exported(BY_HAND)
+    remaining_items = (BY_HAND, unmanaged("8", rule("another")))
+    created = exported(BY_HAND)
     with pytest.raises(
         ExportMismatchError,
         match=r"^card-services/by-hand could not be adopted unchanged$",
     ):
-        verify_export(made, tenant(*others), read_back(made, adopt))
+        verify_export(created, tenant(*remaining_items), read_back(created, adopt))
 
 
 def test_an_adoption_of_another_rule_is_not_proven() -> None:
     """Two rules have the name; the manifest adopts the other one."""
-    made = exported(BY_HAND)
+    created = exported(BY_HAND)
     with pytest.raises(ExportMismatchError, match="could not be adopted unchanged"):
-        verify_export(made, tenant(unmanaged("8", rule("by hand"))), read_back(made))
+        verify_export(
+            created, tenant(unmanaged("8", rule("by hand"))), read_back(created)
+        )
 
 
 def test_a_managed_rule_needs_no_adoption() -> None:
     """Its manifest was deleted: with the exported one it is unchanged."""
-    ours = managed("7", "cards/by-hand", rule("by hand"))
-    made = exported(ours)
-    proof = verify_export(made, tenant(ours), read_back(made, None))
+    own_side = managed("7", "cards/by-hand", rule("by hand"))
+    created = exported(own_side)
+    proof = verify_export(created, tenant(own_side), read_back(created, None))
     assert (0, 0, 0) == (proof.adoptions, proof.renamed, proof.other_changes)
 
 
 def test_manifests_that_send_conversations_elsewhere_are_not_proven() -> None:
     """The manifest reads back as written, and sends to another queue than the live rule."""
-    made = otherwise(exported(BY_HAND), rule("by hand", targets=FRAUD))
+    created = otherwise(exported(BY_HAND), rule("by hand", targets=FRAUD))
     with pytest.raises(
         ExportMismatchError, match=r"^conversations would go elsewhere$"
     ):
-        verify_export(made, tenant(BY_HAND), read_back(made))
+        verify_export(created, tenant(BY_HAND), read_back(created))
 
 
 def test_the_proof_counts_new_names_and_the_changes_of_other_manifests() -> None:
     """A rule that gets a new name, and a rule that a manifest already defined."""
-    made = otherwise(exported(BY_HAND), replace(rule("by hand"), name="another"))
-    other = wanted("cards/new", rule("new"))
+    created = otherwise(exported(BY_HAND), replace(rule("by hand"), name="another"))
+    candidate = wanted("cards/new", rule("new"))
     proof = verify_export(
-        made, tenant(BY_HAND), desired(*read_back(made).rules.values(), other)
+        created, tenant(BY_HAND), desired(*read_back(created).rules.values(), candidate)
     )
     assert (1, 1, 1) == (proof.adoptions, proof.renamed, proof.other_changes)

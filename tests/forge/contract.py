@@ -15,8 +15,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-HEAD, MERGE = "a" * 40, "b" * 40
-BOT, OWNER_OF_REQUEST = "cxroute-bot", "anna"
+HEAD = "a" * 40
+MERGE = "b" * 40
+BOT = "cxroute-bot"
+OWNER_OF_REQUEST = "anna"
 
 
 class FakeNote(NamedTuple):

@@ -158,10 +158,8 @@ class Stage:
     def adapter(self) -> Iterator[Forge]:
         """Connect the adapter as a command does."""
         with httpx.Client(trust_env=False, follow_redirects=False, timeout=10) as http:
-            run, token = (
-                self.module.read_run(os.environ),
-                os.environ[self.forge.token_variable],
-            )
+            run = self.module.read_run(os.environ)
+            token = os.environ[self.forge.token_variable]
             client = RestClient(
                 dialect=self.module.DIALECT, http=http, base=run.api, token=token
             )
@@ -202,9 +200,9 @@ def stage(
         RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append)
     )
     with forge.serving():
-        made = Stage(forge, cxroute, monkeypatch, slept)
-        made.enter(FakeRun())
-        yield made
+        created = Stage(forge, cxroute, monkeypatch, slept)
+        created.enter(FakeRun())
+        yield created
 
 
 def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:
@@ -251,9 +249,11 @@ def test_the_first_note_is_written_and_then_updated_in_place(stage: Stage) -> No
     (second,) = stage.forge.notes()
     assert "2 to create" in second.body
     assert "1 to create" not in second.body
-    asked = len([one for one in stage.forge.asked if re.match(WRITES, one)])
+    requested = len([item for item in stage.forge.asked if re.match(WRITES, item)])
     assert 0 == stage.note("**2 to create**")
-    assert asked == len([one for one in stage.forge.asked if re.match(WRITES, one)])
+    assert requested == len(
+        [item for item in stage.forge.asked if re.match(WRITES, item)]
+    )
     assert "it is up to date" in stage.cxroute.out
 
 
@@ -300,12 +300,12 @@ def test_an_applied_plan_is_reported_above_it_and_stays(stage: Stage) -> None:
 def test_a_copy_by_another_author_is_not_edited(stage: Stage) -> None:
     """Before our note or after it."""
     assert 0 == stage.note()
-    (ours,) = stage.forge.notes()
-    stage.forge.add_note("eve", ours.body)
+    (own_side,) = stage.forge.notes()
+    stage.forge.add_note("eve", own_side.body)
     stage.enter(FakeRun(id=101))
     assert 0 == stage.note("**2 to create**")
     edited, copy = stage.forge.notes()
-    assert ("eve", ours.body) == copy
+    assert ("eve", own_side.body) == copy
     assert "2 to create" in edited.body
 
 
@@ -618,7 +618,7 @@ def test_a_note_with_an_unknown_outcome_is_not_repeated(
     """It may exist; a second one would stay."""
     stage.forge.faults.append(fault)
     assert 0 == stage.note()
-    assert 1 == len([one for one in stage.forge.asked if one.startswith("POST ")])
+    assert 1 == len([item for item in stage.forge.asked if item.startswith("POST ")])
     assert "cannot " in stage.cxroute.err
 
 
@@ -748,7 +748,7 @@ def test_an_unreadable_response_gives_no_plan(stage: Stage) -> None:
     stage.forge.store_plan("prod", stored())
     stage.forge.merge()
     assert 0 == fetch(stage)
-    paths = {one for one in stage.forge.asked if one.startswith("GET ")}
+    paths = {item for item in stage.forge.asked if item.startswith("GET ")}
     for path in sorted(paths):
         stage.forge.faults.append(FakeFault(f"^{re.escape(path)}$", 200, {}, b"null"))
         assert fetch(stage) in (1, 4), path
@@ -798,7 +798,7 @@ def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
     assert 0 == observe(stage, plan(create=0))
     assert [issue] == stage.forge.issues()
     assert 0 == observe(stage, plan())
-    assert [False, True] == [one.is_open for one in stage.forge.issues()]
+    assert [False, True] == [issue.is_open for issue in stage.forge.issues()]
 
 
 @offering("issues")
@@ -1117,7 +1117,7 @@ def test_unreadable_approvals_give_no_consent(voting: Stage) -> None:
     voting.forge.asked.clear()
     assert 0 == ask(voting, FRAUD)
     for path in dict.fromkeys(
-        one for one in voting.forge.asked if one.startswith("GET ")
+        item for item in voting.forge.asked if item.startswith("GET ")
     ):
         assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
         voting.forge.faults.append(FakeFault(f"^{re.escape(path)}$", 200, {}, b"null"))

@@ -77,10 +77,10 @@ def test_init_prints_and_writes_that_order(cxroute: Program, forge: str) -> None
     path_of_file, pattern = APPLIES[forge]
     text = Path(path_of_file).read_text(encoding="utf-8")
     assert "production last" in text
-    found = re.findall(pattern, text)
-    assert found
+    actual = re.findall(pattern, text)
+    assert actual
     assert (
-        {listed} == set(found)
+        {listed} == set(actual)
         if forge == "gitlab"
-        else ["dev", "staging", "prod-us", "prod"] == found[:4]
+        else ["dev", "staging", "prod-us", "prod"] == actual[:4]
     )

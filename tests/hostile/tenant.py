@@ -114,7 +114,8 @@ class HostileTenant:
 
     def answer(self, request: ReceivedRequest) -> bytes:
         """Apply the request, and return the full response."""
-        kind, identity = request.kind, unquote(request.path.rpartition("/")[2])
+        kind = request.kind
+        identity = unquote(request.path.rpartition("/")[2])
         if kind == "token":
             return whole(
                 {"access_token": self.token, "token_type": "Bearer", "expires_in": 3600}
@@ -142,11 +143,11 @@ class HostileTenant:
         elif kind == "DELETE":
             del self.rules[identity]
             return b"HTTP/1.1 204 No Content\r\n\r\n"
-        sent = (
+        requests_sent = (
             json.loads(request.body) if self.echoes and kind in ("POST", "PUT") else {}
         )
         return whole(
-            {**self.rules[identity], **sent},
+            {**self.rules[identity], **requests_sent},
             b"201 Created" if kind == "POST" else b"200 OK",
         )
 
@@ -182,7 +183,8 @@ def serving(
     tenant: HostileTenant, context: ssl.SSLContext | None = None
 ) -> Iterator[HostileTenant]:
     """Serve on a free port, in a separate thread."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
     connections = _Connections(tenant)
 
     async def run() -> None:
@@ -260,9 +262,9 @@ class _Connections:
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:
-    left = asyncio.all_tasks(loop)
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=5))
+    remaining = asyncio.all_tasks(loop)
+    if remaining:
+        loop.run_until_complete(asyncio.wait(remaining, timeout=5))
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 

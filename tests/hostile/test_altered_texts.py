@@ -71,13 +71,13 @@ def test_a_copy_of_a_killed_run_is_deleted_by_the_next_run(
         assert 0 == place("apply", "--yes").code
         for description in ("Text <A>", "an older <Text>"):
             line = f"{description}\n[cxroute:acme/routing/a~next#0123abcd]"
-            left = {
+            remaining = {
                 **tenant.rules["r1"],
                 "id": "r9",
                 "name": "(next) acme/routing/a",
                 "description": line,
             }
-            tenant.rules["r9"] = {**tenant.keeps(left), "id": "r9"}
+            tenant.rules["r9"] = {**tenant.keeps(remaining), "id": "r9"}
             ended = place("apply", "--yes")
             assert (0, 3) == (ended.code, len(tenant.rules)), ended
 

@@ -74,10 +74,10 @@ def test_a_slow_server_cannot_delay_a_run(
 
 
 def page(**fields: Any) -> Script:
-    one = {"id": "1", "name": "x", "priority": 1}
+    item = {"id": "1", "name": "x", "priority": 1}
     return body(
         json.dumps(
-            {"entities": [one], "total": 1, "pageNumber": 1, "pageSize": 100, **fields}
+            {"entities": [item], "total": 1, "pageNumber": 1, "pageSize": 100, **fields}
         ).encode()
     )
 
@@ -165,8 +165,8 @@ def test_an_unusual_list_is_read_or_refused_without_harm(
 @pytest.mark.parametrize("kind", ["list", "token"])
 def test_redirects_are_not_followed(place: Workspace, kind: str, status: int) -> None:
     """The other host gets no request and so no credentials; the tenant gets no second request."""
-    with serving(HostileTenant()) as other:
-        location = f"Location: {other.url}{RULES}".encode()
+    with serving(HostileTenant()) as candidate:
+        location = f"Location: {candidate.url}{RULES}".encode()
         tenant = HostileTenant(
             scripts={
                 kind: body(
@@ -180,20 +180,22 @@ def test_redirects_are_not_followed(place: Workspace, kind: str, status: int) ->
         ended = run(place, tenant, "apply", "--yes")
     assert_refused(ended, tenant)
     assert "redirects" in ended.err
-    assert [] == other.asked
+    assert [] == candidate.asked
     assert 1 == sum(request.kind == kind for request in tenant.asked)
 
 
 def test_a_link_to_another_host_is_not_followed(place: Workspace) -> None:
     """Also if the list states that there are more rules."""
-    with serving(HostileTenant()) as other:
+    with serving(HostileTenant()) as candidate:
         tenant = HostileTenant(
-            scripts={"list": page(total=2, nextUri=f"{other.url}{RULES}?pageNumber=2")}
+            scripts={
+                "list": page(total=2, nextUri=f"{candidate.url}{RULES}?pageNumber=2")
+            }
         )
         ended = run(place, tenant, "apply", "--yes")
     assert_refused(ended, tenant)
     assert "another host" in ended.err
-    assert [] == other.asked
+    assert [] == candidate.asked
 
 
 @pytest.mark.parametrize(
@@ -206,8 +208,10 @@ def test_unusual_unmanaged_rules_do_not_stop_a_run(
     """Huge numbers, long texts and unknown parts of unmanaged rules are read without an error."""
     odd = [
         form
-        for what, form in odd_rules()
-        if "long" not in what and "half a" not in what and "not dec" not in what
+        for subject, form in odd_rules()
+        if "long" not in subject
+        and "half a" not in subject
+        and "not dec" not in subject
     ]
     tenant = HostileTenant(
         rules={

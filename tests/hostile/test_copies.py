@@ -52,9 +52,9 @@ class Stage:
     def rule(self, intent: str) -> Rule:
         """Return the managed rule for an intent."""
         return next(
-            one
-            for one in self.state.rules()
-            if one["name"] == f"Cognigy Intent Route: {intent}"
+            rule
+            for rule in self.state.rules()
+            if rule["name"] == f"Cognigy Intent Route: {intent}"
         )
 
     def copied(self, intent: str, rule_id: str, **fields: Any) -> None:
@@ -101,9 +101,11 @@ def stage(request: pytest.FixtureRequest, place: Workspace) -> Iterator[Stage]:
 
 def findings(ended: RunResult) -> list[tuple[str, str]]:
     """Return the codes and messages about the owners of rules."""
-    found = json.loads(ended.out)["findings"]
+    actual = json.loads(ended.out)["findings"]
     return [
-        (one["code"], one["message"]) for one in found if one["code"].startswith("CXR3")
+        (item["code"], item["message"])
+        for item in actual
+        if item["code"].startswith("CXR3")
     ]
 
 
@@ -112,9 +114,9 @@ def test_an_edited_copy_is_never_written_and_the_original_never_deleted(
     stage: Stage, dates: str
 ) -> None:
     """For all dates, and if the copy has the smaller id: the unedited rule is the managed one."""
-    ours = stage.rule("one")["id"]
+    own_side = stage.rule("one")["id"]
     stage.copied("one", "0-copy", name="Copy of one", priority=7)
-    for rule_id, date in zip((ours, "0-copy"), DATES[dates], strict=True):
+    for rule_id, date in zip((own_side, "0-copy"), DATES[dates], strict=True):
         stage.dated(rule_id, date)
     edited = stage.shown("0-copy")
     assert ["CXR302"] == [
@@ -123,10 +125,13 @@ def test_an_edited_copy_is_never_written_and_the_original_never_deleted(
     stage.wish("one", "two", queue="general")
     ended = stage.place("apply", "--yes")
     assert 0 == ended.code, ended
-    assert "q-general" == stage.shown(ours)["targets"][0]["queueId"]
+    assert "q-general" == stage.shown(own_side)["targets"][0]["queueId"]
     stage.wish("two", queue="general")
     stage.place("apply", "--yes", *LIFTED)
-    assert (edited, True) == (stage.shown("0-copy"), ours in stage.state.stored_rules)
+    assert (edited, True) == (
+        stage.shown("0-copy"),
+        own_side in stage.state.stored_rules,
+    )
 
 
 @pytest.mark.parametrize("dates", USELESS)
@@ -134,18 +139,18 @@ def test_if_both_are_edited_and_have_no_date_nothing_is_written(
     stage: Stage, dates: str
 ) -> None:
     """Neither by plan, apply, drift nor undo; each names the ids and what to do."""
-    ours = stage.rule("one")["id"]
+    own_side = stage.rule("one")["id"]
     stage.wish("one", "two", queue="general")
     run = json.loads(stage.place("apply", "--yes", "--format", "json").out)["run"]
-    stage.state.edit(ours, priority=5)
+    stage.state.edit(own_side, priority=5)
     stage.copied("one", "0-copy", name="Copy of one", priority=7)
-    for rule_id, date in zip((ours, "0-copy"), USELESS[dates], strict=True):
+    for rule_id, date in zip((own_side, "0-copy"), USELESS[dates], strict=True):
         stage.dated(rule_id, date)
     before = stage.all()
     planned = stage.place("plan", "--format", "json", "--detailed-exitcode")
     (message,) = [message for code, message in findings(planned) if code == "CXR312"]
     assert "0-copy" in message
-    assert ours in message
+    assert own_side in message
     assert (2, []) == (planned.code, json.loads(planned.out)["changes"])
     refused = stage.place("apply", "--yes")
     assert 4 == refused.code
@@ -193,9 +198,9 @@ def test_without_a_date_a_copy_in_another_division_may_be_the_original(
     stage: Stage, dates: str
 ) -> None:
     """If no write is necessary, it is a warning; otherwise it is a conflict without a write."""
-    ours = stage.rule("one")["id"]
+    own_side = stage.rule("one")["id"]
     stage.copied("one", "0-copy", division={"id": "other"})
-    for rule_id, date in zip((ours, "0-copy"), USELESS[dates], strict=True):
+    for rule_id, date in zip((own_side, "0-copy"), USELESS[dates], strict=True):
         stage.dated(rule_id, date)
     before = stage.all()
     ended = stage.place("apply", "--yes")
@@ -232,8 +237,8 @@ def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(
 
     async def script(turn: Turn) -> None:
         rules = [
-            {name: value for name, value in one.items() if name != "division"}
-            for one in tenant.rules.values()
+            {name: value for name, value in rule.items() if name != "division"}
+            for rule in tenant.rules.values()
         ]
         await turn.send(whole(page(rules)))
 

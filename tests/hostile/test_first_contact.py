@@ -35,11 +35,11 @@ NAMED: Final = "collapsed, and named in lower case"
 
 def of_values(make: Callable[[str], str]) -> Quirk:
     def keeps(rule: dict[str, Any]) -> dict[str, Any]:
-        asked = [
-            {**one, "value": make(one["value"])} if "value" in one else one
-            for one in rule["conditions"]
+        requested = [
+            {**item, "value": make(item["value"])} if "value" in item else item
+            for item in rule["conditions"]
         ]
-        return {**rule, "conditions": asked}
+        return {**rule, "conditions": requested}
 
     return keeps
 
@@ -132,7 +132,7 @@ def stopped(ended: RunResult) -> dict[str, Any]:
     form: dict[str, Any] = json.loads(ended.out)
     assert (1, False) == (ended.code, form["converged"]), ended
     assert ["failed"] + ["skipped"] * (len(form["outcomes"]) - 1) == sorted(
-        one["status"] for one in form["outcomes"]
+        item["status"] for item in form["outcomes"]
     )
     return form
 
@@ -207,22 +207,20 @@ def test_altered_texts_are_one_finding_and_not_rewritten(
         assert ("texts that the tenant stores differently" in first.out) == bool(fields)
         assert ["POST"] * 120 == tenant.writes
         tenant.asked.clear()
-        again, planned = (
-            place("apply", "--yes"),
-            place("plan", "--format", "json", "--detailed-exitcode"),
-        )
+        again = place("apply", "--yes")
+        planned = place("plan", "--format", "json", "--detailed-exitcode")
         drift = place("drift")
     assert (0, 0, 0) == (again.code, planned.code, drift.code), (again, drift)
     assert [] == tenant.writes
-    found = [
-        one for one in json.loads(planned.out)["findings"] if one["code"] == "CXR340"
+    actual = [
+        load for load in json.loads(planned.out)["findings"] if load["code"] == "CXR340"
     ]
-    assert len(fields) == len(found), found
-    assert {len(one["addresses"]) for one in found} <= {120}
+    assert len(fields) == len(actual), actual
+    assert {len(item["addresses"]) for item in actual} <= {120}
     assert [] == [
         field
         for field in fields
-        if not any(f"the {field} " in one["message"] for one in found)
+        if not any(f"the {field} " in item["message"] for item in actual)
     ]
 
 
@@ -268,8 +266,8 @@ def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(
         manifest = place.path / "manifests" / "routing.yaml"
         head, *rules = manifest.read_text("utf-8").split("  - ")
         longer = [
-            one.replace("}", f", description: {'x' * 300}}}")
-            for one in rules[10 if changed else 20 :]
+            rule.replace("}", f", description: {'x' * 300}}}")
+            for rule in rules[10 if changed else 20 :]
         ]
         manifest.write_text(
             "  - ".join([head, *rules[: -len(longer)], *longer]), "utf-8"
@@ -302,7 +300,8 @@ def test_a_saved_plan_begins_with_one_rule_too(place: Workspace) -> None:
 
 def test_of_several_environments_each_has_its_own_first_write(place: Workspace) -> None:
     """The tenant that loses the marker keeps no rule, the other one gets all rules."""
-    losing, keeping = HostileTenant(keeps=LOSING["collapsed"]), HostileTenant()
+    losing = HostileTenant(keeps=LOSING["collapsed"])
+    keeping = HostileTenant()
     with serving(losing), serving(keeping):
         place.manifests(losing.url, *MANY[:3])
         environment = (
@@ -310,10 +309,10 @@ def test_of_several_environments_each_has_its_own_first_write(place: Workspace) 
             .read_text("utf-8")
             .partition("---")[0]
         )
-        other = environment.replace("name: evil", "name: other").replace(
+        candidate = environment.replace("name: evil", "name: other").replace(
             losing.url, keeping.url
         )
-        (place.path / "manifests" / "other.yaml").write_text(other, "utf-8")
+        (place.path / "manifests" / "other.yaml").write_text(candidate, "utf-8")
         ended = place("apply", "-e", "other", "--yes")
     assert (["POST", "DELETE"], ["POST"] * 3) == (losing.writes, keeping.writes)
     assert 1 == ended.code, ended
@@ -374,7 +373,7 @@ def test_a_rule_that_cannot_be_reverted_is_named_with_exit_5(place: Workspace) -
         ended.code,
     ), ended
     assert "Rule r1 could not be reverted" in form["error"]["message"]
-    assert 1 == sum(one["status"] == "failed" for one in form["outcomes"])
+    assert 1 == sum(item["status"] == "failed" for item in form["outcomes"])
 
 
 def test_an_edit_is_reverted_on_a_tenant_that_alters_texts(place: Workspace) -> None:
@@ -400,8 +399,8 @@ def test_an_edit_is_reverted_on_a_tenant_that_alters_texts(place: Workspace) -> 
         )
         planned = json.loads(place("plan", "--format", "json").out)
     assert [("manifest", ["priority"])] * 5 == [
-        (one["cause"], [field["path"] for field in one["fields"]])
-        for one in planned["changes"]
+        (item["cause"], [field["path"] for field in item["fields"]])
+        for item in planned["changes"]
     ]
 
 

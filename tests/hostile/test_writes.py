@@ -82,10 +82,10 @@ def changed(place: Workspace, tenant: HostileTenant, kind: str) -> RunResult:
             assert 0 == place("apply", "--yes").code
         tenant.asked.clear()
         tenant.scripts = scripts
-        wanted = ["one"] if kind == "DELETE" else ["one", "two"]
+        expected = ["one"] if kind == "DELETE" else ["one", "two"]
         place.manifests(
             tenant.url,
-            *wanted,
+            *expected,
             queue="general" if kind == "PUT" else "billing",
             seconds=DEADLINE * 3,
         )
@@ -133,7 +133,7 @@ def test_the_exit_code_shows_the_result_of_writes(
     assert applied == equals_manifests(tenant, kind)
     names = [rule["name"] for rule in tenant.rules.values()]
     assert len(names) == len(set(names))
-    statuses = {one["status"] for one in form["outcomes"]}
+    statuses = {item["status"] for item in form["outcomes"]}
     assert (
         statuses == {"applied"}
         if ended.code == 0
@@ -150,14 +150,14 @@ def test_a_redirected_write_is_not_repeated(
     place: Workspace, kind: str, status: int
 ) -> None:
     """A 307 asks for the same request, with body and credentials, on another host."""
-    with serving(HostileTenant()) as other:
-        location = f"Location: {other.url}{RULES}".encode()
+    with serving(HostileTenant()) as candidate:
+        location = f"Location: {candidate.url}{RULES}".encode()
         tenant = HostileTenant(
             scripts={kind: body(b"", b"%d Elsewhere" % status, location)}
         )
         ended = changed(place, tenant, kind)
     assert ended.code in (1, 5)
-    assert [] == other.asked
+    assert [] == candidate.asked
     assert not equals_manifests(tenant, kind)
 
 

@@ -34,9 +34,9 @@ def recorded(path: Path) -> list[dict[str, object]]:
 def test_each_entry_is_a_line_with_its_time_and_run(tmp_path: Path) -> None:
     """The directory is created."""
     path = tmp_path / "deep" / "journal.jsonl"
-    one = journal(path)
-    one.write_entry("start", who="me", reason='odd "quotes"\nand lines')
-    one.close()
+    item = journal(path)
+    item.write_entry("start", who="me", reason='odd "quotes"\nand lines')
+    item.close()
     expected = {
         "at": "2026-11-25T12:00:00Z",
         "event": "start",
@@ -49,9 +49,9 @@ def test_each_entry_is_a_line_with_its_time_and_run(tmp_path: Path) -> None:
 def test_a_run_joins_intended_changes_with_their_results(tmp_path: Path) -> None:
     """The last result of a change counts; a write without a response stays unknown."""
     path = tmp_path / "journal.jsonl"
-    one = journal(path)
-    one.write_entry("start", environment="prod")
-    one.write_entry(
+    item = journal(path)
+    item.write_entry("start", environment="prod")
+    item.write_entry(
         "intend", address="a/b", action="create", before=None, after={"name": "b"}
     )
     rule = {
@@ -61,16 +61,16 @@ def test_a_run_joins_intended_changes_with_their_results(tmp_path: Path) -> None
         "targets": [{"queueId": "q"}],
     }
     before, after = ({**rule, "priority": priority} for priority in (1, 2))
-    one.write_entry(
+    item.write_entry(
         "intend", address="a/c", action="update", before=before, after=after
     )
-    one.write_entry("tried", address="a/b", action="create", status="acknowledged")
-    one.write_entry("outcome", address="a/b", action="create", status="applied")
-    one.close()
+    item.write_entry("tried", address="a/b", action="create", status="acknowledged")
+    item.write_entry("outcome", address="a/b", action="create", status="applied")
+    item.close()
     with path.open() as lines:
         (run,) = parse_runs(lines)
     assert [("a/b", "applied"), ("a/c", "unknown")] == [
-        (one["address"], one["status"]) for one in run.changes
+        (change["address"], change["status"]) for change in run.changes
     ]
     assert run.end is None
     assert "priority: 1 -> 2" in run_text(run)
@@ -80,13 +80,13 @@ def test_a_run_joins_intended_changes_with_their_results(tmp_path: Path) -> None
 def test_unreadable_lines_of_a_journal_are_skipped(tmp_path: Path) -> None:
     """An incomplete line, garbage and other JSON are skipped; the next run starts a new line."""
     path = tmp_path / "journal.jsonl"
-    whole = b'{"run": "r0", "at": "x", "event": "start"}'
+    complete = b'{"run": "r0", "at": "x", "event": "start"}'
     path.write_bytes(
-        b'\xff\xfe garbage\n[1,2]\n{"run": 7}\n' + whole + b'\n{"run": "r1", "at"'
+        b'\xff\xfe garbage\n[1,2]\n{"run": 7}\n' + complete + b'\n{"run": "r1", "at"'
     )
-    one = journal(path, "r2")
-    one.write_entry("start")
-    one.close()
+    item = journal(path, "r2")
+    item.write_entry("start")
+    item.close()
     with path.open(encoding="utf-8", errors="replace") as lines:
         assert ["r0", "r2"] == [run.id for run in parse_runs(lines)]
 
@@ -95,11 +95,11 @@ def test_a_journal_that_cannot_be_written_causes_one_warning(tmp_path: Path) -> 
     """The run continues."""
     (tmp_path / "file").write_text("")
     warnings: list[str] = []
-    one = journal(tmp_path / "file" / "journal.jsonl", warnings=warnings)
+    item = journal(tmp_path / "file" / "journal.jsonl", warnings=warnings)
     for _ in range(3):
-        one.write_entry("start")
-        one.sync()
-    one.close()
+        item.write_entry("start")
+        item.sync()
+    item.close()
     assert 1 == len(warnings)
     assert "the run continues without it" in warnings[0]
 
@@ -108,10 +108,10 @@ def test_a_journal_that_cannot_be_written_causes_one_warning(tmp_path: Path) -> 
 def test_a_full_disk_causes_a_warning() -> None:
     """Neither the write nor the close raises an error."""
     warnings: list[str] = []
-    one = journal(FULL, warnings=warnings)
-    one.write_entry("start")
-    one.write_entry("start")
-    one.close()
+    item = journal(FULL, warnings=warnings)
+    item.write_entry("start")
+    item.write_entry("start")
+    item.close()
     assert 1 == len(warnings)
 
 
@@ -120,10 +120,10 @@ def test_a_pipe_without_a_reader_causes_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     warnings: list[str] = []
-    one = journal(path, warnings=warnings)
+    item = journal(path, warnings=warnings)
     for _ in range(300):
-        one.write_entry("start", reason="x" * 1000)
-    one.close()
+        item.write_entry("start", reason="x" * 1000)
+    item.close()
     assert 1 == len(warnings)
 
 
@@ -133,9 +133,9 @@ def test_a_partly_written_line_is_completed(
     """A write may take only a part of the data; the rest follows."""
     real = os.write
     monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
-    one = journal(tmp_path / "journal.jsonl")
-    one.write_entry("start", who="me")
-    one.close()
+    item = journal(tmp_path / "journal.jsonl")
+    item.write_entry("start", who="me")
+    item.close()
     assert ["start"] == [
         entry["event"] for entry in recorded(tmp_path / "journal.jsonl")
     ]
@@ -150,11 +150,11 @@ def test_a_disk_that_fails_at_the_close_causes_a_warning(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     warnings: list[str] = []
-    one = journal(tmp_path / "journal.jsonl", warnings=warnings)
-    one.write_entry("start")
+    item = journal(tmp_path / "journal.jsonl", warnings=warnings)
+    item.write_entry("start")
     with monkeypatch.context() as patched:
         patched.setattr(os, "close", no_room)
-        one.close()
+        item.close()
     assert 1 == len(warnings)
 
 
@@ -165,8 +165,8 @@ def test_a_warning_without_a_reader_is_ignored(tmp_path: Path) -> None:
         raise BrokenPipeError
 
     (tmp_path / "file").write_text("")
-    one = Journal(
+    item = Journal(
         FileSink(tmp_path / "file" / "journal.jsonl"), "r1", lambda: NOW, gone
     )
-    one.write_entry("start")
-    one.close()
+    item.write_entry("start")
+    item.close()

@@ -85,7 +85,7 @@ def test_all_operators_see_all_runs(
             assert not Path(".cxroute/journal.jsonl").exists()
     with contextlib.chdir(tmp_path / "machine0"):
         code, listed = cxroute.json("history")
-        assert (0, runs) == (code, [one["run"] for one in listed["runs"]])
+        assert (0, runs) == (code, [item["run"] for item in listed["runs"]])
         assert 0 == cxroute("history", runs[1])
         assert f"Undo: cxroute plan -e sandbox --undo {runs[1]}" in cxroute.out
     with contextlib.chdir(tmp_path / "machine1"):
@@ -98,16 +98,17 @@ def test_all_operators_see_all_runs(
 def test_each_run_has_its_own_file(shared: str) -> None:
     """Also two runs with one name, as of two machines in the same second."""
     place = parse_shared_place(shared)
-    first, second = place.reserve("run"), ""
+    first = place.reserve("run")
+    second = ""
     journals = []
     for number in range(2):
         name = first if number == 0 else (second := place.reserve("run"))
-        one = Journal(place.sink(name), name, lambda: NOW, pytest.fail)
-        one.write_entry("start", who=str(number))
-        journals.append(one)
-    for number, one in enumerate(journals):
-        one.write_entry("end", who=str(number))
-        one.close()
+        journal = Journal(place.sink(name), name, lambda: NOW, pytest.fail)
+        journal.write_entry("start", who=str(number))
+        journals.append(journal)
+    for number, journal in enumerate(journals):
+        journal.write_entry("end", who=str(number))
+        journal.close()
     assert ("run", "run-2") == (first, second)
     recorded = place.read()
     assert ["run", "run-2"] == sorted(run.id for run in recorded)
@@ -118,14 +119,14 @@ def test_the_order_is_that_of_the_starts(tmp_path: Path) -> None:
     """Whatever the names of the files are."""
     place = JournalFolder(tmp_path)
     for name, hour in (("b", 1), ("a", 2), ("c", 0)):
-        one = Journal(
+        item = Journal(
             place.sink(name),
             name,
             lambda hour=hour: NOW.replace(hour=hour),  # type: ignore[misc]
             pytest.fail,
         )
-        one.write_entry("start")
-        one.close()
+        item.write_entry("start")
+        item.close()
     (tmp_path / "notes.txt").write_text("not a run", encoding="utf-8")
     assert ["c", "b", "a"] == [run.id for run in place.read()]
 
@@ -134,7 +135,7 @@ def test_an_object_has_the_intended_writes_before_they_are_made() -> None:
     """At the start and at each sync, which comes before the writes of a wave."""
     where = address()
     place = parse_shared_place(where)
-    one = Journal(place.sink("run"), "run", lambda: NOW, pytest.fail)
+    item = Journal(place.sink("run"), "run", lambda: NOW, pytest.fail)
     files, path = fsspec.core.url_to_fs(where)
 
     def stored() -> list[str]:
@@ -142,14 +143,14 @@ def test_an_object_has_the_intended_writes_before_they_are_made() -> None:
             entry["event"] for entry in entries_of(files.cat_file(f"{path}/run.jsonl"))
         ]
 
-    one.write_entry("start")
+    item.write_entry("start")
     assert ["start"] == stored()
-    one.write_entry("intend", address="a/b")
-    one.write_entry("intend", address="a/c")
-    one.sync()
+    item.write_entry("intend", address="a/b")
+    item.write_entry("intend", address="a/c")
+    item.sync()
     assert ["start", "intend", "intend"] == stored()
-    one.write_entry("tried", address="a/b")
-    one.close()
+    item.write_entry("tried", address="a/b")
+    item.close()
     assert ["start", "intend", "intend", "tried"] == stored()
 
 
@@ -164,13 +165,13 @@ def test_the_intended_writes_of_a_wave_are_stored_before_it(
     )
     assert 0 == cxroute("apply", "--yes")
     files, path = fsspec.core.url_to_fs(where)
-    seen: list[list[str]] = []
+    observed: list[list[str]] = []
     real = TenantState.put
 
     def update(state: TenantState, *arguments: Any, **options: Any) -> Any:
         newest = max(files.ls(path, detail=False))
         entries = entries_of(files.cat_file(newest))
-        seen.append(
+        observed.append(
             sorted(entry["address"] for entry in entries if entry["event"] == "intend")
         )
         return real(state, *arguments, **options)
@@ -180,7 +181,7 @@ def test_the_intended_writes_of_a_wave_are_stored_before_it(
         "rules.yaml", RULES.format(queue="Fraud") + "  - {intent: pin, queue: Fraud}\n"
     )
     assert 0 == cxroute("apply", "--yes")
-    assert [["cards/lost", "cards/pin"]] * 2 == seen
+    assert [["cards/lost", "cards/pin"]] * 2 == observed
 
 
 @pytest.mark.parametrize("kind", ["folder", "address", "unknown", "missing"])
@@ -315,10 +316,10 @@ def test_a_store_that_does_not_answer_is_given_up(
     monkeypatch.setattr("fsspec.core.url_to_fs", stuck)
     warnings: list[str] = []
     place = parse_shared_place("s3://bucket/journal")
-    one = Journal(place.sink("run"), "run", lambda: NOW, warnings.append)
-    one.write_entry("start")
-    one.write_entry("end")
-    one.close()
+    item = Journal(place.sink("run"), "run", lambda: NOW, warnings.append)
+    item.write_entry("start")
+    item.write_entry("end")
+    item.close()
     os.write(gate[1], b"x")
     (warning,) = warnings
     assert "no answer within" in warning

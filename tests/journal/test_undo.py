@@ -60,18 +60,18 @@ def manifests(
 def rules() -> dict[str, dict[str, Any]]:
     """The live rules by name, without server fields and without the marker line."""
     with open_state(STATE) as state:
-        found = state.rules()
+        actual = state.rules()
     server = ("id", "version", "dateCreated", "dateModified", "selfUri")
-    shown = (
-        {name: value for name, value in one.items() if name not in server}
-        for one in found
+    printed = (
+        {name: value for name, value in item.items() if name not in server}
+        for item in actual
     )
     return {
-        one["name"]: {
-            **one,
-            "description": one["description"].split("[cxroute:")[0].rstrip(),
+        item["name"]: {
+            **item,
+            "description": item["description"].split("[cxroute:")[0].rstrip(),
         }
-        for one in shown
+        for item in printed
     }
 
 
@@ -90,7 +90,7 @@ def edit_by_id(rule_id: str, **fields: Any) -> None:
 def by_hand() -> None:
     """Create a rule as a user does in CXone."""
     with open_state(STATE) as state:
-        queue = next(one["id"] for one in state.queues if one["name"] == "Cards")
+        queue = next(queue["id"] for queue in state.queues if queue["name"] == "Cards")
         asks = [
             {
                 "type": "attribute",
@@ -100,7 +100,7 @@ def by_hand() -> None:
             }
         ]
         target = {"type": "queue", "queueId": queue, "weight": 1}
-        theirs = {
+        foreign_side = {
             "priority": 500,
             "enabled": True,
             "conditions": asks,
@@ -113,7 +113,7 @@ def by_hand() -> None:
                 "name": "By hand",
                 "description": "mine",
                 "version": 1,
-                **theirs,
+                **foreign_side,
             }
         )
 
@@ -160,10 +160,15 @@ def test_a_run_with_every_kind_of_change_is_undone(
     assert {"create": 1, "update": 2, "delete": 1, "adopt": 0} == {
         kind: made["summary"][kind] for kind in ("create", "update", "delete", "adopt")
     }
-    (given,) = [one for one in made["changes"] if one["address"] == "cards/hand"]
-    assert ("[cxroute:acme/cards/hand#" in given["before"]["description"], "mine") == (
+    (source_values,) = [
+        item for item in made["changes"] if item["address"] == "cards/hand"
+    ]
+    assert (
+        "[cxroute:acme/cards/hand#" in source_values["before"]["description"],
+        "mine",
+    ) == (
         True,
-        given["after"]["description"],
+        source_values["after"]["description"],
     )
     assert 0 == cxroute("apply", "undo.json", "--yes"), cxroute.err
     assert "Applied 4 of 4 in" in cxroute.out
@@ -231,9 +236,9 @@ def test_a_hold_prevents_a_new_apply_of_the_undone_change(cxroute: Program) -> N
         )
     )
     code, made = cxroute.json("plan", "--detailed-exitcode")
-    assert ["cards/gone"] == [one["address"] for one in made["changes"]]
+    assert ["cards/gone"] == [item["address"] for item in made["changes"]]
     assert ["cards/changed", "cards/hand", "cards/made"] == sorted(
-        one["address"] for one in made["held"]
+        item["address"] for item in made["held"]
     )
     assert 2 == code
 
@@ -424,13 +429,13 @@ def spoilt(change: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, A
         json.loads(line) for line in JOURNAL.read_text(encoding="utf-8").splitlines()
     ]
     run = entries[-1]["run"]
-    ours = [entry for entry in entries if entry["run"] == run]
-    change(ours)
+    own_side = [entry for entry in entries if entry["run"] == run]
+    change(own_side)
     text = "".join(
-        line if isinstance(line, str) else json.dumps(line) + "\n" for line in ours
+        line if isinstance(line, str) else json.dumps(line) + "\n" for line in own_side
     )
     JOURNAL.write_text(text, encoding="utf-8")
-    return ours
+    return own_side
 
 
 def started(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
@@ -515,7 +520,7 @@ def test_an_incomplete_or_impossible_journal_is_refused(
     """Exit 4 with the reason, and nothing is written."""
     spoilt(HOSTILE[how])
     before = rules()
-    run = next(one.id for one in JournalFile(JOURNAL).read() if one.changes)
+    run = next(item.id for item in JournalFile(JOURNAL).read() if item.changes)
     assert 4 == cxroute("apply", "--undo", run, "--yes"), cxroute.out
     assert f"cannot undo run {run}: " in cxroute.err
     assert before == rules()
@@ -541,13 +546,13 @@ def test_a_journal_cannot_cause_a_write_to_an_unmanaged_rule(cxroute: Program) -
     ownership.
     """
     with open_state(STATE) as state:
-        theirs = {
+        foreign_side = {
             **state.stored_rules["by-hand"],
             "id": "theirs",
             "name": "Theirs",
             "description": "not ours",
         }
-        state.put(theirs)
+        state.put(foreign_side)
         before = state.stored_rules["theirs"]
 
     def forge(entries: list[dict[str, Any]]) -> None:
@@ -630,8 +635,8 @@ def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(
         for entry in entries
         if entry.get("address") == "cards/made" and entry["event"] == "intend"
     ]
-    other = [{**entry, "run": "later"} for entry in (entries[0], *created)]
-    other.append(
+    candidate = [{**entry, "run": "later"} for entry in (entries[0], *created)]
+    candidate.append(
         {
             **created[0],
             "run": "later",
@@ -640,11 +645,11 @@ def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(
             "attempts": 1,
         }
     )
-    other.append({"run": "later", "event": "end", "at": "2020-01-01T00:00:00Z"})
+    candidate.append({"run": "later", "event": "end", "at": "2020-01-01T00:00:00Z"})
     with JOURNAL.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(entry) + "\n" for entry in other)
+        file.writelines(json.dumps(entry) + "\n" for entry in candidate)
     code, made = cxroute.json("plan", "--undo", run)
-    assert (0, ["cards/made"]) == (code, [one["address"] for one in made["held"]])
+    assert (0, ["cards/made"]) == (code, [item["address"] for item in made["held"]])
     assert "undo that run first" in made["held"][0]["reason"]
     assert 3 == len(made["changes"])
 
@@ -714,7 +719,8 @@ def test_an_undo_needs_only_the_environment_of_the_manifests(
     cxroute: Program, what: str
 ) -> None:
     """Other invalid files cause a warning: the run is undone directly or by a saved plan."""
-    run, before = last(), rules()
+    run = last()
+    before = rules()
     Path("manifests/broken.yaml").write_bytes(
         BROKEN[what].encode("utf-8", "surrogateescape")
     )
@@ -741,7 +747,8 @@ def test_an_invalid_environment_prevents_an_undo(
     """An Environment that is invalid or exists twice could name another tenant: nothing is
     undone.
     """
-    run, before = last(), rules()
+    run = last()
+    before = rules()
     write(file, text)
     assert 3 == cxroute("apply", "--undo", run, "--yes")
     assert before == rules()

@@ -39,9 +39,9 @@ from tests.support.in_process_tenant import InProcessTenant
 
 SEEDS: Final = 40
 SMALL: Final = {
-    name: one
-    for name, one in SCENARIOS.items()
-    if len(one.rules) < 20 and not is_refused(one)
+    name: scenario
+    for name, scenario in SCENARIOS.items()
+    if len(scenario.rules) < 20 and not is_refused(scenario)
 }
 STAMP: Final = ("version", "dateModified")
 UNDO: Final = PlanOptions(undo="the-run")
@@ -62,31 +62,32 @@ class Undone(InProcessTenant):
     def live(self) -> LiveState:
         """The live rules."""
         return LiveState(
-            tuple(parse_live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES
+            tuple(parse_live_rule(deepcopy(rule)) for rule in self.state.rules()),
+            QUEUES,
         )
 
     def run(
         self, goal: DesiredState, options: PlanOptions | None = None, faults: str = ""
     ) -> tuple[Plan, ApplyReport | None]:
         """Apply and record as the command does; return None if the run ended before a write."""
-        made = draft_plan(goal, self.live, options or PlanOptions(), NOW)
+        created = draft_plan(goal, self.live, options or PlanOptions(), NOW)
         journal = Journal(
-            FileSink(self.path), run_name(made, NOW), lambda: NOW, pytest.fail
+            FileSink(self.path), run_name(created, NOW), lambda: NOW, pytest.fail
         )
         recorder = Recorder.begin(
-            journal, made, who="me", reason="", tenant="", progress=lambda *_: None
+            journal, created, who="me", reason="", tenant="", progress=lambda *_: None
         )
         self.recorder = cast("Any", recorder)
         self.app = Simulator(
             self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None
         )
         try:
-            report = self.apply(goal, options=options, planned=made)
+            report = self.apply(goal, options=options, planned=created)
         except (RefusedError, ApiError) as error:
             recorder.given_up(str(error))
-            return made, None
+            return created, None
         recorder.end(report)
-        return made, report
+        return created, report
 
     def runs(self) -> Sequence[RecordedRun]:
         """The runs of the journal."""
@@ -107,8 +108,8 @@ def folder(tmp_path: Path) -> Path:
 def content(live: LiveState) -> Counter[tuple[Rule, tuple[str, Address] | None]]:
     """The rules of a tenant and their owners, without ids and the parts that a marker preserves."""
     return Counter(
-        (one.rule, (one.marker.owner, one.marker.address) if one.marker else None)
-        for one in cleared(live)
+        (item.rule, (item.marker.owner, item.marker.address) if item.marker else None)
+        for item in cleared(live)
     )
 
 
@@ -116,9 +117,9 @@ def cleared(live: LiveState) -> list[LiveRule]:
     """The rules without those that a run deletes permanently: duplicates and temporary copies."""
     owned = classify_by_owner(live.rules, OWNER)
     return [
-        one
-        for one in live.rules
-        if one not in (*owned.duplicates, *owned.temporary_copies)
+        rule
+        for rule in live.rules
+        if rule not in (*owned.duplicates, *owned.temporary_copies)
     ]
 
 
@@ -126,11 +127,14 @@ def assert_back(world: Undone, before: LiveState, aim: DesiredState) -> None:
     """The rules and the queue of each conversation are equal to those before, except for the
     skipped rules.
     """
-    now, stays = world.live, {finding.address for finding in aim.findings}
-    left = Counter(one for one in content(before) if one[1] and one[1][1] in stays)
-    assert content(before) - left == content(now) - left
+    now = world.live
+    stays = {finding.address for finding in aim.findings}
+    remaining = Counter(
+        item for item in content(before) if item[1] and item[1][1] in stays
+    )
+    assert content(before) - remaining == content(now) - remaining
     if not stays:
-        entries = [live_entries(cleared(one), aim) for one in (before, now)]
+        entries = [live_entries(cleared(item), aim) for item in (before, now)]
         assert not compare_behaviour(entries[0], entries[1], aim.evaluation).changed
 
 
@@ -138,7 +142,7 @@ def assert_others_untouched(world: Undone, before: LiveState, made: Plan) -> Non
     """Unmanaged rules are unchanged, byte for byte; temporarily managed ones except for the time of
     the change.
     """
-    now = {one["id"]: one for one in world.state.rules()}
+    now = {rule["id"]: rule for rule in world.state.rules()}
     lent = {change.live.id for change in made.changes if isinstance(change, Adopt)}
     for one in before.rules:
         if one.marker is None or one.marker.owner != OWNER:
@@ -159,10 +163,11 @@ def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> N
     scenario = named(name)
     world = Undone(scenario, folder)
     before = world.live
-    made, report = world.run(scenario.wish, scenario.options)
-    if report is None or made.conflicts or not made.changes:
+    created, report = world.run(scenario.wish, scenario.options)
+    if report is None or created.conflicts or not created.changes:
         return
-    between, run = world.live, world.runs()[0]
+    between = world.live
+    run = world.runs()[0]
     aim = world.aim(run, scenario.wish)
     assert {} == aim.skipped
     assert all("is named" in finding.message for finding in aim.findings), aim.findings
@@ -170,7 +175,7 @@ def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> N
     assert back is not None
     assert back.converged, back
     assert_back(world, before, aim)
-    assert_others_untouched(world, before, made)
+    assert_others_untouched(world, before, created)
     assert (
         () == draft_plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
     )
@@ -192,8 +197,9 @@ def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(
     scenario = named(name)
     world = Undone(scenario, folder)
     before = world.live
-    made, _ = world.run(scenario.wish, scenario.options)
-    run, after = world.runs()[0], deepcopy(world.state.rules())
+    created, _ = world.run(scenario.wish, scenario.options)
+    run = world.runs()[0]
+    after = deepcopy(world.state.rules())
     requests = len(world.state.requests)
     world.run(world.aim(run, scenario.wish), UNDO)
     for at in range(1, len(world.state.requests) - requests + 1):
@@ -205,7 +211,7 @@ def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(
         aim = tenant.aim(run, scenario.wish)
         assert {} == aim.skipped, (at, aim.skipped)
         assert_back(tenant, before, aim)
-        assert_others_untouched(tenant, before, made)
+        assert_others_untouched(tenant, before, created)
 
 
 @pytest.mark.parametrize("fault", ["reset", "reset-applied", "403"])
@@ -217,10 +223,10 @@ def test_an_interrupted_run_is_undone_as_far_as_it_came(
     nevertheless.
     """
     scenario = named(name)
-    whole = Undone(scenario, folder)
-    before = whole.live
-    made, _ = whole.run(scenario.wish, scenario.options)
-    for at in range(1, len(whole.state.requests) + 1):
+    complete = Undone(scenario, folder)
+    before = complete.live
+    created, _ = complete.run(scenario.wish, scenario.options)
+    for at in range(1, len(complete.state.requests) + 1):
         world = Undone(scenario, folder)
         world.path.unlink(missing_ok=True)
         world.run(scenario.wish, scenario.options, f"*:{fault}@#{at}-")
@@ -229,4 +235,4 @@ def test_an_interrupted_run_is_undone_as_far_as_it_came(
         assert back is not None, at
         assert back.converged, (at, back)
         assert_back(world, before, world.aim(run, scenario.wish))
-        assert_others_untouched(world, before, made)
+        assert_others_untouched(world, before, created)

@@ -110,7 +110,9 @@ def test_a_change_is_undone_only_if_its_rules_are_those_of_the_owner(
     ]
     (run,) = parse_runs(lines)
     if expected:
-        assert ["cards/vip"] == [str(one.address) for one in read_changes(run, OWNER)]
+        assert ["cards/vip"] == [
+            str(change.address) for change in read_changes(run, OWNER)
+        ]
     else:
         with pytest.raises(RefusedError, match="is not a possible change of owner"):
             read_changes(run, OWNER)

@@ -27,9 +27,11 @@ from tests.support.builders import (
     wanted,
 )
 
-X, Y = address("cards/x"), address("cards/y")
+X = address("cards/x")
+Y = address("cards/y")
 RUN = RecordedRun(id="the-run", start={}, changes=(), end={})
-BEFORE, AFTER = rule("x"), rule("x", priority=7)
+BEFORE = rule("x")
+AFTER = rule("x", priority=7)
 BY_HAND = unmanaged("id-x", BEFORE)
 ADOPTED = managed("id-x", "cards/x", AFTER)
 ADOPTION = RecordedChange(
@@ -86,11 +88,11 @@ def left(found: DesiredState) -> dict[str, str]:
 
 
 def wants(found: DesiredState) -> dict[str, Rule]:
-    return {str(where): one.rule for where, one in found.rules.items()}
+    return {str(where): rule.rule for where, rule in found.rules.items()}
 
 
 def told(found: DesiredState) -> list[tuple[str, str]]:
-    return [(one.code, one.message) for one in found.findings]
+    return [(finding.code, finding.message) for finding in found.findings]
 
 
 def later(status: str = "applied", **start: str) -> RecordedRun:
@@ -108,22 +110,22 @@ def later(status: str = "applied", **start: str) -> RecordedRun:
 
 def test_an_adoption_is_undone_by_releasing_the_rule() -> None:
     """The rule is in its original state; its id identifies it."""
-    found = undone(ADOPTION, ADOPTED)
+    actual = undone(ADOPTION, ADOPTED)
     assert ({"cards/x": BEFORE}, {}, "id-x") == (
-        wants(found),
-        left(found),
-        found.rules[X].unadopted_id,
+        wants(actual),
+        left(actual),
+        actual.rules[X].unadopted_id,
     )
-    assert frozenset([X]) == found.scope
+    assert frozenset([X]) == actual.scope
 
 
 def test_an_adopted_rule_that_was_edited_since_the_run_is_skipped() -> None:
     """The edit is kept, and the message contains its time."""
-    found = undone(ADOPTION, EDITED)
+    actual = undone(ADOPTION, EDITED)
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(
-        found
+        actual
     )
-    assert frozenset([X]) == found.scope
+    assert frozenset([X]) == actual.scope
 
 
 def test_an_adopted_rule_that_a_later_run_wrote_is_skipped() -> None:
@@ -139,8 +141,8 @@ def test_an_adopted_rule_that_a_later_run_wrote_is_skipped() -> None:
 
 def test_an_adopted_rule_whose_earlier_queue_no_longer_exists_is_skipped() -> None:
     """The tenant would refuse the write."""
-    found = undone(ADOPTION, ADOPTED, queues=QUEUES[1:])
-    assert {"cards/x": "its earlier queue no longer exists (q-cards)"} == left(found)
+    actual = undone(ADOPTION, ADOPTED, queues=QUEUES[1:])
+    assert {"cards/x": "its earlier queue no longer exists (q-cards)"} == left(actual)
 
 
 def test_an_adoption_that_was_undone_already_needs_no_change() -> None:
@@ -159,21 +161,21 @@ def test_an_adoption_that_was_undone_already_needs_no_change() -> None:
 def test_a_rule_is_not_released_under_a_name_that_is_taken() -> None:
     """The managed rule has another name now, and an unmanaged rule has its old one."""
     renamed = managed("id-x", "cards/x", rule("x 2"))
-    found = undone(
+    actual = undone(
         replace(ADOPTION, after=renamed), renamed, unmanaged("id-z", rule("x"))
     )
     assert [
         ("CXR311", 'it is not restored: an unmanaged rule has the name "x" now')
-    ] == told(found)
-    assert ({}, {}) == (wants(found), left(found))
+    ] == told(actual)
+    assert ({}, {}) == (wants(actual), left(actual))
 
 
 # An adoption that was undone
 
 
 def adopting(adopt: str | AdoptById) -> DesiredState:
-    one: DesiredRule = wanted("cards/x", AFTER, adopt=adopt)
-    return desired(one)
+    item: DesiredRule = wanted("cards/x", AFTER, adopt=adopt)
+    return desired(item)
 
 
 @pytest.mark.parametrize("adopt", ["x", AdoptById(id="id-x")], ids=["by name", "by id"])
@@ -181,11 +183,11 @@ def test_a_released_rule_is_adopted_again_if_the_manifests_adopt_it(
     adopt: str | AdoptById,
 ) -> None:
     """The rule has not changed since its release."""
-    found = undone(RELEASE, BY_HAND, manifests=adopting(adopt))
+    actual = undone(RELEASE, BY_HAND, manifests=adopting(adopt))
     assert ({"cards/x": AFTER}, adopt, []) == (
-        wants(found),
-        found.rules[X].adopt,
-        told(found),
+        wants(actual),
+        actual.rules[X].adopt,
+        told(actual),
     )
 
 
@@ -212,15 +214,15 @@ def test_a_released_rule_is_not_adopted_again_otherwise(
     adopt: str | AdoptById, live: list[LiveRule]
 ) -> None:
     """A journal alone adopts no rule: there is a warning and no desired rule."""
-    found = undone(RELEASE, *live, manifests=adopting(adopt))
-    assert [("CXR311", "the rule was released and is not managed")] == told(found)
-    assert ({}, frozenset()) == (wants(found), found.scope)
+    actual = undone(RELEASE, *live, manifests=adopting(adopt))
+    assert [("CXR311", "the rule was released and is not managed")] == told(actual)
+    assert ({}, frozenset()) == (wants(actual), actual.scope)
 
 
 def test_a_rule_that_was_adopted_again_already_needs_no_change() -> None:
     """The rule is managed and in its earlier state."""
-    found = undone(RELEASE, ADOPTED)
-    assert ({}, frozenset(), []) == (wants(found), found.scope, told(found))
+    actual = undone(RELEASE, ADOPTED)
+    assert ({}, frozenset(), []) == (wants(actual), actual.scope, told(actual))
 
 
 # Creates, updates, deletes
@@ -230,8 +232,8 @@ def test_a_created_rule_is_deleted_unless_it_was_edited() -> None:
     """The scope has its address without a desired rule; a rule that was deleted already is not in
     the scope.
     """
-    found = undone(CREATION, ADOPTED)
-    assert ({}, {}, frozenset([X])) == (wants(found), left(found), found.scope)
+    actual = undone(CREATION, ADOPTED)
+    assert ({}, {}, frozenset([X])) == (wants(actual), left(actual), actual.scope)
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(
         undone(CREATION, EDITED)
     )
@@ -240,8 +242,8 @@ def test_a_created_rule_is_deleted_unless_it_was_edited() -> None:
 
 def test_an_updated_rule_is_restored_unless_it_was_edited() -> None:
     """A rule that an edit restored already needs no change."""
-    found = undone(CHANGE, ADOPTED)
-    assert ({"cards/x": BEFORE}, {}) == (wants(found), left(found))
+    actual = undone(CHANGE, ADOPTED)
+    assert ({"cards/x": BEFORE}, {}) == (wants(actual), left(actual))
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(
         undone(CHANGE, EDITED)
     )
@@ -254,12 +256,12 @@ def test_an_updated_rule_is_restored_unless_it_was_edited() -> None:
 
 def test_a_deleted_rule_is_restored_unless_it_was_recreated() -> None:
     """A rule that was recreated since the run is skipped."""
-    found = undone(DELETION)
-    assert ({"cards/x": BEFORE}, {}) == (wants(found), left(found))
-    other = managed("id-z", "cards/x", rule("x", priority=8))
+    actual = undone(DELETION)
+    assert ({"cards/x": BEFORE}, {}) == (wants(actual), left(actual))
+    candidate = managed("id-z", "cards/x", rule("x", priority=8))
     assert {
         "cards/x": "recreated since; the journal does not contain the author"
-    } == left(undone(DELETION, other))
+    } == left(undone(DELETION, candidate))
     assert [
         ("CXR311", 'it is not restored: an unmanaged rule has the name "x" now')
     ] == told(undone(DELETION, unmanaged("id-z", BEFORE)))
@@ -274,11 +276,11 @@ def test_a_rule_returns_to_its_earlier_address() -> None:
         id="id-x",
         is_confirmed=True,
     )
-    found = undone(deed, ADOPTED)
+    actual = undone(deed, ADOPTED)
     assert ({"cards/y": BEFORE}, {}, frozenset([X, Y])) == (
-        wants(found),
-        left(found),
-        found.scope,
+        wants(actual),
+        left(actual),
+        actual.scope,
     )
     moved_in = managed("id-z", "cards/y", rule("y"))
     assert ["cards/x", "cards/y"] == sorted(left(undone(deed, ADOPTED, moved_in)))
@@ -301,18 +303,18 @@ def test_an_unconfirmed_change_is_its_runs_unless_a_later_run_wrote(
     run.
     """
     deed = replace(CHANGE, is_confirmed=False)
-    found = undone(deed, ADOPTED, later=[later(status, **start)])
-    assert alone is ({} == left(found))
+    actual = undone(deed, ADOPTED, later=[later(status, **start)])
+    assert alone is ({} == left(actual))
 
 
 def test_an_unconfirmed_change_in_neither_state_is_skipped() -> None:
     """There was no response, and the rule has neither its state before nor that after the run."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
-    said = (
+    text = (
         "run the-run got no response for it, and its state is neither that before nor that after "
         "the run"
     )
-    assert {"cards/x": said} == left(undone(replace(CHANGE, is_confirmed=False), now))
+    assert {"cards/x": text} == left(undone(replace(CHANGE, is_confirmed=False), now))
 
 
 @pytest.mark.parametrize("suffix", ["", ", renamed"])
@@ -332,10 +334,10 @@ def test_an_undo_deletes_the_temporary_copy_of_the_run() -> None:
     copy = LiveRule(
         "id-c", temporary, Marker(OWNER, X, marker_digest(temporary), copy=True), {}
     )
-    found = undone(CHANGE, managed("id-x", "cards/x", BEFORE), copy)
-    assert ({"cards/x": BEFORE}, frozenset([X])) == (wants(found), found.scope)
-    found = undone(CREATION, copy)
-    assert ({}, frozenset([X])) == (wants(found), found.scope)
+    actual = undone(CHANGE, managed("id-x", "cards/x", BEFORE), copy)
+    assert ({"cards/x": BEFORE}, frozenset([X])) == (wants(actual), actual.scope)
+    actual = undone(CREATION, copy)
+    assert ({}, frozenset([X])) == (wants(actual), actual.scope)
 
 
 def test_a_change_is_skipped_if_several_rules_have_the_marker() -> None:
@@ -350,17 +352,17 @@ def test_a_change_is_skipped_if_several_rules_have_the_marker() -> None:
         )
         for n in (1, 2)
     ]
-    found = undone(CHANGE, *twins)
+    actual = undone(CHANGE, *twins)
     assert [
         (
             "CXR311",
             "several live rules have its marker, so the managed rule is not known",
         )
-    ] == told(found)
+    ] == told(actual)
     assert ({}, frozenset(), "keep one of them in CXone, and undo the run again") == (
-        wants(found),
-        found.scope,
-        found.findings[0].hint,
+        wants(actual),
+        actual.scope,
+        actual.findings[0].hint,
     )
 
 

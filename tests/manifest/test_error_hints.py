@@ -146,5 +146,5 @@ def test_a_secret_in_a_line_without_a_colon_is_not_repeated() -> None:
 
 def test_many_mistakes_cost_bounded_time() -> None:
     """Of three thousand wrong rules, the first thousand are reported."""
-    found = errors_of(HEAD + "  - {intent: a, targets: {a: 80}}\n" * 3000)
-    assert 1001 == len(found)
+    actual = errors_of(HEAD + "  - {intent: a, targets: {a: 80}}\n" * 3000)
+    assert 1001 == len(actual)

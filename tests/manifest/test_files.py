@@ -28,13 +28,18 @@ def test_paths_begin_with_the_directory_as_given(room: Path) -> None:
         (room / name).parent.mkdir(exist_ok=True)
         (room / name).write_text("[")
     names = ["a.yaml", "a/z.yaml", "b.yml"]
-    shown = [
-        [one.source and one.source.file for one in findings(Path(given))]
-        for given in ("manifests", "./manifests")
+    printed = [
+        [
+            finding.source and finding.source.file
+            for finding in findings(Path(source_values))
+        ]
+        for source_values in ("manifests", "./manifests")
     ]
-    assert [[f"manifests/{name}" for name in names]] * 2 == shown
+    assert [[f"manifests/{name}" for name in names]] * 2 == printed
     os.chdir(room)
-    assert names == [one.source and one.source.file for one in findings(Path())]
+    assert names == [
+        finding.source and finding.source.file for finding in findings(Path())
+    ]
 
 
 @pytest.mark.usefixtures("room")
@@ -85,7 +90,10 @@ def test_links_inside_the_directory_are_followed_once(room: Path) -> None:
     assert {
         ("cards", "manifests/again.yaml"),
         ("fees", "manifests/deep/fees.yaml"),
-    } == {(one.document.name, one.file) for one in load_manifests(room).rulesets}
+    } == {
+        (ruleset.document.name, ruleset.file)
+        for ruleset in load_manifests(room).rulesets
+    }
 
 
 def test_only_regular_files_are_opened(room: Path) -> None:
@@ -95,7 +103,7 @@ def test_only_regular_files_are_opened(room: Path) -> None:
     (room / "c.yaml").symlink_to("c.yaml")
     (room / "d.yaml").mkdir()
     (room / "d.yaml" / "ok.yaml").write_text(CARDS)
-    told = lines(room)
+    output = lines(room)
     assert [
         "manifests/a.yaml:1:1: error[CXR014]: this is not a regular file",
         "manifests/b.yaml:1:1: error[CXR014]: the file cannot be read: no such file or directory",
@@ -103,7 +111,7 @@ def test_only_regular_files_are_opened(room: Path) -> None:
             "manifests/c.yaml:1:1: error[CXR014]: the file cannot be read: too many levels of symbolic "
             "links"
         ),
-    ] == told
+    ] == output
 
 
 def test_a_link_to_a_name_that_is_too_long_is_an_error(room: Path) -> None:
@@ -129,7 +137,9 @@ def test_unreadable_files_and_directories_are_errors(room: Path) -> None:
     (room / "a.yaml").chmod(0)
     (room / "b").mkdir(mode=0)
     (room / "c.yaml").symlink_to("b/cards.yaml")
-    assert ["CXR014", "CXR014", "CXR014"] == [one.code for one in findings(room)]
+    assert ["CXR014", "CXR014", "CXR014"] == [
+        finding.code for finding in findings(room)
+    ]
 
 
 def test_invalid_encodings_sizes_and_file_names(room: Path) -> None:

@@ -131,9 +131,9 @@ NAMES = (
 )  # fmt: skip
 FIELDS = sorted(
     {
-        one
+        item
         for part in manifest_schema()["$defs"].values()
-        for one in part.get("properties", {})
+        for item in part.get("properties", {})
     }
 )
 KINDS = ("Environment", "Queues", "RuleSet", "Intents", "RouteTests")
@@ -196,15 +196,20 @@ def loads_or_has_findings(text: str | bytes) -> None:
     """Load a file; each error must have a code and a position, and a loaded file must fit the
     schema.
     """
-    data, before = text.encode() if isinstance(text, str) else text, time.process_time()
+    data = text.encode() if isinstance(text, str) else text
+    before = time.process_time()
     with TemporaryDirectory() as directory:
         Path(directory, "a.yaml").write_bytes(data)
         try:
             load_manifests(Path(directory))
         except ManifestError as error:
-            assert all(one.source and one.code in CODES for one in error.findings)  # noqa: PT017 - or it loads
+            assert all(  # noqa: PT017 - or it loads
+                finding.source and finding.code in CODES for finding in error.findings
+            )
             assert [] == [  # noqa: PT017 - as above
-                one for one in error.findings if "another value" in one.message
+                finding
+                for finding in error.findings
+                if "another value" in finding.message
             ]
         else:
             for document in parse_file(data, "a.yaml").documents:

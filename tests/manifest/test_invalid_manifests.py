@@ -36,7 +36,7 @@ def test_invalid_manifests_report_every_error_at_its_position(
 
 def test_messages_do_not_use_words_of_pydantic_or_python() -> None:
     """Errors are worded for authors of manifests."""
-    told = "\n".join(
+    output = "\n".join(
         path.read_text() for path in (MANIFESTS / "invalid").glob("*.expected")
     )
     phrases = (
@@ -50,13 +50,13 @@ def test_messages_do_not_use_words_of_pydantic_or_python() -> None:
         "pydantic",
     )
     assert [] == [
-        phrase for phrase in phrases if phrase in told.replace('operator "regex"', "")
+        phrase for phrase in phrases if phrase in output.replace('operator "regex"', "")
     ]
 
 
 def test_every_code_of_loading_has_a_case() -> None:
     """Each CXR0.. and CXR1.. code of loading occurs in a case here or in test_yaml_reader."""
-    told = "\n".join(
+    output = "\n".join(
         path.read_text() for path in (MANIFESTS / "invalid").glob("*.expected")
     )
     of_desired_rules = {
@@ -80,7 +80,7 @@ def test_every_code_of_loading_has_a_case() -> None:
         "CXR115",
     }  # made by tests, not kept as files
     codes = {code for code in CODES if code < "CXR2"} - of_desired_rules
-    assert by_bytes == {code for code in codes if f"[{code}]" not in told}
+    assert by_bytes == {code for code in codes if f"[{code}]" not in output}
 
 
 def test_the_caret_of_an_error(room: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_caret_of_an_error(room: Path) -> None:
     (room / "a.yaml").write_text(CARDS.replace("queue", "quue"))
     excerpt = "  - {intent: lost_card, quue: fraud}"
     assert [('did you mean "queue"?', excerpt, 4)] == [
-        (one.hint, one.excerpt, one.span) for one in findings(room)
+        (finding.hint, finding.excerpt, finding.span) for finding in findings(room)
     ]
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_field_without_a_similar_name_lists_all(room: Path) -> None:
     (room / "a.yaml").write_text(
         HEAD + "  - {intent: lost_card, queue: fraud, xyzzy: true}\n"
     )
-    (hint,) = [one.hint for one in findings(room)]
+    (hint,) = [finding.hint for finding in findings(room)]
     assert hint.startswith("available: intent, intents, minConfidence, ")
 
 
@@ -111,7 +111,7 @@ def test_an_excerpt_has_no_control_characters(room: Path) -> None:
     assert [
         ("CXR015", "  - intent: a # \ufffd[31m \ufffd", 1),
         ("CXR102", "    quue: \ufffdb", 4),
-    ] == [(one.code, one.excerpt, one.span) for one in findings(room)]
+    ] == [(finding.code, finding.excerpt, finding.span) for finding in findings(room)]
 
 
 def test_secrets_in_wrong_fields_are_not_shown(room: Path) -> None:
@@ -121,17 +121,17 @@ def test_secrets_in_wrong_fields_are_not_shown(room: Path) -> None:
         "secret: hunter-2}\n"
     )
     (room / "a.yaml").write_text(ENVIRONMENT + text)
-    told = findings(room)
-    assert (3, False) == (len(told), any("hunter" in f"{one}" for one in told))
+    output = findings(room)
+    assert (3, False) == (len(output), any("hunter" in f"{item}" for item in output))
 
 
 def test_a_file_reports_at_most_a_thousand_errors(room: Path) -> None:
     """A note says that there are more; the errors of other files are reported too."""
     (room / "a.yaml").write_text(HEAD + "  - {colour: red}\n" * 3000)
     (room / "b.yaml").write_text("[")
-    told = findings(room)
+    output = findings(room)
     assert (1002, "and at least 2,000 more errors in this file", "CXR004") == (
-        len(told),
-        told[1000].message,
-        told[1001].code,
+        len(output),
+        output[1000].message,
+        output[1001].code,
     )

@@ -44,8 +44,8 @@ def fields(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     further fields.
     """
     if isinstance(part, list):
-        for at, one in enumerate(part):
-            yield from fields(one, f"{path}[{at}]")
+        for at, item in enumerate(part):
+            yield from fields(item, f"{path}[{at}]")
     if not isinstance(part, dict):
         return
     described = part.get("properties", {}) if "type" in part else {}
@@ -101,21 +101,21 @@ def test_the_committed_schema_equals_the_output_of_schema_and_init(
 @FIELD
 def test_every_field_has_a_description(name: str) -> None:
     """One or two sentences without internal terms: editors show them as help."""
-    said = FIELDS[name].get("description", "")
-    assert re.fullmatch(r"[A-Z`].{20,}\.", said), said
-    assert len(said.split()) >= 5
+    text = FIELDS[name].get("description", "")
+    assert re.fullmatch(r"[A-Z`].{20,}\.", text), text
+    assert len(text.split()) >= 5
     assert not re.search(
-        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar|instant)\b", said
+        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar|instant)\b", text
     )
 
 
 @pytest.mark.parametrize("name", SCHEMA["$defs"])
 def test_every_definition_has_a_description(name: str) -> None:
     """Also a definition that only groups fields."""
-    said = SCHEMA["$defs"][name]["description"]
-    assert re.fullmatch(r"[A-Z].{20,}\.", said), said
+    text = SCHEMA["$defs"][name]["description"]
+    assert re.fullmatch(r"[A-Z].{20,}\.", text), text
     assert not re.search(
-        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar)\b", said
+        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar)\b", text
     )
 
 
@@ -174,14 +174,14 @@ def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
     """Except for errors that need a comparison of documents, and invalid YAML."""
     case = MANIFESTS / "invalid" / file.relative_to(MANIFESTS / "invalid").parts[0]
     inside = file.relative_to(case).as_posix() if case.is_dir() else file.name
-    told = [
-        one
-        for one in case.with_suffix(".expected").read_text().splitlines()
-        if f"manifests/{inside}:" in one
+    output = [
+        line
+        for line in case.with_suffix(".expected").read_text().splitlines()
+        if f"manifests/{inside}:" in line
     ]
-    if not any(re.search(r"error\[CXR00|error\[CXR01[0-245]", one) for one in told):
+    if not any(re.search(r"error\[CXR00|error\[CXR01[0-245]", item) for item in output):
         refused = not all(VALIDATOR.is_valid(document) for document in documents(file))
-        assert any(CODES_OF_TYPES.search(one) for one in told) == refused
+        assert any(CODES_OF_TYPES.search(item) for item in output) == refused
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ def test_the_schema_refuses_the_errors_of_loading(
     document: dict[str, Any], room: Path
 ) -> None:
     """Editors underline the errors that cxroute reports, also of mutually exclusive fields."""
-    whole = {"apiVersion": "routing/v1", **document}
-    (room / "a.yaml").write_text(yaml_of(whole))
-    assert (1, False) == (len(findings(room)), VALIDATOR.is_valid(whole))
+    complete = {"apiVersion": "routing/v1", **document}
+    (room / "a.yaml").write_text(yaml_of(complete))
+    assert (1, False) == (len(findings(room)), VALIDATOR.is_valid(complete))
 
 
 @pytest.mark.parametrize("directory", ["manifests", "my rules/deep"])

@@ -85,7 +85,7 @@ def test_all_fields_of_all_kinds_load(room: Path) -> None:
         == rule
     )
     assert [("cards", 80), ("${overflow}", 0.5), ("spare", 1)] == [
-        (one.queue, one.weight) for one in rule.targets or ()
+        (item.queue, item.weight) for item in rule.targets or ()
     ]
     assert AdoptById(id="1234-5678") == manifests.rulesets[0].document.rules[2].adopt
     assert rule.hold is not None
@@ -95,7 +95,7 @@ def test_all_fields_of_all_kinds_load(room: Path) -> None:
 def test_null_removes_a_confidence_and_absence_does_not() -> None:
     """`minConfidence: null` differs from a missing minConfidence."""
     removed, absent = (
-        RuleEntry.model_validate(one) for one in ({"minConfidence": None}, {})
+        RuleEntry.model_validate(item) for item in ({"minConfidence": None}, {})
     )
     assert (True, False) == (
         "min_confidence" in removed.model_fields_set,
@@ -213,14 +213,14 @@ def test_the_built_in_sandbox_needs_no_manifest() -> None:
 def test_a_rule_set_can_be_split_by_environment(room: Path) -> None:
     """Two RuleSets with the same name and without a common environment are both kept."""
     text = "".join(
-        f"---\n{{apiVersion: routing/v1, kind: RuleSet, name: a, environments: [{one}], rules: "
+        f"---\n{{apiVersion: routing/v1, kind: RuleSet, name: a, environments: [{item}], rules: "
         f"[]}}\n"
-        for one in ("prod", "sandbox")
+        for item in ("prod", "sandbox")
     )
     rulesets: list[RuleSet] = [
-        one.document for one in loaded(room, ENVIRONMENT + text).rulesets
+        ruleset.document for ruleset in loaded(room, ENVIRONMENT + text).rulesets
     ]
-    assert [("prod",), ("sandbox",)] == [one.environments for one in rulesets]
+    assert [("prod",), ("sandbox",)] == [ruleset.environments for ruleset in rulesets]
 
 
 def test_positions_and_findings_of_a_loaded_document(room: Path) -> None:
@@ -315,22 +315,22 @@ def test_a_condition_in_another_form_is_one_error(
         ""
     )
     (room / "a.yaml").write_text(f"{head}{when}\n")
-    (found,) = findings(room)
-    assert said in found.message
+    (actual,) = findings(room)
+    assert said in actual.message
     assert (
-        "{attribute: language, equals: fr}" in found.message
-        or "equals, exists" in found.hint
+        "{attribute: language, equals: fr}" in actual.message
+        or "equals, exists" in actual.hint
     )
 
 
 def test_a_document_without_a_kind_gets_the_list_of_kinds(room: Path) -> None:
     """One error, at the document."""
     (room / "a.yaml").write_text("apiVersion: routing/v1\nname: cards\nrules: []\n")
-    (found,) = findings(room)
+    (actual,) = findings(room)
     kinds = "Environment, Queues, RuleSet, Intents, Attributes, RouteTests, Promises, Profile"
     assert ('missing field "kind"', f"available: {kinds}") == (
-        found.message,
-        found.hint,
+        actual.message,
+        actual.hint,
     )
 
 
@@ -339,6 +339,6 @@ def test_a_base_url_has_no_path(room: Path) -> None:
     (room / "a.yaml").write_text(
         f"{ENVIRONMENT}api: {{baseUrl: 'https://acme.my.cxone.com/api/v2'}}\n"
     )
-    (found,) = findings(room)
-    said = '"baseUrl" must be an address without a path; set rulesPath, queuesPath and contextPath for paths'
-    assert said == found.message
+    (actual,) = findings(room)
+    text = '"baseUrl" must be an address without a path; set rulesPath, queuesPath and contextPath for paths'
+    assert text == actual.message

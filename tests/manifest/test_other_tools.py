@@ -314,9 +314,9 @@ def test_written_route_tests_are_the_same_to_other_loaders(cxroute: Program) -> 
     assert 0 == cxroute("test", "--adequacy", "--write", "manifests/t.yaml"), (
         cxroute.err
     )
-    written = Path("manifests/t.yaml").read_text(encoding="utf-8")
-    assert "why?" in written
-    assert {} == differing_loaders(written, documents(written))
+    stored = Path("manifests/t.yaml").read_text(encoding="utf-8")
+    assert "why?" in stored
+    assert {} == differing_loaders(stored, documents(stored))
     assert [] == unstable_files(Path("manifests"))
     assert [] == lint_problems(Path("manifests"))
 
@@ -385,10 +385,14 @@ def test_a_plain_scalar_that_other_tools_misread_is_warned_of(text: str) -> None
         f"{HEAD}  - key: a\n    queue: b\n    when:\n      - attribute: language\n        equals: "
         f""
     )
-    (found,) = warnings_of(f"{where}{text}\n")
-    assert ("CXR216", "warning", len(text)) == (found.code, found.severity, found.span)
-    assert found.message.startswith(f"other YAML tools read {text} as ")
-    assert f'put it in quotes: "{text}"' == found.hint
+    (actual,) = warnings_of(f"{where}{text}\n")
+    assert ("CXR216", "warning", len(text)) == (
+        actual.code,
+        actual.severity,
+        actual.span,
+    )
+    assert actual.message.startswith(f"other YAML tools read {text} as ")
+    assert f'put it in quotes: "{text}"' == actual.hint
     assert [] == warnings_of(f'{where}"{text}"\n')
     assert [] == warnings_of(f"{where}'{text}'\n")
 
@@ -429,12 +433,12 @@ def test_a_number_that_other_tools_misread_is_warned_of(
 
     What the hint says is read alike.
     """
-    (found,) = warnings_of(rule_with(number))
+    (actual,) = warnings_of(rule_with(number))
     message = f"other YAML tools read {number} as a text, and cxroute reads a number"
     assert ("CXR216", message, f"write {decimal}") == (
-        found.code,
-        found.message,
-        found.hint,
+        actual.code,
+        actual.message,
+        actual.hint,
     )
     assert [] == warnings_of(rule_with(decimal))
     (value,) = documents(f"a: {number}\n")
@@ -450,29 +454,29 @@ def test_a_question_mark_in_brackets_is_warned_of(line: str, text: str) -> None:
 
     In quotes, and outside of brackets, all of them read it.
     """
-    written = f"a: {line.format(text).removeprefix('in: ')}\nb: {text}\n"
-    parsed = parse_file(written.encode(), "m.yaml")
-    assert [written[start:end] for start, end in parsed.collector.misread.items()] == [
+    stored = f"a: {line.format(text).removeprefix('in: ')}\nb: {text}\n"
+    parsed = parse_file(stored.encode(), "m.yaml")
+    assert [stored[start:end] for start, end in parsed.collector.misread.items()] == [
         text
     ]
     assert (
         set(LOADERS) - {"ruamel 1.2"}
-        <= differing_loaders(written, documents(written)).keys()
+        <= differing_loaders(stored, documents(stored)).keys()
     )
-    quoted = written.replace(text, f'"{text}"', 1)
+    quoted = stored.replace(text, f'"{text}"', 1)
     assert {} == parse_file(quoted.encode(), "m.yaml").collector.misread
     assert {} == differing_loaders(quoted, documents(quoted))
 
 
 def test_the_warning_of_a_question_mark_says_what_to_write() -> None:
     """With the text in quotes."""
-    (found,) = warnings_of(rule_with("why?"))
+    (actual,) = warnings_of(rule_with("why?"))
     message = "other YAML tools refuse why? in brackets, because of its question mark"
     assert ("CXR216", message, 'put it in quotes: "why?"', 4) == (
-        found.code,
-        found.message,
-        found.hint,
-        found.span,
+        actual.code,
+        actual.message,
+        actual.hint,
+        actual.span,
     )
 
 
@@ -482,13 +486,13 @@ def test_a_misread_key_is_warned_of() -> None:
         "apiVersion: routing/v1\nkind: Attributes\nname: a\nattributes:\n  language: {values: {no: "
         "Norwegian}}\n"
     )
-    (found,) = warnings_of(text)
-    assert found.source
+    (actual,) = warnings_of(text)
+    assert actual.source
     assert ("CXR216", 'put it in quotes: "no"', 5, 23) == (
-        found.code,
-        found.hint,
-        found.source.line,
-        found.source.column,
+        actual.code,
+        actual.hint,
+        actual.source.line,
+        actual.source.column,
     )
 
 
@@ -506,7 +510,7 @@ def test_dates_of_date_fields_are_not_findings() -> None:
         f"---\n{HEAD}  - {{intent: a, queue: b, hold: {{until: 2026-12-01T08:00:00+01:00}}}}\n"
     )
     assert ["2026-12-01", "on", "2026-12-20"] == [
-        found.message.split()[4] for found in warnings_of(text)
+        actual.message.split()[4] for actual in warnings_of(text)
     ]
 
 
@@ -526,22 +530,22 @@ def test_a_misread_secret_is_not_shown() -> None:
         "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\ncredentials: "
         "{clientIdEnv: y}\n"
     )
-    (found,) = warnings_of(text)
+    (actual,) = warnings_of(text)
     message = "other YAML tools read this value as another one"
     assert (message, "put it in quotes", "") == (
-        found.message,
-        found.hint,
-        found.excerpt,
+        actual.message,
+        actual.hint,
+        actual.excerpt,
     )
 
 
 def test_many_misread_texts_do_not_hide_errors() -> None:
     """A file with thousands of them is valid, and gets a bounded number of findings."""
-    found = warnings_of(
+    actual = warnings_of(
         HEAD + "".join(f"  - {{key: k{n}, queue: 1_{n}}}\n" for n in range(3000))
     )
-    assert (101, {"warning"}) == (len(found), {each.severity for each in found})
+    assert (101, {"warning"}) == (len(actual), {each.severity for each in actual})
     assert (
         "further texts that other YAML tools misread, the first one here"
-        == found[-1].message
+        == actual[-1].message
     )

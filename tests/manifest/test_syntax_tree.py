@@ -51,7 +51,7 @@ def test_a_broken_text_has_the_places_before_the_error(seed: int) -> None:
     is read.
     """
     random = Random(seed)
-    head, behind = TEXT.split("---\n")
+    head, underlying = TEXT.split("---\n")
     at = random.randrange(len(head))
     insertion = random.choice(
         [
@@ -72,7 +72,7 @@ def test_a_broken_text_has_the_places_before_the_error(seed: int) -> None:
         ]
     )
     broken = head[:at] + insertion + head[at + random.randrange(3) :]
-    text = f"{broken}\n---\n{behind}"
+    text = f"{broken}\n---\n{underlying}"
     documents = read_syntax(text)
     for document in documents:
         for place in document.places:
@@ -100,8 +100,8 @@ def test_a_cursor_is_at_a_field_or_a_value(
 ) -> None:
     """The text behind it has no effect, and a comment or a broken text before it has no place."""
     before, _, _ = text.partition("|")
-    for behind in ("", "\n[[[", "}]: x"):
-        cursor = find_cursor(before + behind, len(before))
+    for underlying in ("", "\n[[[", "}]: x"):
+        cursor = find_cursor(before + underlying, len(before))
         if expected is None:
             assert cursor is None
             continue

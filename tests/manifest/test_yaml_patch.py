@@ -32,9 +32,9 @@ def patched(text: str, **changes: Any) -> str:
 def replaced(text: str, old: dict[str, Any], new: dict[str, Any]) -> str:
     """Return the text with the value `new`, after reading it back."""
     start = parse_file(text.encode(), "m.yaml").documents[0].start
-    found = apply_edits(text, compute_edits(text, start, old, new))
-    assert new == only_document(found)
-    return found
+    actual = apply_edits(text, compute_edits(text, start, old, new))
+    assert new == only_document(actual)
+    return actual
 
 
 def only_document(text: str) -> dict[str, Any]:
@@ -233,12 +233,12 @@ def chunks(draw: st.DrawFn, key: str, value: Any) -> str:
         return f"{key}:{draw(st.sampled_from((' ', '  ')))}{draw(written(value))}{comment}\n"
     if not value or draw(st.booleans()):
         gap = draw(st.sampled_from(("", " ")))
-        return f"{key}: [{gap}{', '.join(draw(written(one)) for one in value)}{gap}]{comment}\n"
+        return f"{key}: [{gap}{', '.join(draw(written(item)) for item in value)}{gap}]{comment}\n"
     indent = " " * draw(st.sampled_from((0, 2, 3)))
     lines = [f"{key}:{comment}\n"]
-    for one in value:
+    for element in value:
         above = draw(st.sampled_from(("", "", f"{indent}# above\n", "\n")))
-        lines.append(f"{above}{indent}- {draw(written(one))}{draw(COMMENTS)}\n")
+        lines.append(f"{above}{indent}- {draw(written(element))}{draw(COMMENTS)}\n")
     return "".join(lines)
 
 
@@ -248,7 +248,7 @@ def written(draw: st.DrawFn, value: Any) -> str:
     if isinstance(value, dict):
         return (
             "{"
-            + ", ".join(f"{key}: {draw(written(one))}" for key, one in value.items())
+            + ", ".join(f"{key}: {draw(written(item))}" for key, item in value.items())
             + "}"
         )
     plain = format_flow(value)
@@ -276,19 +276,19 @@ def test_in_every_style_only_the_intended_value_changes(
     head: str,
 ) -> None:
     """The text has the new values, and every unchanged entry is kept byte for byte."""
-    kept = {key: value for key, value in old.items() if data.draw(st.booleans())}
-    wanted = {
-        key: kept.get(key, new.get(key))
+    retained = {key: value for key, value in old.items() if data.draw(st.booleans())}
+    expected = {
+        key: retained.get(key, new.get(key))
         for key in [*old, *new]
-        if key in kept or key in new
+        if key in retained or key in new
     }
     lines = {key: data.draw(chunks(key, value)) for key, value in old.items()}
     text = (head + "".join(lines.values())).replace("\n", line_end)
-    if not wanted or not old:
+    if not expected or not old:
         return
-    found = replaced(text, old, wanted)
-    assert found.startswith(head.replace("\n", line_end))
+    actual = replaced(text, old, expected)
+    assert actual.startswith(head.replace("\n", line_end))
     assert [] == [
-        key for key in kept if lines[key].replace("\n", line_end) not in found
+        key for key in retained if lines[key].replace("\n", line_end) not in actual
     ]
-    assert found.count("\r") == (found.count("\n") if line_end == "\r\n" else 0)
+    assert actual.count("\r") == (actual.count("\n") if line_end == "\r\n" else 0)

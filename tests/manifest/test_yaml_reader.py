@@ -38,9 +38,9 @@ kind: |
 
 def said(reading: ParsedFile) -> list[tuple[str, int, int, str]]:
     return [
-        (one.code, one.source.line, one.source.column, one.message)
-        for one in reading.collector.findings()
-        if one.source is not None
+        (finding.code, finding.source.line, finding.source.column, finding.message)
+        for finding in reading.collector.findings()
+        if finding.source is not None
     ]
 
 
@@ -206,7 +206,7 @@ def test_a_file_of_the_largest_size_is_read() -> None:
     """A file may have exactly 5 MiB."""
     reading = parse_file(b"a: b\n#" + b"x" * (MAX_FILE_BYTES - 6), "m.yaml")
     assert ([{"a": "b"}], []) == (
-        [one.value for one in reading.documents],
+        [document.value for document in reading.documents],
         said(reading),
     )
 
@@ -315,15 +315,15 @@ def test_syntax_errors_have_a_message_and_a_hint(
     text: str, place: tuple[int, int], message: str, hint: str
 ) -> None:
     """At the position of the mistake, and not in the parser's words."""
-    (found,) = parse_file(text.encode(), "m.yaml").collector.findings()
-    assert found.source
+    (actual,) = parse_file(text.encode(), "m.yaml").collector.findings()
+    assert actual.source
     assert (("CXR004", *place), True) == (
-        (found.code, *found.source[1:]),
-        message in found.message,
-    ), found.message
-    assert hint in found.hint
+        (actual.code, *actual.source[1:]),
+        message in actual.message,
+    ), actual.message
+    assert hint in actual.hint
     assert not re.search(
-        "not YAML|token|scalar|block|context|flow", f"{found.message} {found.hint}"
+        "not YAML|token|scalar|block|context|flow", f"{actual.message} {actual.hint}"
     )
 
 
@@ -331,7 +331,7 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
     """Documents before a syntax error are read, and the result is marked as incomplete."""
     reading = parse_file(b"a: 1\n---\nb: [2\n", "m.yaml")
     assert ([{"a": 1}], False) == (
-        [one.value for one in reading.documents],
+        [document.value for document in reading.documents],
         reading.is_complete,
     )
     message = "the [ of line 3 is not closed before the end of the file, or a comma is missing"
@@ -356,8 +356,8 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
 def test_sizes_are_bounded(text: str, message: str) -> None:
     """Reading stops if a file is larger than any real manifest."""
     assert ("CXR010", message) in {
-        (one.code, one.message)
-        for one in parse_file(text.encode(), "m.yaml").collector.collected
+        (item.code, item.message)
+        for item in parse_file(text.encode(), "m.yaml").collector.collected
     }
 
 
@@ -423,12 +423,19 @@ def test_a_file_without_errors_means_the_same_to_pyyaml(text: str) -> None:
     if reading.collector.collected:
         return
     try:
-        theirs = list(yaml.load_all(text.removeprefix("\ufeff"), yaml.BaseLoader))
+        foreign_side = list(yaml.load_all(text.removeprefix("\ufeff"), yaml.BaseLoader))
     except yaml.YAMLError:
         return  # it refuses some tabs that libyaml takes for spaces
-    ours = [one.value for one in reading.documents if one.value not in ("", "null")]
-    theirs = [one for one in theirs if one not in ("", "null")]
-    assert (len(ours), True) == (len(theirs), all(map(same, ours, theirs)))
+    own_side = [
+        document.value
+        for document in reading.documents
+        if document.value not in ("", "null")
+    ]
+    foreign_side = [their for their in foreign_side if their not in ("", "null")]
+    assert (len(own_side), True) == (
+        len(foreign_side),
+        all(map(same, own_side, foreign_side)),
+    )
 
 
 @settings(max_examples=300, deadline=None)

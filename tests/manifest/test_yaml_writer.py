@@ -54,29 +54,29 @@ def back(lines: list[str]) -> object:
 @given(value=VALUE, more=VALUE)
 def test_every_value_is_read_back_equal(value: object, more: object) -> None:
     """At any depth, next to other values, on one line or on several."""
-    said = {"first": value, "second": more}
-    assert said == back(format_mapping(said, 0))
-    assert {"all": [said]} == back([f"all: {format_flow([said])}"])
+    text = {"first": value, "second": more}
+    assert text == back(format_mapping(text, 0))
+    assert {"all": [text]} == back([f"all: {format_flow([text])}"])
 
 
 @pytest.mark.parametrize("text", NAMES)
 def test_every_unusual_name_is_read_back_equal(text: str) -> None:
     """As a value, in a list of any length, and as a key."""
-    said = {
+    message = {
         "name": text,
         "in": [text, text],
         "many": [text] * 40,
         "queues": {text: "x"} if text else {},
     }
-    assert said == back(format_mapping(said, 2))
+    assert message == back(format_mapping(message, 2))
 
 
 @pytest.mark.parametrize(
     ("written", "text"),
     [
         *(
-            (one, one)
-            for one in (
+            (item, item)
+            for item in (
                 "a:b",
                 "10:75",
                 "1.2.3",
@@ -89,8 +89,8 @@ def test_every_unusual_name_is_read_back_equal(text: str) -> None:
             )
         ),
         *(
-            (f'"{one}"', one)
-            for one in (
+            (f'"{item}"', item)
+            for item in (
                 "010",
                 "true",
                 "True",
@@ -107,8 +107,8 @@ def test_every_unusual_name_is_read_back_equal(text: str) -> None:
             )
         ),
         *(
-            (f'"{one}"', one)
-            for one in (
+            (f'"{item}"', item)
+            for item in (
                 "no",
                 "on",
                 "Y",
@@ -124,8 +124,8 @@ def test_every_unusual_name_is_read_back_equal(text: str) -> None:
             )
         ),
         *(
-            (f'"{one}"', one)
-            for one in ("=", "<<", "---", "Null", ".inf", "2026-1-1 10:00:00")
+            (f'"{item}"', item)
+            for item in ("=", "<<", "---", "Null", ".inf", "2026-1-1 10:00:00")
         ),
         ("'\"no\" or'", '"no" or'),
         ("'\"it''s\": x'", '"it\'s": x'),

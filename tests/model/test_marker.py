@@ -120,8 +120,8 @@ def test_line_ends_of_a_managed_text_are_equal() -> None:
 
 def test_the_last_of_two_markers_counts() -> None:
     """A marker before the last line is text of the description."""
-    other = "[cxroute:other/a/b#ffffffff]"
-    assert (other, MARKER) == parse_marker(f"{other}\n{LINE}")
+    candidate = "[cxroute:other/a/b#ffffffff]"
+    assert (candidate, MARKER) == parse_marker(f"{candidate}\n{LINE}")
 
 
 def test_the_digest_covers_the_written_fields_without_the_marker() -> None:

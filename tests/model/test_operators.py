@@ -56,9 +56,11 @@ def test_a_record_is_whole_and_its_complement_is_another_record(
     if record.complement:
         assert record.name == OPERATORS[record.complement].complement
     assert record.denies in ("", record.complement)
-    others = [other for other in RECORDS if other is not record]
-    assert record.words not in {other.words for other in others}
-    assert record.cell not in {other.cell for other in others}
+    remaining_items = [
+        other_record for other_record in RECORDS if other_record is not record
+    ]
+    assert record.words not in {candidate.words for candidate in remaining_items}
+    assert record.cell not in {candidate.cell for candidate in remaining_items}
     make_condition(ATTRIBUTE, record.name, record.example)
     schema = manifest_schema()["$defs"]["RuleEntry"]["properties"]["when"]["items"][
         "properties"
@@ -115,9 +117,9 @@ def test_an_operator_that_one_record_adds_works_in_every_command(
         ("0.7", "Card"),
         ("9", "General"),
     ):
-        told = package.run(*sandbox, "explain", "--attr", f"score={score}").text
-        assert f'goes to "{queue} Service' in told
-        assert "score is outside of 0.3 and 0.7" in told
+        output = package.run(*sandbox, "explain", "--attr", f"score={score}").text
+        assert f'goes to "{queue} Service' in output
+        assert "score is outside of 0.3 and 0.7" in output
 
     text = package.manifest.read_text(encoding="utf-8")
     package.manifest.write_text(text.replace("0.7]", "0.8]"), encoding="utf-8")

@@ -92,39 +92,41 @@ def test_only_finite_numbers_of_json_grammar_are_numbers(text: str) -> None:
 
 def test_the_order_of_parts_makes_no_difference() -> None:
     """Conditions are a set; targets are a multiset."""
-    first, second = intent_is("x"), at_least(0.5)
+    first = intent_is("x")
+    second = at_least(0.5)
     assert normalized_conditions([first, second]) == normalized_conditions(
         [second, first, second]
     )
-    one, two = Target("a", 1), Target("b", 2)
-    assert sorted_targets([one, two]) == sorted_targets([two, one])
-    assert sorted_targets([one, one, two]) != sorted_targets([one, two])
+    item = Target("a", 1)
+    two = Target("b", 2)
+    assert sorted_targets([item, two]) == sorted_targets([two, item])
+    assert sorted_targets([item, item, two]) != sorted_targets([item, two])
 
 
 def test_equal_sets_have_one_order() -> None:
     """Two conditions on one attribute are sorted by their meaning, not by the order of their
     lists.
     """
-    one = normalized_conditions(
+    item = normalized_conditions(
         [
             make_condition("a", "notIn", ["z", "b"]),
             make_condition("a", "notIn", ["c", "d"]),
         ]
     )
-    other = normalized_conditions(
+    candidate = normalized_conditions(
         [
             make_condition("a", "notIn", ["b", "z"]),
             make_condition("a", "notIn", ["d", "c"]),
         ]
     )
-    assert one == other
+    assert item == candidate
 
 
 def test_the_canonical_json_follows_the_specification() -> None:
     """Keys sorted, no spaces, 1.0 as 1, conditions and targets sorted, no fields that the server
     adds.
     """
-    what = rule(
+    subject = rule(
         "Überweisung",
         priority=10.0,
         conditions=[
@@ -149,7 +151,7 @@ def test_the_canonical_json_follows_the_specification() -> None:
                     "value": ["b", "a"],
                 },
             ],
-            key=lambda one: json.dumps(one, sort_keys=True),
+            key=lambda item: json.dumps(item, sort_keys=True),
         ),
         "description": "Routes Überweisung",
         "enabled": True,
@@ -161,8 +163,8 @@ def test_the_canonical_json_follows_the_specification() -> None:
         ],
     }
     expected = json.dumps(form, sort_keys=True, separators=(",", ":"))
-    assert expected == canonical_json(what)
-    assert sha256(expected.encode()).hexdigest()[:8] == marker_digest(what)
+    assert expected == canonical_json(subject)
+    assert sha256(expected.encode()).hexdigest()[:8] == marker_digest(subject)
 
 
 def test_the_api_form_is_the_form_of_the_manifest() -> None:

@@ -115,10 +115,8 @@ def _of_children(parent: ast.AST, around: _Around) -> Iterator[Mutant]:
             isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
             and name == "body"
         ):
-            names, called = (
-                (*around.names, parent.name),
-                around.called or not isinstance(parent, ast.ClassDef),
-            )
+            names = (*around.names, parent.name)
+            called = around.called or not isinstance(parent, ast.ClassDef)
             returns = (
                 ast.unparse(parent.returns)
                 if not isinstance(parent, ast.ClassDef) and parent.returns

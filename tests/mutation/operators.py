@@ -79,10 +79,10 @@ def replacements(site: Site) -> Iterator[tuple[str, ast.AST]]:
 def _comparison(site: Site) -> Iterator[ast.AST]:
     if isinstance(node := site.node, ast.Compare):
         for index, op in enumerate(node.ops):
-            for other in _COMPARISONS[type(op)]:
+            for other_comparison in _COMPARISONS[type(op)]:
                 yield ast.Compare(
                     node.left,
-                    [*node.ops[:index], other(), *node.ops[index + 1 :]],
+                    [*node.ops[:index], other_comparison(), *node.ops[index + 1 :]],
                     node.comparators,
                 )
 
@@ -200,7 +200,7 @@ def _arguments(site: Site) -> Iterator[ast.AST]:
         case [first, second, *others]:
             yield ast.Call(node.func, [second, first, *others], node.keywords)
     for index in (
-        index for index, one in enumerate(node.keywords) if one.arg != "repr"
+        index for index, keyword in enumerate(node.keywords) if keyword.arg != "repr"
     ):  # only a reader of a traceback sees it
         yield ast.Call(
             node.func, node.args, [*node.keywords[:index], *node.keywords[index + 1 :]]
@@ -211,8 +211,8 @@ def _called(site: Site) -> Iterator[ast.AST]:
     """Replace `max` by `min` and similar functions; replace `sorted` and `reversed` by `list`."""
     match site.node:
         case ast.Call(ast.Name(name), args, keywords) if name in _CALLED_INSTEAD:
-            kept = [] if name in ("sorted", "reversed") else keywords
-            yield ast.Call(ast.Name(_CALLED_INSTEAD[name], ast.Load()), args, kept)
+            retained = [] if name in ("sorted", "reversed") else keywords
+            yield ast.Call(ast.Name(_CALLED_INSTEAD[name], ast.Load()), args, retained)
         case ast.Call(ast.Attribute(value, name), args, keywords) if (
             name in _CALLED_INSTEAD
         ):

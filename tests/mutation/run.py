@@ -56,10 +56,10 @@ class MutantResult:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the requested mutants; return the exit code."""
-    asked = _parser().parse_args(arguments)
+    requested = _parser().parse_args(arguments)
     sources = {
         name: Source(MODULES[name].read_text("utf-8"), str(MODULES[name]))
-        for name in asked.only or MODULES
+        for name in requested.only or MODULES
     }
     mutants = [
         (name, mutant)
@@ -75,17 +75,18 @@ def main(arguments: list[str] | None = None) -> int:
     outdated = [
         entry
         for entry in equal
-        if entry.module in sources and not any(entry.is_of(*one) for one in mutants)
+        if entry.module in sources
+        and not any(entry.is_of(*mutant) for mutant in mutants)
     ]
-    draw = sample if asked.only else sample_groups
-    sampled = draw(tried, asked.seed, asked.count)
+    draw = sample if requested.only else sample_groups
+    sampled = draw(tried, requested.seed, requested.count)
     results = []
-    lines = Lines(asked.lines) if asked.lines else current(asked.workers)
-    for result in judged(sampled, sources, equal, lines, asked.workers):
+    lines = Lines(requested.lines) if requested.lines else current(requested.workers)
+    for result in judged(sampled, sources, equal, lines, requested.workers):
         results.append(result)
         _print(
             f"{len(results)}/{len(sampled)} "
-            + (str(result) if asked.verbose else f"{result.status}\n")
+            + (str(result) if requested.verbose else f"{result.status}\n")
         )
     _print(told(results, outdated))
     is_below = any(share(part) < LEAST[name] for name, part in parts(results).items())

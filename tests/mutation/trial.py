@@ -46,7 +46,8 @@ def tried(module: str, code: bytes, tests: Mapping[str, float]) -> tuple[str, in
     module.
     """
     # Raises AssertionError if the failed test fails without the mutant, too: it proves nothing.
-    count, status = 0, "not run"
+    count = 0
+    status = "not run"
     for portion in portions(tests):
         count += len(portion)
         status, failing = _tried((module, code), portion)
@@ -76,10 +77,10 @@ def portions(tests: Mapping[str, float]) -> list[dict[str, float]]:
         {test: took for test, took in tests.items() if test.split("::")[0] in likely},
         _FIRST,
     )
-    others = _within(
+    remaining_items = _within(
         {test: took for test, took in tests.items() if test not in first}, _MOST
     )
-    return [portion for portion in (first, others) if portion]
+    return [portion for portion in (first, remaining_items) if portion]
 
 
 def _within(tests: Mapping[str, float], most: float) -> dict[str, float]:
@@ -103,7 +104,8 @@ def _tried(
 ) -> tuple[str, str]:
     """Return the result of a mutant, and the failed test, if any."""
     with tempfile.TemporaryDirectory() as folder:
-        chosen, failed = Path(folder, "tests.json"), Path(folder, "failed")
+        chosen = Path(folder, "tests.json")
+        failed = Path(folder, "failed")
         chosen.write_text(json.dumps(tests), "utf-8")
         environment = {
             "CXROUTE_MUTATION_TESTS": str(chosen),
@@ -146,13 +148,14 @@ def _exit_code(
     if not process:
         os._exit(_run(mutant, environment, arguments))
     end = time.monotonic() + seconds
-    found, status = 0, 0
-    while not found and time.monotonic() < end:
+    actual = 0
+    status = 0
+    while not actual and time.monotonic() < end:
         time.sleep(0.02)
-        found, status = os.waitpid(process, os.WNOHANG)
+        actual, status = os.waitpid(process, os.WNOHANG)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)
-    if not found:
+    if not actual:
         _, status = os.waitpid(process, 0)
     return os.waitstatus_to_exitcode(status)
 

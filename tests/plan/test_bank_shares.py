@@ -90,11 +90,11 @@ def ranges(value: object) -> Iterator[object]:
             yield value
         if any(name.endswith("Least") for name in value):
             yield value
-        for one in value.values():
-            yield from ranges(one)
+        for item in value.values():
+            yield from ranges(item)
     elif isinstance(value, list):
-        for one in value:
-            yield from ranges(one)
+        for item in value:
+            yield from ranges(item)
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -109,9 +109,9 @@ def test_an_edit_of_the_bank_moves_a_known_share(
     text = path.read_text("utf-8")
     assert before in text
     path.write_text(text.replace(before, after, 1), encoding="utf-8")
-    found = behaviour(cxroute)
-    assert [] == list(ranges(found))
-    assert 0 < sum(region["trafficPercent"] for region in found["regions"])
+    actual = behaviour(cxroute)
+    assert [] == list(ranges(actual))
+    assert 0 < sum(region["trafficPercent"] for region in actual["regions"])
 
 
 @pytest.mark.parametrize("project", ["bank", "airline", "telecom"])

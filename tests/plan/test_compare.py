@@ -37,28 +37,30 @@ def codes(found: Comparison) -> list[str]:
 
 def test_equal_rules_need_no_change() -> None:
     """Fields that the server adds, and the order of its lists, are not a difference."""
-    what = rule(conditions=[intent_is("x"), at_least(0.5)])
-    found = compared(
-        [wanted("cards/vip", what)],
-        managed("1", "cards/vip", what, version=7, selfUri="/x"),
+    subject = rule(conditions=[intent_is("x"), at_least(0.5)])
+    actual = compared(
+        [wanted("cards/vip", subject)],
+        managed("1", "cards/vip", subject, version=7, selfUri="/x"),
     )
-    assert Comparison((), (address("cards/vip"),), ()) == found
+    assert Comparison((), (address("cards/vip"),), ()) == actual
 
 
 def test_a_missing_rule_is_created_and_a_surplus_one_deleted() -> None:
     """Each change has its address; a delete has the cause that made the rule superfluous."""
-    gone = managed("1", "cards/old", rule("old"))
-    one = wanted("cards/vip", rule())
+    removed = managed("1", "cards/old", rule("old"))
+    item = wanted("cards/vip", rule())
     assert (
-        Create(one.address, one.rule, one.source),
-        Delete(address=address("cards/old"), live=gone, cause="manifest"),
-    ) == compared([one], gone).changes
+        Create(item.address, item.rule, item.source),
+        Delete(address=address("cards/old"), live=removed, cause="manifest"),
+    ) == compared([item], removed).changes
 
 
 def test_the_delete_of_an_edited_rule_has_the_cause_both() -> None:
     """The cause of the delete is then both."""
-    gone = managed("1", "cards/old", rule("old", priority=1), last_written=rule("old"))
-    assert "both" == compared([], gone).changes[0].cause
+    removed = managed(
+        "1", "cards/old", rule("old", priority=1), last_written=rule("old")
+    )
+    assert "both" == compared([], removed).changes[0].cause
 
 
 def test_an_update_names_every_field() -> None:
@@ -77,10 +79,10 @@ def test_an_update_names_every_field() -> None:
         ],
         targets=[Target("q-cards", 3), Target("q-general", 1)],
     )
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", after)], managed("1", "cards/vip", before)
     ).changes[0]
-    assert isinstance(found, Update)
+    assert isinstance(actual, Update)
     assert (
         FieldChange("priority", 100, 1),
         FieldChange("enabled", before=True, after=False),
@@ -97,30 +99,30 @@ def test_an_update_names_every_field() -> None:
         ),
         FieldChange("targets[0].weight", 1, 3),
         FieldChange("targets[1].queueId", "q-fraud", "q-general"),
-    ) == found.fields
-    assert "manifest" == found.cause
+    ) == actual.fields
+    assert "manifest" == actual.cause
 
 
 def test_another_queue_is_one_field() -> None:
     """The most common change is displayed as one field."""
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", rule(targets=[Target("q-fraud", 1)]))],
         managed("1", "cards/vip", rule()),
     )
-    assert isinstance(found.changes[0], Update)
-    assert (FieldChange("targets[0].queueId", "q-cards", "q-fraud"),) == found.changes[
+    assert isinstance(actual.changes[0], Update)
+    assert (FieldChange("targets[0].queueId", "q-cards", "q-fraud"),) == actual.changes[
         0
     ].fields
 
 
 def test_an_old_digest_on_an_equal_rule_is_an_update_of_the_marker() -> None:
     """It is not drift, because the content is the desired one."""
-    what = rule()
-    found = compared(
-        [wanted("cards/vip", what)],
-        managed("1", "cards/vip", what, last_written=rule(priority=1)),
+    subject = rule()
+    actual = compared(
+        [wanted("cards/vip", subject)],
+        managed("1", "cards/vip", subject, last_written=rule(priority=1)),
     )
-    (change,) = found.changes
+    (change,) = actual.changes
     assert isinstance(change, Update)
     assert ("marker",) == tuple(field.path for field in change.fields)
     assert "manifest" == change.cause
@@ -128,29 +130,29 @@ def test_an_old_digest_on_an_equal_rule_is_an_update_of_the_marker() -> None:
 
 def test_another_order_of_values_needs_no_new_marker() -> None:
     """The digest of the written rule still matches the live rule."""
-    one = rule(conditions=[make_condition("a", "in", ["x", "y"])])
-    other = rule(conditions=[make_condition("a", "in", ["y", "x"])])
+    item = rule(conditions=[make_condition("a", "in", ["x", "y"])])
+    candidate = rule(conditions=[make_condition("a", "in", ["y", "x"])])
     assert (
         ()
         == compared(
-            [wanted("cards/vip", other)], managed("1", "cards/vip", one)
+            [wanted("cards/vip", candidate)], managed("1", "cards/vip", item)
         ).changes
     )
 
 
 def test_a_renamed_rule_is_an_update() -> None:
     """The address identifies the rule; the name is a field."""
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", rule("new name"))], managed("1", "cards/vip", rule("vip"))
     )
-    assert isinstance(found.changes[0], Update)
-    assert "name" in [field.path for field in found.changes[0].fields]
+    assert isinstance(actual.changes[0], Update)
+    assert "name" in [field.path for field in actual.changes[0].fields]
 
 
 def test_a_moved_key_with_the_same_name_is_one_update() -> None:
     """Not a delete and a create: the rule keeps its id."""
-    found = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", rule()))
-    (change,) = found.changes
+    actual = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", rule()))
+    (change,) = actual.changes
     assert isinstance(change, Update)
     assert (FieldChange("address", "cards/vip", "fraud/vip"),) == change.fields
     assert address("fraud/vip") == change.address
@@ -158,7 +160,7 @@ def test_a_moved_key_with_the_same_name_is_one_update() -> None:
 
 def test_a_duplicate_is_deleted_and_an_edited_copy_is_reported() -> None:
     """An edited copy is never written."""
-    ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z")
+    own_side = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z")
     twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z")
     clone = managed(
         "3",
@@ -167,16 +169,16 @@ def test_a_duplicate_is_deleted_and_an_edited_copy_is_reported() -> None:
         last_written=rule(),
         dateCreated="2026-01-03T00:00:00Z",
     )
-    found = compared([wanted("cards/vip", rule())], ours, twin, clone)
+    actual = compared([wanted("cards/vip", rule())], own_side, twin, clone)
     assert (
         Delete(address=address("cards/vip"), live=twin, cause="duplicate"),
-    ) == found.changes
-    assert ["CXR302"] == codes(found)
+    ) == actual.changes
+    assert ["CXR302"] == codes(actual)
 
 
 def test_a_copy_with_other_unknown_fields_is_not_a_duplicate() -> None:
     """It is kept; the message names the fields and the original rule."""
-    ours = managed(
+    own_side = managed(
         "1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z", division="home"
     )
     twin = managed(
@@ -187,12 +189,14 @@ def test_a_copy_with_other_unknown_fields_is_not_a_duplicate() -> None:
         division="away",
         schedule=7,
     )
-    found = compared([wanted("cards/vip", rule())], ours, twin)
-    assert () == found.changes
-    ((code, message),) = [(one.code, one.message) for one in found.findings]
+    actual = compared([wanted("cards/vip", rule())], own_side, twin)
+    assert () == actual.changes
+    ((code, message),) = [
+        (finding.code, finding.message) for finding in actual.findings
+    ]
     assert "CXR302" == code
-    said = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is not changed'
-    assert said == message
+    text = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is not changed'
+    assert text == message
 
 
 def both_edited(**fields: Any) -> tuple[LiveRule, LiveRule]:
@@ -207,20 +211,24 @@ def test_ambiguous_rules_of_an_address_are_not_changed() -> None:
     """A conflict if the manifests define the rule, otherwise a warning; other addresses are
     planned; a copy stays.
     """
-    left = managed("3", "cards/vip", rule("(next) acme/cards/vip"))
-    assert left.marker is not None
-    left = replace(left, marker=replace(left.marker, copy=True))
-    other = wanted("cards/new", rule("new"))
-    found = compared([wanted("cards/vip", rule()), other], *both_edited(), left)
-    assert ["cards/new"] == [str(change.address) for change in found.changes]
-    assert [("CXR312", "error")] == [(one.code, one.severity) for one in found.findings]
-    assert (
-        "2 live rules have the marker of cards/vip (1, 2)" in found.findings[0].message
+    remaining = managed("3", "cards/vip", rule("(next) acme/cards/vip"))
+    assert remaining.marker is not None
+    remaining = replace(remaining, marker=replace(remaining.marker, copy=True))
+    candidate = wanted("cards/new", rule("new"))
+    actual = compared(
+        [wanted("cards/vip", rule()), candidate], *both_edited(), remaining
     )
-    unwanted = compared([other], *both_edited(), left)
+    assert ["cards/new"] == [str(change.address) for change in actual.changes]
+    assert [("CXR312", "error")] == [
+        (finding.code, finding.severity) for finding in actual.findings
+    ]
+    assert (
+        "2 live rules have the marker of cards/vip (1, 2)" in actual.findings[0].message
+    )
+    unwanted = compared([candidate], *both_edited(), remaining)
     assert ["cards/new"] == [str(change.address) for change in unwanted.changes]
     assert [("CXR312", "warning")] == [
-        (one.code, one.severity) for one in unwanted.findings
+        (finding.code, finding.severity) for finding in unwanted.findings
     ]
 
 
@@ -229,24 +237,25 @@ def test_ambiguous_rules_may_stay_while_all_are_as_desired() -> None:
     the rules.
     """
     rules = [managed(n, "cards/vip", rule(), division=n) for n in ("1", "2")]
-    found = compared([wanted("cards/vip", rule())], *rules)
-    assert ((), (address("cards/vip"),)) == (found.changes, found.unchanged)
+    actual = compared([wanted("cards/vip", rule())], *rules)
+    assert ((), (address("cards/vip"),)) == (actual.changes, actual.unchanged)
     assert [("CXR312", "warning")] == [
-        (one.code, one.severity) for one in found.findings
+        (finding.code, finding.severity) for finding in actual.findings
     ]
-    found = compared([wanted("cards/vip", rule(priority=1))], *rules)
+    actual = compared([wanted("cards/vip", rule(priority=1))], *rules)
     assert ((), [("CXR312", "error")]) == (
-        found.changes,
-        [(one.code, one.severity) for one in found.findings],
+        actual.changes,
+        [(finding.code, finding.severity) for finding in actual.findings],
     )
 
 
 def test_a_key_does_not_move_from_ambiguous_rules() -> None:
     """Otherwise a third rule with the name would be created."""
-    found = compared([wanted("fraud/vip", rule("mine"))], *both_edited())
-    assert () == found.changes
+    actual = compared([wanted("fraud/vip", rule("mine"))], *both_edited())
+    assert () == actual.changes
     assert [("CXR312", "error", "fraud/vip"), ("CXR312", "warning", "cards/vip")] == [
-        (one.code, one.severity, str(one.address)) for one in found.findings
+        (finding.code, finding.severity, str(finding.address))
+        for finding in actual.findings
     ]
 
 
@@ -269,11 +278,13 @@ def test_ids_of_rules_in_a_message_are_escaped_and_bounded() -> None:
 
 def test_a_name_of_an_edited_copy_is_a_conflict() -> None:
     """The message names the copy, and the plan does not change the address."""
-    ours = managed("1", "cards/vip", rule("old"))
+    own_side = managed("1", "cards/vip", rule("old"))
     copy = managed("2", "cards/vip", rule("vip", priority=7), last_written=rule("old"))
-    found = compared([wanted("cards/vip", rule("vip"))], ours, copy)
-    assert () == found.changes
-    conflict = next(one for one in found.findings if one.severity == "error")
+    actual = compared([wanted("cards/vip", rule("vip"))], own_side, copy)
+    assert () == actual.changes
+    conflict = next(
+        finding for finding in actual.findings if finding.severity == "error"
+    )
     assert ("CXR302", 'its name is that of 2, an edited copy of cards/vip: "vip"') == (
         conflict.code,
         conflict.message,
@@ -282,20 +293,20 @@ def test_a_name_of_an_edited_copy_is_a_conflict() -> None:
 
 def test_an_unmanaged_rule_of_that_name_is_a_conflict() -> None:
     """The message names it, and the other rules are planned."""
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", rule()), wanted("cards/new", rule("new"))],
         unmanaged("1", rule(priority=3)),
     )
-    assert ["cards/new"] == [str(change.address) for change in found.changes]
-    assert ["CXR301"] == codes(found)
-    assert ["error"] == [finding.severity for finding in found.findings]
+    assert ["cards/new"] == [str(change.address) for change in actual.changes]
+    assert ["CXR301"] == codes(actual)
+    assert ["error"] == [finding.severity for finding in actual.findings]
 
 
 def test_adopt_uses_the_live_name() -> None:
     """`adopt` finds the rule by its live name, independent of the name in the manifest."""
     live = unmanaged("1", rule("Cards (by hand)", priority=3))
-    found = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")], live)
-    (change,) = found.changes
+    actual = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")], live)
+    (change,) = actual.changes
     assert isinstance(change, Adopt)
     assert live == change.live
     assert {"name", "description", "priority", "conditions[0].value"} == {
@@ -307,18 +318,19 @@ def test_adopt_by_id_resolves_an_ambiguous_name() -> None:
     """Of two live rules of one name, the name alone is a conflict, the id is not (once the other is
     renamed).
     """
-    one, two = unmanaged("1", rule("same")), unmanaged("2", rule("same"))
+    item = unmanaged("1", rule("same"))
+    two = unmanaged("2", rule("same"))
     assert ["CXR304"] == codes(
-        compared([wanted("cards/vip", rule("mine"), adopt="same")], one, two)
+        compared([wanted("cards/vip", rule("mine"), adopt="same")], item, two)
     )
     for name in ("mine", "same"):
-        found = compared(
-            [wanted("cards/vip", rule(name), adopt=AdoptById(id="2"))], one, two
+        actual = compared(
+            [wanted("cards/vip", rule(name), adopt=AdoptById(id="2"))], item, two
         )
         assert ["2"] == [
-            change.live.id for change in found.changes if isinstance(change, Adopt)
+            change.live.id for change in actual.changes if isinstance(change, Adopt)
         ]
-        assert (["CXR308"] if name == "same" else []) == codes(found)
+        assert (["CXR308"] if name == "same" else []) == codes(actual)
 
 
 def test_with_unique_names_a_taken_name_is_a_conflict() -> None:
@@ -326,41 +338,46 @@ def test_with_unique_names_a_taken_name_is_a_conflict() -> None:
 
     A rule without a change is not affected.
     """
-    other, same = unmanaged("1", rule(priority=3)), managed("2", "cards/vip", rule())
+    candidate = unmanaged("1", rule(priority=3))
+    same = managed("2", "cards/vip", rule())
     adopting = wanted("cards/vip", rule(), adopt=AdoptById(id="2"))
     for wish, live, codes_found in (
         (adopting, unmanaged("2", rule()), ["CXR301"]),
         (wanted("cards/vip", rule(priority=5)), same, ["CXR301"]),
         (wanted("cards/vip", rule()), same, ["CXR308"]),
     ):
-        found = compare_rules(
+        actual = compare_rules(
             replace(desired(wish), names_unique=True),
-            classify_by_owner((other, live), OWNER),
+            classify_by_owner((candidate, live), OWNER),
         )
-        assert ((), codes_found) == (found.changes, codes(found))
+        assert ((), codes_found) == (actual.changes, codes(actual))
 
 
 def test_adopting_a_rule_of_another_tool_is_a_warning() -> None:
     """Every plan reports it, independent of the author of the `adopt:`."""
-    theirs = unmanaged("1", rule(description="do not edit\n[flowsync:ivr/branch@4]"))
-    (told,) = compared([wanted("cards/vip", rule(), adopt="vip")], theirs).findings
-    assert ("CXR309", "warning") == (told.code, told.severity)
-    assert told.message.endswith("managed by another tool: [flowsync:ivr/branch@4]")
+    foreign_side = unmanaged(
+        "1", rule(description="do not edit\n[flowsync:ivr/branch@4]")
+    )
+    (output,) = compared(
+        [wanted("cards/vip", rule(), adopt="vip")], foreign_side
+    ).findings
+    assert ("CXR309", "warning") == (output.code, output.severity)
+    assert output.message.endswith("managed by another tool: [flowsync:ivr/branch@4]")
 
 
 def test_without_a_rule_to_adopt_the_rule_is_created() -> None:
     """So one manifest fits a tenant with the rule, and an empty one."""
-    found = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")])
-    assert [Create] == [type(change) for change in found.changes]
-    assert ["CXR305"] == codes(found)
+    actual = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")])
+    assert [Create] == [type(change) for change in actual.changes]
+    assert ["CXR305"] == codes(actual)
 
 
 def test_an_adopted_rule_stays_adopted() -> None:
     """Once the rule is managed, `adopt:` has no effect."""
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", rule(), adopt="vip")], managed("1", "cards/vip", rule())
     )
-    assert ((), ()) == (found.changes, found.findings)
+    assert ((), ()) == (actual.changes, actual.findings)
 
 
 @pytest.mark.parametrize(
@@ -373,12 +390,12 @@ def test_an_adopted_rule_stays_adopted() -> None:
 )
 def test_a_rule_of_another_owner_is_never_adopted(adopt: object, which: str) -> None:
     """Neither by its name nor by `adopt:`."""
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", rule(), adopt=adopt)],
         managed("1", "x/vip", rule(), owner="other"),
     )
-    assert ((), ["CXR303"]) == (found.changes, codes(found))
-    assert f"{which} is managed by other" == found.findings[0].message
+    assert ((), ["CXR303"]) == (actual.changes, codes(actual))
+    assert f"{which} is managed by other" == actual.findings[0].message
 
 
 def test_one_live_rule_is_adopted_once() -> None:
@@ -387,37 +404,37 @@ def test_one_live_rule_is_adopted_once() -> None:
         wanted("cards/a", rule("a"), adopt="hand"),
         wanted("cards/b", rule("b"), adopt="hand"),
     ]
-    found = compared(rules, unmanaged("1", rule("hand")))
+    actual = compared(rules, unmanaged("1", rule("hand")))
     assert (["cards/a"], ["CXR304"]) == (
-        [str(change.address) for change in found.changes],
-        codes(found),
+        [str(change.address) for change in actual.changes],
+        codes(actual),
     )
 
 
 def test_renaming_a_managed_rule_to_a_taken_name_is_a_conflict() -> None:
     """So is the adoption of one rule under the name of another one."""
-    taken = unmanaged("2", rule("taken"))
+    claimed = unmanaged("2", rule("taken"))
     assert ["CXR301"] == codes(
         compared(
             [wanted("cards/vip", rule("taken"))],
             managed("1", "cards/vip", rule()),
-            taken,
+            claimed,
         )
     )
     adopting = wanted("cards/vip", rule("taken"), adopt="hand")
     assert ["CXR301"] == codes(
-        compared([adopting], unmanaged("1", rule("hand")), taken)
+        compared([adopting], unmanaged("1", rule("hand")), claimed)
     )
 
 
 def test_an_unmanaged_rule_with_the_name_of_a_managed_one_is_a_warning() -> None:
     """The managed rule exists already; the unmanaged rule is not changed."""
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", rule())],
         managed("1", "cards/vip", rule()),
         unmanaged("2", rule(priority=3)),
     )
-    assert ((), ["CXR308"]) == (found.changes, codes(found))
+    assert ((), ["CXR308"]) == (actual.changes, codes(actual))
 
 
 def test_an_unknown_condition_is_replaced() -> None:
@@ -426,15 +443,15 @@ def test_an_unknown_condition_is_replaced() -> None:
     """
     odd = {"type": "schedule", "open": "09:00"}
     edited = rule(conditions=[intent_is("vip"), make_opaque(odd)])
-    found = compared(
+    actual = compared(
         [wanted("cards/vip", rule())],
         managed("1", "cards/vip", edited, last_written=rule()),
     )
-    (change,) = found.changes
+    (change,) = actual.changes
     assert isinstance(change, Update)
     assert (FieldChange("conditions[1]", odd, None),) == change.fields
     assert "drift" == change.cause
-    assert ["CXR306"] == codes(found)
+    assert ["CXR306"] == codes(actual)
     assert isinstance(change.after.conditions[0], Condition)
 
 
@@ -445,23 +462,23 @@ def test_a_rule_that_moved_and_was_edited_differs_by_both(
     live: Rule, cause: str
 ) -> None:
     """The manifest gave it another address, so drift is not the only cause."""
-    found = compared(
+    actual = compared(
         [wanted("fraud/vip", rule())],
         managed("1", "cards/vip", live, last_written=rule()),
     )
     assert [("fraud/vip", cause)] == [
-        (str(one.address), one.cause) for one in found.changes
+        (str(change.address), change.cause) for change in actual.changes
     ]
 
 
 def test_a_key_that_two_rules_of_one_name_may_have_left_is_a_create() -> None:
     """It is not known which of the two moved, so both are deleted as rules without a manifest."""
-    found = compared(
+    actual = compared(
         [wanted("fraud/vip", rule())],
         managed("1", "cards/a", rule()),
         managed("2", "cards/b", rule(priority=7)),
     )
-    assert [Create, Delete, Delete] == [type(change) for change in found.changes]
+    assert [Create, Delete, Delete] == [type(change) for change in actual.changes]
 
 
 RELEASED = wanted("cards/vip", rule("by hand", priority=3), unadopted_id="1")
@@ -480,11 +497,11 @@ def test_a_rule_given_back_loses_its_marker_and_is_restored() -> None:
 
 def test_a_rule_that_was_given_back_already_needs_no_change() -> None:
     """It is unmanaged and in its state before the adoption."""
-    found = compared([RELEASED], unmanaged("1", RELEASED.rule))
+    actual = compared([RELEASED], unmanaged("1", RELEASED.rule))
     assert ((), (RELEASED.address,), ()) == (
-        found.changes,
-        found.unchanged,
-        found.findings,
+        actual.changes,
+        actual.unchanged,
+        actual.findings,
     )
 
 
@@ -502,9 +519,9 @@ def test_a_rule_that_is_no_longer_managed_is_not_given_back(
     live: tuple[LiveRule, ...],
 ) -> None:
     """The marker was removed: the undo is a conflict, and the rule is not changed."""
-    found = compared([RELEASED], *live)
-    assert ((), ["CXR311"]) == (found.changes, codes(found))
-    (conflict,) = found.findings
+    actual = compared([RELEASED], *live)
+    assert ((), ["CXR311"]) == (actual.changes, codes(actual))
+    (conflict,) = actual.findings
     assert ("error", "the rule to give back is no longer managed by cxroute") == (
         conflict.severity,
         conflict.message,
@@ -516,8 +533,13 @@ def test_a_rule_is_not_given_back_under_a_taken_name() -> None:
     """Two unmanaged rules would have one name; a rule that kept its name does not need the
     check.
     """
-    other = unmanaged("2", rule("by hand"))
-    found = compared([RELEASED], managed("1", "cards/vip", rule()), other)
-    assert ((), ["CXR301"]) == (found.changes, codes(found))
-    kept = compared([RELEASED], managed("1", "cards/vip", rule("by hand")), other)
-    assert ([Update], []) == ([type(change) for change in kept.changes], codes(kept))
+    candidate = unmanaged("2", rule("by hand"))
+    actual = compared([RELEASED], managed("1", "cards/vip", rule()), candidate)
+    assert ((), ["CXR301"]) == (actual.changes, codes(actual))
+    retained = compared(
+        [RELEASED], managed("1", "cards/vip", rule("by hand")), candidate
+    )
+    assert ([Update], []) == (
+        [type(change) for change in retained.changes],
+        codes(retained),
+    )

@@ -47,11 +47,13 @@ ENTRY = {
 
 def moved_queues(moved: RoutingDifference) -> dict[str, str]:
     """Return each queue whose share of some input changes, and how, by trying all inputs."""
-    gains, loses = set[str](), set[str]()
+    gains = set[str]()
+    loses = set[str]()
     for before, come in moved.to["before"].items():
         for after, go in moved.to["after"].items():
             if come & go:
-                old, new = dict(before or ()), dict(after or ())
+                old = dict(before or ())
+                new = dict(after or ())
                 gains |= {
                     queue for queue, share in new.items() if share > old.get(queue, 0)
                 }
@@ -69,11 +71,12 @@ def moved_queues(moved: RoutingDifference) -> dict[str, str]:
 
 
 def listed(pair: RulePair, steps: int | None = None) -> dict[str | None, str]:
-    found = compare_behaviour(
+    actual = compare_behaviour(
         entries(pair.old), entries(pair.new), pair.evaluation, steps
     )
     return {
-        entry.queue.id: entry.change for entry in required_consent(found, QUEUES, OWNED)
+        entry.queue.id: entry.change
+        for entry in required_consent(actual, QUEUES, OWNED)
     }
 
 
@@ -82,19 +85,19 @@ def test_the_list_is_that_of_every_input(block: int) -> None:
     """Exactly the queues that gain or lose; all of them if a destination is not a queue of the
     tenant.
     """
-    seen = 0
+    observed = 0
     for seed in range(block * SIZE, (block + 1) * SIZE):
         pair = a_pair(Random(seed))
         moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
         expected = moved_queues(moved)
         if expected.keys() <= QUEUES.keys():
             assert expected == listed(pair), moved.report
-            seen += 1
+            observed += 1
         else:
             assert {
                 queue: expected.get(queue, "unknown") for queue in QUEUES
             } == listed(pair), moved.report
-    assert seen > SIZE // 2
+    assert observed > SIZE // 2
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -104,12 +107,12 @@ def test_an_incomplete_analysis_lists_every_owner(block: int) -> None:
     for seed in range(block * SIZE, (block + 1) * SIZE):
         pair = a_pair(Random(seed))
         moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
-        found = compare_behaviour(
+        actual = compare_behaviour(
             entries(pair.old), entries(pair.new), pair.evaluation, 20
         )
-        names = {entry.queue.id for entry in required_consent(found, QUEUES, OWNED)}
+        names = {entry.queue.id for entry in required_consent(actual, QUEUES, OWNED)}
         assert moved_queues(moved).keys() & QUEUES.keys() <= names, moved.report
-        if not found.complete:
+        if not actual.complete:
             assert names == set(QUEUES), moved.report
             incomplete += 1
     assert incomplete
@@ -235,7 +238,7 @@ def test_types_that_the_change_itself_states_prove_nothing(
         "cards.yaml",
         cards(rule.replace("QUEUE", "fraud"), "{intent: limit, queue: cards}"),
     )
-    known = live_file()
+    declared = live_file()
     shutil.copytree("manifests", "before", dirs_exist_ok=True)
     write("prod.yaml", f"{PROD}context: {{}}\n")
     write(
@@ -243,10 +246,10 @@ def test_types_that_the_change_itself_states_prove_nothing(
         cards(rule.replace("QUEUE", "cards"), "{intent: limit, queue: cards}"),
     )
     assert [{**ENTRY, "change": "unknown"}] == consent(
-        cxroute, known, "--base", "before"
+        cxroute, declared, "--base", "before"
     )
     shutil.copy("manifests/prod.yaml", "before/prod.yaml")
-    assert [] == consent(cxroute, known, "--base", "before")
+    assert [] == consent(cxroute, declared, "--base", "before")
 
 
 def test_a_queue_that_the_tenant_renamed_may_be_any(

@@ -52,7 +52,8 @@ from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_tex
 from tests.support.plans import FACTS, FRAUD, GENERAL, TENANT
 from tests.support.random_rules import Evaluation, a_list, chance, edited, entry
 
-BLOCKS, SIZE = 8, 100
+BLOCKS = 8
+SIZE = 100
 EVERYTHING = rule("everybody", priority=1, conditions=[], targets=GENERAL)
 VIP = wanted("cards/vip", rule())
 LIVE_VIP = managed("1", "cards/vip", rule())
@@ -67,14 +68,14 @@ def drift_of(
 
 
 def accepted(*rules: LiveRule) -> list[Acceptance]:
-    return [Acceptance(one.rule.name, marker_digest(one.rule)) for one in rules]
+    return [Acceptance(rule.rule.name, marker_digest(rule.rule)) for rule in rules]
 
 
 def sections(drift: Drift) -> list[tuple[str, str, str]]:
     form = drift_to_json(drift)
     return [
-        (one["action"], one["cause"], one["address"] or one["name"])
-        for one in form["changes"]
+        (item["action"], item["cause"], item["address"] or item["name"])
+        for item in form["changes"]
     ]
 
 
@@ -87,19 +88,20 @@ class Tenant:
             "highest-first" if chance(random, 0.2) else "lowest-first"
         )
         self.wanted = [
-            {**one, "name": f"rule {one['id']}"} for one in a_list(random, 5)
+            {**item, "name": f"rule {item['id']}"} for item in a_list(random, 5)
         ]
-        kept = [one for one in self.wanted if not chance(random, 0.15)]
+        retained = [item for item in self.wanted if not chance(random, 0.15)]
         self.managed = [
-            self._edited(random, one) if chance(random, 0.3) else one for one in kept
+            self._edited(random, item) if chance(random, 0.3) else item
+            for item in retained
         ]
-        others = (
-            [{**one, "id": f"u{one['id']}"} for one in a_list(random, 4)]
+        remaining_items = (
+            [{**item, "id": f"u{item['id']}"} for item in a_list(random, 4)]
             if chance(random, 0.8)
             else []
         )
-        self.others = others
-        self.accepted = [one for one in others if chance(random, 0.3)]
+        self.others = remaining_items
+        self.accepted = [item for item in remaining_items if chance(random, 0.3)]
 
     @staticmethod
     def _edited(random: Random, one: Json) -> Json:
@@ -112,29 +114,31 @@ class Tenant:
 
     def drift(self) -> Drift:
         """Return the drift, with some of the unmanaged rules accepted."""
-        original = {one["id"]: entry(one).rule for one in self.wanted}
+        original = {item["id"]: entry(item).rule for item in self.wanted}
         want = desired(
-            *(wanted(f"set/{name}", what) for name, what in original.items())
+            *(wanted(f"set/{name}", subject) for name, subject in original.items())
         )
-        found = [
+        actual = [
             managed(
-                one["id"],
-                f"set/{one['id']}",
-                entry(one).rule,
-                last_written=original[one["id"]],
+                item["id"],
+                f"set/{item['id']}",
+                entry(item).rule,
+                last_written=original[item["id"]],
             )
-            for one in self.managed
+            for item in self.managed
         ]
-        theirs = {
-            one["id"]: unmanaged(one["id"], entry(one).rule) for one in self.others
+        foreign_side = {
+            item["id"]: unmanaged(item["id"], entry(item).rule) for item in self.others
         }
-        made = draft_plan(
+        created = draft_plan(
             replace(want, evaluation=self.evaluation),
-            live(*found, *theirs.values()),
+            live(*actual, *foreign_side.values()),
             PlanOptions(),
             NOW,
         )
-        return find_drift(made, accepted(*(theirs[one["id"]] for one in self.accepted)))
+        return find_drift(
+            created, accepted(*(foreign_side[item["id"]] for item in self.accepted))
+        )
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -145,20 +149,20 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
     for seed in range(block * SIZE, (block + 1) * SIZE):
         tenant = Tenant(seed)
         drift = tenant.drift()
-        whole = {live.id for live in drift.accepted}
+        complete = {live.id for live in drift.accepted}
         reference = [
             *tenant.wanted,
-            *(one for one in tenant.others if one["id"] in whole),
+            *(item for item in tenant.others if item["id"] in complete),
         ]
         moved = RoutingDifference(
             reference, [*tenant.managed, *tenant.others], tenant.evaluation
         )
         takers = {
-            one["id"]
-            for one, bits in moved.wins["after"]
-            if one is not None and bits & moved.all
+            item["id"]
+            for item, bits in moved.wins["after"]
+            if item is not None and bits & moved.all
         }
-        expected = takers & {one["id"] for one in tenant.others} - whole
+        expected = takers & {item["id"] for item in tenant.others} - complete
         assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
         assert bool(moved.all) is drift.unaccepted_impact.behaviour.changed, (
             seed,
@@ -222,7 +226,7 @@ def test_only_rules_that_apply_never_writes_are_in_the_way() -> None:
     not.
     """
     hand = unmanaged("5", rule("hand", priority=2, targets=GENERAL))
-    found = [
+    actual = [
         LIVE_VIP,
         managed(
             "2", "other/x", rule("theirs", priority=1, targets=FRAUD), owner="somebody"
@@ -236,24 +240,26 @@ def test_only_rules_that_apply_never_writes_are_in_the_way() -> None:
         managed("4", "cards/vip", rule()),
         hand,
     ]
-    drift = drift_of([VIP, wanted("cards/hand", rule("hand"), adopt="hand")], found)
-    assert ["3", "2"] == [one.id for one in drift.in_the_way]
+    drift = drift_of([VIP, wanted("cards/hand", rule("hand"), adopt="hand")], actual)
+    assert ["3", "2"] == [item.id for item in drift.in_the_way]
     text = drift_as_text(drift)
     assert "an edited copy of cards/vip" in text
     assert "managed by somebody" in text
     assert [("delete", "duplicate"), ("adopt", "manifest")] == [
-        one[:2] for one in sections(drift)
+        section[:2] for section in sections(drift)
     ][::-1][2:]
 
 
 def test_a_rule_in_the_way_until_the_apply_is_marked() -> None:
     """It takes the conversations of a missing rule only until apply creates that rule."""
-    behind = unmanaged(
+    underlying = unmanaged(
         "2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD)
     )
-    missing = drift_of([VIP], [behind])
+    missing = drift_of([VIP], [underlying])
     assert (
-        ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.temporary_ids)
+        ["2"]
+        == [item.id for item in missing.in_the_way]
+        == sorted(missing.temporary_ids)
     )
     assert (
         "in the way only until apply changes the rules to match the manifests"
@@ -265,17 +271,17 @@ def test_a_rule_in_the_way_until_the_apply_is_marked() -> None:
 
 def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     """After an edit it is in the way again, and a warning reports its outdated acceptance."""
-    other = unmanaged("2", EVERYTHING)
-    drift = drift_of([VIP], [LIVE_VIP, other], *accepted(other))
+    candidate = unmanaged("2", EVERYTHING)
+    drift = drift_of([VIP], [LIVE_VIP, candidate], *accepted(candidate))
     assert (False, 1, ()) == (drift.has_drift, len(drift.accepted), drift.in_the_way)
     assert drift_as_text(drift).endswith("\n1 unmanaged rule is accepted.\n")
     form: Any = drift_to_json(drift)
     assert form["behaviour"]["changed"]
     changed = unmanaged("2", replace(EVERYTHING, priority=0))
-    again = drift_of([VIP], [LIVE_VIP, changed], *accepted(other))
+    again = drift_of([VIP], [LIVE_VIP, changed], *accepted(candidate))
     assert (True, ("2",)) == (
         again.has_drift,
-        tuple(one.id for one in again.in_the_way),
+        tuple(item.id for item in again.in_the_way),
     )
     (warning,) = again.notes
     assert ("CXR330", "warning") == (warning.code, warning.severity)
@@ -283,9 +289,12 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
         f"its digest is {marker_digest(changed.rule)}, not {marker_digest(EVERYTHING)}"
         in warning.message
     )
-    gone = drift_of([VIP], [LIVE_VIP], *accepted(other))
-    assert (False, ["CXR330"]) == (gone.has_drift, [one.code for one in gone.notes])
-    assert "warning[CXR330]" in drift_as_text(gone)
+    removed = drift_of([VIP], [LIVE_VIP], *accepted(candidate))
+    assert (False, ["CXR330"]) == (
+        removed.has_drift,
+        [note.code for note in removed.notes],
+    )
+    assert "warning[CXR330]" in drift_as_text(removed)
 
 
 HALVES = re.compile("[\ud800-\udfff]")
@@ -309,16 +318,18 @@ def test_the_block_reads_back_as_the_name(name: str) -> None:
     """With any name, the strict reader reads this name and digest, and a terminal shows all of
     it.
     """
-    other = unmanaged("2", replace(EVERYTHING, name=name))
-    drift = drift_of([VIP], [LIVE_VIP, other])
+    candidate = unmanaged("2", replace(EVERYTHING, name=name))
+    drift = drift_of([VIP], [LIVE_VIP, candidate])
     lines = acceptance_lines(drift)
     assert all(line.isprintable() for line in lines)
     reading = parse_file("\n".join(lines).encode(), "x.yaml")
     assert [] == reading.collector.collected
-    (found,) = (one.value for one in reading.documents)
-    made = Environment.model_validate({"name": "prod", "owner": "acme", **plain(found)})
-    (entry_of,) = made.unmanaged.accept
-    assert (name, marker_digest(other.rule), "why") == (
+    (actual,) = (document.value for document in reading.documents)
+    created = Environment.model_validate(
+        {"name": "prod", "owner": "acme", **plain(actual)}
+    )
+    (entry_of,) = created.unmanaged.accept
+    assert (name, marker_digest(candidate.rule), "why") == (
         entry_of.name,
         entry_of.digest,
         entry_of.reason,
@@ -336,11 +347,11 @@ def test_all_rules_in_the_way_are_in_the_block() -> None:
     """Independent of the number displayed; with existing acceptances, only the entries to add. -v
     shows all.
     """
-    others = [
+    remaining_items = [
         unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL))
         for n in range(2, 60)
     ]
-    drift = drift_of([VIP], [LIVE_VIP, *others])
+    drift = drift_of([VIP], [LIVE_VIP, *remaining_items])
     assert 58 == len(drift.in_the_way) == len(acceptance_lines(drift)) - 2
     text = drift_as_text(drift)
     assert "The lines that accept all 58 rules: -v." in text
@@ -353,7 +364,9 @@ def test_all_rules_in_the_way_are_in_the_block() -> None:
         "<details><summary>The lines that accept all 58 rules</summary>"
         in drift_markdown(drift, TENANT, FACTS, "x")
     )
-    fewer = drift_of([VIP], [LIVE_VIP, *others], *accepted(*others[:50]))
+    fewer = drift_of(
+        [VIP], [LIVE_VIP, *remaining_items], *accepted(*remaining_items[:50])
+    )
     assert 8 == len(acceptance_lines(fewer))
     assert all(line.startswith("    - {name: r") for line in acceptance_lines(fewer))
 
@@ -418,13 +431,15 @@ def test_a_missing_rule_counts_and_is_restored() -> None:
     assert "- cards/vip   never applied, or deleted in CXone" in text
     assert "Missing in CXone: cards/vip (never applied, or deleted in CXone)" in text
     assert "fix it    cxroute apply -e prod --only cards/vip\n" in text
-    known = replace(
+    declared = replace(
         drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"}
     )
-    assert "- cards/vip   in CXone, somebody deleted it" in drift_as_text(known)
-    assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
+    assert "- cards/vip   in CXone, somebody deleted it" in drift_as_text(declared)
+    assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(
+        declared
+    )
     assert ["2026-11-25T120000-prod-a1b2"] == [
-        one["since"] for one in drift_to_json(known)["changes"]
+        item["since"] for item in drift_to_json(declared)["changes"]
     ]
 
 
@@ -441,13 +456,13 @@ def test_a_held_change_is_accepted_for_now() -> None:
 def test_with_only_other_rules_are_not_reported() -> None:
     """A rule in the way of rules that are not selected is not reported."""
     want = [VIP, wanted("cards/gold", rule("gold"))]
-    other = unmanaged(
+    candidate = unmanaged(
         "3", rule("by hand", priority=1, conditions=[intent_is("gold")], targets=FRAUD)
     )
-    found = [LIVE_VIP, managed("2", "cards/gold", rule("gold")), other]
-    assert not drift_of(want, found, only=("cards/vip",)).has_drift
+    actual = [LIVE_VIP, managed("2", "cards/gold", rule("gold")), candidate]
+    assert not drift_of(want, actual, only=("cards/vip",)).has_drift
     assert ["3"] == [
-        one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way
+        item.id for item in drift_of(want, actual, only=("cards/gold",)).in_the_way
     ]
 
 
@@ -473,13 +488,15 @@ def test_no_movement_is_not_claimed_with_an_accepted_rule() -> None:
     """The rule takes every conversation: it is accepted, but the manifests still route them
     elsewhere.
     """
-    other = unmanaged("2", EVERYTHING)
+    candidate = unmanaged("2", EVERYTHING)
     drift = drift_of(
         [wanted("cards/vip", rule(description="new"))],
-        [LIVE_VIP, other],
-        *accepted(other),
+        [LIVE_VIP, candidate],
+        *accepted(candidate),
     )
-    said = "Only accepted rules and held changes send conversations elsewhere (proven)."
+    message = (
+        "Only accepted rules and held changes send conversations elsewhere (proven)."
+    )
     text = slack_message(
         "drift",
         CycleResult(started_at=NOW, plan=drift.plan, drift=drift),
@@ -487,7 +504,7 @@ def test_no_movement_is_not_claimed_with_an_accepted_rule() -> None:
         "cxroute drift",
     )["text"]
     for form in (drift_as_text(drift), text):
-        assert said in form
+        assert message in form
         assert "No conversation goes elsewhere" not in form
         assert "Conversations go where the manifests say" not in form
 
@@ -522,23 +539,23 @@ def test_the_remedy_says_that_apply_refuses() -> None:
     drift = drift_of([VIP], [])
     failing = (Finding(code="CXR220", severity="error", message="expected elsewhere"),)
     broken = replace(drift, plan=replace(drift.plan, failed_tests=failing))
-    said = "1 route test fails: apply will refuse this plan."
-    assert said in drift_as_text(broken)
-    assert said in drift_markdown(broken, TENANT, FACTS, "cxroute apply")
-    assert said not in drift_as_text(drift)
+    text = "1 route test fails: apply will refuse this plan."
+    assert text in drift_as_text(broken)
+    assert text in drift_markdown(broken, TENANT, FACTS, "cxroute apply")
+    assert text not in drift_as_text(drift)
 
 
 def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
     """The other rule was edited and is not selected: the conversations are still routed wrongly."""
-    other = rule("other", targets=FRAUD, priority=200)
-    edit = replace(other, priority=1, conditions=())
-    want = [VIP, wanted("cards/other", other), wanted("cards/gold", rule("gold"))]
-    found = [
+    candidate = rule("other", targets=FRAUD, priority=200)
+    edit = replace(candidate, priority=1, conditions=())
+    want = [VIP, wanted("cards/other", candidate), wanted("cards/gold", rule("gold"))]
+    actual = [
         LIVE_VIP,
-        managed("2", "cards/other", edit, last_written=other),
+        managed("2", "cards/other", edit, last_written=candidate),
         managed("3", "cards/gold", rule("gold")),
     ]
-    drift = drift_of(want, found, only=("cards/vip",))
+    drift = drift_of(want, actual, only=("cards/vip",))
     assert drift.has_drift
     assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
@@ -563,13 +580,15 @@ def test_a_cycle_is_identified_by_the_rules_in_the_way() -> None:
     refused.
     """
     rounds = []
-    for what in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
-        drift = drift_of([VIP], [LIVE_VIP, *([unmanaged("2", what)] if what else [])])
+    for subject in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
+        drift = drift_of(
+            [VIP], [LIVE_VIP, *([unmanaged("2", subject)] if subject else [])]
+        )
         rounds.append(
             CycleResult(started_at=NOW, plan=drift.plan, drift=drift, may_write=True)
         )
-    assert ["clean", "pending", "pending"] == [one.status for one in rounds]
-    assert 3 == len({one.fingerprint for one in rounds})
+    assert ["clean", "pending", "pending"] == [item.status for item in rounds]
+    assert 3 == len({item.fingerprint for item in rounds})
 
 
 def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> RecordedRun:
@@ -585,12 +604,12 @@ def entry_of(
     status: str, before: LiveRule | None, after: LiveRule | None
 ) -> dict[str, Any]:
     forms = [
-        one
+        item
         and {
-            "name": one.rule.name,
-            "description": format_description(one.rule, one.marker),
+            "name": item.rule.name,
+            "description": format_description(item.rule, item.marker),
         }
-        for one in (before, after)
+        for item in (before, after)
     ]
     return {"status": status, "before": forms[0], "after": forms[1]}
 
@@ -650,12 +669,12 @@ def test_the_journal_shows_the_last_run_that_wrote_a_rule(
 
 def test_the_brief_form_counts_and_names() -> None:
     """`drift -q` prints counts, the names of each section and the affected conversations only."""
-    found = [
+    actual = [
         managed("1", "cards/vip", rule(priority=7), last_written=rule()),
         unmanaged("2", EVERYTHING),
     ]
     text = drift_as_text(
-        drift_of([VIP, wanted("cards/gold", rule("gold"))], found), brief=True
+        drift_of([VIP, wanted("cards/gold", rule("gold"))], actual), brief=True
     )
     assert text.startswith(
         "prod: 1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way.\n"
@@ -676,10 +695,10 @@ def test_the_brief_form_counts_and_names() -> None:
 def test_a_line_of_several_environments_has_all_differences() -> None:
     """A failed route test, a conflict and a held change do not count as "none"."""
     failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
-    held = drift_of(
+    stored_values = drift_of(
         [VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False
     )
-    assert "1 held" == drift_row(held).changes
+    assert "1 held" == drift_row(stored_values).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
     assert ("1 route test failed on the live rules", "differs") == (
         drift_row(failed).changes,
@@ -693,15 +712,18 @@ def many_edited(last: int, *, ours: bool) -> Drift:
     """Return rules with another queue, three of them alike; edited in CXone, or in the
     manifests.
     """
-    want, found = [], []
+    want = []
+    actual = []
     for n in range(last):
-        one = rule(f"r{n}", priority=n, conditions=[intent_is(f"i{n}")])
-        other = replace(one, targets=tuple(FRAUD if n < 3 else GENERAL))
-        want.append(wanted(f"cards/r{n}", other if ours else one))
-        found.append(
-            managed(str(n), f"cards/r{n}", one if ours else other, last_written=one)
+        item = rule(f"r{n}", priority=n, conditions=[intent_is(f"i{n}")])
+        candidate = replace(item, targets=tuple(FRAUD if n < 3 else GENERAL))
+        want.append(wanted(f"cards/r{n}", candidate if ours else item))
+        actual.append(
+            managed(
+                str(n), f"cards/r{n}", item if ours else candidate, last_written=item
+            )
         )
-    return drift_of(want, found)
+    return drift_of(want, actual)
 
 
 @pytest.mark.parametrize("ours", [True, False])
@@ -754,17 +776,18 @@ def test_of_many_failed_route_tests_some_are_listed(
 
 def bounded(drift: Drift, *, rows: bool) -> Drift:
     """Return the drift with some conversations not analysed."""
-    found = drift.unaccepted_impact.behaviour if rows else BehaviourChange(regions=())
-    unknown = replace(found, undecided=((Clause(intent_is("x")),),))
+    actual = drift.unaccepted_impact.behaviour if rows else BehaviourChange(regions=())
+    unknown = replace(actual, undecided=((Clause(intent_is("x")),),))
     impact = Impact(unknown, drift.unaccepted_impact.edits)
     return replace(drift, unaccepted_impact=impact, full_impact=impact)
 
 
 def test_unknown_conversations_are_not_called_proven() -> None:
     """The text claims neither that no conversation moves nor that all others stay."""
-    known, edited = drift_of([VIP], [LIVE_VIP]), many_edited(2, ours=False)
-    assert NO_IMPACT == unaffected_text(known)
-    assert NO_KNOWN_IMPACT == unaffected_text(bounded(known, rows=False))
+    declared = drift_of([VIP], [LIVE_VIP])
+    edited = many_edited(2, ours=False)
+    assert NO_IMPACT == unaffected_text(declared)
+    assert NO_KNOWN_IMPACT == unaffected_text(bounded(declared, rows=False))
     text = drift_as_text(bounded(edited, rows=True))
     assert f"{UNKNOWN_NOTE}\n  x\n" in text
     assert "Not known" not in drift_as_text(edited)
@@ -785,11 +808,11 @@ def test_a_result_that_depends_on_a_known_type_says_so(rows: bool) -> None:  # n
     resting = replace(
         drift, unaccepted_impact=Impact(rests, drift.unaccepted_impact.edits)
     )
-    for told in (
+    for output in (
         drift_as_text(resting, verbose=True),
         drift_markdown(resting, TENANT, FACTS, "cxroute apply"),
     ):
-        assert "This holds where confidence is" in told
+        assert "This holds where confidence is" in output
     assert "This holds where" not in drift_as_text(drift)
 
 
@@ -799,11 +822,11 @@ def test_of_many_rows_and_rules_some_are_listed(
     """The terminal has the flows; the issue names the file with all rules."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 10)
     changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
-    drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
-    issue, text = (
-        drift_markdown(drift, TENANT, FACTS, "cxroute apply"),
-        drift_as_text(drift),
+    drift = drift_of(
+        [change.wanted for change in changes], [change.live for change in changes]
     )
+    issue = drift_markdown(drift, TENANT, FACTS, "cxroute apply")
+    text = drift_as_text(drift)
     assert "  and 5 more flows\n" in text or text.count(" -> ") <= 8
     assert text.startswith("4 intents move from")
     assert "and 15 further rules: see drift.json." in issue
@@ -814,7 +837,9 @@ class Change:
 
     def __init__(self, name: str, queue: str) -> None:
         asks = [intent_is(name), make_condition(f"menu-{name}", "equals", "x")]
-        ours = rule(name, conditions=asks)
-        theirs = replace(ours, targets=(Target(queue, 1),), priority=int(name[1:]))
-        self.wanted = wanted(f"cards/{name}", ours)
-        self.live = managed(name, f"cards/{name}", theirs, last_written=ours)
+        own_side = rule(name, conditions=asks)
+        foreign_side = replace(
+            own_side, targets=(Target(queue, 1),), priority=int(name[1:])
+        )
+        self.wanted = wanted(f"cards/{name}", own_side)
+        self.live = managed(name, f"cards/{name}", foreign_side, last_written=own_side)

@@ -38,7 +38,8 @@ def test_a_value_list_is_one_leaf_however_long() -> None:
 
 def test_equal_targets_are_counted() -> None:
     """[a, a, b] against [b, a] is one target less; deepdiff alone would find no difference."""
-    a, b = Target("a", 1), Target("b", 1)
+    a = Target("a", 1)
+    b = Target("b", 1)
     assert (
         FieldChange("targets[1]", {"type": "queue", "queueId": "a", "weight": 1}, None),
     ) == diff_fields(rule(targets=[a, a, b]), rule(targets=[b, a]))
@@ -71,5 +72,6 @@ def test_some_field_is_named_whenever_rules_differ() -> None:
         )
 
     for _ in range(2_000):
-        one, other = some(), some()
-        assert (one == other) == (not diff_fields(one, other))  # type: ignore[arg-type]
+        item = some()
+        candidate = some()
+        assert (item == candidate) == (not diff_fields(item, candidate))  # type: ignore[arg-type]

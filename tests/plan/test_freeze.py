@@ -75,5 +75,7 @@ def test_when_a_freeze_is_open(
     """Windows begin and end in local time of their zone; a window includes full days, but not its
     end.
     """
-    held = [window.covers(datetime.fromisoformat(now)) for now in (*inside, *outside)]
-    assert [True] * len(inside) + [False] * len(outside) == held
+    stored_values = [
+        window.covers(datetime.fromisoformat(now)) for now in (*inside, *outside)
+    ]
+    assert [True] * len(inside) + [False] * len(outside) == stored_values

@@ -88,8 +88,8 @@ def test_deletes_are_limited_by_count_or_percent_whichever_is_more(
     ok: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     """The default is 2, or 30 % of the managed rules."""
-    made = guarded(kept(managed_rules - deletes), many(managed_rules))
-    result = next(result for result in made.guards if result.name == "deletes")
+    created = guarded(kept(managed_rules - deletes), many(managed_rules))
+    result = next(result for result in created.guards if result.name == "deletes")
     assert (deletes, max(2, managed_rules * 30 // 100), ok) == (
         result.value,
         result.limit,
@@ -99,12 +99,12 @@ def test_deletes_are_limited_by_count_or_percent_whichever_is_more(
 
 def test_the_message_has_number_and_limit() -> None:
     """The full message of `deletes`."""
-    made = guarded(kept(26), many(40))
+    created = guarded(kept(26), many(40))
     expected = (
         "deletes 14 of 40 managed rules (35 %); the limit for prod is 12 (2 or 30 %, whichever is "
         "more)"
     )
-    assert expected == guard_refusals(made)[0].message
+    assert expected == guard_refusals(created)[0].message
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_a_disabled_rule_counts_as_a_deleted_one(
         for n in range(managed_rules - deleted)
     ]
     result = next(
-        one
-        for one in guarded(desired(*disabled), many(managed_rules)).guards
-        if one.name == "deletes"
+        guard
+        for guard in guarded(desired(*disabled), many(managed_rules)).guards
+        if guard.name == "deletes"
     )
     assert (off + deleted, ok) == (result.value, result.ok)
     assert (
@@ -146,24 +146,24 @@ def test_only_the_step_from_enabled_to_disabled_counts() -> None:
         for n in range(9)
     ]
     assert 0 == next(
-        one.value
-        for one in guarded(desired(*changed), rules).guards
-        if one.name == "deletes"
+        guard.value
+        for guard in guarded(desired(*changed), rules).guards
+        if guard.name == "deletes"
     )
 
 
 def test_a_rule_that_is_adopted_and_disabled_is_counted() -> None:
     """Nine unmanaged rules are adopted and all disabled: they serve no conversation."""
     rules = [unmanaged(str(n), rule(f"r{n}")) for n in range(9)]
-    taken = [
+    claimed = [
         wanted(f"cards/r{n}", rule(f"r{n}", enabled=False), adopt=f"r{n}")
         for n in range(9)
     ]
-    made = guarded(desired(*taken), rules)
-    assert ["deletes"] == refused(made)
+    created = guarded(desired(*claimed), rules)
+    assert ["deletes"] == refused(created)
     assert (
         "deletes or switches off 9 of 9 managed rules"
-        in guard_refusals(made)[0].message
+        in guard_refusals(created)[0].message
     )
 
 
@@ -219,11 +219,11 @@ PROTECTED = {"guard": {"protected": ["cards/r0"]}}
 )
 def test_a_protected_rule_keeps_its_routing_fields(after: Any, refuses: bool) -> None:  # noqa: FBT001 - a table's column
     """Its name and description may change."""
-    others = [wanted("cards/r1", rule("r1"))]
+    remaining_items = [wanted("cards/r1", rule("r1"))]
     want = (
-        desired(*others)
+        desired(*remaining_items)
         if after is None
-        else desired(wanted("cards/r0", after), *others)
+        else desired(wanted("cards/r0", after), *remaining_items)
     )
     assert refuses == ("protected" in refused(guarded(want, many(2), **PROTECTED)))
 
@@ -241,13 +241,13 @@ def test_an_entry_of_the_environment_lifts_a_guard_until_its_time() -> None:
         "until": (NOW + timedelta(hours=1)).isoformat(),
         "reason": "CHG-1042",
     }
-    made = guarded(kept(1), many(9), guard={"allow": [entry]})
-    assert [] == refused(made)
+    created = guarded(kept(1), many(9), guard={"allow": [entry]})
+    assert [] == refused(created)
     assert ["CHG-1042 (until 2026-11-25T13:00:00+00:00)"] == [
-        one.allowed for one in made.guards if one.allowed
+        guard.allowed for guard in created.guards if guard.allowed
     ]
     unused = guarded(kept(9), many(9), guard={"allow": [entry]})
-    assert ["deletes"] == [one.name for one in unused.guards if one.allowed]
+    assert ["deletes"] == [guard.name for guard in unused.guards if guard.allowed]
     assert ["deletes"] == refused(
         guarded(
             kept(1), many(9), guard={"allow": [{**entry, "until": NOW.isoformat()}]}
@@ -257,9 +257,9 @@ def test_an_entry_of_the_environment_lifts_a_guard_until_its_time() -> None:
 
 def test_a_reason_lifts_the_named_guards_only() -> None:
     """`--allow deletes` does not lift `emptied`."""
-    made = guarded(desired(), many(9))
-    assert ["deletes", "emptied"] == refused(made)
-    assert ["emptied"] == refused(lift_guards(made, ["deletes"], "why"))
+    created = guarded(desired(), many(9))
+    assert ["deletes", "emptied"] == refused(created)
+    assert ["emptied"] == refused(lift_guards(created, ["deletes"], "why"))
 
 
 def test_a_frozen_environment_refuses_every_plan() -> None:
@@ -270,9 +270,9 @@ def test_a_frozen_environment_refuses_every_plan() -> None:
         "timezone": "UTC",
         "reason": "peak",
     }
-    made = guarded(kept(1), many(1), freeze=[window])
+    created = guarded(kept(1), many(1), freeze=[window])
     assert ["prod is frozen now: peak"] == [
-        result.message for result in guard_refusals(made)
+        result.message for result in guard_refusals(created)
     ]
 
 
@@ -288,10 +288,10 @@ def test_no_open_freeze_window_refuses_nothing() -> None:
     """The plan has the guard and may be applied; an Environment without a window does not have this
     guard.
     """
-    made = guarded(kept(1), many(1), freeze=[WINDOW])
-    assert [] == refused(made)
+    created = guarded(kept(1), many(1), freeze=[WINDOW])
+    assert [] == refused(created)
     assert ["no freeze window is open"] == [
-        result.message for result in made.guards if result.name == "freeze"
+        result.message for result in created.guards if result.name == "freeze"
     ]
     assert "freeze" not in [result.name for result in guarded(kept(1), many(1)).guards]
     assert "" == freeze_reason(environment(freeze=[WINDOW]), NOW)
@@ -300,12 +300,12 @@ def test_no_open_freeze_window_refuses_nothing() -> None:
 def test_an_open_freeze_window_stops_writing_unless_it_is_lifted() -> None:
     """Also the second of two windows; `--allow freeze` and an entry of the Environment lift it."""
     inside = NOW + timedelta(days=1)
-    there = environment(
+    present = environment(
         freeze=[{"start": "2026-11-20", "end": "2026-11-21", "timezone": "UTC"}, WINDOW]
     )
-    assert "prod is frozen now: peak" == freeze_reason(there, inside)
-    assert "" == freeze_reason(there, inside, ["freeze"])
-    assert "prod is frozen now: peak" == freeze_reason(there, inside, ["deletes"])
+    assert "prod is frozen now: peak" == freeze_reason(present, inside)
+    assert "" == freeze_reason(present, inside, ["freeze"])
+    assert "prod is frozen now: peak" == freeze_reason(present, inside, ["deletes"])
     entry = {
         "name": "freeze",
         "until": (inside + timedelta(hours=1)).isoformat(),
@@ -323,29 +323,31 @@ def foreseen(
     want: DesiredState, rules: list[LiveRule], sample: str = "", **said: Any
 ) -> Plan:
     """Return the plan as a command builds it: with its order and its impact."""
-    made = schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW))
+    created = schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW))
     read = read_traffic(sample.encode(), "t.csv", BotAttributes()) if sample else None
-    return check_guards(predict_impact(made, read), environment(**said))
+    return check_guards(predict_impact(created, read), environment(**said))
 
 
 def test_a_fall_to_the_default_routing_is_refused() -> None:
     """A deleted rule whose conversations no other rule takes; with a catch-all behind it, the guard
     is ok.
     """
-    gone = [
+    removed = [
         managed("1", "cards/gone", rule("gone")),
         managed("2", "cards/all", CATCH_ALL),
     ]
-    bare = foreseen(desired(), gone[:1], guard={"deletes": {"count": 9}})
+    bare = foreseen(desired(), removed[:1], guard={"deletes": {"count": 9}})
     assert "unrouted" in refused(bare)
-    found = next(result for result in bare.guards if result.name == "unrouted")
-    assert "fall to the tenant's default routing (today by cards/gone)" in found.message
-    assert (1, 0) == (found.value, found.limit)
-    routed = foreseen(desired(wanted("cards/all", CATCH_ALL)), gone)
+    actual = next(result for result in bare.guards if result.name == "unrouted")
+    assert (
+        "fall to the tenant's default routing (today by cards/gone)" in actual.message
+    )
+    assert (1, 0) == (actual.value, actual.limit)
+    routed = foreseen(desired(wanted("cards/all", CATCH_ALL)), removed)
     assert [(0, 0, True)] == [
-        (one.value, one.limit, one.ok)
-        for one in routed.guards
-        if one.name == "unrouted"
+        (guard.value, guard.limit, guard.ok)
+        for guard in routed.guards
+        if guard.name == "unrouted"
     ]
 
 
@@ -364,26 +366,28 @@ def test_no_positive_weight_counts_as_the_default_routing(
     want = desired(
         wanted("cards/a", rule("a", targets=targets)), wanted("cards/all", CATCH_ALL)
     )
-    made = foreseen(
+    created = foreseen(
         want, [managed("1", "cards/a", rule("a")), managed("2", "cards/all", CATCH_ALL)]
     )
-    assert ["unrouted"] == refused(made)
+    assert ["unrouted"] == refused(created)
     expected = (
         "conversations that reach a queue today would reach no queue, since no target of the rule "
         "that takes them has"
         " a positive weight (today by cards/a)"
     )
-    assert expected == guard_refusals(made)[0].message
+    assert expected == guard_refusals(created)[0].message
 
 
 def test_both_ways_of_reaching_no_queue_are_named() -> None:
     """One rule loses its weights, another one is deleted."""
     want = desired(wanted("cards/a", rule("a", targets=NO_WEIGHT)))
-    made = foreseen(
+    created = foreseen(
         want, [managed("1", "cards/a", rule("a")), managed("2", "cards/b", rule("b"))]
     )
     message = next(
-        one.message for one in guard_refusals(made) if one.name == "unrouted"
+        refusal.message
+        for refusal in guard_refusals(created)
+        if refusal.name == "unrouted"
     )
     assert "reach no queue" in message
     assert "fall to the tenant's default routing" in message
@@ -402,11 +406,11 @@ def test_conversations_without_a_queue_today_lose_nothing() -> None:
 
 def test_a_disabled_rule_counts_in_unrouted_as_a_deleted_one() -> None:
     """The guard counts conversations, not deletes."""
-    made = foreseen(
+    created = foreseen(
         desired(wanted("cards/a", rule("a", enabled=False))),
         [managed("1", "cards/a", rule("a"))],
     )
-    assert ["unrouted"] == refused(made)
+    assert ["unrouted"] == refused(created)
 
 
 def test_protected_conversations_may_not_move() -> None:
@@ -416,11 +420,11 @@ def test_protected_conversations_may_not_move() -> None:
     above = rule("above", priority=1, conditions=[], targets=[Target("q-general", 1)])
     rules = [managed("1", "cards/vip", rule("vip"))]
     want = desired(wanted("cards/vip", rule("vip")), wanted("cards/above", above))
-    made = foreseen(want, rules, guard={"protected": ["cards/vip"]})
-    assert ["protected"] == refused(made)
+    created = foreseen(want, rules, guard={"protected": ["cards/vip"]})
+    assert ["protected"] == refused(created)
     assert (
         "conversations that a protected rule serves would go elsewhere: cards/vip"
-        in guard_refusals(made)[0].message
+        in guard_refusals(created)[0].message
     )
 
 
@@ -432,21 +436,23 @@ def test_the_traffic_guard_counts_conversations(percent: float, ok: bool) -> Non
         wanted("cards/all", CATCH_ALL),
     )
     rules = [managed("1", "cards/x", rule("x")), managed("2", "cards/all", CATCH_ALL)]
-    made = foreseen(
+    created = foreseen(
         want,
         rules,
         "intent,count\nx,30\ny,70\n",
         guard={"traffic": {"percent": percent}},
     )
-    assert ([] if ok else ["traffic"]) == refused(made)
+    assert ([] if ok else ["traffic"]) == refused(created)
 
 
 def test_the_traffic_guard_refuses_without_a_sample() -> None:
     """The number of conversations that move is unknown."""
-    made = foreseen(desired(), [], guard={"traffic": {"percent": 30}})
-    assert ["traffic"] == refused(made)
+    created = foreseen(desired(), [], guard={"traffic": {"percent": 30}})
+    assert ["traffic"] == refused(created)
     assert [(0, 30)] == [
-        (one.value, one.limit) for one in made.guards if one.name == "traffic"
+        (guard.value, guard.limit)
+        for guard in created.guards
+        if guard.name == "traffic"
     ]
 
 
@@ -483,15 +489,15 @@ def test_an_old_sample_is_a_finding_and_with_the_guard_a_refusal(
     )
     sample = comment.format(before=before, tomorrow=tomorrow) + "intent,count\nx,30\n"
     read = read_traffic(sample.encode(), "t.csv", BotAttributes(), max_age_days=days)
-    made = schedule_steps(draft_plan(desired(), live(), PlanOptions(), NOW))
+    created = schedule_steps(draft_plan(desired(), live(), PlanOptions(), NOW))
     for guard in ({"traffic": {"percent": 100}}, {}):
-        checked = check_guards(predict_impact(made, read), environment(guard=guard))
-        found = [
+        checked = check_guards(predict_impact(created, read), environment(guard=guard))
+        actual = [
             finding.message for finding in checked.findings if finding.code == "CXR235"
         ]
         assert [f"the traffic sample {reason.format(before=before)}"] * bool(
             reason
-        ) == found
+        ) == actual
         assert ["traffic"] * bool(reason and guard) == refused(checked)
         assert all(
             reason.format(before=before) in result.message
@@ -501,23 +507,23 @@ def test_an_old_sample_is_a_finding_and_with_the_guard_a_refusal(
 
 def test_an_unproven_order_needs_a_reason() -> None:
     """`transient` names the rules; `--allow transient` lifts it."""
-    made = check_guards(
+    created = check_guards(
         replace(
             draft_plan(desired(), live(), PlanOptions(), NOW),
             unproven=(address("cards/a"),),
         ),
         environment(),
     )
-    assert ["transient"] == refused(made)
-    assert "cards/a" in guard_refusals(made)[0].message
-    assert [] == refused(lift_guards(made, ["transient"], "CHG-9"))
+    assert ["transient"] == refused(created)
+    assert "cards/a" in guard_refusals(created)[0].message
+    assert [] == refused(lift_guards(created, ["transient"], "CHG-9"))
 
 
 def test_an_incomplete_analysis_is_not_ok() -> None:
     """Beyond the bound of work the impact is unknown, so the guards of conversations refuse."""
-    made = foreseen(desired(), [], "intent,count\nx,1\n")
+    created = foreseen(desired(), [], "intent,count\nx,1\n")
     bounded = replace(
-        made,
+        created,
         impact=Impact(
             BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),))
         ),
@@ -530,9 +536,9 @@ def test_an_incomplete_analysis_is_not_ok() -> None:
 
 def temporary(where: str) -> LiveRule:
     """Return a temporary copy from an earlier run."""
-    one = managed("copy", where, rule("r0"))
-    assert one.marker is not None
-    return replace(one, marker=replace(one.marker, copy=True))
+    item = managed("copy", where, rule("r0"))
+    assert item.marker is not None
+    return replace(item, marker=replace(item.marker, copy=True))
 
 
 def test_the_delete_of_a_temporary_copy_counts_in_no_guard() -> None:
@@ -542,13 +548,13 @@ def test_the_delete_of_a_temporary_copy_counts_in_no_guard() -> None:
         "changes": {"count": 0},
         "protected": ["cards/r0"],
     }
-    made = guarded(kept(1), [*many(1), temporary("cards/r0")], guard=limits)
-    assert 1 == len(made.changes)
-    assert [] == refused(made)
+    created = guarded(kept(1), [*many(1), temporary("cards/r0")], guard=limits)
+    assert 1 == len(created.changes)
+    assert [] == refused(created)
     assert {"deletes": 0, "changes": 0} == {
-        one.name: one.value
-        for one in made.guards
-        if one.name in limits and one.name != "protected"
+        guard.name: guard.value
+        for guard in created.guards
+        if guard.name in limits and guard.name != "protected"
     }
 
 
@@ -558,9 +564,9 @@ def test_deleting_a_duplicate_empties_nothing_and_keeps_protected_rules() -> Non
         managed(n, "cards/r0", rule("r0"), dateCreated=f"2026-01-0{n}T00:00:00Z")
         for n in ("1", "2")
     ]
-    made = guarded(kept(1), twins, **PROTECTED)
-    assert 1 == len(made.changes)
-    assert [] == refused(made)
+    created = guarded(kept(1), twins, **PROTECTED)
+    assert 1 == len(created.changes)
+    assert [] == refused(created)
     assert ["deletes"] == refused(
         guarded(kept(1), twins, guard={"deletes": {"count": 0, "percent": 0}})
     )
@@ -568,12 +574,12 @@ def test_deleting_a_duplicate_empties_nothing_and_keeps_protected_rules() -> Non
 
 def test_only_the_protected_rules_are_named() -> None:
     """Independent of the number of other changes."""
-    made = guarded(
+    created = guarded(
         desired(*(wanted(f"cards/r{n}", rule(f"r{n}", priority=n)) for n in range(3))),
         many(3),
         **PROTECTED,
     )
-    result = next(one for one in made.guards if one.name == "protected")
+    result = next(guard for guard in created.guards if guard.name == "protected")
     assert (1, "protected rules would change: cards/r0") == (
         result.value,
         result.message,
@@ -582,9 +588,11 @@ def test_only_the_protected_rules_are_named() -> None:
 
 def test_the_rules_that_lose_conversations_are_named_up_to_five() -> None:
     """Managed rules by address, others by their live name in quotes; the rest is counted."""
-    made = foreseen(desired(), many(7), guard={"deletes": {"count": 9}})
+    created = foreseen(desired(), many(7), guard={"deletes": {"count": 9}})
     message = next(
-        one.message for one in guard_refusals(made) if one.name == "unrouted"
+        refusal.message
+        for refusal in guard_refusals(created)
+        if refusal.name == "unrouted"
     )
     assert message.endswith(
         "(today by cards/r0, cards/r1, cards/r2, cards/r3, cards/r4 and 2 more)"
@@ -592,8 +600,8 @@ def test_the_rules_that_lose_conversations_are_named_up_to_five() -> None:
     hand = unmanaged("1", rule("by hand\x1b", conditions=[intent_is("x")]))
     want = desired(wanted("cards/x", rule("x", targets=NO_WEIGHT), adopt="by hand\x1b"))
     message = next(
-        one.message
-        for one in guard_refusals(foreseen(want, [hand]))
-        if one.name == "unrouted"
+        refusal.message
+        for refusal in guard_refusals(foreseen(want, [hand]))
+        if refusal.name == "unrouted"
     )
     assert message.endswith('(today by "by hand\\u001b")')

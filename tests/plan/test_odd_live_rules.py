@@ -63,7 +63,7 @@ SANDBOX = (
 EXPECTED = {0, 2, 3, 4}
 """Success, changes, a failed route test, a refusal by a guard: each is a result, not an error."""
 RULES = dict(odd_rules())
-SMALL = {what: form for what, form in RULES.items() if "longest" not in what}
+SMALL = {subject: form for subject, form in RULES.items() if "longest" not in subject}
 GROUP = 120
 
 
@@ -83,16 +83,16 @@ def program(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 def live(rules: Iterable[dict[str, Any]]) -> None:
     """Put rules into a file and into the sandbox, which accepts no half surrogate pairs."""
-    found = list(rules)
-    document = {"queues": QUEUES, "rules": found}
+    actual = list(rules)
+    document = {"queues": QUEUES, "rules": actual}
     Path("live.json").write_text(json.dumps(document), encoding="utf-8")
-    whole = [
+    complete = [
         form
-        for form in found
+        for form in actual
         if r"\ud" not in json.dumps(form).replace(r"\ud83d\ud", "")
     ]
     Path(".cxroute/sandbox.json").write_text(
-        json.dumps({**document, "rules": whole, "contexts": {}}), encoding="utf-8"
+        json.dumps({**document, "rules": complete, "contexts": {}}), encoding="utf-8"
     )
     for path in Path().glob("out/*"):
         path.unlink()
@@ -160,12 +160,12 @@ PARTS = st.lists(
     max_size=4,
 )
 ODD = st.builds(
-    lambda number, text, priority, conditions, targets, more: rule(
+    lambda number, text, priority, conditions, targets, further: rule(
         f"{text}{number}",
         priority=priority,
         conditions=conditions,
         targets=targets,
-        **{f"x{key}": more for key in text},
+        **{f"x{key}": further for key in text},
     ),
     st.integers(0, 10**6),
     st.text(max_size=5),

@@ -14,12 +14,12 @@ from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 def test_only_an_exact_marker_makes_a_rule_managed() -> None:
     """Rules without a marker, and those of other owners, are unmanaged."""
-    ours = managed("1", "cards/a", rule("a"))
-    other = managed("2", "cards/b", rule("b"), owner="acme-2")
+    own_side = managed("1", "cards/a", rule("a"))
+    candidate = managed("2", "cards/b", rule("b"), owner="acme-2")
     hand_made = unmanaged("3", rule("c"))
-    owned = classify_by_owner([hand_made, other, ours], OWNER)
-    assert {address("cards/a"): ours} == owned.managed
-    assert (other, hand_made) == owned.unmanaged
+    owned = classify_by_owner([hand_made, candidate, own_side], OWNER)
+    assert {address("cards/a"): own_side} == owned.managed
+    assert (candidate, hand_made) == owned.unmanaged
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,18 @@ def test_an_edited_temporary_copy_stays_managed_while_it_has_its_name() -> None:
     """
 
     def copy(rule_id: str, name: str, **edits: Any) -> LiveRule:
-        made = managed(rule_id, "cards/a", rule(name, **edits), last_written=rule(name))
-        assert made.marker is not None
-        return replace(made, marker=replace(made.marker, copy=True))
+        created = managed(
+            rule_id, "cards/a", rule(name, **edits), last_written=rule(name)
+        )
+        assert created.marker is not None
+        return replace(created, marker=replace(created.marker, copy=True))
 
-    whole, edited = (
-        copy("1", "(next) acme/cards/a"),
-        copy("2", "(next) acme/cards/a", priority=7),
-    )
-    twin, theirs = (
-        copy("3", "(next) acme/cards/a (copy)"),
-        copy("4", "(next) acme/cards/a (copy)", priority=7),
-    )
-    owned = classify_by_owner([whole, edited, twin, theirs], OWNER)
-    assert ((whole, edited, twin), (theirs,)) == (
+    complete = copy("1", "(next) acme/cards/a")
+    edited = copy("2", "(next) acme/cards/a", priority=7)
+    twin = copy("3", "(next) acme/cards/a (copy)")
+    foreign_side = copy("4", "(next) acme/cards/a (copy)", priority=7)
+    owned = classify_by_owner([complete, edited, twin, foreign_side], OWNER)
+    assert ((complete, edited, twin), (foreign_side,)) == (
         owned.temporary_copies,
         owned.edited_copies,
     )
@@ -77,7 +75,7 @@ def test_an_edited_temporary_copy_stays_managed_while_it_has_its_name() -> None:
 
 def test_an_edited_copy_is_not_a_duplicate() -> None:
     """A managed rule was copied in CXone, and the copy was edited: it is a user's rule."""
-    ours = managed("1", "cards/a", rule("a"), dateCreated="2026-01-01T00:00:00Z")
+    own_side = managed("1", "cards/a", rule("a"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed(
         "2",
         "cards/a",
@@ -85,12 +83,13 @@ def test_an_edited_copy_is_not_a_duplicate() -> None:
         last_written=rule("a"),
         dateCreated="2026-02-01T00:00:00Z",
     )
-    owned = classify_by_owner([ours, clone], OWNER)
+    owned = classify_by_owner([own_side, clone], OWNER)
     assert (clone,) == owned.edited_copies
     assert () == owned.duplicates
 
 
-OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+OLD = "2026-01-01T00:00:00Z"
+NEW = "2026-02-01T00:00:00Z"
 NO_DATES = [
     *((None, None), (OLD, OLD), (OLD, None), ("yesterday", OLD), ("", "")),
     *(
@@ -118,7 +117,7 @@ def pair(
         "edited": rule("a", priority=5),
         "edited too": rule("a", priority=6),
     }
-    more: tuple[dict[str, Any], ...] = ({}, fields)
+    further: tuple[dict[str, Any], ...] = ({}, fields)
     return [
         managed(
             str(n),
@@ -126,7 +125,7 @@ def pair(
             kinds[kind],
             last_written=rule("a"),
             dateCreated=date,
-            **more[n - 1],
+            **further[n - 1],
         )
         for n, (kind, date) in enumerate(zip((first, second), dates, strict=True), 1)
     ]
@@ -141,9 +140,10 @@ def test_the_unedited_rule_is_managed_with_any_dates(
     written.
     """
     rules = pair(*kinds, dates)
-    whole, edited = rules[kinds.index("whole")], rules[kinds.index("edited")]
+    complete = rules[kinds.index("whole")]
+    edited = rules[kinds.index("edited")]
     owned = classify_by_owner(rules, OWNER)
-    assert ({address("cards/a"): whole}, (), (edited,), {}) == (
+    assert ({address("cards/a"): complete}, (), (edited,), {}) == (
         *(owned.managed, owned.duplicates, owned.edited_copies, owned.ambiguous),
     )
 
@@ -218,6 +218,6 @@ def test_the_digest_shows_the_cause_of_the_difference(
         "new": rule(priority=2),
         "edited": rule(priority=3),
     }
-    found = managed("1", "cards/vip", rules[live], last_written=rules["old"])
+    actual = managed("1", "cards/vip", rules[live], last_written=rules["old"])
 
-    assert expected == find_cause(found, marker_digest(rules[wanted]))
+    assert expected == find_cause(actual, marker_digest(rules[wanted]))

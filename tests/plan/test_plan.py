@@ -63,7 +63,7 @@ def some_plan(options: PlanOptions | None = None) -> Plan:
         wanted("cards/same", rule("same")),
         wanted("cards/hand", rule("hand"), adopt="by hand"),
     )
-    found = live(
+    actual = live(
         managed("1", "cards/changed", rule("changed")),
         managed(
             "2",
@@ -76,7 +76,7 @@ def some_plan(options: PlanOptions | None = None) -> Plan:
         unmanaged("5", rule("by hand")),
         unmanaged("6", rule("theirs")),
     )
-    return draft_plan(want, found, options or PlanOptions(), NOW)
+    return draft_plan(want, actual, options or PlanOptions(), NOW)
 
 
 def test_the_summary_counts_every_rule_once() -> None:
@@ -112,9 +112,9 @@ def test_deletes_come_last() -> None:
 
 def test_only_selects_addresses_and_patterns() -> None:
     """A rule that is not selected is not part of the plan, and is not counted."""
-    made = some_plan(PlanOptions(only=("cards/new", "cards/g*")))
-    assert [Create, Delete] == [type(change) for change in made.changes]
-    assert 0 == made.unchanged
+    created = some_plan(PlanOptions(only=("cards/new", "cards/g*")))
+    assert [Create, Delete] == [type(change) for change in created.changes]
+    assert 0 == created.unchanged
     assert ("cards/nwe",) == unmatched_selectors(
         ("cards/nwe", "cards/*"), [address("cards/new")]
     )
@@ -122,29 +122,33 @@ def test_only_selects_addresses_and_patterns() -> None:
 
 def test_without_prune_deletes_are_held() -> None:
     """They are displayed, and count neither for the exit code nor against convergence."""
-    made = some_plan(PlanOptions(prune=False))
-    assert ["cards/gone"] == [str(held.change.address) for held in made.held]
-    assert Delete not in {type(change) for change in made.changes}
+    created = some_plan(PlanOptions(prune=False))
+    assert ["cards/gone"] == [
+        str(stored_values.change.address) for stored_values in created.held
+    ]
+    assert Delete not in {type(change) for change in created.changes}
 
 
 def test_keep_drift_holds_edits_of_cxone() -> None:
     """Changes of the manifest are still made."""
-    made = some_plan(PlanOptions(keep_drift=True))
-    assert ["cards/drifted"] == [str(held.change.address) for held in made.held]
-    assert "cards/changed" in [str(change.address) for change in made.changes]
+    created = some_plan(PlanOptions(keep_drift=True))
+    assert ["cards/drifted"] == [
+        str(stored_values.change.address) for stored_values in created.held
+    ]
+    assert "cards/changed" in [str(change.address) for change in created.changes]
 
 
 @pytest.mark.parametrize(("minutes", "held"), [(59, 1), (60, 0), (61, 0)])
 def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     """Until then the live rule is not changed; the clock is an input."""
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
-    made = draft_plan(
+    created = draft_plan(
         want,
         live(managed("1", "cards/vip", rule())),
         PlanOptions(),
         NOW + timedelta(minutes=minutes),
     )
-    assert (held, 1 - held) == (len(made.held), len(made.changes))
+    assert (held, 1 - held) == (len(created.held), len(created.changes))
 
 
 def test_held_changes_are_in_order() -> None:
@@ -152,14 +156,16 @@ def test_held_changes_are_in_order() -> None:
     names = ("cards/b", "cards/a", "cards/c")
     want = desired(
         *(
-            wanted(one, rule(one[-1], priority=2 - (one == "cards/c")), hold=HOLD)
-            for one in names
+            wanted(name, rule(name[-1], priority=2 - (name == "cards/c")), hold=HOLD)
+            for name in names
         )
     )
-    found = live(*(managed(one[-1], one, rule(one[-1], priority=9)) for one in names))
+    actual = live(
+        *(managed(name[-1], name, rule(name[-1], priority=9)) for name in names)
+    )
     assert ["cards/c", "cards/a", "cards/b"] == [
-        str(one.change.address)
-        for one in draft_plan(want, found, PlanOptions(), NOW).held
+        str(item.change.address)
+        for item in draft_plan(want, actual, PlanOptions(), NOW).held
     ]
 
 
@@ -174,16 +180,19 @@ def test_a_name_that_is_not_free_is_waited_for(way: str) -> None:
         wanted("cards/d", rule("a")),
         wanted("cards/e", rule("e", priority=2)),
     )
-    found = live(
+    actual = live(
         *(managed(f"id-{name}", f"cards/{name}", rule(name)) for name in "abce")
     )
-    made = draft_plan(
-        want, found, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW
+    created = draft_plan(
+        want, actual, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW
     )
-    assert ["cards/e"] == [str(change.address) for change in made.changes]
-    held = {str(one.change.address): one.reason for one in made.held}
-    assert {"cards/a", "cards/b", "cards/d"} == held.keys() - {"cards/c"}
-    assert "its name is still used by cards/c, which is not changed" == held["cards/b"]
+    assert ["cards/e"] == [str(change.address) for change in created.changes]
+    stored_values = {str(item.change.address): item.reason for item in created.held}
+    assert {"cards/a", "cards/b", "cards/d"} == stored_values.keys() - {"cards/c"}
+    assert (
+        "its name is still used by cards/c, which is not changed"
+        == stored_values["cards/b"]
+    )
 
 
 @pytest.mark.parametrize("wish", [{}, {"x/b": rule("vip")}], ids=["gone", "moved"])
@@ -191,32 +200,35 @@ def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> 
     """Otherwise the user's edited copy, which is never written, would count as the rule itself and
     be deleted.
     """
-    ours = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
+    own_side = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed(
         "2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip")
     )
-    goal = desired(*(wanted(where, what) for where, what in wish.items()))
-    made = draft_plan(goal, live(ours, clone), PlanOptions(), NOW)
-    assert () == made.changes
-    ((held,), (clone_found,)) = made.held, made.findings
-    assert "1" == held.change.live.id  # type: ignore[union-attr]
+    goal = desired(*(wanted(where, subject) for where, subject in wish.items()))
+    created = draft_plan(goal, live(own_side, clone), PlanOptions(), NOW)
+    assert () == created.changes
+    ((stored_values,), (clone_found,)) = created.held, created.findings
+    assert "1" == stored_values.change.live.id  # type: ignore[union-attr]
     assert (
-        "an edited copy of it exists, which would then count as cards/a" in held.reason
+        "an edited copy of it exists, which would then count as cards/a"
+        in stored_values.reason
     )
     assert "CXR302" == clone_found.code
 
 
 def test_adopting_all_adopts_rules_of_the_same_name() -> None:
     """The conflict becomes an adoption."""
-    want, found = (
-        desired(wanted("cards/vip", rule())),
-        live(unmanaged("1", rule(priority=5))),
-    )
+    want = desired(wanted("cards/vip", rule()))
+    actual = live(unmanaged("1", rule(priority=5)))
     assert ["CXR301"] == [
-        one.code for one in draft_plan(want, found, PlanOptions(), NOW).conflicts
+        conflict.code
+        for conflict in draft_plan(want, actual, PlanOptions(), NOW).conflicts
     ]
-    made = draft_plan(want, found, PlanOptions(adopt=True), NOW)
-    assert ([], 1) == (list(made.conflicts), plan_to_json(made)["summary"]["adopt"])
+    created = draft_plan(want, actual, PlanOptions(adopt=True), NOW)
+    assert ([], 1) == (
+        list(created.conflicts),
+        plan_to_json(created)["summary"]["adopt"],
+    )
 
 
 def test_adopting_all_changes_only_rules_with_a_namesake() -> None:
@@ -229,23 +241,23 @@ def test_adopting_all_changes_only_rules_with_a_namesake() -> None:
         wanted("cards/hand", rule("hand"), adopt="by hand"),
         wanted("cards/vip", rule()),
     )
-    found = live(
+    actual = live(
         managed("1", "cards/ours", rule("ours")),
         unmanaged("2", rule("by hand")),
         unmanaged("3", rule(priority=5)),
     )
-    made = draft_plan(want, found, PlanOptions(adopt=True), NOW)
+    created = draft_plan(want, actual, PlanOptions(adopt=True), NOW)
     kinds = {
         "cards/new": Create,
         "cards/ours": Update,
         "cards/hand": Adopt,
         "cards/vip": Adopt,
     }
-    assert kinds == {str(change.address): type(change) for change in made.changes}
-    assert () == made.findings
+    assert kinds == {str(change.address): type(change) for change in created.changes}
+    assert () == created.findings
     adopts = {
-        str(address): one.adopt
-        for address, one in adopt_namesakes(want, found).rules.items()
+        str(address): rule.adopt
+        for address, rule in adopt_namesakes(want, actual).rules.items()
     }
     assert {
         "cards/new": None,
@@ -286,29 +298,29 @@ def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
 
 def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
     """Byte for byte except for the time, for any order of pages and files (R22)."""
-    made = some_plan()
+    created = some_plan()
     chance = random.Random(1)
     for _ in range(20):
         want = desired(
             *(wanted("cards/a", rule("a")), wanted("cards/b", rule("b", priority=1)))
         )
-        found = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
+        actual = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
         first = json.dumps(
-            plan_to_json(draft_plan(want, live(*found), PlanOptions(), NOW))
+            plan_to_json(draft_plan(want, live(*actual), PlanOptions(), NOW))
         )
-        chance.shuffle(found)
+        chance.shuffle(actual)
         assert first == json.dumps(
             plan_to_json(
                 draft_plan(
                     want,
-                    LiveState(tuple(found), live().queues[::-1]),
+                    LiveState(tuple(actual), live().queues[::-1]),
                     PlanOptions(),
                     NOW,
                 )
             )
         )
     later = plan_of_later()
-    assert plan_to_json(made)["planId"] == plan_to_json(later)["planId"]
+    assert plan_to_json(created)["planId"] == plan_to_json(later)["planId"]
 
 
 def plan_of_later() -> Plan:
@@ -322,15 +334,15 @@ def test_the_digests_of_a_plan_are_computed_once(
 
     A plan derived from another has its own.
     """
-    made = some_plan()
-    form = plan_to_json(made)
-    other = replace(made, changes=())
-    assert form["planId"] != plan_id(other) == plan_to_json(other)["planId"]
+    created = some_plan()
+    form = plan_to_json(created)
+    candidate = replace(created, changes=())
+    assert form["planId"] != plan_id(candidate) == plan_to_json(candidate)["planId"]
     monkeypatch.setattr("reconciler.plan.plan.sha256", None)
     monkeypatch.setattr("reconciler.plan.document.sha256", None)
     assert (form["planId"], form["liveDigest"]) == (
-        plan_id(made),
-        plan_to_json(made)["liveDigest"],
+        plan_id(created),
+        plan_to_json(created)["liveDigest"],
     )
 
 
@@ -426,19 +438,20 @@ def test_a_plan_of_another_major_version_is_refused() -> None:
 
 def test_the_digests_identify_the_desired_and_the_live_rules() -> None:
     """In any order; another rule, another address or a disabled queue gives another digest."""
-    made = some_plan()
+    created = some_plan()
     turned = replace(
-        made,
+        created,
         desired=replace(
-            made.desired, rules=dict(sorted(made.desired.rules.items(), reverse=True))
+            created.desired,
+            rules=dict(sorted(created.desired.rules.items(), reverse=True)),
         ),
-        live=LiveState(made.live.rules[::-1], made.live.queues[::-1]),
+        live=LiveState(created.live.rules[::-1], created.live.queues[::-1]),
     )
-    assert (made.manifest_digest, made.live_digest) == (
+    assert (created.manifest_digest, created.live_digest) == (
         turned.manifest_digest,
         turned.live_digest,
     )
-    rules = dict(made.desired.rules)
+    rules = dict(created.desired.rules)
     first = rules.pop(address("cards/new"))
     changed = [
         {**rules, first.address: wanted("cards/new", rule("new", priority=7))},
@@ -449,27 +462,28 @@ def test_the_digests_identify_the_desired_and_the_live_rules() -> None:
         rules,
     ]
     digests = {
-        replace(made, desired=replace(made.desired, rules=one)).manifest_digest
-        for one in changed
+        replace(created, desired=replace(created.desired, rules=item)).manifest_digest
+        for item in changed
     }
-    assert 3 == len(digests - {made.manifest_digest})
-    other_owner = replace(made, desired=replace(made.desired, owner="other"))
-    assert other_owner.manifest_digest != made.manifest_digest
+    assert 3 == len(digests - {created.manifest_digest})
+    other_owner = replace(created, desired=replace(created.desired, owner="other"))
+    assert other_owner.manifest_digest != created.manifest_digest
     queues = [
-        made.live.queues[1:],
-        (made.live.queues[0]._replace(active=False), *made.live.queues[1:]),
+        created.live.queues[1:],
+        (created.live.queues[0]._replace(active=False), *created.live.queues[1:]),
     ]
-    tenants = [LiveState(made.live.rules, one) for one in queues] + [
-        LiveState(made.live.rules[1:], made.live.queues)
+    tenants = [LiveState(created.live.rules, queue) for queue in queues] + [
+        LiveState(created.live.rules[1:], created.live.queues)
     ]
     assert 3 == len(
-        {replace(made, live=one).live_digest for one in tenants} - {made.live_digest}
+        {replace(created, live=tenant).live_digest for tenant in tenants}
+        - {created.live_digest}
     )
 
 
 def test_accepted_findings_are_separate_and_added_up() -> None:
     """Findings accepted before stay accepted; one cause is one finding in each group."""
-    said = [
+    text = [
         Finding(
             code="CXR202",
             severity="warning",
@@ -479,12 +493,12 @@ def test_accepted_findings_are_separate_and_added_up() -> None:
         )
         for n in range(5)
     ]
-    first = replace_findings(some_plan(), said)
+    first = replace_findings(some_plan(), text)
     assert [("", 2)] == [
-        (one.acknowledged, len(one.occurrences)) for one in first.findings
+        (finding.acknowledged, len(finding.occurrences)) for finding in first.findings
     ]
     assert [("meant", 3)] == [
-        (one.acknowledged, len(one.occurrences)) for one in first.acknowledged
+        (item.acknowledged, len(item.occurrences)) for item in first.acknowledged
     ]
     again = replace_findings(
         first,
@@ -499,7 +513,7 @@ def test_accepted_findings_are_separate_and_added_up() -> None:
     )
     assert ((), ["CXR202", "CXR204"]) == (
         again.findings,
-        [one.code for one in again.acknowledged],
+        [item.code for item in again.acknowledged],
     )
 
 

@@ -47,9 +47,9 @@ def test_rules_and_queues_of_a_file_replace_the_tenant(
     cxroute: Program, form: str
 ) -> None:
     """The same rules give no change, for an environment without credentials."""
-    told = state()
+    output = state()
     name = {"rules": "rules", "page": "entities"}[form]
-    file = written({name: told["rules"], "queues": told["queues"]})
+    file = written({name: output["rules"], "queues": output["queues"]})
     assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--detailed-exitcode")
     assert cxroute.out.startswith(
         "No tenant was contacted: the live rules come from live.json.\nPlan for prod   live"
@@ -65,20 +65,26 @@ def test_queues_missing_from_a_file_come_from_the_manifests_with_a_notice(
     """Queue names with the targets, as in a plan's JSON, are enough to identify a queue."""
     names = {queue["id"]: queue["name"] for queue in state()["queues"]}
     rules = state()["rules"]
-    code, made = cxroute.json("plan", "--live", written(rules), "--detailed-exitcode")
-    assert (2, 3) == (code, made["summary"]["update"])
-    (said,) = [one["message"] for one in made["findings"] if one["code"] == "CXR320"]
-    assert "lists no queues; assumed from the manifests: 3 queues" in said
+    code, created = cxroute.json(
+        "plan", "--live", written(rules), "--detailed-exitcode"
+    )
+    assert (2, 3) == (code, created["summary"]["update"])
+    (text,) = [
+        item["message"] for item in created["findings"] if item["code"] == "CXR320"
+    ]
+    assert "lists no queues; assumed from the manifests: 3 queues" in text
     for rule in rules:
         rule["targets"][0]["queueName"] = names[rule["targets"][0]["queueId"]]
-    code, made = cxroute.json("plan", "--live", written(rules), "--detailed-exitcode")
-    assert (0, 3) == (code, made["summary"]["unchanged"])
+    code, created = cxroute.json(
+        "plan", "--live", written(rules), "--detailed-exitcode"
+    )
+    assert (0, 3) == (code, created["summary"]["unchanged"])
 
 
 def test_a_queue_missing_from_a_listed_file_is_an_error(cxroute: Program) -> None:
     """A list of queues is taken as complete."""
-    told = state()
-    file = written({"rules": told["rules"], "queues": told["queues"][1:]})
+    output = state()
+    file = written({"rules": output["rules"], "queues": output["queues"][1:]})
     assert 3 == cxroute("plan", "--live", file)
     assert "CXR105" in cxroute.err
 
@@ -86,11 +92,11 @@ def test_a_queue_missing_from_a_listed_file_is_an_error(cxroute: Program) -> Non
 @pytest.mark.parametrize("form", ["markdown", "html", "github", "json"])
 def test_every_form_says_that_no_tenant_was_read(cxroute: Program, form: str) -> None:
     """As in the text form."""
-    told = state()
+    output = state()
     assert 0 == cxroute(
         "plan",
         "--live",
-        written({"rules": told["rules"][1:], "queues": told["queues"]}),
+        written({"rules": output["rules"][1:], "queues": output["queues"]}),
         "--format",
         form,
     )
@@ -102,7 +108,7 @@ def test_a_plan_from_a_file_is_applied_only_if_the_tenant_matches_it(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Apply reads the tenant itself, as always."""
-    told = state()
+    output = state()
     change = Path("manifests/routing.yaml")
     change.write_text(
         change.read_text(encoding="utf-8").replace("priority: 10", "priority: 11"),
@@ -111,15 +117,15 @@ def test_a_plan_from_a_file_is_applied_only_if_the_tenant_matches_it(
     assert 0 == cxroute(
         "plan",
         "--live",
-        written({"rules": told["rules"], "queues": told["queues"]}),
+        written({"rules": output["rules"], "queues": output["queues"]}),
         "--out",
         "good.json",
     )
-    told["rules"][0]["name"] = "older"
+    output["rules"][0]["name"] = "older"
     assert 0 == cxroute(
         "plan",
         "--live",
-        written({"rules": told["rules"], "queues": told["queues"]}),
+        written({"rules": output["rules"], "queues": output["queues"]}),
         "--out",
         "old.json",
     )

@@ -74,20 +74,20 @@ def guarded(
 
 
 def result(plan: Plan) -> GuardResult:
-    (found,) = [guard for guard in plan.guards if guard.name == "promises"]
-    return found
+    (actual,) = [guard for guard in plan.guards if guard.name == "promises"]
+    return actual
 
 
 def test_a_plan_that_keeps_its_promises_is_not_refused() -> None:
     """The guard is one of the plan's, with a value of 0."""
-    found = result(guarded(wanted("cards/vip", rule())))
+    actual = result(guarded(wanted("cards/vip", rule())))
     expected = (
         0,
         0,
         True,
         "the rules after this plan keep every promise of severity error",
     )
-    assert expected == (found.value, found.limit, found.ok, found.message)
+    assert expected == (actual.value, actual.limit, actual.ok, actual.message)
 
 
 def test_without_promises_there_is_no_guard() -> None:
@@ -159,11 +159,11 @@ def test_an_undecided_promise_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """An analysis that stopped at its bound proves nothing."""
     for name in ("DEFAULT_WORK", "WORK_PER_RULE"):
         monkeypatch.setattr(f"reconciler.behaviour.diff.promises.{name}", 0)
-    found = result(guarded(wanted("cards/vip", rule())))
-    assert not found.ok
+    actual = result(guarded(wanted("cards/vip", rule())))
+    assert not actual.ok
     assert (
         'promise "safe" is not proven: the analysis stopped at its bound of work'
-        in found.message
+        in actual.message
     )
 
 
@@ -176,8 +176,8 @@ def test_the_endpoint_comes_before_the_rules() -> None:
         wanted("cards/vip", rule()),
         wanted("cards/none", rule("none", targets=FRAUD)),
     )
-    found = result(guarded(*rules, endpoint=endpoint))
-    assert 'but goes to "Fraud" by rule cards/none' in found.message
+    actual = result(guarded(*rules, endpoint=endpoint))
+    assert 'but goes to "Fraud" by rule cards/none' in actual.message
     sure = stated(conditions=(intent_is("vip"), at_least(0.5)))
     assert result(guarded(*rules, endpoint=endpoint, promises=[sure])).ok
 
@@ -185,10 +185,10 @@ def test_the_endpoint_comes_before_the_rules() -> None:
 def test_many_broken_promises_are_counted() -> None:
     """Five are named, and the first one is explained."""
     many = [stated(f"p{n}") for n in range(8)]
-    found = result(guarded(wanted("cards/vip", rule(targets=FRAUD)), promises=many))
-    assert 8 == found.value
+    actual = result(guarded(wanted("cards/vip", rule(targets=FRAUD)), promises=many))
+    assert 8 == actual.value
     names = '8 promises are not kept: "p0", "p1", "p2", "p3", "p4" and 3 more. The first: promise "p0" is broken for'
-    assert found.message.startswith(names)
+    assert actual.message.startswith(names)
 
 
 PROMISE = """\
@@ -218,14 +218,16 @@ def test_apply_refuses_and_a_reason_lifts_the_guard(cxroute: Program) -> None:
             "priority": -5,
             "conditions": [],
         }
-        other = next(
-            one for one in state.queues if one["id"] != first["targets"][0]["queueId"]
+        candidate = next(
+            queue
+            for queue in state.queues
+            if queue["id"] != first["targets"][0]["queueId"]
         )
         state.put(
             {
                 **first,
                 **hand,
-                "targets": [{"type": "queue", "queueId": other["id"], "weight": 1}],
+                "targets": [{"type": "queue", "queueId": candidate["id"], "weight": 1}],
             }
         )
     write(
@@ -233,7 +235,7 @@ def test_apply_refuses_and_a_reason_lifts_the_guard(cxroute: Program) -> None:
         "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: cards}]}\n",
     )
     code, form = cxroute.json("plan")
-    (guard,) = [one for one in form["guards"] if one["name"] == "promises"]
+    (guard,) = [item for item in form["guards"] if item["name"] == "promises"]
     assert (0, False, 1) == (code, guard["ok"], guard["value"])
     for options in ([], ["--format", "markdown"], ["--format", "html"]):
         assert 0 == cxroute("plan", *options)
@@ -256,8 +258,8 @@ def test_a_broken_promise_that_is_a_warning_is_in_each_form_of_the_plan(
         f"{PROMISE.replace('[cards]', '[nobody]')}    severity: warning\n",
     )
     code, form = cxroute.json("plan")
-    (guard,) = [one for one in form["guards"] if one["name"] == "promises"]
-    (finding,) = [one for one in form["findings"] if one["code"] == "CXR221"]
+    (guard,) = [item for item in form["guards"] if item["name"] == "promises"]
+    (finding,) = [item for item in form["findings"] if item["code"] == "CXR221"]
     assert (0, True, "warning") == (code, guard["ok"], finding["severity"])
     for options in ([], ["--format", "markdown"], ["--format", "html"]):
         assert 0 == cxroute("plan", *options)

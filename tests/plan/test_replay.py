@@ -65,7 +65,8 @@ def cell(value: Any) -> str:
 
 def write_csv(path: Path, names: Iterable[str], rows: Rows) -> str:
     """Write rows as CSV and return the path."""
-    text, columns = StringIO(), [*names]
+    text = StringIO()
+    columns = [*names]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, "count"])
     writer.writerows(
@@ -121,7 +122,8 @@ def check_routes(
     """Hold the counts by pair of destinations against the evaluator, and each example against its
     rules.
     """
-    expected, undecided = dict[Any, Fraction](), 0.0
+    expected = dict[Any, Fraction]()
+    undecided = 0.0
     parts = (
         part
         for ordered, _ in sides
@@ -152,10 +154,8 @@ def check_routes(
             Fraction(split_distance(*route)) if route[0] != route[1] else Fraction(0)
             for route in routes
         ]
-        least, most = (
-            least + Fraction(count) * min(distances),
-            most + Fraction(count) * max(distances),
-        )
+        least = least + Fraction(count) * min(distances)
+        most = most + Fraction(count) * max(distances)
         before, after = next(iter(routes))
         if len(routes) > 1:
             undecided += (
@@ -171,8 +171,8 @@ def check_routes(
     assert undecided <= result.unknown
     assert texts or not result.unknown
     if undecided == result.unknown:
-        found = {(pair.before, pair.after): pair.moved for pair in result.pairs}
-        assert found == {
+        actual = {(pair.before, pair.after): pair.moved for pair in result.pairs}
+        assert actual == {
             pair: pytest.approx(float(moved))
             for pair, moved in expected.items()
             if moved
@@ -191,10 +191,10 @@ def check_routes(
 
 def check_title(title: str, least: Fraction, most: Fraction) -> None:
     """Hold the sentence against the numbers of conversations that move at least and at most."""
-    found = _TITLE.fullmatch(title)
-    assert found, title
+    actual = _TITLE.fullmatch(title)
+    assert actual, title
     numbers = (
-        (found[name] or "none").replace(",", "") for name in ("unknown", "moved")
+        (actual[name] or "none").replace(",", "") for name in ("unknown", "moved")
     )
     unknown, moved = (0.0 if number == "none" else float(number) for number in numbers)
     assert moved - 0.05 <= least <= most <= moved + unknown + 0.1, title
@@ -286,12 +286,13 @@ def test_replay_passes_the_endpoint_first(types: Any, tmp_path: Path) -> None:
         ]
         fallbacks = [a_fallback(random), a_fallback(random)]
         stages = [
-            replace(stage(one, other), context_types=types)
-            for one, other in (fallbacks, fallbacks[::-1])
+            replace(stage(item, candidate), context_types=types)
+            for item, candidate in (fallbacks, fallbacks[::-1])
         ]
         ordered = [order_entries(entries(rules)) for rules in lists]
         sides = [
-            ReplaySide(rules, one) for one, rules in zip(stages, ordered, strict=True)
+            ReplaySide(rules, stage)
+            for stage, rules in zip(stages, ordered, strict=True)
         ]
         intents = [None, "a", "b", "ab", "x", "true", "0.5", "unheard"]
         confidences = [None, 0, 0.25, 0.5, 0.7, 0.71, 0.95, 0.9500000000000001, 1]

@@ -37,7 +37,7 @@ def plan_with_idle_copy() -> Plan:
     without effect.
     """
     everything = rule("all", priority=900, conditions=[], targets=GENERAL)
-    found = [
+    actual = [
         managed(
             "id-a",
             "cards/a",
@@ -68,7 +68,7 @@ def plan_with_idle_copy() -> Plan:
         "name": temporary.name,
         "description": format_description(temporary, marker),
     }
-    state = live(*found, LiveRule("left", temporary, marker, raw))
+    state = live(*actual, LiveRule("left", temporary, marker, raw))
     return draft_plan(goal, state, PlanOptions(), NOW)
 
 
@@ -108,13 +108,13 @@ def test_a_leftover_copy_is_the_cause_of_what_it_moves() -> None:
         managed("id-a", "cards/a", everything), LiveRule("left", temporary, marker, raw)
     )
 
-    made = schedule.predict_impact(
+    created = schedule.predict_impact(
         draft_plan(desired(wanted("cards/a", everything)), state, PlanOptions(), NOW)
     )
 
-    assert made.impact
-    (effect,) = made.impact.behaviour.effects
-    (edited,) = (made.impact.edits[number] for number in effect.edits)
+    assert created.impact
+    (effect,) = created.impact.behaviour.effects
+    (edited,) = (created.impact.edits[number] for number in effect.edits)
     assert ("delete", f"(next) {OWNER}/cards/a", True) == (
         edited.action,
         edited.entry.name,

@@ -32,7 +32,7 @@ def kept(what: Rule, **fields: object) -> Rule:
 def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
     """Plan with rules that the tenant returns with other texts."""
     wishes = desired(
-        *(wanted(f"cards/k{number}", one) for number, one in enumerate(rules))
+        *(wanted(f"cards/k{number}", rule) for number, rule in enumerate(rules))
     )
     lives = [
         managed(f"r{number}", f"cards/k{number}", now, last_written=was)
@@ -43,32 +43,36 @@ def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
 
 def findings(made: Plan) -> list[tuple[str, int]]:
     return [
-        (one.message, len(one.occurrences))
-        for one in made.findings
-        if one.code == "CXR340"
+        (finding.message, len(finding.occurrences))
+        for finding in made.findings
+        if finding.code == "CXR340"
     ]
 
 
 def hints(made: Plan) -> list[str]:
-    return [*{one.hint for one in made.findings if one.code == "CXR340"}]
+    return [*{finding.hint for finding in made.findings if finding.code == "CXR340"}]
 
 
 @pytest.mark.parametrize("form", TEXT_FORMS, ids=lambda form: form.description)
 def test_each_form_is_not_drift(form: TextForm) -> None:
     """Names that all have one form are not changed, and each has a finding with the form."""
     rules = [rule(name, description="") for name in NAMES]
-    made = planned(rules, [kept(one, name=form.transform(one.name)) for one in rules])
+    created = planned(
+        rules, [kept(rule, name=form.transform(rule.name)) for rule in rules]
+    )
     changed = sum(form.transform(name) != name for name in NAMES)
-    assert () == made.changes
-    assert changed == sum(count for _, count in findings(made)) > 0
-    assert 4 == made.unchanged
+    assert () == created.changes
+    assert changed == sum(count for _, count in findings(created)) > 0
+    assert 4 == created.unchanged
 
 
 def test_no_hint_suggests_a_text_that_the_tenant_would_change_again() -> None:
     """A lower-case name can be written so; a name with `&amp;` would come back with `&amp;amp;`."""
     rules = [rule("Cards & more"), rule("Fraud & more")]
-    lower = planned(rules, [kept(one, name=one.name.lower()) for one in rules])
-    escaped = planned(rules, [kept(one, name=html.escape(one.name)) for one in rules])
+    lower = planned(rules, [kept(rule, name=rule.name.lower()) for rule in rules])
+    escaped = planned(
+        rules, [kept(rule, name=html.escape(rule.name)) for rule in rules]
+    )
     assert [
         (
             "write it the same way in the manifest, or accept this finding: cxroute does not write the "
@@ -86,17 +90,17 @@ def test_no_hint_suggests_a_text_that_the_tenant_would_change_again() -> None:
 def test_a_text_in_its_written_form_shows_that_a_user_edited_the_other() -> None:
     """One lower-case name and one unchanged name do not come from the tenant: that is drift."""
     rules = [rule("Cards"), rule("Fraud")]
-    made = planned(rules, [kept(rules[0], name="cards"), rules[1]])
+    created = planned(rules, [kept(rules[0], name="cards"), rules[1]])
     assert [("cards/k0", "drift")] == [
-        (str(one.address), one.cause) for one in made.changes
+        (str(change.address), change.cause) for change in created.changes
     ]
-    assert [] == findings(made)
+    assert [] == findings(created)
 
 
 def test_only_the_text_of_a_user_is_drift() -> None:
     """Of three names two are altered by the tenant, and one by a user: that one is restored."""
     rules = [rule("Cards"), rule("Fraud"), rule("All")]
-    made = planned(
+    created = planned(
         rules,
         [
             kept(rules[0], name="cards"),
@@ -104,8 +108,8 @@ def test_only_the_text_of_a_user_is_drift() -> None:
             kept(rules[2], name="all"),
         ],
     )
-    assert ["cards/k1"] == [str(one.address) for one in made.changes]
-    assert 2 == sum(count for _, count in findings(made))
+    assert ["cards/k1"] == [str(change.address) for change in created.changes]
+    assert 2 == sum(count for _, count in findings(created))
 
 
 @pytest.mark.parametrize(
@@ -119,13 +123,13 @@ def test_a_cut_has_one_length_for_all(lengths: tuple[int, ...], drift: int) -> N
         rule(f"{number} is a name that is very long indeed")
         for number in range(len(lengths))
     ]
-    shown = [
-        kept(one, name=one.name[:length])
-        for one, length in zip(rules, lengths, strict=True)
+    printed = [
+        kept(rule, name=rule.name[:length])
+        for rule, length in zip(rules, lengths, strict=True)
     ]
     short = rule("x" * 9)
-    made = planned([*rules, short], [*shown, short])
-    assert ["drift"] * drift == [one.cause for one in made.changes]
+    created = planned([*rules, short], [*printed, short])
+    assert ["drift"] * drift == [change.cause for change in created.changes]
 
 
 @pytest.mark.parametrize(
@@ -143,9 +147,11 @@ def test_a_change_of_routing_is_never_taken_for_the_tenants(
 ) -> None:
     """All rules differ in the same way, and in lower-case names: each is drift and is written."""
     rules = [rule("Cards"), rule("Fraud")]
-    made = planned(rules, [kept(one, name=one.name.lower(), **edit) for one in rules])
-    assert ["drift", "drift"] == [one.cause for one in made.changes]
-    assert [] == findings(made)
+    created = planned(
+        rules, [kept(rule, name=rule.name.lower(), **edit) for rule in rules]
+    )
+    assert ["drift", "drift"] == [change.cause for change in created.changes]
+    assert [] == findings(created)
 
 
 def test_a_change_of_the_manifests_is_not_called_drift() -> None:
@@ -155,40 +161,43 @@ def test_a_change_of_the_manifests_is_not_called_drift() -> None:
     was = [rule("Cards"), rule("Fraud")]
     wishes = desired(
         *(
-            wanted(f"cards/k{number}", replace(one, priority=7))
-            for number, one in enumerate(was)
+            wanted(f"cards/k{number}", replace(item, priority=7))
+            for number, item in enumerate(was)
         )
     )
     lives = [
         managed(
             f"r{number}",
             f"cards/k{number}",
-            replace(one, name=one.name.lower()),
-            last_written=one,
+            replace(item, name=item.name.lower()),
+            last_written=item,
         )
-        for number, one in enumerate(was)
+        for number, item in enumerate(was)
     ]
-    made = draft_plan(wishes, live(*lives), PlanOptions(), NOW)
-    assert ["manifest", "manifest"] == [one.cause for one in made.changes]
+    created = draft_plan(wishes, live(*lives), PlanOptions(), NOW)
+    assert ["manifest", "manifest"] == [change.cause for change in created.changes]
     assert [["priority"]] * 2 == [
-        [field.path for field in one.fields]  # type: ignore[union-attr]
-        for one in made.changes
+        [field.path for field in change.fields]  # type: ignore[union-attr]
+        for change in created.changes
     ]
-    assert [*lives] == [one.live for one in made.changes]  # type: ignore[union-attr]
+    assert [*lives] == [change.live for change in created.changes]  # type: ignore[union-attr]
 
 
 def test_a_duplicate_may_have_another_form_of_the_name() -> None:
     """It is deleted in the state that was read."""
-    what = rule("Cards")
+    subject = rule("Cards")
     twins = [
-        managed(one, "cards/k0", replace(what, name="cards"), last_written=what)
-        for one in ("r1", "r2")
+        managed(item, "cards/k0", replace(subject, name="cards"), last_written=subject)
+        for item in ("r1", "r2")
     ]
-    made = draft_plan(
-        desired(wanted("cards/k0", what)), live(*twins), PlanOptions(), NOW
+    created = draft_plan(
+        desired(wanted("cards/k0", subject)), live(*twins), PlanOptions(), NOW
     )
-    assert [("r2", "duplicate")] == [(one.live.id, one.cause) for one in made.changes]  # type: ignore[union-attr]
-    assert twins[1] is made.changes[0].live  # type: ignore[union-attr]
+    assert [("r2", "duplicate")] == [
+        (change.live.id, change.cause)  # type: ignore[union-attr]
+        for change in created.changes
+    ]
+    assert twins[1] is created.changes[0].live  # type: ignore[union-attr]
 
 
 def test_other_rules_stay_the_same() -> None:
@@ -213,8 +222,8 @@ def test_a_form_of_a_text_is_any_that_a_tenant_can_make() -> None:
         " ".join(text.split()),
         text + "\n",
     )
-    assert [True] * 6 == [is_form_of(one, text) for one in forms]
+    assert [True] * 6 == [is_form_of(form, text) for form in forms]
     assert is_form_of(unicodedata.normalize("NFC", "e\u0301"), "e\u0301")
     assert [False] * 3 == [
-        is_form_of(one, text) for one in ("two", "by hand", text + " by hand")
+        is_form_of(item, text) for item in ("two", "by hand", text + " by hand")
     ]

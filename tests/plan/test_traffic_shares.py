@@ -26,7 +26,8 @@ from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import at_least, intent_is, rule
 
-FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+FRAUD = (Target("q-fraud", 1),)
+GENERAL = (Target("q-general", 1),)
 SURE = rule("sure", priority=1, conditions=[intent_is("x"), at_least(0.7)])
 ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 
@@ -34,12 +35,12 @@ ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 def moved(old: list[Rule], new: list[Rule], csv: str) -> TrafficImpact:
     sample = read_traffic(csv.encode(), "t.csv", BotAttributes())
     before, after = (
-        order_entries(RoutingEntry(name=one.name, rule=one) for one in rules)
+        order_entries(RoutingEntry(name=rule.name, rule=rule) for rule in rules)
         for rules in (old, new)
     )
     edits = edits_of_lists(before, after, Labels(), words="plan")
     change = compare_behaviour(
-        before, after, edited=EditSet([one.edit for one in edits])
+        before, after, edited=EditSet([edit.edit for edit in edits])
     )
     return measure_traffic(change, before, after, sample)
 
@@ -52,15 +53,15 @@ def rows_of(impact: TrafficImpact) -> list[ShareRange]:
 def test_a_complete_row_is_counted_exactly() -> None:
     """Conversations of one intent with high and low confidence are counted separately."""
     csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\nx,,10\ny,0.9,40\n"
-    found = moved([SURE, ALL], [ALL], csv)
-    assert (ShareRange(30.0, 30.0),) == found.regions
-    assert ShareRange(30.0, 30.0) == found.total
+    actual = moved([SURE, ALL], [ALL], csv)
+    assert (ShareRange(30.0, 30.0),) == actual.regions
+    assert ShareRange(30.0, 30.0) == actual.total
 
 
 def test_an_incomplete_sample_gives_bounds() -> None:
     """Without confidences the number of conversations with a high one is unknown."""
-    found = moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n")
-    assert (ShareRange(0.0, 60.0),) == found.regions
+    actual = moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n")
+    assert (ShareRange(0.0, 60.0),) == actual.regions
 
 
 def test_a_split_moves_by_the_difference() -> None:
@@ -102,15 +103,15 @@ def test_distances_between_destinations(
 
 def test_a_row_in_several_regions_counts_once() -> None:
     """The sum of the bounds can exceed 100 %; the total never does."""
-    other = rule(
+    candidate = rule(
         "other",
         priority=2,
         conditions=[make_condition("tier", "equals", "gold")],
         targets=FRAUD,
     )
-    found = moved([SURE, other, ALL], [ALL], "intent,count\nx,10\n")
-    assert 2 == len(found.regions)
-    assert 100.0 == found.total.most
+    actual = moved([SURE, candidate, ALL], [ALL], "intent,count\nx,10\n")
+    assert 2 == len(actual.regions)
+    assert 100.0 == actual.total.most
 
 
 def test_an_effect_moves_what_its_rows_move() -> None:
@@ -121,17 +122,17 @@ def test_an_effect_moves_what_its_rows_move() -> None:
         conditions=[intent_is("x")],
         targets=[Target("q-general", 1), Target("q-fraud", 1)],
     )
-    found = moved(
+    actual = moved(
         [SURE, half, ALL],
         [ALL],
         "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,50\n",
     )
-    assert (ShareRange(30.0, 30.0), ShareRange(10.0, 10.0)) == found.regions
+    assert (ShareRange(30.0, 30.0), ShareRange(10.0, 10.0)) == actual.regions
     assert [ShareRange(10.0, 10.0), ShareRange(30.0, 30.0)] == sorted(
-        rows_of(found), key=lambda share: share.most
+        rows_of(actual), key=lambda share: share.most
     )
-    assert 40.0 == sum(effect.total.most for effect in found.effects if effect.total)
-    assert ShareRange(40.0, 40.0) == found.total
+    assert 40.0 == sum(effect.total.most for effect in actual.effects if effect.total)
+    assert ShareRange(40.0, 40.0) == actual.total
 
 
 def test_the_balance_has_the_share_of_each_queue() -> None:
@@ -145,7 +146,7 @@ def test_the_balance_has_the_share_of_each_queue() -> None:
         targets=[Target("q-fraud", 0)],
     )
     csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,40\nz,0.9,10\n"
-    found = moved([SURE, nowhere, ALL], [SURE], csv)
+    actual = moved([SURE, nowhere, ALL], [SURE], csv)
     assert {
         QueueShare(
             None, ShareRange(0.0, 0.0), ShareRange(70.0, 70.0), ShareRange(70.0, 70.0)
@@ -165,7 +166,7 @@ def test_the_balance_has_the_share_of_each_queue() -> None:
             ShareRange(0.0, 0.0),
             ShareRange(-60.0, -60.0),
         ),
-    } == set(found.balance)
+    } == set(actual.balance)
 
 
 def test_a_row_moves_no_more_than_its_own_regions() -> None:
@@ -187,7 +188,7 @@ def test_the_change_of_a_queue_can_be_known_without_the_rest() -> None:
     """
     (cards, general) = sorted(
         moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n").balance,
-        key=lambda one: one.change.most,
+        key=lambda item: item.change.most,
     )
     assert (ShareRange(0.0, 60.0), ShareRange(0.0, 0.0), ShareRange(-60.0, 0.0)) == (
         cards.before,

@@ -43,14 +43,14 @@ CLOSE = 1e-6
 
 def a_sample(random: Random, axes: dict[str, list[Any]]) -> TrafficSample:
     """Return rows that all have the same attributes, or some of them."""
-    told = [name for name in axes if random.random() < 0.75]
+    output = [name for name in axes if random.random() < 0.75]
     values = {
-        tuple(random.choice(axes[name]) for name in told)
+        tuple(random.choice(axes[name]) for name in output)
         for _ in range(random.randint(1, 6))
     }
     rows = [
-        SampleRow(dict(zip(told, one, strict=True)), random.randint(1, 9), 1)
-        for one in sorted(values, key=str)
+        SampleRow(dict(zip(output, value, strict=True)), random.randint(1, 9), 1)
+        for value in sorted(values, key=str)
     ]
     return TrafficSample(
         name="t.csv",
@@ -79,7 +79,8 @@ def parts(goes: Destination) -> dict[str | None, Fraction]:
 
 
 def distance(one: Destination, other: Destination) -> Fraction:
-    first, second = parts(one), parts(other)
+    first = parts(one)
+    second = parts(other)
     return (
         sum(
             (
@@ -104,12 +105,13 @@ def check(
         order_entries(entries(rules), pair.evaluation) for rules in (pair.old, pair.new)
     )
     edits = edits_of_lists(before, after, Labels(), words="plan")
-    edited = EditSet([one.edit for one in edits])
+    edited = EditSet([edit.edit for edit in edits])
     behaviour = compare_behaviour(before, after, pair.evaluation, steps, edited=edited)
     moved = measure_traffic(behaviour, before, after, sample)
     document: Any = impact_to_json(Impact(behaviour, edits, moved), QUEUES)
     ways = [
-        [_way(pair, one) for one in conversations(row, axes)] for row in sample.rows
+        [_way(pair, conversation) for conversation in conversations(row, axes)]
+        for row in sample.rows
     ]
     for effect in document["effects"]:
         for rows, share in [
@@ -119,9 +121,9 @@ def check(
             amounts = [
                 [
                     distance(old, new)
-                    if any(_is_in(row, document["rules"], one) for row in rows)
+                    if any(_is_in(row, document["rules"], item) for row in rows)
                     else 0
-                    for one, old, new in way
+                    for item, old, new in way
                 ]
                 for way in ways
             ]
@@ -131,27 +133,29 @@ def check(
     ):  # otherwise conversations that are not known to move may move, too
         all_ways = [[distance(old, new) for _, old, new in way] for way in ways]
         bounded(sample, all_ways, moved.total.least, moved.total.most)
-    for one in moved.balance:
-        for side, share in enumerate((one.before, one.after)):
+    for element in moved.balance:
+        for side, share in enumerate((element.before, element.after)):
             amounts = [
                 [
-                    parts((old, new)[side]).get(one.queue, Fraction(0))
+                    parts((old, new)[side]).get(element.queue, Fraction(0))
                     for _, old, new in way
                 ]
                 for way in ways
             ]
-            bounded(sample, amounts, share.least, share.most, f"{pair} {one}")
-        amounts = [[_gain(one.queue, old, new) for _, old, new in way] for way in ways]
+            bounded(sample, amounts, share.least, share.most, f"{pair} {element}")
+        amounts = [
+            [_gain(element.queue, old, new) for _, old, new in way] for way in ways
+        ]
         bounded(
             sample,
             amounts,
-            one.change.least,
-            one.change.most,
-            f"{pair} {one}",
+            element.change.least,
+            element.change.most,
+            f"{pair} {element}",
             exact=behaviour.complete,
         )
-    known = {one.queue for one in moved.balance}
-    assert known >= {
+    declared = {item.queue for item in moved.balance}
+    assert declared >= {
         queue
         for several in ways
         for _, old, new in several
@@ -193,7 +197,8 @@ def bounded(
         row.count * float(max(several))
         for row, several in zip(sample.rows, amounts, strict=True)
     )
-    low, high = 100 * low / sample.total, 100 * high / sample.total
+    low = 100 * low / sample.total
+    high = 100 * high / sample.total
     assert least <= low + CLOSE, report
     assert most >= high - CLOSE, report
     if exact and all(len(several) == 1 for several in amounts):
@@ -213,10 +218,10 @@ def test_shares_hold_for_every_completion_of_the_sample(block: int) -> None:
         ]
         axes: dict[str, list[Any]] = inputs_for(pair.old, pair.new).axes
         if all(map(is_supported, conditions)) and prod(map(len, axes.values())) < 5_000:
-            told = a_sample(
+            output = a_sample(
                 random, {name: _few(random, values) for name, values in axes.items()}
             )
-            check(pair, told, axes, seed % 6 if seed % 5 == 0 else None)
+            check(pair, output, axes, seed % 6 if seed % 5 == 0 else None)
 
 
 def _few(random: Random, values: list[Any]) -> list[Any]:

@@ -29,7 +29,8 @@ RULE: dict[str, Any] = {
     ],
     "targets": [{"type": "queue", "queueId": "q-cards", "weight": 1}],
 }
-CONDITION, TARGET = RULE["conditions"][0], RULE["targets"][0]
+CONDITION = RULE["conditions"][0]
+TARGET = RULE["targets"][0]
 OTHER_CONDITION = {**CONDITION, "value": ["c"]}
 
 
@@ -190,8 +191,8 @@ def test_the_id_and_the_date_are_those_of_the_profile() -> None:
 
 def test_names_of_fields_are_escaped_and_bounded() -> None:
     """They come from the tenant: a few, each cut, without invisible characters."""
-    said = fields_phrase(["~a\u202eb\n\x1b[31m", "x" * 10_000, "c", "d", "e", "f", "g"])
-    assert said.startswith("a\\u202eb")
-    assert ", " + "x" * 60 + "..., c, d, e and 2 more" == said[said.index(", x") :]
-    assert len(said) < 400
-    assert said.isprintable()
+    text = fields_phrase(["~a\u202eb\n\x1b[31m", "x" * 10_000, "c", "d", "e", "f", "g"])
+    assert text.startswith("a\\u202eb")
+    assert ", " + "x" * 60 + "..., c, d, e and 2 more" == text[text.index(", x") :]
+    assert len(text) < 400
+    assert text.isprintable()

@@ -46,32 +46,32 @@ def on_the_bank(environment: str) -> DesiredState:
 
 def intents_of(wanted: DesiredState) -> set[str]:
     """Return the intents of a rule."""
-    found: set[str] = set()
-    for one in wanted.rules.values():
-        for part in one.rule.conditions:
+    actual: set[str] = set()
+    for rule in wanted.rules.values():
+        for part in rule.rule.conditions:
             if (
                 isinstance(part, Condition)
                 and part.attribute == INTENT
                 and part.value is not None
             ):
-                found |= set(
+                actual |= set(
                     map(
                         str,
                         part.value if isinstance(part.value, tuple) else (part.value,),
                     )
                 )
-    return found
+    return actual
 
 
 def written(rule: dict[str, Any]) -> str:
     """Return the canonical JSON of a rule, derived only from ownership "The digest"."""
     text, _ = marker.parse_marker(rule["description"])
-    kept = {name: rule[name] for name in ("name", "priority", "enabled")} | {
+    retained = {name: rule[name] for name in ("name", "priority", "enabled")} | {
         "description": text
     }
     for name in ("conditions", "targets"):
-        kept[name] = sorted(rule[name], key=canonical)
-    return canonical(kept)
+        retained[name] = sorted(rule[name], key=canonical)
+    return canonical(retained)
 
 
 def canonical(value: object) -> str:
@@ -80,18 +80,18 @@ def canonical(value: object) -> str:
 
 def adoptions(environment: str) -> dict[str, list[dict[str, Any]]]:
     """Return, for each address with `adopt:`, the matching rules of the bank."""
-    found = {}
-    for address, one in on_the_bank(environment).rules.items():
-        if one.adopt is not None:
-            field, meant = (
-                ("name", one.adopt)
-                if isinstance(one.adopt, str)
-                else ("id", str(one.adopt.id))
+    actual = {}
+    for address, item in on_the_bank(environment).rules.items():
+        if item.adopt is not None:
+            field, intended = (
+                ("name", item.adopt)
+                if isinstance(item.adopt, str)
+                else ("id", str(item.adopt.id))
             )
-            found[str(address)] = [
-                rule for rule in BANK["rules"] if rule[field] == meant
+            actual[str(address)] = [
+                rule for rule in BANK["rules"] if rule[field] == intended
             ]
-    return found
+    return actual
 
 
 def test_the_intents_are_those_of_banking77() -> None:
@@ -134,15 +134,15 @@ def test_every_adoption_finds_one_unmanaged_rule(environment: str) -> None:
     """Each `adopt:` matches exactly one unmanaged rule of the bank, and no two match the same
     rule.
     """
-    found = adoptions(environment)
-    assert dict.fromkeys(found, 1) == {
-        address: len(rules) for address, rules in found.items()
+    actual = adoptions(environment)
+    assert dict.fromkeys(actual, 1) == {
+        address: len(rules) for address, rules in actual.items()
     }
-    ids = [rules[0]["id"] for rules in found.values()]
+    ids = [rules[0]["id"] for rules in actual.values()]
     assert 8 == len(ids) == len(set(ids))
     assert [] == [
         rule["name"]
-        for rules in found.values()
+        for rules in actual.values()
         for rule in rules
         if "[" in rule["description"]
     ]
@@ -154,9 +154,9 @@ def test_nothing_conflicts_after_the_adoptions(environment: str) -> None:
     adopted = {
         rule["id"] for rules in adoptions(environment).values() for rule in rules
     }
-    left = {rule["name"] for rule in BANK["rules"] if rule["id"] not in adopted}
-    assert set() == left & {
-        one.rule.name for one in on_the_bank(environment).rules.values()
+    remaining = {rule["name"] for rule in BANK["rules"] if rule["id"] not in adopted}
+    assert set() == remaining & {
+        rule.rule.name for rule in on_the_bank(environment).rules.values()
     }
 
 
@@ -204,12 +204,12 @@ def test_the_bank_has_no_rule_of_this_owner() -> None:
         for rule in BANK["rules"]
     }
     signed = [
-        (rule, found)
+        (rule, results)
         for rule in BANK["rules"]
-        if (found := markers[rule["id"]]) is not None
+        if (results := markers[rule["id"]]) is not None
     ]
-    assert ["branch-appointments"] * 3 == [found.owner for _, found in signed]
-    assert [found.digest for _, found in signed] == [
+    assert ["branch-appointments"] * 3 == [actual.owner for _, actual in signed]
+    assert [actual.digest for _, actual in signed] == [
         sha256(written(rule).encode()).hexdigest()[:8] for rule, _ in signed
     ]
 

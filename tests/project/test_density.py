@@ -174,7 +174,8 @@ def test_figures_of_files_are_added(tmp_path: Path) -> None:
         path.write_text(PLAIN, encoding="utf-8")
     sources = python_sources(tmp_path / "code")
     assert ["code/below/two.py", "code/one.py"] == list(sources)
-    measured, single = measure_density(sources), density(PLAIN)
+    measured = measure_density(sources)
+    single = density(PLAIN)
     assert (12, 60) == (measured.code_lines, measured.tokens)
     assert single.names + single.names == measured.names
     assert single.tokens_per_line == measured.tokens_per_line

@@ -66,10 +66,10 @@ def test_a_generated_project_is_valid(trade: str, seed: int, tmp_path: Path) -> 
     finds anything.
     """
     write_project(trade, seed, tmp_path)
-    found = checked(tmp_path)
-    assert () == found.findings
-    assert [] == [result.failure for result in found.tried if result.failure]
-    assert len(found.tried) > 90
+    actual = checked(tmp_path)
+    assert () == actual.findings
+    assert [] == [result.failure for result in actual.tried if result.failure]
+    assert len(actual.tried) > 90
     rules = read_texts(tmp_path).rules
     assert 40 <= len(rules) <= 80
     assert len({rule.rule_set for rule in rules}) >= 9
@@ -143,7 +143,7 @@ def test_an_edit_keeps_comments_and_the_other_lines(tmp_path: Path) -> None:
     for seed in range(6):
         folder = written("bank", tmp_path / str(seed))
         before = texts(folder)
-        kept = comments(folder)
+        retained = comments(folder)
         (edit,) = edit_rules(folder, Random(f"comments {seed}"), 1)
         after = texts(folder)
         files = [
@@ -152,7 +152,7 @@ def test_an_edit_keeps_comments_and_the_other_lines(tmp_path: Path) -> None:
             if not name.startswith("tests/") and before[name] != after[name]
         ]
         assert 1 == len(files), edit
-        assert edit.kind == "delete" or comments(folder) == kept, edit
+        assert edit.kind == "delete" or comments(folder) == retained, edit
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -126,10 +126,8 @@ def test_runtime_dependencies_are_pinned() -> None:
     """Dependencies are in requirements.txt within their bounds, and with the extra's in
     requirements-serve.txt.
     """
-    core, serve = (
-        PROJECT["project"]["dependencies"],
-        PROJECT["project"]["optional-dependencies"]["serve"],
-    )
+    core = PROJECT["project"]["dependencies"]
+    serve = PROJECT["project"]["optional-dependencies"]["serve"]
     assert [] == unmet(core, "requirements.txt")
     assert [] == unmet(core + serve, "requirements-serve.txt")
 
@@ -137,8 +135,8 @@ def test_runtime_dependencies_are_pinned() -> None:
 def test_plan_alone_installs_no_package_of_serve() -> None:
     """requirements.txt, which action.yml installs, has none of the extra's packages."""
     serve = {
-        canonicalize_name(Requirement(one).name)
-        for one in PROJECT["project"]["optional-dependencies"]["serve"]
+        canonicalize_name(Requirement(item).name)
+        for item in PROJECT["project"]["optional-dependencies"]["serve"]
     }
     assert set() == serve & set(pins("requirements.txt"))
 
@@ -160,9 +158,9 @@ def test_every_line_without_coverage_has_a_reason() -> None:
 
 def fields_of(definition: ast.ClassDef) -> list[ast.AnnAssign]:
     return [
-        one
-        for one in definition.body
-        if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one)
+        item
+        for item in definition.body
+        if isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item)
     ]
 
 
@@ -170,7 +168,7 @@ def test_a_dataclass_of_many_fields_takes_them_by_name() -> None:
     """A dataclass that defines more than four fields is `kw_only`: no call depends on their
     order.
     """
-    found = [
+    actual = [
         f"{path.relative_to(ROOT)}: {node.name}"
         for path in (ROOT / "reconciler").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
@@ -179,7 +177,7 @@ def test_a_dataclass_of_many_fields_takes_them_by_name() -> None:
         if re.match(r"(dataclasses\.)?dataclass\b", decorator)
         and "kw_only=True" not in decorator
     ]
-    assert [] == found
+    assert [] == actual
 
 
 def test_every_module_is_either_pure_or_not() -> None:
@@ -261,11 +259,13 @@ rule, which is pure; the kinds of an attempt's result."""
 def test_pure_modules_import_no_input_or_output() -> None:
     """No network, clock, process or event loop, also not indirectly; exceptions are named."""
     room = ROOT / "reconciler"
-    found = {
-        str(file.relative_to(room)): {one for one in imported(file) if _is_outside(one)}
+    actual = {
+        str(file.relative_to(room)): {
+            item for item in imported(file) if _is_outside(item)
+        }
         for file in pure_modules()
     }
-    assert {name: names for name, names in found.items() if names} == REACHED
+    assert {name: names for name, names in actual.items() if names} == REACHED
 
 
 def _is_outside(module: str) -> bool:
@@ -286,12 +286,14 @@ def exists(entry: str) -> bool:
     it.
     """
     path, _, test = entry.partition("::")
-    there = ROOT / "tests" / path
+    present = ROOT / "tests" / path
     if not test:
-        return there.exists()
+        return present.exists()
     return bool(
         re.search(
-            rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE
+            rf"^(async )?def {test}\(",
+            present.read_text(encoding="utf-8"),
+            re.MULTILINE,
         )
     )
 
@@ -338,9 +340,9 @@ def test_no_test_module_imports_another() -> None:
     """
     imports = re.compile(r"^ *(?:from|import) tests\b.*\btest_\w+.*", re.MULTILINE)
     assert [] == [
-        (str(path), found)
+        (str(path), actual)
         for path in files_of_tests()
-        for found in imports.findall(path.read_text("utf-8"))
+        for actual in imports.findall(path.read_text("utf-8"))
     ]
 
 
@@ -435,13 +437,13 @@ def test_development_dependencies_are_pinned() -> None:
     bounds.
     """
     groups = PROJECT["dependency-groups"]
-    wanted = (
+    expected = (
         groups["test"]
         + groups["lint"]
         + groups["release"]
         + PROJECT["build-system"]["requires"]
     )
-    assert [] == unmet(wanted, "requirements-dev.txt")
+    assert [] == unmet(expected, "requirements-dev.txt")
 
 
 def test_tests_run_on_the_packages_of_users() -> None:
@@ -452,10 +454,10 @@ def test_tests_run_on_the_packages_of_users() -> None:
 
 def test_the_version_is_in_one_file() -> None:
     """The version is only in reconciler/version.py; pyproject.toml reads it from there."""
-    written = re.compile(r"^(?:__version__|version)\s*=\s*[\"']", re.MULTILINE)
+    stored = re.compile(r"^(?:__version__|version)\s*=\s*[\"']", re.MULTILINE)
     files = [ROOT / "pyproject.toml", *(ROOT / "reconciler").rglob("*.py")]
     assert [ROOT / "reconciler/version.py"] == [
-        file for file in files if written.search(file.read_text("utf-8"))
+        file for file in files if stored.search(file.read_text("utf-8"))
     ]
     assert "version" in PROJECT["project"]["dynamic"]
 
@@ -483,13 +485,13 @@ def test_no_file_installs_cxroute_from_an_index() -> None:
         if name.endswith(suffixes)
     ]
     assert len(files) > 100
-    found = [
+    actual = [
         f"{file.relative_to(ROOT)}: {match.group()}"
         for file in files
         if file != Path(__file__).resolve() and file.is_file()
         for match in by_name.finditer(file.read_text("utf-8"))
     ]
-    assert [] == found
+    assert [] == actual
 
 
 def test_packages_import_downwards(tmp_path: Path) -> None:
@@ -689,7 +691,7 @@ def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -
     assert 0 == run(sys.executable, "-m", "venv", ".venv", cwd=here).returncode
     (site,) = (here / ".venv").glob("lib/*/site-packages")
     (site / "packages.pth").write_text(
-        "\n".join(one for one in sys.path if one.endswith("site-packages")), "utf-8"
+        "\n".join(item for item in sys.path if item.endswith("site-packages")), "utf-8"
     )
     (here / ".venv/.run").touch()
     result = run("make", "demo", cwd=here)

@@ -56,7 +56,7 @@ def test_an_operator_changes_one_place_of_an_expression(
     operator: str, text: str, made: list[str]
 ) -> None:
     """Each mutant is the statement with one change, in the order of the text."""
-    assert [f"x = {one}" for one in made] == [
+    assert [f"x = {item}" for item in made] == [
         mutant.new for mutant in _of(f"x = {text}", operator)
     ]
     assert {f"x = {text}"} == {mutant.old for mutant in _of(f"x = {text}", operator)}
@@ -179,9 +179,9 @@ def test_a_mutant_names_its_function_and_the_head_of_its_statement() -> None:
                 if d:
                     e()
     """
-    found = [
-        (one.function, one.old, one.new, one.lines, one.called)
-        for one in Source(dedent(text), "x.py").mutants()
+    actual = [
+        (mutant.function, mutant.old, mutant.new, mutant.lines, mutant.called)
+        for mutant in Source(dedent(text), "x.py").mutants()
     ]
     assert [
         ("A", "b = 1", "b = 2", range(3, 4), False),
@@ -189,20 +189,21 @@ def test_a_mutant_names_its_function_and_the_head_of_its_statement() -> None:
         ("A.c", "if d:", "if False:", range(5, 6), True),
         ("A.c", "if d:", "if True:", range(5, 6), True),
         ("A.c", "e()", "pass", range(6, 7), True),
-    ] == found
+    ] == actual
 
 
 def test_a_sample_is_the_same_each_time_and_after_a_change_elsewhere() -> None:
     """Only the seed selects mutants; a new function adds its own and does not change others."""
     text = "def f(a):\n    return a + 1 < 3 and not a\n"
-    first = [("m", one) for one in Source(text, "x.py").mutants()]
+    first = [("m", mutant) for mutant in Source(text, "x.py").mutants()]
     longer = [
-        ("m", one) for one in Source("def g():\n    h()\n" + text, "x.py").mutants()
+        ("m", mutant)
+        for mutant in Source("def g():\n    h()\n" + text, "x.py").mutants()
     ]
     assert _texts(run.sample(first, 1, 5)) == _texts(run.sample(first, 1, 5))
     assert _texts(run.sample(first, 1, 5)) != _texts(run.sample(first, 2, 5))
     assert _texts(run.sample(first, 1, 99)) == [
-        one for one in _texts(run.sample(longer, 1, 99)) if one != "pass"
+        text for text in _texts(run.sample(longer, 1, 99)) if text != "pass"
     ]
 
 
@@ -212,7 +213,9 @@ def test_a_sample_has_mutants_of_every_package_by_its_share() -> None:
     """
     texts = "\n".join(f"def f{number}():\n    a({number})\n" for number in range(60))
     mutants = [
-        (name, one) for name in GROUP_OF for one in Source(texts, "x.py").mutants()
+        (name, mutant)
+        for name in GROUP_OF
+        for mutant in Source(texts, "x.py").mutants()
     ]
     for seed in range(3):
         drawn = run.sample_groups(mutants, seed, 300)
@@ -257,7 +260,9 @@ def test_words_of_a_sentence_are_not_changed_outside_of_the_core() -> None:
     """A key or an operator is; so is everything else in a statement with a sentence."""
     text = "def f(a):\n    return g(a + 1, 'key', 'a whole sentence')\n"
     changed = [
-        one.new for one in Source(text, "x.py").mutants() if not run.is_wording(one)
+        mutant.new
+        for mutant in Source(text, "x.py").mutants()
+        if not run.is_wording(mutant)
     ]
     assert any("'XXkey'" in new for new in changed)
     assert not any("XXa whole" in new for new in changed)
@@ -302,26 +307,28 @@ def test_the_tests_of_two_files_come_first() -> None:
         "d::2": 61.0,
     }
     assert [["a::1", "a::2", "b::1"], ["c::1", "b::2"]] == [
-        list(one) for one in trial.portions(tests)
+        list(portion) for portion in trial.portions(tests)
     ]
 
 
 def test_each_known_equal_mutant_still_exists() -> None:
     """Each entry of equal.toml occurs exactly once in the code, and has a reason."""
     entries = known()
-    made = {
+    created = {
         name: Source(MODULES[name].read_text("utf-8"), name).mutants()
-        for name in {one.module for one in entries}
+        for name in {entry.module for entry in entries}
     }
     assert [] == [
-        one
-        for one in entries
-        if not any(one.is_of(one.module, mutant) for mutant in made[one.module])
+        entry
+        for entry in entries
+        if not any(
+            entry.is_of(entry.module, mutant) for mutant in created[entry.module]
+        )
     ]
     assert len(entries) == len(
-        {(one.module, one.function, one.old, one.new) for one in entries}
+        {(entry.module, entry.function, entry.old, entry.new) for entry in entries}
     )
-    assert all(one.reason for one in entries)
+    assert all(entry.reason for entry in entries)
 
 
 def test_an_outdated_entry_is_reported() -> None:

@@ -44,8 +44,8 @@ def cut_texts(text: str) -> list[str]:
 
 def test_the_document_is_valid() -> None:
     """By the schema of OpenAPI 3.1."""
-    found = validated(FILE)
-    assert (0, f"{FILE}: OK\n") == (found.returncode, found.stdout)
+    actual = validated(FILE)
+    assert (0, f"{FILE}: OK\n") == (actual.returncode, actual.stdout)
 
 
 def test_no_description_ends_at_a_comma() -> None:

@@ -31,7 +31,7 @@ BOUNDED = {
 
 def patterns() -> dict[str, tuple[re.Pattern[Any], frozenset[str]]]:
     """Return every pattern of a module, and the methods that the package calls on it."""
-    found = dict[str, tuple[re.Pattern[Any], frozenset[str]]]()
+    actual = dict[str, tuple[re.Pattern[Any], frozenset[str]]]()
     calls: dict[tuple[str, str], set[str]] = {}
     for file in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -45,13 +45,13 @@ def patterns() -> dict[str, tuple[re.Pattern[Any], frozenset[str]]]:
         for name, value in vars(loaded).items():
             if isinstance(value, re.Pattern):
                 private = str(loaded.__file__) if name.startswith("_") else ""
-                found[f"{module.name}.{name}"] = (
+                actual[f"{module.name}.{name}"] = (
                     value,
                     frozenset(calls.get((private, name), ())),
                 )
             for number, listed in enumerate(listed_patterns(value)):
-                found[f"{module.name}.{name}[{number}]"] = listed, frozenset()
-    return found
+                actual[f"{module.name}.{name}[{number}]"] = listed, frozenset()
+    return actual
 
 
 def listed_patterns(value: object) -> list[re.Pattern[Any]]:
@@ -98,14 +98,14 @@ def pumps(pattern: re.Pattern[Any]) -> Iterator[str]:
 
 
 def cost(pattern: re.Pattern[Any], method: str, text: str) -> float:
-    given: Any = text.encode() if isinstance(pattern.pattern, bytes) else text
+    source_values: Any = text.encode() if isinstance(pattern.pattern, bytes) else text
     start = process_time()
     if method == "search":
-        for _ in pattern.finditer(given):
+        for _ in pattern.finditer(source_values):
             pass
     else:
-        pattern.fullmatch(given)
-        pattern.match(given)
+        pattern.fullmatch(source_values)
+        pattern.match(source_values)
     return process_time() - start
 
 

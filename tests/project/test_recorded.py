@@ -537,10 +537,8 @@ def options_of(command: str) -> Iterator[dict[str, Any]]:
     """Yield the options of a command, without their help texts."""
     for option in command_parser(command, command_module(command))._actions:
         if "--workers" not in option.option_strings:
-            names, choices = (
-                option.option_strings or option.dest,
-                [*option.choices] if option.choices else None,
-            )
+            names = option.option_strings or option.dest
+            choices = [*option.choices] if option.choices else None
             values = {
                 "value": option.metavar,
                 "choices": choices,
@@ -652,7 +650,8 @@ def start(tenant: Tenants, faults: str, *rules: Rule) -> None:
     """Replace the live rules by these managed rules, and switch faults on; the manifests are
     unchanged.
     """
-    state, file = tenant.states["east"], Path("manifests/cards.yaml")
+    state = tenant.states["east"]
+    file = Path("manifests/cards.yaml")
     for live in tenant.rules("east"):
         state.remove(live["id"])
     tenant.apps["east"] = Simulator(state, PROFILES["A"])
@@ -683,10 +682,10 @@ def record_endpoint(record: OutputRecorder) -> None:
     """Record the endpoint's responses, log and metrics: of the process, and in this process if the
     tenant fails.
     """
-    more = "context: {minConfidence: 0.4, below: {intent: none}}\n"
+    further = "context: {minConfidence: 0.4, below: {intent: none}}\n"
     manifests(
         "rules:\n- {key: billing, intent: billing, queue: Billing, priority: 5}\n",
-        more=more,
+        more=further,
     )
     record.run("no keys, and not on loopback", "serve", "--host", "host.example")
     with server_process(Path.cwd(), "serve", "--port", "0", "--explain") as (

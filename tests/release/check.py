@@ -129,19 +129,17 @@ def _packages(
         source, folder / "build", {**variables, "TZ": "UTC", "PYTHONHASHSEED": "1"}
     )
     check_names(set(files), version)
-    other = copy_commit(repository, folder / "a second copy", 0o600)
+    candidate = copy_commit(repository, folder / "a second copy", 0o600)
     # Another folder, time, zone, mode and order of hashes than those of the first build.
     again = build_packages(
-        other,
+        candidate,
         folder / "again",
         {**variables, "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "2"},
     )
     require_same(files, again, "two builds of one commit are different")
     _report("two builds are the same, byte for byte")
-    wheel, sdist = (
-        files[f"{NAME}-{version}-py3-none-any.whl"],
-        files[f"{NAME}-{version}.tar.gz"],
-    )
+    wheel = files[f"{NAME}-{version}-py3-none-any.whl"]
+    sdist = files[f"{NAME}-{version}.tar.gz"]
     check_wheel(wheel, source, version)
     check_sdist(sdist, wheel, source, version)
     extracted = extract_sdist(sdist, folder / "extracted")

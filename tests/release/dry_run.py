@@ -83,7 +83,8 @@ class DryRun:
                 f"#!/bin/bash\nset -e\n{script}\n", encoding="utf-8"
             )
             (self.folder / "bin" / name).chmod(0o755)
-        jobs, finished = dict(form["jobs"]), set[str]()
+        jobs = dict(form["jobs"])
+        finished = set[str]()
         while ready := [
             name for name, job in jobs.items() if job.get("needs") in {None, *finished}
         ]:
@@ -163,7 +164,7 @@ class DryRun:
             self._outputs[f"steps.{step['id']}.outputs.{name}"] = value
 
     def _filled(self, text: str) -> str:
-        known = {
+        declared = {
             "github.ref_name": self.tag,
             "github.repository": REPOSITORY,
             "github.server_url": "https://git.example",
@@ -172,13 +173,13 @@ class DryRun:
             "github.token": "a token",
             **self._outputs,
         }
-        if unknown := set(_EXPRESSION.findall(text)) - known.keys():
+        if unknown := set(_EXPRESSION.findall(text)) - declared.keys():
             raise ReleaseError(f"no earlier step sets {sorted(unknown)}")
-        return _EXPRESSION.sub(lambda found: known[found[1]], text)
+        return _EXPRESSION.sub(lambda actual: declared[actual[1]], text)
 
     def _action(self, action: str, inputs: dict[str, str], workspace: Path) -> str:
         """Do what an action does here, check its inputs, and return a word about it."""
-        known: dict[str, Callable[[dict[str, str], Path], str]] = {
+        declared: dict[str, Callable[[dict[str, str], Path], str]] = {
             "actions/checkout": self._checkout,
             "actions/setup-python": lambda _, __: "present",
             "actions/upload-artifact": self._upload,
@@ -188,9 +189,9 @@ class DryRun:
             "docker/build-push-action": self._image,
             "pypa/gh-action-pypi-publish": self._packages,
         }
-        if action not in known:
+        if action not in declared:
             raise ReleaseError(f"the dry run does not know the action {action}")
-        return known[action](inputs, workspace)
+        return declared[action](inputs, workspace)
 
     def _checkout(self, _: dict[str, str], workspace: Path) -> str:
         shutil.copytree(self.source, workspace, dirs_exist_ok=True)

@@ -18,10 +18,10 @@ _DATE: Final = re.compile(r" - \d{4}-\d{2}-\d{2}")
 
 def read_version(module: str) -> str:
     """Return the version in the text of reconciler/version.py."""
-    found = _VERSION.search(module)
-    if not found:
+    actual = _VERSION.search(module)
+    if not actual:
         raise ReleaseError("reconciler/version.py has no version of the form X.Y.Z")
-    return found[1]
+    return actual[1]
 
 
 def check_tag(tag: str, version: str) -> None:

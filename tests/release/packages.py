@@ -125,12 +125,12 @@ def _contents(name: str, content: bytes) -> dict[str, bytes]:
     """
     if name.endswith(".whl"):
         with ZipFile(io.BytesIO(content)) as archive:
-            return {one: archive.read(one) for one in archive.namelist()}
+            return {item: archive.read(item) for item in archive.namelist()}
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         members = {
-            one.name.partition("/")[2]: tar.extractfile(one)
-            for one in tar
-            if one.isfile()
+            item.name.partition("/")[2]: tar.extractfile(item)
+            for item in tar
+            if item.isfile()
         }
         return {path: file.read() for path, file in members.items() if file}
 
@@ -151,16 +151,18 @@ def check_names(names: set[str], version: str) -> None:
 
     Attestations bind to these names.
     """
-    wanted = {f"{NAME}-{version}-py3-none-any.whl", f"{NAME}-{version}.tar.gz"}
-    if names != wanted:
-        raise ReleaseError(f"the build has {sorted(names)} instead of {sorted(wanted)}")
+    expected = {f"{NAME}-{version}-py3-none-any.whl", f"{NAME}-{version}.tar.gz"}
+    if names != expected:
+        raise ReleaseError(
+            f"the build has {sorted(names)} instead of {sorted(expected)}"
+        )
     for name in names:
-        project, found = (
+        project, actual = (
             parse_wheel_filename(name)[:2]
             if name.endswith(".whl")
             else parse_sdist_filename(name)
         )
-        if (project, str(found)) != (canonicalize_name(NAME), version):
+        if (project, str(actual)) != (canonicalize_name(NAME), version):
             raise ReleaseError(f"{name} is not the normalized name of {NAME} {version}")
 
 
@@ -170,18 +172,18 @@ def check_wheel(content: bytes, source: Path, version: str) -> None:
     """
     files = _contents(".whl", content)
     info = f"{NAME}-{version}.dist-info"
-    wanted = {
+    expected = {
         path.relative_to(source).as_posix()
         for path in (source / "reconciler").rglob("*")
         if path.is_file()
     }
     bank = source / "manifests"
-    wanted |= {
+    expected |= {
         f"reconciler/bank/{path.relative_to(bank).as_posix()}"
         for path in bank.rglob("*")
         if path.is_file()
     }
-    wanted |= {
+    expected |= {
         f"{info}/{name}"
         for name in (
             "METADATA",
@@ -191,7 +193,7 @@ def check_wheel(content: bytes, source: Path, version: str) -> None:
             "licenses/LICENSE",
         )
     }
-    _require_files(files.keys(), wanted, "wheel")
+    _require_files(files.keys(), expected, "wheel")
     for path, digest, _ in csv.reader(files[f"{info}/RECORD"].decode().splitlines()):
         if digest and digest != f"sha256={_urlsafe_digest(files[path])}":
             raise ReleaseError(f"the wheel's RECORD has another digest of {path}")
@@ -203,15 +205,15 @@ def check_sdist(content: bytes, wheel: bytes, source: Path, version: str) -> Non
     metadata.
     """
     files = _contents(".tar.gz", content)
-    wanted = {
+    expected = {
         path.relative_to(source).as_posix()
         for path in source.rglob("*")
         if path.is_file()
     }
-    wanted = {
-        path for path in wanted if "__pycache__" not in path
+    expected = {
+        path for path in expected if "__pycache__" not in path
     }  # of building, beside the files of the commit
-    _require_files(files.keys(), wanted | _ADDED_TO_SDIST, "source archive")
+    _require_files(files.keys(), expected | _ADDED_TO_SDIST, "source archive")
     if (
         files["PKG-INFO"]
         != _contents(".whl", wheel)[f"{NAME}-{version}.dist-info/METADATA"]
@@ -220,7 +222,8 @@ def check_sdist(content: bytes, wheel: bytes, source: Path, version: str) -> Non
 
 
 def _require_files(names: Collection[str], wanted: set[str], where: str) -> None:
-    surplus, missing = sorted(set(names) - wanted), sorted(wanted - set(names))
+    surplus = sorted(set(names) - wanted)
+    missing = sorted(wanted - set(names))
     if surplus or missing:
         raise ReleaseError(
             f"the {where} has {surplus[:5]} too much and lacks {missing[:5]}"

@@ -58,12 +58,12 @@ def require_extras(source: Path, requirements: str) -> None:
         "project"
     ]
     pinned = {name for name, _ in _pins(requirements)}
-    for extra, wanted in {
+    for extra, expected in {
         "the program": project["dependencies"],
         **project["optional-dependencies"],
     }.items():
         if missing := sorted(
-            {canonicalize_name(Requirement(one).name) for one in wanted} - pinned
+            {canonicalize_name(Requirement(item).name) for item in expected} - pinned
         ):
             raise ReleaseError(
                 f"no requirements*.txt of users pins {', '.join(missing)}, which {extra} requires"
@@ -112,7 +112,8 @@ def check_sbom(text: str, requirements: str) -> int:
     """
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         raise ReleaseError(f"the SBOM is not CycloneDX 1.6: {error}")
-    pinned, listed = _pins(requirements), _listed(json.loads(text))
+    pinned = _pins(requirements)
+    listed = _listed(json.loads(text))
     for pin, digests in pinned.items():
         if listed.get(pin) != digests:
             raise ReleaseError(
@@ -128,20 +129,20 @@ def check_sbom(text: str, requirements: str) -> int:
 def _pins(requirements: str) -> Pins:
     pins: Pins = {}
     for line in requirements.splitlines():
-        found = _PIN.match(line)
-        if not found or not _HASH.search(line):
+        actual = _PIN.match(line)
+        if not actual or not _HASH.search(line):
             raise ReleaseError(f"not pinned by version and hash: {line[:80]}")
-        pins.setdefault((found[1], found[2]), set()).update(_HASH.findall(line))
+        pins.setdefault((actual[1], actual[2]), set()).update(_HASH.findall(line))
     return pins
 
 
 def _listed(document: dict[str, Any]) -> Pins:
     return {
-        (one["name"], one["version"]): {
+        (item["name"], item["version"]): {
             digest["content"]
-            for reference in one.get("externalReferences", [])
+            for reference in item.get("externalReferences", [])
             for digest in reference.get("hashes", [])
             if digest["alg"] == "SHA-256"
         }
-        for one in document["components"]
+        for item in document["components"]
     }

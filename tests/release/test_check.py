@@ -85,7 +85,7 @@ def replace(
         assert before in files[name]
         files[name] = files[name].replace(before, after, 1)
         if name.endswith("METADATA"):
-            record = next(one for one in files if one.endswith("RECORD"))
+            record = next(file for file in files if file.endswith("RECORD"))
             lines = [
                 line
                 for line in files[record].splitlines(keepends=True)
@@ -159,9 +159,11 @@ def test_a_source_archive_of_other_files_is_refused(
             packages.check_sdist(built.sdist, built.wheel, built.source, built.version)
     finally:
         (built.source / "docs/new.md").unlink()
-    other = edited(built.wheel, replace("METADATA", b"\nVersion: ", b"\nVersion: 9"))
+    candidate = edited(
+        built.wheel, replace("METADATA", b"\nVersion: ", b"\nVersion: 9")
+    )
     with pytest.raises(ReleaseError, match="different metadata"):
-        packages.check_sdist(built.sdist, other, built.source, built.version)
+        packages.check_sdist(built.sdist, candidate, built.source, built.version)
 
 
 def test_a_build_that_depends_on_more_than_the_commit_is_refused(
@@ -183,9 +185,9 @@ def test_a_build_that_depends_on_more_than_the_commit_is_refused(
         packages.require_same(
             {sdist: built.sdist}, {sdist: later[sdist]}, "built twice"
         )
-    other = edited(built.wheel, replace("reconciler/version.py", b'"0', b'"9'))
+    candidate = edited(built.wheel, replace("reconciler/version.py", b'"0', b'"9'))
     with pytest.raises(ReleaseError, match=r"differs in reconciler/version\.py"):
-        packages.require_same({wheel: built.wheel}, {wheel: other}, "built twice")
+        packages.require_same({wheel: built.wheel}, {wheel: candidate}, "built twice")
     with pytest.raises(ReleaseError, match="built twice"):
         packages.require_same({wheel: built.wheel}, {}, "built twice")
 
@@ -210,7 +212,7 @@ def bill(built: Built, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def drop_digest(document: dict[str, Any]) -> None:
-    next(one for one in document["components"] if one["name"] == "pyyaml")[
+    next(item for item in document["components"] if item["name"] == "pyyaml")[
         "externalReferences"
     ][0]["hashes"].pop()
 
@@ -268,13 +270,13 @@ def test_an_extra_without_pinned_packages_is_refused(built: Built) -> None:
     """The list could not have them; each extra needs a requirement file that `make lock` writes."""
     requirements = sbom.requirements_of_users(built.source)
     sbom.require_extras(built.source, requirements)
-    others = "".join(
+    remaining_items = "".join(
         line
         for line in requirements.splitlines(keepends=True)
         if not line.startswith("openpyxl==")
     )
     with pytest.raises(ReleaseError, match="pins openpyxl, which sheets requires"):
-        sbom.require_extras(built.source, others)
+        sbom.require_extras(built.source, remaining_items)
 
 
 def test_the_notes_are_the_section_with_links_to_the_tag() -> None:

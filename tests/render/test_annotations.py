@@ -63,14 +63,14 @@ def test_ten_errors_and_ten_warnings_are_listed_and_the_rest_counted() -> None:
     findings = [found(f"w{at}", "warning") for at in range(17)] + [
         found(f"e{at}") for at in range(17)
     ]
-    said = workflow_commands(
+    text = workflow_commands(
         annotate_findings([*findings, found("worth knowing", "info")])
     )
     assert [
         *(("error", f"e{at}") for at in range(10)),
         *(("warning", f"w{at}") for at in range(10)),
         ("notice", "and 14 more, see the summary"),
-    ] == [(command.name, command.data) for command in said]
+    ] == [(command.name, command.data) for command in text]
 
 
 def test_ten_of_each_need_no_notice() -> None:
@@ -90,30 +90,30 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
     """In file, message and hint, for three findings: a runner reads three commands, each with the
     intended values.
     """
-    shown = "".join(map(sanitize, name))
+    printed = "".join(map(sanitize, name))
     properties = {"line": "12", "col": "9", "title": f"CXR105: {CODES['CXR105'].title}"}
-    place = {"file": shown} if shown else {}
+    place = {"file": printed} if printed else {}
     message = "\n".join(
         filter(None, [f"no queue {sanitize(name)}"[:303], sanitize(name)])
     )
     finding = found(f"no queue {name}", file=name, hint=name)
-    said = workflow_commands(annotate_findings([finding] * 3))
+    text = workflow_commands(annotate_findings([finding] * 3))
     assert [("error", place | properties)] * 3 == [
-        (one.name, one.properties) for one in said
+        (item.name, item.properties) for item in text
     ]
     if len(name) < 100:
-        assert {message} == {one.data for one in said}
+        assert {message} == {item.data for item in text}
 
 
 @HOSTILE
 def test_an_unknown_code_is_escaped(name: str) -> None:
     """A plan from a file may contain any code."""
-    said = workflow_commands(
+    message = workflow_commands(
         annotate_findings([Finding(code=name, severity="error", message="x")])
     )
-    assert [("error", "x")] == [(one.name, one.data) for one in said]
+    assert [("error", "x")] == [(item.name, item.data) for item in message]
     assert {"title": sanitize(name).strip()} == {"title": ""} | {
-        key: text.strip() for key, text in said[0].properties.items()
+        key: text.strip() for key, text in message[0].properties.items()
     }
 
 
@@ -169,9 +169,9 @@ def test_a_summary_is_one_code_block(name: str) -> None:
 
 def test_a_summary_stays_below_the_limit_of_github() -> None:
     """GitHub drops a complete summary above 1 MiB; omitted lines are counted."""
-    whole = job_summary("\u00e4" * 1000 + "\n" + "x" * 999 * 1000 + "\n" + "y\n" * 5)
-    assert len(whole.encode()) < 1_000_000
-    assert whole.endswith("\u00e4\nand 6 more lines\n```\n")
+    complete = job_summary("\u00e4" * 1000 + "\n" + "x" * 999 * 1000 + "\n" + "y\n" * 5)
+    assert len(complete.encode()) < 1_000_000
+    assert complete.endswith("\u00e4\nand 6 more lines\n```\n")
 
 
 @pytest.fixture
@@ -198,10 +198,10 @@ def test_validate_prints_annotations_and_the_totals(
         "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n",
     )
     assert 3 == cxroute("validate", "--format", "github")
-    (said,) = workflow_commands(cxroute.out)
+    (text,) = workflow_commands(cxroute.out)
     assert ("error", "manifests/a.yaml", "5", "24") == (
-        said.name,
-        *(said.properties[name] for name in ("file", "line", "col")),
+        text.name,
+        *(text.properties[name] for name in ("file", "line", "col")),
     )
     assert "1 error in 1 file." == cxroute.out.splitlines()[-1]
     assert "manifests/a.yaml:5:24: error[CXR107]: " in cxroute.out
@@ -234,10 +234,10 @@ def test_more_than_ten_are_listed_in_the_log_and_in_the_summary(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     assert 3 == wrong("validate", "--format", "github")
     assert "and 3 more, see the summary" == workflow_commands(wrong.out)[-1].data
-    written = Path("summary.md").read_text(encoding="utf-8")
-    assert written.startswith("text of an earlier command\n```text\n")
-    assert 13 == written.count(": error[CXR107]: ")
-    assert written.endswith("13 errors in 1 file.\n```\n")
+    stored = Path("summary.md").read_text(encoding="utf-8")
+    assert stored.startswith("text of an earlier command\n```text\n")
+    assert 13 == stored.count(": error[CXR107]: ")
+    assert stored.endswith("13 errors in 1 file.\n```\n")
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning(
@@ -253,10 +253,10 @@ def test_a_summary_that_cannot_be_written_is_a_warning(
 def test_a_hostile_manifest_runs_no_command(wrong: Program) -> None:
     """From a pull request: a runner reads only the annotations, each with the right file."""
     assert 3 == wrong("validate", "--format", "github")
-    said = workflow_commands(wrong.out)
-    assert {"error"} == {one.name for one in said}
+    text = workflow_commands(wrong.out)
+    assert {"error"} == {item.name for item in text}
     assert {"manifests/b ##[error]x, ::error::.yaml"} == {
-        one.properties["file"] for one in said
+        item.properties["file"] for item in text
     }
 
 
@@ -280,10 +280,10 @@ def test_files_are_paths_from_the_root_of_the_repository(
     ):
         assert 3 == cxroute("validate", "--format", "github", "-m", named)
         assert [f"{here}/manifests/a.yaml"] == [
-            one.properties["file"] for one in workflow_commands(cxroute.out)
+            command.properties["file"] for command in workflow_commands(cxroute.out)
         ]
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd() / "elsewhere"))
     assert 3 == cxroute("validate", "--format", "github")
     assert ["manifests/a.yaml"] == [
-        one.properties["file"] for one in workflow_commands(cxroute.out)
+        command.properties["file"] for command in workflow_commands(cxroute.out)
     ]

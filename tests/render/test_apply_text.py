@@ -334,7 +334,7 @@ def test_programs_read_each_outcome_as_a_word() -> None:
     """The words of plan-json "Apply"; an applied change has no error."""
     outcomes = (APPLIED[1], NOT_APPLIED[1], IN_BETWEEN[2], IN_BETWEEN[3])
     assert ["applied", "failed", "skipped", "unknown"] == [
-        one.status for one in outcomes
+        outcome.status for outcome in outcomes
     ]
     assert [
         {

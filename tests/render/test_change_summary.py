@@ -33,12 +33,11 @@ from tests.support.builders import (
     wanted,
 )
 
-NIGHTS, DAYS = (
-    make_opaque({"type": "schedule", "name": "nights"}),
-    make_opaque({"type": "schedule", "name": "days"}),
-)
+NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
+DAYS = make_opaque({"type": "schedule", "name": "days"})
 SAME_NAME = Queue("q-cards-2", "Card Services")
-CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
+CARDS = Target("q-cards", 1)
+FRAUD = Target("q-fraud", 3)
 NIGHTS_SHOWN = (
     'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
 )
@@ -53,14 +52,14 @@ ODD_QUEUES = f'50 % "Card Services" (q-cards), 50 % {ODD_SHOWN}'
 def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     """Return the differences between a live rule and the desired one in words."""
     (change,) = (
-        made := draft_plan(
+        created := draft_plan(
             desired(wanted("cards/vip", after)),
             LiveState((managed("1", "cards/vip", before),), (*QUEUES, SAME_NAME)),
             PlanOptions(),
             NOW,
         )
     ).changes
-    return summarize_change(made, change).rows
+    return summarize_change(created, change).rows
 
 
 @pytest.mark.parametrize(
@@ -198,18 +197,19 @@ def test_differences_of_conditions(
     before: list[object], after: list[object], expected: list[tuple[str, str, str]]
 ) -> None:
     """One row for each changed condition, with the labels of attributes."""
-    told = rows(
-        *(rule(conditions=[intent_is("vip"), *some]) for some in (before, after))
+    output = rows(
+        *(
+            rule(conditions=[intent_is("vip"), *selected])
+            for selected in (before, after)
+        )
     )
-    assert expected == [(row.name, row.before, row.after) for row in told]
+    assert expected == [(row.name, row.before, row.after) for row in output]
 
 
 def test_differences_of_other_fields() -> None:
     """Fields by name, values as JSON."""
-    before, after = (
-        rule("old", description="a", priority=7),
-        rule("new", description="b", enabled=False),
-    )
+    before = rule("old", description="a", priority=7)
+    after = rule("new", description="b", enabled=False)
     same = replace(before, conditions=after.conditions)
     expected = [
         ("priority", "7", "100"),
@@ -233,22 +233,22 @@ def test_differences_of_the_marker() -> None:
     ).rows
     old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
     marked = draft_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
-    told = summarize_change(marked, marked.changes[0])
-    assert () == told.rows
+    output = summarize_change(marked, marked.changes[0])
+    assert () == output.rows
     assert (
         "the rule matches the manifest; only its marker is updated",
-    ) == told.sentences
-    given = draft_plan(
+    ) == output.sentences
+    source_values = draft_plan(
         desired(wanted("cards/vip", rule(), unadopted_id="1")),
         live(managed("1", "cards/vip", rule())),
         PlanOptions(undo="run-7"),
         NOW,
     )
-    told = summarize_change(given, given.changes[0])
-    assert (FieldRow("managed", "yes", "no"),) == told.rows
+    output = summarize_change(source_values, source_values.changes[0])
+    assert (FieldRow("managed", "yes", "no"),) == output.rows
     assert (
         "run run-7 adopted this unmanaged rule; after this change it is unmanaged again",
-    ) == told.sentences
+    ) == output.sentences
 
 
 def test_each_change_has_a_reason() -> None:
@@ -263,7 +263,7 @@ def test_each_change_has_a_reason() -> None:
     )
     copy = managed("8", "cards/drifted", rule("(next) acme/cards/drifted"))
     assert copy.marker is not None
-    found = live(
+    actual = live(
         managed("1", "cards/changed", rule("changed")),
         managed(
             "2",
@@ -280,8 +280,8 @@ def test_each_change_has_a_reason() -> None:
         managed("7", "cards/twice", rule("twice")),
         replace(copy, marker=replace(copy.marker, copy=True)),
     )
-    made = draft_plan(want, found, PlanOptions(), NOW)
-    told = [summarize_change(made, change) for change in made.changes]
+    created = draft_plan(want, actual, PlanOptions(), NOW)
+    output = [summarize_change(created, change) for change in created.changes]
     second = (
         "a second copy of this rule, left by a lost response or two concurrent runs; the other "
         "copy stays"
@@ -302,9 +302,11 @@ def test_each_change_has_a_reason() -> None:
             "cards/drifted",
         ): "a temporary copy that an earlier run left; it is deleted",
     }
-    assert expected == {(one.action, str(one.address)): one.reason for one in told}
-    assert {"create", "delete"} == {one.action for one in told if one.rule_text}
-    assert set(get_args(Cause)) == {change.cause for change in made.changes}
+    assert expected == {
+        (item.action, str(item.address)): item.reason for item in output
+    }
+    assert {"create", "delete"} == {item.action for item in output if item.rule_text}
+    assert set(get_args(Cause)) == {change.cause for change in created.changes}
 
 
 def test_an_undo_names_the_change_of_the_run() -> None:
@@ -312,28 +314,28 @@ def test_an_undo_names_the_change_of_the_run() -> None:
     want = desired(
         wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1))
     )
-    found = live(
+    actual = live(
         managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone"))
     )
-    made = draft_plan(want, found, PlanOptions(undo="run-7"), NOW)
-    told = {
+    created = draft_plan(want, actual, PlanOptions(undo="run-7"), NOW)
+    output = {
         change.action: change
-        for change in (summarize_change(made, one) for one in made.changes)
+        for change in (summarize_change(created, change) for change in created.changes)
     }
     assert (
         "run run-7 deleted it",
         "run run-7 created it",
         "run run-7 changed it",
-    ) == tuple(told[action].reason for action in ("create", "delete", "update"))
+    ) == tuple(output[action].reason for action in ("create", "delete", "update"))
 
 
 def test_a_note_is_the_first_sentence() -> None:
     """It is one of the sentences."""
-    made = draft_plan(
+    created = draft_plan(
         desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW
     )
-    (change,) = made.changes
+    (change,) = created.changes
     assert isinstance(change, Delete)
-    told = summarize_change(made, change, "not applied: incident 42")
-    assert "not applied: incident 42" == told.sentences[0]
-    assert 'intent is "gone": to "Card Services", priority 100' == told.rule_text
+    output = summarize_change(created, change, "not applied: incident 42")
+    assert "not applied: incident 42" == output.sentences[0]
+    assert 'intent is "gone": to "Card Services", priority 100' == output.rule_text

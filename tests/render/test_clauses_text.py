@@ -180,12 +180,12 @@ def test_whole_groups_are_named(clauses: list[Clause], phrase: str) -> None:
 def test_names_from_outside_are_escaped(hostile: str) -> None:
     """Attributes and values of any operator are escaped, on one line."""
     for operator in ("equals", "contains"):
-        said = clauses_phrase(
+        text = clauses_phrase(
             [is_so(hostile, operator, hostile), is_not_so(INTENT, operator, hostile)],
             LABELS,
         )
-        assert CONTROL_CHARACTERS.search(said) is None
-        assert "\n" not in said
+        assert CONTROL_CHARACTERS.search(text) is None
+        assert "\n" not in text
     strange = make_opaque(
         {
             "type": hostile,

@@ -67,21 +67,23 @@ def test_each_level_has_the_main_parts(level: int, name: str) -> None:
     """With room for exactly one level of detail, the comment is that level, or a more detailed one
     of that length.
     """
-    made = summary_of(large_plan(200, name))
-    wanted = written(made, DETAIL_LEVELS[level])
-    unhurried = tuple(replace(one, wanted=MAX_BYTES) for one in DETAIL_LEVELS)
+    created = summary_of(large_plan(200, name))
+    expected = written(created, DETAIL_LEVELS[level])
+    unhurried = tuple(replace(level, wanted=MAX_BYTES) for level in DETAIL_LEVELS)
     with patch.object(comment, "DETAIL_LEVELS", unhurried):
-        text = render_markdown(*made, characters=len(wanted), size=len(wanted.encode()))
-    assert len(text) <= len(wanted)
-    assert text in [written(made, one) for one in DETAIL_LEVELS[: level + 1]]
+        text = render_markdown(
+            *created, characters=len(expected), size=len(expected.encode())
+        )
+    assert len(text) <= len(expected)
+    assert text in [written(created, item) for item in DETAIL_LEVELS[: level + 1]]
     says_the_main_things(text, 200)
 
 
 def test_bytes_are_limited_too() -> None:
     """A text of wide characters has room for fewer of them."""
-    made = summary_of(large_plan(200, WIDE))
-    text = render_markdown(*made)
-    less = render_markdown(*made, size=len(text.encode()) - 1)
+    created = summary_of(large_plan(200, WIDE))
+    text = render_markdown(*created)
+    less = render_markdown(*created, size=len(text.encode()) - 1)
     assert len(less.encode()) < len(text.encode())
     assert [] == parse_as_github(less).unclosed
 
@@ -90,15 +92,15 @@ def test_a_thousand_changes_are_written_quickly() -> None:
     """A fifth of the allowed two seconds; asserted: the time of 80,000 plain rules, about two
     seconds.
     """
-    made = summary_of(large_plan(1_000, WIDE))
+    created = summary_of(large_plan(1_000, WIDE))
     with takes_at_most(rules=80_000):
-        render_markdown(*made)
+        render_markdown(*created)
 
 
 def test_less_detail_is_shorter() -> None:
     """Each level of detail omits more than the level before, or accepts a longer comment."""
-    made = summary_of(large_plan(1_000))
-    sizes = [len(written(made, level)) for level in DETAIL_LEVELS]
+    created = summary_of(large_plan(1_000))
+    sizes = [len(written(created, level)) for level in DETAIL_LEVELS]
     assert sorted(sizes, reverse=True) == sizes
     assert len(DETAIL_LEVELS) - 1 == len(set(sizes))
 
@@ -109,13 +111,15 @@ def test_the_longest_names_fit(sign: str) -> None:
     GitHub's limit.
     """
     name = sign * 2_000
-    made = large_plan(40, name)
+    created = large_plan(40, name)
     broad = rule(
         "broad",
         conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)],
     )
     clauses = tuple(
-        Clause(one) for one in broad.conditions if isinstance(one, Condition)
+        Clause(condition)
+        for condition in broad.conditions
+        if isinstance(condition, Condition)
     )
     finding = Finding(
         code="CXR301",
@@ -125,7 +129,7 @@ def test_the_longest_names_fit(sign: str) -> None:
         address=address("cards/r1"),
     )
     worst = replace(
-        with_unproven_regions(made, *[clauses] * 9), findings=(finding,) * 99
+        with_unproven_regions(created, *[clauses] * 9), findings=(finding,) * 99
     )
     text = as_markdown(worst)
     assert len(text) <= MAX_CHARACTERS
@@ -144,14 +148,14 @@ def says_the_main_things(text: str, count: int) -> None:
         sum(1 for n in range(count) if n % 6 == rest) for rest in (1, 0)
     )
     head = f"| {page.rows()[0][0][0]} | "
-    said = [
+    message = [
         "Apply will refuse this plan",
         f"deletes {deleted} of",
         head,
         f"{created:,} to create",
         "guard.allow",
     ]
-    assert sorted(map(text.index, said)) == [text.index(one) for one in said]
+    assert sorted(map(text.index, message)) == [text.index(item) for item in message]
     assert (
         f"{count - created - deleted:,} to update, {deleted:,} to delete"
         in page.text_inside("strong")

@@ -52,17 +52,18 @@ NAMES = {"A": "Card Services", "B": "Fraud Desk", "C": "General Service"}
 
 def addressed(forms: Sequence[Json]) -> list[RoutingEntry]:
     """Rules of RuleSets: the id of a form is its address."""
-    made = []
+    created = []
     for entry in entries(forms):
         ruleset, _, key = entry.id.partition("/")
-        made.append(replace(entry, name=entry.id, address=Address(ruleset, key)))
-    return made
+        created.append(replace(entry, name=entry.id, address=Address(ruleset, key)))
+    return created
 
 
 def compared(
     old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None
 ) -> Impact:
-    before, after = addressed(old), addressed(new)
+    before = addressed(old)
+    after = addressed(new)
     impact = compare_lists(before, after)
     if sample is None:
         return impact
@@ -89,7 +90,7 @@ def told(
 
 
 def sample_of(*rows: tuple[dict[str, Any], float]) -> TrafficSample:
-    made = tuple(
+    created = tuple(
         SampleRow(attributes, count, line)
         for line, (attributes, count) in enumerate(rows, 2)
     )
@@ -97,7 +98,7 @@ def sample_of(*rows: tuple[dict[str, Any], float]) -> TrafficSample:
         name="t.csv",
         digest="",
         period="June",
-        rows=made,
+        rows=created,
         total=sum(count for _, count in rows),
     )
 
@@ -202,10 +203,8 @@ def test_equal_edits_read_like_this() -> None:
         re.split("  +", line.strip())
         for line in told(lists["before"], lists["after"]).splitlines()
     ]
-    fraud, general = (
-        '"Card Services" -> "Fraud Desk"',
-        '"Card Services" -> "General Service"',
-    )
+    fraud = '"Card Services" -> "Fraud Desk"'
+    general = '"Card Services" -> "General Service"'
     assert [
         ["~ 5 rules of cards/", "confidence 0.6 -> 0.7"],
         [
@@ -254,12 +253,12 @@ Everyone else: no change (proven).
 
 def test_a_rule_that_only_one_row_is_without_is_named_there() -> None:
     """It takes callers of the other row: a note for all rows would be wrong."""
-    other = rule("b/other", 5, [attribute("tier", "equals", "gold")], "A")
+    candidate = rule("b/other", 5, [attribute("tier", "equals", "gold")], "A")
     before = [
         rule("a/x", 1, [attribute("intent", "equals", "p")], "A"),
         rule("a/y", 1, [attribute("intent", "equals", "q")], "B"),
     ]
-    text = told([*before, other, REST], [other, REST])
+    text = told([*before, candidate, REST], [candidate, REST])
     assert "    p, except those of b/other" in text, text
     assert "    q, tier gold" in text, text
 
@@ -301,16 +300,18 @@ def test_many_earlier_rules_are_folded_by_rule_set_and_counted() -> None:
 
 def test_a_beginning_stands_only_for_all_rules_that_have_it() -> None:
     """Another French rule is not named: both names are written."""
-    other = rule("languages/french-other", 700, [attribute("menu", "equals", "z")], "C")
-    for more, expected in (
+    candidate = rule(
+        "languages/french-other", 700, [attribute("menu", "equals", "z")], "C"
+    )
+    for further, expected in (
         ([], "languages/french-* (2)"),
-        ([other], "languages/french-cards, languages/french-cash"),
+        ([candidate], "languages/french-cards, languages/french-cash"),
     ):
         edits = [
             [
                 *FRENCH,
                 rule("z/z", 500, [attribute("language", "equals", "fr")], place),
-                *more,
+                *further,
             ]
             for place in "AB"
         ]
@@ -378,7 +379,8 @@ def test_a_share_is_one_figure(share: tuple[float, float], phrase: str) -> None:
 def test_the_total_is_a_minimum_with_unknown_cases() -> None:
     """Callers of unknown cases may move, too: neither a share nor "at most" holds for all."""
     pair = generate_pair(Random(0))
-    before, after = order_entries(entries(pair.old)), order_entries(entries(pair.new))
+    before = order_entries(entries(pair.old))
+    after = order_entries(entries(pair.new))
     sample = sample_of(({"intent": "intent_0"}, 4), ({}, 6))
     totals = {}
     for work in (1_000, None):
@@ -436,7 +438,7 @@ def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
     balance = summarize_effects(
         impact, {"A": "General", "B": "General"}, LABELS
     ).balance
-    assert {'"General" (A)', '"General" (B)'} == {one.queue for one in balance}
+    assert {'"General" (A)', '"General" (B)'} == {item.queue for item in balance}
 
 
 def test_a_queue_whose_change_is_not_known_is_counted() -> None:
@@ -474,7 +476,7 @@ def test_conditions_that_are_not_understood_are_distinguished() -> None:
         rule("a", 1, [plainly], "A"),
         rule("b", 2, [{**plainly, "ignoreCase": True}], "C"),
     ]
-    new = [{**one, "targets": [queue("B")]} for one in old]
+    new = [{**item, "targets": [queue("B")]} for item in old]
     callers = [
         row.callers
         for row in summarize_effects(
@@ -528,11 +530,11 @@ def test_callers_that_lose_their_queue_come_first() -> None:
 def test_a_headline_has_at_most_30_words(words: int) -> None:
     """With any names: the text has less detail, but the share and the number of moves stay."""
     name = " ".join(["long"] * words)
-    asked = [
+    requested = [
         attribute("intent", "in", [f"{name} {n}" for n in range(3)]),
         attribute("tier", "equals", name),
     ]
-    lists = [[rule("a/x", 1, asked, place)] for place in "AB"]
+    lists = [[rule("a/x", 1, requested, place)] for place in "AB"]
     impact = compared(
         *lists, sample=sample_of(({"intent": f"{name} 1", "tier": name}, 1))
     )
@@ -580,26 +582,27 @@ def test_a_long_list_that_a_row_above_has_is_not_written_again() -> None:
     gold = rule(
         "tiers/gold", 1, [attribute("tier", "equals", "gold")], "B", enabled=False
     )
-    taken = rule("cards/many", 2, [attribute("intent", "in", many)], "A")
+    claimed = rule("cards/many", 2, [attribute("intent", "in", many)], "A")
     rest = rule("rest/all", 9, [], "C")
-    before, after = [gold, taken, rest], [gold, {**taken, "enabled": False}, rest]
+    before = [gold, claimed, rest]
+    after = [gold, {**claimed, "enabled": False}, rest]
     vip = rule("tiers/vip", 3, [attribute("tier", "equals", "vip")], "B")
     rows = summarized([*before, vip], [*after, vip]).effects[0].rows
     assert ["i0, i1 and 3 more intents, tier vip", "the same 5 intents"] == [
         row.callers for row in rows
     ]
 
-    other = rule(
+    candidate = rule(
         "cards/other",
         2.5,
         [attribute("intent", "in", [f"j{number}" for number in range(5)])],
         "A",
     )
-    edited = [{**each, "enabled": False} for each in (taken, other)]
+    edited = [{**each, "enabled": False} for each in (claimed, candidate)]
     texts = [
         row.callers
         for row in summarized(
-            [gold, taken, other, vip, rest], [gold, *edited, vip, rest]
+            [gold, claimed, candidate, vip, rest], [gold, *edited, vip, rest]
         ).rows
     ]
     assert not any(text.startswith("the same") for text in texts), texts

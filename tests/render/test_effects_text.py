@@ -99,7 +99,8 @@ def with_addresses(forms: Iterable[Json]) -> list[RoutingEntry]:
 
 
 def tell(pair: RulePair, random: Random, values: int = ALL_VALUES) -> Told:
-    old, new = with_addresses(pair.old), with_addresses(pair.new)
+    old = with_addresses(pair.old)
+    new = with_addresses(pair.new)
     edits = edits_of_lists(old, new, LABELS, words="plan")
     behaviour = compare_behaviour(
         old, new, pair.evaluation, edited=EditSet([edited.edit for edited in edits])
@@ -119,10 +120,8 @@ def tell(pair: RulePair, random: Random, values: int = ALL_VALUES) -> Told:
             rows=tuple(rows),
             total=sum(count for _, count in chosen),
         )
-        before, after = (
-            order_entries(old, pair.evaluation),
-            order_entries(new, pair.evaluation),
-        )
+        before = order_entries(old, pair.evaluation)
+        after = order_entries(new, pair.evaluation)
         traffic = measure_traffic(behaviour, before, after, sample)
     impact = Impact(behaviour, edits, traffic)
     summary = summarize_effects(impact, QUEUES, LABELS, values=values)
@@ -139,9 +138,9 @@ def known_inputs(moved: RoutingDifference, random: Random) -> list[tuple[int, fl
         return []
     chosen: list[tuple[int, float]] = []
     for _ in range(CALLERS * 20):
-        one = 1 << random.randrange(universe.size)
-        if len(universe.example(one)[0]) == len(universe.axes):
-            chosen.append((one, random.randint(1, 9)))
+        item = 1 << random.randrange(universe.size)
+        if len(universe.example(item)[0]) == len(universe.axes):
+            chosen.append((item, random.randint(1, 9)))
         if len(chosen) == CALLERS:
             break
     return chosen
@@ -159,9 +158,9 @@ def reader_of(told: Told) -> TextReader:
             for each in ("before", "after")
             if name in rules[each] and side in ("", each)
         ]
-        found = {told.moved.universe.matched(rule) for rule in versions}
-        assert len(found) <= 1, f"{told.report}{name} has two versions"
-        return found.pop() if found else 0
+        actual = {told.moved.universe.matched(rule) for rule in versions}
+        assert len(actual) <= 1, f"{told.report}{name} has two versions"
+        return actual.pop() if actual else 0
 
     opaque = {
         _opaque_words(json.loads(key)): key
@@ -190,18 +189,18 @@ def check(told: Told) -> list[ParsedEffect]:
     """Assert that every sentence is true, and that no conversation is missing."""
     effects = reader_of(told).effects(told.text)
     moved = told.moved
-    seen = 0
+    observed = 0
     for effect in effects:
         for row in effect.rows:
             check_row(told, effect, row)
-            assert not row.inputs & seen, (
-                f"{told.report}in two rows: {moved.universe.example(row.inputs & seen)}"
+            assert not row.inputs & observed, (
+                f"{told.report}in two rows: {moved.universe.example(row.inputs & observed)}"
             )
-            seen |= row.inputs
+            observed |= row.inputs
         check_earlier(told, effect)
-    missed = moved.all & ~seen
+    missed = moved.all & ~observed
     assert not missed, f"{told.report}in no row: {moved.universe.example(missed)}"
-    assert not seen & ~moved.all
+    assert not observed & ~moved.all
     check_quiet(told, effects)
     return effects
 
@@ -230,7 +229,7 @@ def check_row(told: Told, effect: ParsedEffect, row: ParsedRow) -> None:
             default = None in (*winners["before"], *winners["after"])
             assert default or (winners["before"] == winners["after"] <= members), report
     if told.sample:
-        part = sum(count for one, count in told.sample if one & row.inputs)
+        part = sum(count for item, count in told.sample if item & row.inputs)
         assert row.share == share_text(part * distance(row.before, row.after), told), (
             report
         )
@@ -241,8 +240,8 @@ def places(moved: RoutingDifference, side: str, place: Destination) -> int:
     return next(
         (
             bits
-            for found, bits in moved.to[side].items()
-            if _rounded(found) == _rounded(place)
+            for actual, bits in moved.to[side].items()
+            if _rounded(actual) == _rounded(place)
         ),
         0,
     )
@@ -255,7 +254,8 @@ def _rounded(place: Destination) -> Any:
 
 
 def distance(before: Destination, after: Destination) -> float:
-    first, second = _parts(before), _parts(after)
+    first = _parts(before)
+    second = _parts(after)
     nothing = Fraction(0)
     changes = (
         abs(first.get(queue, nothing) - second.get(queue, nothing))
@@ -265,8 +265,8 @@ def distance(before: Destination, after: Destination) -> float:
 
 
 def _parts(place: Destination) -> dict[str | None, Fraction]:
-    whole = Fraction(1)
-    return {None: whole} if place is None else dict(place) or {"": whole}
+    complete = Fraction(1)
+    return {None: complete} if place is None else dict(place) or {"": complete}
 
 
 def share_text(callers: float, told: Told) -> str:
@@ -278,31 +278,35 @@ def check_earlier(told: Told, effect: ParsedEffect) -> None:
     """Assert that rules which "keep theirs" lose and win no conversation."""
     for name in effect.keeping:
         for wins in told.moved.wins.values():
-            taken = sum(
+            claimed = sum(
                 bits for rule, bits in wins if rule and f"set/{rule['id']}" == name
             )
-            assert not taken & told.moved.all, f"{told.report}{name} does not keep all"
+            assert not claimed & told.moved.all, (
+                f"{told.report}{name} does not keep all"
+            )
 
 
 def check_quiet(told: Told, effects: Iterable[ParsedEffect]) -> None:
     """Assert that edits which "move nobody" are the winners of no conversation that moves."""
     summary = summarize_effects(told.impact, QUEUES, LABELS)
     moving = {name for effect in effects for name in effect.members}
-    found = re.fullmatch(
+    actual = re.fullmatch(
         r"(?:(\d+) further edits? moves? nobody \(proven\)|Edited): (.*?)(?: and (\d+) more)?\.",
         summary.quiet,
     )
-    if not found:
+    if not actual:
         return
-    named = re.findall(r"(set/\S+) \([^)]*\)", found[2])
+    named = re.findall(r"(set/\S+) \([^)]*\)", actual[2])
     assert not moving & {*named}, told.report
-    assert not found[1] or int(found[1]) == len(named) + int(found[3] or 0), told.report
+    assert not actual[1] or int(actual[1]) == len(named) + int(actual[3] or 0), (
+        told.report
+    )
     for name in named:
         for wins in told.moved.wins.values():
-            taken = sum(
+            claimed = sum(
                 bits for rule, bits in wins if rule and f"set/{rule['id']}" == name
             )
-            assert not taken & told.moved.all, (
+            assert not claimed & told.moved.all, (
                 f"{told.report}{name} moves conversations"
             )
 
@@ -322,14 +326,14 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
         )
         return
 
-    found = HEADLINE.fullmatch(sentence)
-    assert found, told.report
+    actual = HEADLINE.fullmatch(sentence)
+    assert actual, told.report
     is_large = len(rows) > 12
     moves = {(row.before, row.after) for row in rows} if is_large else rows
-    assert len(moves) - 1 == int(found["more"] or 0), told.report
+    assert len(moves) - 1 == int(actual["more"] or 0), told.report
 
-    if found["before"] or found["split"]:
-        ends = [found["split"] or found[side] for side in ("before", "after")]
+    if actual["before"] or actual["split"]:
+        ends = [actual["split"] or actual[side] for side in ("before", "after")]
         same = [
             row
             for row in rows
@@ -337,22 +341,24 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
         ]
         assert same, told.report
         queues = _queues(same[0].before)
-        assert bool(found["split"]) is bool(
+        assert bool(actual["split"]) is bool(
             queues and queues == _queues(same[0].after)
         ), told.report
         assert (
-            is_large or not told.sample or found["share"] in {row.share for row in same}
+            is_large
+            or not told.sample
+            or actual["share"] in {row.share for row in same}
         ), told.report
 
     lost = [row for row in rows if row.after is None or not row.after]
     if lost:
-        assert found["after"] in (
+        assert actual["after"] in (
             "no queue",
             "the tenant's default routing",
             "the default routing",
         ), told.report
         has_none = any(row.after is not None for row in lost)
-        assert (found["after"] == "no queue") is has_none, told.report
+        assert (actual["after"] == "no queue") is has_none, told.report
     has_unusual = any(
         row.other_type
         for effect in told.impact.behaviour.effects
@@ -360,15 +366,15 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
     )
     if told.sample and not lost and not is_large and not has_unusual:
         largest = max((row.share for row in rows), key=_percent)
-        assert _percent(found["share"]) == _percent(largest), told.report
+        assert _percent(actual["share"]) == _percent(largest), told.report
 
 
 def _is_named(place: Destination, named: str) -> bool:
     """Return whether a headline names a destination; a split may be without its shares."""
-    told = read_destination(named)
+    output = read_destination(named)
     if "%" in named or not place:
-        return bool(_rounded(told) == _rounded(place))
-    return _queues(told) == _queues(place)
+        return bool(_rounded(output) == _rounded(place))
+    return _queues(output) == _queues(place)
 
 
 def _queues(place: Destination) -> set[str]:
@@ -395,8 +401,8 @@ def pairs_of(kind: str, block: int) -> Iterable[tuple[RulePair, Random]]:
 def test_every_sentence_is_true(kind: str, block: int) -> None:
     """Rows, destinations, shares, earlier rules, edits that move nobody, and the headline."""
     for pair, random in pairs_of(kind, block):
-        told = tell(pair, random)
-        check_headline(told, check(told))
+        output = tell(pair, random)
+        check_headline(output, check(output))
 
 
 def test_a_conversation_that_fits_two_lines_has_the_rule_for_it() -> None:
@@ -407,15 +413,19 @@ def test_a_conversation_that_fits_two_lines_has_the_rule_for_it() -> None:
     for pair, random in chain.from_iterable(
         pairs_of("small", block) for block in range(BLOCKS)
     ):
-        told = tell(pair, random)
-        universe = told.moved.universe
-        document = impact_to_json(told.impact, QUEUES)
+        output = tell(pair, random)
+        universe = output.moved.universe
+        document = impact_to_json(output.impact, QUEUES)
         for effect in document["effects"]:
             wheres = [universe.all_of(row["where"]) for row in effect["rows"]]
-            *others, _ = wheres  # the last one may have all other conversations
-            is_shared = any(first & second for first, second in combinations(others, 2))
-            if FIRST_FITS not in told.summary.closing:
-                assert not is_shared, told.report
+            *remaining_items, _ = (
+                wheres  # the last one may have all other conversations
+            )
+            is_shared = any(
+                first & second for first, second in combinations(remaining_items, 2)
+            )
+            if FIRST_FITS not in output.summary.closing:
+                assert not is_shared, output.report
                 without += 1
             else:
                 with_sentence += 1

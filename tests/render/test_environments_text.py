@@ -33,7 +33,10 @@ def differing(**said: object) -> Plan:
     """A plan of seven changes, one of them held, that no guard refuses."""
     plan = replace(plan_of_everything(), guards=())
     plan = replace(
-        plan, findings=tuple(one for one in plan.findings if one.severity != "error")
+        plan,
+        findings=tuple(
+            finding for finding in plan.findings if finding.severity != "error"
+        ),
     )
     return replace(plan, **said)  # type: ignore[arg-type]
 
@@ -75,8 +78,8 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_has_the_changes_and_the_conflicts(name: str) -> None:
     """Changes by kind, the impact, the status and its reason."""
-    row, (changes, who, state, said) = ROWS[name]
-    assert ("prod", changes, state, said) == (
+    row, (changes, who, state, text) = ROWS[name]
+    assert ("prod", changes, state, text) == (
         row.environment,
         row.changes,
         row.status,
@@ -112,10 +115,10 @@ def test_a_plan_with_only_a_clean_up() -> None:
 def test_a_row_has_the_result_of_an_apply() -> None:
     """All changes, some changes, and an interruption."""
     plan = differing()
-    made: list[Outcome] = [Applied(change, 1, "") for change in plan.changes]
-    part = (*made[:-1], Failed(plan.changes[-1], 1, "422"))
+    created: list[Outcome] = [Applied(change, 1, "") for change in plan.changes]
+    part = (*created[:-1], Failed(plan.changes[-1], 1, "422"))
     reports = {
-        "applied": ApplyReport(outcomes=tuple(made), converged=True),
+        "applied": ApplyReport(outcomes=tuple(created), converged=True),
         "partly": ApplyReport(outcomes=part, converged=False, error="HTTP 403"),
         "interrupted": ApplyReport(outcomes=part, converged=False, interrupted=True),
     }

@@ -60,8 +60,8 @@ def test_a_long_sentence_is_complete() -> None:
     """A case of many intents is not cut if the terminal does not cut it; a name is cut in every
     format.
     """
-    said = ", ".join(f'"intent_number_{n}"' for n in range(40))
-    assert "`intent_number_39`" in escape_markdown(said)
+    text = ", ".join(f'"intent_number_{n}"' for n in range(40))
+    assert "`intent_number_39`" in escape_markdown(text)
     assert 303 == len(code_span("x" * 400).strip("`"))
 
 
@@ -123,8 +123,8 @@ def test_a_cell_is_one_cell(name: str, said: str) -> None:
         f"{table_cell(escape_markdown(said))} |\n"
     )
     assert [2, 2] == [len(row) for row in page.rows()[0]]
-    shown = page.rows()[0][1][0].replace("\\u007c", "|")
-    assert escape_invisible(name).strip() == shown.strip()
+    printed = page.rows()[0][1][0].replace("\\u007c", "|")
+    assert escape_invisible(name).strip() == printed.strip()
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_no_text_ends_its_block(text: str) -> None:
 
 
 def read(page: Page) -> str:
-    return "".join(one.text for one in page.texts)
+    return "".join(text.text for text in page.texts)
 
 
 def folded(text: str) -> str:
     """Return text without spaces and quotes, and with drawn arrows."""
     for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤")):
         text = text.replace(typed, drawn)
-    return "".join(one for one in text if one not in " \u00a0\"'`\n")
+    return "".join(item for item in text if item not in " \u00a0\"'`\n")

@@ -257,16 +257,17 @@ def test_each_side_has_its_rules_and_promises() -> None:
 
 def test_each_side_has_its_endpoint() -> None:
     """Under --base, the rules today are behind the endpoint before the change."""
-    made = assessed_plan([wanted("cards/vip", rule())], [])
-    made = replace(
-        made,
+    created = assessed_plan([wanted("cards/vip", rule())], [])
+    created = replace(
+        created,
         options=replace(
-            made.options, base_fallback=FallbackPolicy("none", 0.5, frozenset({"vip"}))
+            created.options,
+            base_fallback=FallbackPolicy("none", 0.5, frozenset({"vip"})),
         ),
     )
-    sides = build_plan_sides(made)
+    sides = build_plan_sides(created)
     data = explore_data(
-        ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides)
+        ExplorePage(desired=created.desired, queues=created.queue_names, sides=sides)
     )
     assert [("none", 0.5, ["vip"]), (None, 0.0, [])] == [
         (side["fallback"], side["minConfidence"], side["known"])
@@ -306,14 +307,14 @@ def test_a_broken_promise_has_an_example_to_try() -> None:
     read = parse_html(
         html_of(page_of(listed, queues={"q-cards": "Cards"}, promises=promises))
     )
-    _, broken, kept, nothing = read.rows()[1]
+    _, broken, retained, nothing = read.rows()[1]
     assert [
         "never",
         "broken for intent lost: goes to Cards by rule x try it",
         "intent is lost",
         "only B",
     ] == broken
-    assert ("holds", "about no conversation") == (kept[1], nothing[1])
+    assert ("holds", "about no conversation") == (retained[1], nothing[1])
     assert "#view=try&side=0&intent=lost" in [link["href"] for link in read.all("a")]
 
 
@@ -361,7 +362,7 @@ def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
             entries, replace(page.desired, endpoint=direct.sides[0].endpoint), sample
         )
         for _ in range(4):
-            taken: dict[tuple[str, str] | None, float] = {}
+            claimed: dict[tuple[str, str] | None, float] = {}
             for row in rows:
                 completed = {
                     name: a_value(random, [])
@@ -372,11 +373,13 @@ def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
                 if result.undecided:
                     break
                 key = (result.winner.name, result.winner.id) if result.winner else None
-                taken[key] = taken.get(key, 0) + 100 * row.count / total
+                claimed[key] = claimed.get(key, 0) + 100 * row.count / total
             else:
-                for key in {*taken, *shares.rules}:
+                for key in {*claimed, *shares.rules}:
                     share = shares.rules.get(key, ShareRange(0, 0))
-                    assert share.least - 1e-9 <= taken.get(key, 0) <= share.most + 1e-9
+                    assert (
+                        share.least - 1e-9 <= claimed.get(key, 0) <= share.most + 1e-9
+                    )
         assert len(order_entries(entries)) >= len([key for key in shares.rules if key])
 
 
@@ -408,20 +411,22 @@ def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:
         finding=finding,
         requirement='only "Cards"',
     )
-    made = plan_of_everything()
-    made = check_guards(
-        replace(made, desired=replace(made.desired, promises=(stated,))), environment()
+    created = plan_of_everything()
+    created = check_guards(
+        replace(created, desired=replace(created.desired, promises=(stated,))),
+        environment(),
     )
-    assert made.impact
-    assert made.impact.traffic
-    today, after = build_plan_sides(made)
+    assert created.impact
+    assert created.impact.traffic
+    today, after = build_plan_sides(created)
     for side in (today, after):
         assert (
-            rule_shares(side.entries, made.desired, made.impact.traffic.sample)
+            rule_shares(side.entries, created.desired, created.impact.traffic.sample)
             == side.shares
         )
         assert (
-            run_promises(made.desired, side.entries, made.queue_names) == side.promises
+            run_promises(created.desired, side.entries, created.queue_names)
+            == side.promises
         )
     assert today.shares != after.shares
     assert today.promises != after.promises

@@ -60,34 +60,36 @@ class PageReader:
         if "queues" not in form:
             return destination_of(form)
         queues = [
-            {"queueId": one["queueId"] or one["queueName"], "share": one["share"]}
-            for one in form["queues"]
+            {"queueId": item["queueId"] or item["queueName"], "share": item["share"]}
+            for item in form["queues"]
         ]
         return destination_of({"queues": queues})
 
     def inputs(self, row: Any) -> int:
         """Return the inputs of a row."""
         where, earlier, *_ = row
-        found = self.universe.all_of(map(self.condition, where))
+        actual = self.universe.all_of(map(self.condition, where))
         for first, length in zip(earlier[::2], earlier[1::2], strict=True):
             for conditions in self.data["named"][first : first + length]:
-                found &= ~self.universe.all_of(map(self.condition, conditions))
-        return found
+                actual &= ~self.universe.all_of(map(self.condition, conditions))
+        return actual
 
     def destinations(self, side: int) -> dict[Any, int]:
         """Return the inputs of each destination, by the rules of a side in the order of the
         data.
         """
-        left = self.universe.all_inputs
-        found: dict[Any, int] = {}
+        remaining = self.universe.all_inputs
+        actual: dict[Any, int] = {}
         for _, _, conditions, destination, sides, is_on, *_ in self.data["rules"]:
             if side in sides and is_on:
-                taken = left & self.universe.all_of(map(self.condition, conditions))
+                claimed = remaining & self.universe.all_of(
+                    map(self.condition, conditions)
+                )
                 key = self.destination(destination)
-                found[key] = found.get(key, 0) | taken
-                left &= ~taken
-        found[None] = found.get(None, 0) | left
-        return found
+                actual[key] = actual.get(key, 0) | claimed
+                remaining &= ~claimed
+        actual[None] = actual.get(None, 0) | remaining
+        return actual
 
 
 def _decoded(value: Any) -> Any:
@@ -113,27 +115,27 @@ def test_the_data_say_exactly_what_moves(block: int) -> None:
         moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
         reader = PageReader(json.loads(json.dumps(explore_data(page))), moved.universe)
         for side, name in enumerate(("before", "after")):
-            said = {
+            text = {
                 key: bits for key, bits in reader.destinations(side).items() if bits
             }
             assert {
                 key: bits for key, bits in moved.to[name].items() if bits
-            } == said, moved.report
+            } == text, moved.report
 
-        seen = 0
+        observed = 0
         for _, rows, unwritten in reader.data["effects"]:
             for row in (*rows, *unwritten):
                 inside = reader.inputs(row)
                 before, after = map(reader.destination, row[2:])
                 assert inside, moved.report + str(row)
-                assert not inside & seen, moved.report + str(row)
+                assert not inside & observed, moved.report + str(row)
                 assert not inside & ~(
                     moved.to["before"][before] & moved.to["after"][after]
                 ), moved.report + str(row)
-                seen |= inside
+                observed |= inside
         assert page.impact is not None
         assert page.impact.behaviour.complete
-        assert moved.all == seen, moved.report
+        assert moved.all == observed, moved.report
 
 
 def test_the_page_begins_with_the_headline_and_the_effects() -> None:

@@ -99,7 +99,9 @@ def test_grouping_loses_nothing_and_joins_only_equal_findings(
     )
     assert not any(group.repeats for group in groups if group.severity == "error")
     apart = [
-        (said(one), one.address is None) for one in groups if one.severity != "error"
+        (said(group), group.address is None)
+        for group in groups
+        if group.severity != "error"
     ]
     assert len(apart) == len(set(apart))
 
@@ -145,8 +147,8 @@ def test_json_has_every_rule_with_its_place(findings: list[Finding]) -> None:
             strict=False,
         )
         assert [
-            (str(one.address) if one.address else None, one.source)
-            for one in group.occurrences
+            (str(occurrence.address) if occurrence.address else None, occurrence.source)
+            for occurrence in group.occurrences
         ] == [(where, Source(**source) if source else None) for where, source in listed]
 
 
@@ -156,7 +158,7 @@ def test_one_unmanaged_rule_is_one_finding(cxroute: Program) -> None:
     intents.
     """
     rules()
-    intents = ", ".join(one.removeprefix("air/") for one in ADDRESSES)
+    intents = ", ".join(address.removeprefix("air/") for address in ADDRESSES)
     Path("manifests/intents.yaml").write_text(
         f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [{intents}]\n",
         encoding="utf-8",
@@ -185,12 +187,12 @@ def test_one_unmanaged_rule_is_one_finding(cxroute: Program) -> None:
     assert 0 == cxroute("-v", "plan")
     assert all(
         re.search(
-            rf"^      {one}   manifests/rules.yaml:\d+$", cxroute.out, re.MULTILINE
+            rf"^      {address}   manifests/rules.yaml:\d+$", cxroute.out, re.MULTILINE
         )
-        for one in ADDRESSES
+        for address in ADDRESSES
     )
     assert 0 == cxroute("plan", "--format", "markdown")
-    assert all(f"`{one}`" in cxroute.out for one in ADDRESSES[:10])
+    assert all(f"`{address}`" in cxroute.out for address in ADDRESSES[:10])
     assert 0 == cxroute("plan", "--only", "air/intent-7", "--format", "json")
     (alone,) = json.loads(cxroute.out)["findings"]
     assert ("air/intent-7", False) == (alone["address"], "addresses" in alone)
@@ -223,17 +225,17 @@ def test_validate_reports_one_cause_once(cxroute: Program) -> None:
     """With the first location for editors; SARIF has one result per rule."""
     rules(catch_all="{key: all, when: [], queue: Q0, priority: 1}")
     assert 0 == cxroute("validate")
-    found = (
+    actual = (
         "manifests/rules.yaml:6:5: warning[CXR202]: 29 rules: never reached: air/all takes all of "
         "its"
     )
-    assert cxroute.out.startswith(found)
+    assert cxroute.out.startswith(actual)
     assert (
         "; air/intent-0, air/intent-1, air/intent-2 and 26 more\n\n1 warning in 2 files."
         in cxroute.out
     )
     _, form = cxroute.json("validate")
-    assert [29] == [len(one["addresses"]) for one in form["findings"]]
+    assert [29] == [len(item["addresses"]) for item in form["findings"]]
     assert 0 == cxroute("validate", "--format", "github")
     (command,) = workflow_commands(cxroute.out)
     assert command.data.startswith("29 rules: never reached")
@@ -243,8 +245,8 @@ def test_validate_reports_one_cause_once(cxroute: Program) -> None:
     assert 0 == cxroute("validate", "--format", "sarif")
     results = json.loads(cxroute.out)["runs"][0]["results"]
     assert sorted(ADDRESSES) == sorted(
-        one["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
-        for one in results
+        result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
+        for result in results
     )
 
 
@@ -270,7 +272,7 @@ def test_rules_without_a_result_are_one_finding(tmp_path: Path) -> None:
     )
     assert ("CXR209", [f"cards/r{n}" for n in range(5)]) == (
         group.code,
-        [str(one) for one in group.addresses],
+        [str(address) for address in group.addresses],
     )
 
 
@@ -295,7 +297,7 @@ def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:
 
 def test_a_finding_without_rules_lists_places() -> None:
     """The same message at several places of manifests."""
-    groups = group_findings(replace(one, address=None) for one in several(5))
+    groups = group_findings(replace(item, address=None) for item in several(5))
     places = "a.yaml:1, a.yaml:2, a.yaml:3 and 2 more"
     head = "a.yaml:1:5: warning[CXR202]: 5 places: never reached; narrow it"
     assert f"{head}; {places}\n" == findings_text(groups, no_style)
@@ -312,36 +314,34 @@ def test_hostile_names_in_a_group_are_text(name: str) -> None:
     """
     findings = [
         replace(
-            one, message=f"{name}: {name}", hint=name, source=Source(f"m/{name}", 1, 1)
+            item, message=f"{name}: {name}", hint=name, source=Source(f"m/{name}", 1, 1)
         )
-        for one in several(4)
+        for item in several(4)
     ]
-    plain = [replace(one, message="x", hint="y") for one in several(4)]
-    made, usual = (
-        add_findings(empty_plan(), findings),
-        add_findings(empty_plan(), plain),
-    )
+    plain = [replace(item, message="x", hint="y") for item in several(4)]
+    created = add_findings(empty_plan(), findings)
+    usual = add_findings(empty_plan(), plain)
     assert len(as_text(usual).splitlines()) - (not name) == len(
-        as_text(made).splitlines()
+        as_text(created).splitlines()
     )
-    assert CONTROL_CHARACTERS.search(as_text(made)) is None
+    assert CONTROL_CHARACTERS.search(as_text(created)) is None
     tags = [
         [
             tag
-            for tag, _ in parse_html(as_html(one)).tags
+            for tag, _ in parse_html(as_html(item)).tags
             if tag not in ("code", "a", "span")
         ]
-        for one in (usual, made)
+        for item in (usual, created)
     ]
     assert tags[0] == tags[1]
     for form in (as_markdown, as_drift_markdown):
         shapes = [
             [
                 tag
-                for tag in parse_as_github(form(one)).shape
+                for tag in parse_as_github(form(item)).shape
                 if tag.strip("/") not in ("code", "a")
             ]
-            for one in (usual, made)
+            for item in (usual, created)
         ]
         assert shapes[0] == shapes[1]
     groups = group_findings(findings)
@@ -349,4 +349,4 @@ def test_hostile_names_in_a_group_are_text(name: str) -> None:
     assert 1 == len(findings_text(groups, no_style).splitlines())
     assert 4 == len(findings_to_sarif(groups)["runs"][0]["results"])
     assert [f"{name}: {name}"] * 4 == [place.message for place in groups[0].occurrences]
-    assert name in json.loads(as_json(made))["findings"][-1]["message"]
+    assert name in json.loads(as_json(created))["findings"][-1]["message"]

@@ -138,7 +138,8 @@ def test_an_error_is_red_and_its_line_dim() -> None:
 
 def test_totals_count_errors_warnings_and_files() -> None:
     """Infos are not counted."""
-    error, info = finding(), replace(finding(), severity="info")
+    error = finding()
+    info = replace(finding(), severity="info")
     warning = replace(finding(), severity="warning")
     assert "2 errors and 1 warning in 12 files." == severity_totals(
         [error, warning, error, info], 12

@@ -43,10 +43,10 @@ def written() -> dict[str, str]:
     file.
     """
     with patch.object(saved_plan, "__version__", "0.0.0"):
-        made = {name: build() for name, build in PLANS.items()}
+        created = {name: build() for name, build in PLANS.items()}
         return {
-            f"{name}.{end}": form(one)
-            for name, one in made.items()
+            f"{name}.{end}": form(item)
+            for name, item in created.items()
             for end, form in FORMS.items()
         }
 
@@ -70,19 +70,19 @@ PLAN = pytest.mark.parametrize("build", PLANS.values(), ids=PLANS)
 @PLAN
 def test_every_format_has_the_same_counts(build: Callable[[], Plan]) -> None:
     """The text, the comment, the page and the JSON document have the same numbers."""
-    made = build()
+    created = build()
     expected = {
         kind: count
-        for kind, count in saved_plan.plan_to_json(made)["summary"].items()
+        for kind, count in saved_plan.plan_to_json(created)["summary"].items()
         if kind != "unmanaged"
     }
-    shown = [
-        as_text(made),
-        parse_as_github(as_markdown(made)).text_inside("p"),
-        parse_html(as_html(made)).text_inside("section"),
+    printed = [
+        as_text(created),
+        parse_as_github(as_markdown(created)).text_inside("p"),
+        parse_html(as_html(created)).text_inside("section"),
     ]
-    assert [expected] * len(shown) == [counts(text) for text in shown]
-    assert f'"create": {expected["create"]}' in as_json(made)
+    assert [expected] * len(printed) == [counts(text) for text in printed]
+    assert f'"create": {expected["create"]}' in as_json(created)
 
 
 @PLAN
@@ -90,27 +90,25 @@ def test_every_format_has_the_effects_in_the_same_words(
     build: Callable[[], Plan],
 ) -> None:
     """Each edit, its rows and notes, in one order; the unknown cases; the proof for all others."""
-    made = build()
-    effects = summary_of(made)[0].effects
-    comment, report, text = (
-        parse_as_github(as_markdown(made)),
-        parse_html(as_html(made)),
-        squeezed(as_text(made)),
-    )
+    created = build()
+    effects = summary_of(created)[0].effects
+    comment = parse_as_github(as_markdown(created))
+    report = parse_html(as_html(created))
+    text = squeezed(as_text(created))
     assert told_tables(effects, short=True) == read_tables(comment)
     assert told_tables(effects, short=False) == read_tables(report)
     for row in effects.rows if effects and not effects.flows else ():
         assert squeezed(row.short_callers) in text
         assert squeezed(row.short_route) in text
 
-    for said in [OTHERS_UNCHANGED, *(effects.unknown if effects else ())]:
-        present = bool(effects and (said != OTHERS_UNCHANGED or effects.closing))
+    for message in [OTHERS_UNCHANGED, *(effects.unknown if effects else ())]:
+        present = bool(effects and (message != OTHERS_UNCHANGED or effects.closing))
         for form in (
             squeezed(comment.text_inside("p") + comment.text_inside("li")),
             squeezed(report.text_inside("section")),
             text,
         ):
-            assert present is (squeezed(said) in form)
+            assert present is (squeezed(message) in form)
 
 
 @PLAN
@@ -118,23 +116,26 @@ def test_every_format_has_the_same_refusals_and_findings(
     build: Callable[[], Plan],
 ) -> None:
     """Refusals, lifted guards with their reasons, findings: the same sentences everywhere."""
-    made = build()
-    telling = summary_of(made)[0]
-    said = [one.message for one in (*telling.conflicts, *telling.notes)]
-    said += [one.message for one in telling.refusals]
-    said += [
-        text for one in telling.lifted_guards for text in (one.message, one.reason)
+    created = build()
+    telling = summary_of(created)[0]
+    message = [item.message for item in (*telling.conflicts, *telling.notes)]
+    message += [refusal.message for refusal in telling.refusals]
+    message += [
+        text
+        for guard in telling.lifted_guards
+        for text in (guard.message, guard.reason)
     ]
-    said += [
+    message += [
         change.note.removeprefix("not applied: ") for change in telling.held_changes
     ]
-    comment, report = parse_as_github(as_markdown(made)), parse_html(as_html(made))
+    comment = parse_as_github(as_markdown(created))
+    report = parse_html(as_html(created))
     for form in (
-        as_details(made),
+        as_details(created),
         "".join(comment.texts_outside("pre")),
         report.text_inside("main"),
     ):
-        assert [] == [one for one in said if plain(one) not in plain(form)]
+        assert [] == [item for item in message if plain(item) not in plain(form)]
 
 
 def plain(text: str) -> str:
@@ -146,18 +147,18 @@ def plain(text: str) -> str:
 
 def counts(text: str) -> dict[str, int]:
     """Return the number of changes of each kind and of unchanged rules in a text."""
-    found = dict.fromkeys(
+    actual = dict.fromkeys(
         ("create", "update", "adopt", "delete", "unchanged", "held"), 0
     )
-    said = re.findall(
+    message = re.findall(
         r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|held)|([\d,]+) rules? in",
         text,
     )
-    for changed, kind, stays, state, match in said:
-        found[kind or ("held" if state == "held" else "unchanged")] = int(
+    for changed, kind, stays, state, match in message:
+        actual[kind or ("held" if state == "held" else "unchanged")] = int(
             (changed or stays or match).replace(",", "")
         )
-    return found
+    return actual
 
 
 if __name__ == "__main__":

@@ -42,11 +42,11 @@ def plan_of_group(name: str) -> Plan:
             ),
         ),
     ]
-    found = [
+    actual = [
         managed("1", "cards/changed", rule("changed", conditions=[intent_is("b")])),
         managed("2", "cards/gone", rule("gone", conditions=[intent_is("c"), BEST])),
     ]
-    plan = assessed_plan(want, found, None, Queue("q-odd", "Odd"))
+    plan = assessed_plan(want, actual, None, Queue("q-odd", "Odd"))
     return replace(
         plan, labels=Labels(LABELS.short, {}, {"tier": {name: frozenset({"g", "p"})}})
     )
@@ -55,17 +55,19 @@ def plan_of_group(name: str) -> Plan:
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_hostile_group_is_only_text(name: str) -> None:
     """It adds no element to a comment or a page, and no control character to any format."""
-    plain, made = plan_of_group("Billing"), plan_of_group(name)
+    plain = plan_of_group("Billing")
+    created = plan_of_group(name)
     uncounted = ("code", "a", "span")
     for write_page, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
-        expected, actual = parse(write_page(plain)), parse(write_page(made))
+        expected = parse(write_page(plain))
+        actual = parse(write_page(created))
         assert [] == actual.unclosed
         assert [tag for tag in expected.shape if tag.strip("/") not in uncounted] == [
             tag for tag in actual.shape if tag.strip("/") not in uncounted
         ]
         assert expected.comments == actual.comments
     for form_name, form in FORMS.items():
-        assert CONTROL_CHARACTERS.search(form(made)) is None, form_name
+        assert CONTROL_CHARACTERS.search(form(created)) is None, form_name
 
 
 def test_json_has_the_values() -> None:

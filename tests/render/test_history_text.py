@@ -34,21 +34,19 @@ def entry(
 
 def form(**said: Any) -> dict[str, Any]:
     """A rule as the journal has it: with the names of queues."""
-    shown = raw(managed("1", "cards/vip", rule(**said)))
+    printed = raw(managed("1", "cards/vip", rule(**said)))
     return {
-        **shown,
+        **printed,
         "targets": [
-            {**target, "queueName": "Card Services"} for target in shown["targets"]
+            {**target, "queueName": "Card Services"} for target in printed["targets"]
         ],
     }
 
 
 def test_runs_are_lines_newest_first() -> None:
     """Time, author, result and reason; for an undo the undone run; text from outside is escaped."""
-    done, failed = (
-        entry("create", after=form()),
-        entry("update", form(), form(), status="failed"),
-    )
+    done = entry("create", after=form())
+    failed = entry("update", form(), form(), status="failed")
     runs = [
         RecordedRun(
             id="r1",
@@ -124,7 +122,7 @@ Run r1   2 of 3 changes applied
 def test_an_invalid_rule_is_said_to_be_one() -> None:
     """Other programs may have written to a journal; a queue without a name has its id."""
     odd = {"name": "a\x1b[31m", "priority": True, "targets": [7, {"queueId": "q"}]}
-    told = run_text(
+    output = run_text(
         RecordedRun(
             id="r1",
             start=START,
@@ -140,7 +138,7 @@ def test_an_invalid_rule_is_said_to_be_one() -> None:
             end=None,
         )
     )
-    for text in (told, half):
+    for text in (output, half):
         assert (
             "  update cards/vip   applied\n      a rule that cannot be read\n" in text
         )

@@ -51,14 +51,15 @@ def test_names_in_manifests_are_data(
 ) -> None:
     """As intent, name and queue: a runner reads exactly the findings of the JSON document."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
-    held = json.dumps(name)
+    stored_values = json.dumps(name)
     write(
         "q.yaml",
-        HEAD.format("Queues", "q") + f"queues: {{{held}: {held}, other: General}}\n",
+        HEAD.format("Queues", "q")
+        + f"queues: {{{stored_values}: {stored_values}, other: General}}\n",
     )
-    rules = f"  - {{key: a, intent: {held}, name: {held}, queue: {held}}}\n"
+    rules = f"  - {{key: a, intent: {stored_values}, name: {stored_values}, queue: {stored_values}}}\n"
     rules += (
-        f"  - {{key: b, intent: {held}, description: {held}, queue: "
+        f"  - {{key: b, intent: {stored_values}, description: {stored_values}, queue: "
         f"{json.dumps(name + 'x')}}}\n"
     )
     write("r.yaml", HEAD.format("RuleSet", "r") + f"rules:\n{rules}")
@@ -66,39 +67,39 @@ def test_names_in_manifests_are_data(
         "i.yaml", HEAD.format("Intents", "i") + f"intents: [{json.dumps(name + 'z')}]\n"
     )
     _, form = cxroute.json("validate")
-    told = [one for one in form["findings"] if one["severity"] != "info"]
-    assert told
+    output = [item for item in form["findings"] if item["severity"] != "info"]
+    assert output
     cxroute("validate", "--format", "github")
     assert sorted(
-        (one["severity"], one["source"]["file"], one["code"]) for one in told
+        (item["severity"], item["source"]["file"], item["code"]) for item in output
     ) == sorted(map(shown, workflow_commands(cxroute.out)))
-    assert sorted(one["code"] for one in form["findings"]) == sorted(
-        one["ruleId"] for one in results(cxroute)
+    assert sorted(item["code"] for item in form["findings"]) == sorted(
+        result["ruleId"] for result in results(cxroute)
     )
 
 
 @pytest.mark.parametrize("name", WRITABLE.values(), ids=WRITABLE)
 def test_names_in_errors_are_data(cxroute: Program, name: str) -> None:
     """As an unknown field, kind and operator."""
-    held = json.dumps(name + "!")
+    stored_values = json.dumps(name + "!")
     write(
         "a.yaml",
         HEAD.format("RuleSet", "a")
-        + f"{held}: {held}\nrules:\n  - {{{held}: 1, intent: a, queue: b}}\n",
+        + f"{stored_values}: {stored_values}\nrules:\n  - {{{stored_values}: 1, intent: a, queue: b}}\n",
     )
-    write("b.yaml", HEAD.format(held, "b"))
+    write("b.yaml", HEAD.format(stored_values, "b"))
     write(
         "c.yaml",
         HEAD.format("RuleSet", "c")
-        + f"rules:\n  - {{queue: b, when: [{{attribute: a, {held}: 1}}]}}\n",
+        + f"rules:\n  - {{queue: b, when: [{{attribute: a, {stored_values}: 1}}]}}\n",
     )
     assert 3 == cxroute("validate", "--format", "github")
-    said = workflow_commands(cxroute.out)
-    assert {"error"} == {one.name for one in said}
+    text = workflow_commands(cxroute.out)
+    assert {"error"} == {item.name for item in text}
     assert {"manifests/a.yaml", "manifests/b.yaml", "manifests/c.yaml"} == {
-        one.properties["file"] for one in said
+        item.properties["file"] for item in text
     }
-    assert len(said) == len(results(cxroute))
+    assert len(text) == len(results(cxroute))
 
 
 @pytest.mark.parametrize("name", AS_A_FILE.values(), ids=AS_A_FILE)
@@ -111,7 +112,7 @@ def test_file_names_are_data(cxroute: Program, name: str) -> None:
     )
     assert 3 == cxroute("validate", "--format", "github")
     assert [("error", "5", "CXR103: missing field")] == [
-        (one.name, one.properties["line"], one.properties["title"])
-        for one in workflow_commands(cxroute.out)
+        (command.name, command.properties["line"], command.properties["title"])
+        for command in workflow_commands(cxroute.out)
     ]
-    assert ["CXR103"] == [one["ruleId"] for one in results(cxroute)]
+    assert ["CXR103"] == [result["ruleId"] for result in results(cxroute)]

@@ -110,13 +110,13 @@ def test_ids_are_unique_and_labels_refer_to_an_element(made: object) -> None:
     read = parse_html(as_html(made()))
     ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    wanted = {
+    expected = {
         attributes[key]
         for _, attributes in read.tags
         for key in ("aria-labelledby", "for")
         if attributes.get(key)
     }
-    assert set() == wanted - set(ids)
+    assert set() == expected - set(ids)
 
 
 def test_the_page_has_all_that_the_comment_omits() -> None:
@@ -128,9 +128,9 @@ def test_the_page_has_all_that_the_comment_omits() -> None:
 
 def test_the_page_is_about_the_change() -> None:
     """It lists no rule that does not change, managed or not: the page beside it does."""
-    made = plan_of_everything()
-    assert {"same", "partner"} <= {live.rule.name for live in made.live.rules}
-    text = parse_html(as_html(made)).text_inside("body")
+    created = plan_of_everything()
+    assert {"same", "partner"} <= {live.rule.name for live in created.live.rules}
+    text = parse_html(as_html(created)).text_inside("body")
     assert "cards/fax" in text
     assert not {"cards/same", "partner"} & set(text.split())
 
@@ -161,7 +161,7 @@ def test_a_command_is_one_piece() -> None:
 
 def test_a_language_stays_on_one_line() -> None:
     """No line break inside de-AT; a name with spaces, and a long one, may be broken."""
-    found = split_sentence(
+    actual = split_sentence(
         'language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"'
     )
-    assert ["de-AT"] == [piece.text for piece in found if piece.is_unbreakable]
+    assert ["de-AT"] == [piece.text for piece in actual if piece.is_unbreakable]

@@ -92,7 +92,10 @@ def some_labels(random: Random, rules: Iterable[Rule], short: dict[str, str]) ->
     name (layout).
     """
     parts = [
-        part for one in rules for part in one.conditions if isinstance(part, Condition)
+        part
+        for rule in rules
+        for part in rule.conditions
+        if isinstance(part, Condition)
     ]
     values = chain.from_iterable(
         (
@@ -142,7 +145,8 @@ def test_rows_with_labels_are_those_with_names(grow: object) -> None:
         random = Random(f"labels {seed}")
         pair = grow(random)
         rules = [entry.rule for entry in chain(entries(pair.old), entries(pair.new))]
-        labels, names = some_labels(random, rules, SHORT), Labels(SHORT)
+        labels = some_labels(random, rules, SHORT)
+        names = Labels(SHORT)
         impact = compare_lists(entries(pair.old), entries(pair.new), pair.evaluation)
         texts = [
             "\n".join(
@@ -152,7 +156,7 @@ def test_rows_with_labels_are_those_with_names(grow: object) -> None:
                         no_style,
                         verbose=True,
                     ),
-                    *(rule_phrase(one, QUEUES, each) for one in rules),
+                    *(rule_phrase(rule, QUEUES, each) for rule in rules),
                     *(
                         conversation_phrase(row.example.attributes, each)
                         for row in effect_rows(impact)
@@ -172,16 +176,16 @@ def test_every_format_shows_labels_and_json_names() -> None:
     """
     plain = plan_of_everything()
     rules = [
-        *(one.rule for one in plain.desired.rules.values()),
-        *(one.rule for one in plain.live.rules),
+        *(rule.rule for rule in plain.desired.rules.values()),
+        *(rule.rule for rule in plain.live.rules),
     ]
-    made = replace(plain, labels=some_labels(Random(1), rules, {**LABELS.short}))
+    created = replace(plain, labels=some_labels(Random(1), rules, {**LABELS.short}))
     for name, form in FORMS.items():
         assert without_layout(form(plain)) == without_layout(
-            with_names(form(made), made.labels)
+            with_names(form(created), created.labels)
         ), name
-        assert (name == "json") is (form(plain) == form(made)), name
-    assert as_json(plain) == as_json(made)
+        assert (name == "json") is (form(plain) == form(created)), name
+    assert as_json(plain) == as_json(created)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -195,10 +199,11 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
         (INTENT, "Billing"): name,
         ("Billing", "Billing"): name,
     }
-    made = replace(plain, labels=Labels(LABELS.short, texts))
+    created = replace(plain, labels=Labels(LABELS.short, texts))
     uncounted = ("code", "a", "span")
     for write_page, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
-        expected, actual = parse(write_page(plain)), parse(write_page(made))
+        expected = parse(write_page(plain))
+        actual = parse(write_page(created))
         assert [] == actual.unclosed
         assert [tag for tag in expected.shape if tag.strip("/") not in uncounted] == [
             tag for tag in actual.shape if tag.strip("/") not in uncounted
@@ -208,7 +213,7 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
             key for _, keys in actual.tags for key in keys
         }
     for form_name, form in FORMS.items():
-        assert CONTROL_CHARACTERS.search(form(made)) is None, form_name
+        assert CONTROL_CHARACTERS.search(form(created)) is None, form_name
 
 
 def test_a_text_means_one_name(tmp_path: Path) -> None:

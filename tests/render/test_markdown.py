@@ -48,12 +48,12 @@ ACTS = re.compile(
 def shape(page: Page) -> list[str]:
     """Return the elements without code spans and links, whose number depends on a name."""
     within = False
-    found = []
+    actual = []
     for tag in page.shape:
         within = tag == "pre" or (within and tag != "/pre")
         if within or tag.strip("/") not in ("code", "a"):
-            found.append(tag)
-    return found
+            actual.append(tag)
+    return actual
 
 
 @cache

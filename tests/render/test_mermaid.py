@@ -82,26 +82,27 @@ def test_each_line_has_the_colour_of_its_state() -> None:
     """
     text = render_mermaid(build_routing_map(plan_of_everything()))
     colours = {"new": "#1a7f37", "removed": "#cf222e", "changed": "#9a6700"}
-    expected, into = [], {}
+    expected = []
+    into = {}
     for start, word, end in re.findall(r"(\w+) -->(?:\|(\w+)\|)? (\w+)", text):
         into[end] = word
         expected.append(colours.get(word or into.get(start, ""), ""))
-    found = [""] * len(expected)
+    actual = [""] * len(expected)
     for numbers, colour in re.findall(r"linkStyle ([\d,]+) stroke:(#\w+)", text):
         for number in numbers.split(","):
-            found[int(number)] = colour
+            actual[int(number)] = colour
     assert set(colours.values()) <= set(expected)
-    assert expected == found
+    assert expected == actual
 
 
 def test_a_state_is_written_once() -> None:
     """A line out of a rule has a label only if its state differs from that of the rule."""
     text = render_mermaid(build_routing_map(plan_of_everything()))
     place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
-    said = re.findall(r"(r\d+) -->\|(\w+)\|", text)
+    message = re.findall(r"(r\d+) -->\|(\w+)\|", text)
     assert {
         (place["cards/both"], "new"),
         (place["cards/both"], "removed"),
         (place["cards/hand"], "new"),
-    } < set(said)
-    assert {place["cards/both"], place["cards/hand"]} == {rule for rule, _ in said}
+    } < set(message)
+    assert {place["cards/both"], place["cards/hand"]} == {rule for rule, _ in message}

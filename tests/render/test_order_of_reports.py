@@ -53,7 +53,8 @@ SEEDS = pytest.mark.parametrize("seed", range(PAIRS))
 
 
 def impact_of_pair(pair: RulePair) -> Impact:
-    old, new = entries(pair.old), entries(pair.new)
+    old = entries(pair.old)
+    new = entries(pair.new)
     edits = edits_of_lists(old, new, LABELS, words="plan")
     change = compare_behaviour(
         old, new, pair.evaluation, edited=EditSet([edited.edit for edited in edits])
@@ -108,15 +109,15 @@ def test_no_condition_is_dropped(seed: int) -> None:
         if len(row) > 1
     ]
 
-    told = [
+    output = [
         row
         for effect in impact.behaviour.effects
         for row in effect.rows
         if not row.other_type
     ]
-    assert len(told) == len(cells)
+    assert len(output) == len(cells)
     closed = [cell.split("example", 1)[1] for cell in cells]
-    for row in told:
+    for row in output:
         example = conversation_phrase(
             row.example.attributes, LABELS, row.example.absent
         )
@@ -137,7 +138,7 @@ def test_the_verdict_is_first() -> None:
     summary = full_summary()
     effects = summary.effects
     assert effects is not None
-    told = [
+    output = [
         effects.headline,
         summary.failed_tests[0].message,
         summary.broken_promises[0].message,
@@ -153,12 +154,12 @@ def test_the_verdict_is_first() -> None:
         parse_as_github(render_markdown(summary, [], FACTS)).texts,
         page.texts,
     ):
-        whole = plain(
+        complete = plain(
             "".join(
                 part.text for part in text if not {"style", "script"} & set(part.inside)
             )
         )
-        places = [whole.find(plain(sentence)) for sentence in told]
+        places = [complete.find(plain(sentence)) for sentence in output]
         assert sorted(places) == places
         assert -1 not in places
 

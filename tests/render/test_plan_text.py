@@ -48,7 +48,7 @@ def test_a_plan_reads_like_this() -> None:
         wanted("cards/hand", rule("hand"), adopt="by hand"),
         wanted("cards/taken", rule("taken")),
     )
-    found = LiveState(
+    actual = LiveState(
         (
             managed("1", "cards/changed", rule("changed", priority=20)),
             managed(
@@ -91,22 +91,22 @@ Plan for prod   tenant acme
 Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 """
     assert expected == plan_text(
-        draft_plan(want, found, PlanOptions(), NOW), no_style, "tenant acme"
+        draft_plan(want, actual, PlanOptions(), NOW), no_style, "tenant acme"
     )
 
 
 def test_nothing_to_do_is_one_sentence() -> None:
     """With the number of matching rules."""
-    made = draft_plan(
+    created = draft_plan(
         desired(wanted("cards/vip", rule())),
         LiveState((managed("1", "cards/vip", rule()),), ()),
         PlanOptions(),
         NOW,
     )
     assert "No changes. 1 rule in prod matches the manifests." in plan_text(
-        made, no_style, "tenant acme"
+        created, no_style, "tenant acme"
     )
-    assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(made)
+    assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(created)
 
 
 @pytest.mark.parametrize("name", HOSTILE_TEXTS)
@@ -124,14 +124,14 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     want = desired(
         wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name)
     )
-    found = LiveState(
+    actual = LiveState(
         (managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,)
     )
-    made = draft_plan(want, found, PlanOptions(), NOW)
-    for text in (plan_text(made, no_style, name), as_drift(made)):
+    created = draft_plan(want, actual, PlanOptions(), NOW)
+    for text in (plan_text(created, no_style, name), as_drift(created)):
         assert not CONTROL_CHARACTERS.search(text)
         assert all(len(line) < 1_000 for line in text.splitlines())
-    lines = plan_text(made, no_style, "t").splitlines()
+    lines = plan_text(created, no_style, "t").splitlines()
     assert not any(line.startswith(("fence", "lines", " overwrite")) for line in lines)
 
 
@@ -168,11 +168,11 @@ def test_every_condition_has_a_phrase(
 
 def test_only_symbols_have_colours() -> None:
     """Without its colours, the text is the same."""
-    made = draft_plan(
+    created = draft_plan(
         desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW
     )
-    assert plan_text(made, no_style, "t") == re.sub(
-        r"\x1b\[\d+m", "", plan_text(made, ansi_style, "t")
+    assert plan_text(created, no_style, "t") == re.sub(
+        r"\x1b\[\d+m", "", plan_text(created, ansi_style, "t")
     )
 
 
@@ -180,12 +180,12 @@ def foreseen(
     before: list[LiveRule], after: DesiredState, *, verbose: bool = False
 ) -> str:
     """Return the plan's text with its order and its impact, as a command prints it."""
-    made = predict_impact(
+    created = predict_impact(
         schedule_steps(
             draft_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)
         )
     )
-    return plan_text(made, no_style, "tenant acme", TextLimits(verbose=verbose))
+    return plan_text(created, no_style, "tenant acme", TextLimits(verbose=verbose))
 
 
 def test_the_impact_is_above_the_rules_and_every_copy_is_named() -> None:
@@ -205,9 +205,9 @@ def test_the_impact_is_above_the_rules_and_every_copy_is_named() -> None:
     after = [
         wanted(
             f"cards/{key}",
-            rule(key, conditions=[intent_is(other)], targets=[Target(queue, 1)]),
+            rule(key, conditions=[intent_is(candidate)], targets=[Target(queue, 1)]),
         )
-        for (key, _, queue), other in zip(sides, "yx", strict=True)
+        for (key, _, queue), candidate in zip(sides, "yx", strict=True)
     ]
     wanted_lists = desired(*after, wanted("cards/all", everyone))
     text = foreseen([*before, managed("all", "cards/all", everyone)], wanted_lists)
@@ -272,9 +272,11 @@ def test_thirty_rules_that_take_over_alike_are_two_flows() -> None:
 @pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change held.")])
 def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
     """The sentence does not claim that the tenant matches the manifests."""
-    made = replace(
+    created = replace(
         empty_plan(),
         options=PlanOptions(undo="run-7"),
         held=plan_of_everything().held[:held],
     )
-    assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)
+    assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(
+        created
+    )

@@ -17,7 +17,7 @@ def test_every_rule_is_a_lane_with_its_state() -> None:
     """New, deleted, changed, unchanged; unmanaged rules and those with a deleted copy are
     included.
     """
-    found = [
+    actual = [
         (lane.rule, lane.state) for lane in build_routing_map(plan_of_everything())
     ]
     assert [
@@ -29,19 +29,17 @@ def test_every_rule_is_a_lane_with_its_state() -> None:
         ("cards/new", "new"),
         ("cards/off", "new"),
         ('"partner"', "same"),
-    ] == found[:8]
-    assert {"same"} == {state for _, state in found[8:]}
+    ] == actual[:8]
+    assert {"same"} == {state for _, state in actual[8:]}
 
 
 def test_queues_are_those_before_and_after() -> None:
     """A rerouted rule has both; a new rule has none before; a rule that stays disabled is not on
     the map.
     """
-    moved, new, off = (
-        rule("moved", targets=FRAUD),
-        rule("new", targets=[]),
-        rule("off", enabled=False),
-    )
+    moved = rule("moved", targets=FRAUD)
+    new = rule("new", targets=[])
+    off = rule("off", enabled=False)
     want = [
         wanted("cards/moved", moved),
         wanted("cards/new", new),
@@ -51,9 +49,9 @@ def test_queues_are_those_before_and_after() -> None:
         managed("1", "cards/moved", rule("moved", targets=GENERAL)),
         managed("2", "cards/off", off),
     ]
-    found = lanes(assessed_plan(want, live))
+    actual = lanes(assessed_plan(want, live))
     sides = {
-        name: (lane.before, lane.after, lane.state) for name, lane in found.items()
+        name: (lane.before, lane.after, lane.state) for name, lane in actual.items()
     }
     assert {
         "cards/moved": (("General",), ("Fraud",), "changed"),
@@ -63,11 +61,11 @@ def test_queues_are_those_before_and_after() -> None:
 
 def test_a_change_without_effect_on_callers_leaves_the_lane_unchanged() -> None:
     """A new description or name does not change the lane."""
-    made = assessed_plan(
+    created = assessed_plan(
         [wanted("cards/a", rule("a", description="new"))],
         [managed("1", "cards/a", rule("a", description="old"))],
     )
-    assert ["same"] == [lane.state for lane in build_routing_map(made)]
+    assert ["same"] == [lane.state for lane in build_routing_map(created)]
 
 
 def test_callers_are_named_by_intents_or_by_conditions() -> None:
@@ -82,7 +80,7 @@ def test_callers_are_named_by_intents_or_by_conditions() -> None:
         wanted("cards/sure", sure),
         wanted("cards/all", rule("all", conditions=[], priority=900)),
     ]
-    found = lanes(
+    actual = lanes(
         assessed_plan(
             want, [unmanaged("9", rule("partner", conditions=[intent_is("partner")]))]
         )
@@ -93,7 +91,7 @@ def test_callers_are_named_by_intents_or_by_conditions() -> None:
         "every conversation",
         '"partner"',
     ] == [
-        found[name].callers
+        actual[name].callers
         for name in ("cards/five", "cards/sure", "cards/all", '"partner"')
     ]
 
@@ -101,11 +99,11 @@ def test_callers_are_named_by_intents_or_by_conditions() -> None:
 def test_a_queue_is_of_all_rules_that_lead_there_before_or_after() -> None:
     """Of deleted, changed and new rules."""
     routing = build_routing_map(plan_of_everything())
-    found = {
+    actual = {
         queue: [lane.rule for lane in routing if queue in lane.queues]
         for queue in ("Fraud", "General")
     }
     assert {
         "Fraud": ["cards/both", "cards/new"],
         "General": ["cards/fax", "cards/both", "cards/hand"],
-    } == found
+    } == actual

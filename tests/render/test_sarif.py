@@ -31,7 +31,9 @@ def results(*findings: Finding) -> list[Any]:
 
 
 def fingerprints(*findings: Finding) -> list[str]:
-    return [one["partialFingerprints"]["cxroute/v1"] for one in results(*findings)]
+    return [
+        result["partialFingerprints"]["cxroute/v1"] for result in results(*findings)
+    ]
 
 
 def found(
@@ -51,11 +53,13 @@ def found(
 
 def text(said: Any) -> str:
     """Read a message by the standard: braces are doubled, a possible link is escaped."""
-    shown = str(said["text"])
-    assert "" == re.sub(r"{{|}}|[^{}]", "", shown), "a placeholder without an argument"
-    assert not re.search(r"(?<!\\)\]\(", shown), "a link that nobody wrote"
-    shown = shown.replace("{{", "{").replace("}}", "}")
-    return re.sub(r"\\([\\\[\]])", r"\1", shown) if "\\](" in shown else shown
+    printed = str(said["text"])
+    assert "" == re.sub(r"{{|}}|[^{}]", "", printed), (
+        "a placeholder without an argument"
+    )
+    assert not re.search(r"(?<!\\)\]\(", printed), "a link that nobody wrote"
+    printed = printed.replace("{{", "{").replace("}}", "}")
+    return re.sub(r"\\([\\\[\]])", r"\1", printed) if "\\](" in printed else printed
 
 
 def test_a_result_has_code_level_message_and_place() -> None:
@@ -103,20 +107,20 @@ def test_every_code_is_a_rule_with_its_help() -> None:
 
 def test_levels_are_those_of_the_standard_and_the_worst_come_first() -> None:
     """An info is a note; within a level the order is kept."""
-    given = [
+    source_values = [
         replace(found(severity), severity=severity)
         for severity in ("info", "warning", "error", "warning")
     ]
     assert ["error", "warning", "warning", "note"] == [
-        one["level"] for one in results(*given)
+        result["level"] for result in results(*source_values)
     ]
 
 
 def test_a_finding_outside_manifests_has_no_place() -> None:
     """A finding about live rules is a result, too."""
     assert [[], [{"logicalLocations": [{"fullyQualifiedName": "a/b"}]}]] == [
-        one["locations"]
-        for one in results(
+        result["locations"]
+        for result in results(
             Finding(code="CXR302", severity="error", message="x"),
             Finding(
                 code="CXR302", severity="error", message="x", address=Address("a", "b")
@@ -128,10 +132,8 @@ def test_a_finding_outside_manifests_has_no_place() -> None:
 def test_a_fingerprint_stays_when_lines_move_and_when_columns_do() -> None:
     """And when the message changes: it consists of the code, and of the rule or the line's text."""
     for address in (None, Address("cards", "help")):
-        before, after = (
-            found(address=address),
-            found("other words", at=(99, 12), address=address),
-        )
+        before = found(address=address)
+        after = found("other words", at=(99, 12), address=address)
         moved = replace(
             before,
             source=Source("manifests/a.yaml", 3, 14),
@@ -144,29 +146,33 @@ def test_a_fingerprint_stays_when_lines_move_and_when_columns_do() -> None:
 
 def test_a_rule_s_fingerprint_stays_when_its_file_is_renamed() -> None:
     """The address identifies the rule in any file."""
-    there = replace(
+    present = replace(
         found(address=Address("cards", "help")),
         source=Source("manifests/b.yaml", 14, 12),
     )
-    assert fingerprints(found(address=Address("cards", "help"))) == fingerprints(there)
+    assert fingerprints(found(address=Address("cards", "help"))) == fingerprints(
+        present
+    )
 
 
 def test_different_findings_have_different_fingerprints() -> None:
     """Another code, another rule, another file, another line's text; equal findings are counted."""
-    one = found()
-    others = [
-        replace(one, code="CXR117"),
-        replace(one, address=Address("cards", "help")),
-        replace(one, address=Address("cards", "other")),
-        replace(one, source=Source("manifests/b.yaml", 14, 12)),
-        replace(one, excerpt="    queue: Biling  # later"),
-        replace(one, excerpt="    queue: Bilin   # soon"),
+    item = found()
+    remaining_items = [
+        replace(item, code="CXR117"),
+        replace(item, address=Address("cards", "help")),
+        replace(item, address=Address("cards", "other")),
+        replace(item, source=Source("manifests/b.yaml", 14, 12)),
+        replace(item, excerpt="    queue: Biling  # later"),
+        replace(item, excerpt="    queue: Bilin   # soon"),
     ]
-    known, again, *different = (
-        known.split(":") for known in fingerprints(one, one, *others)
+    known_names, again, *different = (
+        declared.split(":") for declared in fingerprints(item, item, *remaining_items)
     )
-    assert (known[0], "1", "2") == (again[0], known[1], again[1])
-    assert len(others) + 1 == len({known[0], *(made for made, _ in different)})
+    assert (known_names[0], "1", "2") == (again[0], known_names[1], again[1])
+    assert len(remaining_items) + 1 == len(
+        {known_names[0], *(created for created, _ in different)}
+    )
 
 
 def test_results_above_the_limit_of_github_are_omitted() -> None:
@@ -180,10 +186,10 @@ def test_results_above_the_limit_of_github_are_omitted() -> None:
         len(run["results"]),
         run["results"][0]["message"]["text"],
     )
-    (said,) = run["invocations"][0]["toolExecutionNotifications"]
+    (message,) = run["invocations"][0]["toolExecutionNotifications"]
     assert ("warning", "Only the worst 5,000 of 5,001 findings are here.") == (
-        said["level"],
-        text(said["message"]),
+        message["level"],
+        text(message["message"]),
     )
     assert [{"executionSuccessful": True}] == run_of(
         findings_to_sarif([found()] * 5000)
@@ -265,14 +271,15 @@ def test_validate_prints_one_log_with_the_findings_of_other_formats(
     assert code == cxroute("validate", "--format", "sarif")
     run = run_of(json.loads(cxroute.out))
     assert sorted(
-        (one["code"], one["message"], one["source"]["line"]) for one in form["findings"]
+        (item["code"], item["message"], item["source"]["line"])
+        for item in form["findings"]
     ) == sorted(
         (
-            one["ruleId"],
-            text(one["message"]),
-            one["locations"][0]["physicalLocation"]["region"]["startLine"],
+            item["ruleId"],
+            text(item["message"]),
+            item["locations"][0]["physicalLocation"]["region"]["startLine"],
         )
-        for one in run["results"]
+        for item in run["results"]
     )
 
 
@@ -285,9 +292,9 @@ def test_columns_count_characters(cxroute: Program) -> None:
     )
     assert 3 == cxroute("validate", "--format", "sarif")
     (result,) = (
-        one
-        for one in run_of(json.loads(cxroute.out))["results"]
-        if one["ruleId"] == "CXR107"
+        item
+        for item in run_of(json.loads(cxroute.out))["results"]
+        if item["ruleId"] == "CXR107"
     )
     region = result["locations"][0]["physicalLocation"]["region"]
     line = (
@@ -304,7 +311,7 @@ def test_validate_that_cannot_start_prints_a_log_with_the_reason(
     """Exit 64 for an unknown environment, exit 3 without manifests: one document in both cases."""
     assert 3 == cxroute("validate", "--format", "sarif")
     assert ["CXR115"] == [
-        one["ruleId"] for one in run_of(json.loads(cxroute.out))["results"]
+        item["ruleId"] for item in run_of(json.loads(cxroute.out))["results"]
     ]
     assert 0 == cxroute("init")
     assert 64 == cxroute("validate", "-e", "prd", "--format", "sarif")

@@ -45,9 +45,11 @@ def differing(
     if it is empty.
     """
     plan = plan_of_everything()
-    findings = [one for one in plan.findings if conflicts or one.severity != "error"]
+    findings = [
+        finding for finding in plan.findings if conflicts or finding.severity != "error"
+    ]
     changes = tuple(
-        one for one in plan.changes if not about or _kind(one) in about.split()
+        change for change in plan.changes if not about or _kind(change) in about.split()
     )
     plan = replace(
         plan,
@@ -67,8 +69,8 @@ def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleRes
     """A round that applied some changes; those with these numbers failed."""
     changes = plan_of_everything().changes
     outcomes = [
-        Failed(one, 1, "422") if n in failed else Applied(one, 1, "id")
-        for n, one in enumerate(changes)
+        Failed(change, 1, "422") if n in failed else Applied(change, 1, "id")
+        for n, change in enumerate(changes)
     ]
     report = ApplyReport(
         outcomes=tuple(outcomes),
@@ -190,12 +192,12 @@ def test_a_round_is_one_line(name: str) -> None:
     """Its start, findings, writes and calls, and the start of the next round; text from outside is
     escaped.
     """
-    one, said = LINES[name]
-    line = cycle_line(one, 271.6)
+    item, text = LINES[name]
+    line = cycle_line(item, 271.6)
     assert line.startswith("2026-11-25T12:00:00Z ")
-    assert said in line
+    assert text in line
     assert line.endswith(
-        f", {one.calls.requests} calls in {one.seconds:.1f} s; next in 272 s"
+        f", {item.calls.requests} calls in {item.seconds:.1f} s; next in 272 s"
     )
 
 
@@ -203,25 +205,25 @@ def test_the_lines_are_complete() -> None:
     """Nothing further is between the time and the calls; every result and every sentence is among
     them.
     """
-    whole = {
-        name: f"2026-11-25T12:00:00Z {said}, "
-        for name, (_, said) in LINES.items()
+    complete = {
+        name: f"2026-11-25T12:00:00Z {text}, "
+        for name, (_, text) in LINES.items()
         if name != "in conflict"
     }
     assert [] == [
         name
-        for name, start in whole.items()
+        for name, start in complete.items()
         if not cycle_line(LINES[name][0], 1).startswith(start)
     ]
-    assert set(CYCLE_STATUSES) == {one.status for one, _ in LINES.values()}
+    assert set(CYCLE_STATUSES) == {item.status for item, _ in LINES.values()}
     assert [] == missing_sentences(
-        ["render/text/watch.py"], [cycle_line(one, 1) for one, _ in LINES.values()]
+        ["render/text/watch.py"], [cycle_line(item, 1) for item, _ in LINES.values()]
     )
 
 
 def test_programs_read_a_round_as_json() -> None:
     """Counts of remaining differences at its end; null without a comparison."""
-    one = drifting(applied(0, error="HTTP 403", left=differing().plan))
+    item = drifting(applied(0, error="HTTP 403", left=differing().plan))
     assert {
         "event": "round",
         "at": "2026-11-25T12:00:00Z",
@@ -244,7 +246,7 @@ def test_programs_read_a_round_as_json() -> None:
         "retries": 1,
         "throttled": 2,
         "nextSeconds": 300.0,
-    } == json.loads(json.dumps(cycle_document(one, "prod", 300)))
+    } == json.loads(json.dumps(cycle_document(item, "prod", 300)))
     failed = cycle_document(CycleResult(started_at=NOW, error=BROKEN), "prod", 300)
     assert "CXR101" in failed["findings"][0]["code"]
     unknown = (

@@ -81,11 +81,11 @@ def flown(cxroute: Program) -> Program:
 
 def goes(program: Program, intent: str, confidence: float | None, *more: str) -> str:
     """Return the queue by `explain`."""
-    said = [] if confidence is None else ["--confidence", str(confidence)]
-    program("explain", "--intent", intent, *said, *more)
-    found = re.search(r'^goes to "([^"]+)"', program.out, re.MULTILINE)
-    assert found, program.out
-    return found[1]
+    text = [] if confidence is None else ["--confidence", str(confidence)]
+    program("explain", "--intent", intent, *text, *more)
+    actual = re.search(r'^goes to "([^"]+)"', program.out, re.MULTILINE)
+    assert actual, program.out
+    return actual[1]
 
 
 def effects_of(program: Program) -> Json:
@@ -118,16 +118,14 @@ def check_every_conversation(program: Program, behaviour: Json) -> None:
     for intent, confidence in itertools.product(
         (*INTENTS[:4], "small_talk"), CONFIDENCES
     ):
-        given: dict[str, Any] = {"cognigyDetectedIntent": intent}
-        given |= {} if confidence is None else {"cognigyConfidence": confidence}
-        today, then = (
-            goes(program, intent, confidence, "--live"),
-            goes(program, intent, confidence),
-        )
-        found = matching(behaviour, given)
-        assert (today != then) == bool(found), given
-        for row in found:
-            assert 1 == len(found)
+        source_values: dict[str, Any] = {"cognigyDetectedIntent": intent}
+        source_values |= {} if confidence is None else {"cognigyConfidence": confidence}
+        today = goes(program, intent, confidence, "--live")
+        then = goes(program, intent, confidence)
+        actual = matching(behaviour, source_values)
+        assert (today != then) == bool(actual), source_values
+        for row in actual:
+            assert 1 == len(actual)
             assert [{today}, {then}] == [
                 {queue["queueName"] for queue in row[side]["queues"]}
                 for side in ("before", "after")
@@ -171,17 +169,18 @@ def test_rows_of_a_first_plan_do_not_contradict_each_other(cxroute: Program) -> 
     with open_state(STATE, bank_tenant()):
         pass
     effects = effects_of(cxroute)
-    languages, tiers = (None, "de", "fr", "en"), (None, "gold", "platinum", "standard")
-    seen = 0
+    languages = (None, "de", "fr", "en")
+    tiers = (None, "gold", "platinum", "standard")
+    observed = 0
     for intent, confidence, language, tier in itertools.product(
         BANK_INTENTS, CONFIDENCES, languages, tiers
     ):
-        given: dict[str, Any] = {
+        source_values: dict[str, Any] = {
             "cognigyDetectedIntent": intent,
             "cognigyConfidence": confidence,
         }
-        given |= {"language": language, "customerTier": tier}
-        found = matching(effects, given)
-        assert len(found) <= 1, given
-        seen += len(found)
-    assert seen > 100
+        source_values |= {"language": language, "customerTier": tier}
+        actual = matching(effects, source_values)
+        assert len(actual) <= 1, source_values
+        observed += len(actual)
+    assert observed > 100

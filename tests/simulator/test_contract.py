@@ -43,10 +43,13 @@ def test_there_are_examples_of_every_call() -> None:
     """The files have an example with a server's response for every call and status of
     api-contract.
     """
-    seen = {(one["request"]["method"], one["response"]["status"]) for one in examples()}
+    observed = {
+        (example["request"]["method"], example["response"]["status"])
+        for example in examples()
+    }
     every = {("POST", s) for s in (200, 201, 400, 401, 403, 404, 409, 422)}
     every |= {("GET", s) for s in (200, 400, 401, 403, 404, 429)}
     every |= {("PUT", s) for s in (200, 404, 409, 412)} | {
         ("DELETE", s) for s in (204, 404, 412)
     }
-    assert set() == every - seen
+    assert set() == every - observed

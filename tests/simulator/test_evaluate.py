@@ -49,8 +49,8 @@ GONE = object()
 HOLDS = [
     # S3: missing, negative operators included
     *[
-        (one, "x", GONE, False)
-        for one in ("equals", "notEquals", "contains", "notContains", "startsWith")
+        (item, "x", GONE, False)
+        for item in ("equals", "notEquals", "contains", "notContains", "startsWith")
     ],
     ("notIn", ["x"], GONE, False),
     ("greaterThan", 1, GONE, False),

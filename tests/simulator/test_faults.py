@@ -103,15 +103,15 @@ def test_a_response_that_replaces_the_real_one(name: str, outcome: Any) -> None:
         )
 
         async def talk(http: httpx.AsyncClient) -> list[Any]:
-            found = await seen(http, "POST", RULES, body("new"))
-            return [found, (await http.get(RULES)).json()["total"]]
+            actual = await seen(http, "POST", RULES, body("new"))
+            return [actual, (await http.get(RULES)).json()["total"]]
 
         assert [outcome, count] == run(app, talk)
         assert 1 == len(faults.fired_faults)
-        asked = app.state.requests[1]
+        requested = app.state.requests[1]
         assert (count == 3, outcome if isinstance(outcome, int) else None) == (
-            asked.changed_state,
-            asked.status,
+            requested.changed_state,
+            requested.status,
         )
 
 
@@ -119,9 +119,9 @@ def test_401_once_and_always() -> None:
     """401 for one request does not affect the next; without WHEN it stays, with any token."""
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        found = [await seen(http, "GET", RULES)]
+        actual = [await seen(http, "GET", RULES)]
         await sign_in(http)
-        return [*found, await seen(http, "GET", RULES)]
+        return [*actual, await seen(http, "GET", RULES)]
 
     assert [401, 200] == run(world("GET:401@#1")[0], talk)
     assert [401, 401] == run(world("GET:401")[0], talk)
@@ -150,9 +150,9 @@ def test_bodies_that_no_api_returns() -> None:
     """HTML, an empty body, nested lists, NaN, another shape, and a redirect to another host."""
 
     def answer(spec: str) -> httpx.Response:
-        found = run(world(f"GET:{spec}")[0], lambda http: http.get(RULES))
-        assert isinstance(found, httpx.Response)
-        return found
+        actual = run(world(f"GET:{spec}")[0], lambda http: http.get(RULES))
+        assert isinstance(actual, httpx.Response)
+        return actual
 
     assert "text/html; charset=utf-8" == answer("html").headers["Content-Type"]
     assert (503, b"") == (answer("empty=503").status_code, answer("empty").content)
@@ -198,7 +198,8 @@ def test_half_and_cut_bodies() -> None:
             int(answer.headers["Content-Length"]) == len(answer.content),
         ]
 
-    half, cut = world("POST rules:half")[0], world("POST rules:cut")[0]
+    half = world("POST rules:half")[0]
+    cut = world("POST rules:cut")[0]
     assert [201, True] == run(half, talk)
     assert [httpx.RemoteProtocolError, None] == run(cut, talk)
     assert (3, 3) == (len(half.state.stored_rules), len(cut.state.stored_rules))
@@ -223,10 +224,12 @@ def test_responses_with_another_rule() -> None:
     app, _ = world("POST rules:other@#1,POST rules:no-id@#2,GET rules:no-id")
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        made = [(await http.post(RULES, json=body(name))).json() for name in ("a", "b")]
+        created = [
+            (await http.post(RULES, json=body(name))).json() for name in ("a", "b")
+        ]
         return [
-            made[0]["priority"],
-            "id" in made[1],
+            created[0]["priority"],
+            "id" in created[1],
             [rule.get("id") for rule in (await http.get(RULES)).json()["entities"]],
         ]
 
@@ -248,15 +251,17 @@ def test_a_server_that_stores_another_value(field: str, sent: Any, kept: Any) ->
     app, _ = world(f"*:altered={field}", count=1)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        one = {**body("x"), field: sent}
+        item = {**body("x"), field: sent}
         return [
-            (await http.post(RULES, json=one)).json()[field],
-            (await http.put(ONE, json=one)).json()[field],
+            (await http.post(RULES, json=item)).json()[field],
+            (await http.put(ONE, json=item)).json()[field],
         ]
 
     assert [kept, kept] == run(app, talk)
     assert [kept, kept] == [rule[field] for rule in app.state.rules()]
-    assert [False, True, True] == [asked.changed_state for asked in app.state.requests]
+    assert [False, True, True] == [
+        requested.changed_state for requested in app.state.requests
+    ]
 
 
 def test_pages_that_are_inconsistent() -> None:
@@ -297,16 +302,16 @@ def test_a_stale_replica() -> None:
     app, _ = world("GET:stale=2", count=1)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        found = []
+        actual = []
         for priority in (20, 30, 40):
             await http.put(ONE, json=body("x", priority=priority))
-            found += [
+            actual += [
                 (await http.get(ONE)).json()["priority"],
                 (await http.get(RULES)).json()["entities"][0]["priority"],
             ]
         await http.delete(ONE)
         return [
-            *found,
+            *actual,
             (await http.get(RULES)).json()["total"],
             await seen(http, "GET", ONE),
         ]
@@ -358,8 +363,8 @@ def test_a_late_request_is_processed_later() -> None:
     app, _ = world("POST rules:late=2@#1", count=0)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        found = [await seen(http, "POST", RULES, body("x"))]
-        return [*found, *[(await http.get(RULES)).json()["total"] for _ in range(3)]]
+        actual = [await seen(http, "POST", RULES, body("x"))]
+        return [*actual, *[(await http.get(RULES)).json()["total"] for _ in range(3)]]
 
     assert [httpx.ReadTimeout, 0, 1, 1] == run(app, talk)
     assert (True, None) == (
@@ -406,16 +411,16 @@ def test_a_fault_applies_at_the_time_of_its_rule(
     faulty.api = quiet.api
 
     async def talk(signed_in: httpx.AsyncClient) -> list[Any]:
-        found = []
+        actual = []
         async with httpx.AsyncClient(
             transport=SimulatorTransport(faulty),
             base_url="http://x",
             headers=signed_in.headers,
         ) as http:
             for _ in expected:
-                found.append(await seen(http, "GET", RULES))
+                actual.append(await seen(http, "GET", RULES))
                 now[0] += 1
-        return found
+        return actual
 
     assert expected == run(quiet, talk)
 
@@ -446,13 +451,13 @@ def test_the_resources_of_a_spec_match_their_requests() -> None:
                     for method, path in calls
                 ]
 
-        found = asyncio.run(talk())
-        assert found.count(True) == len(faults.fired_faults)
-        return found
+        actual = asyncio.run(talk())
+        assert actual.count(True) == len(faults.fired_faults)
+        return actual
 
     words = ["token", "rules", "rule", "queues", "context"]
     for place, word in enumerate(words):
-        assert [place == one for one in range(6)] == hit(word)
+        assert [place == item for item in range(6)] == hit(word)
     assert [True] * 6 == hit("*") == hit("")
     assert [True, False, False, False, True, False] == hit("POST")
 

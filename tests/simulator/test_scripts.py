@@ -116,9 +116,9 @@ def test_a_save_is_served_as_it_was_sent() -> None:
     async def talk(http: httpx.AsyncClient) -> tuple[str, str]:
         await save(http, *LOST_CARD)
         first = (await http.get(SCRIPTS, params=ONE)).text
-        sent = f'{{"scriptContent":{first}}}'.encode()
+        requests_sent = f'{{"scriptContent":{first}}}'.encode()
         answer = await http.post(
-            SCRIPTS, content=sent, headers={"Content-Type": "application/json"}
+            SCRIPTS, content=requests_sent, headers={"Content-Type": "application/json"}
         )
         again = (await http.get(SCRIPTS, params=ONE)).text
         return first.replace(
@@ -173,9 +173,9 @@ def test_a_save_with_an_old_master_id_replaces_a_newer_version() -> None:
         app.state.save_script_by_person(
             PATH, "Ada Lovelace", lambda code: code + "// hers\r\n"
         )
-        seen = code_of(await read(http))
+        observed = code_of(await read(http))
         status = (await http.post(SCRIPTS, json=body)).status_code
-        return ["// hers" in seen, status, "// hers" in code_of(await read(http))]
+        return ["// hers" in observed, status, "// hers" in code_of(await read(http))]
 
     assert [True, 200, False] == run(app, talk)
 
@@ -369,7 +369,9 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("sent", HOSTILE, ids=lambda sent: repr(sent[:60]))
+@pytest.mark.parametrize(
+    "sent", HOSTILE, ids=lambda requests_sent: repr(requests_sent[:60])
+)
 def test_a_hostile_body_is_refused(sent: bytes) -> None:
     """It is 400, and nothing changes."""
     app = world()
@@ -443,8 +445,8 @@ def test_any_script_is_stored_or_refused(
             assert {**answers[1].json(), "header": 0} == {**content, "header": 0}
         return [answer.status_code for answer in answers]
 
-    status, *others = run(app, talk)
-    assert (status in (200, 206, 400, 409), [200, 204, 200]) == (True, others)
+    status, *remaining_items = run(app, talk)
+    assert (status in (200, 206, 400, 409), [200, 204, 200]) == (True, remaining_items)
 
 
 @pytest.mark.parametrize(

@@ -196,12 +196,11 @@ UPGRADES = {
 def create_request(number: int, token: str, upgrade: str, *, chunked: bool) -> bytes:
     """Return a request that creates a rule and asks for another protocol."""
     form = json.dumps(body(f"rule {number}")).encode()
-    size, content = f"Content-Length: {len(form)}", form
+    size = f"Content-Length: {len(form)}"
+    content = form
     if chunked:
-        size, content = (
-            "Transfer-Encoding: chunked",
-            b"%x\r\n%b\r\n0\r\n\r\n" % (len(form), form),
-        )
+        size = "Transfer-Encoding: chunked"
+        content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(form), form)
     head = (
         f"POST {RULES} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Type: "
         f"application/json\r\n"

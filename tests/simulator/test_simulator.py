@@ -46,13 +46,13 @@ def test_a_token_expires_at_its_stated_time() -> None:
     app = Simulator(TenantState(), SimulatorSettings(token_seconds=60, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
-        found = await statuses(http, 1)
+        actual = await statuses(http, 1)
         clock.seconds += 59
-        found += await statuses(http, 1)
+        actual += await statuses(http, 1)
         clock.seconds += 1
-        found += await statuses(http, 1)
+        actual += await statuses(http, 1)
         await sign_in(http)
-        return found + await statuses(http, 1)
+        return actual + await statuses(http, 1)
 
     assert [200, 200, 401, 200] == run(app, talk)
 
@@ -63,9 +63,9 @@ def test_a_revoked_token_is_refused() -> None:
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         app.tokens.revoke()
-        found = await statuses(http, 1)
+        actual = await statuses(http, 1)
         await sign_in(http)
-        return found + await statuses(http, 1)
+        return actual + await statuses(http, 1)
 
     assert [401, 200] == run(app, talk)
     assert 2 == sum(request.path == "/oauth/token" for request in app.state.requests)
@@ -105,11 +105,11 @@ def test_a_new_rule_is_missing_from_lists_for_some_seconds() -> None:
 
     async def talk(http: httpx.AsyncClient) -> list[list[str]]:
         await http.post(RULES, json=body("new"))
-        found = [await listed(http)]
+        actual = [await listed(http)]
         clock.seconds += 4.9
-        found.append(await listed(http))
+        actual.append(await listed(http))
         clock.seconds += 0.1
-        return [*found, await listed(http)]
+        return [*actual, await listed(http)]
 
     assert [[], [], ["new"]] == run(app, talk)
 
@@ -122,9 +122,9 @@ def test_the_rate_is_a_token_bucket() -> None:
     app = Simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
-        found = await statuses(http, 4)
+        actual = await statuses(http, 4)
         clock.seconds += 0.5
-        return found + await statuses(http, 2)
+        return actual + await statuses(http, 2)
 
     assert [200, 200, 200, 429, 200, 429] == run(app, talk)
 
@@ -166,18 +166,23 @@ def test_a_put_removes_absent_fields_and_stores_unknown_ones() -> None:
     state = TenantState(
         QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")]
     )
-    sent = body("renamed", hints=["b"], extra=None)
-    del sent["description"]
+    requests_sent = body("renamed", hints=["b"], extra=None)
+    del requests_sent["description"]
     run(
         Simulator(state, SimulatorSettings()),
-        lambda http: http.put(f"{RULES}/r1", json=sent),
+        lambda http: http.put(f"{RULES}/r1", json=requests_sent),
     )
-    kept = {
+    retained = {
         key: value
         for key, value in state.stored_rules["r1"].items()
         if key != "dateModified"
     }
-    assert {**sent, "id": "r1", "version": 2, "dateCreated": "then"} == kept
+    assert {
+        **requests_sent,
+        "id": "r1",
+        "version": 2,
+        "dateCreated": "then",
+    } == retained
 
 
 def test_a_put_with_another_id_in_its_body_is_refused() -> None:
@@ -193,13 +198,19 @@ def test_a_put_with_another_id_in_its_body_is_refused() -> None:
 def test_a_client_cannot_set_the_servers_own_fields() -> None:
     """A POST with id, version or dates gets the server's."""
     state = TenantState(QUEUES)
-    sent = body("x", id="mine", version=9, dateCreated="then", selfUri="/elsewhere")
-    made = run(
+    requests_sent = body(
+        "x", id="mine", version=9, dateCreated="then", selfUri="/elsewhere"
+    )
+    created = run(
         Simulator(state, SimulatorSettings(new_id=lambda: "i1")),
-        lambda http: http.post(RULES, json=sent),
+        lambda http: http.post(RULES, json=requests_sent),
     ).json()
-    assert ("i1", 1, f"{RULES}/i1") == (made["id"], made["version"], made["selfUri"])
-    assert made["dateCreated"] != "then"
+    assert ("i1", 1, f"{RULES}/i1") == (
+        created["id"],
+        created["version"],
+        created["selfUri"],
+    )
+    assert created["dateCreated"] != "then"
 
 
 def test_one_idempotency_key_makes_one_rule() -> None:
@@ -212,15 +223,16 @@ def test_one_idempotency_key_makes_one_rule() -> None:
         first, second = [
             await http.post(RULES, json=body("x"), headers=keyed) for _ in range(2)
         ]
-        other = await http.post(RULES, json=body("y"), headers=keyed)
+        candidate = await http.post(RULES, json=body("y"), headers=keyed)
         return [
             first.status_code,
             second.status_code,
-            other.status_code,
+            candidate.status_code,
             first.json() == second.json(),
         ]
 
-    keys, none = TenantState(QUEUES), TenantState(QUEUES)
+    keys = TenantState(QUEUES)
+    none = TenantState(QUEUES)
     assert [201, 201, 422, True] == run(Simulator(keys, PROFILES["E"]), talk)
     assert [201, 201, 201, False] == run(Simulator(none, PROFILES["C"]), talk)
     assert (1, 3) == (len(keys.stored_rules), len(none.stored_rules))
@@ -230,12 +242,12 @@ def test_a_refused_create_leaves_its_idempotency_key_free() -> None:
     """A POST that got 422 may be repeated in corrected form with its key."""
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
-        sent = [body("x", priority="high"), body("x")]
+        requests_sent = [body("x", priority="high"), body("x")]
         return [
             (
-                await http.post(RULES, json=one, headers={"Idempotency-Key": "k"})
+                await http.post(RULES, json=item, headers={"Idempotency-Key": "k"})
             ).status_code
-            for one in sent
+            for item in requests_sent
         ]
 
     assert [422, 201] == run(Simulator(TenantState(QUEUES), PROFILES["E"]), talk)
@@ -258,8 +270,8 @@ def test_a_freed_name_can_be_used_again() -> None:
             ("PUT", f"{RULES}/r1", body("rule 2")),
         ]
         return [
-            (await http.request(method, path, json=sent)).status_code
-            for method, path, sent in calls
+            (await http.request(method, path, json=requests_sent)).status_code
+            for method, path, requests_sent in calls
         ]
 
     assert [409, 200, 200, 201, 409, 204, 200] == run(
@@ -306,10 +318,10 @@ def test_a_bad_rule_is_refused_with_its_fields(
     state = TenantState(QUEUES, [stored(1)])
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        sent = {**body("x"), **change}
+        requests_sent = {**body("x"), **change}
         return [
-            await http.post(RULES, json=sent),
-            await http.put(f"{RULES}/r1", json=sent),
+            await http.post(RULES, json=requests_sent),
+            await http.put(f"{RULES}/r1", json=requests_sent),
         ]
 
     for answer in run(Simulator(state, SimulatorSettings()), talk):
@@ -340,18 +352,18 @@ def test_each_operator_accepts_its_values(
     """A value that the operator can compare with is stored as sent; another is 422."""
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
-        sent = [
+        requests_sent = [
             {
                 "type": "attribute",
                 "attributeName": "a",
                 "operator": operator,
-                "value": one,
+                "value": item,
             }
-            for one in good + bad
+            for item in good + bad
         ]
         return [
-            (await http.post(RULES, json=body("x", conditions=[one]))).status_code
-            for one in sent
+            (await http.post(RULES, json=body("x", conditions=[item]))).status_code
+            for item in requests_sent
         ]
 
     state = TenantState(QUEUES)
@@ -374,9 +386,12 @@ def test_parts_of_a_live_rule_are_accepted() -> None:
     state = TenantState(QUEUES, [stored(1, conditions=[odd])])
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
-        other = {**odd, "value": "y.*"}
-        sent = [body("x", conditions=[odd]), body("x", conditions=[other])]
-        return [(await http.put(f"{RULES}/r1", json=one)).status_code for one in sent]
+        candidate = {**odd, "value": "y.*"}
+        requests_sent = [body("x", conditions=[odd]), body("x", conditions=[candidate])]
+        return [
+            (await http.put(f"{RULES}/r1", json=item)).status_code
+            for item in requests_sent
+        ]
 
     assert [200, 422] == run(Simulator(state, SimulatorSettings()), talk)
 
@@ -453,8 +468,9 @@ BODIES = ANY_JSON | strategies.dictionaries(
 def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT001 - drawn
     """Any JSON is stored as sent or refused with a status of the contract; nothing is raised."""
     state = TenantState(QUEUES, [stored(1)])
-    one = {**body("x"), **sent} if overlaid and isinstance(sent, dict) else sent
-    content, headers = json.dumps(one).encode(), {"Content-Type": "application/json"}
+    item = {**body("x"), **sent} if overlaid and isinstance(sent, dict) else sent
+    content = json.dumps(item).encode()
+    headers = {"Content-Type": "application/json"}
 
     async def talk(http: httpx.AsyncClient) -> set[int]:
         calls = [
@@ -471,8 +487,8 @@ def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT00
 
     assert run(Simulator(state, SimulatorSettings()), talk) <= {200, 201, 400, 422}
     for rule in state.rules()[1:]:
-        assert {key: one[key] for key in body("x") if key in one} == {
-            key: rule[key] for key in body("x") if key in one
+        assert {key: item[key] for key in body("x") if key in item} == {
+            key: rule[key] for key in body("x") if key in item
         }
 
 
@@ -481,10 +497,12 @@ def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT00
 )
 def test_another_media_type_is_refused(media: str) -> None:
     """415 for a body that is not declared as JSON."""
-    sent = json.dumps(body("x")).encode()
+    requests_sent = json.dumps(body("x")).encode()
     answer = run(
         Simulator(TenantState(QUEUES), SimulatorSettings()),
-        lambda http: http.post(RULES, content=sent, headers={"Content-Type": media}),
+        lambda http: http.post(
+            RULES, content=requests_sent, headers={"Content-Type": media}
+        ),
     )
     assert 415 == answer.status_code
 
@@ -516,10 +534,10 @@ def test_attributes_merge() -> None:
     state = TenantState()
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        sent = [{"a": 1, "b": "x"}, {"b": None, "c": True}]
+        requests_sent = [{"a": 1, "b": "x"}, {"b": None, "c": True}]
         return [
-            (await http.post(CONTEXT.format("c1"), json={"attributes": one})).json()
-            for one in sent
+            (await http.post(CONTEXT.format("c1"), json={"attributes": item})).json()
+            for item in requests_sent
         ]
 
     after = {"a": 1, "b": None, "c": True}
@@ -537,13 +555,14 @@ def test_pages_hold_every_rule_once() -> None:
     state = TenantState(QUEUES, [stored(n) for n in range(7)])
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        seen, path = [], f"{RULES}?pageSize=3"
+        observed = []
+        path = f"{RULES}?pageSize=3"
         while path:
             page = (await http.get(path)).json()
             assert (7, 3, 3) == (page["total"], page["pageCount"], page["pageSize"])
-            seen += [rule["id"] for rule in page["entities"]]
+            observed += [rule["id"] for rule in page["entities"]]
             path = page["nextUri"]
-        return seen
+        return observed
 
     assert [f"r{n}" for n in range(7)] == run(
         Simulator(state, SimulatorSettings()), talk
@@ -577,32 +596,33 @@ def test_the_log_records_state_changes_and_watchers_see_each_state() -> None:
     """state.requests has every request with its status and effect; a watcher sees the full state
     after each change.
     """
-    state, seen = TenantState(QUEUES), []
+    state = TenantState(QUEUES)
+    observed = []
     state.watchers.append(
-        lambda watched: seen.append([rule["name"] for rule in watched.rules()])
+        lambda watched: observed.append([rule["name"] for rule in watched.rules()])
     )
 
     async def talk(http: httpx.AsyncClient) -> None:
-        made = (await http.post(RULES, json=body("x"))).json()
-        await http.put(f"{RULES}/{made['id']}", json=body("y"))
-        await http.put(f"{RULES}/{made['id']}", json=body(""))
-        await http.delete(f"{RULES}/{made['id']}")
+        created = (await http.post(RULES, json=body("x"))).json()
+        await http.put(f"{RULES}/{created['id']}", json=body("y"))
+        await http.put(f"{RULES}/{created['id']}", json=body(""))
+        await http.delete(f"{RULES}/{created['id']}")
         await http.get(RULES)
 
     run(Simulator(state, SimulatorSettings(new_id=lambda: "i1")), talk)
-    one = f"{RULES}/i1"
+    item = f"{RULES}/i1"
     assert [
         ("POST", "/oauth/token", 200, False),
         ("POST", RULES, 201, True),
-        ("PUT", one, 200, True),
-        ("PUT", one, 422, False),
-        ("DELETE", one, 204, True),
+        ("PUT", item, 200, True),
+        ("PUT", item, 422, False),
+        ("DELETE", item, 204, True),
         ("GET", RULES, 200, False),
     ] == [
-        (asked.method, asked.path, asked.status, asked.changed_state)
-        for asked in state.requests
+        (requested.method, requested.path, requested.status, requested.changed_state)
+        for requested in state.requests
     ]
-    assert [["x"], ["y"], []] == seen
+    assert [["x"], ["y"], []] == observed
     assert body("x") == state.requests[1].json()
 
 
@@ -611,13 +631,14 @@ def test_initial_tenants() -> None:
     each other.
     """
     assert (QUEUES, []) == (TenantState(QUEUES).queues, TenantState(QUEUES).rules())
-    first, second = bank_tenant(), bank_tenant()
-    known = {queue["id"] for queue in first.queues}
+    first = bank_tenant()
+    second = bank_tenant()
+    declared = {queue["id"] for queue in first.queues}
     assert first.rules()
     assert (
         set()
         == {target["queueId"] for rule in first.rules() for target in rule["targets"]}
-        - known
+        - declared
     )
     first.remove(first.rules()[0]["id"])
     assert len(second.rules()) == len(first.rules()) + 1
@@ -629,10 +650,10 @@ def test_importing_the_simulator_is_cheap() -> None:
     code = (
         f"import sys, reconciler.simulator; print(sorted({heavy} & set(sys.modules)))"
     )
-    found = subprocess.run(
+    actual = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert "[]\n" == found.stdout
+    assert "[]\n" == actual.stdout
 
 
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
@@ -644,7 +665,7 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
     )
     run(app, lambda http: http.get(RULES))
     token = app.state.requests[-1].headers["authorization"]
-    sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]
+    requests_sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]
 
     async def calls(method: str, queries: list[bytes], bodies: list[bytes]) -> None:
         for query, content in zip(queries, bodies, strict=True):
@@ -655,7 +676,7 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
     with takes_at_most(rules=12_000):
         asyncio.run(calls("GET", pages, [b""] * 100))
     with takes_at_most(rules=30_000):
-        asyncio.run(calls("POST", [b""] * 1_000, sent))
+        asyncio.run(calls("POST", [b""] * 1_000, requests_sent))
     assert len(app.state.stored_rules) == 11_000
 
 

@@ -80,10 +80,10 @@ state.put({stored(2, priority=99)!r}); state.remove("r3")
 state.merge("c1", {{"a": 1}}); state.merge("c1", {{"b": 2}})
 """
     killed(path, steps)
-    found = reopened(path)
-    assert ["r0", "r1", "r2", "r4"] == [rule["id"] for rule in found["rules"]]
-    assert stored(2, priority=99) == found["rules"][2]
-    assert {"c1": {"a": 1, "b": 2}} == found["contexts"]
+    actual = reopened(path)
+    assert ["r0", "r1", "r2", "r4"] == [rule["id"] for rule in actual["rules"]]
+    assert stored(2, priority=99) == actual["rules"][2]
+    assert {"c1": {"a": 1, "b": 2}} == actual["contexts"]
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"queues": [', b"[]"])
@@ -127,7 +127,8 @@ def test_a_manual_edit_counts(tmp_path: Path) -> None:
 
 def test_an_initial_tenant_is_used_once(tmp_path: Path) -> None:
     """`initial` fills a new state immediately, and never an existing one."""
-    path, start = tmp_path / "state.json", TenantState(QUEUES, [stored(1)])
+    path = tmp_path / "state.json"
+    start = TenantState(QUEUES, [stored(1)])
     with TenantState.load(path, initial=start):
         assert [stored(1)] == json.loads(path.read_text())["rules"]
     with TenantState.load(path, initial=start) as state:
@@ -226,8 +227,9 @@ def test_a_change_that_cannot_be_stored_is_not_made(tmp_path: Path) -> None:
 
 def test_an_edit_in_the_ui_is_one_change() -> None:
     """edit() changes the fields, raises the version and dates the change; watchers see it."""
-    state, seen = TenantState(QUEUES, [stored(1, division={"id": "d"})]), []
-    state.watchers.append(lambda watched: seen.append(watched.revision))
+    state = TenantState(QUEUES, [stored(1, division={"id": "d"})])
+    observed = []
+    state.watchers.append(lambda watched: observed.append(watched.revision))
     state.edit("r1", 0.0, priority=3)
     expected = stored(
         1,
@@ -236,7 +238,7 @@ def test_an_edit_in_the_ui_is_one_change() -> None:
         version=2,
         dateModified="1970-01-01T00:00:00.000Z",
     )
-    assert ([expected], [1]) == (state.rules(), seen)
+    assert ([expected], [1]) == (state.rules(), observed)
     with pytest.raises(KeyError):
         state.edit("r9", priority=3)
 

@@ -73,9 +73,9 @@ def by_id(block: tuple[BlockRule, ...]) -> dict[str, Rule]:
 
 
 def case_lines(key: str, text: str = TEXT) -> str:
-    found = re.search(rf"  // cxroute:rule cards/{key}#.*?\n  \}}\n", text, re.DOTALL)
-    assert found is not None
-    return found[0]
+    actual = re.search(rf"  // cxroute:rule cards/{key}#.*?\n  \}}\n", text, re.DOTALL)
+    assert actual is not None
+    return actual[0]
 
 
 def test_an_edited_literal_is_another_value() -> None:
@@ -180,7 +180,8 @@ def test_reordered_cases_change_the_fewest_priorities() -> None:
     """The rule that was moved gets a priority between its neighbours; the order is that of the
     text.
     """
-    first, last = case_lines("r0"), case_lines("r2")
+    first = case_lines("r0")
+    last = case_lines("r2")
     block = read_block(TEXT.replace(first, "").replace(last, last + first), LAYOUT)
     assert [(rule.id, rule.rule.priority) for rule in block] == [
         ("cards/r1", 20),
@@ -393,7 +394,7 @@ def test_a_damaged_comment_line_makes_the_rule_unmanaged(old: str, new: str) -> 
         RULES[1].conditions,
         RULES[1].targets,
     )
-    assert [other.id for other in block] == ["cards/r0", rule.id, "cards/r2"]
+    assert [candidate.id for candidate in block] == ["cards/r0", rule.id, "cards/r2"]
 
 
 @pytest.mark.parametrize(

@@ -165,10 +165,10 @@ def talk(
         if event["confidence"] is None
         else ["--confidence", str(event["confidence"])]
     )
-    asked = ["explain", "--intent", event["intent"], *words, "--format", "json"]
+    requested = ["explain", "--intent", event["intent"], *words, "--format", "json"]
     return Talk(
         contact,
-        [json.loads(command(folder, *asked, *live)) for live in ([], ["--live"])],
+        [json.loads(command(folder, *requested, *live)) for live in ([], ["--live"])],
     )
 
 
@@ -190,10 +190,8 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Tenant:
         _, endpoint = stack.enter_context(
             server_process(folder, "serve", "-e", "studio", "--port", "0")
         )
-        http, bot = (
-            stack.enter_context(client(url)),
-            stack.enter_context(caller(endpoint)),
-        )
+        http = stack.enter_context(client(url))
+        bot = stack.enter_context(caller(endpoint))
         talks = [
             talk(folder, each, f"81000000{place:02}", http, bot)
             for place, each in enumerate(CALLERS)

@@ -36,13 +36,13 @@ def imported(text: str) -> ImportedSnippet:
 
 def converted(text: str) -> list[tuple[dict[str, Any], dict[str, int]]]:
     """Return each rule: its conditions by attribute and operator, and its shares."""
-    found: list[tuple[dict[str, Any], dict[str, int]]] = []
+    actual: list[tuple[dict[str, Any], dict[str, int]]] = []
     for rule in imported(text).rules:
         parts = [part for part in rule.conditions if isinstance(part, Condition)]
         tests = {f"{part.attribute} {part.operator}": part.value for part in parts}
         targets = [part for part in rule.targets if isinstance(part, Target)]
-        found.append((tests, {part.queue_id: int(part.weight) for part in targets}))
-    return found
+        actual.append((tests, {part.queue_id: int(part.weight) for part in targets}))
+    return actual
 
 
 def problems(text: str) -> list[tuple[int, str]]:
@@ -192,9 +192,9 @@ def test_what_rules_cannot_say_is_named_with_its_line(
     """
     head = 'SELECT { CASE tier = "g" { s = 4001 }'
     before = 'changed = "x{lang}"\ncopy$ = "{changed}"\n'
-    found = problems(f"{before}{head}\n{statement}\n}}")
-    assert [line + 2] == [each for each, _ in found], found
-    assert part in found[0][1].replace('\\"', '"')
+    actual = problems(f"{before}{head}\n{statement}\n}}")
+    assert [line + 2] == [each for each, _ in actual], actual
+    assert part in actual[0][1].replace('\\"', '"')
 
 
 @pytest.mark.parametrize("empty", ['""', "0"])
@@ -234,13 +234,13 @@ def test_what_is_not_in_the_rules_is_noted() -> None:
     """
     text = 'x$ = "{lang}"\nSELECT {\nCASE x$ = "a" { skill = 4001\nprio = 5\ncxr_rule = "a/b" }\n'
     text += 'CASE ( tier = "a" ) & ( tier = "" ) { skill = 4002 }\n}\nmusic = "jazz"'
-    found = imported(text)
-    assert ("skill", 1) == (found.skill, len(found.rules))
+    actual = imported(text)
+    assert ("skill", 1) == (actual.skill, len(actual.rules))
     assert [
         "line 4: rules do not assign prio",
         "line 6: no conversation meets",
         "line 8: rules do not assign music",
-    ] == [note.split(" this")[0].split(": keep")[0] for note in found.notes]
+    ] == [note.split(" this")[0].split(": keep")[0] for note in actual.notes]
 
 
 def test_comments_beside_skills_and_above_cases_are_names_of_queues() -> None:
@@ -306,7 +306,8 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
     """In every dialect, every conversation gets the skill of the snippet; its values have the types
     of the tests.
     """
-    draw, count = random.Random(seed), 0
+    draw = random.Random(seed)
+    count = 0
     for _ in range(20):
         text = _snippet(draw)
         statements = parse_snippet(text)
@@ -372,7 +373,8 @@ def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None
     """A copy of a block without its comments is a hand-written snippet: its rules have equal
     conditions and shares.
     """
-    draw, layout = random.Random(seed), studio_rules.LAYOUT
+    draw = random.Random(seed)
+    layout = studio_rules.LAYOUT
     entries = studio_rules.entries_of(
         [studio_rules.odd_rule(draw) for _ in range(8)], layout
     )
@@ -383,9 +385,9 @@ def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None
     expected = [
         rule for rule, _ in sorted(enabled, key=lambda pair: layout.order_key(*pair))
     ]
-    found = ImportedSnippet(bare, layout).rules
+    actual = ImportedSnippet(bare, layout).rules
     assert [(rule.conditions, rule.targets) for rule in expected] == [
-        (rule.conditions, rule.targets) for rule in found
+        (rule.conditions, rule.targets) for rule in actual
     ]
 
 

@@ -157,10 +157,10 @@ def test_equal_meanings_have_one_stored_form() -> None:
             make_condition("a", "notIn", [1, 2]),
         ),
     ]
-    for one, other in pairs:
+    for item, candidate in pairs:
         stored = [
             storable_rule(replace(RULE, conditions=(part,)), LAYOUT)
-            for part in (one, other)
+            for part in (item, candidate)
         ]
         assert len({marker_digest(rule) for rule in stored}) == 1
     weights = [
@@ -177,10 +177,8 @@ def test_conflicts_between_rules_are_found() -> None:
     """One attribute as text and as number, and two attributes with one variable, name the later
     rule.
     """
-    text, number = (
-        make_condition("a", "contains", "1"),
-        make_condition("a", "lessThan", 1),
-    )
+    text = make_condition("a", "contains", "1")
+    number = make_condition("a", "lessThan", 1)
     rules = [
         plain_rule(1, [text]),
         plain_rule(2, [make_condition("a", "exists", None)]),
@@ -212,16 +210,16 @@ def test_kept_lines_have_their_helper_variables() -> None:
     """Lines that are kept as they were read use variables that the block assigns, though a part is
     not understood.
     """
-    kept = (
+    retained = (
         "  CASE ( ( cxr_isnum_other = 1 ) & ( cxr_num_other > 3 ) ) & ( x = 1 )\n  {\n    IF ( "
         "cxr_split < 2 ) { }\n  }"
     )
-    (rule,) = read_block(f"SELECT\n{{\n{kept}\n}}", LAYOUT)
-    assert rule.text == kept
+    (rule,) = read_block(f"SELECT\n{{\n{retained}\n}}", LAYOUT)
+    assert rule.text == retained
     entries = entries_of(
         [plain_rule(5, [make_condition("intent", "exists", None)])], LAYOUT
     )
-    entries += [BlockEntry(replace(rule.rule, priority=1), None, "", kept)]
+    entries += [BlockEntry(replace(rule.rule, priority=1), None, "", retained)]
     text = build_block(entries, LAYOUT, {})
     for line in (
         'ASSIGN cxr_text_other$ = "{other}"',
@@ -229,7 +227,9 @@ def test_kept_lines_have_their_helper_variables() -> None:
         "ASSIGN cxr_split = (",
     ):
         assert line in text
-    places = [text.index(part) for part in ("SELECT", kept, "CASE ( cxr_text_intent$")]
+    places = [
+        text.index(part) for part in ("SELECT", retained, "CASE ( cxr_text_intent$")
+    ]
     assert places == sorted(places)
 
 
@@ -237,8 +237,8 @@ def test_a_kept_line_with_another_spelling_uses_the_one_helper_variable() -> Non
     """Studio does not distinguish upper and lower case in names: a second assignment would count as
     an edit.
     """
-    kept = '  CASE ( cxr_text_INTENT$ != "x" )\n  {\n    ASSIGN cxr_skill = 1\n  }'
-    (rule,) = read_block(f"SELECT\n{{\n{kept}\n}}", LAYOUT)
+    retained = '  CASE ( cxr_text_INTENT$ != "x" )\n  {\n    ASSIGN cxr_skill = 1\n  }'
+    (rule,) = read_block(f"SELECT\n{{\n{retained}\n}}", LAYOUT)
     entries = entries_of(
         [plain_rule(5, [make_condition("intent", "equals", "a")])], LAYOUT
     )

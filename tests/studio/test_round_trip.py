@@ -61,11 +61,11 @@ def test_equal_rules_have_equal_text() -> None:
         assert text == build_block(
             random.sample(entries, len(entries)), LAYOUT, {"12": "Desk"}
         )
-        kept = [
+        retained = [
             BlockEntry(rule.rule, rule.address, rule.digest, rule.text)
             for rule in read_block(text, LAYOUT)
         ]
-        assert text == build_block(random.sample(kept, len(kept)), LAYOUT, {})
+        assert text == build_block(random.sample(retained, len(retained)), LAYOUT, {})
 
 
 def test_a_storable_rule_is_stored_as_it_is() -> None:

@@ -19,7 +19,8 @@ from reconciler.studio.script import (
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
 from tests.tiers import FULL
 
-BEGIN, END = LAYOUT.begin, LAYOUT.end
+BEGIN = LAYOUT.begin
+END = LAYOUT.end
 BLOCK = block_of([odd_rule(Random("script"))])
 OLD = f'{BEGIN}\nASSIGN x = "old"\n{END}'
 ODD = (
@@ -38,23 +39,24 @@ ODD = (
 def script(value: str, random: Random, actions: int = 3) -> str:
     """Return a script's JSON as a server may write it: odd numbers, escapes, blanks and order."""
     names = [str(number) for number in range(1, actions + 1)]
-    home, others = random.choice(names), random.choices(ODD, k=actions)
+    home = random.choice(names)
+    remaining_items = random.choices(ODD, k=actions)
     properties: dict[str, Any] = {
         name: {
             "0": {
                 "name": "caption",
-                "value": other,
+                "value": candidate,
                 "hidden": False,
                 "extra": [1.5, {"x": None}],
             },
             "1": {
                 "name": "text",
-                "value": value if name == home else f"x{other}",
+                "value": value if name == home else f"x{candidate}",
                 "hidden": True,
             },
-            "2": {"name": "number", "value": 1000, "value2": other},
+            "2": {"name": "number", "value": 1000, "value2": candidate},
         }
-        for name, other in zip(names, others, strict=True)
+        for name, candidate in zip(names, remaining_items, strict=True)
     }
     data = {
         "header": {
@@ -93,18 +95,18 @@ def test_only_the_lines_of_the_block_change() -> None:
         before = before if before.strip(" ").endswith("\n") else newline + "  "
         value = before + OLD.replace("\n", newline) + after
         content = script(value, random, random.choice((1, 3, 1000 if seed < 3 else 5)))
-        found = find_block(content, LAYOUT)
-        assert (found.text, found.newline, found.value) == (OLD, newline, value)
-        assert found.first_line == before.count("\n") + 1
-        written = replace_block(content, found, BLOCK)
-        assert written[: found.start] == content[: found.start]
+        actual = find_block(content, LAYOUT)
+        assert (actual.text, actual.newline, actual.value) == (OLD, newline, value)
+        assert actual.first_line == before.count("\n") + 1
+        stored = replace_block(content, actual, BLOCK)
+        assert stored[: actual.start] == content[: actual.start]
         assert (
-            written[len(written) - len(content) + found.end :] == content[found.end :]
+            stored[len(stored) - len(content) + actual.end :] == content[actual.end :]
         )
-        string = written[found.start : len(written) - len(content) + found.end]
+        string = stored[actual.start : len(stored) - len(content) + actual.end]
         assert json.loads(string) == before + BLOCK.replace("\n", newline) + after
-        assert find_block(written, LAYOUT).text == BLOCK
-        assert found.master_id == "77"
+        assert find_block(stored, LAYOUT).text == BLOCK
+        assert actual.master_id == "77"
 
 
 def simple(value: str, **members: Any) -> str:
@@ -182,15 +184,15 @@ def test_the_header_is_read_without_trust(header: Any, expected: str) -> None:
 def test_a_block_is_not_written_into_another_script() -> None:
     """If the string is not where it was, the script is another one."""
     content = simple(OLD)
-    found = find_block(content, LAYOUT)
-    for other in (
+    actual = find_block(content, LAYOUT)
+    for candidate in (
         content.replace("old", "new"),
         f" {content}",
         "",
-        content[: found.end - 1],
+        content[: actual.end - 1],
     ):
         with pytest.raises(ScriptError, match="not the one that was read"):
-            replace_block(other, found, BLOCK)
+            replace_block(candidate, actual, BLOCK)
 
 
 def test_an_escaped_marker_is_found() -> None:
@@ -265,7 +267,7 @@ def test_a_file_without_one_script_is_refused(text: str) -> None:
 
 def test_two_blocks_of_two_owners_are_independent() -> None:
     """Each owner's block is found in the same snippet."""
-    other = BlockLayout(owner="other", block="main", variables={})
-    content = simple(f"{OLD}\n{other.begin}\n{END}")
+    candidate = BlockLayout(owner="other", block="main", variables={})
+    content = simple(f"{OLD}\n{candidate.begin}\n{END}")
     assert find_block(content, LAYOUT).text == OLD
-    assert find_block(content, other).text == f"{other.begin}\n{END}"
+    assert find_block(content, candidate).text == f"{candidate.begin}\n{END}"

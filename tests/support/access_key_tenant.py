@@ -85,9 +85,9 @@ class ScriptedIssuer:
         recorded.
         """
         self.asked.append(request)
-        found = self.answers.get(request.url.partition("?")[0], EMPTY)
-        found = found(request) if callable(found) else found
-        status, form = found if isinstance(found, tuple) else (200, found)
+        actual = self.answers.get(request.url.partition("?")[0], EMPTY)
+        actual = actual(request) if callable(actual) else actual
+        status, form = actual if isinstance(actual, tuple) else (200, actual)
         content = form if isinstance(form, bytes) else json.dumps(form).encode()
         return ApiResponse(
             request.call,
@@ -111,7 +111,7 @@ class ScriptedIssuer:
     @property
     def calls(self) -> list[str]:
         """Return the recorded requests in short form."""
-        return [f"{one.method} {one.url.partition('?')[0]}" for one in self.asked]
+        return [f"{item.method} {item.url.partition('?')[0]}" for item in self.asked]
 
     def count(self, url: str) -> int:
         """Return the number of requests to an address."""
@@ -120,18 +120,18 @@ class ScriptedIssuer:
     def sent(self, *hosts: str) -> str:
         """Return everything that was sent to other hosts than these."""
         return "".join(
-            f"{one.url} {one.headers} {one.content!r}"
-            for one in self.asked
-            if one.server.host not in hosts
+            f"{item.url} {item.headers} {item.content!r}"
+            for item in self.asked
+            if item.server.host not in hosts
         )
 
 
 def answers_in_turn(*answers: Any) -> Callable[[ApiRequest], Any]:
     """Respond with one after the other; the last one repeats."""
-    left = list(answers)
+    remaining = list(answers)
 
     def answer(request: ApiRequest) -> Any:
-        found = left.pop(0) if len(left) > 1 else left[0]
-        return found(request) if callable(found) else found
+        actual = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        return actual(request) if callable(actual) else actual
 
     return answer

@@ -40,7 +40,7 @@ def rules(
 def create_unmanaged_rule(name: str = "ALL CALLS", priority: int = 1) -> None:
     """Create a rule in CXone that matches every conversation."""
     with open_state(STATE) as state:
-        queue = next(one["id"] for one in state.queues if one["name"] == "Q0")
+        queue = next(queue["id"] for queue in state.queues if queue["name"] == "Q0")
         target = {"type": "queue", "queueId": queue, "weight": 1}
         rest = {
             "priority": priority,

@@ -69,14 +69,15 @@ def plain(value: Any) -> str | Fraction:
 
 def is_supported(condition: Json) -> bool:
     """S11, S9: a known type and operator, and a value that the operator can have."""
-    operator, value = positive(condition.get("operator", "")), condition.get("value")
+    operator = positive(condition.get("operator", ""))
+    value = condition.get("value")
     if condition.get("type", "attribute") != "attribute" or not isinstance(
         condition.get("attributeName"), str
     ):
         return False
     if operator == "in":
         return isinstance(value, list) and all(
-            isinstance(one, str | int | float) for one in value
+            isinstance(item, str | int | float) for item in value
         )
     if operator == "between":
         return isinstance(value, list) and len(value) == 2 and all(map(numeral, value))
@@ -125,7 +126,7 @@ def _understood(operator: str, value: Any, wanted: Any) -> bool:
 def _compared(operator: str, value: str | Fraction, wanted: Any) -> bool:
     if operator in ("equals", "in"):
         return value in [
-            plain(one) for one in (wanted if operator == "in" else [wanted])
+            plain(item) for item in (wanted if operator == "in" else [wanted])
         ]
     if operator in PATTERNS:
         return (
@@ -160,14 +161,14 @@ def destination(rule: Json | None) -> Destination:
         return DEFAULT
     parts = [
         (
-            one["queueId"] if one["type"] == "queue" else text_of(one),
-            Fraction(str(one.get("weight", 1))),
+            item["queueId"] if item["type"] == "queue" else text_of(item),
+            Fraction(str(item.get("weight", 1))),
         )
-        for one in rule["targets"]
+        for item in rule["targets"]
     ]
     total = sum(weight for _, weight in parts)
     sums = {
-        queue: sum(weight for other, weight in parts if other == queue)
+        queue: sum(weight for candidate, weight in parts if candidate == queue)
         for queue, _ in parts
     }
     return frozenset(
@@ -238,10 +239,10 @@ class Universe:
 
     def all_of(self, conditions: Iterable[Json]) -> int:
         """Return the inputs for which all of the conditions hold."""
-        found = self.all_inputs
+        actual = self.all_inputs
         for condition in conditions:
-            found &= self.column(condition)
-        return found
+            actual &= self.column(condition)
+        return actual
 
     def matched(self, rule: Json) -> int:
         """Return the inputs that a rule matches, also those that another rule wins."""
@@ -251,10 +252,10 @@ class Universe:
         """Return the inputs of a region: all of `where`, except those that match a full list of
         `except`.
         """
-        found = self.all_of(region["where"])
+        actual = self.all_of(region["where"])
         for several in region["except"]:
-            found &= ~self.all_of(several)
-        return found
+            actual &= ~self.all_of(several)
+        return actual
 
     def wins(
         self, rules: Iterable[Json], evaluation: str = "lowest-first"
@@ -262,17 +263,19 @@ class Universe:
         """Return each rule in order of evaluation, with the inputs that it wins; None is the
         default.
         """
-        left, found = self.all_inputs, list[tuple[Json | None, int]]()
+        remaining = self.all_inputs
+        actual = list[tuple[Json | None, int]]()
         for rule in in_routing_order(rules, evaluation):
-            found.append((rule, left & self.matched(rule)))
-            left &= ~self.matched(rule)
-        return [*found, (None, left)]
+            actual.append((rule, remaining & self.matched(rule)))
+            remaining &= ~self.matched(rule)
+        return [*actual, (None, remaining)]
 
     def may_win(
         self, rules: Iterable[Json], evaluation: str = "lowest-first"
     ) -> list[tuple[Json | None, int]]:
         """Return the inputs that each rule wins under some order of ties."""
-        left, found = self.all_inputs, list[tuple[Json | None, int]]()
+        remaining = self.all_inputs
+        actual = list[tuple[Json | None, int]]()
         ordered = in_routing_order(rules, evaluation)
         for priority in dict.fromkeys(rule["priority"] for rule in ordered):
             level = [
@@ -280,18 +283,16 @@ class Universe:
                 for rule in ordered
                 if rule["priority"] == priority
             ]
-            found += [(rule, left & bits) for rule, bits in level]
+            actual += [(rule, remaining & bits) for rule, bits in level]
             for _, bits in level:
-                left &= ~bits
-        return [*found, (None, left)]
+                remaining &= ~bits
+        return [*actual, (None, remaining)]
 
     def example(self, bits: int) -> Input:
         """Return one input of a set that is not empty."""
-        at, attributes, assumed = (
-            self.size - bits.bit_length(),
-            dict[str, Any](),
-            dict[str, bool](),
-        )
+        at = self.size - bits.bit_length()
+        attributes = dict[str, Any]()
+        assumed = dict[str, bool]()
         for name, values in reversed(self.axes.items()):
             at, chosen = divmod(at, len(values))
             if isinstance(values[chosen], bool):
@@ -336,28 +337,33 @@ def representatives(conditions: Sequence[Json]) -> list[Any]:
     """Return texts and numbers of one attribute that distinguish all its conditions (semantics
     "Evaluation").
     """
-    texts, numbers, patterns = set[str](), set[float](), list[tuple[str, str]]()
+    texts = set[str]()
+    numbers = set[float]()
+    patterns = list[tuple[str, str]]()
     for part in conditions:
-        operator, value = positive(part["operator"]), part.get("value")
+        operator = positive(part["operator"])
+        value = part.get("value")
         if operator in PATTERNS:
             patterns.append((operator, part["value"]))
         listed: Any = value if operator in ("in", "between") else [value]
-        for one in listed if operator not in ("exists", "notExists") else []:
-            if operator in ("equals", "in") and not is_number(one):
-                texts.add(str(plain(one)))
+        for item in listed if operator not in ("exists", "notExists") else []:
+            if operator in ("equals", "in") and not is_number(item):
+                texts.add(str(plain(item)))
             elif operator not in PATTERNS:
-                numbers.add(_typed(one))
+                numbers.add(_typed(item))
     return [*_texts(texts, patterns), *(_numbers(sorted(numbers)) or [0])]
 
 
 def _of_type(values: list[Any], ends: tuple[float, float] | None) -> list[Any]:
     """Return representative values of a known type."""
     if ends is None:
-        return [one for one in values if isinstance(one, str)]
+        return [value for value in values if isinstance(value, str)]
     low, high = ends
-    numbers = {one for one in values if is_number(one)}
+    numbers = {value for value in values if is_number(value)}
     return [
-        one for one in _numbers(sorted({*numbers, low, high})) if low <= one <= high
+        number
+        for number in _numbers(sorted({*numbers, low, high}))
+        if low <= number <= high
     ]
 
 
@@ -375,41 +381,48 @@ def _texts(named: set[str], patterns: list[tuple[str, str]]) -> list[str]:
     """Return the named texts, and one other for each way in which the patterns can match
     together.
     """
-    wanted = list(dict.fromkeys(patterns))
+    expected = list(dict.fromkeys(patterns))
     pieces = sorted({piece for _, piece in patterns})
     free = next(
-        one for one in "~|^_§¤¦" if not any(one in text for text in [*named, *pieces])
+        item
+        for item in "~|^_§¤¦"
+        if not any(item in text for text in [*named, *pieces])
     )
-    starts = ["", *(piece for operator, piece in wanted if operator == "startsWith")]
-    ends = ["", *(piece for operator, piece in wanted if operator == "endsWith")]
-    inner = [piece for operator, piece in wanted if operator == "contains"]
+    starts = ["", *(piece for operator, piece in expected if operator == "startsWith")]
+    ends = ["", *(piece for operator, piece in expected if operator == "endsWith")]
+    inner = [piece for operator, piece in expected if operator == "contains"]
     subsets = [
-        some for count in range(len(inner) + 1) for some in combinations(inner, count)
+        selected
+        for count in range(len(inner) + 1)
+        for selected in combinations(inner, count)
     ]
     trials = [
-        free.join((start, *some, end))
-        for start, some, end in product(starts, subsets, ends)
+        free.join((start, *selected, end))
+        for start, selected, end in product(starts, subsets, ends)
     ]
     trials += [
-        one + joint + other for one, joint, other in product(pieces, ("", free), pieces)
+        item + joint + candidate
+        for item, joint, candidate in product(pieces, ("", free), pieces)
     ]
-    others = {
-        tuple(_compared(operator, text, piece) for operator, piece in wanted): text
+    remaining_items = {
+        tuple(_compared(operator, text, piece) for operator, piece in expected): text
         for text in reversed(trials)
         if text not in named
     }
-    return list(dict.fromkeys([*sorted(named), *pieces, *others.values()]))
+    return list(dict.fromkeys([*sorted(named), *pieces, *remaining_items.values()]))
 
 
 def _numbers(points: list[float]) -> list[float]:
     """Return the points, one beyond each end, and a number between two neighbours if Python has
     one.
     """
-    found = [ceil(points[0]) - 1, *points, floor(points[-1]) + 1] if points else []
+    actual = [ceil(points[0]) - 1, *points, floor(points[-1]) + 1] if points else []
     for low, high in pairwise(points):
         middle = (Fraction(low) + Fraction(high)) / 2
         trials = (int(middle), *([float(middle)] if abs(middle) < 10**308 else []))
-        found += [
-            one for one in trials if Fraction(low) < Fraction(one) < Fraction(high)
+        actual += [
+            trial
+            for trial in trials
+            if Fraction(low) < Fraction(trial) < Fraction(high)
         ][-1:]
-    return found
+    return actual

@@ -67,10 +67,10 @@ def holds_where(
 
 
 def by_destination(wins: Iterable[tuple[Json | None, int]]) -> dict[Destination, int]:
-    found: dict[Destination, int] = {}
+    actual: dict[Destination, int] = {}
     for rule, bits in wins:
-        found[destination(rule)] = found.get(destination(rule), 0) | bits
-    return found
+        actual[destination(rule)] = actual.get(destination(rule), 0) | bits
+    return actual
 
 
 def completions(
@@ -118,10 +118,11 @@ class RoutingDifference:
         """
         inside = self.universe.region(region)
         report = f"{self.report}region: {region}\nexample: "
-        one, other = destination_of(region["before"]), destination_of(region["after"])
-        assert one != other, report
+        item = destination_of(region["before"])
+        candidate = destination_of(region["after"])
+        assert item != candidate, report
         wrong = inside & ~(
-            self.to["before"].get(one, 0) & self.to["after"].get(other, 0)
+            self.to["before"].get(item, 0) & self.to["after"].get(candidate, 0)
         )
         assert not wrong, report + str(self.universe.example(wrong))
         for side, wins in self.wins.items():
@@ -166,29 +167,29 @@ def check_bounded(
 
 
 def _check_regions(moved: RoutingDifference, document: Json) -> None:
-    seen = 0
+    observed = 0
     for region in document["regions"]:
         inside = moved.check(region)
-        assert not inside & seen, (
-            f"{moved.report}region: {region}\nin two: {moved.universe.example(inside & seen)}"
+        assert not inside & observed, (
+            f"{moved.report}region: {region}\nin two: {moved.universe.example(inside & observed)}"
         )
-        seen |= inside
+        observed |= inside
     unknown = 0
     for where in document.get("unknown", []):
         unknown |= moved.universe.all_of(where["where"])
-    missed = moved.all & ~seen & ~unknown
+    missed = moved.all & ~observed & ~unknown
     assert not missed, f"{moved.report}in no region: {moved.universe.example(missed)}"
     assert document["complete"] is not bool(document.get("unknown")), moved.report
 
 
 def assumption(region: Json) -> dict[str, bool]:
-    found = {
-        text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])
+    actual = {
+        text_of(item["condition"]): item["holds"] for item in region.get("assumed", [])
     }
     assert not any(
-        is_supported(one["condition"]) for one in region.get("assumed", [])
+        is_supported(item["condition"]) for item in region.get("assumed", [])
     ), region
-    return found
+    return actual
 
 
 def check_witness(
@@ -200,7 +201,8 @@ def check_witness(
         f"{region}\nassumed: {one[1]}"
     )
     assert holds_where(region["where"], region["except"], one), report
-    first, second = winner(old, one, evaluation), winner(new, one, evaluation)
+    first = winner(old, one, evaluation)
+    second = winner(new, one, evaluation)
     assert (destination(first), destination(second)) == (
         destination_of(region["before"]),
         destination_of(region["after"]),
@@ -216,7 +218,9 @@ def check_typable(universe: Universe, witness: Json) -> None:
     assert set(witness) <= set(universe.axes), witness
     for name, value in witness.items():
         if isinstance(value, str):
-            named = "".join(one for one in universe.axes[name] if isinstance(one, str))
+            named = "".join(
+                item for item in universe.axes[name] if isinstance(item, str)
+            )
             assert all(char.isprintable() or char in named for char in value), witness
             assert len(value) <= len(named) + 8, witness
         else:
@@ -253,24 +257,24 @@ def state_after(state: State, moves: Sequence[Move], step: tuple[int, str]) -> S
     """Return the state after one call. A call that could not be made is an error of the order."""
     at, kind = step
     before, after = moves[at]
-    found = dict(state)
+    actual = dict(state)
     if kind == "drop":
-        del found["copy", at]
-        return found
+        del actual["copy", at]
+        return actual
     if kind == "copy":
         assert after is not None
-        assert ("copy", at) not in found
+        assert ("copy", at) not in actual
         return {
-            **found,
+            **actual,
             ("copy", at): {**after, "name": f"(next) {at}", "id": f"next-{at}"},
         }
-    assert before is None or ("move", at) in found
+    assert before is None or ("move", at) in actual
     if after is None:
         assert kind == "whole"
-        del found["move", at]
-        return found
+        del actual["move", at]
+        return actual
     return {
-        **found,
+        **actual,
         ("move", at): {**after, "name": f"(next) {at}, renamed"}
         if kind == "aside"
         else after,
@@ -294,7 +298,8 @@ class OrderSafety:
         fixed: Sequence[Json],
         evaluation: str = "lowest-first",
     ) -> None:
-        first, last = before_of(moves, fixed), after_of(moves, fixed)
+        first = before_of(moves, fixed)
+        last = after_of(moves, fixed)
         self.evaluation = evaluation
         self.universe = inputs_for(first.values(), last.values())
         self.allowed = by_destination(
@@ -327,18 +332,19 @@ def check_order(
         f"{evaluation}\nfixed:\n{rules_text(fixed)}\nmoves:\n{rules_text(moves)}\nwaves: "
         f"{waves}\n"
     )
-    safety, state = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
+    safety = OrderSafety(moves, fixed, evaluation)
+    state = before_of(moves, fixed)
     for wave in waves:
         assert len({at for at, _ in wave}) == len(wave) > 0, (
             report + "two calls for one rule in a wave"
         )
         for count in range(1, len(wave) + 1):
-            for some in combinations(wave, count):
+            for selected in combinations(wave, count):
                 reached = state
-                for step in some:
+                for step in selected:
                     reached = state_after(reached, moves, step)
                 harm = safety.harm(reached)
-                assert harm is None, f"{report}after {some} of {wave}: {harm}"
+                assert harm is None, f"{report}after {selected} of {wave}: {harm}"
         for step in wave:
             state = state_after(state, moves, step)
     assert after_of(moves, fixed) == state, report
@@ -354,7 +360,8 @@ def order_without_copies(
     """Return whether the moves can be made safely one by one, each in one call: every order is
     tried.
     """
-    safety, start = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
+    safety = OrderSafety(moves, fixed, evaluation)
+    start = before_of(moves, fixed)
     reached = {frozenset[int]()}
     for _ in moves:
         longer = {

@@ -56,10 +56,8 @@ def rule(name: str = "vip", **said: Any) -> Rule:
         "targets": [Target("q-cards", 1)],
         **said,
     }
-    conditions, targets = (
-        normalized_conditions(fields.pop("conditions")),
-        sorted_targets(fields.pop("targets")),
-    )
+    conditions = normalized_conditions(fields.pop("conditions"))
+    targets = sorted_targets(fields.pop("targets"))
     return Rule(name=name, conditions=conditions, targets=targets, **fields)
 
 
@@ -86,8 +84,8 @@ def desired(*rules: DesiredRule) -> DesiredState:
     return DesiredState(
         environment="prod",
         owner=OWNER,
-        rules={one.address: one for one in rules},
-        rulesets=frozenset(one.address.ruleset for one in rules),
+        rules={rule.address: rule for rule in rules},
+        rulesets=frozenset(rule.address.ruleset for rule in rules),
         findings=(),
         labels=LABELS,
     )

@@ -50,7 +50,7 @@ _BLOCK: Final = 6
 _SIMULATED: Final = re.compile(rb"simulated-[0-9a-f]{8}-[0-9a-f]{4}-")
 _LARGEST: Final = 4 * 1024 * 1024
 _DROPPED: Final = bytes(
-    one for one in range(256) if not chr(one).isascii() or not chr(one).isalnum()
+    item for item in range(256) if not chr(item).isascii() or not chr(item).isalnum()
 )
 
 
@@ -101,13 +101,13 @@ def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
         "percent-encoded, slashes kept": quote(secret),
         "form-encoded": quote_plus(secret),
         "percent-encoded, lower case": re.sub(
-            "%..", lambda one: one.group().lower(), quote(secret, safe="")
+            "%..", lambda item: item.group().lower(), quote(secret, safe="")
         ),
         "JSON": json.dumps(secret)[1:-1],
         "JSON in UTF-8": json.dumps(secret, ensure_ascii=False)[1:-1],
-        "JSON, all escaped": "".join(f"\\u{ord(one):04x}" for one in secret),
+        "JSON, all escaped": "".join(f"\\u{ord(item):04x}" for item in secret),
         "HTML": html.escape(secret),
-        "HTML, decimal": "".join(f"&#{ord(one)};" for one in secret),
+        "HTML, decimal": "".join(f"&#{ord(item)};" for item in secret),
         "repr": repr(secret)[1:-1],
         "ascii": ascii(secret)[1:-1],
         "repr of bytes": repr(secret.encode())[2:-1],
@@ -118,19 +118,19 @@ def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
         "UTF-16 little": secret.encode("utf-16-le"),
         "UTF-16 big": secret.encode("utf-16-be"),
     }
-    written = [(name, text.encode()) for name, text in texts.items()] + list(
+    stored = [(name, text.encode()) for name, text in texts.items()] + list(
         binary.items()
     )
-    return (*written, *(("base64", one) for one in _base64(secret)))
+    return (*stored, *(("base64", item) for item in _base64(secret)))
 
 
 def _base64(secret: str) -> Iterator[bytes]:
     """Return the base64 of the secret at each offset in the data, alone and after the id."""
     plain = secret.encode()
     for offset in range(3):
-        whole = base64.b64encode(b"\0" * offset + plain + b"\0" * 2)
+        complete = base64.b64encode(b"\0" * offset + plain + b"\0" * 2)
         first = (offset * 8 + 5) // 6
-        inside = whole[first : (offset + len(plain)) * 8 // 6]
+        inside = complete[first : (offset + len(plain)) * 8 // 6]
         yield inside
         yield inside.translate(bytes.maketrans(b"+/", b"-_"))
 
@@ -144,13 +144,13 @@ def _traces(secret: str) -> tuple[bytes, ...]:
     blocks = [
         letters[at : at + _BLOCK] for at in range(0, len(letters) - _BLOCK + 1, _BLOCK)
     ]
-    kept = {"hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
+    retained = {"hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
     return (
         *blocks,
         *(
             form.translate(None, _DROPPED)
             for name, form in encodings(secret)
-            if name in kept
+            if name in retained
         ),
     )
 

@@ -58,7 +58,8 @@ def large_bot() -> Flows:
     """
     flows: Flows = {"Main": {}, "Cards": {}}
     for number in range(300):
-        name, flow = f"topic_{number:03}", "Main" if number % 3 else "Cards"
+        name = f"topic_{number:03}"
+        flow = "Main" if number % 3 else "Cards"
         parent = (
             f"topic_{number - number % 30:03}"
             if number % 30 and not number % 3
@@ -194,10 +195,8 @@ class FakeCognigy:
         items = self.items(path, query) if parts.path.startswith(self.prefix) else None
         if items is None:
             return 404, {"detail": "Not Found"}
-        start, size = (
-            int(query.get("next", "c0")[1:]),
-            min(self.page, int(query["limit"])),
-        )
+        start = int(query.get("next", "c0")[1:])
+        size = min(self.page, int(query["limit"]))
         following = f"c{start + size}" if start + size < len(items) else None
         page = {
             "items": items[start : start + size],

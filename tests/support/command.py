@@ -114,8 +114,8 @@ class Command(subprocess.Popen[Any]):
             super()._execute_child(*given)  # type: ignore[misc]
             return
         streams = [
-            given if given != -1 else inherited
-            for inherited, given in enumerate((pipes[0], pipes[3], pipes[5]))
+            source_values if source_values != -1 else inherited
+            for inherited, source_values in enumerate((pipes[0], pipes[3], pipes[5]))
         ]
         job = {
             "cwd": str(cwd or Path.cwd()),
@@ -147,9 +147,9 @@ def process_environment(**variables: str) -> dict[str, str]:
     the given ones.
     """
     names = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: os.environ[name] for name in names if name in os.environ}
+    retained = {name: os.environ[name] for name in names if name in os.environ}
     return {
-        **kept,
+        **retained,
         "CXONE_CLIENT_ID": canary.CLIENT,
         "CXONE_CLIENT_SECRET": canary.SECRET,
         **variables,
@@ -221,8 +221,8 @@ def run_measured(
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    said, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
+    text, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return RunResult(
-        process.returncode, said, warned, usage.ru_utime + usage.ru_stime, peak
+        process.returncode, text, warned, usage.ru_utime + usage.ru_stime, peak
     )

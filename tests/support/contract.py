@@ -26,12 +26,12 @@ Json = dict[str, Any]
 def examples() -> list[Json]:
     """Return the examples that a server answers to."""
     files = sorted(CONTRACT.glob("*.json"))
-    found = [
+    actual = [
         example
         for file in files
         for example in json.loads(file.read_text(encoding="utf-8"))
     ]
-    return [example for example in found if "server" in example["sides"]]
+    return [example for example in actual if "server" in example["sides"]]
 
 
 def settings(given: Json) -> SimulatorSettings:
@@ -77,7 +77,8 @@ def copy_free_value(expected: Any, got: Any, path: list[str]) -> None:
     """
     *way, last = [int(part) if part.isdigit() else part for part in path]
     for part in way:
-        expected, got = expected[part], got[part]
+        expected = expected[part]
+        got = got[part]
     assert got[last], f"{'.'.join(path)} is empty"
     assert type(expected[last]) is type(got[last])
     got[last] = expected[last]
@@ -85,7 +86,8 @@ def copy_free_value(expected: Any, got: Any, path: list[str]) -> None:
 
 def check_response(example: Json, response: httpx.Response) -> None:
     """Compare the status, the named headers, and the body."""
-    expected, free = example["response"], example.get("free", [])
+    expected = example["response"]
+    free = example.get("free", [])
     assert expected["status"] == response.status_code, response.text
     for name, value in expected.get("headers", {}).items():
         assert name in response.headers

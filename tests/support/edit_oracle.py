@@ -58,9 +58,9 @@ class PlainEndpoint:
         """Return rules that distinguish all events that the endpoint distinguishes."""
         if self.fallback is None:
             return []
-        asked = [attribute("intent", "in", [self.fallback, *self.known])]
-        asked += [attribute("conf", "greaterThanOrEqual", self.least)]
-        return [{"id": "endpoint", "enabled": True, "conditions": asked}]
+        requested = [attribute("intent", "in", [self.fallback, *self.known])]
+        requested += [attribute("conf", "greaterThanOrEqual", self.least)]
+        return [{"id": "endpoint", "enabled": True, "conditions": requested}]
 
 
 def list_key(rules: Iterable[Json]) -> str:
@@ -121,9 +121,11 @@ def adequacy_sample(random: Random) -> tuple[list[Json], str, PlainEndpoint]:
         )
     endpoint = PlainEndpoint()
     if chance(random, 0.5):
-        known = random.choice(((), (), ("a", "ab"), ("a", "x", "true")))
+        declared = random.choice(((), (), ("a", "ab"), ("a", "x", "true")))
         endpoint = PlainEndpoint(
-            random.choice(("none", "a", "x")), random.choice((0, 0.3, 0.5, 0.95)), known
+            random.choice(("none", "a", "x")),
+            random.choice((0, 0.3, 0.5, 0.95)),
+            declared,
         )
     return (
         rules,
@@ -153,11 +155,11 @@ class EditOracle:
             if rule["enabled"]
             for edited in self._edits_of_conditions(rule)
         ]
-        asked = [
+        requested = [
             {"id": "promise", "enabled": True, "conditions": promise.conditions}
             for promise in promises
         ]
-        lists = [rules, conditional, endpoint.thresholds(), asked]
+        lists = [rules, conditional, endpoint.thresholds(), requested]
         axes = inputs_for(*lists, known=known).axes
         names = list(axes)
         events = (
@@ -170,14 +172,14 @@ class EditOracle:
         self.inputs: list[Input] = [
             (endpoint.context(event), {}) for event in self.events
         ]
-        self.before = [self._destination(rules, one) for one in self.inputs]
+        self.before = [self._destination(rules, item) for item in self.inputs]
         self.promises = [
             promise for promise in promises if not self.breaks(rules, promise)
         ]
 
     def edited_lists(self) -> dict[str, list[Json]]:
         """Return each edited list by its key."""
-        found: dict[str, list[Json]] = {}
+        actual: dict[str, list[Json]] = {}
         for rule in self.rules:
             if rule["enabled"]:
                 for new in (
@@ -186,16 +188,16 @@ class EditOracle:
                     *self._edits_of_conditions(rule),
                     *self._passing(rule),
                 ):
-                    others = [one for one in self.rules if one is not rule]
-                    edited = others if new is None else [*others, new]
-                    found[list_key(edited)] = edited
-        return found
+                    remaining_items = [item for item in self.rules if item is not rule]
+                    edited = remaining_items if new is None else [*remaining_items, new]
+                    actual[list_key(edited)] = edited
+        return actual
 
     def moves(self, edited: Sequence[Json]) -> bool:
         """Return whether an event goes elsewhere."""
         return any(
-            self._destination(edited, one) != was
-            for one, was in zip(self.inputs, self.before, strict=True)
+            self._destination(edited, item) != was
+            for item, was in zip(self.inputs, self.before, strict=True)
         )
 
     def breaks(self, rules: Sequence[Json], promise: AuthoredPromise) -> bool:
@@ -225,10 +227,12 @@ class EditOracle:
     def _edits_of_conditions(self, rule: Json) -> Iterator[Json]:
         same = json.loads(list_key([rule]))
         for part in rule["conditions"]:
-            others = [
-                other for other in rule["conditions"] if _plain(other) != _plain(part)
+            remaining_items = [
+                candidate
+                for candidate in rule["conditions"]
+                if _plain(candidate) != _plain(part)
             ]
-            news = [others]
+            news = [remaining_items]
             if part["attributeName"] == "conf" and part["operator"] in BOUNDS:
                 ends = (
                     part["value"] if part["operator"] == "between" else [part["value"]]
@@ -243,26 +247,27 @@ class EditOracle:
                         ]
                         news.append(
                             [
-                                *others,
+                                *remaining_items,
                                 {**part, "value": moved if len(ends) > 1 else moved[0]},
                             ]
                         )
             yield from (
                 new
-                for new in ({**rule, "conditions": one} for one in news)
+                for new in ({**rule, "conditions": new} for new in news)
                 if json.loads(list_key([new])) != same
             )
 
     def _passing(self, rule: Json) -> Iterator[Json]:
         """Yield the rule with the priority just beyond its nearest rival in each direction."""
         ordered = in_routing_order(self.rules, self.evaluation)
-        at, sign = ordered.index(rule), -1 if self.evaluation == "highest-first" else 1
+        at = ordered.index(rule)
+        sign = -1 if self.evaluation == "highest-first" else 1
         for near, step in ((ordered[:at][::-1], -sign), (ordered[at + 1 :], sign)):
-            rival = next((one for one in near if self._meet(rule, one)), None)
+            rival = next((item for item in near if self._meet(rule, item)), None)
             if rival is not None:
                 yield {**rule, "priority": rival["priority"] + step}
 
     def _meet(self, rule: Json, other: Json) -> bool:
         if destination(rule) == destination(other):
             return False
-        return any(matches(rule, one) and matches(other, one) for one in self.inputs)
+        return any(matches(rule, item) and matches(other, item) for item in self.inputs)

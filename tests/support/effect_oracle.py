@@ -56,27 +56,28 @@ class EffectOracle:
         """Assert that the effects are exact, disjoint, complete, and attributed to the edits that
         move them.
         """
-        seen = 0
+        observed = 0
         for effect in document["effects"]:
             for row in effect["rows"]:
                 inside = self._check_row(row, document["rules"])
-                assert not inside & seen, (
-                    f"{self.report}{row}\nin two rows: {self.universe.example(inside & seen)}"
+                assert not inside & observed, (
+                    f"{self.report}{row}\nin two rows: {self.universe.example(inside & observed)}"
                 )
-                seen |= inside
+                observed |= inside
             self._check_causes(effect, document["rules"])
             self._check_merged(effect, document["rules"])
             self._check_order(effect, document["rules"])
         for where in document.get("unknown", []):
-            seen |= self.universe.all_of(where["where"])
-        missed = self.moved & ~seen
+            observed |= self.universe.all_of(where["where"])
+        missed = self.moved & ~observed
         assert not missed, f"{self.report}in no row: {self.universe.example(missed)}"
         self._check_named(document)
 
     @cached_property
     def moved(self) -> int:
         """Return the inputs that move."""
-        before, after = self._to["before"], self._to["after"]
+        before = self._to["before"]
+        after = self._to["after"]
         same = 0
         for place, bits in before.items():
             same |= bits & after.get(place, 0)
@@ -90,10 +91,10 @@ class EffectOracle:
         """Return the inputs of a row: all of `where`, without those that a rule of `earlier`
         matches.
         """
-        found = self.universe.all_of(row["where"])
+        actual = self.universe.all_of(row["where"])
         for name in row["earlier"]:
-            found &= ~self.universe.all_of(rules[name]["conditions"])
-        return found
+            actual &= ~self.universe.all_of(rules[name]["conditions"])
+        return actual
 
     def _check_row(self, row: Json, rules: Json) -> int:
         inside = self.inputs_of(row, rules)
@@ -102,7 +103,8 @@ class EffectOracle:
             f"{ {name: rules[name] for name in row['earlier']} }\n"
         )
         assert inside, f"{report}no input"
-        before, after = destination_of(row["before"]), destination_of(row["after"])
+        before = destination_of(row["before"])
+        after = destination_of(row["after"])
         assert before != after, report
         for side, place in (("before", before), ("after", after)):
             wrong = inside & ~self._to[side].get(place, 0)
@@ -122,11 +124,11 @@ class EffectOracle:
 
         self._check_earlier(row, rules, inside)
         for assumed in completions(self.universe, assumption(row)):
-            one = (row["example"], assumed)
-            assert all(holds(part, *one) for part in row["where"]), report
+            item = (row["example"], assumed)
+            assert all(holds(part, *item) for part in row["where"]), report
             for name in row["earlier"]:
                 assert not all(
-                    holds(part, *one) for part in rules[name]["conditions"]
+                    holds(part, *item) for part in rules[name]["conditions"]
                 ), report
         return inside
 
@@ -153,7 +155,7 @@ class EffectOracle:
 
     def _is_before(self, named: Json, side: str, inside: int) -> bool:
         ordered = [
-            one["id"] for one in in_routing_order(self._list(side), self.evaluation)
+            item["id"] for item in in_routing_order(self._list(side), self.evaluation)
         ]
         takers = self._takers(side, inside)
         if side == "before" and self.middle is not None:
@@ -173,7 +175,7 @@ class EffectOracle:
         """Assert that the effect's edits move its rows, each in its kind, and that no other edit is
         named.
         """
-        found = set[str]()
+        actual = set[str]()
         for row in effect["rows"]:
             inside = self.inputs_of(row, rules)
             for cause, kind, bits in self._moves:
@@ -181,25 +183,25 @@ class EffectOracle:
                     assert kind == row["kind"], (
                         f"{self.report}{row}\n{kind} {self.universe.example(bits & inside)}"
                     )
-                    found.add(cause)
-        told = {
+                    actual.add(cause)
+        output = {
             FALLBACK if cause == {"action": "fallback"} else cause["address"]
             for cause in effect["causes"]
         }
-        assert told == found, f"{self.report}{effect}\n{found}"
+        assert output == actual, f"{self.report}{effect}\n{actual}"
         self._check_equal(effect["causes"])
 
     @cached_property
     def _moves(self) -> list[tuple[str, str, int]]:
         """The cause and the kind of all inputs that move."""
-        found = []
+        actual = []
         for old, old_bits in self.wins["before"]:
             for new, new_bits in self.wins["after"]:
                 both = old_bits & new_bits & self.moved
                 for middle, bits in self.middle or [(old, both)] if both else []:
                     if bits & both:
-                        found.append((*self._cause(old, middle, new), bits & both))
-        return found
+                        actual.append((*self._cause(old, middle, new), bits & both))
+        return actual
 
     def _cause(
         self, old: Json | None, middle: Json | None, new: Json | None
@@ -210,8 +212,8 @@ class EffectOracle:
         if self.middle is not None and destination(middle) == destination(new):
             return FALLBACK, "fallback"
         today, later = (
-            one["id"] if one and self._is_edited(one["id"]) else None
-            for one in (middle, new)
+            item["id"] if item and self._is_edited(item["id"]) else None
+            for item in (middle, new)
         )
         belongs_to_later = later is not None and (
             today is None or self._changes_what_it_takes(later)
@@ -223,36 +225,35 @@ class EffectOracle:
         return f"set/{cause}", "takes" if cause == later else "releases"
 
     def _version(self, side: str, rule_id: str) -> Json | None:
-        return next((one for one in self._list(side) if one["id"] == rule_id), None)
+        return next((item for item in self._list(side) if item["id"] == rule_id), None)
 
     def _is_edited(self, rule_id: str) -> bool:
         return self._version("before", rule_id) != self._version("after", rule_id)
 
     def _changes_what_it_takes(self, rule_id: str) -> bool:
-        before, after = (
-            self._version("before", rule_id),
-            self._version("after", rule_id),
-        )
+        before = self._version("before", rule_id)
+        after = self._version("after", rule_id)
         if before is None or after is None:
             return True
-        one, other = entry(before).rule, entry(after).rule
-        if (one.conditions, one.priority, one.enabled) != (
-            other.conditions,
-            other.priority,
-            other.enabled,
+        item = entry(before).rule
+        candidate = entry(after).rule
+        if (item.conditions, item.priority, item.enabled) != (
+            candidate.conditions,
+            candidate.priority,
+            candidate.enabled,
         ):
             return True
-        return one.name != other.name and self._rank(before, rule_id) != self._rank(
-            after, rule_id
-        )
+        return item.name != candidate.name and self._rank(
+            before, rule_id
+        ) != self._rank(after, rule_id)
 
     def _rank(self, form: Json, rule_id: str) -> int:
         """Return the place that a rule would have among the other rules after the change."""
-        others = [one for one in self.new if one["id"] != rule_id]
+        remaining_items = [item for item in self.new if item["id"] != rule_id]
         ordered = in_routing_order(
-            [*others, {**form, "enabled": True}], self.evaluation
+            [*remaining_items, {**form, "enabled": True}], self.evaluation
         )
-        return [one["id"] for one in ordered].index(rule_id)
+        return [item["id"] for item in ordered].index(rule_id)
 
     def _check_equal(self, causes: list[Json]) -> None:
         """Assert that several causes are one edit: the same fields, with the same values before and
@@ -269,8 +270,14 @@ class EffectOracle:
     def _values(self, cause: Json) -> tuple[str, ...]:
         rule_id = cause["address"].removeprefix("set/")
         versions = [self._version(side, rule_id) or {} for side in ("before", "after")]
-        asked = [{str(part) for part in entry(one).rule.conditions} for one in versions]
-        values = [str(sorted(asked[0] - asked[1])), str(sorted(asked[1] - asked[0]))]
+        requested = [
+            {str(part) for part in entry(version).rule.conditions}
+            for version in versions
+        ]
+        values = [
+            str(sorted(requested[0] - requested[1])),
+            str(sorted(requested[1] - requested[0])),
+        ]
         for name, key in (
             ("queue", "targets"),
             ("targets", "targets"),
@@ -278,7 +285,7 @@ class EffectOracle:
             ("name", "name"),
         ):
             if name in cause["fields"]:
-                values += [str(one[key]) for one in versions]
+                values += [str(version[key]) for version in versions]
         return tuple(values)
 
     # Merging
@@ -300,11 +307,11 @@ class EffectOracle:
             ]
             wheres = [self.universe.all_of(row["where"]) for row in (first, second)]
             both = self.inputs_of(first, rules) | self.inputs_of(second, rules)
-            one = {
+            item = {
                 "where": rest,
                 "earlier": [*dict.fromkeys((*first["earlier"], *second["earlier"]))],
             }
-            joined = self.inputs_of(one, rules) & (wheres[0] | wheres[1])
+            joined = self.inputs_of(item, rules) & (wheres[0] | wheres[1])
             assert joined != both, f"{self.report}could be one row:\n{first}\n{second}"
 
     # Order and names
@@ -316,10 +323,8 @@ class EffectOracle:
         """
         places = []
         for row in effect["rows"]:
-            side, inside = (
-                "before" if row["kind"] == "takes" else "after",
-                self.inputs_of(row, rules),
-            )
+            side = "before" if row["kind"] == "takes" else "after"
+            inside = self.inputs_of(row, rules)
             place = max(
                 self._place(rule) for rule, bits in self.wins[side] if bits & inside
             )
@@ -343,8 +348,8 @@ class EffectOracle:
         assert named == set(document["rules"]), document["rules"]
         for form in document["rules"].values():
             sides = {side for side in ("before", "after") if self._has(side, form)}
-            told = set(SIDES[form["when"]])
-            assert (told <= sides) if self.is_endpoint else (told == sides), (
+            output = set(SIDES[form["when"]])
+            assert (output <= sides) if self.is_endpoint else (output == sides), (
                 f"{self.report}{form}"
             )
 
@@ -381,13 +386,17 @@ def oracle_of(moved: RoutingDifference) -> EffectOracle:
 
 def _differing_list(first: list[Json], second: list[Json]) -> str | None:
     """Return the attribute of the only condition that differs, if both list texts."""
-    one, other = (
-        [part for part in where if part not in beside]
-        for where, beside in ((first, second), (second, first))
+    item, candidate = (
+        [part for part in where if part not in neighbours]
+        for where, neighbours in ((first, second), (second, first))
     )
-    if len(one) != 1 or len(other) != 1 or not all(map(_lists_texts, (*one, *other))):
+    if (
+        len(item) != 1
+        or len(candidate) != 1
+        or not all(map(_lists_texts, (*item, *candidate)))
+    ):
         return None
-    names = {part["attributeName"] for part in (*one, *other)}
+    names = {part["attributeName"] for part in (*item, *candidate)}
     attribute = next(iter(names))
     is_alone = [part.get("attributeName") for part in first].count(attribute) == 1
     return attribute if len(names) == 1 and is_alone else None

@@ -54,10 +54,12 @@ def read_tables(page: Page) -> list[list[str]]:
 
 
 def _read(row: list[str]) -> list[str]:
-    first, *others = (re.split(r"\n(?:example|which)", cell)[0] for cell in row)
-    if not any(others):
+    first, *remaining_items = (
+        re.split(r"\n(?:example|which)", cell)[0] for cell in row
+    )
+    if not any(remaining_items):
         return [plain(_PLACE.sub("", first))]
-    return [plain(cell) for cell in (first, *others)]
+    return [plain(cell) for cell in (first, *remaining_items)]
 
 
 def plain(text: str) -> str:

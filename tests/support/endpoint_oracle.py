@@ -26,15 +26,16 @@ from tests.support.brute_force_checks import destination_of, entry_name, holds_w
 from tests.support.effect_oracle import EffectOracle, Wins
 from tests.support.random_rules import TEXTS, attribute, rule
 
-INTENT, CONFIDENCE = "intent", "conf"
+INTENT = "intent"
+CONFIDENCE = "conf"
 KNOWN: Final = {INTENT: None, CONFIDENCE: (0.0, 1.0)}
 
 
 def a_fallback(random: Random) -> FallbackPolicy:
     """Return a random fallback; one in six writes every intent unchanged."""
-    known = frozenset(random.sample(TEXTS, random.choice((0, 2, 3, 5))))
+    declared = frozenset(random.sample(TEXTS, random.choice((0, 2, 3, 5))))
     intent = random.choice((*TEXTS[:4], "none", None))
-    return FallbackPolicy(intent, random.choice((0, 0.5, 0.7, 0.95)), known)
+    return FallbackPolicy(intent, random.choice((0, 0.5, 0.7, 0.95)), declared)
 
 
 def stage(
@@ -171,14 +172,15 @@ class EventDifference:
         )
 
     def _wins(self, winners: Sequence[Json | None]) -> Wins:
-        found: dict[int, tuple[Json | None, int]] = {}
+        actual: dict[int, tuple[Json | None, int]] = {}
         for winning, bit in zip(winners, self.bits, strict=True):
-            rule, bits = found.get(id(winning), (winning, 0))
-            found[id(winning)] = rule, bits | bit
-        return list(found.values())
+            rule, bits = actual.get(id(winning), (winning, 0))
+            actual[id(winning)] = rule, bits | bit
+        return list(actual.values())
 
     def _check_inside(self, region: Json, inside: int) -> None:
-        old, new = destination_of(region["before"]), destination_of(region["after"])
+        old = destination_of(region["before"])
+        new = destination_of(region["after"])
         rules = (set(region["beforeRules"]), set(region["afterRules"]))
         for number, bit in enumerate(self.bits):
             if inside & bit:
@@ -207,15 +209,15 @@ class EventDifference:
         if {side.fallback.intent for side in self.sides} == {None}:
             # the endpoint changes nothing: the analysis is about contexts, which may lack an intent
             return
-        sent = {
+        requests_sent = {
             self.universe.example(bit)[0].get(INTENT)
             for bit in self.bits
             if inside & bit
         }
-        assert (INTENT in example) is (sent != {None}), region
-        known = self.sides[1].fallback.known_intents
-        if sent & known:
-            assert example[INTENT] in known, region
+        assert (INTENT in example) is (requests_sent != {None}), region
+        declared = self.sides[1].fallback.known_intents
+        if requests_sent & declared:
+            assert example[INTENT] in declared, region
 
     def _check_example(self, region: Json) -> None:
         truths = [
@@ -250,5 +252,5 @@ def _with_own_truths(side: Behind) -> Behind:
 
 def _assumed(region: Json) -> dict[str, bool]:
     return {
-        text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])
+        text_of(item["condition"]): item["holds"] for item in region.get("assumed", [])
     }

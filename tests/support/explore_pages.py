@@ -60,7 +60,8 @@ from tests.support.random_rules import (
     queue,
 )
 
-INTENT, CONFIDENCE = "intent", "conf"
+INTENT = "intent"
+CONFIDENCE = "conf"
 QUEUES: Final = {
     "A": "A",
     "B": "Desk B",
@@ -158,9 +159,9 @@ def an_endpoint(random: Random) -> EndpointStage:
     """An endpoint: usually one that writes events unchanged."""
     if chance(random, 0.5):
         return EndpointStage(intent=INTENT, confidence=CONFIDENCE)
-    known = frozenset(random.choice(((), ("a", "b", "ab"), ("x",))))
+    declared = frozenset(random.choice(((), ("a", "b", "ab"), ("x",))))
     policy = FallbackPolicy(
-        random.choice((None, "a", "x")), random.choice((0.0, 0.5, 0.7, 0.95)), known
+        random.choice((None, "a", "x")), random.choice((0.0, 0.5, 0.7, 0.95)), declared
     )
     types = random.choice(
         (
@@ -267,7 +268,7 @@ def document_of(page: ExplorePage, event: Mapping[str, Any]) -> dict[str, Any]:
     form = explain_document(
         explained(page, event), DisplayNames("", page.queues, page.desired.labels)
     )
-    kept = (
+    retained = (
         "destination",
         "context",
         "fallback",
@@ -277,7 +278,7 @@ def document_of(page: ExplorePage, event: Mapping[str, Any]) -> dict[str, Any]:
         "switchedOff",
         "otherwise",
     )
-    answer = {name: form[name] for name in kept if name in form}
+    answer = {name: form[name] for name in retained if name in form}
     answer |= {"rule": form["winner"], "reasons": form["passed"]}
     return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
 
@@ -335,13 +336,13 @@ def changed_bank_page() -> ExplorePage:
 
 
 def _with_bound(changed: Rule, least: float) -> Rule:
-    kept = [
+    retained = [
         part
         for part in changed.conditions
         if getattr(part, "operator", "") != "greaterThanOrEqual"
     ]
     bound = make_condition("cognigyConfidence", "greaterThanOrEqual", least)
-    return replace(changed, conditions=normalized_conditions([*kept, bound]))
+    return replace(changed, conditions=normalized_conditions([*retained, bound]))
 
 
 def compared_page(
@@ -359,7 +360,8 @@ def compared_page(
         (base or endpoint).compared_with(endpoint),
         endpoint.compared_with(base or endpoint),
     )
-    old, new = endpoints[0].pull_back(before), endpoints[1].pull_back(after)
+    old = endpoints[0].pull_back(before)
+    new = endpoints[1].pull_back(after)
     edits = edits_of_lists(before, after, desired.labels, words="plan")
     is_moved = endpoints[0].fallback.digest != endpoints[1].fallback.digest
     middle = endpoints[1].pull_back(before) if is_moved else None
@@ -440,14 +442,14 @@ def _numbered(number: int, count: int) -> RoutingEntry:
             make_condition("customerTier", "in", ["gold", f"tier-{number % 7}"])
         )
     address = Address(f"set-{number // 100}", f"intent-number-{number}")
-    what = rule(
+    subject = rule(
         str(address),
         priority=number // 10,
         conditions=conditions if number < count - 1 else [],
         targets=[Target(f"Queue {number % 60}", 1)],
     )
     source = Source(f"manifests/set-{number // 100}.yaml", 5 * (number % 100) + 8, 5)
-    return RoutingEntry(name=str(address), rule=what, address=address, source=source)
+    return RoutingEntry(name=str(address), rule=subject, address=address, source=source)
 
 
 def hostile_page(names: Sequence[str]) -> ExplorePage:
@@ -461,7 +463,7 @@ def hostile_page(names: Sequence[str]) -> ExplorePage:
             make_condition(f"{name}a", "contains", name),
         ]
         parts = [*conditions, make_opaque({"type": name})] if number % 2 else conditions
-        what = rule(
+        subject = rule(
             name,
             priority=number,
             conditions=parts,
@@ -470,7 +472,7 @@ def hostile_page(names: Sequence[str]) -> ExplorePage:
         listed.append(
             RoutingEntry(
                 name=name,
-                rule=what,
+                rule=subject,
                 id=f"{number}",
                 source=Source(f"{name}.yaml", 1, 1),
             )
@@ -508,7 +510,7 @@ def two_sides_page() -> ExplorePage:
     )
     after = replace(moved, targets=(Target("q-cards", 1),))
     old = rule("old", conditions=[intent_is("old")], priority=2)
-    made = assessed_plan(
+    created = assessed_plan(
         [wanted("cards/moved", after), wanted("cards/new", rule("new", priority=3))],
         [
             managed("1", "cards/moved", moved),
@@ -516,9 +518,12 @@ def two_sides_page() -> ExplorePage:
             unmanaged("3", rule("by hand")),
         ],
     )
-    sides = build_plan_sides(made)
+    sides = build_plan_sides(created)
     return ExplorePage(
-        desired=made.desired, queues=made.queue_names, sides=sides, impact=made.impact
+        desired=created.desired,
+        queues=created.queue_names,
+        sides=sides,
+        impact=created.impact,
     )
 
 

@@ -31,7 +31,8 @@ from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.rest.client import RestClock
 from tests.support.measure import before_forking
 
-_SLEEP, _CLOCK = asyncio.sleep, time.monotonic
+_SLEEP = asyncio.sleep
+_CLOCK = time.monotonic
 _slept = 0.0
 
 
@@ -147,10 +148,8 @@ def _run(job: dict[str, Any], streams: list[int]) -> None:
 
 def _opened(number: int) -> TextIO:
     """Return a standard stream in the interpreter's form."""
-    mode, errors = (
-        ("r" if number == 0 else "w"),
-        ("backslashreplace" if number == 2 else "strict"),
-    )
+    mode = "r" if number == 0 else "w"
+    errors = "backslashreplace" if number == 2 else "strict"
     by_lines = (
         number == 2 or os.isatty(number) or bool(os.environ.get("PYTHONUNBUFFERED"))
     )

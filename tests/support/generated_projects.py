@@ -235,7 +235,8 @@ def _plan_topic(topic: Topic, random: Random) -> PlannedSet:
 
 
 def _plan_urgent(trade: Trade, random: Random) -> PlannedSet:
-    topic, number = trade.urgent, trade.number
+    topic = trade.urgent
+    number = trade.number
     rules = [
         PlannedRule(key=key, intents=list(labels), shares={topic.queue: 1})
         for key, labels in _entries(topic)
@@ -283,7 +284,7 @@ def _plan_languages(
         ]
         names = f"{first.name} and {second.name}"
         key = f"{desk.key}-{first.name}-and-{second.name}"
-        some = PlannedRule(
+        selected = PlannedRule(
             key=key,
             intents=intents,
             shares={desk.queue: 1},
@@ -298,7 +299,7 @@ def _plan_languages(
             priority=800,
             name=f"{name}, everything else",
         )
-        rules += [some, rest]
+        rules += [selected, rest]
     comment = (
         "Language comes early: a specialist who cannot be understood is not a help."
     )
@@ -462,12 +463,12 @@ def _promises(project: PlannedProject) -> str:
     desk = _queue_of(project.urgent.rules[0])
     early = ", ".join(dict.fromkeys((desk, project.trade.number.queue)))
     languages = [
-        f"  - name: {one.label} callers reach their desk, except for urgent calls\n    for:\n      "
+        f"  - name: {desk.label} callers reach their desk, except for urgent calls\n    for:\n      "
         f"when:\n"
-        f"        - {_BOT_MET}\n        - {{attribute: language, in: [{', '.join(one.values)}]}}\n"
-        f"    always: {{queues: [{one.queue}, {early}]}}\n"
-        for one in project.trade.language_desks
-        if one.is_for_all
+        f"        - {_BOT_MET}\n        - {{attribute: language, in: [{', '.join(desk.values)}]}}\n"
+        f"    always: {{queues: [{desk.queue}, {early}]}}\n"
+        for desk in project.trade.language_desks
+        if desk.is_for_all
     ]
     return (
         f"{_HEAD.format(kind='Promises', name=project.trade.name)}promises:\n"

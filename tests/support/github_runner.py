@@ -49,22 +49,24 @@ def workflow_commands(output: str) -> list[WorkflowCommand]:
     """Return the commands that a runner executes, in order, without those that stop and resume
     commands.
     """
-    found, known, token = [], set(KNOWN), ""
+    actual = []
+    declared = set(KNOWN)
+    token = ""
     for line in re.split(r"\r\n|\r|\n", output):
-        command = _new_form(line, known) or _old_form(line, known)
+        command = _new_form(line, declared) or _old_form(line, declared)
         if command is None:
             continue
         if token:
             if command.name.lower() == token:
-                known.discard(token)
+                declared.discard(token)
                 token = ""
         elif command.name.lower() == "stop-commands":
             token = command.data.lower()
-            known.add(token)
+            declared.add(token)
         else:
-            found.append(command)
+            actual.append(command)
     assert not token, "commands were never resumed"
-    return found
+    return actual
 
 
 def _new_form(line: str, known: set[str]) -> WorkflowCommand | None:
@@ -90,7 +92,7 @@ def _old_form(line: str, known: set[str]) -> WorkflowCommand | None:
 def _properties(
     text: str, between: str, unescaped: Callable[[str], str]
 ) -> dict[str, str]:
-    pairs = (one.split("=", 1) for one in text.split(between) if one)
+    pairs = (word.split("=", 1) for word in text.split(between) if word)
     return {
         pair[0]: unescaped(pair[1]) for pair in pairs if len(pair) == 2 and all(pair)
     }

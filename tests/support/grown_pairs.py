@@ -76,10 +76,10 @@ def _by_hand(random: Random, rules: list[Json]) -> list[Json]:
     """Return a few of the rules in another order and to other queues, like a tenant before its
     first plan.
     """
-    kept = random.sample(rules, min(len(rules), random.randint(3, 12)))
+    retained = random.sample(rules, min(len(rules), random.randint(3, 12)))
     return [
-        {**one, "priority": place, "targets": _goes(random)}
-        for place, one in enumerate(kept)
+        {**item, "priority": place, "targets": _goes(random)}
+        for place, item in enumerate(retained)
     ]
 
 
@@ -90,26 +90,29 @@ def _minimum(random: Random, rules: list[Json]) -> list[Json]:
     )
     return [
         {
-            **one,
-            "conditions": [new if part == old else part for part in one["conditions"]],
+            **rule,
+            "conditions": [new if part == old else part for part in rule["conditions"]],
         }
-        for one in rules
+        for rule in rules
     ]
 
 
 def _last(random: Random, rules: list[Json]) -> list[Json]:
-    others = [one for one in rules if one["conditions"]]
+    remaining_items = [rule for rule in rules if rule["conditions"]]
     return random.choice(
-        (others, [*others, rule("catch-all", 900, [], random.choice(_QUEUES))])
+        (
+            remaining_items,
+            [*remaining_items, rule("catch-all", 900, [], random.choice(_QUEUES))],
+        )
     )
 
 
 def _deleted(random: Random, rules: list[Json]) -> list[Json]:
-    gone = {
-        one["id"]
-        for one in random.sample(rules, min(len(rules) - 1, random.randint(1, 5)))
+    removed = {
+        item["id"]
+        for item in random.sample(rules, min(len(rules) - 1, random.randint(1, 5)))
     }
-    return [one for one in rules if one["id"] not in gone]
+    return [rule for rule in rules if rule["id"] not in removed]
 
 
 def _split(random: Random, rules: list[Json]) -> list[Json]:
@@ -119,7 +122,7 @@ def _split(random: Random, rules: list[Json]) -> list[Json]:
             attribute("tier", "equals", random.choice(TIERS)),
         )
     )
-    kept = f"s{len(rules)}-{random.randrange(10**6)}"
+    retained = f"s{len(rules)}-{random.randrange(10**6)}"
     conditions = [
         extra,
         *(
@@ -128,26 +131,33 @@ def _split(random: Random, rules: list[Json]) -> list[Json]:
             else []
         ),
     ]
-    return [*rules, rule(kept, random.choice((5, 50, 800)), conditions, _goes(random))]
+    return [
+        *rules,
+        rule(retained, random.choice((5, 50, 800)), conditions, _goes(random)),
+    ]
 
 
 def _retargeted(random: Random, rules: list[Json]) -> list[Json]:
     chosen = {
-        one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 8)))
+        item["id"]
+        for item in random.sample(rules, min(len(rules), random.randint(1, 8)))
     }
     return [
-        {**one, "targets": _goes(random)} if one["id"] in chosen else one
-        for one in rules
+        {**rule, "targets": _goes(random)} if rule["id"] in chosen else rule
+        for rule in rules
     ]
 
 
 def _moved(random: Random, rules: list[Json]) -> list[Json]:
     chosen = {
-        one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 3)))
+        item["id"]
+        for item in random.sample(rules, min(len(rules), random.randint(1, 3)))
     }
     return [
-        {**one, "priority": random.choice((1, 15, 500))} if one["id"] in chosen else one
-        for one in rules
+        {**rule, "priority": random.choice((1, 15, 500))}
+        if rule["id"] in chosen
+        else rule
+        for rule in rules
     ]
 
 
@@ -157,7 +167,7 @@ def generate_tangled_pair(random: Random) -> RulePair:
         "highest-first" if random.random() < 0.4 else "lowest-first"
     )
     old = [_tangled(random, f"k{number}") for number in range(random.randint(2, 6))]
-    new = [one for one in old if random.random() < 0.6]
+    new = [item for item in old if random.random() < 0.6]
     new += [_tangled(random, f"n{number}") for number in range(random.randint(1, 4))]
     return RulePair(old, new, evaluation)
 
@@ -176,7 +186,7 @@ def _tangled(random: Random, key: str) -> Json:
         conditions.append(attribute(name, operator, value))
     if random.random() < 0.4:
         low = random.choice((0.3, 0.5, 0.6))
-        asked = random.choice(
+        requested = random.choice(
             (
                 ("between", [low, 0.7]),
                 ("equals", 0.7),
@@ -184,5 +194,5 @@ def _tangled(random: Random, key: str) -> Json:
                 ("notEquals", low),
             )
         )
-        conditions.append(attribute("conf", *asked))
+        conditions.append(attribute("conf", *requested))
     return rule(key, random.choice((1, 2, 3)), conditions, _goes(random))

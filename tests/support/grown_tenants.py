@@ -150,13 +150,13 @@ class GeneratedTenant:
 
 def generate_tenant(random: Random, size: int) -> GeneratedTenant:
     """Return a tenant of so many rules."""
-    found = GeneratedTenant()
+    actual = GeneratedTenant()
     if random.random() < 0.3:
-        found.queues += map(dict, TWINS)
+        actual.queues += map(dict, TWINS)
     for number in range(size):
-        rule = _rule(random, number, [queue["id"] for queue in found.queues])
-        _settle(random, found, rule)
-    return found
+        rule = _rule(random, number, [queue["id"] for queue in actual.queues])
+        _settle(random, actual, rule)
+    return actual
 
 
 def _settle(random: Random, found: GeneratedTenant, rule: Json) -> None:
@@ -205,10 +205,8 @@ def _rule(random: Random, number: int, queues: list[str]) -> Json:
             f"Cognigy Intent Route: {random.choice(INTENTS)}",
         )
     )
-    intent, said = (
-        random.choice(INTENTS),
-        random.choice([one for one in TEXTS if OUR_MARK not in one]),
-    )
+    intent = random.choice(INTENTS)
+    message = random.choice([text for text in TEXTS if OUR_MARK not in text])
     rule: Json = {
         "id": f"r{number}",
         "name": f"{name} {number}"[-250:] if random.random() < 0.8 else name,
@@ -216,7 +214,7 @@ def _rule(random: Random, number: int, queues: list[str]) -> Json:
             (
                 "",
                 "by hand",
-                said,
+                message,
                 f"Routes conversations with intent '{intent}' to Support",
             )
         ),

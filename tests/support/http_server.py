@@ -38,15 +38,15 @@ def run(request: pytest.FixtureRequest) -> Run:
             asyncio.get_running_loop().set_exception_handler(
                 lambda _loop, context: complaints.append(context)
             )
-            found = await main
+            actual = await main
             gc.collect()
             await asyncio.sleep(0)
-            return found
+            return actual
 
         with asyncio.Runner(loop_factory=request.param) as runner:
-            found = runner.run(watched())
+            actual = runner.run(watched())
         assert [] == complaints
-        return found
+        return actual
 
     return running
 

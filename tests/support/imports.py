@@ -25,8 +25,10 @@ def import_graph(package: Path) -> dict[str, set[str]]:
 
 def import_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
     """Return the groups of modules that import each other, directly or not."""
-    while leaves := {name for name, found in graph.items() if not found & graph.keys()}:
-        graph = {name: found for name, found in graph.items() if name not in leaves}
+    while leaves := {
+        name for name, actual in graph.items() if not actual & graph.keys()
+    }:
+        graph = {name: actual for name, actual in graph.items() if name not in leaves}
     return [
         sorted(_reached(name, graph) & graph.keys())
         for name in graph
@@ -76,14 +78,14 @@ def _modules(tree: ast.AST, files: Mapping[str, Path]) -> set[str]:
     """Return the modules among `files` that a tree imports: a name of a package may be a module of
     it.
     """
-    found: set[str] = set()
+    actual: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {one.name for one in node.names}
+            actual |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{one.name}" for one in node.names]
-            found |= {name if name in files else node.module for name in names}
-    return found & files.keys()
+            names = [f"{node.module}.{name.name}" for name in node.names]
+            actual |= {name if name in files else node.module for name in names}
+    return actual & files.keys()
 
 
 def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
@@ -102,7 +104,7 @@ def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
 def _imported(tree: ast.AST) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
         elif not (

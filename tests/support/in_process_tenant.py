@@ -131,8 +131,8 @@ class InProcessTenant:
         """Read everything and plan."""
 
         async def read(client: WritingClient) -> Plan:
-            found = LiveState(await client.rules(), await client.queues())
-            return draft_plan(desired, found, options or PlanOptions(), NOW)
+            actual = LiveState(await client.rules(), await client.queues())
+            return draft_plan(desired, actual, options or PlanOptions(), NOW)
 
         return self.talk(read)
 
@@ -154,7 +154,7 @@ class InProcessTenant:
             queues = await client.queues()
 
             planner = Unguarded(desired, options or PlanOptions())
-            made = planned or planner.plan(LiveState(await client.rules(), queues))
+            created = planned or planner.plan(LiveState(await client.rules(), queues))
             conduct = ApplySettings(
                 recorder=self.recorder,
                 accepts=admit,
@@ -163,7 +163,7 @@ class InProcessTenant:
                 lag=lag,
                 is_within_review=within,
             )
-            return await apply_changes(made, client, planner, conduct)
+            return await apply_changes(created, client, planner, conduct)
 
         return self.talk(run)
 
@@ -183,6 +183,6 @@ def raw(rule: LiveRule) -> dict[str, Any]:
         **rule.raw,
         "priority": rule.rule.priority,
         "enabled": rule.rule.enabled,
-        "conditions": [to_api_json(one) for one in rule.rule.conditions],
-        "targets": [to_api_json(one) for one in rule.rule.targets],
+        "conditions": [to_api_json(condition) for condition in rule.rule.conditions],
+        "targets": [to_api_json(target) for target in rule.rule.targets],
     }

@@ -141,7 +141,7 @@ class Editor:
 
     def codes(self, name: str) -> list[str]:
         """Return the codes of the last diagnostics."""
-        return sorted(str(one.code) for one in self.diagnostics.get(name, []))
+        return sorted(str(item.code) for item in self.diagnostics.get(name, []))
 
     async def until(self, name: str, *codes: str) -> None:
         """Wait until a document has these diagnostics alone."""
@@ -191,8 +191,10 @@ def start_seconds() -> float:
     ]
     messages += [{"id": 2, "method": "shutdown"}, {"method": "exit"}]
     bodies = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
-    sent = "".join(f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies)
-    return processor_seconds([sys.executable, "-m", "reconciler", "lsp"], sent)
+    requests_sent = "".join(
+        f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies
+    )
+    return processor_seconds([sys.executable, "-m", "reconciler", "lsp"], requests_sent)
 
 
 def workspace_folder(folder: Path) -> lsp.WorkspaceFolder:

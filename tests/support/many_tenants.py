@@ -57,7 +57,8 @@ class Tenants:
         """Return the number of writes that the tenant received."""
         requests = self.states[name].requests
         return sum(
-            one.method != "GET" and not one.path.endswith("/token") for one in requests
+            request.method != "GET" and not request.path.endswith("/token")
+            for request in requests
         )
 
     def manifests(self, api: str = GENEROUS, **more: str) -> None:
@@ -109,7 +110,9 @@ def tenants(*names: str) -> Iterator[Tenants]:
         listeners = {
             name: stack.enter_context(open_listener("127.0.0.1", 0)) for name in names
         }
-        here = Tenants({name: one.getsockname()[1] for name, one in listeners.items()})
+        here = Tenants(
+            {name: listener.getsockname()[1] for name, listener in listeners.items()}
+        )
         config = uvicorn.Config(here, log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         ready = threading.Event()

@@ -64,9 +64,9 @@ def never_imported(file: Path) -> list[str]:
     """Return the modules that no test imports: a report lists only imported modules."""
     data = CoverageData(str(file))
     data.read()
-    there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
+    present = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
     return sorted(
-        str(Path(path).relative_to(ROOT)) for path in there - data.measured_files()
+        str(Path(path).relative_to(ROOT)) for path in present - data.measured_files()
     )
 
 

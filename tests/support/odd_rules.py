@@ -79,28 +79,28 @@ def odd_rules() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _odd_numbers() -> Iterator[tuple[str, dict[str, Any]]]:
-    for what, number in NUMBERS.items():
-        yield f"priority {what}", rule(f"priority {what}", priority=number)
+    for subject, number in NUMBERS.items():
+        yield f"priority {subject}", rule(f"priority {subject}", priority=number)
         yield (
-            f"weight {what}",
-            rule(f"weight {what}", targets=[goes("q1", number), goes("q2", 1.5)]),
+            f"weight {subject}",
+            rule(f"weight {subject}", targets=[goes("q1", number), goes("q2", 1.5)]),
         )
         yield (
-            f"only weight {what}",
-            rule(f"only weight {what}", targets=[goes("q1", number)]),
+            f"only weight {subject}",
+            rule(f"only weight {subject}", targets=[goes("q1", number)]),
         )
         for operator in ("equals", "greaterThan", "lessThanOrEqual", "notEquals"):
-            name = f"{operator} {what}"
+            name = f"{operator} {subject}"
             yield (
                 name,
                 rule(name, conditions=[asks("confidence", operator, number), asks()]),
             )
-        name = f"between {what}"
+        name = f"between {subject}"
         yield (
             name,
             rule(name, conditions=[asks("confidence", "between", [0.1, number])]),
         )
-        name = f"in {what}"
+        name = f"in {subject}"
         yield (
             name,
             rule(
@@ -108,7 +108,7 @@ def _odd_numbers() -> Iterator[tuple[str, dict[str, Any]]]:
                 conditions=[asks("confidence", "in", [0.1, number, str(number)[:400]])],
             ),
         )
-        name = f"field {what}"
+        name = f"field {subject}"
         yield (
             name,
             rule(name, version=number, conditions=[{"type": "odd", "value": number}]),
@@ -116,23 +116,27 @@ def _odd_numbers() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _odd_texts() -> Iterator[tuple[str, dict[str, Any]]]:
-    for what, text in TEXTS.items():
-        yield f"name {what}", {**rule(text), "id": f"name {what}"}
-        yield f"description {what}", rule(f"description {what}", description=text)
+    for subject, text in TEXTS.items():
+        yield f"name {subject}", {**rule(text), "id": f"name {subject}"}
+        yield f"description {subject}", rule(f"description {subject}", description=text)
         for operator in ("equals", "contains", "notStartsWith", "in", "exists"):
-            name, value = f"{operator} {what}", [text] if operator == "in" else text
+            name = f"{operator} {subject}"
+            value = [text] if operator == "in" else text
             yield name, rule(name, conditions=[asks("intent", operator, value)])
         yield (
-            f"attribute {what}",
-            rule(f"attribute {what}", conditions=[asks(text), UNKNOWN]),
+            f"attribute {subject}",
+            rule(f"attribute {subject}", conditions=[asks(text), UNKNOWN]),
         )
         yield (
-            f"operator {what}",
-            rule(f"operator {what}", conditions=[asks("intent", text)]),
+            f"operator {subject}",
+            rule(f"operator {subject}", conditions=[asks("intent", text)]),
         )
-        yield f"queue {what}", rule(f"queue {what}", targets=[goes(text)])
-        yield f"target {what}", rule(f"target {what}", targets=[{"type": text}])
-        yield f"field {what}", rule(f"field {what}", **{text[:100]: {text[:100]: text}})
+        yield f"queue {subject}", rule(f"queue {subject}", targets=[goes(text)])
+        yield f"target {subject}", rule(f"target {subject}", targets=[{"type": text}])
+        yield (
+            f"field {subject}",
+            rule(f"field {subject}", **{text[:100]: {text[:100]: text}}),
+        )
 
 
 def _odd_parts() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -161,8 +165,11 @@ def _odd_parts() -> Iterator[tuple[str, dict[str, Any]]]:
         "many": [asks(f"a{number}", "exists") for number in range(12)],
         "contradiction": [asks("intent", "exists"), asks("intent", "notExists")],
     }
-    for what, conditions in odd.items():
-        yield f"conditions: {what}", rule(f"conditions {what}", conditions=conditions)
+    for subject, conditions in odd.items():
+        yield (
+            f"conditions: {subject}",
+            rule(f"conditions {subject}", conditions=conditions),
+        )
     targets: dict[str, Any] = {
         "nothing": [],
         "absent": None,
@@ -175,7 +182,7 @@ def _odd_parts() -> Iterator[tuple[str, dict[str, Any]]]:
         "zero": [goes("q1", 0)],
         "many": [goes(f"q{number}") for number in range(300)],
     }
-    for what, parts in targets.items():
-        yield f"targets: {what}", rule(f"targets {what}", targets=parts)
+    for subject, parts in targets.items():
+        yield f"targets: {subject}", rule(f"targets {subject}", targets=parts)
     yield "no description", rule("no description", description=None)
     yield "fields alone", {"id": "fields alone", "name": "fields alone", "priority": 1}

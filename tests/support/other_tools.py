@@ -101,11 +101,11 @@ def lint_problems(directory: Path) -> list[str]:
 
 def differing_loaders(text: str, expected: Iterable[Any]) -> dict[str, Any]:
     """Return what each loader reads that does not read the expected documents."""
-    wanted = list(expected)
+    desired_state = list(expected)
     read: dict[str, Any] = {}
     for name, load in LOADERS.items():
         try:
             read[name] = load(text)
         except Exception as error:  # noqa: BLE001 - whatever a loader raises, it does not read the text
             read[name] = error
-    return {name: value for name, value in read.items() if value != wanted}
+    return {name: value for name, value in read.items() if value != desired_state}

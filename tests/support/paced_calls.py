@@ -183,8 +183,8 @@ def multiple(workload: Workload, seeds: range) -> tuple[float, float]:
     """
     outcomes = [paced(workload, seed) for seed in seeds]
     best = [omniscient(workload, seed).seconds for seed in seeds]
-    seconds = sum(one.seconds for one in outcomes)
-    return seconds / sum(best), fmean(one.refused_share for one in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    return seconds / sum(best), fmean(outcome.refused_share for outcome in outcomes)
 
 
 def _real_limiter(workload: Workload, time: TimeSource) -> Limiter:

@@ -40,11 +40,15 @@ class Page:
 
     def text_inside(self, *inside: str) -> str:
         """All text in such elements."""
-        return "".join(one.text for one in self.texts if set(inside) <= set(one.inside))
+        return "".join(
+            text.text for text in self.texts if set(inside) <= set(text.inside)
+        )
 
     def texts_outside(self, *elements: str) -> list[str]:
         """Each text outside of the elements."""
-        return [one.text for one in self.texts if not set(elements) & set(one.inside)]
+        return [
+            text.text for text in self.texts if not set(elements) & set(text.inside)
+        ]
 
     def rows(self) -> list[list[list[str]]]:
         """For each table its rows, for each row the texts of its cells."""

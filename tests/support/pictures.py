@@ -37,23 +37,25 @@ def render_comment(markdown: str) -> str:
     """Return a page with a comment as on GitHub: its parser's HTML, its coloured boxes, a similar
     style.
     """
-    shown = github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
-    shown = re.sub(
-        r"<blockquote>\s*<p>\[!(\w+)\]\s*",
-        lambda found: (
-            f'<blockquote class="{found[1]}"><p><b>{found[1].title()}</b></p><p>'
-        ),
-        shown,
+    printed = github_flavored_markdown_to_html(
+        markdown, options=Options.CMARK_OPT_UNSAFE
     )
-    shown = re.sub(
+    printed = re.sub(
+        r"<blockquote>\s*<p>\[!(\w+)\]\s*",
+        lambda actual: (
+            f'<blockquote class="{actual[1]}"><p><b>{actual[1].title()}</b></p><p>'
+        ),
+        printed,
+    )
+    printed = re.sub(
         r'<pre lang="mermaid"><code>(.*?)</code></pre>',
         r'<pre class="mermaid">\1</pre>',
-        shown,
+        printed,
         flags=re.DOTALL,
     )
     return (
         f"<!DOCTYPE html><html lang=en><meta "
-        f"charset=utf-8><style>{STYLE}</style><main>{shown}</main>"
+        f"charset=utf-8><style>{STYLE}</style><main>{printed}</main>"
     )
 
 

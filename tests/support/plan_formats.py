@@ -51,8 +51,8 @@ def as_markdown(made: Plan) -> str:
 
 def as_whole_markdown(made: Plan) -> str:
     """The comment with every part: one with long names would leave some out."""
-    whole = replace(comment.DETAIL_LEVELS[0], wanted=comment.MAX_BYTES)
-    with patch.object(comment, "DETAIL_LEVELS", (whole,)):
+    complete = replace(comment.DETAIL_LEVELS[0], wanted=comment.MAX_BYTES)
+    with patch.object(comment, "DETAIL_LEVELS", (complete,)):
         return as_markdown(made)
 
 
@@ -89,7 +89,7 @@ def as_drift_markdown(made: Plan) -> str:
 
 def heal(only: Sequence[str]) -> str:
     """A command that corrects drift."""
-    return " ".join(["cxroute apply -e prod", *(f"--only {one}" for one in only)])
+    return " ".join(["cxroute apply -e prod", *(f"--only {item}" for item in only)])
 
 
 def keep(addresses: Sequence[str]) -> str:

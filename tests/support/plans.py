@@ -97,7 +97,7 @@ def plan_of_everything() -> Plan:
         ),
         wanted("cards/same", rule("same")),
     ]
-    found = [
+    actual = [
         managed(
             "1",
             "cards/lost",
@@ -116,30 +116,31 @@ def plan_of_everything() -> Plan:
         unmanaged("10", rule("taken")),
         unmanaged("11", rule("partner", priority=1, conditions=[intent_is("partner")])),
     ]
-    said = {
+    text = {
         "guard": {"deletes": {"count": 0, "percent": 0}, "protected": ["cards/fax"]}
     }
-    made = check_guards(
-        add_findings(assessed_plan(want, found, SAMPLE), NOTES), environment(**said)
+    created = check_guards(
+        add_findings(assessed_plan(want, actual, SAMPLE), NOTES), environment(**text)
     )
     return lift_guards(
-        made, ["deletes", "protected"], "the fax line is closed, CHG-1042"
+        created, ["deletes", "protected"], "the fax line is closed, CHG-1042"
     )
 
 
 def plan_of_many() -> Plan:
     """A plan with more rows than are displayed; the effect on some conversations is unknown."""
-    asked = [
+    requested = [
         [intent_is(f"r{n}"), make_condition(f"menu{n}", "equals", "x")]
         for n in range(30)
     ]
     want = [
         wanted(
-            f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)
+            f"cards/r{n}",
+            rule(f"r{n}", conditions=requested[n], targets=FRAUD, priority=n),
         )
         for n in range(30)
     ]
-    made = assessed_plan(
+    created = assessed_plan(
         want,
         [
             managed(
@@ -150,7 +151,7 @@ def plan_of_many() -> Plan:
         ],
     )
     unknown = [(Clause(make_condition("tier", "equals", f"t{n}")),) for n in range(7)]
-    return check_guards(with_unproven_regions(made, *unknown), environment())
+    return check_guards(with_unproven_regions(created, *unknown), environment())
 
 
 def empty_plan() -> Plan:
@@ -197,15 +198,15 @@ def hostile_plan(name: str) -> Plan:
         ),
         wanted("cards/taken", rule(f"{name} 6"), source=here),
     ]
-    found = [
+    actual = [
         managed("1", "cards/changed", twin, last_written=odd),
         managed("2", "cards/gone", replace(odd, name=f"{name} 7", priority=5)),
         managed("3", "cards/held", replace(odd, name=f"{name} 5", priority=10)),
         unmanaged("4", odd),
         unmanaged("5", rule(f"{name} 6")),
     ]
-    made = assessed_plan(want, found, SAMPLE, Queue("q-odd", name))
-    said = [
+    created = assessed_plan(want, actual, SAMPLE, Queue("q-odd", name))
+    text = [
         Finding(
             code="CXR204",
             severity="warning",
@@ -221,16 +222,17 @@ def hostile_plan(name: str) -> Plan:
             hint=name,
         ),
     ]
-    made = check_guards(
+    created = check_guards(
         with_unproven_regions(
-            add_findings(made, said), (Clause(make_condition(name, "equals", name)),)
+            add_findings(created, text), (Clause(make_condition(name, "equals", name)),)
         ),
         environment(),
     )
     wrong = replace(
-        made,
+        created,
         guards=tuple(
-            replace(one, message=f"{one.message}; {name}") for one in made.guards
+            replace(guard, message=f"{guard.message}; {name}")
+            for guard in created.guards
         ),
     )
     return lift_guards(wrong, ["deletes", "unrouted"], name)
@@ -240,9 +242,11 @@ def plan_with_names(names: Iterable[str]) -> Plan:
     """A plan with all these names: each for a rule, its queue, its description and its
     condition.
     """
-    want, found, queues = [], [], []
+    want = []
+    actual = []
+    queues = []
     for n, name in enumerate(names):
-        one = rule(
+        item = rule(
             f"{name}{n}",
             description=name,
             priority=n,
@@ -251,33 +255,34 @@ def plan_with_names(names: Iterable[str]) -> Plan:
         want.append(
             wanted(
                 f"cards/r{n}",
-                replace(one, targets=(Target(f"q{n}", 1),)),
+                replace(item, targets=(Target(f"q{n}", 1),)),
                 source=Source(name, n + 1, 1),
             )
         )
-        found.append(managed(str(n), f"cards/r{n}", one))
+        actual.append(managed(str(n), f"cards/r{n}", item))
         queues.append(Queue(f"q{n}", name))
-    return check_guards(assessed_plan(want, found, None, *queues), environment())
+    return check_guards(assessed_plan(want, actual, None, *queues), environment())
 
 
 def large_plan(count: int, name: str = "") -> Plan:
     """A plan with so many changes, `name` in each: most to another queue, some new, some deleted
     and refused.
     """
-    want, found = [], []
+    want = []
+    actual = []
     for n in range(count):
-        one = rule(
+        item = rule(
             f"{name}{n}",
             targets=[Target(f"q{n % 40}", 1)],
             priority=n,
             conditions=[intent_is(f"{name}i{n}")],
         )
-        other = replace(one, targets=(Target(f"q{(n + 1) % 40}", 1),))
-        want += [wanted(f"cards/r{n}", one)] if n % 6 else []
-        found += [managed(str(n), f"cards/r{n}", other)] if n % 6 != 1 else []
+        candidate = replace(item, targets=(Target(f"q{(n + 1) % 40}", 1),))
+        want += [wanted(f"cards/r{n}", item)] if n % 6 else []
+        actual += [managed(str(n), f"cards/r{n}", candidate)] if n % 6 != 1 else []
     queues = [Queue(f"q{n}", f"{name}Queue {n}") for n in range(40)]
     return check_guards(
-        assessed_plan(want, found, None, *queues),
+        assessed_plan(want, actual, None, *queues),
         environment(guard={"deletes": {"count": 0, "percent": 1}}),
     )
 
@@ -289,7 +294,7 @@ def assessed_plan(
     *queues: Queue,
 ) -> Plan:
     """A plan as from a command, with its order, its lint and its impact."""
-    made = draft_plan(
+    created = draft_plan(
         desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW
     )
     traffic = (
@@ -297,7 +302,7 @@ def assessed_plan(
         if sample
         else None
     )
-    return predict_impact(schedule_steps(made), traffic)
+    return predict_impact(schedule_steps(created), traffic)
 
 
 def with_unproven_regions(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:

@@ -90,8 +90,8 @@ def edit_rules(
         rule, draft = _draft(kind, rules, texts, random)
         if draft is not None and _write_if_valid(folder, draft.replacements):
             edits.append(RandomEdit(kind, rule.address, draft.detail))
-            new = {one.address for one in read_texts(folder).rules} - {
-                one.address for one in texts.rules
+            new = {rule.address for rule in read_texts(folder).rules} - {
+                rule.address for rule in texts.rules
             }
             edited |= {rule.address, *new}
     raise NoEditError(f"{folder}: {len(edits)} of {count} edits")
@@ -134,7 +134,7 @@ def _change_queue(
     if "targets" in rule.fields:
         return _change_targets(rule, texts, random)
     before = rule.values["queue"]
-    after = random.choice([one for one in texts.queues if one != before])
+    after = random.choice([queue for queue in texts.queues if queue != before])
     return _Draft(f"queue {before} -> {after}", [rule.set_field("queue", after)])
 
 
@@ -155,7 +155,7 @@ def _change_targets(
             [rule.replace(target["weight"], str(weight)) for target, weight in weights],
         )
     used = {target["queue"] for target in values}
-    queue = random.choice([one for one in texts.queues if one not in used])
+    queue = random.choice([queue for queue in texts.queues if queue not in used])
     return _Draft(
         f"queue {values[0]['queue']} -> {queue}",
         [rule.replace(targets[0]["queue"], queue)],
@@ -189,7 +189,9 @@ def _add_intent(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft 
     if "intents" not in rule.fields or "when" not in rule.fields:
         return None
     node = rule.fields["intents"]
-    intent = random.choice([one for one in texts.intents if one not in rule.intents])
+    intent = random.choice(
+        [intent for intent in texts.intents if intent not in rule.intents]
+    )
     last = node.value[-1]
     separator = ", " if is_inline(node) else "\n" + " " * node.start_mark.column + "- "
     place = last.end_mark.index
@@ -233,7 +235,7 @@ def _add_rule(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | 
     if _is_taken(condition, [intent], priority, texts):
         return None
     queue = random.choice(
-        [one for one in texts.queues if one != rule.values.get("queue")]
+        [queue for queue in texts.queues if queue != rule.values.get("queue")]
     )
     key = f"{condition.word}-{intent}".lower().replace("_", "-").replace("?", "")
     fields = [
@@ -295,8 +297,8 @@ def _new_condition(
     attribute = random.choice(sorted(suitable))
     groups = [
         condition["in"]
-        for other in texts.rules
-        for condition in other.values.get("when", ())
+        for other_rule in texts.rules
+        for condition in other_rule.values.get("when", ())
         if condition["attribute"] == attribute and "in" in condition
     ]
     values = (
@@ -317,14 +319,18 @@ def _is_taken(
     intents.
     """
     for rule in texts.rules:
-        others = [
-            other
-            for other in rule.values.get("when", ())
-            if other["attribute"] != INTENT
+        remaining_items = [
+            candidate
+            for candidate in rule.values.get("when", ())
+            if candidate["attribute"] != INTENT
         ]
         is_wider = all(
-            other["attribute"] == condition.attribute for other in others
-        ) and all({*condition.values} <= {*other.get("in", ())} for other in others)
+            candidate["attribute"] == condition.attribute
+            for candidate in remaining_items
+        ) and all(
+            {*condition.values} <= {*candidate.get("in", ())}
+            for candidate in remaining_items
+        )
         if (
             rule.priority < priority
             and is_wider
@@ -341,8 +347,8 @@ def _change_priority(
     if not rule.intents:
         return None
     before = rule.priority
-    others = {one.priority for one in texts.rules} - {before}
-    after = random.choice(sorted(others)) + random.choice((-5, 5))
+    remaining_items = {rule.priority for rule in texts.rules} - {before}
+    after = random.choice(sorted(remaining_items)) + random.choice((-5, 5))
     if after < 1 or after == before:
         return None
     return _Draft(
@@ -440,7 +446,7 @@ def _change_set_queue(name: str, texts: ManifestTexts, random: Random) -> _Draft
     if not counts or counts[0][1] < _FEWEST_EQUAL:
         return None
     before, number = counts[0]
-    after = random.choice([one for one in texts.queues if one != before])
+    after = random.choice([queue for queue in texts.queues if queue != before])
     changed = [
         rule.set_field("queue", after)
         for rule in rules

@@ -11,7 +11,8 @@ from typing import Any
 from reconciler.desired.desired import DesiredState
 from reconciler.model.rule import to_api_json
 
-INTENT, CONFIDENCE = "cognigyDetectedIntent", "cognigyConfidence"
+INTENT = "cognigyDetectedIntent"
+CONFIDENCE = "cognigyConfidence"
 INTENTS = ("billing", "refund", "greeting", "none", "Refund", "small talk")
 BOUNDS = (0, 0.35, 0.5, 0.75, 1)
 
@@ -60,10 +61,10 @@ def manifests_of(random: Random) -> str:
     environment += f"context: {doubled(context if random.random() < 0.85 else {})}\n"
     rules = [a_rule(random, f"k{number}") for number in range(random.randint(2, 8))]
     ruleset = f"---\napiVersion: routing/v1\nkind: RuleSet\nname: set\nrules: {doubled(rules)}\n"
-    known = random.sample(INTENTS, random.choice((0, 2, 4)))
+    declared = random.sample(INTENTS, random.choice((0, 2, 4)))
     intents = (
-        f"---\napiVersion: routing/v1\nkind: Intents\nname: bot\nintents: {doubled(known)}\n"
-        if known
+        f"---\napiVersion: routing/v1\nkind: Intents\nname: bot\nintents: {doubled(declared)}\n"
+        if declared
         else ""
     )
     return environment + ruleset + intents
@@ -77,11 +78,9 @@ def context_of(
     event: dict[str, Any], environment: Any, known: set[str]
 ) -> dict[str, Any]:
     """Return what the rules read after an event, by the specification of the endpoint."""
-    intent, confidence, context = (
-        event["intent"],
-        event.get("confidence"),
-        environment.context,
-    )
+    intent = event["intent"]
+    confidence = event.get("confidence")
+    context = environment.context
     if context.below is not None:
         unsure = confidence is None or confidence < (context.min_confidence or 0)
         intent = (

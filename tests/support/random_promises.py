@@ -67,8 +67,8 @@ class AuthoredPromise:
         if self.decided_by is None:
             pattern = ""
         else:
-            (first, *others) = sorted(self.decided_by)
-            pattern = "set/*" if others else f"set/{first}"
+            (first, *remaining_items) = sorted(self.decided_by)
+            pattern = "set/*" if remaining_items else f"set/{first}"
         return Promise(
             conditions=entry(rule("p", 1, self.conditions, "A")).rule.conditions,
             always=self.always,
@@ -103,7 +103,9 @@ class AuthoredPromise:
 
 def addressed(forms: list[Json]) -> list[RoutingEntry]:
     """Return rules as managed ones, with addresses."""
-    return [replace(one, address=Address("set", one.id)) for one in entries(forms)]
+    return [
+        replace(entry, address=Address("set", entry.id)) for entry in entries(forms)
+    ]
 
 
 def a_promise(random: Random, rules: list[Json]) -> AuthoredPromise:
@@ -128,7 +130,7 @@ def a_promise(random: Random, rules: list[Json]) -> AuthoredPromise:
             "decided_by": frozenset(
                 [random.choice(rules)["id"]]
                 if chance(random, 0.7)
-                else [one["id"] for one in rules]
+                else [rule["id"] for rule in rules]
             )
         },
     )
@@ -138,25 +140,27 @@ def a_promise(random: Random, rules: list[Json]) -> AuthoredPromise:
 
 
 def _conditions(random: Random, rules: list[Json]) -> list[Json]:
-    known = [part for part in random.choice(rules)["conditions"] if part not in UNKNOWN]
+    declared = [
+        part for part in random.choice(rules)["conditions"] if part not in UNKNOWN
+    ]
     names = (
         tuple(
             dict.fromkeys(
                 part["attributeName"]
-                for part in known
+                for part in declared
                 if part["attributeName"] in KINDS
             )
         )
         or SOME
     )
-    more = [
+    further = [
         part
         for part in (
             a_condition(random, names) for _ in range(random.choice((0, 1, 1)))
         )
         if part not in UNKNOWN
     ]
-    return random.choice(([], known, known, [*known, *more], more))
+    return random.choice(([], declared, declared, [*declared, *further], further))
 
 
 class PromiseOracle:
@@ -209,11 +213,11 @@ class PromiseOracle:
         (taking,) = [each for each, bits in self.wins if bits & inside]
         assert region["rule"] == entry_name(taking), report
         assert destination(taking) == destination_of(region["destination"]), report
-        known = assumption(region)
-        for assumed in completions(self.universe, known):
-            one: Input = (region["witness"], assumed)
-            assert matches(self.probe, one), report
-            assert winner(self.rules, one, self.evaluation) == taking, report
+        declared = assumption(region)
+        for assumed in completions(self.universe, declared):
+            item: Input = (region["witness"], assumed)
+            assert matches(self.probe, item), report
+            assert winner(self.rules, item, self.evaluation) == taking, report
         check_typable(self.universe, region["witness"])
         return inside
 

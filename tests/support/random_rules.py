@@ -110,7 +110,9 @@ class RulePair:
         )
         ids = dict.fromkeys([*old, *new])
         return [
-            (old.get(one), new.get(one)) for one in ids if old.get(one) != new.get(one)
+            (old.get(item), new.get(item))
+            for item in ids
+            if old.get(item) != new.get(item)
         ]
 
     @property
@@ -172,8 +174,8 @@ def a_condition(random: Random, names: tuple[str, ...]) -> Json:
         "equals",
         "in",
     )
-    known = {"intent": texts, "conf": numbers, "said": texts[1:5]}
-    operator = random.choice(known.get(name, (*texts, *numbers)))
+    declared = {"intent": texts, "conf": numbers, "said": texts[1:5]}
+    operator = random.choice(declared.get(name, (*texts, *numbers)))
     negative = f"not{operator[0].upper()}{operator[1:]}"
     if negative in OPERATORS and chance(random, 0.3):
         operator = negative
@@ -189,7 +191,8 @@ def a_value(random: Random, operator: str, name: str) -> Any:
             random.choice(kind) for _ in range(random.choice((2, 1, 2, 3, 3, 4, 0)))
         ]
     if operator == "between":
-        low, high = random.choice(numerals), random.choice(numerals)
+        low = random.choice(numerals)
+        high = random.choice(numerals)
         return (
             [high, low]
             if float(low) > float(high) and not chance(random, 0.1)
@@ -218,12 +221,12 @@ def a_destination(random: Random) -> list[Json]:
 
 
 def a_rule(random: Random, key: str, names: tuple[str, ...]) -> Json:
-    wanted = 0 if chance(random, 0.08) else random.choice((1, 1, 1, 1, 2, 2, 3))
-    conditions = [a_condition(random, names) for _ in range(wanted)]
+    expected = 0 if chance(random, 0.08) else random.choice((1, 1, 1, 1, 2, 2, 3))
+    conditions = [a_condition(random, names) for _ in range(expected)]
     name = random.choice("pq") if chance(random, 0.05) else f"rule {key}"
-    more = {"name": name, "enabled": not chance(random, 0.08)}
+    further = {"name": name, "enabled": not chance(random, 0.08)}
     return rule(
-        key, random.choice(PRIORITIES), conditions, a_destination(random), **more
+        key, random.choice(PRIORITIES), conditions, a_destination(random), **further
     )
 
 
@@ -238,8 +241,10 @@ def a_list(random: Random, most: int) -> list[Json]:
     )
     rules = [a_rule(random, f"k{at}", names) for at in range(random.randint(1, most))]
     return [
-        complementary(random, one, random.choice(rules)) if chance(random, 0.2) else one
-        for one in rules
+        complementary(random, rule, random.choice(rules))
+        if chance(random, 0.2)
+        else rule
+        for rule in rules
     ]
 
 
@@ -258,10 +263,10 @@ def complementary(random: Random, one: Json, other: Json) -> Json:
     if not plain:
         return one
     part = random.choice(plain)
-    known = {**COMPLEMENTS, **{new: old for old, new in COMPLEMENTS.items()}}
+    declared = {**COMPLEMENTS, **{new: old for old, new in COMPLEMENTS.items()}}
     denied = part["operator"][3:4].lower() + part["operator"][4:]
     negative = f"not{part['operator'][0].upper()}{part['operator'][1:]}"
-    operator = known.get(
+    operator = declared.get(
         part["operator"], negative if negative in OPERATORS else denied
     )
     return (
@@ -273,39 +278,41 @@ def complementary(random: Random, one: Json, other: Json) -> Json:
 
 def edited(random: Random, rules: list[Json]) -> list[Json]:
     """Return the rules after one change of one kind; the input list is not changed."""
-    at, other = random.randrange(len(rules)), random.randrange(len(rules))
-    one, two = rules[at], rules[other]
-    found = list(rules)
+    at = random.randrange(len(rules))
+    candidate = random.randrange(len(rules))
+    item = rules[at]
+    two = rules[candidate]
+    actual = list(rules)
     kind = random.choice(
         (*ONE_RULE, "swap", "trade", "split", "merge", "add", "delete", "names")
     )
     if kind in ONE_RULE:
-        found[at] = _changed(random, kind, one)
+        actual[at] = _changed(random, kind, item)
     elif kind in ("swap", "trade", "names"):
         key = {"swap": "priority", "trade": "conditions", "names": "name"}[kind]
-        found[at], found[other] = {**one, key: two[key]}, {**two, key: one[key]}
+        actual[at], actual[candidate] = {**item, key: two[key]}, {**two, key: item[key]}
     elif kind == "split":
         extra = a_condition(random, SOME)
-        found[at] = {**one, "conditions": [*one["conditions"], extra]}
-        found.append({**one, "id": unused(rules), "name": f"{one['name']} s"})
+        actual[at] = {**item, "conditions": [*item["conditions"], extra]}
+        actual.append({**item, "id": unused(rules), "name": f"{item['name']} s"})
     elif kind == "merge":
-        found[at] = {
-            **one,
+        actual[at] = {
+            **item,
             "conditions": [
-                part for part in one["conditions"] if part in two["conditions"]
+                part for part in item["conditions"] if part in two["conditions"]
             ],
         }
-        found = [each for each in found if each is not two or at == other]
+        actual = [each for each in actual if each is not two or at == candidate]
     elif kind == "add":
-        found.append(a_rule(random, unused(rules), SOME))
+        actual.append(a_rule(random, unused(rules), SOME))
     else:
-        found.remove(one)
-    return found
+        actual.remove(item)
+    return actual
 
 
 def unused(rules: list[Json]) -> str:
-    ids = {one["id"] for one in rules}
-    return next(one for one in map("n{}".format, count()) if one not in ids)
+    ids = {rule["id"] for rule in rules}
+    return next(item for item in map("n{}".format, count()) if item not in ids)
 
 
 ONE_RULE: Final = ("retarget", "move", "rename", "switch", "narrow", "change")

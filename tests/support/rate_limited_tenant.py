@@ -29,7 +29,9 @@ Odds = Callable[[float], float]
 REFUSED = ApiProblem("Rate limit exceeded", "too.many.requests")
 
 
-LIMIT, BURST, LATENCY = 100.0, 10, 0.05
+LIMIT = 100.0
+BURST = 10
+LATENCY = 0.05
 
 
 @dataclass
@@ -50,7 +52,7 @@ class CreateResult:
 
     def failed(self) -> int:
         """Return the number of rules that were not created."""
-        return sum(not isinstance(one, LiveRule) for one in self.outcomes)
+        return sum(not isinstance(outcome, LiveRule) for outcome in self.outcomes)
 
 
 class RateLimitedTransport(httpx.AsyncBaseTransport):
@@ -73,12 +75,12 @@ class RateLimitedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Respond to one request: a token, or a rule unless the rate is too high."""
         clock = asyncio.get_running_loop().time
-        sent = clock()
+        requests_sent = clock()
         await asyncio.sleep(self._latency + self._chance.expovariate(500))
         if request.url.path == "/oauth/token":
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
-        self.times += [sent, clock()]
-        by_chance = self._chance.random() < self._odds(sent - self.times[0])
+        self.times += [requests_sent, clock()]
+        by_chance = self._chance.random() < self._odds(requests_sent - self.times[0])
         refusal = (
             refused(429, REFUSED, headers=(("retry-after", "1"),))
             if by_chance
@@ -110,7 +112,8 @@ def create_rules(
     """
 
     async def go() -> CreateResult:
-        clock, chance = asyncio.get_running_loop().time, Random(seed)
+        clock = asyncio.get_running_loop().time
+        chance = Random(seed)
         start = START.timestamp() - clock()
         usual = {
             "rate": LIMIT,
@@ -133,12 +136,12 @@ def create_rules(
             async with places:
                 return await client.create(rule(f"r{number}"), MARKER)
 
-        found = await asyncio.gather(
+        actual = await asyncio.gather(
             *(one(number) for number in range(count)), return_exceptions=True
         )
         seconds = max(tenant.times) - min(tenant.times)
         return CreateResult(
-            list(found),
+            list(actual),
             seconds,
             tenant.refused,
             client.rate_limiter.retries,

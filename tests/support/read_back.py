@@ -84,38 +84,39 @@ class TextReader:
         effect = ParsedEffect(_members(head, body))
         lead = 0
         for line in body:
-            kept = re.fullmatch(r"    Earlier rules keep theirs: (.*)", line)
-            others = re.fullmatch(
+            retained = re.fullmatch(r"    Earlier rules keep theirs: (.*)", line)
+            remaining_items = re.fullmatch(
                 r"    Without conversations that these rules match: (.*)", line
             )
-            if kept:
-                effect.keeping = list(_rule_names(kept[1]))
-            if kept or others:
-                lead |= self._matched((kept or others)[1])  # type: ignore[index]
+            if retained:
+                effect.keeping = list(_rule_names(retained[1]))
+            if retained or remaining_items:
+                lead |= self._matched((retained or remaining_items)[1])  # type: ignore[index]
         self._rows(effect, list(_row_lines(body)), lead)
         return effect
 
     def _rows(
         self, effect: ParsedEffect, lines: Sequence[tuple[str, str]], lead: int
     ) -> None:
-        above, head = 0, list[str]()
+        above = 0
+        head = list[str]()
         places = ("", "")
         for callers, rest in lines:
-            found = re.fullmatch(
+            actual = re.fullmatch(
                 rf"(.*?) -> (.*?)(?:   ({_SHARE}))?(?:   (by|from) (.*))?",
                 "   ".join(_cells(rest)),
             )
-            assert found, rest
+            assert actual, rest
             first, second = (
                 old if text == "..." else text
-                for text, old in zip(found.group(1, 2), places, strict=True)
+                for text, old in zip(actual.group(1, 2), places, strict=True)
             )
             places = first, second
             phrases = self._phrases(callers)
             if phrases[0] == "...":
                 phrases = [
                     *_without_last_condition(head),
-                    *(one for one in phrases[1:] if one != "all others"),
+                    *(phrase for phrase in phrases[1:] if phrase != "all others"),
                 ]
             else:
                 head = phrases
@@ -125,15 +126,15 @@ class TextReader:
                     inputs=where & ~lead & ~above,
                     before=read_destination(places[0]),
                     after=read_destination(places[1]),
-                    share=found[3] or "",
-                    way=found[4] or "",
-                    counterparts=tuple(_rule_names(found[5])) if found[5] else (),
+                    share=actual[3] or "",
+                    way=actual[4] or "",
+                    counterparts=tuple(_rule_names(actual[5])) if actual[5] else (),
                 )
             )
             above |= where
 
     def _matched(self, names: str) -> int:
-        found = 0
+        actual = 0
         for name in _rule_names(names):
             version = re.fullmatch(r"(.*) \((today|afterwards)\)", name)
             side = (
@@ -141,22 +142,22 @@ class TextReader:
                 if version
                 else ""
             )
-            found |= self.rules.matched(version[1] if version else name, side)
-        return found
+            actual |= self.rules.matched(version[1] if version else name, side)
+        return actual
 
     def _all_of(self, phrases: Sequence[str], members: Sequence[str]) -> int:
-        found = self.universe.all_inputs
+        actual = self.universe.all_inputs
         for phrase in phrases:
             if phrase in ("no longer matched", "newly matched"):
                 for name in members:
-                    found &= ~self.rules.matched(
+                    actual &= ~self.rules.matched(
                         name, "before" if phrase == "newly matched" else "after"
                     )
             elif phrase.startswith("except those of "):
-                found &= ~self._matched(phrase.removeprefix("except those of "))
+                actual &= ~self._matched(phrase.removeprefix("except those of "))
             elif phrase != "every conversation":
-                found &= self._column(phrase)
-        return found
+                actual &= self._column(phrase)
+        return actual
 
     def _column(self, phrase: str) -> int:
         opaque = _OPAQUE.fullmatch(phrase)
@@ -228,24 +229,24 @@ class TextReader:
         if text in ("any intent", "no intent"):
             return _is_missing if text == "no intent" else _but(_is_missing)
         missing = text.endswith(", or none")
-        found = re.fullmatch(
+        actual = re.fullmatch(
             rf"(any intent except )?({_LIST})", text.removesuffix(", or none")
         )
-        assert found, text
-        listed = _one_of(self._values(found[2], attribute))
-        return _maybe(_but(listed) if found[1] else listed, missing=missing)
+        assert actual, text
+        listed = _one_of(self._values(actual[2], attribute))
+        return _maybe(_but(listed) if actual[1] else listed, missing=missing)
 
     def _asked(self, text: str, attribute: str) -> Test:
         tests: list[tuple[Test, bool]] = []
-        whole = text
+        complete = text
         while not tests or text.startswith(" and "):
             text = text.removeprefix(" and ")
-            length, made = self._one_test(text, attribute)
-            assert length, whole
-            tests.append(made)
+            length, created = self._one_test(text, attribute)
+            assert length, complete
+            tests.append(created)
             text = text[length:]
         missing = text == " (or not known)"
-        assert missing or not text, whole
+        assert missing or not text, complete
 
         def holds(value: Any) -> bool:
             return all(
@@ -256,26 +257,26 @@ class TextReader:
         return _maybe(holds, missing=missing)
 
     def _one_test(self, text: str, attribute: str) -> tuple[int, tuple[Test, bool]]:
-        for pattern, made in _PHRASES:
-            found = re.match(pattern + _END, text)
-            if found:
-                return found.end(), made(found)
-        found = re.match(rf"(other than )?({_LIST}){_END}", text)
-        assert found, text
-        listed = _one_of(self._values(found[2], attribute))
-        return found.end(), (_but(listed) if found[1] else listed, False)
+        for pattern, created in _PHRASES:
+            actual = re.match(pattern + _END, text)
+            if actual:
+                return actual.end(), created(actual)
+        actual = re.match(rf"(other than )?({_LIST}){_END}", text)
+        assert actual, text
+        listed = _one_of(self._values(actual[2], attribute))
+        return actual.end(), (_but(listed) if actual[1] else listed, False)
 
     def _values(self, text: str, attribute: str) -> list[Any]:
-        return [self._value(one, attribute) for one in _separated(text, ", | or ")]
+        return [self._value(item, attribute) for item in _separated(text, ", | or ")]
 
     def _value(self, text: str, attribute: str) -> Any:
-        shown = (
+        printed = (
             json.loads(text) if re.fullmatch(rf"{_QUOTED}|{_NUMBER}", text) else text
         )
         return (
-            self.values.get((attribute, shown), shown)
-            if isinstance(shown, str)
-            else shown
+            self.values.get((attribute, printed), printed)
+            if isinstance(printed, str)
+            else printed
         )
 
 
@@ -316,14 +317,14 @@ def _rule_names(text: str) -> Iterator[str]:
 def _separated(text: str, separators: str) -> list[str]:
     """Return the parts of a text between separators outside of quotes."""
     marked = re.sub(
-        rf"({_QUOTED})|{separators}", lambda found: found[1] or "\x01", text
+        rf"({_QUOTED})|{separators}", lambda actual: actual[1] or "\x01", text
     )
     return marked.split("\x01")
 
 
 def _without_last_condition(phrases: Sequence[str]) -> list[str]:
-    ours = ("no longer matched", "newly matched", "except those of ")
-    return [phrase for phrase in phrases if not phrase.startswith(ours)][:-1]
+    own_side = ("no longer matched", "newly matched", "except those of ")
+    return [phrase for phrase in phrases if not phrase.startswith(own_side)][:-1]
 
 
 def _maybe(holds: Test, *, missing: bool) -> Test:
@@ -362,7 +363,8 @@ def _within(found: re.Match[str]) -> Test:
 
 def _span(found: re.Match[str]) -> Test:
     """Read `0.6 to 0.7`, `above 0.6 to 0.7 included`."""
-    low, high = _f(found["low"]), _f(found["high"])
+    low = _f(found["low"])
+    high = _f(found["high"])
 
     def holds(number: Fraction) -> bool:
         is_above = number > low if found["over"] else number >= low
@@ -384,11 +386,11 @@ def _bound(found: re.Match[str]) -> Test:
 
 
 def _pattern(found: re.Match[str]) -> Test:
-    wanted = json.loads(found[2])
+    expected = json.loads(found[2])
     return {
-        "containing": _text(lambda text: wanted in text),
-        "starting with": _text(lambda text: text.startswith(wanted)),
-        "ending with": _text(lambda text: text.endswith(wanted)),
+        "containing": _text(lambda text: expected in text),
+        "starting with": _text(lambda text: text.startswith(expected)),
+        "ending with": _text(lambda text: text.endswith(expected)),
     }[found[1]]
 
 
@@ -404,13 +406,13 @@ _SPAN: Final = (
 _FROM: Final = rf"from ({_NUMBER}) to ({_NUMBER})"
 _MATCHING: Final = rf"(containing|starting with|ending with) ({_QUOTED})"
 _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] = [
-    (_FROM, lambda found: (_within(found), True)),
-    (f"not {_FROM}", lambda found: (_but(_within(found)), False)),
-    (_SPAN, lambda found: (_span(found), True)),
-    (_BOUND, lambda found: (_bound(found), True)),
-    (f"not {_BOUND}", lambda found: (_but(_bound(found)), False)),
-    (_MATCHING, lambda found: (_pattern(found), False)),
-    (f"not {_MATCHING}", lambda found: (_but(_pattern(found)), False)),
+    (_FROM, lambda actual: (_within(actual), True)),
+    (f"not {_FROM}", lambda actual: (_but(_within(actual)), False)),
+    (_SPAN, lambda actual: (_span(actual), True)),
+    (_BOUND, lambda actual: (_bound(actual), True)),
+    (f"not {_BOUND}", lambda actual: (_but(_bound(actual)), False)),
+    (_MATCHING, lambda actual: (_pattern(actual), False)),
+    (f"not {_MATCHING}", lambda actual: (_but(_pattern(actual)), False)),
     ("not a text", lambda _: (_but(_text(lambda _: True)), False)),
     ("any text", lambda _: (_text(lambda _: True), False)),
     ("not a number", lambda _: (_but(_number(lambda _: True)), False)),
@@ -432,6 +434,6 @@ def read_destination(text: str) -> Destination:
     )
     assert parts, text
     return frozenset(
-        (queue or other, Fraction(share or "100") / 100)
-        for share, queue, other in parts
+        (queue or candidate, Fraction(share or "100") / 100)
+        for share, queue, candidate in parts
     )

@@ -112,30 +112,32 @@ def read_texts(folder: Path) -> ManifestTexts:
     """Read the manifests of a folder: those rules that the sandbox has."""
     documents = read_documents(folder)
     rule_sets = [
-        one for one in documents if one.kind == "RuleSet" and one.is_in_sandbox
+        document
+        for document in documents
+        if document.kind == "RuleSet" and document.is_in_sandbox
     ]
     queues = [
         alias
-        for one in documents
-        if one.kind == "Queues"
-        for alias in one.values["queues"]
+        for document in documents
+        if document.kind == "Queues"
+        for alias in document.values["queues"]
     ]
     intents = [
         entry["name"] if isinstance(entry, dict) else entry
-        for one in documents
-        if one.kind == "Intents"
-        for entry in one.values["intents"]
+        for document in documents
+        if document.kind == "Intents"
+        for entry in document.values["intents"]
     ]
     attributes = {
         name: list(attribute["values"])
-        for one in documents
-        if one.kind == "Attributes"
-        for name, attribute in one.values["attributes"].items()
+        for document in documents
+        if document.kind == "Attributes"
+        for name, attribute in document.values["attributes"].items()
         if attribute.get("values")
     }
     return ManifestTexts(
-        rules=[rule for one in rule_sets for rule in _rules_of(one)],
-        defaults={one.values["name"]: _default_nodes(one) for one in rule_sets},
+        rules=[rule for item in rule_sets for rule in _rules_of(item)],
+        defaults={item.values["name"]: _default_nodes(item) for item in rule_sets},
         queues=queues,
         intents=intents,
         attributes=attributes,
@@ -144,8 +146,8 @@ def read_texts(folder: Path) -> ManifestTexts:
 
 def write_replacements(replacements: Iterable[Replacement]) -> None:
     """Change the files. The parts of one file do not overlap."""
-    by_file = sorted(replacements, key=lambda one: (one.path, one.start))
-    for path, parts in groupby(by_file, key=lambda one: one.path):
+    by_file = sorted(replacements, key=lambda item: (item.path, item.start))
+    for path, parts in groupby(by_file, key=lambda item: item.path):
         text = path.read_text(encoding="utf-8")
         for part in reversed(list(parts)):
             text = text[: part.start] + part.text + text[part.end :]

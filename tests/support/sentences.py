@@ -23,8 +23,8 @@ def sentences(*modules: str) -> set[str]:
 
 def missing_sentences(modules: Iterable[str], told: Iterable[str]) -> list[str]:
     """Return the sentences of the modules that are in none of the texts."""
-    whole = "\n".join(told)
-    return sorted(text for text in sentences(*modules) if text not in whole)
+    complete = "\n".join(told)
+    return sorted(text for text in sentences(*modules) if text not in complete)
 
 
 def _texts(tree: ast.Module) -> Iterable[str]:

@@ -53,10 +53,10 @@ class _SocketSelector(selectors.DefaultSelector):
         """Return the outside events, or move the clock."""
         if timeout is None:
             return super().select()
-        found = super().select(min(timeout, _UNDER_WAY))
-        if not found:
+        actual = super().select(min(timeout, _UNDER_WAY))
+        if not actual:
             self.now += max(timeout, 0.0)
-        return found
+        return actual
 
 
 class SteppingLoop(asyncio.SelectorEventLoop):

@@ -32,7 +32,8 @@ def code_of(script: dict[str, Any]) -> str:
 
 def with_code(script: dict[str, Any], edit: Callable[[str], str]) -> dict[str, Any]:
     """Return the body of a save, with the code edited and everything else as it was read."""
-    content, code = copy.deepcopy(script), code_of(script)
+    content = copy.deepcopy(script)
+    code = code_of(script)
     for properties in content["properties"].values():
         for item in properties.values():
             item["value"] = edit(code) if item["value"] == code else item["value"]

@@ -56,12 +56,12 @@ def run_on_terminal(width: int, *arguments: str, **variables: str) -> TerminalOu
 
 @contextlib.contextmanager
 def _terminal(width: int, seen: list[bytes]) -> Iterator[TextIO]:
-    here, there = pty.openpty()
-    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    here, present = pty.openpty()
+    fcntl.ioctl(present, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     reader = threading.Thread(target=_drain, args=(here, seen))
     reader.start()
     try:
-        with open(there, "w", encoding="utf-8", buffering=1) as stream:  # noqa: PTH123 - a file descriptor
+        with open(present, "w", encoding="utf-8", buffering=1) as stream:  # noqa: PTH123 - a file descriptor
             yield stream
     finally:
         reader.join(10)

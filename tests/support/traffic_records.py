@@ -75,11 +75,11 @@ def apportion(total: int, weights: Weights) -> dict[str, int]:
     exact = {
         value: total * weight / sum_of_weights for value, weight in weights.items()
     }
-    whole = {value: int(number) for value, number in exact.items()}
-    by_remainder = sorted(exact, key=lambda value: whole[value] - exact[value])
-    for value in by_remainder[: total - sum(whole.values())]:
-        whole[value] += 1
-    return whole
+    complete = {value: int(number) for value, number in exact.items()}
+    by_remainder = sorted(exact, key=lambda value: complete[value] - exact[value])
+    for value in by_remainder[: total - sum(complete.values())]:
+        complete[value] += 1
+    return complete
 
 
 def _even_draws(dimensions: int) -> Iterator[tuple[float, ...]]:

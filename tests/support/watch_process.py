@@ -117,7 +117,7 @@ class TenantUser:
     def rules(self) -> dict[str, dict[str, Any]]:
         """Return the live rules by name."""
         entities = self.http.get(RULES, params={"pageSize": 1000}).json()["entities"]
-        return {one["name"].rpartition(" ")[2]: one for one in entities}
+        return {entity["name"].rpartition(" ")[2]: entity for entity in entities}
 
     def edit(self, name: str, **fields: Any) -> None:
         """Change a rule."""
@@ -253,10 +253,10 @@ class WatchProcess:
 
     def metrics(self) -> dict[str, float]:
         """Return its metrics, without the common prefix of the names."""
-        found = re.findall(
+        actual = re.findall(
             r"^cxroute_(\S+) (\S+)$", self.get("/metrics").text, re.MULTILINE
         )
-        return {name: float(value) for name, value in found}
+        return {name: float(value) for name, value in actual}
 
     def wait_for_count(
         self, count: float, of: str = "round_seconds_count"

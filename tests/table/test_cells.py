@@ -267,7 +267,7 @@ def test_unclear_queues_are_refused(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("value", [10**350, 10**16, 1e16, 1.5e300, -0.1])
 def test_a_number_of_any_length_comes_back(value: float) -> None:
-    (condition,) = (make_condition("a", "equals", value),)
+    condition = make_condition("a", "equals", value)
     assert read_conditions(write_conditions([condition], ANY), ANY) == (condition,)
 
 

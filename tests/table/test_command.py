@@ -333,11 +333,11 @@ def test_both_refusals_are_named_and_each_can_be_lifted(desk: Program) -> None:
 
 def test_a_test_that_fails_in_two_environments_counts_once(desk: Program) -> None:
     checked_rules()
-    other = (
+    candidate = (
         Path("manifests/prod.yaml").read_text(encoding="utf-8").replace("prod", "other")
     )
     Path("manifests/other.yaml").write_text(
-        other.replace("tenant: a", "tenant: b"), encoding="utf-8"
+        candidate.replace("tenant: a", "tenant: b"), encoding="utf-8"
     )
     edit(desk, set_cell("own/pin-c", "Priority", "90"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
@@ -377,14 +377,14 @@ def test_a_new_tie_is_shown(desk: Program) -> None:
 
 def test_a_test_that_only_another_environment_breaks_is_found(desk: Program) -> None:
     checked_rules()
-    other = (
+    candidate = (
         Path("manifests/prod.yaml")
         .read_text(encoding="utf-8")
         .replace("name: prod", "name: other")
     )
     fallback = "context: {minConfidence: 0.6, below: {intent: none}}\n"
     Path("manifests/other.yaml").write_text(
-        other.replace("tenant: a\n", f"tenant: b\n{fallback}"), encoding="utf-8"
+        candidate.replace("tenant: a\n", f"tenant: b\n{fallback}"), encoding="utf-8"
     )
     edit(desk, set_cell("own/pin-a", "Queue", "Nowhere"))
     assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
@@ -466,8 +466,15 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
     assert {file for file, each in texts().items() if each != before[file]} == {
         "manifests/cards.yaml"
     }
-    given = ("--intent", "pin_blocked", "--confidence", "0.9", "--attr", "language=en")
-    assert 0 == desk("explain", "-e", "prod", *given)
+    source_values = (
+        "--intent",
+        "pin_blocked",
+        "--confidence",
+        "0.9",
+        "--attr",
+        "language=en",
+    )
+    assert 0 == desk("explain", "-e", "prod", *source_values)
     assert 'goes to "General Service", by cards/pin-blocked' in desk.out
 
 
@@ -651,12 +658,12 @@ def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None
 @pytest.mark.usefixtures("one_environment")
 def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
     def change(rows: Rows) -> None:
-        one, two = (
+        item, two = (
             next(row for row in rows if row[0] == name)
             for name in ("cards/change-pin", "cards/pin-blocked")
         )
         at = rows[0].index("intent")
-        one[at], two[at] = two[at], one[at]
+        item[at], two[at] = two[at], item[at]
 
     edit(desk, change)
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv")

@@ -188,23 +188,23 @@ def _described(random: Random, lists: list[list[str]]) -> dict[str, dict[str, st
     value more.
     """
     names = [*random.sample(NAMES, len(NAMES))]
-    found = dict[str, dict[str, str]]()
+    actual = dict[str, dict[str, str]]()
     for values in lists:
         members = [
             text
             for value in values
-            if (text := value.replace("$$", "$")) and text not in found
+            if (text := value.replace("$$", "$")) and text not in actual
         ]
         if random.random() < 0.3:
             members = members[:1] + random.sample(
-                [value for value in VALUES if value not in found], 1
+                [value for value in VALUES if value not in actual], 1
             )
         group = names.pop()
         for member in members:
-            found[member] = {"group": group} | (
+            actual[member] = {"group": group} | (
                 {"label": names.pop()} if random.random() < 0.3 else {}
             )
-    return found
+    return actual
 
 
 class Desk:
@@ -269,12 +269,12 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     desk = Desk(tmp_path, text)
     keys = [row.cells[NAME].removeprefix("set/") for row in desk.current.table.rows]
     single = [key for key in keys if "queue" in _fields(desk, key)]
-    others = sorted(desk.current.vocabulary.queues)
-    if not single or len(others) < 2:
+    remaining_items = sorted(desk.current.vocabulary.queues)
+    if not single or len(remaining_items) < 2:
         return
     key = random.choice(single)
     old = _fields(desk, key)["queue"]
-    new = random.choice([queue for queue in others if queue != old])
+    new = random.choice([queue for queue in remaining_items if queue != old])
     rows = desk.rows
     rows[keys.index(key) + 1][rows[0].index("Queue")] = write_name(new)
     line = next(line for line in text.splitlines() if f"key: {key}," in line)
@@ -335,9 +335,10 @@ def test_cells_copied_from_other_rows_define_exactly_these_rules(
     desk = Desk(tmp_path, text)
     rows = desk.rows
     for _ in range(random.randint(1, 3)):
-        at, other = random.randrange(1, len(rows)), random.randrange(1, len(rows))
+        at = random.randrange(1, len(rows))
+        candidate = random.randrange(1, len(rows))
         column = random.randrange(1, len(rows[0]) - 1)
-        rows[at][column] = rows[other][column]
+        rows[at][column] = rows[candidate][column]
     if random.random() < 0.3 and len(rows) > 2:
         del rows[random.randrange(1, len(rows))]
     if random.random() < 0.3:
@@ -348,9 +349,9 @@ def test_cells_copied_from_other_rows_define_exactly_these_rules(
         edited = desk.write(rows)  # which proves that the rules are those of the table
     except SheetError:  # such as an address that two rules would have
         return
-    kept = {row[0].removeprefix("set/") for row in rows[1:]}
+    retained = {row[0].removeprefix("set/") for row in rows[1:]}
     for line in text.splitlines():
-        if " # comment" in line and any(f"key: {key}," in line for key in kept):
+        if " # comment" in line and any(f"key: {key}," in line for key in retained):
             assert line.rpartition(" # ")[2] in edited
 
 

@@ -57,7 +57,8 @@ def openings(tree: ast.AST) -> Iterator[str]:
 
 
 def opens(call: ast.Call) -> bool:
-    function, text = ast.unparse(call.func), ast.unparse(call)
+    function = ast.unparse(call.func)
+    text = ast.unparse(call)
     name = function.rpartition(".")[2]
     if function in {"open", "io.open", "codecs.open"}:
         return not re.search(r"'[wax]b?'", text)
@@ -76,12 +77,12 @@ def opens(call: ast.Call) -> bool:
 
 def test_one_module_opens_files_for_reading() -> None:
     """Files are read by `reconciler.text.files` only, with the exceptions above."""
-    found = {
+    actual = {
         f"{path.relative_to(PACKAGE).as_posix()}: {call}"
         for path in PACKAGE.rglob("*.py")
         for call in openings(ast.parse(path.read_text("utf-8")))
     }
-    assert EXCEPTIONS == found
+    assert EXCEPTIONS == actual
 
 
 @pytest.mark.parametrize(
@@ -176,8 +177,8 @@ def test_a_special_file_is_refused_without_waiting(
     """A pipe, a socket and a device are refused without blocking, and the message says what to
     do.
     """
-    said = f"it is {kind}, not a regular file; save the contents to a file, and name that file"
-    with pytest.raises(OSError, match=said):
+    text = f"it is {kind}, not a regular file; save the contents to a file, and name that file"
+    with pytest.raises(OSError, match=text):
         read_file(odd_files[kind], KIB)
 
 

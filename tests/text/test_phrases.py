@@ -36,7 +36,8 @@ from reconciler.text.suggest import suggest
 from tests.support.builders import LABELS, at_least, intent_is, rule
 
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
-CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
+CARDS = Target("q-cards", 1)
+FRAUD = Target("q-fraud", 3)
 NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
 NIGHTS_SHOWN = (
     'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
@@ -80,7 +81,7 @@ another did not."""
 
 
 @pytest.mark.parametrize(
-    "character", FORMERLY_PASSED, ids=lambda one: f"{ord(one):04x}"
+    "character", FORMERLY_PASSED, ids=lambda item: f"{ord(item):04x}"
 )
 def test_every_function_escapes_the_same_invisible_characters(character: str) -> None:
     """Messages about rules, manifests, and responses of the tenant, an identity provider and a
@@ -92,7 +93,8 @@ def test_every_function_escapes_the_same_invisible_characters(character: str) ->
         else f"\\U{ord(character):08x}"
     )
     in_json = {"\n": "\\n"}.get(character, escape)
-    text, answer = f"a{character}b", {"message": f"a{character}b"}
+    text = f"a{character}b"
+    answer = {"message": f"a{character}b"}
     error = OSError(1, text)
     assert not is_visible(text)
     assert f"a{escape}b" == escape_invisible(text) == sanitize(text) == no_answer(error)
@@ -118,9 +120,10 @@ def test_every_invisible_character_is_escaped() -> None:
     )
     characters = map(chr, range(sys.maxunicode + 1))
     assert [] == [
-        one
-        for one in characters
-        if is_visible(one) == (not one.isprintable() or bool(blank.match(one)))
+        character
+        for character in characters
+        if is_visible(character)
+        == (not character.isprintable() or bool(blank.match(character)))
     ]
 
 
@@ -174,7 +177,7 @@ def test_an_unknown_queue_is_named_by_its_id() -> None:
 
 def test_a_rule_is_one_sentence() -> None:
     """The intent first, then the confidence, then other attributes."""
-    what = rule(
+    subject = rule(
         conditions=[
             make_condition("a", "equals", "b"),
             at_least(0.7),
@@ -182,8 +185,8 @@ def test_a_rule_is_one_sentence() -> None:
         ],
         enabled=False,
     )
-    said = 'intent is "lost" and confidence >= 0.7 and a is "b": to "Cards", priority 100, switched off'
-    assert said == rule_phrase(what, NAMES, LABELS)
+    text = 'intent is "lost" and confidence >= 0.7 and a is "b": to "Cards", priority 100, switched off'
+    assert text == rule_phrase(subject, NAMES, LABELS)
     assert 'every conversation: to "Cards", priority 100' == rule_phrase(
         rule(conditions=[]), NAMES, LABELS
     )
@@ -191,9 +194,13 @@ def test_a_rule_is_one_sentence() -> None:
 
 def test_a_conversation_is_its_attributes() -> None:
     """The order of attributes is that of a rule."""
-    given = {"tier": "gold", "cognigyConfidence": 0.7, "cognigyDetectedIntent": "lost"}
+    source_values = {
+        "tier": "gold",
+        "cognigyConfidence": 0.7,
+        "cognigyDetectedIntent": "lost",
+    }
     assert 'intent "lost", confidence 0.7, tier "gold"' == conversation_phrase(
-        given, LABELS
+        source_values, LABELS
     )
     assert "no attributes" == conversation_phrase({}, LABELS)
 

@@ -86,29 +86,26 @@ def test_a_token_in_use_stays_hidden_after_many_new_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A call is repeated with its old token, after a response with twenty other tokens."""
-    discretion, asked = Redactor(), asyncio.Event()
+    discretion = Redactor()
+    requested = asyncio.Event()
     monkeypatch.setattr(connect, "REDACTOR", discretion)
-    token, many = (
-        secrets.token_hex(100),
-        {f"{number}_token": secrets.token_hex(100) for number in range(20)},
-    )
+    token = secrets.token_hex(100)
+    many = {f"{number}_token": secrets.token_hex(100) for number in range(20)}
 
     async def carry(request: ApiRequest) -> ApiResponse:
         if request.method == "POST":
-            await asked.wait()
+            await requested.wait()
         return ApiResponse("", 200, {}, json.dumps(many).encode())
 
     async def renew() -> None:
-        carried, call = (
-            connect.redacted(carry),
-            ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"}),
-        )
+        carried = connect.redacted(carry)
+        call = ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
         renewing = asyncio.ensure_future(
             carried(ApiRequest("POST", SERVER, "/oauth/token", {}))
         )
         await asyncio.sleep(0)
         await carried(call)
-        asked.set()
+        requested.set()
         await renewing
         await carried(call)
 
@@ -122,11 +119,12 @@ def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
     kept.
     """
     chance = Random(seed)
-    known = [secrets.token_hex(20) for _ in range(20)]
+    declared = [secrets.token_hex(20) for _ in range(20)]
     discretion = Redactor()
-    discretion.add(*known)
+    discretion.add(*declared)
     for _ in range(200):
-        secret, start = chance.choice(known), chance.randrange(28)
+        secret = chance.choice(declared)
+        start = chance.randrange(28)
         end = chance.randrange(start + 12, 41)
         assert f"so: {PLACEHOLDER}. ÄÖÜ" == discretion.redact(
             f"so: {secret[start:end]}. ÄÖÜ"

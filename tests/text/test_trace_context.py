@@ -10,7 +10,8 @@ from hypothesis import strategies as some
 
 from reconciler.text.trace_context import TraceContext, parse_trace
 
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
 STATE = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"
 
@@ -89,11 +90,11 @@ def headers(parent: str, *states: str) -> list[tuple[bytes, bytes]]:
 @pytest.mark.parametrize("parent", VALID.values(), ids=VALID)
 def test_a_valid_trace_is_returned_as_it_is(parent: str) -> None:
     """Its id is the second part."""
-    found = parse_trace(headers(parent))
-    assert found is not None
+    actual = parse_trace(headers(parent))
+    assert actual is not None
     assert (parent.split("-")[1], {"traceparent": parent}) == (
-        found.trace_id,
-        found.headers,
+        actual.trace_id,
+        actual.headers,
     )
 
 
@@ -125,9 +126,9 @@ def test_a_repeated_trace_is_ignored() -> None:
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_a_valid_state_is_returned_as_it_is(state: str) -> None:
     """Unchanged, for the systems that wrote it."""
-    found = parse_trace(headers(PARENT, state))
-    assert found == TraceContext(PARENT, state)
-    assert {"traceparent": PARENT, "tracestate": state} == found.headers
+    actual = parse_trace(headers(PARENT, state))
+    assert actual == TraceContext(PARENT, state)
+    assert {"traceparent": PARENT, "tracestate": state} == actual.headers
 
 
 def test_several_states_are_one_list() -> None:
@@ -147,8 +148,8 @@ def test_an_invalid_state_is_ignored(state: str) -> None:
 def test_any_bytes_become_headers_that_can_be_sent(parent: bytes, state: bytes) -> None:
     """ASCII without a control character, or nothing."""
     for first in (parent, PARENT.encode()):
-        found = parse_trace([(b"traceparent", first), (b"tracestate", state)])
-        values = found.headers.values() if found is not None else ()
+        actual = parse_trace([(b"traceparent", first), (b"tracestate", state)])
+        values = actual.headers.values() if actual is not None else ()
         assert all(
             value.isascii() and value.replace("\t", "").isprintable()
             for value in values

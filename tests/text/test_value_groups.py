@@ -102,19 +102,19 @@ def test_a_condition_names_whole_groups() -> None:
         ("equals", "German"): 'language is "German" (undeclared)',
         ("contains", "de"): 'language contains "de"',
     }
-    said = [
+    text = [
         condition_phrase(Condition("language", name, value, value), LABELS)
         for name, value in phrases
     ]
-    assert [*phrases.values()] == said
+    assert [*phrases.values()] == text
 
 
 def test_a_long_condition_is_cut_after_eight_values() -> None:
     """The groups in it, too, because the reader could not know which of the texts are groups."""
     values = [*sorted(GERMAN), *(f"x{number}" for number in range(9))]
-    said = condition_phrase(make_condition("language", "in", values), LABELS)
-    assert said.startswith('language is one of "de", "German (Austria)", "x0", ')
-    assert said.endswith('"x5" and 3 more')
+    text = condition_phrase(make_condition("language", "in", values), LABELS)
+    assert text.startswith('language is one of "de", "German (Austria)", "x0", ')
+    assert text.endswith('"x5" and 3 more')
 
 
 def test_a_number_and_the_empty_text_are_in_no_group() -> None:
@@ -127,12 +127,12 @@ def parsed(phrase: str, labels: Labels, attribute: str) -> set[str]:
     value.
     """
     by_label = {label: name[-1] for name, label in labels.texts.items()}
-    found = set[str]()
+    actual = set[str]()
     for text in re.split(", | or ", phrase) if phrase != "nothing" else ():
         assert re.fullmatch(r"[a-z]+ ?\d+", text), phrase
         group = labels.groups.get(attribute, {}).get(text)
-        found |= group or {by_label.get(text, text)}
-    return found
+        actual |= group or {by_label.get(text, text)}
+    return actual
 
 
 def random_labels(
@@ -173,18 +173,23 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
             listed = {*random.sample(values, random.randint(0, 14))}
         limit = random.choice([3, 3, 5, 20, ALL_VALUES])
         phrase = labels.values_phrase("x", sorted(listed), limit, "values")
-        if more := re.search(r" and (\d+) more (values|groups)$", phrase):
-            shown = parsed(phrase[: more.start()], labels, "x")
-            assert shown < listed
-            assert limit - 1 == phrase[: more.start()].count(", ") + 1
-            others = listed - shown
-            whole = [
-                members for members in groups if members <= others and len(members) > 1
+        if further := re.search(r" and (\d+) more (values|groups)$", phrase):
+            printed = parsed(phrase[: further.start()], labels, "x")
+            assert printed < listed
+            assert limit - 1 == phrase[: further.start()].count(", ") + 1
+            remaining_items = listed - printed
+            complete = [
+                members
+                for members in groups
+                if members <= remaining_items and len(members) > 1
             ]
-            assert int(more[1]) == (
-                len(others) if more[2] == "values" else len(whole)
+            assert int(further[1]) == (
+                len(remaining_items) if further[2] == "values" else len(complete)
             ), phrase
-            assert more[2] == "values" or frozenset().union(*whole) == others
+            assert (
+                further[2] == "values"
+                or frozenset().union(*complete) == remaining_items
+            )
             cut += 1
         else:
             assert listed == parsed(phrase, labels, "x")
@@ -197,12 +202,12 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
 
 def test_two_sides_have_the_groups_that_mean_the_same_on_both() -> None:
     """A name that means other values on one side would be wrong for the rules of the other side."""
-    other = Labels(
+    candidate = Labels(
         {"i": "intent"},
         {("language", "en"): "Anglais"},
         {"language": {"German": GERMAN, "French": GERMAN}},
     )
-    merged = merge_labels([LABELS, other])
+    merged = merge_labels([LABELS, candidate])
     assert {"language": {"German": GERMAN}} == merged.groups
     assert {"i": "intent"} == merged.short
     assert "German or Anglais" == merged.values_phrase("language", ["en", *GERMAN], 3)

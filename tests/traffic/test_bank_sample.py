@@ -140,7 +140,9 @@ def test_the_sample_has_confidences_on_both_sides_of_every_bound(
     for intent, bounds in bounds_by_intent(environment).items():
         for bound in bounds:
             assert bound in confidences[intent], (intent, bound)
-            assert any(bound - NEAR <= one < bound for one in confidences[intent]), (
+            assert any(
+                bound - NEAR <= confidence < bound for confidence in confidences[intent]
+            ), (
                 intent,
                 bound,
             )

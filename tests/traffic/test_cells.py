@@ -51,13 +51,13 @@ def test_no_small_group_stays_and_no_conversation_is_lost(
         with pytest.raises(CxrouteError, match="fewer than 10"):
             merged(counts)
         return
-    found = merged(counts)
-    assert sum(counts.values()) == sum(found.values())
-    assert min(found.values()) >= 10
+    actual = merged(counts)
+    assert sum(counts.values()) == sum(actual.values())
+    assert min(actual.values()) >= 10
     reduced = [
         cell
         for cell, count in counts.items()
-        if count >= 10 and found.get(cell, 0) < count
+        if count >= 10 and actual.get(cell, 0) < count
     ]
     assert len(reduced) <= 1
 
@@ -125,12 +125,14 @@ def test_the_number_of_merged_cells_is_told() -> None:
 def test_a_confidence_is_rounded_down(confidence: float) -> None:
     """To the highest multiple of the step that it reaches, by the digits that a person sees."""
     for step in (HUNDREDTH, TENTH):
-        found = round_down(confidence, step)
-        assert isinstance(found, float)
-        multiple = Fraction(repr(found)) / Fraction(str(step))
+        actual = round_down(confidence, step)
+        assert isinstance(actual, float)
+        multiple = Fraction(repr(actual)) / Fraction(str(step))
         assert 1 == multiple.denominator
         assert (
-            0 <= Fraction(str(confidence)) - Fraction(repr(found)) < Fraction(str(step))
+            0
+            <= Fraction(str(confidence)) - Fraction(repr(actual))
+            < Fraction(str(step))
         )
 
 
@@ -171,13 +173,13 @@ def test_a_file_has_exactly_the_cells(counts: dict[Cell, int | float]) -> None:
     sample = read_traffic(
         text.encode(), "t.csv", BotAttributes(intent="intent", confidence="confidence")
     )
-    found: dict[Cell, int | float] = {}
+    actual: dict[Cell, int | float] = {}
     for row in sample.rows:
         cell = tuple(row.attributes[name] for name in NAMES)
-        found[cell] = row.count
-    assert counts == found
+        actual[cell] = row.count
+    assert counts == actual
     assert {tuple(map(type, cell[::2])) for cell in counts} == {
-        tuple(map(type, cell[::2])) for cell in found
+        tuple(map(type, cell[::2])) for cell in actual
     }
     assert ("2026-10-01 to 2026-10-31", "2026-10-31") == (
         sample.period,

@@ -44,20 +44,20 @@ def test_a_row_is_one_conversation_or_its_count() -> None:
     assert {("a", 0.9): 2, ("b", None): 1} == counts(
         "intent,confidence\na,0.9\nb,\na,0.9\n"
     )
-    found = counted("tier,count,intent\ngold,5,a\n7,2,b\n")
+    actual = counted("tier,count,intent\ngold,5,a\n7,2,b\n")
     assert (("tier", "intent"), {("gold", "a"): 5, (7, "b"): 2}) == (
-        found.attributes,
-        found.counts,
+        actual.attributes,
+        actual.counts,
     )
 
 
 def test_columns_are_mapped_to_attributes() -> None:
     """In the order of the mapping; values of other columns are not counted apart."""
     text = "x;Score;Intent;count;Level\nnot;0.5;404;3;gold\nread;0.5;404;1;gold\n"
-    found = counted(text, {**BOT, "tier": "Level"})
+    actual = counted(text, {**BOT, "tier": "Level"})
     assert (("intent", "confidence", "tier"), {("404", 0.5, "gold"): 4}) == (
-        found.attributes,
-        found.counts,
+        actual.attributes,
+        actual.counts,
     )
     assert {("gold",): 4} == counts(text, {"tier": "Level"})
 
@@ -148,7 +148,8 @@ def test_too_many_different_rows_are_refused() -> None:
 
 def test_memory_grows_with_the_cells_and_not_with_the_rows() -> None:
     """60,000 rows of a file take about as much as 6,000."""
-    chance, peaks = Random(1), []
+    chance = Random(1)
+    peaks = []
     for number in (6_000, 60_000):
         rows = (
             f"i{chance.randrange(9)},{chance.random():.9f}\n" for _ in range(number)

@@ -133,7 +133,8 @@ def test_a_pull_gives_back_the_shares_that_were_posted(
     Each process is scraped at 0 before its first event, and after its last one. So increase()
     misses none, and extrapolates only from the last scrape to the query, by 1.1 intervals at most.
     """
-    batch, total = sum(EVENTS.values()), "sum(cxroute_events_total)"
+    batch = sum(EVENTS.values())
+    total = "sum(cxroute_events_total)"
     ports = free_ports(2)
 
     def serve(port: str, name: str) -> Any:
@@ -183,7 +184,7 @@ def test_a_pull_gives_back_the_shares_that_were_posted(
                 )
     attributes = BotAttributes(intent="intent", confidence="confidence")
     sample = read_traffic(Path("t.csv").read_bytes(), "t.csv", attributes)
-    found = Counter(
+    actual = Counter(
         {
             (row.attributes["intent"], row.attributes["confidence"]): row.count
             for row in sample.rows
@@ -196,12 +197,12 @@ def test_a_pull_gives_back_the_shares_that_were_posted(
         for days in (0, 1)
     }
     added = 1.1 / (scrapes - 1)  # 1.1 intervals of those between the scrapes
-    assert set(CELLS) == set(found)
+    assert set(CELLS) == set(actual)
     for cell, count in CELLS.items():
         posted = BATCHES * count
-        assert posted - 0.5 <= found[cell] <= posted * (1 + added) + 0.5, (cell, added)
+        assert posted - 0.5 <= actual[cell] <= posted * (1 + added) + 0.5, (cell, added)
         share = 0.5 / (BATCHES * batch)  # of the rounding
         assert (
-            abs(found[cell] / sample.total - count / batch)
+            abs(actual[cell] / sample.total - count / batch)
             <= (count / batch) * added + 2 * share
         )

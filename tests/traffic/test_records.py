@@ -56,10 +56,8 @@ def said(content: bytes | str, name: str = "t.csv") -> list[str]:
 
 def values(path: str) -> list[tuple[int, dict[str, Any], Any]]:
     """Return the line, the values and the count of each row."""
-    reader, rows = (
-        RecordReader.open(path, BotAttributes()),
-        list[tuple[int, dict[str, Any], Any]](),
-    )
+    reader = RecordReader.open(path, BotAttributes())
+    rows = list[tuple[int, dict[str, Any], Any]]()
     for row, number in reader.valid_rows(frozenset({INTENT, "tier"})):
         names = (name for name in reader.names if name != "count")
         rows.append((reader.line, dict(zip(names, row, strict=True)), number))
@@ -81,8 +79,8 @@ HINT: Final = (
 def test_the_first_wrong_row_is_reported_as_in_a_sample(name: str) -> None:
     """With the words and the position of the sample's error, whatever line it is in."""
     content, expected = WRONG[name]
-    found = said(content)
-    assert found == [f"t.csv:{each}" for each in expected.splitlines()][: len(found)]
+    actual = said(content)
+    assert actual == [f"t.csv:{each}" for each in expected.splitlines()][: len(actual)]
 
 
 def test_a_file_without_conversations_is_an_error() -> None:
@@ -95,9 +93,9 @@ def test_a_file_without_conversations_is_an_error() -> None:
         "# only a comment\n",
         "{}\n"[:0],
     ):
-        (told,) = said(content)
+        (output,) = said(content)
         assert (
-            told
+            output
             == f"t.csv:1:1: error[CXR234]: the file contains no conversations{HINT}"
         )
 

@@ -26,7 +26,8 @@ from reconciler.traffic.sample import (
 from tests.support.written_manifests import ENVIRONMENT, line
 from tests.support.wrong_samples import WRONG
 
-INTENT, CONFIDENCE = "cognigyDetectedIntent", "cognigyConfidence"
+INTENT = "cognigyDetectedIntent"
+CONFIDENCE = "cognigyConfidence"
 TRAFFIC = ENVIRONMENT + "traffic: {file: traffic/prod.csv, period: October 2026}\n"
 
 
@@ -112,8 +113,8 @@ def test_a_cell_has_the_type_of_a_value_in_a_manifest(
     """JSON numbers are numbers, JSON texts are texts, an empty cell is a missing attribute; other
     cells are text.
     """
-    found = rows(f"amount,count\n{cell},1\n")[0][0]["amount"]
-    assert (meant, type(meant)) == (found, type(found))
+    actual = rows(f"amount,count\n{cell},1\n")[0][0]["amount"]
+    assert (meant, type(meant)) == (actual, type(actual))
 
 
 def test_an_intent_is_text_and_never_a_number() -> None:
@@ -151,8 +152,8 @@ def test_files_of_excel_are_read() -> None:
 )
 def test_a_count_is_a_number(cell: str, count: float) -> None:
     """A count may be a fraction, such as an average; an integer is an int."""
-    found = rows(f"intent,count\na,{cell}\n")[0][1]
-    assert (count, type(count)) == (found, type(found))
+    actual = rows(f"intent,count\na,{cell}\n")[0][1]
+    assert (count, type(count)) == (actual, type(actual))
 
 
 def test_rows_with_the_count_0_are_skipped() -> None:
@@ -238,7 +239,7 @@ def test_an_invalid_file_reports_all_errors(name: str) -> None:
     reported.
     """
     text, expected = WRONG[name]
-    assert [f"t.csv:{one}" for one in expected.splitlines()] == said(text)
+    assert [f"t.csv:{line}" for line in expected.splitlines()] == said(text)
 
 
 @pytest.mark.parametrize(
@@ -259,8 +260,8 @@ def test_an_invalid_file_reports_all_errors(name: str) -> None:
 )
 def test_a_count_is_never_guessed(cell: str) -> None:
     """A count that is not a valid number is an error at its cell."""
-    (told,) = said(f"intent,count\na,{cell}\n")
-    assert told.startswith(
+    (output,) = said(f"intent,count\na,{cell}\n")
+    assert output.startswith(
         't.csv:2:3: error[CXR233]: "count" must be a number, 0 or more, not "'
     )
 
@@ -277,8 +278,8 @@ def test_a_point_between_thousands_is_not_a_decimal_point() -> None:
 @pytest.mark.parametrize("cell", ["0,85", "85", "-0.1", "high", '"""0.5"""', "NaN"])
 def test_a_confidence_is_a_number_from_0_to_1(cell: str) -> None:
     """A decimal comma, a percentage or a word would be a value that rules do not use."""
-    (told,) = said(f"intent;confidence;count\na;{cell};1\n")
-    assert told.startswith(
+    (output,) = said(f"intent;confidence;count\na;{cell};1\n")
+    assert output.startswith(
         't.csv:2:3: error[CXR233]: "confidence" must be empty or a number from 0 to 1, such as 0.85, not "'
     )
 
@@ -288,8 +289,8 @@ def test_a_confidence_is_a_number_from_0_to_1(cell: str) -> None:
 )
 def test_a_cell_that_is_probably_a_mistake_is_refused(cell: str) -> None:
     """Spaces around a text are an error, because they are invisible; JSON's quotes keep them."""
-    (told,) = said(f"intent,tier,count\na,{cell},1\n")
-    assert told.startswith('t.csv:2:3: error[CXR233]: "tier" ')
+    (output,) = said(f"intent,tier,count\na,{cell},1\n")
+    assert output.startswith('t.csv:2:3: error[CXR233]: "tier" ')
 
 
 def test_a_column_similar_to_the_intent_is_a_warning() -> None:
@@ -306,9 +307,9 @@ def test_a_column_similar_to_the_intent_is_a_warning() -> None:
 
 def test_a_sample_reports_at_most_a_thousand_errors() -> None:
     """The last finding says that there may be more."""
-    told = said("intent,count\n" + "a,x\n" * 50_000)
-    assert 1001 == len(told)
-    assert told[-1].endswith("more errors in this file")
+    output = said("intent,count\n" + "a,x\n" * 50_000)
+    assert 1001 == len(output)
+    assert output[-1].endswith("more errors in this file")
 
 
 FRAGMENTS = st.sampled_from(
@@ -347,7 +348,8 @@ def test_any_bytes_are_a_sample_or_a_manifest_error(data: bytes) -> None:
             sample = read(bytes_)
         except ManifestError as error:
             assert all(  # noqa: PT017 - or it reads
-                one.source and one.code.startswith("CXR") for one in error.findings
+                finding.source and finding.code.startswith("CXR")
+                for finding in error.findings
             )
         else:
             assert 0 < sample.total == sum(row.count for row in sample.rows)

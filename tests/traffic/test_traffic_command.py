@@ -339,9 +339,9 @@ def test_a_partial_response_is_a_warning_also_in_the_sample(cxroute: Program) ->
         (200, {**EVENTS, "warnings": ["store-2 cannot be reached\n# period: 1"]})
     ) as server:
         assert 0 == pull(cxroute, server.url)
-    told = "counts may be missing: store-2 cannot be reached"
-    assert f"warning: {told}" in cxroute.err
-    assert f"\n# warning: {told}" in Path("t.csv").read_text("utf-8")
+    output = "counts may be missing: store-2 cannot be reached"
+    assert f"warning: {output}" in cxroute.err
+    assert f"\n# warning: {output}" in Path("t.csv").read_text("utf-8")
     assert "\n# period: 1\n" not in Path("t.csv").read_text("utf-8")
 
 

@@ -52,20 +52,21 @@ def journal(folder: Path) -> list[dict[str, Any]]:
 
 def test_each_state_of_drift_is_reported_once(stage: WatchSetup) -> None:
     """Nothing is written; each state is notified once, and so is its end."""
-    loop, other = stage.watch(), stage.somebody()
+    loop = stage.watch()
+    candidate = stage.somebody()
     assert (0, 0) == (loop.metrics()["pending_changes"], len(stage.hook.bodies))
-    original = other.rules()["billing"]
-    other.edit("billing", priority=7)
-    seen = [loop.trigger_round(), loop.trigger_round()]
+    original = candidate.rules()["billing"]
+    candidate.edit("billing", priority=7)
+    observed = [loop.trigger_round(), loop.trigger_round()]
     assert [(1, 1)] * 2 == [
-        (one["pending_changes"], one["drifted_rules"]) for one in seen
+        (item["pending_changes"], item["drifted_rules"]) for item in observed
     ]
     assert ["*1 rule changed in CXone in `prod`*"] == stage.hook.wait_for(1)
     assert "update `cards/billing`: changed in CXone" in stage.hook.texts[0]
-    other.edit("billing", priority=8)
+    candidate.edit("billing", priority=8)
     loop.trigger_round()
     assert 2 == len(stage.hook.wait_for(2))
-    other.edit("billing", priority=original["priority"])
+    candidate.edit("billing", priority=original["priority"])
     assert 0 == loop.trigger_round()["drifted_rules"]
     assert "*Recovered: `prod` matches the manifests.*" == stage.hook.wait_for(3)[2]
     loop.trigger_round()
@@ -73,15 +74,16 @@ def test_each_state_of_drift_is_reported_once(stage: WatchSetup) -> None:
     assert (0, 3) == (code, len(stage.hook.bodies))
     assert 2 == out.count("1 of 2 rules differs from the manifests in prod.")
     assert ["/hook application/json"] * 3 == stage.hook.asked
-    assert 8 not in {rule["priority"] for rule in other.rules().values()}
+    assert 8 not in {rule["priority"] for rule in candidate.rules().values()}
 
 
 def test_apply_corrects_drift(stage: WatchSetup) -> None:
     """The tenant, the journal, the metrics, the message and the log agree."""
-    loop, other = stage.watch("--apply", "--log-format", "json"), stage.somebody()
-    other.edit("fraud", enabled=False)
+    loop = stage.watch("--apply", "--log-format", "json")
+    candidate = stage.somebody()
+    candidate.edit("fraud", enabled=False)
     metrics = loop.trigger_round()
-    assert other.rules()["fraud"]["enabled"]
+    assert candidate.rules()["fraud"]["enabled"]
     counted = (
         "applied_changes_total",
         "pending_changes",
@@ -114,11 +116,12 @@ def test_a_loop_does_not_write_an_edited_copy_of_a_managed_rule(
     """A user copies a rule and edits the original: the copy is managed; the edited rule stays and
     is reported.
     """
-    loop, other = stage.watch("--apply"), stage.somebody()
-    rule = other.rules()["billing"]
-    other.http.post(RULES, json=rule)
+    loop = stage.watch("--apply")
+    candidate = stage.somebody()
+    rule = candidate.rules()["billing"]
+    candidate.http.post(RULES, json=rule)
     targets = [{**rule["targets"][0], "queueId": "q2"}]
-    other.http.put(
+    candidate.http.put(
         f"{RULES}/{rule['id']}",
         json={**rule, "name": "Mine", "priority": 7, "targets": targets},
     )
@@ -126,9 +129,9 @@ def test_a_loop_does_not_write_an_edited_copy_of_a_managed_rule(
         loop.trigger_round()["rules_in_the_way"],
         loop.trigger_round()["rules_in_the_way"],
     ]
-    rules = other.http.get(RULES, params={"pageSize": 1000}).json()["entities"]
+    rules = candidate.http.get(RULES, params={"pageSize": 1000}).json()["entities"]
     assert [("Mine", 7)] == [
-        (one["name"], one["priority"]) for one in rules if one["id"] == rule["id"]
+        (item["name"], item["priority"]) for item in rules if item["id"] == rule["id"]
     ]
     assert 3 == len(rules)
     assert "`Mine`" in stage.hook.wait_for(1)[0] + stage.hook.texts[0]
@@ -145,7 +148,7 @@ def test_an_outage_of_the_tenant_is_notified_once(tmp_path: Path) -> None:
         assert 200 == loop.get("/health").status_code
         with here.tenant_as_process(port):
             back = loop.trigger_round()
-        told = here.hook.wait_for(3)
+        output = here.hook.wait_for(3)
     counted = ("pending_changes", "failures_in_a_row", 'rounds_total{result="failed"}')
     assert [1, 0, 1] == [back[name] for name in counted]
     assert (
@@ -155,37 +158,38 @@ def test_an_outage_of_the_tenant_is_notified_once(tmp_path: Path) -> None:
         "*1 rule missing in CXone in `prod`*",
         "*Failed in `prod`: nothing was written*",
         "*Recovered: `prod` can be read again.*",
-    ] == told
+    ] == output
 
 
 def test_refused_and_held_changes_are_reported_and_not_made(stage: WatchSetup) -> None:
     """A freeze, a guard, `prune: false`: notified once for each reason, and written when nothing
     refuses.
     """
-    loop, other = stage.watch("--apply"), stage.somebody()
+    loop = stage.watch("--apply")
+    candidate = stage.somebody()
     stage.write("billing", "fraud", "lost", more=FROZEN)
-    seen = [loop.trigger_round(), loop.trigger_round()]
+    observed = [loop.trigger_round(), loop.trigger_round()]
     assert [(1, 1)] * 2 == [
-        (one["pending_changes"], one["refused_guards"]) for one in seen
+        (item["pending_changes"], item["refused_guards"]) for item in observed
     ]
     stage.write(more="guard: {deletes: {count: 0, percent: 0}}")
     assert 2 <= loop.trigger_round()["refused_guards"]
-    assert {"billing", "fraud"} == set(other.rules())
+    assert {"billing", "fraud"} == set(candidate.rules())
     assert ["1 rule missing in CXone", "2 changes not applied"] == [
         re.findall(r"[\d]+ (?:rule missing in CXone|changes not applied)", head)[0]
         for head in stage.hook.wait_for(2)
     ]
     assert "refused: `prod is frozen now: peak season`" in stage.hook.texts[0]
     stage.write("billing", "lost", more="prune: false")
-    found = loop.trigger_round()
+    actual = loop.trigger_round()
     counted = (
         "pending_changes",
         "refused_guards",
         "held_changes",
         "applied_changes_total",
     )
-    assert [0, 0, 1, 1] == [found[name] for name in counted]
-    assert {"billing", "fraud", "lost"} == set(other.rules())
+    assert [0, 0, 1, 1] == [actual[name] for name in counted]
+    assert {"billing", "fraud", "lost"} == set(candidate.rules())
     code, out = loop.end()
     assert (0, 2) == (code, out.count("Plan for prod"))
 
@@ -196,18 +200,19 @@ def test_each_round_reads_the_manifests_and_invalid_ones_fail_it(
     """The loop continues with the last result and a notification; corrected manifests count in the
     next round.
     """
-    loop, other = stage.watch("--apply"), stage.somebody()
+    loop = stage.watch("--apply")
+    candidate = stage.somebody()
     path = stage.folder / "manifests" / "cards.yaml"
     good = path.read_text("utf-8")
     path.write_text(f"{good}- {{intent: lost, que: Billing}}\n", "utf-8")
     assert 2 == loop.trigger_round()["managed_rules"]
     path.write_text(f"{good}- {{intent: lost, queue: Billing}}\n", "utf-8")
-    found = loop.trigger_round()
+    actual = loop.trigger_round()
     assert [1, 1, 1] == [
-        found[f'rounds_total{{result="{one}"}}']
-        for one in ("clean", "failed", "applied")
+        actual[f'rounds_total{{result="{item}"}}']
+        for item in ("clean", "failed", "applied")
     ]
-    assert "lost" in other.rules()
+    assert "lost" in candidate.rules()
     heads = [head.partition(" `")[0] for head in stage.hook.wait_for(3)]
     assert ["*Failed in", "*Recovered:", "*1 change applied in"] == heads
     assert "cxroute validate" in stage.hook.texts[0]
@@ -216,22 +221,23 @@ def test_each_round_reads_the_manifests_and_invalid_ones_fail_it(
 
 def test_a_failing_route_test_prevents_a_write(stage: WatchSetup) -> None:
     """The round reads and plans, and notifies; the corrected test counts in the next round."""
-    loop, other = stage.watch("--apply"), stage.somebody()
-    other.edit("billing", priority=7)
+    loop = stage.watch("--apply")
+    candidate = stage.somebody()
+    candidate.edit("billing", priority=7)
     path = stage.folder / "manifests" / "tests.yaml"
     form = "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
     path.write_text(
         f"{form}- {{given: {{intent: billing}}, expect: {{queue: Fraud}}}}\n", "utf-8"
     )
-    found = loop.trigger_round()
+    actual = loop.trigger_round()
     counted = (
         'rounds_total{result="refused"}',
         "failed_tests",
         "pending_changes",
         "applied_changes_total",
     )
-    assert [1, 1, 1, 0] == [found[name] for name in counted]
-    assert 7 == other.rules()["billing"]["priority"]
+    assert [1, 1, 1, 0] == [actual[name] for name in counted]
+    assert 7 == candidate.rules()["billing"]["priority"]
     stage.hook.wait_for(1)
     (text,) = stage.hook.texts
     assert "1 route test fails in `prod`" in text.partition("\n")[0]
@@ -241,7 +247,7 @@ def test_a_failing_route_test_prevents_a_write(stage: WatchSetup) -> None:
         f"{form}- {{given: {{intent: billing}}, expect: {{queue: Billing}}}}\n", "utf-8"
     )
     assert [0, 1] == [loop.trigger_round()[name] for name in counted[1:4:2]]
-    assert 7 != other.rules()["billing"]["priority"]
+    assert 7 != candidate.rules()["billing"]["priority"]
     code, out = loop.end()
     assert (0, 1) == (
         code,
@@ -264,19 +270,20 @@ def test_a_signal_between_two_writes_ends_the_loop_as_in_apply(tmp_path: Path) -
             ),
             "utf-8",
         )
-        loop, other = here.start("--apply"), here.somebody()
-        while not other.rules():
+        loop = here.start("--apply")
+        candidate = here.somebody()
+        while not candidate.rules():
             assert loop.process.poll() is None
         loop.process.send_signal(signal.SIGTERM)
         assert 130 == loop.process.wait(PATIENCE)
-        assert 0 < len(other.rules()) < 12
+        assert 0 < len(candidate.rules()) < 12
         ends = [entry for entry in journal(tmp_path) if entry["event"] == "end"]
         assert [(False, True)] == [
             (end["converged"], end["interrupted"]) for end in ends
         ]
         assert here.hook.wait_for(1)[0].startswith("*Interrupted in `prod`: ")
         here.watch("--apply")
-        assert set(intents) == set(other.rules())
+        assert set(intents) == set(candidate.rules())
 
 
 def test_health_and_metrics_are_served_over_http(stage: WatchSetup) -> None:
@@ -291,8 +298,11 @@ def test_health_and_metrics_are_served_over_http(stage: WatchSetup) -> None:
     answer = loop.get("/metrics")
     assert "text/plain; version=0.0.4; charset=utf-8" == answer.headers["content-type"]
     labels = set(re.findall(r"\{(.*)\}", answer.text))
-    known = ["applied", "clean", "failed", "partly", "pending", "refused", "sent"]
-    assert {f'version="{__version__}"', *(f'result="{one}"' for one in known)} == labels
+    declared = ["applied", "clean", "failed", "partly", "pending", "refused", "sent"]
+    assert {
+        f'version="{__version__}"',
+        *(f'result="{item}"' for item in declared),
+    } == labels
     assert "prod" not in answer.text
 
 
@@ -344,8 +354,8 @@ def test_a_port_that_cannot_be_served_is_reported(
     (room / "a.yaml").write_text(
         "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", "utf-8"
     )
-    with open_listener("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
+    with open_listener("127.0.0.1", 0) as claimed:
+        port = claimed.getsockname()[1]
         assert 1 == cxroute("watch", "--listen", f"127.0.0.1:{port}")
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
     monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)

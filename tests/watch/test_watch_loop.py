@@ -53,7 +53,9 @@ def differing(**said: object) -> CycleResult:
     plan = replace(
         plan,
         guards=(),
-        findings=tuple(one for one in plan.findings if one.severity != "error"),
+        findings=tuple(
+            finding for finding in plan.findings if finding.severity != "error"
+        ),
     )
     return CycleResult(started_at=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
@@ -61,13 +63,13 @@ def differing(**said: object) -> CycleResult:
 def applied(*, converged: bool = True) -> CycleResult:
     plan = differing().plan
     assert plan is not None
-    made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
-    made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
+    created: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
+    created[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
     return CycleResult(
         started_at=NOW,
         plan=plan,
         report=ApplyReport(
-            outcomes=tuple(made), converged=converged, remaining=empty_plan()
+            outcomes=tuple(created), converged=converged, remaining=empty_plan()
         ),
         may_write=True,
     )
@@ -142,7 +144,7 @@ def test_health_depends_on_the_loop_and_not_on_the_tenant() -> None:
     ends for long.
     """
     time = FakeClock()
-    seen: list[tuple[float, bool]] = []
+    observed: list[tuple[float, bool]] = []
     loop = WatchLoop(
         interval=60,
         clock=time.time.clock,
@@ -153,18 +155,18 @@ def test_health_depends_on_the_loop_and_not_on_the_tenant() -> None:
     async def one() -> CycleResult:
         for seconds in (0.0, 1799.0, 2.0):
             time.seconds += seconds
-            seen.append((seconds, loop.is_alive))
+            observed.append((seconds, loop.is_alive))
         return await asyncio.sleep(0, failed())
 
     async def told(_round: CycleResult, following: float) -> None:
         for seconds in (0.0, following + 119, 2.0):
             time.seconds += seconds
-            seen.append((0, loop.is_alive))
+            observed.append((0, loop.is_alive))
         await asyncio.sleep(0)
 
     assert loop.is_alive
     asyncio.run(loop.run(one, told, lambda: True))
-    assert [True, True, False, True, True, False] == [alive for _, alive in seen]
+    assert [True, True, False, True, True, False] == [alive for _, alive in observed]
 
 
 def frozen() -> tuple[GuardResult, ...]:
@@ -227,7 +229,7 @@ def told(
 ) -> list[tuple[str, ...]]:
     """Return the notifications of these rounds, one interval apart."""
     memory = news or NotificationState()
-    return [memory.find_due(one, number * every) for number, one in enumerate(rounds)]
+    return [memory.find_due(item, number * every) for number, item in enumerate(rounds)]
 
 
 def moved(number: int) -> CycleResult:
@@ -239,7 +241,7 @@ def moved(number: int) -> CycleResult:
 
 def test_a_state_is_notified_once_until_it_changes() -> None:
     """Drift, the same drift, another, the first again, and its end."""
-    seen = told(
+    observed = told(
         clean(), moved(1), moved(1), moved(2), moved(1), clean(), clean(), moved(1)
     )
     assert [
@@ -251,29 +253,31 @@ def test_a_state_is_notified_once_until_it_changes() -> None:
         ("recovered",),
         (),
         ("drift",),
-    ] == seen
+    ] == observed
 
 
 def test_a_failure_is_notified_once_in_six_hours_and_its_end_once() -> None:
     """Times and counts in its message do not matter; another kind is another failure."""
-    other = UnreachableError("the tenant cannot be reached, after 90 s")
-    seen = told(failed(), failed(other), failed(BROKEN), clean(), failed(), clean())
-    assert [("failed",), (), ("failed",), ("recovered",), (), ()] == seen
+    candidate = UnreachableError("the tenant cannot be reached, after 90 s")
+    observed = told(
+        failed(), failed(candidate), failed(BROKEN), clean(), failed(), clean()
+    )
+    assert [("failed",), (), ("failed",), ("recovered",), (), ()] == observed
     rounds = int(2 * REMINDER_SECONDS / 300) + 1
-    assert 3 == sum(one == ("failed",) for one in told(*[failed()] * rounds))
+    assert 3 == sum(item == ("failed",) for item in told(*[failed()] * rounds))
 
 
 def test_an_equal_apply_is_notified_once_an_hour() -> None:
     """A change that is reverted and corrected every five minutes is notified every hour."""
     assert [("applied",), ()] == told(applied(), applied())
-    assert 3 == sum(one == ("applied",) for one in told(*[applied()] * 25))
+    assert 3 == sum(item == ("applied",) for item in told(*[applied()] * 25))
     assert [("failed",), ("recovered", "applied")] == told(failed(), applied())
 
 
 def test_a_refusal_is_notified_for_each_of_its_reasons() -> None:
     """With --apply, the end of a freeze is another state of the same drift."""
-    one = replace(moved(1), may_write=True)
-    refused = replace(one, plan=replace(one.plan, guards=frozen()))  # type: ignore[type-var]
+    item = replace(moved(1), may_write=True)
+    refused = replace(item, plan=replace(item.plan, guards=frozen()))  # type: ignore[type-var]
     assert [("drift",), ("refused",), ()] == told(moved(1), refused, refused)
 
 
@@ -296,16 +300,16 @@ def test_each_new_difference_is_notified() -> None:
     )
     test = Finding(code="CXR220", severity="error", message="goes to General")
     first = differing(findings=(conflict,))
-    others = [
+    remaining_items = [
         differing(findings=(replace(conflict, address=address("cards/b")),)),
         differing(findings=(replace(conflict, message="the name is missing"),)),
         differing(failed_tests=(test,)),
         differing(failed_tests=(replace(test, message="goes to Fraud"),)),
     ]
-    prints = [one.fingerprint for one in (first, *others)]
+    prints = [item.fingerprint for item in (first, *remaining_items)]
     assert len(set(prints)) == len(prints)
     assert first.fingerprint == differing(findings=(conflict,)).fingerprint
-    kinds = told(*[one for each in (first, *others) for one in (each, each)])
+    kinds = told(*[item for each in (first, *remaining_items) for item in (each, each)])
     assert [True, False] * len(prints) == [bool(kind) for kind in kinds]
 
 
@@ -357,13 +361,13 @@ def test_a_round_without_a_plan_keeps_the_gauges() -> None:
     before = exposition(metrics.lines())
     metrics.record_cycle(replace(failed(), calls=ApiCallCounts(4, 3, 0)), 1)
     lines = exposition(metrics.lines()).splitlines()
-    found = [
+    actual = [
         line
         for line in before.splitlines()
         if line.startswith(("cxroute_pending", "cxroute_drifted"))
     ]
     assert 2 == len(
-        [line for line in found if line in lines and not line.endswith(" 0")]
+        [line for line in actual if line in lines and not line.endswith(" 0")]
     )
     assert {
         "cxroute_api_requests_total 14",

@@ -68,7 +68,8 @@ class Agent:
         """Put Python and the command onto the machine."""
         self.bin = self.temporary / "bin"
         self.bin.mkdir(parents=True)
-        client, command = self.temporary / "client.py", self.temporary / "cxroute"
+        client = self.temporary / "client.py"
+        command = self.temporary / "cxroute"
         client.write_text(CLIENT, encoding="utf-8")
         run = f"#!/bin/bash\nexec '{sys.executable}' -I -S '{client}' '{server_socket()}' \"$@\"\n"
         command.write_text(run, encoding="utf-8")
@@ -92,19 +93,19 @@ class Agent:
         variables = self.hub.variables(run) | {
             "SYSTEM_PULLREQUEST_ISFORK": is_fork if run.pull_request else ""
         }
-        ran, passed = AzureRunResult(run.id), True
+        ran = AzureRunResult(run.id)
+        passed = True
         for stage in form.get("stages", [{"jobs": form.get("jobs")}]):
-            wanted = Condition(passed, variables).holds(stage.get("condition"))
+            expected = Condition(passed, variables).holds(stage.get("condition"))
             for job in stage["jobs"]:
-                name, made = (
-                    job["displayName"],
-                    PipelineJob(
-                        self, run, job, variables | self.group_values(form), ran
-                    ),
+                name = job["displayName"]
+                created = PipelineJob(
+                    self, run, job, variables | self.group_values(form), ran
                 )
                 ran.results[name] = (
-                    made.go()
-                    if wanted and Condition(True, variables).holds(job.get("condition"))
+                    created.go()
+                    if expected
+                    and Condition(True, variables).holds(job.get("condition"))
                     else "skipped"
                 )
                 passed &= ran.results[name] == "succeeded"
@@ -121,8 +122,8 @@ class Agent:
         """Return the variables of the groups of a pipeline or job. A missing group ends the run."""
         return {
             name: text
-            for one in form.get("variables", [])
-            for name, text in self.groups[one["group"]].items()
+            for item in form.get("variables", [])
+            for name, text in self.groups[item["group"]].items()
         }
 
 
@@ -135,16 +136,16 @@ class Condition:
 
     def holds(self, text: str | None) -> bool:
         """Evaluate a condition of our own templates."""
-        known = defaultdict(
+        declared = defaultdict(
             str, {name.upper(): value for name, value in self.variables.items()}
         )
         functions: dict[str, Any] = {
             "succeeded": lambda: self.passed,
             "succeededOrFailed": lambda: True,
             "all_": lambda *values: all(values),
-            "eq": lambda one, other: one == other,
-            "ne": lambda one, other: one != other,
-            "value": lambda name: known[name.upper().replace(".", "_")],
+            "eq": lambda item, candidate: item == candidate,
+            "ne": lambda item, candidate: item != candidate,
+            "value": lambda name: declared[name.upper().replace(".", "_")],
         }
         code = re.sub(
             r"variables\[('[\w.]+')\]", r"value(\1)", text or "succeeded()"
@@ -201,17 +202,17 @@ class PipelineJob:
                 continue
             template = self.agent.read(step["template"])
             (parameter,) = template["parameters"]
-            given = step.get("parameters", {}).get(
+            source_values = step.get("parameters", {}).get(
                 parameter["name"], parameter["default"]
             )
             for inner in template["steps"]:
                 yield {
-                    key: text.replace("${{ parameters.condition }}", given)
+                    key: text.replace("${{ parameters.condition }}", source_values)
                     for key, text in inner.items()
                 }
 
     def _filled(self, text: str) -> str:
-        known = (
+        declared = (
             {
                 "System.JobAttempt": str(self.run.attempt),
                 "Agent.TempDirectory": str(self.temp),
@@ -220,7 +221,7 @@ class PipelineJob:
             | self.secrets
         )
         return _MACRO.sub(
-            lambda match: known.get(match[1], match[0]), text
+            lambda match: declared.get(match[1], match[0]), text
         )  # an unknown one stays
 
     def _bash(self, step: Mapping[str, Any]) -> bool:
@@ -228,10 +229,10 @@ class PipelineJob:
         assert "${{" not in step["bash"]
         file = self.temp / "step.sh"
         file.write_text(step["bash"], encoding="utf-8")
-        known = {
+        declared = {
             name: text for name, text in self.variables.items() if name not in _SECRETS
         }
-        known |= {
+        declared |= {
             "PATH": self.path,
             "HOME": str(self.temp),
             "LANG": "C.UTF-8",
@@ -242,7 +243,7 @@ class PipelineJob:
         done = subprocess.run(
             command,
             cwd=self.agent.workspace,
-            env=known | own,
+            env=declared | own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -273,10 +274,8 @@ class PipelineJob:
             assert "task.logissue" == name, name
 
     def _publish(self, step: Mapping[str, Any]) -> bool:
-        place, name = (
-            self.agent.workspace / self._filled(step["publish"]),
-            self._filled(step["artifact"]),
-        )
+        place = self.agent.workspace / self._filled(step["publish"])
+        name = self._filled(step["artifact"])
         if not place.exists():
             return False
         files = (

@@ -135,10 +135,8 @@ class FakeAzure:
         granted = self.tokens.get(
             request.headers.get("Authorization", "").removeprefix("Bearer ")
         )
-        query, kind = (
-            dict(parse_qsl(request.parts.query)),
-            request.headers.get("Content-Type", ""),
-        )
+        query = dict(parse_qsl(request.parts.query))
+        kind = request.headers.get("Content-Type", "")
         return self.answer(
             AzureRequest(request.method, path, query, request.form, kind, granted)
         )
@@ -187,8 +185,8 @@ class FakeAzure:
     def add_thread(self, comments: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         """Add a thread, whose comments count from 1."""
         numbered = [
-            {"id": place, "parentCommentId": 0, **one}
-            for place, one in enumerate(comments, 1)
+            {"id": place, "parentCommentId": 0, **comment}
+            for place, comment in enumerate(comments, 1)
         ]
         thread = {
             "id": self.next(),
@@ -204,9 +202,9 @@ class FakeAzure:
         """Return the comments."""
         first = [thread["comments"][0] for thread in self.threads]
         return [
-            FakeNote(one["author"]["uniqueName"], one["content"])
-            for one in first
-            if one["commentType"] == "text"
+            FakeNote(item["author"]["uniqueName"], item["content"])
+            for item in first
+            if item["commentType"] == "text"
         ]
 
     def issues(self) -> list[FakeIssue]:
@@ -223,7 +221,8 @@ class FakeAzure:
 
     def push(self, sha: str) -> None:
         """Push a commit: a new iteration; the votes stay, unless a policy resets them."""
-        number, author = len(self.iterations) + 1, self.pull["createdBy"]
+        number = len(self.iterations) + 1
+        author = self.pull["createdBy"]
         self.iterations.append(
             {
                 "id": number,
@@ -241,8 +240,10 @@ class FakeAzure:
 
     def vote(self, login: str, vote: int, **more: Any) -> None:
         """Vote; the system records it in a thread."""
-        known = [one for one in self.pull["reviewers"] if one["uniqueName"] != login]
-        self.pull["reviewers"] = [*known, {**identity(login), "vote": vote, **more}]
+        declared = [
+            item for item in self.pull["reviewers"] if item["uniqueName"] != login
+        ]
+        self.pull["reviewers"] = [*declared, {**identity(login), "vote": vote, **more}]
         texts = {
             "CodeReviewThreadType": "VoteUpdate",
             "CodeReviewVoteResult": str(vote),
@@ -317,7 +318,7 @@ class FakeAzure:
             "parameters": json.dumps(parameters),
             **more,
         }
-        self.builds = [one for one in self.builds if one["id"] != run] + [build]
+        self.builds = [build for build in self.builds if build["id"] != run] + [build]
 
     def publish(self, run: int, name: str, files: Mapping[str, bytes]) -> None:
         """Store an artifact, whose name must be new for the build."""
@@ -345,13 +346,13 @@ class FakeAzure:
                 self.sign_in_status, _SIGN_IN, {"Location": f"{self.url}/_signin"}
             )
         for method, pattern, does, needs in _ROUTES:
-            found = re.fullmatch(_COLLECTION + pattern, request.path)
-            if found and method == request.method:
+            actual = re.fullmatch(_COLLECTION + pattern, request.path)
+            if actual and method == request.method:
                 assert request.query.get("api-version", "").startswith("7."), (
                     request.path
                 )
                 return (
-                    does(self, request, *found.groups())
+                    does(self, request, *actual.groups())
                     if _allows(request.granted, needs)
                     else _FORBIDDEN
                 )
@@ -415,38 +416,39 @@ def _write_thread(hub: FakeAzure, request: AzureRequest) -> HttpReply:
 def _edit_comment(
     hub: FakeAzure, request: AzureRequest, thread: str, comment: str
 ) -> HttpReply:
-    for one in (
-        one
-        for found in hub.threads
-        if found["id"] == int(thread)
-        for one in found["comments"]
+    for element in (
+        item
+        for actual in hub.threads
+        if actual["id"] == int(thread)
+        for item in actual["comments"]
     ):
-        if one["id"] == int(comment):
-            one["content"] = request.form["content"]
-            return HttpReply(200, one)
+        if element["id"] == int(comment):
+            element["content"] = request.form["content"]
+            return HttpReply(200, element)
     return _MISSING
 
 
 def _wiql(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     assert "[System.TeamProject] = @project" in request.form["query"]
     (tag,) = re.findall(r"\[System\.Tags\] CONTAINS '([^']*)'", request.form["query"])
-    found = [
+    actual = [
         item for item in hub.items if tag in item["fields"]["System.Tags"].split("; ")
     ]
     return HttpReply(
-        200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]}
+        200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in actual]}
     )
 
 
 def _items(hub: FakeAzure, request: AzureRequest) -> HttpReply:
-    ids, names = request.query["ids"].split(","), request.query["fields"].split(",")
+    ids = request.query["ids"].split(",")
+    names = request.query["fields"].split(",")
     if len(ids) > 200:
         return HttpReply(400, {"message": "VS403474: 200 work items at most."})
-    found = [item for item in hub.items if str(item["id"]) in ids]
+    actual = [item for item in hub.items if str(item["id"]) in ids]
     return _listed(
         [
             {"id": item["id"], "fields": {name: item["fields"][name] for name in names}}
-            for item in found
+            for item in actual
         ]
     )
 
@@ -465,7 +467,7 @@ def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
     item = (
         new
         if which == "$Task"
-        else next(one for one in hub.items if str(one["id"]) == which)
+        else next(item for item in hub.items if str(item["id"]) == which)
     )
     for change in request.form:
         assert "add" == change["op"]
@@ -516,31 +518,32 @@ def _query_pulls(hub: FakeAzure, request: AzureRequest) -> HttpReply:
 
 def _definitions(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     assert "true" == request.query["includeAllProperties"]
-    known = {11: "/other.yml", PIPELINE: "/.azure-pipelines/routing-plan.yml"}
+    declared = {11: "/other.yml", PIPELINE: "/.azure-pipelines/routing-plan.yml"}
     return hub.page(
         request,
         [
-            {"id": one, "process": {"type": 2, "yamlFilename": file}}
-            for one, file in known.items()
+            {"id": item, "process": {"type": 2, "yamlFilename": file}}
+            for item, file in declared.items()
         ],
     )
 
 
 def _builds(hub: FakeAzure, request: AzureRequest) -> HttpReply:
-    wanted = request.query["definitions"].split(",")
+    expected = request.query["definitions"].split(",")
     assert ("queueTimeDescending", "pullRequest") == (
         request.query["queryOrder"],
         request.query["reasonFilter"],
     )
     builds = sorted(hub.builds, key=lambda build: -int(build["id"]))
     return hub.page(
-        request, [build for build in builds if str(build["definition"]["id"]) in wanted]
+        request,
+        [build for build in builds if str(build["definition"]["id"]) in expected],
     )
 
 
 def _build(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
-    found = [build for build in hub.builds if build["id"] == int(run)]
-    return HttpReply(200, found[0]) if found else _MISSING
+    actual = [build for build in hub.builds if build["id"] == int(run)]
+    return HttpReply(200, actual[0]) if actual else _MISSING
 
 
 def _artifacts(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
@@ -548,8 +551,8 @@ def _artifacts(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
     url = f"{hub.blobs}/unsigned"
     return _listed(
         [
-            {"name": one, "resource": {"type": "PipelineArtifact", "downloadUrl": url}}
-            for one in names
+            {"name": name, "resource": {"type": "PipelineArtifact", "downloadUrl": url}}
+            for name in names
         ]
     )
 
@@ -559,8 +562,8 @@ def _artifact(
 ) -> HttpReply:
     name = request.query["artifactName"]
     is_of_pipeline = any(
-        (one["id"], one["definition"]["id"]) == (int(run), int(pipeline))
-        for one in hub.builds
+        (build["id"], build["definition"]["id"]) == (int(run), int(pipeline))
+        for build in hub.builds
     )
     if not is_of_pipeline or (int(run), name) not in hub.artifacts:
         return _MISSING
@@ -587,10 +590,8 @@ def _members(
 ) -> HttpReply:
     if (project, team) not in hub.teams:
         return HttpReply(404, {"message": f"The team with id '{team}' does not exist."})
-    start, size = (
-        int(request.query.get("$skip", "0")),
-        min(int(request.query["$top"]), hub.page_size),
-    )
+    start = int(request.query.get("$skip", "0"))
+    size = min(int(request.query["$top"]), hub.page_size)
     group = {"identity": {**identity("nested"), "isContainer": True}}
     members = [
         group,
@@ -600,7 +601,8 @@ def _members(
 
 
 def _set_status(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
-    form, iteration = request.form, which.rpartition("/iterations/")[2]
+    form = request.form
+    iteration = which.rpartition("/iterations/")[2]
     is_push = iteration.isdecimal() and iteration != which
     sha = (
         hub.iterations[int(iteration) - 1]["sourceRefCommit"]["commitId"]

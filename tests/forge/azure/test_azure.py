@@ -35,16 +35,17 @@ PIPELINE_FILE = ".azure-pipelines/routing-plan.yml"
 @pytest.fixture
 def hub() -> Iterator[FakeAzure]:
     """The repository."""
-    made = FakeAzure()
-    with made.serving():
-        yield made
+    created = FakeAzure()
+    with created.serving():
+        yield created
 
 
 @contextmanager
 def adapter(hub: FakeAzure, run: FakeRun | None = None) -> Iterator[Forge]:
     """Connect to it, in a run of the pull request."""
     variables = hub.variables(run or FakeRun())
-    step, token = read_run(variables), variables["SYSTEM_ACCESSTOKEN"]
+    step = read_run(variables)
+    token = variables["SYSTEM_ACCESSTOKEN"]
     with httpx.Client(trust_env=False, timeout=10) as http:
         yield azure.AzureDevOps(
             RestClient(dialect=azure.DIALECT, http=http, base=step.api, token=token),
@@ -222,17 +223,17 @@ def test_a_merge_into_another_branch_does_not_count(hub: FakeAzure) -> None:
             MERGE, tip
         )
         hub.move_to_fork()
-        found = forge.find_merged_request(MERGE, tip)
-        assert found is not None
-        assert found.is_from_fork
+        actual = forge.find_merged_request(MERGE, tip)
+        assert actual is not None
+        assert actual.is_from_fork
         for name, value in {
             "targetRefName": "refs/heads/next",
             "status": "abandoned",
         }.items():
-            kept = hub.pull[name]
+            retained = hub.pull[name]
             hub.pull[name] = value
             assert forge.find_merged_request(MERGE, tip) is None
-            hub.pull[name] = kept
+            hub.pull[name] = retained
 
 
 # Texts
@@ -310,10 +311,8 @@ def test_a_status_is_of_the_push_or_of_the_commit(hub: FakeAzure) -> None:
     """A branch policy can only require that of a pull request; a commit that it does not have is an
     error.
     """
-    status, name = (
-        CommitStatus("cxroute/consent (prod)", "success", "fine"),
-        "cxroute/consent (prod)",
-    )
+    status = CommitStatus("cxroute/consent (prod)", "success", "fine")
+    name = "cxroute/consent (prod)"
     with adapter(hub) as forge:
         forge.set_status(HEAD, status)
         hub.push(LATER)
@@ -382,8 +381,8 @@ def test_other_variables_are_refused(hub: FakeAzure, name: str, value: str) -> N
 def test_init_names_the_steps_of_the_setup(cxroute: Program) -> None:
     """And writes the pipelines for the environments of the manifests."""
     assert 0 == cxroute("init", "--azure")
-    written = re.findall(r"^wrote (\.azure\S+)$", cxroute.out, re.MULTILINE)
-    assert sorted(written) == [
+    stored = re.findall(r"^wrote (\.azure\S+)$", cxroute.out, re.MULTILINE)
+    assert sorted(stored) == [
         str(path) for path in sorted(Path(".azure-pipelines").iterdir())
     ]
     assert (

@@ -43,8 +43,8 @@ SETTINGS = PipelineSettings(UNKNOWN_ACTION, "manifests", VARIABLES)
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
     """The tenant, for all scenarios."""
-    with tenant_process(tmp_path_factory.mktemp("tenant")) as one:
-        yield one
+    with tenant_process(tmp_path_factory.mktemp("tenant")) as item:
+        yield item
 
 
 @dataclass

@@ -21,9 +21,9 @@ from tests.support.program import Program
 @pytest.fixture
 def hub() -> Iterator[FakeBitbucket]:
     """The repository."""
-    one = FakeBitbucket()
-    with one.serving():
-        yield one
+    item = FakeBitbucket()
+    with item.serving():
+        yield item
 
 
 @dataclass
@@ -65,9 +65,9 @@ def stage(
         "__defaults__",
         (time.monotonic, time.time, lambda _seconds: None),
     )
-    made = BitbucketStep(hub, cxroute, monkeypatch)
-    made.on(FakeRun())
-    return made
+    created = BitbucketStep(hub, cxroute, monkeypatch)
+    created.on(FakeRun())
+    return created
 
 
 @pytest.fixture

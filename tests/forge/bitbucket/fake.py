@@ -110,7 +110,7 @@ class FakeBitbucket:
 
     def variables(self, run: FakeRun) -> dict[str, str]:
         """Return the variables of a step, the token's, and the address of this API."""
-        known = {
+        declared = {
             "BITBUCKET_REPO_FULL_NAME": REPOSITORY,
             "BITBUCKET_BUILD_NUMBER": str(run.id),
             "BITBUCKET_STEP_RUN_NUMBER": str(run.attempt),
@@ -119,8 +119,8 @@ class FakeBitbucket:
             "CXROUTE_BITBUCKET_API": f"{self.url}/2.0",
             self.token_variable: TOKEN,
         }
-        known |= {"CXROUTE_BITBUCKET_MANUAL": "true"} if run.is_manual else {}
-        return known | (
+        declared |= {"CXROUTE_BITBUCKET_MANUAL": "true"} if run.is_manual else {}
+        return declared | (
             {"BITBUCKET_PR_ID": str(run.pull_request)} if run.pull_request else {}
         )
 
@@ -152,20 +152,20 @@ class FakeBitbucket:
 
     def _comment(self, number: int, raw: str, author: str) -> dict[str, Any]:
         content = {"type": "rendered", "raw": raw, "markup": "markdown", "html": ""}
-        made = {
+        created = {
             "id": self.number(),
             "user": _user(author),
             "content": content,
             "deleted": False,
         }
-        self.comments.setdefault(number, []).append(made)
-        return made
+        self.comments.setdefault(number, []).append(created)
+        return created
 
     def notes(self, number: int = 7) -> list[FakeNote]:
         """Return the comments of a pull request, oldest first."""
         return [
-            FakeNote(one["user"]["uuid"].strip("{}"), one["content"]["raw"])
-            for one in self.comments.get(number, [])
+            FakeNote(item["user"]["uuid"].strip("{}"), item["content"]["raw"])
+            for item in self.comments.get(number, [])
         ]
 
     def issues(self) -> list[FakeIssue]:
@@ -278,9 +278,10 @@ class FakeBitbucket:
 
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the statuses of a commit."""
-        found = self.set_statuses.get(sha, {}).values()
+        actual = self.set_statuses.get(sha, {}).values()
         return {
-            one["name"]: (_STATES[one["state"]], one["description"]) for one in found
+            item["name"]: (_STATES[item["state"]], item["description"])
+            for item in actual
         }
 
     def answer(
@@ -288,10 +289,10 @@ class FakeBitbucket:
     ) -> HttpReply:
         """Execute a request if the token has the scope."""
         parts = urlsplit(target)
-        asked = f"{method} {parts.path}"
-        self.asked.append(asked)
+        requested = f"{method} {parts.path}"
+        self.asked.append(requested)
         for fault in self.faults:
-            if re.search(fault.pattern, asked):
+            if re.search(fault.pattern, requested):
                 self.faults.remove(fault)
                 return HttpReply(fault.status, fault.body, fault.headers)
         if parts.path.startswith("/file/"):
@@ -307,10 +308,10 @@ class FakeBitbucket:
                 401, "Token is invalid, expired, or not supported for this endpoint."
             )
         for asks, pattern, does, scope in _ROUTES:
-            found = re.fullmatch(
+            actual = re.fullmatch(
                 f"/2.0/repositories/{REPOSITORY}{pattern}", unquote(parts.path)
             )
-            if found and asks == method:
+            if actual and asks == method:
                 if not {scope, f"{scope}:write"} & scopes:
                     message = (
                         "Your credentials lack one or more required privilege scopes."
@@ -322,7 +323,7 @@ class FakeBitbucket:
                     name: values[0] for name, values in parse_qs(parts.query).items()
                 }
                 reply = does(
-                    self, BitbucketRequest(query, headers, content), *found.groups()
+                    self, BitbucketRequest(query, headers, content), *actual.groups()
                 )
                 return (
                     self._paged(parts.path, query, reply)
@@ -335,10 +336,8 @@ class FakeBitbucket:
         self, path: str, query: Mapping[str, str], reply: HttpReply
     ) -> HttpReply:
         assert isinstance(reply.form, list)
-        size, number = (
-            min(self.page_size, int(query.get("pagelen", "10"))),
-            int(query.get("page", "1")),
-        )
+        size = min(self.page_size, int(query.get("pagelen", "10")))
+        number = int(query.get("page", "1"))
         form: dict[str, object] = {
             "pagelen": size,
             "values": reply.form[(number - 1) * size : number * size],
@@ -381,10 +380,10 @@ def _add_comment(
 def _edit_comment(
     hub: FakeBitbucket, request: BitbucketRequest, number: str, identity: str
 ) -> HttpReply:
-    for one in hub.comments.get(int(number), []):
-        if one["id"] == int(identity) and one["user"]["uuid"] == f"{{{BOT}}}":
-            one["content"]["raw"] = request.form["content"]["raw"]
-            return HttpReply(200, one)
+    for item in hub.comments.get(int(number), []):
+        if item["id"] == int(identity) and item["user"]["uuid"] == f"{{{BOT}}}":
+            item["content"]["raw"] = request.form["content"]["raw"]
+            return HttpReply(200, item)
     return _error(403, "This comment is by another author")
 
 
@@ -399,20 +398,22 @@ def _branch(hub: FakeBitbucket, _request: BitbucketRequest) -> HttpReply:
 
 
 def _commit(hub: FakeBitbucket, _request: BitbucketRequest, prefix: str) -> HttpReply:
-    found = [sha for sha in hub.commits if sha.startswith(prefix)]
-    if len(found) != 1:
+    actual = [sha for sha in hub.commits if sha.startswith(prefix)]
+    if len(actual) != 1:
         return _error(404, "Commit not found")
-    return HttpReply(200, {"hash": found[0], "date": hub.commits[found[0]].isoformat()})
+    return HttpReply(
+        200, {"hash": actual[0], "date": hub.commits[actual[0]].isoformat()}
+    )
 
 
 def _list_merged(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
-    asked = (
+    requested = (
         request.query.get("state", "MERGED"),
         request.query.get("sort", "-updated_on"),
     )
     return (
         HttpReply(200, hub.merged)
-        if asked == ("MERGED", "-updated_on")
+        if requested == ("MERGED", "-updated_on")
         else _error(400, "not recorded")
     )
 
@@ -441,13 +442,13 @@ def _list_activity(
 
 
 def _list_pipelines(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
-    asked = request.query.get("target.commit.hash", "")
+    requested = request.query.get("target.commit.hash", "")
     return HttpReply(
         200,
         [
-            one
-            for one in hub.pipelines
-            if asked.startswith(one["target"]["commit"]["hash"])
+            pipeline
+            for pipeline in hub.pipelines
+            if requested.startswith(pipeline["target"]["commit"]["hash"])
         ],
     )
 

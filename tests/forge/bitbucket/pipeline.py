@@ -85,8 +85,8 @@ class BitbucketRepository:
                 "SOCKET", server_socket()
             )
             names = "|".join(VARIABLES)
-            wanted = f'grep -E "^({names}|CXROUTE_BITBUCKET_TOKEN|/)"'
-            logged = f'{{ env; echo "$0 $*"; }} | {wanted} | cut -d= -f1'
+            expected = f'grep -E "^({names}|CXROUTE_BITBUCKET_TOKEN|/)"'
+            logged = f'{{ env; echo "$0 $*"; }} | {expected} | cut -d= -f1'
             log = self.tools / "log"
             (self.tools / name).write_text(
                 f"#!/bin/bash\n{{ {logged}; echo; }} >> '{log}'\n{script}\n",
@@ -105,14 +105,14 @@ class BitbucketRepository:
 
     def git(self, *arguments: str) -> str:
         """Run git, without the user's settings."""
-        known = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-        known |= {
-            f"GIT_{who}_{what}": "a@b"
+        declared = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        declared |= {
+            f"GIT_{who}_{subject}": "a@b"
             for who in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
+            for subject in ("NAME", "EMAIL")
         }
         command = ["git", *arguments]
-        variables = {**os.environ, **known}
+        variables = {**os.environ, **declared}
         done = subprocess.run(
             command,
             cwd=self.path,
@@ -158,10 +158,12 @@ class BitbucketRepository:
         head = head or self.heads[number]
         self.git("checkout", "-q", "--detach", head)
         self.git("merge", "-q", "--no-edit", "main")
-        made = FakeRun(self._run(run), attempt, head[:12], number)
-        ran = self._execute(pipelines("prod")["pipelines"]["pull-requests"]["**"], made)
+        created = FakeRun(self._run(run), attempt, head[:12], number)
+        ran = self._execute(
+            pipelines("prod")["pipelines"]["pull-requests"]["**"], created
+        )
         self.hub.ran(
-            made.id, "FAILED" if any(ran.codes.values()) else "SUCCESSFUL", head=head
+            created.id, "FAILED" if any(ran.codes.values()) else "SUCCESSFUL", head=head
         )
         return ran
 
@@ -224,17 +226,19 @@ class BitbucketRepository:
         return ran
 
     def _variables(self, run: FakeRun, place: str) -> Mapping[str, str]:
-        known = self.hub.variables(run)
-        known.pop("CXROUTE_BITBUCKET_TOKEN")
-        known |= {
+        declared = self.hub.variables(run)
+        declared.pop("CXROUTE_BITBUCKET_TOKEN")
+        declared |= {
             "PATH": f"{self.tools}:{os.environ['PATH']}",
             "HOME": str(self.tools),
             "LANG": "C.UTF-8",
             "CI": "true",
         }
-        known |= {"CXROUTE_PACKAGE": self.package}
-        known |= {"BITBUCKET_PR_DESTINATION_BRANCH": "main"} if run.pull_request else {}
-        return known | (
+        declared |= {"CXROUTE_PACKAGE": self.package}
+        declared |= (
+            {"BITBUCKET_PR_DESTINATION_BRANCH": "main"} if run.pull_request else {}
+        )
+        return declared | (
             {**_TENANT, "CXROUTE_BITBUCKET_TOKEN": self.token}
             if place and self.token
             else {}

@@ -41,9 +41,9 @@ def test_a_note_has_hidden_lines_and_no_html(stage: BitbucketStep) -> None:
     assert "[//]: # (cxroute:plan env=prod)" == lines[0]
     assert lines[1].startswith("[//]: # (cxroute:key ")
     assert lines[2].startswith('[//]: # (cxroute:state {"run":100,"attempt":1,')
-    shown = "\n".join(lines[3:])
-    assert "> **Caution**\n>\n> It is `<br>`.\n\n**More** \n\na; b < c" in shown
-    assert "<" not in shown.replace("`<br>`", "").replace("b < c", "")
+    printed = "\n".join(lines[3:])
+    assert "> **Caution**\n>\n> It is `<br>`.\n\n**More** \n\na; b < c" in printed
+    assert "<" not in printed.replace("`<br>`", "").replace("b < c", "")
 
 
 def test_code_keeps_its_tags_in_a_note() -> None:
@@ -68,7 +68,7 @@ def test_a_copied_note_is_not_edited(stage: BitbucketStep) -> None:
     assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
     assert "edited the comment on pull request 7" in stage.cxroute.out
     assert [("eve", 0), (BOT, 1), ("eve", 0)] == [
-        (one.author, one.body.count("2 to")) for one in stage.hub.notes()
+        (note.author, note.body.count("2 to")) for note in stage.hub.notes()
     ]
 
 
@@ -102,15 +102,15 @@ def test_a_note_never_exceeds_the_limit(stage: BitbucketStep) -> None:
 
 def test_variables_are_checked() -> None:
     """Outside of a pipeline, and for an API without https."""
-    known = {
+    declared = {
         "BITBUCKET_REPO_FULL_NAME": "a/b",
         "BITBUCKET_BUILD_NUMBER": "1",
         "BITBUCKET_COMMIT": HEAD,
     }
     assert (None, 1, False) == (
-        read_run(known).pull_request,
-        read_run(known).attempt,
-        read_run(known).is_manual,
+        read_run(declared).pull_request,
+        read_run(declared).attempt,
+        read_run(declared).is_manual,
     )
     for change in (
         {"BITBUCKET_BUILD_NUMBER": "x"},
@@ -120,9 +120,9 @@ def test_variables_are_checked() -> None:
         with pytest.raises(
             UsageError, match="run this in a step of a Bitbucket pipeline"
         ):
-            read_run(known | change)
+            read_run(declared | change)
     with pytest.raises(UsageError, match="the token is not sent there"):
-        read_run(known | {"CXROUTE_BITBUCKET_API": "http://api.example"})
+        read_run(declared | {"CXROUTE_BITBUCKET_API": "http://api.example"})
 
 
 def test_the_merged_request_is_found_by_its_full_hash(
@@ -153,7 +153,7 @@ def test_a_push_without_a_pull_request_reads_few_pages(
         hub.merge("d" * 40, number=number + 10)
     hub.commits["e" * 40] = hub.clock
     assert forge.find_merged_request("e" * 40, TIP) is None
-    assert 2 >= sum(one.endswith("/pullrequests") for one in hub.asked)
+    assert 2 >= sum(item.endswith("/pullrequests") for item in hub.asked)
 
 
 def test_two_commits_with_one_short_hash_are_an_error(
@@ -216,7 +216,7 @@ def test_a_status_has_an_address_and_a_short_key(
         forge.set_status(HEAD, CommitStatus(name, "failure", "missing"))
         assert ("failure", "missing") == hub.statuses(HEAD)[name]
     assert 2 == len(hub.statuses(HEAD))
-    urls = {one["url"] for one in hub.set_statuses[HEAD].values()}
+    urls = {statuse["url"] for statuse in hub.set_statuses[HEAD].values()}
     assert {"https://bitbucket.org/acme/routing/pipelines/results/100"} == urls
 
 

@@ -22,8 +22,8 @@ from tests.support.program import Program
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
     """The tenant, for all scenarios."""
-    with tenant_process(tmp_path_factory.mktemp("tenant")) as one:
-        yield one
+    with tenant_process(tmp_path_factory.mktemp("tenant")) as item:
+        yield item
 
 
 @pytest.fixture
@@ -60,26 +60,26 @@ def test_the_file_has_the_official_schema(cxroute: Program) -> None:
 
 def test_each_environment_has_its_steps() -> None:
     """An apply waits for a person and for other applies; only it has the writing credentials."""
-    found = pipelines("prod", "staging")["pipelines"]
+    actual = pipelines("prod", "staging")["pipelines"]
     for environment in ("prod", "staging"):
         applies = [
             step
-            for items in (found["branches"]["main"], found["custom"]["routing-apply"])
+            for items in (actual["branches"]["main"], actual["custom"]["routing-apply"])
             for step in steps(items)
             if step["name"] == f"Apply to {environment}"
         ]
         assert 2 == len(applies)
         for step in applies:
-            wanted = {
+            expected = {
                 "deployment": f"cxone-{environment}",
                 "concurrency-group": f"cxone-{environment}",
             }
-            assert wanted | {"trigger": "manual"} == {
-                name: step[name] for name in (*wanted, "trigger")
+            assert expected | {"trigger": "manual"} == {
+                name: step[name] for name in (*expected, "trigger")
             }
     plans = [
-        *steps(found["pull-requests"]["**"]),
-        *steps(found["custom"]["routing-drift"]),
+        *steps(actual["pull-requests"]["**"]),
+        *steps(actual["custom"]["routing-drift"]),
     ]
     assert not [step for step in plans if "deployment" in step]
     wanted_places = [
@@ -123,22 +123,24 @@ def test_each_command_gets_only_its_secrets(scene: BitbucketRepository) -> None:
     assert 0 == scene.check(7).codes["Plan prod"]
     assert 0 == scene.apply(scene.merge(7)).codes["Apply to prod"]
     assert 0 == scene.custom("routing-drift").codes["Check prod"]
-    seen = set()
+    observed = set()
     for *secrets, line in scene.calls():
         kind = " ".join(
             word
             for word in line.split()
             if word in ("bitbucket", "plan", "apply", "drift", "validate")
         )
-        seen.add((Path(line.split()[0]).name, kind, tuple(sorted(secrets))))
-    tenant, token = (
-        ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
-        ("CXROUTE_BITBUCKET_TOKEN",),
-    )
+        observed.add((Path(line.split()[0]).name, kind, tuple(sorted(secrets))))
+    tenant = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+    token = ("CXROUTE_BITBUCKET_TOKEN",)
     commands = {("cxroute", kind, tenant) for kind in ("plan", "apply", "drift")}
-    assert {("python", "", ()), ("curl", "", token), ("cxroute", "validate", ())} < seen
-    assert commands | {("cxroute", "bitbucket", token)} < seen
-    assert 7 == len(seen)
+    assert {
+        ("python", "", ()),
+        ("curl", "", token),
+        ("cxroute", "validate", ()),
+    } < observed
+    assert commands | {("cxroute", "bitbucket", token)} < observed
+    assert 7 == len(observed)
 
 
 def test_a_plan_that_apply_refuses_fails_and_is_not_applied(

@@ -53,15 +53,19 @@ class Actions:
         assert not any(token in ran.text for token in self.hub.tokens)
         if event.name == "pull_request":
             head = event.payload["pull_request"]["head"]
-            ours = {
+            own_side = {
                 "id": ran.id,
                 "event": event.name,
                 "head_sha": head["sha"],
                 "head_repository": head["repo"],
             }
-            self.hub.runs = [one for one in self.hub.runs if one["id"] != ran.id]
+            self.hub.runs = [run for run in self.hub.runs if run["id"] != ran.id]
             self.hub.runs.append(
-                {**ours, "path": f".github/workflows/{file}", "conclusion": ran.result}
+                {
+                    **own_side,
+                    "path": f".github/workflows/{file}",
+                    "conclusion": ran.result,
+                }
             )
         return ran
 
@@ -79,7 +83,7 @@ class Actions:
             name: _needed(ran.jobs, name)
             for name in ([names] if isinstance(names, str) else names)
         }
-        failed = any(one["result"] != "success" for one in needs.values())
+        failed = any(need["result"] != "success" for need in needs.values())
         first = JobRun(self, identity, job, event, ran.id, attempt, needs, {})
         first.wanted = condition(
             job.get("if"),
@@ -99,13 +103,13 @@ class Actions:
 
 def _needed(jobs: list[Job], name: str) -> dict[str, Any]:
     """Return a job as dependent jobs see it: its result over the full matrix, and its outputs."""
-    ours = [job for job in jobs if job.outputs.get("") == name]
-    results = {job.result for job in ours}
-    result = next(one for one in ("failure", "success", "skipped") if one in results)
+    own_side = [job for job in jobs if job.outputs.get("") == name]
+    results = {job.result for job in own_side}
+    result = next(item for item in ("failure", "success", "skipped") if item in results)
     return {
         "result": result,
         "outputs": {
-            key: text for job in ours for key, text in job.outputs.items() if key
+            key: text for job in own_side for key, text in job.outputs.items() if key
         },
     }
 
@@ -167,14 +171,14 @@ class JobRun:
             if self.matrix
             else ""
         )
-        known = {
+        declared = {
             "github": github,
             "vars": self.actions.variables,
             "needs": self.needs,
             "matrix": self.matrix,
         }
-        known |= {"steps": self.steps, "runner": {"temp": str(self.temp)}, "env": {}}
-        return {**known, "secrets": self.actions.secrets.get(named, {})}
+        declared |= {"steps": self.steps, "runner": {"temp": str(self.temp)}, "env": {}}
+        return {**declared, "secrets": self.actions.secrets.get(named, {})}
 
     def go(self) -> Job:
         """Run the steps, one after the other."""
@@ -211,7 +215,7 @@ class JobRun:
                 for key, text in step.get("env", {}).items()
             }
             env = {**outer, **own}
-            given = {
+            source_values = {
                 key: filled(text, contexts, functions)
                 for key, text in step.get("with", {}).items()
             }
@@ -220,7 +224,7 @@ class JobRun:
                     filled(step["run"], contexts, functions), env, number
                 )
             else:
-                passed, outputs = self._used(step["uses"], given, env, number)
+                passed, outputs = self._used(step["uses"], source_values, env, number)
             outcome = "success" if passed else "failure"
         steps[step.get("id", f"#{number}")] = {
             "outcome": outcome,
@@ -239,33 +243,33 @@ class JobRun:
         }
         payload = self.temp / "event.json"
         payload.write_text(json.dumps(self.event.payload), encoding="utf-8")
-        known = {f"GITHUB_{name}": str(path) for name, path in files.items()}
-        known |= {
+        declared = {f"GITHUB_{name}": str(path) for name, path in files.items()}
+        declared |= {
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ID": str(self.run),
             "GITHUB_ACTIONS": "true",
             "CI": "true",
         }
-        known |= {
+        declared |= {
             "GITHUB_RUN_ATTEMPT": str(self.attempt),
             "GITHUB_SHA": self.event.sha,
             "GITHUB_ACTOR": self.event.actor,
         }
-        known |= {
+        declared |= {
             "GITHUB_EVENT_NAME": self.event.name,
             "GITHUB_EVENT_PATH": str(payload),
             "GITHUB_ACTION_PATH": str(ROOT),
         }
-        known |= {
+        declared |= {
             "GITHUB_API_URL": self.actions.hub.url,
             "GITHUB_SERVER_URL": "https://github.com",
         }
-        known |= {
+        declared |= {
             "GITHUB_WORKSPACE": str(self.actions.workspace),
             "RUNNER_TEMP": str(self.temp),
         }
         code, log = self.actions.machine.bash(
-            script, self.actions.workspace, {**known, **env}
+            script, self.actions.workspace, {**declared, **env}
         )
         self.job.log += log
         self.job.summary += _read(files["STEP_SUMMARY"])
@@ -287,7 +291,7 @@ class JobRun:
             yaml.BaseLoader,  # noqa: S506
         )
         inputs = {
-            name: one.get("default", "") for name, one in action["inputs"].items()
+            name: item.get("default", "") for name, item in action["inputs"].items()
         } | given
         steps: dict[str, dict[str, Any]] = {}
         contexts = {
@@ -303,8 +307,8 @@ class JobRun:
         else:
             passed = True
         outputs = {
-            name: shown(filled(one["value"], contexts, {}))
-            for name, one in action["outputs"].items()
+            name: shown(filled(item["value"], contexts, {}))
+            for name, item in action["outputs"].items()
         }
         return passed, outputs
 

@@ -22,8 +22,8 @@ from tests.support.program import Program
 @pytest.fixture
 def hub() -> Iterator[FakeGitHub]:
     """The repository."""
-    with serving(FakeGitHub()) as one:
-        yield one
+    with serving(FakeGitHub()) as item:
+        yield item
 
 
 @dataclass
@@ -60,13 +60,13 @@ class Stage:
         """Set the variables of a step in that run."""
         head = {"pull_request": {"number": pull, "head": {"sha": sha}}} if pull else {}
         Path("event.json").write_text(json.dumps(head), encoding="utf-8")
-        known = {
+        declared = {
             "EVENT_NAME": event,
             "RUN_ID": str(run),
             "RUN_ATTEMPT": str(attempt),
             "SHA": sha,
         }
-        for name, value in known.items():
+        for name, value in declared.items():
             self.patch.setenv(f"GITHUB_{name}", value)
 
     @property
@@ -87,19 +87,19 @@ def _text(name: str) -> str:
 @pytest.fixture
 def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A step of a pull request's run."""
-    known = {
+    declared = {
         "REPOSITORY": REPOSITORY,
         "ACTOR": "anna",
         "API_URL": hub.url,
         "SERVER_URL": "https://github.com",
     }
-    known |= {
+    declared |= {
         "TOKEN": TOKEN,
         "EVENT_PATH": "event.json",
         "OUTPUT": "output",
         "STEP_SUMMARY": "summary",
     }
-    for name, value in known.items():
+    for name, value in declared.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.delenv("GITHUB_REF", raising=False)
@@ -107,23 +107,23 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append)
     )
-    made = Stage(cxroute, monkeypatch, slept)
-    made.on("pull_request", 100)
-    return made
+    created = Stage(cxroute, monkeypatch, slept)
+    created.on("pull_request", 100)
+    return created
 
 
 @pytest.fixture(scope="session")
 def computer() -> Iterator[Machine]:
     """The machine of all steps."""
-    with machine() as one:
-        yield one
+    with machine() as item:
+        yield item
 
 
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
     """The tenant, for all scenarios."""
-    with tenant_process(tmp_path_factory.mktemp("tenant")) as one:
-        yield one
+    with tenant_process(tmp_path_factory.mktemp("tenant")) as item:
+        yield item
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ class ContractGitHub:
             if run.pull_request
             else "push"
         )
-        known = {
+        declared = {
             "TOKEN": self.token(*_GRANTS),
             "REPOSITORY": REPOSITORY,
             "ACTOR": "anna",
@@ -123,7 +123,7 @@ class ContractGitHub:
             if run.pull_request
             else "refs/heads/main",
         }
-        return {f"GITHUB_{name}": value for name, value in known.items()}
+        return {f"GITHUB_{name}": value for name, value in declared.items()}
 
     def token(self, *permissions: Permission) -> str:
         """Return a token with these permissions alone."""
@@ -142,23 +142,23 @@ class ContractGitHub:
     def notes(self) -> list[FakeNote]:
         """Return the comments."""
         return [
-            FakeNote(one["user"]["login"], one["body"])
-            for one in self.hub.comments.get(_NUMBER, [])
+            FakeNote(item["user"]["login"], item["body"])
+            for item in self.hub.comments.get(_NUMBER, [])
         ]
 
     def issues(self) -> list[FakeIssue]:
         """Return the issues, with their comments as remarks."""
         return [
             FakeIssue(
-                one["title"],
-                one["body"],
-                one["state"] == "open",
+                issue["title"],
+                issue["body"],
+                issue["state"] == "open",
                 [
                     comment["body"]
-                    for comment in self.hub.comments.get(one["number"], [])
+                    for comment in self.hub.comments.get(issue["number"], [])
                 ],
             )
-            for one in self.hub.issues
+            for issue in self.hub.issues
         ]
 
     def push(self, sha: str) -> None:
@@ -205,8 +205,8 @@ class ContractGitHub:
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the last status of each name."""
         return {
-            one["context"]: (one["state"], one["description"])
-            for one in self.hub.statuses.get(sha, [])
+            item["context"]: (item["state"], item["description"])
+            for item in self.hub.statuses.get(sha, [])
         }
 
     @property

@@ -33,8 +33,8 @@ def condition(text: object, contexts: Mapping[str, Any], functions: Functions) -
         if stated.startswith("${{")
         else stated
     )
-    asked = bare if _STATUS.search(bare) else f"success() && ({bare})"
-    return true(evaluate(asked, contexts, functions))
+    requested = bare if _STATUS.search(bare) else f"success() && ({bare})"
+    return true(evaluate(requested, contexts, functions))
 
 
 def filled(text: object, contexts: Mapping[str, Any], functions: Functions) -> Any:
@@ -43,11 +43,11 @@ def filled(text: object, contexts: Mapping[str, Any], functions: Functions) -> A
     """
     if not isinstance(text, str):
         return text
-    whole = _WHOLE.fullmatch(text.strip())
-    if whole:
-        return evaluate(whole.group(1), contexts, functions)
+    complete = _WHOLE.fullmatch(text.strip())
+    if complete:
+        return evaluate(complete.group(1), contexts, functions)
     return _WHOLE.sub(
-        lambda found: shown(evaluate(found.group(1), contexts, functions)), text
+        lambda actual: shown(evaluate(actual.group(1), contexts, functions)), text
     )
 
 
@@ -106,23 +106,23 @@ class _Reader:
         value = self._both()
         while self._is("||"):
             self._step()
-            other = self._both()
-            value = value if true(value) else other
+            candidate = self._both()
+            value = value if true(value) else candidate
         return value
 
     def _both(self) -> Any:
         value = self._compared()
         while self._is("&&"):
             self._step()
-            other = self._compared()
-            value = other if true(value) else value
+            candidate = self._compared()
+            value = candidate if true(value) else value
         return value
 
     def _compared(self) -> Any:
         value = self._single()
         if self._is("==", "!="):
-            wanted = self._step() == "=="
-            return (_loose(value) == _loose(self._single())) is wanted
+            expected = self._step() == "=="
+            return (_loose(value) == _loose(self._single())) is expected
         return value
 
     def _single(self) -> Any:
@@ -155,9 +155,9 @@ class _Reader:
         return self._functions[name](*values)
 
     def _looked_up(self, name: str) -> Any:
-        known = {"true": True, "false": False, "null": None}
-        if name in known:
-            return known[name]
+        declared = {"true": True, "false": False, "null": None}
+        if name in declared:
+            return declared[name]
         value: Any = self._contexts
         first, *rest = name.split(".")
         assert first in self._contexts, f"{self._text}: no context {first} here"

@@ -62,7 +62,7 @@ class FakeGitHub:
     @property
     def writes(self) -> list[str]:
         """Return the requests that changed something."""
-        return [one for one in self.asked if not one.startswith("GET ")]
+        return [item for item in self.asked if not item.startswith("GET ")]
 
     def issue_token(self, permissions: dict[str, str]) -> str:
         """Return the token of a job with those permissions."""
@@ -72,12 +72,12 @@ class FakeGitHub:
 
     def forget(self, run: int, name: str) -> None:
         """Delete the artifact of that name, as an upload that overwrites does."""
-        gone = [
+        removed = [
             key
-            for key, (one, _) in self.artifacts.items()
-            if (one["workflow_run"]["id"], one["name"]) == (run, name)
+            for key, (item, _) in self.artifacts.items()
+            if (item["workflow_run"]["id"], item["name"]) == (run, name)
         ]
-        for key in gone:
+        for key in removed:
             del self.artifacts[key]
 
     def number(self) -> int:
@@ -87,16 +87,16 @@ class FakeGitHub:
 
     def comment(self, pull: int, body: str, author: str = BOT) -> dict[str, Any]:
         """Write a comment by this author."""
-        made = {"id": self.number(), "user": {"login": author}, "body": body}
-        self.comments.setdefault(pull, []).append(made)
-        return made
+        created = {"id": self.number(), "user": {"login": author}, "body": body}
+        self.comments.setdefault(pull, []).append(created)
+        return created
 
     def bodies(self, pull: int, author: str = BOT) -> list[str]:
         """Return the comments by this author."""
         return [
-            one["body"]
-            for one in self.comments.get(pull, [])
-            if one["user"]["login"] == author
+            item["body"]
+            for item in self.comments.get(pull, [])
+            if item["user"]["login"] == author
         ]
 
     def merge(
@@ -107,7 +107,8 @@ class FakeGitHub:
         repository: str = REPOSITORY,
     ) -> None:
         """Record that a commit of main is the merge of that pull request."""
-        repo, ours = {"full_name": repository}, {"full_name": REPOSITORY}
+        repo = {"full_name": repository}
+        own_side = {"full_name": REPOSITORY}
         pull = {
             "number": number,
             "merged_at": "2026-11-24T10:30:00Z",
@@ -115,7 +116,7 @@ class FakeGitHub:
         }
         pull |= {
             "head": {"sha": head, "repo": repo},
-            "base": {"ref": "main", "repo": ours},
+            "base": {"ref": "main", "repo": own_side},
         }
         self.pulls.setdefault(sha, []).append(pull)
 
@@ -126,41 +127,41 @@ class FakeGitHub:
         repository: str = REPOSITORY,
     ) -> int:
         """Record a run of the workflow that plans."""
-        made = {
+        created = {
             "id": self.number(),
             "head_sha": head,
             "event": "pull_request",
             "conclusion": conclusion,
         }
-        made |= {
+        created |= {
             "path": ".github/workflows/routing-plan.yml",
             "head_repository": {"full_name": repository},
         }
-        self.runs.append(made)
-        return int(str(made["id"]))
+        self.runs.append(created)
+        return int(str(created["id"]))
 
     def keep(self, run: int, name: str, archive: bytes, **more: Any) -> int:
         """Store an artifact of a run."""
-        made = {
+        created = {
             "id": self.number(),
             "name": name,
             "expired": False,
             "workflow_run": {"id": run},
         }
-        made |= {"digest": f"sha256:{hashlib.sha256(archive).hexdigest()}", **more}
-        self.artifacts[int(str(made["id"]))] = (made, archive)
-        return int(str(made["id"]))
+        created |= {"digest": f"sha256:{hashlib.sha256(archive).hexdigest()}", **more}
+        self.artifacts[int(str(created["id"]))] = (created, archive)
+        return int(str(created["id"]))
 
     def review(self, login: str, state: str, number: int = 7) -> None:
         """Submit a review of a pull request's current commit."""
         head = self.open_pulls[number]["head"]["sha"]
-        made = {
+        created = {
             "id": self.number(),
             "user": {"login": login},
             "state": state,
             "commit_id": head,
         }
-        self.reviews.setdefault(number, []).append(made)
+        self.reviews.setdefault(number, []).append(created)
 
     def take_fault(self, asked: str) -> HttpReply | None:
         """Return the reply that replaces the real one this time."""
@@ -188,18 +189,18 @@ class FakeGitHub:
                 else self._me()
             )
         for asks, pattern, does, needs in _ROUTES:
-            found = re.fullmatch(
+            actual = re.fullmatch(
                 pattern
                 if pattern.startswith("/orgs/")
                 else f"/repos/{REPOSITORY}{pattern}",
                 path,
             )
-            if found and asks == method:
+            if actual and asks == method:
                 allowed = any(
                     _allows(granted.get(name), method) for name in needs.split()
                 )
                 return (
-                    does(self, query, form, *found.groups()) if allowed else _FORBIDDEN
+                    does(self, query, form, *actual.groups()) if allowed else _FORBIDDEN
                 )
         return HttpReply(404, {"message": "Not Found"})
 
@@ -212,15 +213,13 @@ class FakeGitHub:
         """Return one page of a list, and the link to the next."""
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
-        size, number = (
-            min(self.page, int(query.get("per_page", ["30"])[0])),
-            int(query.get("page", ["1"])[0]),
-        )
+        size = min(self.page, int(query.get("per_page", ["30"])[0]))
+        number = int(query.get("page", ["1"])[0])
         last = len(reply.form) <= number * size
-        more = urlencode(
+        further = urlencode(
             {name: values[0] for name, values in query.items()} | {"page": number + 1}
         )
-        following = f'<{self.url}{path}?{more}>; rel="next"'
+        following = f'<{self.url}{path}?{further}>; rel="next"'
         headers = {} if last else {"Link": following}
         return HttpReply(200, reply.form[(number - 1) * size : number * size], headers)
 
@@ -238,45 +237,46 @@ def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> Htt
 def _edit_comment(
     hub: FakeGitHub, _query: object, form: Any, identity: str
 ) -> HttpReply:
-    for one in (
-        one
-        for some in hub.comments.values()
-        for one in some
-        if one["id"] == int(identity)
+    for element in (
+        item
+        for selected in hub.comments.values()
+        for item in selected
+        if item["id"] == int(identity)
     ):
         if len(form["body"]) > MAX_BODY:
             return _TOO_LONG
-        one["body"] = form["body"]
-        return HttpReply(200, one)
+        element["body"] = form["body"]
+        return HttpReply(200, element)
     return HttpReply(404, {"message": "Not Found"})
 
 
 def _issues(
     hub: FakeGitHub, query: Mapping[str, list[str]], _form: object
 ) -> HttpReply:
-    label, state = query["labels"][0], query["state"][0]
+    label = query["labels"][0]
+    state = query["state"][0]
     return HttpReply(
         200,
         [
-            one
-            for one in hub.issues
-            if one["state"] == state and {"name": label} in one["labels"]
+            issue
+            for issue in hub.issues
+            if issue["state"] == state and {"name": label} in issue["labels"]
         ],
     )
 
 
 def _add_issue(hub: FakeGitHub, _query: object, form: Any) -> HttpReply:
-    kept = [{"name": one} for one in form["labels"] if one in hub.labels]
+    retained = [{"name": item} for item in form["labels"] if item in hub.labels]
     number = len(hub.issues) + 1
-    made = {
+    created = {
         "number": number,
         "user": {"login": hub.me},
         "state": "open",
         **form,
-        "labels": kept,
+        "labels": retained,
     }
-    hub.issues.append(made)
-    return HttpReply(201, made)
+    hub.issues.append(created)
+    return HttpReply(201, created)
 
 
 def _edit_issue(hub: FakeGitHub, _query: object, form: Any, number: str) -> HttpReply:
@@ -341,20 +341,21 @@ def _add_status(hub: FakeGitHub, _query: object, form: Any, sha: str) -> HttpRep
 def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> HttpReply:
     head = query["head_sha"][0]
     return HttpReply(
-        200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]}
+        200, {"workflow_runs": [run for run in hub.runs if run["head_sha"] == head]}
     )
 
 
 def _artifacts(
     hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str
 ) -> HttpReply:
-    found = [
-        one
-        for one, _ in hub.artifacts.values()
-        if one["workflow_run"]["id"] == int(run)
+    actual = [
+        item
+        for item, _ in hub.artifacts.values()
+        if item["workflow_run"]["id"] == int(run)
     ]
     return HttpReply(
-        200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]}
+        200,
+        {"artifacts": [item for item in actual if item["name"] == query["name"][0]]},
     )
 
 

@@ -17,7 +17,8 @@ def serving(hub: FakeGitHub) -> Iterator[FakeGitHub]:
     """Serve the API on one port of loopback, and the artifacts on another."""
 
     def respond(request: HttpRequest) -> HttpReply:
-        path, query = request.parts.path, parse_qs(request.parts.query)
+        path = request.parts.path
+        query = parse_qs(request.parts.query)
         hub.asked.append(f"{request.method} {path}")
         if path == "/check-in":
             return HttpReply(200)

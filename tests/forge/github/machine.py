@@ -64,12 +64,12 @@ class Machine:
         file = self.path / "step.sh"
         file.write_text(script, encoding="utf-8")
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)]
-        known = {
+        declared = {
             "PATH": f"{self.path / 'bin'}:{os.environ['PATH']}",
             "HOME": str(self.path),
             "LANG": "C.UTF-8",
         }
-        return self._ended(command, cwd, {**known, **variables})
+        return self._ended(command, cwd, {**declared, **variables})
 
     def _ended(
         self, command: list[str], cwd: Path, variables: Mapping[str, str]

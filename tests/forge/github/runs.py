@@ -65,13 +65,15 @@ def archive(place: Path) -> bytes | None:
     """Return a folder or file as an artifact holds it, without hidden files; None if it does not
     exist.
     """
-    found = sorted(place.rglob("*")) if place.is_dir() else [place]
-    kept = [path for path in found if path.is_file() and not path.name.startswith(".")]
-    if not kept:
+    actual = sorted(place.rglob("*")) if place.is_dir() else [place]
+    retained = [
+        path for path in actual if path.is_file() and not path.name.startswith(".")
+    ]
+    if not retained:
         return None
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
-        for path in kept:
+        for path in retained:
             opened.write(
                 path, str(path.relative_to(place if place.is_dir() else place.parent))
             )

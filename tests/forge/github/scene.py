@@ -37,9 +37,9 @@ GIT: Final = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     **{
-        f"GIT_{who}_{what}": text
+        f"GIT_{who}_{subject}": text
         for who in ("AUTHOR", "COMMITTER")
-        for what, text in (("NAME", "a"), ("EMAIL", "a@b"))
+        for subject, text in (("NAME", "a"), ("EMAIL", "a@b"))
     },
 }
 
@@ -74,8 +74,8 @@ class TenantProcess:
 
     def rules(self) -> dict[str, dict[str, Any]]:
         """Return the rules by what follows the colon in their names: the intent."""
-        found = self.http.get("/rules", params={"pageSize": 100}).json()["entities"]
-        return {one["name"].rpartition(": ")[2]: one for one in found}
+        actual = self.http.get("/rules", params={"pageSize": 100}).json()["entities"]
+        return {item["name"].rpartition(": ")[2]: item for item in actual}
 
     def change(self, intent: str, **more: Any) -> None:
         """Edit a rule as a user does in the console."""
@@ -217,10 +217,10 @@ class RepositoryDriver:
         self.git("checkout", "-q", "main")
         self.write("manifests/cards.yaml", text)
         self.hub.tip = self.commit("settled")
-        code, said = self.machine.cxroute(
+        code, message = self.machine.cxroute(
             self.path, _SECRETS, "-e", "prod", "apply", "--yes"
         )
-        assert 0 == code, said
+        assert 0 == code, message
 
     def check(self, number: int, run: int | None = None, attempt: int = 1) -> Ran:
         """Run the workflows of a pull request, on its merge commit."""

@@ -42,8 +42,10 @@ def deciding(
     return lambda comments, desired: decide(comments, replace(desired, kind=kind))
 
 
-decide_plan, decide_refresh = deciding("plan"), deciding("refresh")
-decide_planless, decide_header = deciding("planless"), deciding("header")
+decide_plan = deciding("plan")
+decide_refresh = deciding("refresh")
+decide_planless = deciding("planless")
+decide_header = deciding("header")
 
 
 def at(run: int, attempt: int = 1, **more: object) -> DesiredComment:
@@ -57,13 +59,13 @@ def test_a_first_plan_creates_a_comment_that_names_its_run() -> None:
 
 def test_a_second_plan_edits_the_comment_in_place() -> None:
     """Only the comment of that environment."""
-    others = [
+    remaining_items = [
         Post(1, "anna", "hello"),
         Post(2, BOT, WRITTEN.replace("env=prod", "env=staging")),
     ]
     newer = at(101)
     assert WriteComment(compose_comment(newer), 5) == decide_plan(
-        [*others, OURS], newer
+        [*remaining_items, OURS], newer
     )
 
 
@@ -135,8 +137,8 @@ def test_a_header_is_above_the_plan_and_replaces_the_previous_one() -> None:
 def test_an_end_marker_inside_a_header_does_not_end_it() -> None:
     """A rule's name may contain it; so may the plan."""
     end = "<!-- cxroute:head ends -->"
-    there = OURS._replace(body=WRITTEN + end)
-    first = decide_header([there], replace(WANTED, text=f"`{end}` failed"))
+    present = OURS._replace(body=WRITTEN + end)
+    first = decide_header([present], replace(WANTED, text=f"`{end}` failed"))
     assert isinstance(first, WriteComment)
     second = decide_header(
         [Post(5, BOT, first.body)], replace(WANTED, text="**Applied**")
@@ -165,10 +167,10 @@ def test_the_comment_of_an_applied_plan_is_not_overwritten() -> None:
     )
     assert isinstance(done, WriteComment)
     assert replace(STATE, applied=True) == parse_state(done.body)
-    there = [Post(5, BOT, done.body)]
-    assert isinstance(decide_plan(there, at(200)), Skip)
-    assert isinstance(decide_planless(there, at(200, text="no plan")), Skip)
-    assert isinstance(decide_header(there, at(200, text="out of date")), Skip)
+    present = [Post(5, BOT, done.body)]
+    assert isinstance(decide_plan(present, at(200)), Skip)
+    assert isinstance(decide_planless(present, at(200, text="no plan")), Skip)
+    assert isinstance(decide_header(present, at(200, text="out of date")), Skip)
 
 
 def test_a_header_creates_no_comment() -> None:

@@ -61,9 +61,9 @@ def test_the_comment_is_found_on_a_later_page_among_others(
     for number in range(10):
         hub.comment(7, f"<!-- cxroute:plan env=prod -->\nno {number}", author="anna")
     hub.comment(7, "<!-- cxroute:plan env=staging -->\nother")
-    ours = hub.comment(7, "<!-- cxroute:plan env=prod -->\nold")
+    own_side = hub.comment(7, "<!-- cxroute:plan env=prod -->\nold")
     assert 0 == stage("comment", "--report", write_report(plan()))
-    assert "**1 to create**" in ours["body"]
+    assert "**1 to create**" in own_side["body"]
     assert 12 == len(hub.comments[7])
     assert 4 == hub.asked.count("GET /repos/acme/routing/issues/7/comments")
 
@@ -91,11 +91,11 @@ def test_a_user_s_token_edits_that_user_s_comments(
 
 def test_an_app_s_token_needs_the_option_author(hub: FakeGitHub, stage: Stage) -> None:
     """GitHub does not tell an app's token its name."""
-    ours = hub.comment(7, "<!-- cxroute:plan env=prod -->\nold", "routing-app[bot]")
+    own_side = hub.comment(7, "<!-- cxroute:plan env=prod -->\nold", "routing-app[bot]")
     assert 0 == stage(
         "comment", "--report", write_report(plan()), "--author", "routing-app[bot]"
     )
-    assert "**1 to create**" in ours["body"]
+    assert "**1 to create**" in own_side["body"]
     assert "GET /user" not in hub.asked
 
 
@@ -109,10 +109,10 @@ def test_a_plan_without_changes_only_edits_a_comment(
     hub.comment(7, "<!-- cxroute:plan env=prod -->\nold")
     assert 0 == stage("comment", "--report", report)
     assert "No changes." in hub.bodies(7)[0]
-    for more in ({"guards": [{"ok": False}]}, {"findings": [{"severity": "error"}]}):
+    for further in ({"guards": [{"ok": False}]}, {"findings": [{"severity": "error"}]}):
         hub.comments.clear()
         assert 0 == stage(
-            "comment", "--report", write_report(plan(create=0, **more), "Refused.")
+            "comment", "--report", write_report(plan(create=0, **further), "Refused.")
         )
         assert 1 == len(hub.bodies(7))
 

@@ -15,11 +15,9 @@ from reconciler.plan.document import digest_document
 from tests.forge.github.fake import MERGE, zipped
 from tests.forge.github.scene import RepositoryDriver, rules
 
-CARDS, QUEUES, STATUS = (
-    "manifests/cards.yaml",
-    "manifests/queues.yaml",
-    "cxroute/consent (prod)",
-)
+CARDS = "manifests/cards.yaml"
+QUEUES = "manifests/queues.yaml"
+STATUS = "cxroute/consent (prod)"
 OWNED = 'apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n  fraud: {name: Fraud, owners: ["@acme/fraud"]}\n'
 TEAM = (
     "apiVersion: routing/v1\nkind: RuleSet\nname: fraud\nrules:\n  - {intent: theft, queue: fraud, "
@@ -49,7 +47,9 @@ def status(scene: RepositoryDriver, number: int) -> str:
     """Return the state of the consent of a pull request's head."""
     head, _ = scene.heads[number]
     return str(
-        {one["context"]: one["state"] for one in scene.hub.statuses[head]}[STATUS]
+        {statuse["context"]: statuse["state"] for statuse in scene.hub.statuses[head]}[
+            STATUS
+        ]
     )
 
 
@@ -125,13 +125,15 @@ def test_a_merge_without_consent_is_not_applied(repository: RepositoryDriver) ->
 
 def forge_plan(scene: RepositoryDriver, **changes: Any) -> None:
     """Replace the stored plan by one with other fields, as a changed workflow of a branch can."""
-    ((identity, (made, archive)),) = scene.hub.artifacts.items()
+    ((identity, (created, archive)),) = scene.hub.artifacts.items()
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         plan = json.loads(opened.read("plan.json"))
     changed = {**plan, **changes}
     text = json.dumps({**changed, "planId": digest_document(changed)})
     del scene.hub.artifacts[identity]
-    scene.hub.keep(made["workflow_run"]["id"], made["name"], zipped(plan_json=text))
+    scene.hub.keep(
+        created["workflow_run"]["id"], created["name"], zipped(plan_json=text)
+    )
 
 
 @pytest.mark.parametrize(

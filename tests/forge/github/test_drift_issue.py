@@ -107,7 +107,7 @@ def test_an_issue_is_opened_edited_closed_and_opened_again(
     assert 0 == look(stage, plan(create=0))
     assert 2 == len(hub.bodies(1))
     assert 0 == look(stage, plan())
-    assert ["closed", "open"] == [one["state"] for one in hub.issues]
+    assert ["closed", "open"] == [issue["state"] for issue in hub.issues]
 
 
 def test_other_issues_are_not_changed(hub: FakeGitHub, stage: Stage) -> None:
@@ -115,21 +115,21 @@ def test_other_issues_are_not_changed(hub: FakeGitHub, stage: Stage) -> None:
     closed.
     """
     hub.labels.add("cxroute-drift")
-    ours = BODY.format("0" * 16)
-    others = [
-        ("anna", ours),
-        (BOT, ours.replace("prod", "staging")),
-        (BOT, f"see\n{ours}"),
-        (BOT, ours),
+    own_side = BODY.format("0" * 16)
+    remaining_items = [
+        ("anna", own_side),
+        (BOT, own_side.replace("prod", "staging")),
+        (BOT, f"see\n{own_side}"),
+        (BOT, own_side),
     ]
-    for number, (author, body) in enumerate(others, 1):
-        made = {
+    for number, (author, body) in enumerate(remaining_items, 1):
+        created = {
             "number": number,
             "user": {"login": author},
             "state": "open",
             "body": body,
         }
-        hub.issues.append({**made, "labels": [{"name": "cxroute-drift"}]})
+        hub.issues.append({**created, "labels": [{"name": "cxroute-drift"}]})
     hub.issues[-1]["pull_request"] = {}
     assert 0 == look(stage, plan(create=0))
     assert [] == hub.writes
@@ -177,14 +177,12 @@ def test_a_failed_check_closes_no_issue(
 
 def test_the_difference_is_the_planned_changes() -> None:
     """Their order, and other parts of a plan, do not change it."""
-    one, two = (
-        {"action": "create", "address": "a/b", "after": {}},
-        {"action": "delete", "address": "c/d", "before": {}},
+    item = {"action": "create", "address": "a/b", "after": {}}
+    two = {"action": "delete", "address": "c/d", "before": {}}
+    assert difference_digest({"changes": [item, two]}) == difference_digest(
+        {"changes": [{**two, "cause": "drift"}, item], "planId": "x"}
     )
-    assert difference_digest({"changes": [one, two]}) == difference_digest(
-        {"changes": [{**two, "cause": "drift"}, one], "planId": "x"}
-    )
-    assert difference_digest({"changes": [one]}) != difference_digest(
+    assert difference_digest({"changes": [item]}) != difference_digest(
         {"changes": [two]}
     )
     assert "" == difference_digest(
@@ -210,9 +208,9 @@ def test_the_difference_is_the_planned_changes() -> None:
 )
 def test_the_title_is_the_headline(behaviour: Any, title: str | None) -> None:
     """If conversations go elsewhere; a long one is cut, because forges refuse it."""
-    seen = replace(SEEN, headline=drift_headline({"behaviour": behaviour}))
+    observed = replace(SEEN, headline=drift_headline({"behaviour": behaviour}))
     forge = Issues()
-    assert ["opened issue 1"] == forge.update(seen)
+    assert ["opened issue 1"] == forge.update(observed)
     assert (title or "Routing of prod differs from the manifests") == forge.writes[0][1]
 
 

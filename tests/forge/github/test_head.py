@@ -93,9 +93,9 @@ def test_applied_but_still_different() -> None:
     head = applied_header(
         {"outcomes": [outcome("cards/a", "applied")], "converged": False}, RUN, NOW
     )
-    said = "> After another read, the tenant still differs from the manifests."
+    text = "> After another read, the tenant still differs from the manifests."
     assert (
-        CommentHeader(f"> [!CAUTION]\n> **Applied 1 of 1** {BY}\n>\n{said}{AGAIN}")
+        CommentHeader(f"> [!CAUTION]\n> **Applied 1 of 1** {BY}\n>\n{text}{AGAIN}")
         == head
     )
 
@@ -159,10 +159,12 @@ def test_text_from_outside_is_in_code_spans(text: str) -> None:
 
 def without_code(line: str) -> str:
     """Return a line without its code spans, found as CommonMark finds them."""
-    outside, at = "", 0
+    outside = ""
+    at = 0
     while at < len(line):
         if line[at] != "`":
-            outside, at = outside + line[at], at + 1
+            outside = outside + line[at]
+            at = at + 1
             continue
         fence = len(line[at:]) - len(line[at:].lstrip("`"))
         end = at + fence

@@ -113,7 +113,8 @@ def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
     """
     for step in steps(read(path)):
         env = json.dumps(step.get("env", {}))
-        tenant, token = "secrets.CXONE_" in env, "github.token" in env
+        tenant = "secrets.CXONE_" in env
+        token = "github.token" in env
         assert not (tenant and token)
         if tenant:
             assert "cxroute" in step.get("run", "") or step["uses"] == "./"
@@ -161,14 +162,16 @@ def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
 def test_every_step_of_ci_is_a_target_of_make(path: Path, expected: list[str]) -> None:
     """A developer can run its commands; other lines are only those that no target could contain."""
     run = [step["run"] for step in steps(read(path)) if "run" in step]
-    wanted = [line for line in run if "apt-get" not in line and "localedef" not in line]
-    assert expected == wanted
+    desired_state = [
+        line for line in run if "apt-get" not in line and "localedef" not in line
+    ]
+    assert expected == desired_state
 
     targets = re.findall(
         r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )
-    made = [re.search(r"\bmake (\S+)", line) for line in wanted]
-    named = {match[1] for match in made if match} - {'"test-$VERSIONS"'} | {
+    created = [re.search(r"\bmake (\S+)", line) for line in desired_state]
+    named = {match[1] for match in created if match} - {'"test-$VERSIONS"'} | {
         "test-lowest",
         "test-newest",
     }
@@ -221,7 +224,8 @@ def test_pip_uses_the_cache_that_the_action_restores() -> None:
         step.get("id", step.get("name")): step
         for step in steps(read(ROOT / "action.yml"))
     }
-    cache, install = form["Restore pip's cache"]["with"], form["Install cxroute"]["run"]
+    cache = form["Restore pip's cache"]["with"]
+    install = form["Install cxroute"]["run"]
     assert (
         f'--cache-dir "{cache["path"].replace("${{ runner.temp }}", "$RUNNER_TEMP")}"'
         in install
@@ -253,12 +257,12 @@ def test_dependabot_checks_all_pinned_versions() -> None:
         "npm": "package-lock.json",
         "docker": "Dockerfile",
     }
-    assert set(files) == {one["package-ecosystem"] for one in updates}
-    for one in updates:
+    assert set(files) == {update["package-ecosystem"] for update in updates}
+    for item in updates:
         assert (
-            ROOT / one["directory"].strip("/") / files[one["package-ecosystem"]]
+            ROOT / item["directory"].strip("/") / files[item["package-ecosystem"]]
         ).is_file()
-        assert "7" == one["cooldown"]["default-days"]
+        assert "7" == item["cooldown"]["default-days"]
 
 
 def test_the_guide_names_all_parts() -> None:
@@ -302,13 +306,13 @@ def test_linters_accept_the_workflows(tmp_path: Path) -> None:
         )
     ):
         (folder / name).write_text(text, encoding="utf-8")
-    theirs = sorted(folder.iterdir())
+    foreign_side = sorted(folder.iterdir())
     assert "" == tool(
         "check-jsonschema",
         "--builtin-schema",
         "vendor.github-workflows",
         *ALL[:-1],
-        *theirs,
+        *foreign_side,
     )
     dependabot = ROOT / ".github/dependabot.yml"
     assert "" == tool(
@@ -328,7 +332,7 @@ def test_linters_accept_the_workflows(tmp_path: Path) -> None:
         "--persona=auditor",
         *ALL,
         dependabot,
-        *theirs,
+        *foreign_side,
     )
 
 
@@ -343,7 +347,7 @@ def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"wrote .github/workflows/{name}\n" in cxroute.out
     assert Path("manifests/routing.yaml").exists()
-    said = [
+    message = [
         line.split(":")[0].strip()
         for line in cxroute.out.split("GitHub in this order")[1].splitlines()[1:5]
     ]
@@ -352,7 +356,7 @@ def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
         "2. environment cxone-prod-plan",
         "3. environment cxone-prod",
         "4. variable CXROUTE_ENVIRONMENTS",
-    ] == said
+    ] == message
     assert 'variable CXROUTE_ENVIRONMENTS: ["prod"]' in cxroute.out
     assert "" == cxroute.err
 
@@ -361,22 +365,24 @@ def test_init_overwrites_nothing(cxroute: Program) -> None:
     """Existing manifests are read for the names of their credentials, and not changed."""
     form = "apiVersion: routing/v1\nkind: Environment\nname: live\nowner: acme\ntenant: acme\n"
     form += "credentials: {clientIdEnv: ACME_ID, clientSecretEnv: ACME_KEY}\n"
-    kept = {
+    retained = {
         "routing/rules/live.yaml": form,
         ".github/workflows/routing-apply.yml": "mine",
     }
-    for name, text in kept.items():
+    for name, text in retained.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
     assert 0 == cxroute("init", "routing/rules", "--github", "--action", ACTION)
-    assert kept == {name: Path(name).read_text(encoding="utf-8") for name in kept}
+    assert retained == {
+        name: Path(name).read_text(encoding="utf-8") for name in retained
+    }
     assert ["routing/rules/live.yaml"] == [
         str(path) for path in Path("routing").rglob("*.*")
     ]
     assert "kept .github/workflows/routing-apply.yml, which was edited\n" in cxroute.out
-    written = Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
-    assert "          ACME_KEY: ${{ secrets.ACME_KEY }}\n" in written
-    assert "-- 'routing/rules'" in written
+    stored = Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
+    assert "          ACME_KEY: ${{ secrets.ACME_KEY }}\n" in stored
+    assert "-- 'routing/rules'" in stored
     assert 64 == cxroute("init", "routing/rules")
 
 
@@ -431,10 +437,8 @@ def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(
     """Other line ends and a commit that Dependabot set are not edits; a changed branch is."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     newer = f"{ACTION.split('@')[0]}@{'b' * 40}"
-    path, edited = (
-        Path(".github/workflows/routing-plan.yml"),
-        Path(".github/workflows/routing-apply.yml"),
-    )
+    path = Path(".github/workflows/routing-plan.yml")
+    edited = Path(".github/workflows/routing-apply.yml")
     path.write_text(
         path.read_text("utf-8").replace(ACTION, newer), "utf-8", newline="\r\n"
     )
@@ -445,13 +449,13 @@ def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(
         form.read_text("utf-8").replace("CXONE_CLIENT_ID", "ACME_ID"), "utf-8"
     )
     assert 0 == cxroute("init", "--github")
-    written = dict(
+    stored = dict(
         build_workflows(
             PipelineSettings(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))
         )
     )
-    assert [by_hand, *(written[one.name] for one in (path,))] == [
-        one.read_text("utf-8") for one in (edited, path)
+    assert [by_hand, *(stored[item.name] for item in (path,))] == [
+        item.read_text("utf-8") for item in (edited, path)
     ]
     assert f"kept {edited}, which was edited\n" in cxroute.out
     assert 0 == cxroute("init", "--github")
@@ -461,10 +465,10 @@ def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(
 def test_the_header_of_another_version_is_recognized() -> None:
     """A workflow with other words in its header is unedited if the digest is right."""
     _, text = next(build_workflows(PipelineSettings(ACTION, "manifests", ("ACME_ID",))))
-    other = text.replace("which replaces it unless it was edited", "in other words")
-    assert text != other
-    assert not is_edited(other)
-    assert is_edited(f"{other}# edited\n")
+    candidate = text.replace("which replaces it unless it was edited", "in other words")
+    assert text != candidate
+    assert not is_edited(candidate)
+    assert is_edited(f"{candidate}# edited\n")
 
 
 def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:

@@ -40,7 +40,7 @@ def test_planned_twice_and_applied(scene: RepositoryDriver) -> None:
     assert {"pin", "theft"} == set(scene.tenant.rules())
     assert "> **Applied** on " in scene.comment(number)
     assert "> **Applied** on " in applied.job("Apply to prod").summary
-    assert 1 == [one["name"] for one, _ in scene.hub.artifacts.values()].count(
+    assert 1 == [item["name"] for item, _ in scene.hub.artifacts.values()].count(
         "routing-journal-prod-1"
     )
     assert any(
@@ -85,7 +85,7 @@ def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(
     assert "deletes" in scene.comment(number)
     assert "cards/theft" in scene.comment(number)
     assert ["routing-plan-prod"] == [
-        one["name"] for one, _ in scene.hub.artifacts.values()
+        item["name"] for item, _ in scene.hub.artifacts.values()
     ]
 
     applied = scene.apply(scene.merge(number))
@@ -120,21 +120,23 @@ def test_a_partial_apply_continues_when_it_is_repeated(
         assert "> **Applied** on " in scene.comment(number)
         assert {"pin", "theft"} == set(faulty.rules())
         assert {"routing-journal-prod-1", "routing-journal-prod-2"} < {
-            one["name"] for one, _ in hub.artifacts.values()
+            item["name"] for item, _ in hub.artifacts.values()
         }
 
 
 def test_a_late_older_run_does_not_change_the_comment(scene: RepositoryDriver) -> None:
     """Whether it was slow, or is repeated."""
     number = scene.open((CARDS, rules(pin="Billing")))
-    older, first = scene.heads[number], scene.check(number)
+    older = scene.heads[number]
+    first = scene.check(number)
     scene.push(number, (CARDS, rules(theft="Fraud")))
     scene.check(number)
-    newer, said = scene.heads[number], scene.comment(number)
+    newer = scene.heads[number]
+    text = scene.comment(number)
     scene.heads[number] = older
     again = scene.check(number, first.id, attempt=2)
     assert "a newer run wrote it" in again.text
-    assert said == scene.comment(number)
+    assert text == scene.comment(number)
     scene.heads[number] = newer
 
 
@@ -158,12 +160,12 @@ def test_a_pull_request_without_manifests_is_not_planned(
     scene: RepositoryDriver,
 ) -> None:
     """The check that branches require passes, without an installation."""
-    asked = len(scene.machine.log)
+    requested = len(scene.machine.log)
     checked = scene.check(scene.open(("README.md", "hello")))
     assert {"Validate": "success", "Routing plan": "success"} == {
         job.name: job.result for job in checked.jobs if job.result != "skipped"
     }
-    assert (asked, []) == (len(scene.machine.log), scene.hub.asked)
+    assert (requested, []) == (len(scene.machine.log), scene.hub.asked)
 
 
 def test_an_entry_of_a_merge_queue_is_checked_offline(scene: RepositoryDriver) -> None:
@@ -232,16 +234,14 @@ def test_an_outdated_commit_then_unreviewed_changes_then_manually(
     """Two parallel merges: the older is out of date, the newer exceeds the review, and a user
     resolves it.
     """
-    one, two = (
-        scene.open((CARDS, rules(pin="Billing"))),
-        scene.open(("manifests/more.yaml", _more("theft"))),
-    )
-    for number in (one, two):
+    item = scene.open((CARDS, rules(pin="Billing")))
+    two = scene.open(("manifests/more.yaml", _more("theft")))
+    for number in (item, two):
         assert "success" == scene.check(number).result
-    pushed = scene.merge(one), scene.merge(two)
+    pushed = scene.merge(item), scene.merge(two)
     older, newer = (scene.apply(event) for event in pushed)
     assert ("failure", "failure") == (older.result, newer.result)
-    assert "is not the tip of main" in scene.comment(one)
+    assert "is not the tip of main" in scene.comment(item)
     assert "> **Refused** on " in scene.comment(two)
     assert "cards/pin" in scene.comment(two)
     assert {} == scene.tenant.rules()

@@ -26,7 +26,8 @@ from tests.forge.contract import (
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 PROJECT: Final = "acme/platform/routing"  # in a subgroup
-PROJECT_ID, FORK_ID = 42, 77
+PROJECT_ID = 42
+FORK_ID = 77
 TOKEN: Final = "glpat-Zq7Lw2Xv9Kd4Rt6Yb1Nm"
 NUMBER: Final = 7
 _BEGIN: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -122,7 +123,7 @@ class FakeGitLab:
             if run.pull_request
             else "push"
         )
-        known = {
+        declared = {
             "CI_API_V4_URL": f"{self.url}/api/v4",
             "CI_PROJECT_PATH": PROJECT,
             "CI_PIPELINE_ID": str(run.id),
@@ -133,7 +134,7 @@ class FakeGitLab:
             "CI_MERGE_REQUEST_IID": str(run.pull_request or ""),
             "GITLAB_USER_LOGIN": "anna",
         }
-        return {**known, self.token_variable: TOKEN}
+        return {**declared, self.token_variable: TOKEN}
 
     def token(self, *permissions: Permission) -> str:
         """Return a token with these permissions alone."""
@@ -193,7 +194,9 @@ class FakeGitLab:
     def revoke(self, login: str) -> None:
         """Revoke an approval."""
         self.approvals = [
-            one for one in self.approvals if one["user"]["username"] != login
+            approval
+            for approval in self.approvals
+            if approval["user"]["username"] != login
         ]
 
     def request_changes(self, login: str) -> None:
@@ -275,9 +278,12 @@ class FakeGitLab:
         """Return the last status of each name."""
         words = {"failed": "failure"}
         return {
-            one["name"]: (words.get(one["state"], one["state"]), one["description"])
-            for one in self.commit_statuses
-            if one["sha"] == sha
+            statuse["name"]: (
+                words.get(statuse["state"], statuse["state"]),
+                statuse["description"],
+            )
+            for statuse in self.commit_statuses
+            if statuse["sha"] == sha
         }
 
     def answer(
@@ -317,14 +323,12 @@ class FakeGitLab:
     ) -> HttpReply:
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
-        size, page = (
-            min(self.page_size, int(query.get("per_page", ["20"])[0])),
-            int(query.get("page", ["1"])[0]),
-        )
-        more = "&".join(
+        size = min(self.page_size, int(query.get("per_page", ["20"])[0]))
+        page = int(query.get("page", ["1"])[0])
+        further = "&".join(
             f"{name}={values[0]}" for name, values in query.items() if name != "page"
         )
-        following = f'<{self.url}{path}?{more}&page={page + 1}>; rel="next"'
+        following = f'<{self.url}{path}?{further}&page={page + 1}>; rel="next"'
         headers = {} if len(reply.form) <= page * size else {"Link": following}
         return HttpReply(200, reply.form[(page - 1) * size : page * size], headers)
 
@@ -353,7 +357,12 @@ def _branch(hub: FakeGitLab, _query: object, _form: object, name: str) -> HttpRe
 
 def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> HttpReply:
     return HttpReply(
-        200, [one for number, one in hub.requests.items() if sha in hub.commits[number]]
+        200,
+        [
+            request
+            for number, request in hub.requests.items()
+            if sha in hub.commits[number]
+        ],
     )
 
 
@@ -406,29 +415,31 @@ def _write_note(
         )
     if not note:
         return HttpReply(201, hub.add_note(BOT, body, int(number)))
-    for one in hub.request_notes.get(int(number), []):
-        if one["id"] == int(note) and one["author"]["username"] == BOT:
-            one["body"] = body
-            return HttpReply(200, one)
+    for item in hub.request_notes.get(int(number), []):
+        if item["id"] == int(note) and item["author"]["username"] == BOT:
+            item["body"] = body
+            return HttpReply(200, item)
     return _NOT_FOUND
 
 
 def _issues(
     hub: FakeGitLab, query: Mapping[str, list[str]], _form: object
 ) -> HttpReply:
-    state, label = query["state"][0], query["labels"][0]
+    state = query["state"][0]
+    label = query["labels"][0]
     return HttpReply(
         200,
         [
-            one
-            for one in hub.kept_issues[::-1]
-            if one["state"] == state and label in one["labels"]
+            issue
+            for issue in hub.kept_issues[::-1]
+            if issue["state"] == state and label in issue["labels"]
         ],
     )
 
 
 def _add_issue(hub: FakeGitLab, _query: object, form: Any) -> HttpReply:
-    labels, number = form["labels"].split(","), len(hub.kept_issues) + 1
+    labels = form["labels"].split(",")
+    number = len(hub.kept_issues) + 1
     issue = {
         **form,
         "iid": number,
@@ -456,12 +467,17 @@ def _pipelines(
     hub: FakeGitLab, _query: object, _form: object, number: str
 ) -> HttpReply:
     return HttpReply(
-        200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]]
+        200,
+        [
+            pipeline
+            for pipeline in hub.pipelines
+            if pipeline["sha"] in hub.commits[int(number)]
+        ],
     )
 
 
 def _jobs(hub: FakeGitLab, _query: object, _form: object, run: str) -> HttpReply:
-    return HttpReply(200, [one for one in hub.jobs if one["run"] == int(run)][::-1])
+    return HttpReply(200, [job for job in hub.jobs if job["run"] == int(run)][::-1])
 
 
 def _artifact(
@@ -481,9 +497,9 @@ def _members(hub: FakeGitLab, _query: object, _form: object, group: str) -> Http
 
 def _status(hub: FakeGitLab, _query: object, form: Any, sha: str) -> HttpReply:
     before = [
-        one
-        for one in hub.commit_statuses
-        if (one["sha"], one["name"]) == (sha, form["name"])
+        statuse
+        for statuse in hub.commit_statuses
+        if (statuse["sha"], statuse["name"]) == (sha, form["name"])
     ]
     if before and before[-1]["state"] == form["state"] == "pending":
         return HttpReply(

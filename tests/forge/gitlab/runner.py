@@ -92,7 +92,8 @@ class GitLabRunner:
         number = run or self.hub.number()
         if not run and event.number:
             self.hub.add_pipeline(number, event.sha, event.project)
-        config, ran = self._config(), dict[str, RanJob]()
+        config = self._config()
+        ran = dict[str, RanJob]()
         for name, job in config.items():
             rule = self._rule(job, event)
             if rule is None:
@@ -108,8 +109,8 @@ class GitLabRunner:
                     for need in job.get("needs", [])
                 ]
                 before = [
-                    one.status
-                    for key, one in ran.items()
+                    item.status
+                    for key, item in ran.items()
                     if key.partition(":")[0] in needs
                 ]
                 if any(status != "success" for status in before):
@@ -137,11 +138,15 @@ class GitLabRunner:
     def _rule(
         self, job: Mapping[str, Any], event: PipelineEvent
     ) -> Mapping[str, Any] | None:
-        known = self._predefined(event, 1, "") | {
-            one.name: one.value for one in self.variables if one.scope == "*"
+        declared = self._predefined(event, 1, "") | {
+            variable.name: variable.value
+            for variable in self.variables
+            if variable.scope == "*"
         }
         for rule in job["rules"]:
-            if _holds(rule["if"], known) and self._changed(rule.get("changes"), event):
+            if _holds(rule["if"], declared) and self._changed(
+                rule.get("changes"), event
+            ):
                 return dict(rule)
         return None
 
@@ -166,7 +171,7 @@ class GitLabRunner:
     def _predefined(
         self, event: PipelineEvent, run: int, environment: str
     ) -> dict[str, str]:
-        known = {
+        declared = {
             "CI": "true",
             "CI_API_V4_URL": f"{self.hub.url}/api/v4",
             "CI_PROJECT_PATH": PROJECT,
@@ -180,16 +185,16 @@ class GitLabRunner:
             "GITLAB_USER_LOGIN": "anna",
         }
         if environment:
-            known["ENVIRONMENT"] = environment
+            declared["ENVIRONMENT"] = environment
         if event.number is None:
-            return {**known, "CI_COMMIT_BRANCH": "main"}
+            return {**declared, "CI_COMMIT_BRANCH": "main"}
         request = {
             "CI_MERGE_REQUEST_IID": str(event.number),
             "CI_MERGE_REQUEST_DIFF_BASE_SHA": event.base,
             "CI_MERGE_REQUEST_PROJECT_ID": str(PROJECT_ID),
             "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": str(event.project),
         }
-        return {**known, **request}
+        return {**declared, **request}
 
     def _run_job(
         self,
@@ -203,7 +208,7 @@ class GitLabRunner:
             "$ENVIRONMENT", environment
         )
         identity = self.hub.add_job(run, name, "running")
-        known = {
+        declared = {
             **self._predefined(event, run, environment),
             "CI_JOB_ID": str(identity),
         }
@@ -212,24 +217,25 @@ class GitLabRunner:
             if is_open and (
                 variable.scope == "*" or (place and fnmatch(place, variable.scope))
             ):
-                known[variable.name] = variable.value
+                declared[variable.name] = variable.value
         code, log = self._bash(
-            "\n".join([*job["before_script"], *job["script"]]), known
+            "\n".join([*job["before_script"], *job["script"]]), declared
         )
         assert [] == canary.find_leaks(log)
         assert not any(token in log for token in self.hub.tokens)
         status = "failed" if code else "success"
         self.hub.jobs = [
-            {**one, "status": status} if one["id"] == identity else one
-            for one in self.hub.jobs
+            {**job, "status": status} if job["id"] == identity else job
+            for job in self.hub.jobs
         ]
-        kept = job.get("artifacts", {})
+        retained = job.get("artifacts", {})
         reports = {
             kind: path.replace("$ENVIRONMENT", environment)
-            for kind, path in kept.get("reports", {}).items()
+            for kind, path in retained.get("reports", {}).items()
         }
         paths = [
-            path.replace("$ENVIRONMENT", environment) for path in kept.get("paths", [])
+            path.replace("$ENVIRONMENT", environment)
+            for path in retained.get("paths", [])
         ]
         files = [
             file
@@ -253,7 +259,7 @@ class GitLabRunner:
     def _bash(self, script: str, variables: Mapping[str, str]) -> tuple[int, str]:
         file = self.machine / "job.sh"
         file.write_text(script, encoding="utf-8")
-        known = {
+        declared = {
             "PATH": f"{self.machine / 'bin'}:{os.environ['PATH']}",
             "HOME": str(self.machine),
             "LANG": "C.UTF-8",
@@ -261,7 +267,7 @@ class GitLabRunner:
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)],
             cwd=self.workspace,
-            env={**known, "TMPDIR": str(self.machine), **variables},
+            env={**declared, "TMPDIR": str(self.machine), **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -26,15 +26,16 @@ from tests.forge.contract import HEAD, MERGE, FakeFault, FakeRun
 from tests.forge.gitlab.fake import FORK_ID, NUMBER, TOKEN, FakeGitLab
 from tests.support.program import Program
 
-SQUASH, LATER = "c" * 40, "d" * 40
+SQUASH = "c" * 40
+LATER = "d" * 40
 TIP = BranchTip("main", MERGE)
 
 
 @pytest.fixture
 def hub() -> Iterator[FakeGitLab]:
     """The project."""
-    with FakeGitLab().serving() as one:
-        yield one
+    with FakeGitLab().serving() as item:
+        yield item
 
 
 @pytest.fixture
@@ -127,15 +128,17 @@ def test_other_merge_requests_of_the_commit_do_not_count(
 ) -> None:
     """Into another branch or project, open, or earlier."""
     hub.merge()
-    others: list[dict[str, Any]] = [
+    remaining_items: list[dict[str, Any]] = [
         {"target_branch": "old"},
         {"target_project_id": FORK_ID},
         {"state": "opened"},
     ]
-    for number, other in enumerate([*others, {"merged_at": "2026-01-01T00:00:00Z"}], 8):
+    for number, candidate in enumerate(
+        [*remaining_items, {"merged_at": "2026-01-01T00:00:00Z"}], 8
+    ):
         hub.open(number, LATER)
         hub.merge(MERGE, number)
-        hub.requests[number] |= {"merged_at": "2027-01-01T00:00:00Z", **other}
+        hub.requests[number] |= {"merged_at": "2027-01-01T00:00:00Z", **candidate}
     assert MergedRequest(
         NUMBER, HEAD, is_from_fork=False
     ) == gitlab.find_merged_request(MERGE, TIP)
@@ -257,10 +260,8 @@ def test_init_writes_a_file_to_include_and_keeps_an_own_pipeline(
     assert 0 == cxroute("init", "--gitlab")
     assert "kept .gitlab-ci.yml" in cxroute.out
     assert "add `include: [{local: .gitlab/cxroute.yml}]` to it" in cxroute.out
-    file, environment = (
-        Path(".gitlab/cxroute.yml"),
-        Path("manifests/environments/prod.yaml"),
-    )
+    file = Path(".gitlab/cxroute.yml")
+    environment = Path("manifests/environments/prod.yaml")
     assert 4 == file.read_text(encoding="utf-8").count('ENVIRONMENT: ["prod"]')
     another = (
         environment.read_text(encoding="utf-8")

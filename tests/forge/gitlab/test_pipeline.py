@@ -42,9 +42,9 @@ GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     **{
-        f"GIT_{who}_{what}": "a@b"
+        f"GIT_{who}_{subject}": "a@b"
         for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
+        for subject in ("NAME", "EMAIL")
     },
 }
 
@@ -104,7 +104,8 @@ class Project:
         """Push rules to the merge request, and run its pipeline."""
         if not self.event.sha:
             self.git("checkout", "-q", "-b", "change")
-        sha, base = self.commit(cards=text), self.git("merge-base", "main", "HEAD")
+        sha = self.commit(cards=text)
+        base = self.git("merge-base", "main", "HEAD")
         self.hub.push(sha) if self.event.sha else self.hub.open(NUMBER, sha, project)
         self.event = PipelineEvent("merge_request_event", sha, base, NUMBER, project)
         return self.runner.run(self.event)
@@ -146,8 +147,8 @@ def computer() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
     """The tenant, for all projects."""
-    with tenant_process(tmp_path_factory.mktemp("tenant")) as one:
-        yield one
+    with tenant_process(tmp_path_factory.mktemp("tenant")) as item:
+        yield item
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def project(tmp_path: Path, computer: Path, bank: TenantProcess) -> Iterator[Pro
     bank.clear()
     (computer / "log").unlink(missing_ok=True)
     with FakeGitLab().serving() as hub:
-        made = Project(
+        created = Project(
             tmp_path, hub, bank, GitLabRunner(hub, computer, tmp_path, variables())
         )
         for name, text in build_pipelines(
@@ -165,12 +166,12 @@ def project(tmp_path: Path, computer: Path, bank: TenantProcess) -> Iterator[Pro
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text, encoding="utf-8")
         (tmp_path / "manifests").mkdir()
-        made.git("init", "-q", "-b", "main")
+        created.git("init", "-q", "-b", "main")
         (tmp_path / ".git/info/exclude").write_text(
             "out/\n.cxroute/\ngl-code*\n", encoding="utf-8"
         )
-        hub.tip = made.commit(prod=ENVIRONMENT.format(url=bank.url), cards=rules())
-        yield made
+        hub.tip = created.commit(prod=ENVIRONMENT.format(url=bank.url), cards=rules())
+        yield created
 
 
 def test_planned_twice_and_applied(project: Project) -> None:
@@ -210,7 +211,8 @@ def test_only_the_commands_that_need_secrets_get_them(project: Project) -> None:
     project.propose(rules(pin="Billing"))
     project.apply()
     project.look()
-    tenant, token = " ".join(NAMES), "CXROUTE_GITLAB_TOKEN"
+    tenant = " ".join(NAMES)
+    token = "CXROUTE_GITLAB_TOKEN"
     for line in project.runner.commands:
         needs = (
             tenant
@@ -234,7 +236,8 @@ def test_only_the_commands_that_need_secrets_get_them(project: Project) -> None:
 def test_a_late_older_pipeline_does_not_change_the_note(project: Project) -> None:
     """A repeated job of an older pipeline."""
     project.propose(rules(pin="Billing"))
-    older, number = project.event, project.hub.pipelines[0]["id"]
+    older = project.event
+    number = project.hub.pipelines[0]["id"]
     project.propose(rules(theft="Fraud"))
     note = project.note
     project.git("checkout", "-q", "--detach", older.sha)
@@ -342,7 +345,7 @@ def test_drift_is_opened_and_closed(project: Project) -> None:
     assert not issue.is_open
     assert 3 == project.hub.asked.count("GET /check-in")
     project.runner.variables = [
-        one for one in project.runner.variables if one.name not in NAMES
+        variable for variable in project.runner.variables if variable.name not in NAMES
     ]
     failed = project.look()
     assert "no credentials: set CXONE_CLIENT_ID" in failed.log
@@ -358,9 +361,9 @@ def test_owners_of_queues_that_gain_callers_must_consent(project: Project) -> No
     queues = "queues: {fraud: {name: Fraud, owners: ['@acme/fraud']}}"
     document = f"apiVersion: routing/v1\nkind: Queues\nname: queues\n{queues}\n"
     (project.path / "manifests/queues.yaml").write_text(document, encoding="utf-8")
-    asked = project.propose(rules(theft="fraud"))[CONSENT]
-    assert "failed" == asked.status
-    assert "@acme/fraud (Fraud gains callers)" in asked.log
+    requested = project.propose(rules(theft="fraud"))[CONSENT]
+    assert "failed" == requested.status
+    assert "@acme/fraud (Fraud gains callers)" in requested.log
     project.hub.approve("anna")
     assert "failed" == project.runner.run(project.event)[CONSENT].status
     pushed = project.merge()
@@ -369,8 +372,8 @@ def test_owners_of_queues_that_gain_callers_must_consent(project: Project) -> No
     assert {} == project.tenant.rules()
     project.hub.approve("fiona")
     project.git("checkout", "-q", "change")
-    given = project.runner.run(project.event)[CONSENT]
-    assert "success" == given.status, given.log
+    source_values = project.runner.run(project.event)[CONSENT]
+    assert "success" == source_values.status, source_values.log
     assert (
         "success"
         == project.hub.statuses(project.event.sha)["cxroute/consent (prod)"][0]
@@ -382,7 +385,9 @@ def test_owners_of_queues_that_gain_callers_must_consent(project: Project) -> No
 def test_without_a_requirement_of_cxroute_each_job_says_so(project: Project) -> None:
     """And nothing is installed."""
     project.runner.variables = [
-        one for one in project.runner.variables if one.name != "CXROUTE_PACKAGE"
+        variable
+        for variable in project.runner.variables
+        if variable.name != "CXROUTE_PACKAGE"
     ]
     proposed = project.propose(rules(pin="Billing"))
     assert ["failed"] * 2 == [job.status for job in proposed.values()]
