@@ -241,12 +241,13 @@ def _process(
     command: list[str], variables: dict[str, str], home: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     log = (home / f"{Path(command[0]).name}.log").open("wb")
+    # its log goes to a file, as a service's does
     with (
         log,
         subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, **variables}, cwd=home
         ) as process,
-    ):  # its log goes to a file, as a service's does
+    ):
         try:
             yield process
         finally:

@@ -290,9 +290,8 @@ def answer(what: str, size: int, runs: int) -> Cost:
     seconds, memory = (
         statistics.median(item[name] for item in actual) for name in ("seconds", "mib")
     )
-    return Cost(
-        seconds / (1_000 if what == "explain" else 1), memory
-    )  # explain: so many conversations
+    # explain: so many conversations
+    return Cost(seconds / (1_000 if what == "explain" else 1), memory)
 
 
 def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
@@ -304,9 +303,8 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
         "and 76)"
     )
     for size, (name, whats, prototype) in product(sizes, ANALYSIS):
-        if size > 1_000 and whats[0].startswith(
-            ("adequacy", "boxes", "patterns")
-        ):  # hard enough as they are
+        # hard enough as they are
+        if size > 1_000 and whats[0].startswith(("adequacy", "boxes", "patterns")):
             continue
         costs = [
             answer(subject, size, runs if size <= 10_000 else 1) for subject in whats

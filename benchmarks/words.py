@@ -131,9 +131,8 @@ def run_command(*arguments: str) -> str:
 def plan(title: str) -> Output:
     """Plan the manifests as they are now."""
     comment = run_command("plan", "--format", "markdown")
-    of_tenant = comment.replace(
-        " (simulated)", "", 1
-    )  # in the title: a pull request has the plan of a tenant
+    # in the title: a pull request has the plan of a tenant
+    of_tenant = comment.replace(" (simulated)", "", 1)
     return Output(title, run_command("plan"), of_tenant.partition("<details>")[0])
 
 

@@ -131,9 +131,8 @@ def test_a_rule_of_another_owner_is_compared_at_any_address(address: str) -> Non
             rule_id="st",
         ),
     ]
-    wish = goal(
-        x=at("x", targets=FRAUD), all=CATCH_ALL
-    )  # an update, and after it a delete
+    # an update, and after it a delete
+    wish = goal(x=at("x", targets=FRAUD), all=CATCH_ALL)
     scene = scenario("owners", "", rules, wish)
     _, ended = applied(
         scene,

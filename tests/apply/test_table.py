@@ -65,9 +65,8 @@ class Table:
     rules_now: list[LiveRule]
     before_read: list[Edit | None] = field(default_factory=list)
     before_save: list[Edit | None] = field(default_factory=list)
-    save_errors: list[tuple[str, errors.ApiError] | None] = field(
-        default_factory=list
-    )  # "done" or "lost"
+    # "done" or "lost"
+    save_errors: list[tuple[str, errors.ApiError] | None] = field(default_factory=list)
     saves: list[list[str]] = field(default_factory=list)
     held: int = 0
     log: list[str] = field(default_factory=list)

@@ -200,12 +200,13 @@ def test_integers_beyond_all_doubles() -> None:
 
 TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
     # operator, value, matching inputs, other inputs
+    # S9: a number in a text
     (
         "greaterThanOrEqual",
         "0.5",
         [0.5, 0.75, 1],
         [0.25, "0.5", "1", True, GONE],
-    ),  # S9: a number in a text
+    ),
     ("lessThan", "5e-1", [0.25, -1, 0], [0.5, "0", False, GONE]),
     ("between", ["0", 1], [0, 1, 0.5, 1.0], [-0.1, 1.1, "0.5", GONE]),
     ("between", [1, 0], [], [0, 0.5, 1, GONE]),  # S7
@@ -216,12 +217,13 @@ TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("in", [], [], ["", 0, GONE]),
     ("notIn", [], ["", 0, False], [GONE]),
     ("notEquals", "1", [1, "2", True], ["1", GONE]),  # S6
+    # a number contains no text
     (
         "notContains",
         "a",
         ["b", "", 1, True],
         ["ab", "a", GONE],
-    ),  # a number contains no text
+    ),
     ("notStartsWith", "t", ["b", 1], ["tb", True, GONE]),
     ("contains", "", ["", "x", True], [1, GONE]),
     ("notEndsWith", "", [1], ["", "x", GONE]),
@@ -338,9 +340,8 @@ def test_equal_priorities_are_ordered_by_name() -> None:
 
 # The oracle itself
 
-IMPOSSIBLE = UNKNOWN[
-    2
-]  # the simulator never stores this value, so it has no result for it
+# the simulator never stores this value, so it has no result for it
+IMPOSSIBLE = UNKNOWN[2]
 
 
 @pytest.mark.parametrize("block", range(4))

@@ -22,11 +22,12 @@ FLAGS: Final = (
         "--no-first-run",
         "--disable-background-networking",
     ),
+    # /dev/shm is small in containers
     *(
         "--disable-component-update",
         "--disable-sync",
         "--disable-dev-shm-usage",
-    ),  # /dev/shm is small in containers
+    ),
 )
 PHONE: Final = 360
 """The width in pixels of a narrow one."""

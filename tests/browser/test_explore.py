@@ -717,9 +717,8 @@ def test_an_odd_address_gets_an_answer(
         for case, (fragment, expected) in ODD_FRAGMENTS.items():
             page.goto("about:blank")
             page.goto(start + fragment)
-            if page.locator(
-                "#view-try"
-            ).is_hidden():  # a page of a change begins with what changes
+            # a page of a change begins with what changes
+            if page.locator("#view-try").is_hidden():
                 page.click("[data-view=try]")
             text = page.locator("#answer").inner_text()
             assert expected in text, case

@@ -206,9 +206,8 @@ def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> Non
                 rule_id, world.clock(), description=rule["description"] + marker
             )
     _decide(world, names)
-    declared = {
-        rule["description"] for rule in began
-    }  # including a copy of such a rule
+    # including a copy of such a rule
+    declared = {rule["description"] for rule in began}
     for rule in world.state.rules():
         text = str(rule.get("description"))
         if text not in declared and _JOINED.search(text):

@@ -121,10 +121,11 @@ class Wish:
         text = []
         for where in self.rules.keys() - self.held:
             actual = groups.get(where, [])
+            # the oldest stays
             right = next(
                 (item for item in actual[:1] if self.fulfils(item) or where in joined),
                 None,
-            )  # the oldest stays
+            )
             if (
                 right is None
                 and where not in stuck

@@ -188,9 +188,8 @@ def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
 
 def _scalar(value: Json) -> Json:
     if isinstance(value, bool):
-        return json.dumps(
-            "true" if value else "false"
-        )  # they are these texts (semantics S4)
+        # they are these texts (semantics S4)
+        return json.dumps("true" if value else "false")
     return Fraction(str(value)) if isinstance(value, int | float) else json.dumps(value)
 
 

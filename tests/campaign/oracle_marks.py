@@ -59,9 +59,8 @@ def _digest(text: str) -> str:
     often.
     """
     rule = json.loads(text)
-    conditions = dict(
-        map(_condition, reversed(rule.get("conditions") or ()))
-    )  # of equal ones the first stays
+    # of equal ones the first stays
+    conditions = dict(map(_condition, reversed(rule.get("conditions") or ())))
     message = {
         "name": rule["name"],
         "description": text_of(rule),

@@ -230,9 +230,8 @@ class Requests:
             if faults
             else False
         )
-        unknown = (
-            set() if nothing else named - process.queues
-        )  # a tenant without queues is exit 3, tried elsewhere
+        # a tenant without queues is exit 3, tried elsewhere
+        unknown = set() if nothing else named - process.queues
         self.verdicts.check(
             "R12",
             not unknown,

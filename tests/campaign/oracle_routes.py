@@ -122,9 +122,8 @@ class Routes:
         self, rule: Mapping[str, Json]
     ) -> tuple[Mapping[str, Json], tuple[bool, ...], Destination]:
         declared = self._known.get(id(rule))
-        if (
-            declared is None
-        ):  # the rule itself is kept with it, so that its id() stays its own
+        # the rule itself is kept with it, so that its id() stays its own
+        if declared is None:
             matches = tuple(self._matches(rule, case) for case in self.cases)
             declared = self._known[id(rule)] = (
                 rule,

@@ -202,9 +202,8 @@ def _run(chunk: tuple[str, tuple[Case, ...]]) -> Figures:
 
 
 def _hunted(bug: str) -> BugRow:
-    named = map(
-        Case.parse, CAUGHT.get(bug, ())
-    )  # a rare case, which so few by lot may miss
+    # a rare case, which so few by lot may miss
+    named = map(Case.parse, CAUGHT.get(bug, ()))
     actual = hunt(bug, chain(interleaved(), named))
     if actual is None:
         return BugRow(bug, "NOT CAUGHT", "", MOST)

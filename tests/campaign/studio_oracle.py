@@ -338,9 +338,8 @@ class StudioOracle:
             base in self.world.state.scripts,
             f"{where}: made from the unknown version {base}",
         )
-        is_own = (
-            self.world.state.scripts[previous]["user"] == version["user"]
-        )  # another run with the same key
+        # another run with the same key
+        is_own = self.world.state.scripts[previous]["user"] == version["user"]
         if (
             self.world.binds
             and self._sending is not None

@@ -159,9 +159,8 @@ def test_a_reviewed_plan_stops_if_it_would_move_more(profile: str) -> None:
         for result in results
         for ended in result.ended
     ]
-    assert {0, 4, 5} == {*codes} - {
-        1
-    }  # where lists lag, it is seen before the first write, and after the first read
+    # where lists lag, it is seen before the first write, and after the first read
+    assert {0, 4, 5} == {*codes} - {1}
     assert all(result.counts["R9"] for result in results)
 
 

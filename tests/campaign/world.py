@@ -210,9 +210,8 @@ class ObservedTransport(httpx.AsyncBaseTransport):
         if event.lost:
             raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
         if answer.delivery is DeliveryMode.DRIPPING:
-            patience = (
-                self.world.profile.tenant.timeout_seconds
-            )  # no client waits longer than slightly beyond it
+            # no client waits longer than slightly beyond it
+            patience = self.world.profile.tenant.timeout_seconds
             await self.world.fake_clock.sleep(
                 min(answer.byte_pause * len(answer.body), patience + 0.001)
             )

@@ -32,12 +32,13 @@ from tests.tiers import FULL
 
 BLOCKS = 20 if FULL else 8
 SIZE = 200 if FULL else 50
+# what the endpoint never writes
 IMPOSSIBLE: tuple[Json, ...] = (
     {},
     {"conf": 7},
     {"conf": "0.7"},
     {"intent": 1},
-)  # what the endpoint never writes
+)
 KNOWN = {"intent": None, "conf": (0, 1)}
 TYPES = {"intent": ANY_TEXT, "conf": SHARE}
 

@@ -67,9 +67,8 @@ def test_exactly_the_rules_that_no_event_reaches_are_reported(tmp_path: Path) ->
             context_of(event, environment, declared) if event["intent"] else {}
             for event in events
         ]
-        contexts += [
-            {CONFIDENCE: value} for value in VALUES
-        ]  # a conversation that never met the bot
+        # a conversation that never met the bot
+        contexts += [{CONFIDENCE: value} for value in VALUES]
         rules = rules_of(desired)
         winners = {
             str((winner(rules, (context, {})) or {"id": ""})["id"])

@@ -67,9 +67,10 @@ def test_live_rules_are_those_of_the_tenant(cxroute: Program) -> None:
     assert "Wrote live.html: the live rules of sandbox" in cxroute.out
     data = data_of("live.html")
     assert "IVR | branch line" in [name for name, *_ in data["rules"]]
+    # the branch line
     assert ["699f071a-5fd8-4665-a9df-dec6baecde5b", "1.3 %"] in data["sides"][0][
         "shares"
-    ]  # the branch line
+    ]
 
 
 def test_a_report_has_the_page_beside_it(cxroute: Program) -> None:

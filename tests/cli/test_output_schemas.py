@@ -153,6 +153,5 @@ def test_every_command_with_json_has_a_schema() -> None:
             action for action in parser._actions if "--format" in action.option_strings
         ]
         with_json |= {name for action in actions if "json" in (action.choices or ())}
-    assert with_json - {"show", "cognigy"} == set(
-        OUTPUTS
-    )  # `show` prints a plan; `cognigy` has its own page
+    # `show` prints a plan; `cognigy` has its own page
+    assert with_json - {"show", "cognigy"} == set(OUTPUTS)

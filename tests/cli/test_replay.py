@@ -88,9 +88,8 @@ def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> Non
     )
     odd = file("odd.json", [night, ALL])
     assert 0 == cxroute("replay", calls, odd, odd, "--detailed-exitcode")
-    assert cxroute.out.endswith(
-        "none go elsewhere.\n"
-    )  # the same rules decide, whatever the condition means
+    # the same rules decide, whatever the condition means
+    assert cxroute.out.endswith("none go elsewhere.\n")
     assert 2 == cxroute(
         "replay", calls, odd, file("all.json", [ALL]), "--detailed-exitcode"
     )

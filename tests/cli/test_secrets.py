@@ -130,9 +130,8 @@ def test_a_test_that_exposes_a_secret_fails(tmp_path: Path) -> None:
     ended = subprocess.run(
         [*command, "--rootdir", tmp_path, "-c", "/dev/null", tmp_path],
         cwd=ROOT,
-        env={
-            name: value for name, value in os.environ.items() if name != "CI"
-        },  # there pytest says all of it twice
+        # there pytest says all of it twice
+        env={name: value for name, value in os.environ.items() if name != "CI"},
         capture_output=True,
         text=True,
         check=False,

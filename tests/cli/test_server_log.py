@@ -143,13 +143,14 @@ def test_an_endpoint_works_without_a_reader_of_its_log(tmp_path: Path) -> None:
     """The log is longer than the pipe's buffer; SIGTERM ends the endpoint as usual."""
     reading, writing = os.pipe()
     with fleet(tmp_path) as item:
+        # like `fleet`, except for stderr
         words = (
             "serve",
             "-e",
             "prod",
             "--port",
             "0",
-        )  # like `fleet`, except for stderr
+        )
         pipes: dict[str, Any] = {
             "stdout": subprocess.PIPE,
             "stderr": writing,

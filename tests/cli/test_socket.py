@@ -139,9 +139,8 @@ def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) ->
                 "  # gone:",
             )
         )
-        assert (
-            3 == place.run_without_waits("-e", "bank", "apply", "--yes").code
-        )  # the bank's route tests reach that rule
+        # the bank's route tests reach that rule
+        assert 3 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         shutil.rmtree(place.path / "manifests/tests")
         removed = json.loads(
             place.run_without_waits(

@@ -84,9 +84,8 @@ def test_output_closed_from_the_start(trial: CrashRun, closed: str) -> None:
     )
     assert trial.settled(), ended
     assert [] == trial.watch.wrong()
-    assert (
-        0 if closed == "2>&-" else 1
-    ) == ended.code  # a report that was lost is an error
+    # a report that was lost is an error
+    assert (0 if closed == "2>&-" else 1) == ended.code
     assert b"" == (trial.folder / "nowhere").read_bytes()
 
 

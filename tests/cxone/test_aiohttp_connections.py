@@ -49,9 +49,8 @@ async def refused(script: Script) -> Exception:
         try:
             answer = await tenant.ask()
         except Exception as error:  # noqa: BLE001 - which it is, is the question
-            await asyncio.sleep(
-                0.02
-            )  # the client notices that the server closed the connection
+            # the client notices that the server closed the connection
+            await asyncio.sleep(0.02)
             with pytest.raises(type(error)):
                 await tenant.ask()
             assert 2 == len(tenant.connections)

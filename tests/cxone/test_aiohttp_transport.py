@@ -88,10 +88,11 @@ async def served(
         TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds
     )
     quick = replace(REAL_TIME, random=lambda: 0.0)
+    # the server waits for the client's connections
     async with (
         server,
         network_transport(tenant, None, None) as transport,
-    ):  # the server waits for the client's connections
+    ):
         yield (
             WritingClient(
                 transport,
@@ -150,9 +151,8 @@ def test_unrequested_response_does_not_answer_the_next_request() -> None:
     ) -> None:
         writer.write(rule_response(next(names)))
         await writer.drain()
-        await asyncio.sleep(
-            0.05
-        )  # the client has read the response and keeps the connection
+        # the client has read the response and keeps the connection
+        await asyncio.sleep(0.05)
         writer.write(rule_response("unrequested"))
         await writer.drain()
 

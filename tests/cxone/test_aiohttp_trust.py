@@ -45,9 +45,8 @@ async def secure(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
     if newest < ssl.TLSVersion.TLSv1_2:
-        context.set_ciphers(
-            "ALL:@SECLEVEL=0"
-        )  # or this server would refuse it by itself
+        # or this server would refuse it by itself
+        context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = newest
     context.maximum_version = newest
     tenant = ScriptedServer(answer_with(OK))

@@ -119,9 +119,8 @@ def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
     server = Server(AWAY[away], until=61.0)
     actual, client = using(server, reads)
     assert {FetchedRule} == {type(item) for item in actual}
-    meanwhile = [
-        call for at, call in server.asked if 1.06 <= at < 61.0
-    ]  # the calls in progress are answered by then
+    # the calls in progress are answered by then
+    meanwhile = [call for at, call in server.asked if 1.06 <= at < 61.0]
     assert 1 <= len(meanwhile) <= MOST_PROBES + TENANT.concurrency
     assert len([at for at, _ in server.asked if 2.0 <= at < 61.0]) <= MOST_PROBES
     assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10

@@ -100,9 +100,8 @@ def found_in(text: str, place: str) -> Iterator[Citation]:
             Citation(place, f"docs/reference/{name.lower()}.md", item.lower())
             for item in expanded(items)
         )
-    for page, anchor in (
-        _PATH.findall(text) if not place.endswith(".md") else ()
-    ):  # there test_pages follows the links
+    # there test_pages follows the links
+    for page, anchor in _PATH.findall(text) if not place.endswith(".md") else ():
         yield Citation(place, page, anchor)
     if place.endswith((".py", ".md")):
         for item in expanded(text):

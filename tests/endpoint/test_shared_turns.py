@@ -113,9 +113,8 @@ def test_an_instance_whose_lock_expired_replaces_nothing(tmp_path: Path) -> None
             async def stand_still() -> None:
                 async with late.lock("c-1") as line:
                     with server.client() as client:
-                        client.delete(
-                            "cxroute:prod:event:c-1:lock"
-                        )  # its seven seconds are over
+                        # its seven seconds are over
+                        client.delete("cxroute:prod:event:c-1:lock")
                     async with quick.lock("c-1") as candidate:
                         candidate.record_write(*at(9), ANSWER)
                     line.record_write(*at(5), ANSWER)
@@ -224,9 +223,8 @@ def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
                 working = asyncio.create_task(work(fail, begun, go_on))
                 await begun.wait()
                 waiting = asyncio.create_task(wait_for_lock())
-                await asyncio.sleep(
-                    0.2
-                )  # a lock that does not hold is given to the other one meanwhile
+                # a lock that does not hold is given to the other one meanwhile
+                await asyncio.sleep(0.2)
                 go_on.set()
                 async with asyncio.timeout(60):
                     await waiting

@@ -123,9 +123,8 @@ def test_minutes_of_work_leave_nothing_behind(
                 if number % 50 == 0:
                     sizes.append(resident(process))
                     files.append(_open_files(process))
-        for _ in range(
-            600
-        ):  # on a loaded machine, single writes still wait with an open connection
+        # on a loaded machine, single writes still wait with an open connection
+        for _ in range(600):
             files.append(_open_files(process))
             if files[-1] <= files[len(sizes) // 4] + 2:
                 break

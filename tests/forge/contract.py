@@ -58,9 +58,8 @@ class FakeFault(NamedTuple):
 
     pattern: str  # searched by `re`
     status: int
-    headers: Mapping[
-        str, str
-    ] = {}  # in place of the fake's own: a `Content-Length` above the body's cuts the response
+    # in place of the fake's own: a `Content-Length` above the body's cuts the response
+    headers: Mapping[str, str] = {}
     body: bytes = b"{}"
 
 

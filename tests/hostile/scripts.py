@@ -79,9 +79,8 @@ def bomb(megabytes: int = 1024) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     first = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
     last = packer.compress(b"{}") + packer.flush()
-    return (
-        gzip.compress(b"", mtime=0)[:10] + first * megabytes + last + b"\0" * 8
-    )  # without a valid checksum: no client may read so far
+    # without a valid checksum: no client may read so far
+    return gzip.compress(b"", mtime=0)[:10] + first * megabytes + last + b"\0" * 8
 
 
 def deep(levels: int = 100_000) -> bytes:

@@ -197,16 +197,14 @@ def serving(
         await stop.wait()
 
         server.close()  # without wait_closed: newer Pythons wait for idle connections
-        for _ in range(
-            4
-        ):  # a connection in the middle of being accepted has a writer a little later
+        # a connection in the middle of being accepted has a writer a little later
+        for _ in range(4):
             await asyncio.sleep(0)
         await connections.abort()
 
     stop = asyncio.Event()
-    loop.set_exception_handler(
-        lambda _loop, _context: None
-    )  # closed connections are expected
+    # closed connections are expected
+    loop.set_exception_handler(lambda _loop, _context: None)
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
     try:
@@ -254,9 +252,8 @@ class _Connections:
         """Close all connections, also those whose peers read nothing."""
         for task, writer in list(self._open.items()):
             task.cancel()
-            with contextlib.suppress(
-                AttributeError
-            ):  # a transport that closed by itself has no loop any more
+            # a transport that closed by itself has no loop any more
+            with contextlib.suppress(AttributeError):
                 writer.transport.abort()
         await asyncio.sleep(0)
 

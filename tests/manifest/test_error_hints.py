@@ -24,6 +24,7 @@ PROMISE: Final = f"{PROMISES}  - name: a\n    @\n"
 ATTRIBUTES: Final = "apiVersion: routing/v1\nkind: Attributes\nname: cards\n"
 DOCUMENT: Final = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n"
 
+# the manifest around an entry, and the wrong entry
 WRONG: Final = [
     (RULE, "when: {or: [{attribute: language, equals: de}]}"),
     (RULE, "when: language == de"),
@@ -55,7 +56,7 @@ WRONG: Final = [
         "intents: {lost: Lost card}",
     ),
     ("apiVersion: routing/v1\nkind: Queues\nname: q\n@\n", "queues: [bags]"),
-]  # the manifest around an entry, and the wrong entry
+]
 
 
 def errors_of(text: str) -> list[Finding]:

@@ -199,9 +199,10 @@ def _arguments(site: Site) -> Iterator[ast.AST]:
             pass
         case [first, second, *others]:
             yield ast.Call(node.func, [second, first, *others], node.keywords)
+    # only a reader of a traceback sees it
     for index in (
         index for index, keyword in enumerate(node.keywords) if keyword.arg != "repr"
-    ):  # only a reader of a traceback sees it
+    ):
         yield ast.Call(
             node.func, node.args, [*node.keywords[:index], *node.keywords[index + 1 :]]
         )

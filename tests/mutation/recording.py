@@ -36,9 +36,8 @@ _COVERAGE: Final = _Apart(
     include=[str(path) for path in MODULES.values()],
     config_file=False,
 )
-_COVERAGE.set_option(
-    "run:disable_warnings", ["no-data-collected"]
-)  # for a worker that runs no test of these modules
+# for a worker that runs no test of these modules
+_COVERAGE.set_option("run:disable_warnings", ["no-data-collected"])
 _COVERAGE.start()
 
 

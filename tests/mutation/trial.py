@@ -51,9 +51,8 @@ def tried(module: str, code: bytes, tests: Mapping[str, float]) -> tuple[str, in
     for portion in portions(tests):
         count += len(portion)
         status, failing = _tried((module, code), portion)
-        failing = failing or next(
-            iter(portion)
-        )  # if the collection fails, no test is named
+        # if the collection fails, no test is named
+        failing = failing or next(iter(portion))
         if status == "caught" and not _passes(failing):
             raise AssertionError(f"{failing} fails without a mutant")
         if status != "survived":

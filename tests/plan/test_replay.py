@@ -327,9 +327,8 @@ def test_a_confidence_stored_as_text_is_compared_as_written(tmp_path: Path) -> N
     sample = convert_sample(
         {"any": ANY_TEXT}, read_traffic(path.read_bytes(), "a.csv", NAMES)
     )
-    assert {"1"} == {
-        row.attributes["any"] for row in sample.rows
-    }  # a sample adds equal numbers up first
+    # a sample adds equal numbers up first
+    assert {"1"} == {row.attributes["any"] for row in sample.rows}
 
 
 def test_an_attribute_without_a_column_makes_the_result_unknown(tmp_path: Path) -> None:

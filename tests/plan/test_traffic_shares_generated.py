@@ -128,9 +128,8 @@ def check(
                 for way in ways
             ]
             bounded(sample, amounts, share["least"], share["most"], f"{pair} {rows}")
-    if (
-        behaviour.complete
-    ):  # otherwise conversations that are not known to move may move, too
+    # otherwise conversations that are not known to move may move, too
+    if behaviour.complete:
         all_ways = [[distance(old, new) for _, old, new in way] for way in ways]
         bounded(sample, all_ways, moved.total.least, moved.total.most)
     for element in moved.balance:

@@ -365,9 +365,8 @@ def record_bank(record: OutputRecorder) -> None:
     digests.
     """
     shutil.copytree(ROOT / "manifests", "manifests")
-    for path in Path("manifests").rglob(
-        "*.yaml"
-    ):  # comments may be reworded, which moves lines
+    # comments may be reworded, which moves lines
+    for path in Path("manifests").rglob("*.yaml"):
         path.write_text(
             re.sub(
                 r"^ *#.*\n| #.*(?=\n)", "", path.read_text("utf-8"), flags=re.MULTILINE
@@ -488,12 +487,10 @@ def record_program(record: OutputRecorder) -> None:
     """Record options, variables, codes of findings, kinds of errors, names of metrics, and
     schemas.
     """
-    record.form(
-        "options", {name: list(options_of(name)) for name in COMMANDS}
-    )  # imports every kind of error, too
-    for module in walk_packages(
-        reconciler.__path__, "reconciler."
-    ):  # whatever other tests have imported
+    # imports every kind of error, too
+    record.form("options", {name: list(options_of(name)) for name in COMMANDS})
+    # whatever other tests have imported
+    for module in walk_packages(reconciler.__path__, "reconciler."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
     kinds: list[type[errors.CxrouteError]] = [errors.CxrouteError]

@@ -108,9 +108,8 @@ def _notes(source: Path, version: str, tag: str) -> str:
                 f"address"
             )
     changelog = (source / "CHANGELOG.md").read_text(encoding="utf-8")
-    released = (
-        tag or f"\n## [{version}]" in changelog
-    )  # before the tag, the section may bear either name
+    # before the tag, the section may bear either name
+    released = tag or f"\n## [{version}]" in changelog
     _, section = find_section(changelog, version if released else UNRELEASED)
     return release_notes(section, repository, version)
 

@@ -60,9 +60,8 @@ def copy_commit(repository: Path, folder: Path, mode: int) -> Path:
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(mode | (0o111 if os.access(path, os.X_OK) else 0))
-            os.utime(
-                path, (mode, mode)
-            )  # a time of its own for each copy: it must not get into a package
+            # a time of its own for each copy: it must not get into a package
+            os.utime(path, (mode, mode))
     return folder
 
 
@@ -210,9 +209,8 @@ def check_sdist(content: bytes, wheel: bytes, source: Path, version: str) -> Non
         for path in source.rglob("*")
         if path.is_file()
     }
-    expected = {
-        path for path in expected if "__pycache__" not in path
-    }  # of building, beside the files of the commit
+    # of building, beside the files of the commit
+    expected = {path for path in expected if "__pycache__" not in path}
     _require_files(files.keys(), expected | _ADDED_TO_SDIST, "source archive")
     if (
         files["PKG-INFO"]

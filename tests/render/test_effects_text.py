@@ -75,9 +75,8 @@ class Told:
     impact: Impact
     summary: EffectsSummary
     moved: RoutingDifference
-    sample: list[
-        tuple[int, float]
-    ]  # inputs of the sample, each as a set of one, and their number
+    # inputs of the sample, each as a set of one, and their number
+    sample: list[tuple[int, float]]
 
     @property
     def text(self) -> str:

@@ -85,9 +85,8 @@ CALLERS: Final = [
     Caller({"intent": "stolen_card", "intentScore": 0.8}, {}, "cards/lost"),
     Caller({"intent": "lost_card", "intentScore": 0.79}, {}, "cards/unsure"),
     Caller({"intent": "lost_card", "intentScore": 0.4}, {}, "cards/unsure"),
-    Caller(
-        {"intent": "lost_card", "intentScore": 0.39}, {}, "cards/none"
-    ),  # below minConfidence
+    # below minConfidence
+    Caller({"intent": "lost_card", "intentScore": 0.39}, {}, "cards/none"),
     Caller({"intent": "lost_card", "intentScore": None}, {}, "cards/none"),
     Caller({"intent": None, "intentScore": None}, {}, "cards/none"),
     Caller({"intent": "transfer", "intentScore": 0.9}, {}, "cards/transfer"),

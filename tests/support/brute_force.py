@@ -118,9 +118,10 @@ def _understood(operator: str, value: Any, wanted: Any) -> bool:
         return operator == "notExists"  # S3
     if operator in ("exists", "notExists"):
         return operator == "exists"
+    # S6
     return _compared(positive(operator), plain(value), wanted) is not (
         operator in NEGATIVES
-    )  # S6
+    )
 
 
 def _compared(operator: str, value: str | Fraction, wanted: Any) -> bool:

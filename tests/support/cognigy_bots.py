@@ -23,9 +23,8 @@ LOCALES: Final[list[dict[str, Any]]] = [
 ]
 
 Intent = dict[str, Any]
-Flows = dict[
-    str, dict[str, list[Intent]]
-]  # the intents by flow and locale, as the API lists them
+# the intents by flow and locale, as the API lists them
+Flows = dict[str, dict[str, list[Intent]]]
 
 
 def intent(name: str, **fields: Any) -> Intent:

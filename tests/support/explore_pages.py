@@ -62,11 +62,12 @@ from tests.support.random_rules import (
 
 INTENT = "intent"
 CONFIDENCE = "conf"
+# "A" is named as offline queues are: by its id
 QUEUES: Final = {
     "A": "A",
     "B": "Desk B",
     "C": "Desk <C>",
-}  # "A" is named as offline queues are: by its id
+}
 PIECES: Final = (
     "\U0001f600",
     "\ud83d",

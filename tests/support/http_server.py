@@ -97,14 +97,12 @@ class ScriptedServer:
         finally:
             server.close()
             for writer in self.connections:
-                with contextlib.suppress(
-                    AttributeError
-                ):  # a transport that closed by itself has no loop any more
+                # a transport that closed by itself has no loop any more
+                with contextlib.suppress(AttributeError):
                     writer.transport.abort()
             await asyncio.gather(*self._serving)
-            await (
-                server.wait_closed()
-            )  # last: from Python 3.12 on it waits for the connections, too
+            # last: from Python 3.12 on it waits for the connections, too
+            await server.wait_closed()
 
     async def ask(self, seconds: float = 2.0) -> tuple[int, bytes]:
         """Return status and body of a response."""

@@ -154,9 +154,8 @@ class Editor:
 
     async def settle(self) -> None:
         """Wait until the server has checked everything that it received."""
-        for _ in range(
-            2
-        ):  # a check follows a message after a pause, and ends before the next message is read
+        # a check follows a message after a pause, and ends before the next message is read
+        for _ in range(2):
             await self.client.text_document_hover_async(
                 lsp.HoverParams(**self.at("none.yaml", 0, 0))
             )

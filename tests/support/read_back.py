@@ -56,9 +56,8 @@ class ParsedEffect:
 class RuleReader:
     """Finds the inputs that a rule matches: `matched` gets its name, and the list that has it."""
 
-    matched: Callable[
-        [str, str], int
-    ]  # a rule's name; "before", "after", or empty where both are the same
+    # a rule's name; "before", "after", or empty where both are the same
+    matched: Callable[[str, str], int]
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,8 @@ class ManifestTexts:
     """The documents of a folder that edits need."""
 
     rules: Sequence[RuleText]
-    defaults: Mapping[
-        str, Mapping[str, yaml.Node]
-    ]  # the nodes of the defaults, by RuleSet
+    # the nodes of the defaults, by RuleSet
+    defaults: Mapping[str, Mapping[str, yaml.Node]]
     queues: Sequence[str]  # aliases
     intents: Sequence[str]
     attributes: Mapping[str, Sequence[str]]  # values by attribute

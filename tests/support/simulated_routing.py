@@ -154,9 +154,8 @@ def _matches(
 
 def _positive(name: str, value: str | Fraction, operand: Json) -> bool:
     if name == "equals":
-        return value == _canonical(
-            operand
-        )  # S4: text and numbers never equal each other; 1 equals 1.0
+        # S4: text and numbers never equal each other; 1 equals 1.0
+        return value == _canonical(operand)
     if name == "in":
         return any(value == _canonical(item) for item in operand)
     if name in _TEXT_OPERATORS:
@@ -170,9 +169,8 @@ def _positive(name: str, value: str | Fraction, operand: Json) -> bool:
 
 
 def _canonical(value: Json) -> str | Fraction | None:
-    if isinstance(
-        value, bool
-    ):  # S4: booleans are the texts true and false; numbers are exact
+    # S4: booleans are the texts true and false; numbers are exact
+    if isinstance(value, bool):
         return "true" if value else "false"
     return (
         _exact(value) if isinstance(value, (int, float)) else cast("str | None", value)

@@ -69,9 +69,8 @@ def _terminal(width: int, seen: list[bytes]) -> Iterator[TextIO]:
 
 
 def _drain(here: int, seen: list[bytes]) -> None:
-    with contextlib.suppress(
-        OSError
-    ):  # how a terminal reports that its last writer has closed it
+    # how a terminal reports that its last writer has closed it
+    with contextlib.suppress(OSError):
         while part := os.read(here, 65536):
             seen.append(part)
 

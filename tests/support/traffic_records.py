@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-Weights = Mapping[
-    str, float
-]  # by value, as in a cell of CSV; "" is a missing attribute
+# by value, as in a cell of CSV; "" is a missing attribute
+Weights = Mapping[str, float]
 Record = tuple[str, ...]  # intent, confidence, then the other attributes in order
 
 
@@ -44,12 +43,10 @@ class TrafficModel:
 
     volumes: Mapping[str, int]  # conversations by intent
     attributes: Mapping[str, Weights]
-    exceptions: Mapping[str, Mapping[str, Weights]] = field(
-        default_factory=dict
-    )  # attributes by intent
-    confidences: Mapping[str, Weights] = field(
-        default_factory=dict
-    )  # by intent; otherwise SURE
+    # attributes by intent
+    exceptions: Mapping[str, Mapping[str, Weights]] = field(default_factory=dict)
+    # by intent; otherwise SURE
+    confidences: Mapping[str, Weights] = field(default_factory=dict)
     group: int = 40  # conversations that get their attributes together
 
     def records(self) -> dict[Record, int]:

@@ -22,10 +22,11 @@ from tests.support import canary_secrets as canary
 from tests.support.command import CLIENT, server_socket
 
 PACKAGE: Final = "cxroute @ git+https://git.example/acme/cxroute@0123456789abcdef0123456789abcdef01234567"
+# a step gets them only by name
 _SECRETS: Final = (
     "SYSTEM_ACCESSTOKEN",
     "CXROUTE_MEMBERS_TOKEN",
-)  # a step gets them only by name
+)
 _MACRO: Final = re.compile(r"\$\(([A-Z][\w.]*)\)")
 _COMMAND: Final = re.compile(r"##vso\[([\w.]+)([^\]]*)\](.*)")
 _PYTHON: Final = """\
@@ -220,9 +221,8 @@ class PipelineJob:
             | self.variables
             | self.secrets
         )
-        return _MACRO.sub(
-            lambda match: declared.get(match[1], match[0]), text
-        )  # an unknown one stays
+        # an unknown one stays
+        return _MACRO.sub(lambda match: declared.get(match[1], match[0]), text)
 
     def _bash(self, step: Mapping[str, Any]) -> bool:
         assert [] == _MACRO.findall(step["bash"])
@@ -253,9 +253,8 @@ class PipelineJob:
         )
         log: str = done.stdout
         for line in log.splitlines():
-            if match := _COMMAND.search(
-                line
-            ):  # anywhere in a line, as the agent finds it
+            # anywhere in a line, as the agent finds it
+            if match := _COMMAND.search(line):
                 self._execute(match[1], match[2], match[3])
         self.ran.log += log
         return done.returncode == 0

@@ -353,10 +353,11 @@ def test_the_pipelines_have_the_official_schema(tmp_path: Path) -> None:
         "--builtin-schema",
         "vendor.azure-pipelines",
     ]
+    # the schema has a pattern that is invalid in the default variant
     command += [
         "--regex-variant",
         "python",
-    ]  # the schema has a pattern that is invalid in the default variant
+    ]
     done = subprocess.run(
         [*command, *sorted(tmp_path.iterdir())],
         capture_output=True,

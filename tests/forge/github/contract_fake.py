@@ -130,9 +130,8 @@ class ContractGitHub:
         granted: dict[str, str] = {}
         for permission in permissions:
             for scope, access in _GRANTS[permission].items():
-                granted[scope] = max(
-                    access, granted.get(scope, "")
-                )  # "write" is greater than "read"
+                # "write" is greater than "read"
+                granted[scope] = max(access, granted.get(scope, ""))
         return self.hub.issue_token(granted)
 
     def add_note(self, author: str, body: str) -> None:

@@ -405,9 +405,8 @@ def _write_note(
     hub: FakeGitLab, _query: object, form: Any, number: str, note: str = ""
 ) -> HttpReply:
     body = form["body"]
-    if re.search(
-        r"^/\w", body, re.MULTILINE
-    ):  # a quick action: GitLab executes it, and removes the line
+    # a quick action: GitLab executes it, and removes the line
+    if re.search(r"^/\w", body, re.MULTILINE):
         return HttpReply(202, {"commands_changes": {}})
     if len(body) > 1_000_000:
         return HttpReply(
