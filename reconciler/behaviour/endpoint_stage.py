@@ -225,25 +225,23 @@ class EndpointStage:
         )
         present = make_condition(self.intent, "exists", None)
         unknown = make_condition(self.intent, "notIn", [*known])
-        return [
-            [present, missing],
-            [present, low],
-            *([[unknown, high]] if known else []),
-        ]
+        parts = [[present, missing], [present, low]]
+        if known:
+            parts.append([unknown, high])
+        return parts
 
     def _parts(self, conditions: Conditions) -> Iterator[Conditions]:
         """Yield the conditions of each part on events of a rule with these conditions on
         contexts.
         """
         fallback = self.fallback.intent
-        known = self.fallback.known_intents
         conditions = list(map(self._on_event, conditions))
         on_intent = [
             part
             for part in conditions
             if isinstance(part, Condition) and part.attribute == self.intent
         ]
-        others = [part for part in conditions if part not in on_intent]
+        remaining = [part for part in conditions if part not in on_intent]
         operators = {part.operator for part in on_intent}
         # A condition on the presence of an intent holds for an event exactly if it holds for its
         # context.
@@ -251,39 +249,47 @@ class EndpointStage:
             yield conditions
             return
         if self._fulfils(on_intent, fallback):
-            yield from ([*others, *doubtful] for doubtful in self._doubtful)
-        if not any(map(self._implies_sure, others)):
-            others.append(
-                make_condition(
-                    self.confidence, "greaterThanOrEqual", self.fallback.min_confidence
-                )
-            )
+            for doubtful in self._doubtful:
+                yield [*remaining, *doubtful]
+
+        if not any(map(self._implies_sure, remaining)):
+            least = self.fallback.min_confidence
+            sure = make_condition(self.confidence, "greaterThanOrEqual", least)
+            remaining.append(sure)
+        if not self.fallback.known_intents:
+            yield [*on_intent, *remaining]
+            return
+        intent = self._known_intent(on_intent)
+        if intent is not None:
+            yield [intent, *remaining]
+
+    def _known_intent(self, on_intent: Sequence[Condition]) -> Condition | None:
+        """Return the condition on the known intents that fulfil some conditions; None without
+        one.
+        """
+        intents: AbstractSet[object] = self.fallback.known_intents
         named = {part.value for part in on_intent if part.operator == "equals"}
-        intents = sorted(
-            name
-            for name in (known & named if named else known)
-            if self._fulfils(on_intent, name)
+        if named:
+            intents = intents & named
+        fulfilling = sorted(
+            intent
+            for intent in intents
+            if isinstance(intent, str) and self._fulfils(on_intent, intent)
         )
-        if not known:
-            yield [*on_intent, *others]
-        elif intents:
-            yield [
-                make_condition(
-                    self.intent, *(("equals", intents[0]) if named else ("in", intents))
-                ),
-                *others,
-            ]
+        if not fulfilling:
+            return None
+        if named:
+            return make_condition(self.intent, "equals", fulfilling[0])
+        return make_condition(self.intent, "in", fulfilling)
 
     def _fulfils(self, conditions: Iterable[Condition], intent: str) -> bool:
         return all(holds(condition, {self.intent: intent}) for condition in conditions)
 
     def _implies_sure(self, part: Condition | Opaque) -> bool:
         """Return whether a condition holds only for confidences that are high enough."""
-        if (
-            not isinstance(part, Condition)
-            or part.attribute != self.confidence
-            or part.operator not in _LOWER_BOUNDS
-        ):
+        if not isinstance(part, Condition) or part.attribute != self.confidence:
+            return False
+        if part.operator not in _LOWER_BOUNDS:
             return False
         least = part.values[0]
         return isinstance(least, int | float) and least >= self.fallback.min_confidence

@@ -116,9 +116,10 @@ class _RouteTestRunner:
     rules: RuleIndex
     assumed: Mapping[str, bool]
     text: GeneratedText | None  # of the rules, if they are in a Studio script
+    # by file
     budgets: defaultdict[str, TextBudget] = field(
         default_factory=lambda: defaultdict(TextBudget)
-    )  # by file
+    )
 
     def run_test(
         self, loaded: LoadedDocument[RouteTests], index: int
@@ -135,36 +136,21 @@ class _RouteTestRunner:
             given = self._read_given(test.given, expander)
             expected = _read_expected(test, expander)
             conversation = given
-            context = (
-                given
-                if test.given.context is not None
-                else self.endpoint.context(given).attributes
-            )
+            context = given
+            if test.given.context is None:
+                context = self.endpoint.context(given).attributes
             winner = self.rules.find_winner(context, self.assumed)
             actual = destination_of_rule(winner)
             if actual != expected:
                 names = self.resolver.names
-                message = (
-                    f"expected {destination_phrase(expected, names)}, but "
-                    f"{route_phrase(winner, actual, names)}"
-                )
-                failure = loaded.finding(
-                    _FAILED,
-                    message,
-                    "tests",
-                    index,
-                    hint=self._alias_hint(test, actual),
-                )
-            elif self.text and (
-                deviation := self.text.find_deviation(context, expected)
-            ):
-                dialect = deviation[0]
-                reached = destination_phrase(deviation[1], self.resolver.names)
-                message = (
-                    f"the rules pass, but their text in Studio sends the conversation to {reached} "
-                    f"({dialect})"
-                )
-                failure = loaded.finding(_FAILED, message, "tests", index)
+                route = route_phrase(winner, actual, names)
+                message = f"expected {destination_phrase(expected, names)}, but {route}"
+                hint = self._alias_hint(test, actual)
+                failure = loaded.finding(_FAILED, message, "tests", index, hint=hint)
+            else:
+                message = self._deviation_message(context, expected)
+                if message:
+                    failure = loaded.finding(_FAILED, message, "tests", index)
         except InvalidRuleError as error:
             failure = loaded.finding(
                 error.code, str(error), "tests", index, hint=error.hint
@@ -184,6 +170,18 @@ class _RouteTestRunner:
             context=context,
             winner=winner,
             failure=failure,
+        )
+
+    def _deviation_message(self, context: Conversation, expected: Destination) -> str:
+        """Return that the text of the rules sends a conversation elsewhere; empty if it does not."""
+        deviation = self.text and self.text.find_deviation(context, expected)
+        if not deviation:
+            return ""
+        dialect, destination = deviation
+        phrase = destination_phrase(destination, self.resolver.names)
+        return (
+            f"the rules pass, but their text in Studio sends the conversation to {phrase} "
+            f"({dialect})"
         )
 
     def _read_given(self, given: Given, expander: FieldExpander) -> Conversation:
@@ -324,8 +322,10 @@ def check_live(
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:
-    expect = test.expect
-    return {expect.queue: 1} if expect.queue is not None else expect.split or {}
+    queue = test.expect.queue
+    if queue is not None:
+        return {queue: 1}
+    return test.expect.split or {}
 
 
 def _read_expected(test: RouteTest, expander: FieldExpander) -> Destination:

@@ -495,8 +495,9 @@ def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
     }
     names: list[tuple[str, _Path]] = []
     for field, queues in fields.items():
-        for index, name in enumerate(queues or ()):
-            names.append((name, (field, "queues", index)))
+        names += [
+            (name, (field, "queues", index)) for index, name in enumerate(queues or ())
+        ]
     names += [(name, ("split", name)) for name in stated.split or ()]
     return names
 

@@ -134,17 +134,17 @@ def indented_json(value: Any, indent: int = 0, before: int = 0) -> str:  # noqa:
     if not isinstance(value, (dict, list)) or not value:
         return line
     inner = indent + 2
+    margin = " " * inner
+    end = " " * indent
     if isinstance(value, dict):
-        heads = [
-            f"{' ' * inner}{json.dumps(name, ensure_ascii=False)}: " for name in value
-        ]
-        members = [
-            f"{head}{indented_json(member, inner, len(head))}"
-            for head, member in zip(heads, value.values(), strict=True)
-        ]
-        return "\n".join(["{", ",\n".join(members), f"{' ' * indent}}}"])
+        members = []
+        for name, member in value.items():
+            head = f"{margin}{json.dumps(name, ensure_ascii=False)}: "
+            members.append(f"{head}{indented_json(member, inner, len(head))}")
+        return "\n".join(["{", ",\n".join(members), f"{end}}}"])
+
     holds_object = any(isinstance(item, dict) and item for item in value)
     if not holds_object and before + len(line) < _JSON_WIDTH:
         return line
-    items = [f"{' ' * inner}{indented_json(item, inner, inner)}" for item in value]
-    return "\n".join(["[", ",\n".join(items), f"{' ' * indent}]"])
+    items = [f"{margin}{indented_json(item, inner, inner)}" for item in value]
+    return "\n".join(["[", ",\n".join(items), f"{end}]"])

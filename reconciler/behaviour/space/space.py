@@ -117,12 +117,12 @@ class Space:
         ]
         # By the condition itself where its kind is unknown: an attribute may be named like that
         # condition's JSON.
-        self.domain_index: Final[dict[str | Opaque, int]] = {
-            domain.condition
-            if isinstance(domain, OpaqueDomain)
-            else domain.attribute: number
-            for number, domain in enumerate(self.domains)
-        }
+        self.domain_index: Final[dict[str | Opaque, int]] = {}
+        for number, domain in enumerate(self.domains):
+            if isinstance(domain, OpaqueDomain):
+                self.domain_index[domain.condition] = number
+            else:
+                self.domain_index[domain.attribute] = number
         self.usual_domains: Final = self._preferring_domains()
         unused = {
             name: types[name].usual for name in types if name not in self.domain_index
@@ -131,9 +131,8 @@ class Space:
             name: usual[0] for name, usual in unused.items() if usual
         }
         sizes = [domain.value_count for domain in self.domains]
-        self.pivot = (
-            sizes.index(max(sizes)) if any(sizes) else -1
-        )  # the attribute with most values; -1 without values
+        # the attribute with most values; -1 without values
+        self.pivot = sizes.index(max(sizes)) if any(sizes) else -1
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)
         self.rest_shapes = Shapes(self.domains, self.budget)
@@ -168,13 +167,12 @@ class Space:
                 literal = part
                 continue
             values = self.domains[number].values_for(part)
-            parts[number] = (
-                intersect(parts[number], values) if number in parts else values
-            )
+            if number in parts:
+                values = intersect(parts[number], values)
+            parts[number] = values
         if literal is not None and self.pivot in parts:
-            parts[self.pivot] = intersect(
-                parts[self.pivot], self.pivot_domain.values_for(literal)
-            )
+            values = self.pivot_domain.values_for(literal)
+            parts[self.pivot] = intersect(parts[self.pivot], values)
             literal = None
         if any(not values[0] for values in parts.values()):
             return None
@@ -186,9 +184,8 @@ class Space:
         )
         if literal is not None:
             atom = self.pivot_domain.atom_of[str(literal.value)]
-            return self._intern(
-                CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1)
-            )
+            number = self.shapes.add(shape)
+            return self._intern(CompiledRule((atom,), NOTHING, number, -1))
         return self._compile_box(pivot or self.pivot_domain.all, shape)
 
     def _preferring_domains(self) -> tuple[int, ...]:
