@@ -201,14 +201,8 @@ def offline_findings(
     unused_by_source = {entry.source: entry for entry in unused}
     for result, desired, entries in accepted:
         view = LintView(desired, (), manifests, result.environment, result.queues)
-        advice = lint(view)
-        own_findings, unused = apply_acknowledgements(
-            [*result.findings, *advice], entries
-        )
-        if not is_complete(advice):  # a finding of the unchecked rules may exist
-            unused = [entry for entry in unused if entry.code not in RULE_CODES]
+        own_findings, used = _apply_in_environment(result, lint(view), entries)
         findings += own_findings
-        used = {entry.source for entry in entries} - {entry.source for entry in unused}
         for source in used:
             unused_by_source.pop(source, None)
 
@@ -218,7 +212,24 @@ def offline_findings(
             for entry in unused_by_source.values()
             if entry.code in OFFLINE_CODES and not (only and entry.shared)
         )
-    # A finding is accepted if all environments accept it.
+    return _unique_findings(findings)
+
+
+def _apply_in_environment(
+    result: Checked, advice: Sequence[Finding], entries: Sequence[Acknowledgement]
+) -> tuple[list[Finding], set[Source]]:
+    """Return the findings of one environment, and the positions of the entries that may match
+    one.
+    """
+    findings, unused = apply_acknowledgements([*result.findings, *advice], entries)
+    if not is_complete(advice):  # a finding of the unchecked rules may exist
+        unused = [entry for entry in unused if entry.code not in RULE_CODES]
+    used = {entry.source for entry in entries} - {entry.source for entry in unused}
+    return findings, used
+
+
+def _unique_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return each finding once: it is accepted if all environments accept it."""
     unique: dict[object, Finding] = {}
     for finding in sorted(findings, key=lambda finding: bool(finding.acknowledged)):
         of_rules = finding.message if finding.code in RULE_CODES else ""

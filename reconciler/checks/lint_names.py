@@ -272,17 +272,7 @@ def check_vocabulary(view: LintView) -> Iterator[Finding]:
     names = view.attributes
     of_bot = (names.intent, names.confidence, names.updated_at)
     vocabulary = {**dict.fromkeys(of_bot, AttributeEntry()), **declared}
-    problems: dict[str, list[_PlacedProblem]] = {}  # by message
-    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(view)):
-        value = condition.raw_value
-        items = value if isinstance(value, tuple) else (value,)
-        for step, item in enumerate(items):
-            problem = _find_problem(condition, item, vocabulary)
-            if problem:
-                _, message, *_ = problem
-                place = (problem, loaded, (*path, step))
-                problems.setdefault(message, []).append(place)
-
+    problems = _find_problems(view, vocabulary)
     addresses = {entry.source: entry.address for entry in view.ordered}
     for number, places in enumerate(islice(problems.values(), _MAX_UNDECLARED + 1)):
         if number == _MAX_UNDECLARED:
@@ -296,6 +286,23 @@ def check_vocabulary(view: LintView) -> Iterator[Finding]:
         finding = loaded.source_map.text.finding(code, index, message, hint)
         address = addresses.get(loaded.source_of(*path[:2]))
         yield replace(finding, severity="warning", address=address)
+
+
+def _find_problems(
+    view: LintView, vocabulary: Mapping[str, AttributeEntry]
+) -> dict[str, list[_PlacedProblem]]:
+    """Return the problems of all conditions and route tests, by message."""
+    problems: dict[str, list[_PlacedProblem]] = {}
+    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(view)):
+        value = condition.raw_value
+        items = value if isinstance(value, tuple) else (value,)
+        for step, item in enumerate(items):
+            problem = _find_problem(condition, item, vocabulary)
+            if problem:
+                _, message, *_ = problem
+                place = (problem, loaded, (*path, step))
+                problems.setdefault(message, []).append(place)
+    return problems
 
 
 def _problem_texts(places: Sequence[_PlacedProblem]) -> tuple[str, str]:

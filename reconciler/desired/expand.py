@@ -538,11 +538,8 @@ def expand_promise(
 
     ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
     always = frozenset(queue for path, queue in ids.items() if path[0] == "always")
-    shares = [
-        (queue, Fraction(0), Fraction(0))
-        for path, queue in ids.items()
-        if path[0] == "never"
-    ]
+    never = [queue for path, queue in ids.items() if path[0] == "never"]
+    shares = [(queue, Fraction(0), Fraction(0)) for queue in never]
     requirement = _requirements(stated, expander)
     for name, bounds in (stated.split or {}).items():
         least, most = _split_bounds(expander, name, bounds)

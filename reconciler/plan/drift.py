@@ -121,29 +121,22 @@ def find_drift(
     desired = plan.desired
     owned = classify_live_rules(plan.live.rules, plan.desired)
     unwritten = _unwritten_rules(plan, owned)
-    digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
-    accepted = tuple(
-        live
-        for live in unwritten
-        if (live.rule.name, marker_digest(live.rule)) in digests
-    )
+    accepted = _accepted_rules(accept, unwritten)
     unchanged_ids = {live.id for live in accepted}
     for hold in plan.held:
         if not isinstance(hold.change, Create):
             unchanged_ids.add(hold.change.live.id)
 
     entries = live_entries(plan.live.rules, desired)
-    manifest_entries = _manifest_entries(desired, owned.managed)
-    full_impact = _measure_impact(plan, manifest_entries, (), sample)
+    reference = _manifest_entries(desired, owned.managed)
+    full_impact = _measure_impact(plan, reference, (), sample)
     unaccepted_impact = full_impact
-    reference = manifest_entries
     if unchanged_ids or plan.held:
         # held and accepted rules route conversations for now
         held = {hold.change.address for hold in plan.held}
-        reference = tuple(
-            entry for entry in manifest_entries if entry.address not in held
-        )
-        reference += tuple(entry for entry in entries if entry.id in unchanged_ids)
+        unheld = (entry for entry in reference if entry.address not in held)
+        unchanged = (entry for entry in entries if entry.id in unchanged_ids)
+        reference = (*unheld, *unchanged)
     if unchanged_ids or plan.held or plan.options.only:
         unaccepted_impact = _measure_impact(plan, reference, plan.options.only, sample)
 
@@ -174,6 +167,16 @@ def _unwritten_rules(plan: Plan, owned: LiveRulesByOwner) -> list[LiveRule]:
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
     rules = (*owned.unmanaged, *owned.edited_copies)
     return [live for live in rules if live.id not in adopted]
+
+
+def _accepted_rules(
+    accept: Iterable[Acceptance], rules: Iterable[LiveRule]
+) -> tuple[LiveRule, ...]:
+    """Return the rules that are as an entry accepts them."""
+    digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
+    return tuple(
+        live for live in rules if (live.rule.name, marker_digest(live.rule)) in digests
+    )
 
 
 def _lasting_ids(

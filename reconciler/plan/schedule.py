@@ -5,7 +5,7 @@ Held, conflicting and unselected changes are excluded: the proof covers the tran
 rules to the rules after this plan.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -102,17 +102,21 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
         for step in ordering.graph
         if step.move in twice and step.kind in ("copy", "drop")
     }
-    # of the temporary copies, those that an earlier run left included
-    copy_addresses = {plan.changes[move].address for move in copied}
-    copy_addresses |= {
-        change.address for change in plan.changes if is_copy_removal(change)
-    }
-    plan_step = partial(_plan_step, plan, copy_addresses)
+    plan_step = partial(_plan_step, plan, _copy_addresses(plan, copied))
     waves = (tuple(map(plan_step, sorted({*wave} - never))) for wave in ordering.waves)
     unproven = {plan.changes[move].address for move in ordering.unproven}
     return replace(
         plan, steps=tuple(filter(None, waves)), unproven=tuple(sorted(unproven))
     )
+
+
+def _copy_addresses(plan: Plan, copied: Iterable[int]) -> set[Address]:
+    """Return the addresses with a temporary copy, those that an earlier run left included."""
+    addresses = {plan.changes[move].address for move in copied}
+    for change in plan.changes:
+        if is_copy_removal(change):
+            addresses.add(change.address)
+    return addresses
 
 
 def _leftover_copies(plan: Plan) -> frozenset[tuple[int, int]]:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.model.change import Change, Create, Delete
 from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, copy_name, marker_digest
+from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import Rule
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 
@@ -73,12 +73,8 @@ def restore_texts(
         for live in rules
         if live.marker is not None and live.marker.owner == desired.owner
     ]
-    restored: dict[str, LiveRule] = {}
-    for live, marker in own:
-        name = copy_name(marker.owner, marker.address)
-        if marker.copy and _is_altered(live.rule.name, name):
-            restored[live.id] = replace(live, rule=replace(live.rule, name=name))
-
+    copies = [(live, marker) for live, marker in own if marker.copy]
+    restored = _restore_copies(copies)
     pairs: list[_Pair] = []
     differing: list[tuple[_Pair, Rule]] = []
     for live, marker in own:
@@ -104,9 +100,17 @@ def restore_texts(
     return tuple(restored.get(live.id, live) for live in rules), tuple(findings)
 
 
-def _is_altered(stored: str, name: str) -> bool:
-    """Return whether the stored name of a temporary copy is a form of its name."""
-    return stored not in ("", name) and is_form_of(stored, name)
+def _restore_copies(
+    copies: Iterable[tuple[LiveRule, Marker]],
+) -> dict[str, LiveRule]:
+    """Return the temporary copies with an altered name by their id, each with its name."""
+    restored = {}
+    for live, marker in copies:
+        name = copy_name(marker.owner, marker.address)
+        stored = live.rule.name
+        if stored not in ("", name) and is_form_of(stored, name):
+            restored[live.id] = replace(live, rule=replace(live.rule, name=name))
+    return restored
 
 
 def _match_forms(

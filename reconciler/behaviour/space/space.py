@@ -5,7 +5,7 @@ Within one value of the pivot a rule is only its shape on the other attributes, 
 that value at all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -22,7 +22,6 @@ from reconciler.behaviour.space.domain import (
 )
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
-from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque, Scalar
 
 Conditions = tuple[Condition | Opaque, ...]
@@ -88,6 +87,26 @@ class Example(NamedTuple):
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
 
 
+def _build_domains(
+    parts: Iterable[Condition | Opaque],
+    texts: Texts,
+    types: Types,
+) -> list[Domain]:
+    """Return the domain of each attribute, and of each condition of an unknown kind."""
+    grouped: dict[str, list[Condition]] = {name: [] for name in texts}
+    opaque: list[Domain] = []
+    for part in parts:
+        if isinstance(part, Opaque):
+            opaque.append(OpaqueDomain(part))
+        else:
+            grouped.setdefault(part.attribute, []).append(part)
+    domains = [
+        Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE))
+        for name, tests in grouped.items()
+    ]
+    return [*domains, *opaque]
+
+
 class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
@@ -97,24 +116,14 @@ class Space:
         texts: Texts | None = None,
         types: Types | None = None,
     ) -> None:
-        every = (entry.rule.conditions for entries in lists for entry in entries)
+        entries = chain.from_iterable(lists)
+        every = (entry.rule.conditions for entry in entries)
         # Most rules are in all lists: they are not compared again.
         by_identity = {id(conditions): conditions for conditions in every}
         distinct = dict.fromkeys(by_identity.values())
-        texts = texts or {}
         types = types or {}
         parts = dict.fromkeys(chain.from_iterable(distinct))
-        grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
-        grouped |= group_pairs(
-            (part.attribute, part) for part in parts if isinstance(part, Condition)
-        )
-        self.domains: list[Domain] = [
-            *(
-                Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE))
-                for name, tests in grouped.items()
-            ),
-            *(OpaqueDomain(part) for part in parts if isinstance(part, Opaque)),
-        ]
+        self.domains: list[Domain] = _build_domains(parts, texts or {}, types)
         # By the condition itself where its kind is unknown: an attribute may be named like that
         # condition's JSON.
         self.domain_index: Final[dict[str | Opaque, int]] = {}
