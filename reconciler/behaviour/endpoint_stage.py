@@ -39,9 +39,8 @@ from reconciler.model.rule import (
 Conditions = Sequence[Condition | Opaque]
 Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
-_ANY_INTENT: Final = (
-    "any"  # in examples, where neither rules nor documents name an intent
-)
+# in examples, where neither rules nor documents name an intent
+_ANY_INTENT: Final = "any"
 _LOWER_BOUNDS: Final = frozenset(
     {"greaterThanOrEqual", "greaterThan", "between", "equals"}
 )
@@ -111,12 +110,10 @@ class EndpointStage:
     confidence: str = "cognigyConfidence"
     fallback: FallbackPolicy = NO_FALLBACK
     context_types: Types = field(default_factory=dict)
-    compared: FallbackPolicy = (
-        NO_FALLBACK  # the fallback of the endpoint with which this one is compared
-    )
-    sent_intents: tuple[
-        str, ...
-    ] = ()  # intents that the bot sends, for examples of events
+    # the fallback of the endpoint with which this one is compared
+    compared: FallbackPolicy = NO_FALLBACK
+    # intents that the bot sends, for examples of events
+    sent_intents: tuple[str, ...] = ()
 
     @property
     def analyses_events(self) -> bool:
@@ -191,14 +188,10 @@ class EndpointStage:
         """Return rules that come first and match the contexts that the endpoint never writes."""
         if self.fallback.intent is None:
             return ()
-        stores_text = (
-            self.context_types.get(self.confidence) == ANY_TEXT
-        )  # no bound holds for a text
-        doubtful = (
-            [parts[:1] for parts in self._doubtful[2:]]
-            if stores_text
-            else self._doubtful
-        )
+        doubtful = self._doubtful
+        if self.context_types.get(self.confidence) == ANY_TEXT:
+            # no bound holds for a text
+            doubtful = [parts[:1] for parts in doubtful[2:]]
         other = make_condition(self.intent, "notIn", [self.fallback.intent])
         first = Rule(
             name="",
@@ -298,29 +291,22 @@ class EndpointStage:
         """Return a condition that an event fulfils if its confidence, as it is stored, fulfils this
         one.
         """
-        if isinstance(
-            part, Opaque
-        ):  # one on the intent may differ behind the other endpoint
+        if isinstance(part, Opaque):
+            # one on the intent may differ behind the other endpoint
             form = to_api_json(part)
             is_same = self.compared.digest == self.fallback.digest
-            is_own = form.get("attributeName") == self.intent and not is_same
-            return (
-                make_opaque({**form, "fallback": self.fallback.digest})
-                if is_own
-                else part
-            )
-        stored = self.context_types.get(self.confidence)
-        if (
-            stored != ANY_TEXT
-            or part.attribute != self.confidence
-            or part.operator in EXISTENCE
-        ):
+            if form.get("attributeName") != self.intent or is_same:
+                return part
+            return make_opaque({**form, "fallback": self.fallback.digest})
+
+        if self.context_types.get(self.confidence) != ANY_TEXT:
+            return part
+        if part.attribute != self.confidence or part.operator in EXISTENCE:
             return part
         if part.operator in RANGES:  # no text fulfils it
             return make_condition(self.confidence, "in", [])
-        return make_opaque(
-            to_api_json(part)
-        )  # which numbers have such a text is not decided: results depend on it
+        # which numbers have such a text is not decided: results depend on it
+        return make_opaque(to_api_json(part))
 
 
 DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
@@ -328,14 +314,12 @@ DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
 
 def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a conversation as the endpoint stores it: numbers as text in text attributes."""
-    return {
-        name: number_as_text(value)
-        if types.get(name) == ANY_TEXT
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-        else value
-        for name, value in attributes.items()
-    }
+    stored = dict(attributes)
+    for name, value in attributes.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and types.get(name) == ANY_TEXT:
+            stored[name] = number_as_text(value)
+    return stored
 
 
 def _part(entry: RoutingEntry, conditions: Conditions) -> RoutingEntry:

@@ -32,9 +32,8 @@ class NonMatch:
     """A rule that was tried and does not take the conversation."""
 
     entry: RoutingEntry
-    condition: (
-        Condition | Opaque
-    )  # the condition that does not hold: that on the intent, or the first one
+    # the condition that does not hold: that on the intent, or the first one
+    condition: Condition | Opaque
     other_intent: bool  # the rule asks for certain intents, and this conversation's is none of them
 
     @property

@@ -72,9 +72,8 @@ class GapSearch:
         self._open_by_gap: dict[
             tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool
         ] = {}
-        self.examples: dict[
-            ConfidenceGap, dict[str, Scalar]
-        ] = {}  # a conversation in each gap, without the intent
+        # a conversation in each gap, without the intent
+        self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
@@ -204,16 +203,17 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
     gaps: dict[ConfidenceGap, list[str]] = {}
     below: dict[str, float] = {}
     for intent, entries in view.rules_by_intent.items():
-        if any(entry.address for entry in entries):
-            ranges = [search.range_of(entry) for entry in entries]
-            for gap in search.find_gaps(ranges) if len(ranges) > 1 else ():
+        if not any(entry.address for entry in entries):
+            continue
+        ranges = [search.range_of(entry) for entry in entries]
+        if len(ranges) > 1:
+            for gap in search.find_gaps(ranges):
                 gaps.setdefault(gap, []).append(intent)
-            confidence = search.find_unrouted_confidence(intent, ranges)
-            if confidence is not None:
-                below[intent] = confidence
-    yield from (
-        _gap_finding(view, search, gap, intents) for gap, intents in gaps.items()
-    )
+        confidence = search.find_unrouted_confidence(intent, ranges)
+        if confidence is not None:
+            below[intent] = confidence
+    for gap, intents in gaps.items():
+        yield _gap_finding(view, search, gap, intents)
     if below:
         yield _low_confidence_finding(view, below)
 

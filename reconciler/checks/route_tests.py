@@ -88,11 +88,9 @@ def run_route_tests(
     parts = (part for entry in live or () for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     rules = RuleIndex(order_entries(entries, environment.api.evaluation))
-    text = (
-        GeneratedText(desired, desired.layout)
-        if desired.layout and live is None
-        else None
-    )
+    text = None
+    if desired.layout and live is None:
+        text = GeneratedText(desired, desired.layout)
     runner = _RouteTestRunner(
         environment=environment,
         resolver=resolver,
@@ -209,28 +207,31 @@ class _RouteTestRunner:
                 raise InvalidRuleError(
                     "CXR104", f'the conversation sets "{name}" twice'
                 )
-            attributes[name] = (
-                None
-                if value is None
-                else expander.typed_value(value, SCALAR, "attributes", raw_name)
-            )
+            attributes[name] = None
+            if value is not None:
+                attributes[name] = expander.typed_value(
+                    value, SCALAR, "attributes", raw_name
+                )
         return canonical_attributes(attributes)
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
         """Return why one queue may count as two: the test has its live name, and the manifests use
         its id.
         """
-        offline = isinstance(self.resolver, OfflineQueueResolver)
-        if not offline or all(
-            name in self.resolver.aliases for name in _expected_weights(test)
-        ):
+        resolver = self.resolver
+        if not isinstance(resolver, OfflineQueueResolver):
             return ""
-        ids = (self.resolver.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
-        alias = next(
-            (queue.name for queue in ids if queue and queue.id != queue.name), ""
+        if all(name in resolver.aliases for name in _expected_weights(test)):
+            return ""
+        queues = (resolver.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
+        names = (queue.name for queue in queues if queue and queue.id != queue.name)
+        alias = next(names, "")
+        if not alias:
+            return ""
+        environment = self.environment.name
+        return (
+            f'queue "{alias}" is named by id in {environment}: offline, use that alias'
         )
-        named = f'queue "{alias}" is named by id in {self.environment.name}'
-        return f"{named}: offline, use that alias" if alias else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,12 +244,10 @@ class Checked:
     findings: tuple[Finding, ...]
     tried: tuple[CheckResult, ...]
     desired: DesiredState | None  # the rules; None if they are invalid
-    queues: Mapping[
-        str, str
-    ]  # the names of the rules' queues, by id: offline every name is assumed to exist
-    rules: Literal["manifests", "live"] = (
-        "manifests"  # the rules that the tests were run on
-    )
+    # the names of the rules' queues, by id: offline every name is assumed to exist
+    queues: Mapping[str, str]
+    # the rules that the tests were run on
+    rules: Literal["manifests", "live"] = "manifests"
 
     @property
     def labels(self) -> Labels:

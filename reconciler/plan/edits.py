@@ -244,12 +244,13 @@ def _values(fields: Iterable[FieldEdit]) -> Hashable:
     """Return what equal edits have in common: descriptions may differ, because they move no
     conversation.
     """
-    return tuple(
-        (field.name,)
-        if field.name == DESCRIPTION
-        else (field.name, _text(field.before), _text(field.after))
-        for field in fields
-    )
+    values: list[Hashable] = []
+    for field in fields:
+        if field.name == DESCRIPTION:
+            values.append((field.name,))
+        else:
+            values.append((field.name, _text(field.before), _text(field.after)))
+    return tuple(values)
 
 
 def _text(value: object) -> str:

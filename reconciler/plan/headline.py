@@ -209,11 +209,10 @@ def _moves_in_words(move: _Move, names: Names) -> Iterator[str]:
         return
 
     before, after = _two_ends(move, names)
-    is_loss = not move.after
-    verb = "go" if is_loss else "move"
+    plural, singular = ("move", "moves") if move.after else ("go", "goes")
     for subject in move.subjects:
-        ending = ("es" if is_loss else "s") if subject.is_one else ""
-        yield f"{subject.words} {verb}{ending} from {before} to {after}"
+        verb = singular if subject.is_one else plural
+        yield f"{subject.words} {verb} from {before} to {after}"
 
     if move.after is None:
         yield "Some callers go to the default routing"

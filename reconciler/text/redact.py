@@ -40,9 +40,8 @@ class Redactor:
         self._secrets: set[str] = set()
         self._encodings: set[bytes] = set()
         self._short_encodings: set[bytes] = set()
-        self._literal_encodings: set[str] = (
-            set()
-        )  # with too few letters and digits to be compared by these alone
+        # with too few letters and digits to be compared by these alone
+        self._literal_encodings: set[str] = set()
         self._words: set[int] = set()
 
     def add(self, *secrets: str | None) -> None:
@@ -114,11 +113,9 @@ class Redactor:
         """
         text = text or repr(data)
         is_literal = any(form in text for form in self._literal_encodings)
-        return (
-            self._redact_values(data)
-            if is_literal or self._is_suspect(_squeeze(text))
-            else data
-        )
+        if is_literal or self._is_suspect(_squeeze(text)):
+            return self._redact_values(data)
+        return data
 
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a JSON document as text, without the secrets."""
@@ -274,9 +271,8 @@ class RotatingTokens:
             if not self._redactor.contains(token):
                 self._redactor.add(token)
                 self._tokens[token] = None
-        if (
-            len(self._tokens) > 2 * _RECENT_TOKENS
-        ):  # many together, because each removal rebuilds the index
+        # many together, because each removal rebuilds the index
+        if len(self._tokens) > 2 * _RECENT_TOKENS:
             old = tuple(self._tokens)[:-_RECENT_TOKENS]
             self._redactor.remove(*old)
             for token in old:

@@ -65,12 +65,10 @@ class Promise:
     conditions: Conditions
     always: frozenset[str] | None = None  # the only queues, by id
     never_default: bool = False
-    shares: tuple[
-        tuple[str, Fraction, Fraction], ...
-    ] = ()  # of a queue, the least and the most, from 0 to 1
-    decided_by: str = (
-        ""  # the address of the rule, or a pattern of addresses; empty for any rule
-    )
+    # of a queue, the least and the most, from 0 to 1
+    shares: tuple[tuple[str, Fraction, Fraction], ...] = ()
+    # the address of the rule, or a pattern of addresses; empty for any rule
+    decided_by: str = ""
 
     @cached_property
     def probe(self) -> RoutingEntry:
@@ -95,9 +93,9 @@ class Promise:
         conversation.
         """
         address = entry.whole.address if entry else None
-        if self.decided_by and not (
-            address and fnmatchcase(str(address), self.decided_by)
-        ):
+        if self.decided_by and not address:
+            return True
+        if self.decided_by and not fnmatchcase(str(address), self.decided_by):
             return True
         return not self.allows(destination)
 
@@ -114,7 +112,9 @@ class PromiseFacts(NamedTuple):
     @property
     def holds(self) -> bool | None:
         """Return whether the promise holds; None if that is not decided."""
-        return False if self.violations else True if self.complete else None
+        if self.violations:
+            return False
+        return True if self.complete else None
 
 
 def check_promises(
@@ -241,9 +241,8 @@ class RuleEdit(NamedTuple):
     after: RoutingEntry | None
 
 
-Route = tuple[
-    Destination, RoutingEntry | None
-]  # of conversations, and the rule that takes them
+# of conversations, and the rule that takes them
+Route = tuple[Destination, RoutingEntry | None]
 # a slice, two shapes, and blockers: the boxes of both that none touches
 _Place = tuple[int, tuple[int, int], int]
 
@@ -400,22 +399,16 @@ class SingleEdits:
         """
         before, after = edit
         first, last = ((destination_of_rule(entry), entry) for entry in edit)
-        if (
-            after is not None and after.rule.targets != before.rule.targets
-        ):  # it takes the same conversations
-            yield from (
-                (first, last, place) for _, place in self._takers(before, before, None)
-            )
+        if after is not None and after.rule.targets != before.rule.targets:
+            # it takes the same conversations
+            for _, place in self._takers(before, before, None):
+                yield first, last, place
             return
-        yield from (
-            (first, taker, place)
-            for taker, place in self._takers(before, before, after)
-        )
+        for taker, place in self._takers(before, before, after):
+            yield first, taker, place
         if after is not None:
-            yield from (
-                (taker, last, place)
-                for taker, place in self._takers(before, after, before)
-            )
+            for taker, place in self._takers(before, after, before):
+                yield taker, last, place
 
     def _takers(
         self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None

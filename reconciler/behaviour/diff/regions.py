@@ -34,9 +34,8 @@ from reconciler.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
 Key = tuple[tuple[Destination, Destination], int, int, int]
-RulePair = tuple[
-    RoutingEntry | None, RoutingEntry | None
-]  # before and after; None is the default routing
+# before and after; None is the default routing
+RulePair = tuple[RoutingEntry | None, RoutingEntry | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +49,14 @@ class Region:
     before: Destination
     after: Destination
     example: Example
-    before_rule: (
-        RoutingEntry | None
-    )  # takes the example; None is the default routing, here and below
+    # takes the example; None is the default routing, here and below
+    before_rule: RoutingEntry | None
     after_rule: RoutingEntry | None
-    before_rules: tuple[
-        RoutingEntry | None, ...
-    ]  # take the conversations before the change
+    # take the conversations before the change
+    before_rules: tuple[RoutingEntry | None, ...]
     after_rules: tuple[RoutingEntry | None, ...]
-    other_type: tuple[
-        str, ...
-    ] = ()  # attributes with a value of another type than any rule compares them with
+    # attributes with a value of another type than any rule compares them with
+    other_type: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -21,12 +21,10 @@ from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
 DEFAULT_RANK: Final = maxsize  # the rank of the default routing: after all rules
 ORDINARY_SLICE: Final = -1
-_EXCEPTION_COST: Final = (
-    100  # of an exception of a region or a value of its example, in comparisons
-)
-_CONDITION_COST: Final = (
-    50  # of each further condition of an exception, or ten values of one
-)
+# of an exception of a region or a value of its example, in comparisons
+_EXCEPTION_COST: Final = 100
+# of each further condition of an exception, or ten values of one
+_CONDITION_COST: Final = 50
 
 # the rank before and the rank after; DEFAULT_RANK for the default routing
 RankPair = tuple[int, int]

@@ -17,9 +17,8 @@ from reconciler.model.grouping import group_pairs
 
 # pairs of versions, and common values of the pivot, before the search ends
 MAX_PAIR_CHECKS: Final = 4_000_000
-MAX_DEPENDENCIES: Final = (
-    500_000  # links between changes before the search ends, to bound their memory
-)
+# links between changes before the search ends, to bound their memory
+MAX_DEPENDENCIES: Final = 500_000
 
 
 class Move(NamedTuple):

@@ -31,15 +31,12 @@ from reconciler.behaviour.ordering.graph import (
 from reconciler.behaviour.ordering.search import search_waves
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 
-MAX_SEARCHED_MOVES: Final = (
-    6  # up to so many changes, every order of all of them is searched
-)
-MAX_SEARCHED_DEPENDENT_MOVES: Final = (
-    8  # up to so many linked changes, every order of them is searched
-)
-MAX_COPIES_SEARCHED: Final = (
-    3  # copies chosen by trying every choice; further ones are chosen one by one
-)
+# up to so many changes, every order of all of them is searched
+MAX_SEARCHED_MOVES: Final = 6
+# up to so many linked changes, every order of them is searched
+MAX_SEARCHED_DEPENDENT_MOVES: Final = 8
+# copies chosen by trying every choice; further ones are chosen one by one
+MAX_COPIES_SEARCHED: Final = 3
 MAX_CANDIDATES: Final = 16
 # in the search for the fewest copies; after it, each stuck change has one
 MAX_DEPENDENCY_CHECKS: Final = 5_000_000
@@ -50,9 +47,8 @@ class MoveOrder:
     """Waves of calls: the calls of one wave in any order, the waves one after the other."""
 
     waves: tuple[tuple[MoveStep, ...], ...]
-    unproven: tuple[
-        int, ...
-    ] = ()  # the changes whose order the work budget did not suffice to prove
+    # the changes whose order the work budget did not suffice to prove
+    unproven: tuple[int, ...] = ()
     graph: Graph[MoveStep] = field(default_factory=dict, compare=False, repr=False)
 
     def dependents(self, moves: Collection[int]) -> set[MoveStep]:
@@ -119,11 +115,8 @@ def _order_group(
 
 def _cyclic_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the groups of linked changes with a cycle; of few changes, all as one group."""
-    stuck = {
-        step.move
-        for cycle in find_cycles(dependencies.graph(range(count), SplitMoves()))
-        for step in cycle
-    }
+    cycles = find_cycles(dependencies.graph(range(count), SplitMoves()))
+    stuck = {step.move for step in chain.from_iterable(cycles)}
     if not stuck:
         return []
     if count <= MAX_SEARCHED_MOVES:

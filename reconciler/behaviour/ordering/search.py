@@ -118,18 +118,11 @@ def _merge_into_waves(
         wave = [*waves[-1], move] if waves else [move]
         begun = state & ~sum(1 << member for member in wave)
         alike = len({deletes[member] for member in wave}) == 1
-        subsets = (
-            subset
-            for count in range(len(wave) + 1)
-            for subset in combinations(wave, count)
-        )
+        sizes = range(len(wave) + 1)
+        subsets = chain.from_iterable(combinations(wave, size) for size in sizes)
         masks = (sum(1 << member for member in subset) for subset in subsets)
-        if (
-            waves
-            and alike
-            and not waits[move] & ~begun
-            and not any(begun | mask in bad for mask in masks)
-        ):
+        can_join = waves and alike and not waits[move] & ~begun
+        if can_join and not any(begun | mask in bad for mask in masks):
             waves[-1] = wave
         else:
             waves.append([move])

@@ -24,18 +24,14 @@ from reconciler.behaviour.space.domain import (
 )
 from reconciler.behaviour.space.patterns import bits, union
 
-Shape = tuple[
-    tuple[int, "ValueSet"], ...
-]  # the values of each restricted attribute, by its number, ascending
+# the values of each restricted attribute, by its number, ascending
+Shape = tuple[tuple[int, "ValueSet"], ...]
 Box = dict[int, "ValueSet"]
 
 _SEARCH_COST: Final = 5  # of a search before the first comparison, in comparisons
 _CUT_COST: Final = 3
-_ABSENT: Final[ValueSet] = (
-    MISSING,
-    0,
-    0,
-)  # no value; a condition of an unknown kind that does not hold
+# no value; a condition of an unknown kind that does not hold
+_ABSENT: Final[ValueSet] = (MISSING, 0, 0)
 
 
 class _Piece(NamedTuple):
@@ -80,7 +76,8 @@ class Shapes:
         """Return the number of a shape."""
         number = self._index_of.get(shape)
         if number is None:
-            number = self._index_of[shape] = len(self.all)
+            number = len(self.all)
+            self._index_of[shape] = number
             self.all.append(shape)
             for attribute, part in shape:
                 self._attribute_indexes[attribute].add(part, 1 << number)

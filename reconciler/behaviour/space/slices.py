@@ -276,11 +276,9 @@ class PivotSlices:
             yield from self.unnamed_ranks
             return
         excluded = self._excluded_ranks.get(atom)
-        general = (
-            [rank for rank in self.general_ranks if rank not in excluded]
-            if excluded
-            else self.general_ranks
-        )
+        general = self.general_ranks
+        if excluded:
+            general = [rank for rank in general if rank not in excluded]
         yield from sorted([*self.ranks_by_atom.get(atom, ()), *general])
 
     def first_ranks_in(self, atom: int) -> list[int]:
@@ -290,13 +288,9 @@ class PivotSlices:
         self.space.budget.spend(len(self.prefix_masks.first_rank_of))
         if atom == UNNAMED_SLICE:
             return list(self.unnamed_prefix_masks.first_rank_of.values())
-        first = self.prefix_masks.first_ranks(atom).values()
-        return sorted(
-            [
-                *self.ranks_by_atom.get(atom, ()),
-                *(rank for rank in first if rank != NO_RANK),
-            ]
-        )
+        first_ranks = self.prefix_masks.first_ranks(atom).values()
+        ranks = [rank for rank in first_ranks if rank != NO_RANK]
+        return sorted([*self.ranks_by_atom.get(atom, ()), *ranks])
 
     def atoms(self, rank: int) -> Iterator[int]:
         """Yield the slices of a rule: unnamed texts first, where most rules have a free

@@ -79,9 +79,8 @@ class Example(NamedTuple):
 
     attributes: dict[str, Scalar]
     assumed: dict[str, bool]
-    absent: tuple[
-        str, ...
-    ] = ()  # attributes that conversations usually have, and that this one must not have
+    # attributes that conversations usually have, and that this one must not have
+    absent: tuple[str, ...] = ()
 
 
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
@@ -241,11 +240,10 @@ class Space:
 
     def pivot_values(self, compiled: CompiledRule) -> ValueSet:
         """Return a rule's values of the pivot as one part, however many they are."""
-        return (
-            (sum(1 << atom for atom in compiled.atoms), 0, 0)
-            if compiled.atoms
-            else compiled.pivot
-        )
+        if not compiled.atoms:
+            return compiled.pivot
+        atoms = sum(1 << atom for atom in compiled.atoms)
+        return (atoms, 0, 0)
 
     def box(self, compiled: CompiledRule) -> Box:
         """Return a rule's values of each attribute, the pivot included."""
