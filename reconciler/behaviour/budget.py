@@ -52,6 +52,7 @@ class WorkBudget:
     def share(self, items: Sequence[ItemT], work: int) -> Iterator[ItemT]:
         """Yield the items, each with a part of the comparisons that the earlier ones leave."""
         for number, item in enumerate(items):
-            self.remaining = share = work // min(len(items) - number, _MAX_PARTS)
+            share = work // min(len(items) - number, _MAX_PARTS)
+            self.remaining = share
             yield item
             work -= share - self.remaining

@@ -37,9 +37,8 @@ from reconciler.model.rule import (
 Conditions = Sequence[Condition | Opaque]
 Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
-_ANY_INTENT: Final = (
-    "any"  # in examples, where neither rules nor documents name an intent
-)
+# in examples, where neither rules nor documents name an intent
+_ANY_INTENT: Final = "any"
 _LOWER_BOUNDS: Final = frozenset(
     {"greaterThanOrEqual", "greaterThan", "between", "equals"}
 )
@@ -109,12 +108,10 @@ class EndpointStage:
     confidence: str = "cognigyConfidence"
     fallback: FallbackPolicy = NO_FALLBACK
     context_types: Types = field(default_factory=dict)
-    compared: FallbackPolicy = (
-        NO_FALLBACK  # the fallback of the endpoint with which this one is compared
-    )
-    sent_intents: tuple[
-        str, ...
-    ] = ()  # intents that the bot sends, for examples of events
+    # the fallback of the endpoint with which this one is compared
+    compared: FallbackPolicy = NO_FALLBACK
+    # intents that the bot sends, for examples of events
+    sent_intents: tuple[str, ...] = ()
 
     @property
     def analyses_events(self) -> bool:
@@ -189,14 +186,10 @@ class EndpointStage:
         """Return rules that come first and match the contexts that the endpoint never writes."""
         if self.fallback.intent is None:
             return ()
-        stores_text = (
-            self.context_types.get(self.confidence) == ANY_TEXT
-        )  # no bound holds for a text
-        doubtful = (
-            [parts[:1] for parts in self._doubtful[2:]]
-            if stores_text
-            else self._doubtful
-        )
+        doubtful = self._doubtful
+        if self.context_types.get(self.confidence) == ANY_TEXT:
+            # no bound holds for a text
+            doubtful = [parts[:1] for parts in doubtful[2:]]
         other = make_condition(self.intent, "notIn", [self.fallback.intent])
         first = Rule(
             name="",
@@ -223,25 +216,23 @@ class EndpointStage:
         )
         present = make_condition(self.intent, "exists", None)
         unknown = make_condition(self.intent, "notIn", [*known])
-        return [
-            [present, missing],
-            [present, low],
-            *([[unknown, high]] if known else []),
-        ]
+        parts = [[present, missing], [present, low]]
+        if known:
+            parts.append([unknown, high])
+        return parts
 
     def _parts(self, conditions: Conditions) -> Iterator[Conditions]:
         """Yield the conditions of each part on events of a rule with these conditions on
         contexts.
         """
         fallback = self.fallback.intent
-        known = self.fallback.known_intents
         conditions = list(map(self._on_event, conditions))
         on_intent = [
             part
             for part in conditions
             if isinstance(part, Condition) and part.attribute == self.intent
         ]
-        others = [part for part in conditions if part not in on_intent]
+        remaining = [part for part in conditions if part not in on_intent]
         operators = {part.operator for part in on_intent}
         # A condition on the presence of an intent holds for an event exactly if it holds for its
         # context.
@@ -249,39 +240,47 @@ class EndpointStage:
             yield conditions
             return
         if self._fulfils(on_intent, fallback):
-            yield from ([*others, *doubtful] for doubtful in self._doubtful)
-        if not any(map(self._implies_sure, others)):
-            others.append(
-                make_condition(
-                    self.confidence, "greaterThanOrEqual", self.fallback.min_confidence
-                )
-            )
+            for doubtful in self._doubtful:
+                yield [*remaining, *doubtful]
+
+        if not any(map(self._implies_sure, remaining)):
+            least = self.fallback.min_confidence
+            sure = make_condition(self.confidence, "greaterThanOrEqual", least)
+            remaining.append(sure)
+        if not self.fallback.known_intents:
+            yield [*on_intent, *remaining]
+            return
+        intent = self._known_intent(on_intent)
+        if intent is not None:
+            yield [intent, *remaining]
+
+    def _known_intent(self, on_intent: Sequence[Condition]) -> Condition | None:
+        """Return the condition on the known intents that fulfil some conditions; None without
+        one.
+        """
+        intents: AbstractSet[object] = self.fallback.known_intents
         named = {part.value for part in on_intent if part.operator == "equals"}
-        intents = sorted(
-            name
-            for name in (known & named if named else known)
-            if self._fulfils(on_intent, name)
+        if named:
+            intents = intents & named
+        fulfilling = sorted(
+            intent
+            for intent in intents
+            if isinstance(intent, str) and self._fulfils(on_intent, intent)
         )
-        if not known:
-            yield [*on_intent, *others]
-        elif intents:
-            yield [
-                make_condition(
-                    self.intent, *(("equals", intents[0]) if named else ("in", intents))
-                ),
-                *others,
-            ]
+        if not fulfilling:
+            return None
+        if named:
+            return make_condition(self.intent, "equals", fulfilling[0])
+        return make_condition(self.intent, "in", fulfilling)
 
     def _fulfils(self, conditions: Iterable[Condition], intent: str) -> bool:
         return all(holds(condition, {self.intent: intent}) for condition in conditions)
 
     def _implies_sure(self, part: Condition | Opaque) -> bool:
         """Return whether a condition holds only for confidences that are high enough."""
-        if (
-            not isinstance(part, Condition)
-            or part.attribute != self.confidence
-            or part.operator not in _LOWER_BOUNDS
-        ):
+        if not isinstance(part, Condition) or part.attribute != self.confidence:
+            return False
+        if part.operator not in _LOWER_BOUNDS:
             return False
         least = part.values[0]
         return isinstance(least, int | float) and least >= self.fallback.min_confidence
@@ -290,29 +289,22 @@ class EndpointStage:
         """Return a condition that an event fulfils if its confidence, as it is stored, fulfils this
         one.
         """
-        if isinstance(
-            part, Opaque
-        ):  # one on the intent may differ behind the other endpoint
+        if isinstance(part, Opaque):
+            # one on the intent may differ behind the other endpoint
             form = to_api_json(part)
             is_same = self.compared.digest == self.fallback.digest
-            is_own = form.get("attributeName") == self.intent and not is_same
-            return (
-                make_opaque({**form, "fallback": self.fallback.digest})
-                if is_own
-                else part
-            )
-        stored = self.context_types.get(self.confidence)
-        if (
-            stored != ANY_TEXT
-            or part.attribute != self.confidence
-            or part.operator in EXISTENCE
-        ):
+            if form.get("attributeName") != self.intent or is_same:
+                return part
+            return make_opaque({**form, "fallback": self.fallback.digest})
+
+        if self.context_types.get(self.confidence) != ANY_TEXT:
+            return part
+        if part.attribute != self.confidence or part.operator in EXISTENCE:
             return part
         if part.operator in RANGES:  # no text fulfils it
             return make_condition(self.confidence, "in", [])
-        return make_opaque(
-            to_api_json(part)
-        )  # which numbers have such a text is not decided: results depend on it
+        # which numbers have such a text is not decided: results depend on it
+        return make_opaque(to_api_json(part))
 
 
 DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
@@ -320,14 +312,12 @@ DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
 
 def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a conversation as the endpoint stores it: numbers as text in text attributes."""
-    return {
-        name: number_as_text(value)
-        if types.get(name) == ANY_TEXT
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-        else value
-        for name, value in attributes.items()
-    }
+    stored = dict(attributes)
+    for name, value in attributes.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and types.get(name) == ANY_TEXT:
+            stored[name] = number_as_text(value)
+    return stored
 
 
 def _part(entry: RoutingEntry, conditions: Conditions) -> RoutingEntry:

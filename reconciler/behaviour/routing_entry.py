@@ -92,11 +92,8 @@ def destination_of(targets: Sequence[Target | Opaque]) -> Destination:
         else:
             name = target.text
             weight = json.loads(target.text).get("weight", 1)
-            weight = (
-                weight
-                if isinstance(weight, (int, float)) and not isinstance(weight, bool)
-                else 1
-            )
+            if not isinstance(weight, (int, float)) or isinstance(weight, bool):
+                weight = 1
         weights[name] = weights.get(name, Fraction(0)) + Fraction(str(weight))
     positive = {name: weight for name, weight in weights.items() if weight > 0}
     total = sum(positive.values())

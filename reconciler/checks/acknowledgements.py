@@ -2,8 +2,9 @@
 (CXR212).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.checks.lint import is_complete, lint, plan_lint_work
@@ -41,9 +42,8 @@ class Acknowledgement(NamedTuple):
     addresses: str  # an address, or a pattern of addresses; empty for findings without one rule
     reason: str
     source: Source
-    address: Address | None = (
-        None  # the rule that has the entry; None for an Environment's entry
-    )
+    # the rule that has the entry; None for an Environment's entry
+    address: Address | None = None
     shared: bool = False  # other Environments also have the rule
 
 
@@ -54,41 +54,40 @@ def collect_acknowledgements(
     accepted: list[Acknowledgement] = []
     addresses = {rule.source: address for address, rule in desired.rules.items()}
     names = {*manifests.environments, environment.name}
-    rules = (
-        (each, index, entry)
-        for each in manifests.rulesets
-        for index, entry in enumerate(each.document.rules)
-    )
-    for each, index, entry in rules:
-        address = (
-            addresses.get(each.source_of("rules", index)) if entry.accept else None
-        )
-        if address and entry.accept:
-            scopes = [
-                scope
-                for scope in (each.document.environments, entry.environments)
-                if scope is not None
-            ]
-            is_shared = (
-                sum(all(name in scope for scope in scopes) for name in names) > 1
-            )
-            for code, reason in entry.accept.items():
-                source = each.source_of("rules", index, "accept", code)
+    for ruleset in manifests.rulesets:
+        for index, rule_entry in enumerate(ruleset.document.rules):
+            if not rule_entry.accept:
+                continue
+            address = addresses.get(ruleset.source_of("rules", index))
+            if not address:
+                continue
+            scopes = (ruleset.document.environments, rule_entry.environments)
+            is_shared = _is_shared(scopes, names)
+            for code, reason in rule_entry.accept.items():
+                source = ruleset.source_of("rules", index, "accept", code)
                 accepted.append(
                     Acknowledgement(
                         code, str(address), reason, source, address, is_shared
                     )
                 )
-    if loaded := manifests.environments.get(environment.name):
-        entries = [
-            (entry, loaded.source_of("accept", index))
-            for index, entry in enumerate(environment.accept)
-        ]
-        accepted += (
-            Acknowledgement(entry.code, entry.address or "", entry.reason, at)
-            for entry, at in entries
-        )
+
+    loaded = manifests.environments.get(environment.name)
+    if loaded:
+        for index, entry in enumerate(environment.accept):
+            source = loaded.source_of("accept", index)
+            accepted.append(
+                Acknowledgement(entry.code, entry.address or "", entry.reason, source)
+            )
     return accepted
+
+
+def _is_shared(
+    scopes: Iterable[Collection[str] | None], environments: Iterable[str]
+) -> bool:
+    """Return whether several environments are in all scopes; None is the scope of all."""
+    limits = [scope for scope in scopes if scope is not None]
+    names = [name for name in environments if all(name in scope for scope in limits)]
+    return len(names) > 1
 
 
 def apply_acknowledgements(
@@ -107,30 +106,27 @@ def apply_acknowledgements(
     patterns = group_pairs(
         (entry.code, entry) for entry in entries if "*" in entry.addresses
     )
-    unused = {
-        id(entry): entry
-        for group in (*exact.values(), *patterns.values())
-        for entry in group
-    }
+    groups = (*exact.values(), *patterns.values())
+    unused = {id(entry): entry for entry in chain.from_iterable(groups)}
+
     results = []
-    for finding in (
-        occurrence for grouped in findings for occurrence in grouped.occurrences
-    ):
+    for finding in chain.from_iterable(grouped.occurrences for grouped in findings):
         address = finding.address
-        matches = []
+        matches: list[Acknowledgement] = []
         if finding.severity != "error":
-            matches = list(exact.get((finding.code, str(address or "")), ()))
-            candidates = patterns.get(finding.code, ()) if address else ()
+            matches += exact.get((finding.code, str(address or "")), ())
+        if finding.severity != "error" and address:
             matches += [
                 entry
-                for entry in candidates
-                if address and is_selected(address, (entry.addresses,))
+                for entry in patterns.get(finding.code, ())
+                if is_selected(address, (entry.addresses,))
             ]
         for entry in matches:
             unused.pop(id(entry), None)
-        results.append(
-            replace(finding, acknowledged=matches[0].reason) if matches else finding
-        )
+        if matches:
+            results.append(replace(finding, acknowledged=matches[0].reason))
+        else:
+            results.append(finding)
     return results, list(unused.values())
 
 
@@ -139,9 +135,9 @@ def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
     for entry in unused:
         at = f" at {entry.addresses}" if entry.addresses and not entry.address else ""
         message = f"{entry.code}{at} is accepted, but no warning or note matches"
-        hint = "remove the entry from `accept`" + (
-            ", or move it to the Environment" if entry.shared else ""
-        )
+        hint = "remove the entry from `accept`"
+        if entry.shared:
+            hint += ", or move it to the Environment"
         yield Finding(
             code="CXR212",
             severity="info" if entry.shared else "warning",
@@ -168,15 +164,12 @@ def acknowledge_findings(
         # Live rules can hide a finding that `validate` reports. The plan's own lint does the other
         # half of the work.
         work = plan_lint_work(len(plan.desired.rules), 0) // 2
-        offline = lint(
-            LintView(plan.desired, (), manifests, environment, plan.queue_names), work
-        )
-        unused = apply_acknowledgements(offline, unused)[1]
-        codes = (
-            RULE_CODES | LIVE_CODES
-            if is_complete((*findings, *offline))
-            else LIVE_CODES
-        )
+        view = LintView(plan.desired, (), manifests, environment, plan.queue_names)
+        offline = lint(view, work)
+        _, unused = apply_acknowledgements(offline, unused)
+        codes = LIVE_CODES
+        if is_complete((*findings, *offline)):
+            codes |= RULE_CODES
         findings += report_unused(entry for entry in unused if entry.code in codes)
     return replace_findings(plan, findings)
 
@@ -192,53 +185,51 @@ def offline_findings(
     """
     # If `only` selects environments, an entry that others share may match a finding in one of the
     # others.
-    rules_of = (each.desired.rules.values() for each in checked if each.desired)
-    addresses = {
-        rule.source: rule.address for group in rules_of for rule in group if rule.source
-    }
-    everywhere = [
-        *manifests.warnings,
-        *others,
-        *find_unaliased_queues(manifests, addresses),
-    ]
-    accepted = [
-        (each, collect_acknowledgements(manifests, each.environment, each.desired))
-        for each in checked
-        if each.desired
-    ]
-    every = [entry for _, entries in accepted for entry in entries]
-    invalid = (
-        finding for each in checked if not each.desired for finding in each.findings
-    )
-    findings, unused = apply_acknowledgements([*everywhere, *invalid], every)
+    shared_findings = [*manifests.warnings, *others]
+    shared_findings += find_unaliased_queues(manifests, _addresses_by_source(checked))
+    accepted: list[tuple[Checked, DesiredState, list[Acknowledgement]]] = []
+    for result in checked:
+        desired = result.desired
+        if desired is None:
+            shared_findings += result.findings
+            continue
+        entries = collect_acknowledgements(manifests, result.environment, desired)
+        accepted.append((result, desired, entries))
+
+    all_entries = chain.from_iterable(entries for _, _, entries in accepted)
+    findings, unused = apply_acknowledgements(shared_findings, all_entries)
     unused_by_source = {entry.source: entry for entry in unused}
-    for each, entries in accepted:
-        view = (
-            LintView(each.desired, (), manifests, each.environment, each.queues)
-            if each.desired
-            else None
-        )
-        advice = lint(view) if view else ()
-        own_findings, unused = apply_acknowledgements(
-            [*each.findings, *advice], entries
-        )
-        if not is_complete(advice):  # a finding of the unchecked rules may exist
-            unused = [entry for entry in unused if entry.code not in RULE_CODES]
+    for result, desired, entries in accepted:
+        view = LintView(desired, (), manifests, result.environment, result.queues)
+        own_findings, used = _apply_in_environment(result, lint(view), entries)
         findings += own_findings
-        used = {entry.source for entry in entries} - {entry.source for entry in unused}
-        unused_by_source = {
-            source: entry
-            for source, entry in unused_by_source.items()
-            if source not in used
-        }
+        for source in used:
+            unused_by_source.pop(source, None)
+
     if all(finding.severity != "error" for finding in findings):
-        unused = [
-            entry for entry in unused_by_source.values() if entry.code in OFFLINE_CODES
-        ]
         findings += report_unused(
-            entry for entry in unused if not (only and entry.shared)
+            entry
+            for entry in unused_by_source.values()
+            if entry.code in OFFLINE_CODES and not (only and entry.shared)
         )
-    # A finding is accepted if all environments accept it.
+    return _unique_findings(findings)
+
+
+def _apply_in_environment(
+    result: Checked, advice: Sequence[Finding], entries: Sequence[Acknowledgement]
+) -> tuple[list[Finding], set[Source]]:
+    """Return the findings of one environment, and the positions of the entries that may match
+    one.
+    """
+    findings, unused = apply_acknowledgements([*result.findings, *advice], entries)
+    if not is_complete(advice):  # a finding of the unchecked rules may exist
+        unused = [entry for entry in unused if entry.code not in RULE_CODES]
+    used = {entry.source for entry in entries} - {entry.source for entry in unused}
+    return findings, used
+
+
+def _unique_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return each finding once: it is accepted if all environments accept it."""
     unique: dict[object, Finding] = {}
     for finding in sorted(findings, key=lambda finding: bool(finding.acknowledged)):
         of_rules = finding.message if finding.code in RULE_CODES else ""
@@ -246,14 +237,24 @@ def offline_findings(
     return list(unique.values())
 
 
+def _addresses_by_source(checked: Iterable[Checked]) -> dict[Source, Address]:
+    """Return the addresses of the rules of several environments by their position."""
+    addresses: dict[Source, Address] = {}
+    for result in checked:
+        rules = result.desired.rules.values() if result.desired else ()
+        for rule in rules:
+            if rule.source:
+                addresses[rule.source] = rule.address
+    return addresses
+
+
 def left_to_catch_alls(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
     """Return the intents that in some environment only a catch-all takes."""
-    states = ((each.desired, each.environment) for each in checked if manifests.intents)
-    views = (
-        LintView(desired, (), manifests, environment, {})
-        for desired, environment in states
-        if desired
-    )
-    return list(
-        dict.fromkeys(intent for view in views for intent in intents_in_catch_all(view))
-    )
+    intents: dict[str, None] = {}
+    if not manifests.intents:
+        return []
+    for result in checked:
+        if result.desired:
+            view = LintView(result.desired, (), manifests, result.environment, {})
+            intents |= dict.fromkeys(intents_in_catch_all(view))
+    return list(intents)

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice, product, starmap
+from itertools import chain, islice, starmap
 from math import inf, lcm
 from typing import Final, NamedTuple
 
@@ -37,6 +37,7 @@ from reconciler.model.operators import RANGES
 from reconciler.model.rule import (
     Condition,
     Json,
+    Opaque,
     Target,
     make_condition,
     normalized_conditions,
@@ -51,9 +52,8 @@ from reconciler.traffic.sample import TrafficSample
 CONFIDENCE_STEP: Final = 0.05
 # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
 WORK_PER_RULE: Final = 9_000
-WATCH_WORK: Final = (
-    3_000_000  # comparisons of all questions of a plan to promises: about two seconds
-)
+# comparisons of all questions of a plan to promises: about two seconds
+WATCH_WORK: Final = 3_000_000
 _DIGITS: Final = 6  # of a moved bound
 
 
@@ -99,25 +99,21 @@ class ConversationTable:
     ) -> None:
         self._contexts = contexts
         self._evaluation = evaluation
-        self._fulfilling: dict[
-            object, int
-        ] = {}  # by condition, the conversations that fulfil it
+        # by condition, the conversations that fulfil it
+        self._fulfilling: dict[object, int] = {}
         self._won: dict[int, int] = {}  # by rule, the conversations that it takes
-        self.winners: list[
-            Sequence[_Winner]
-        ] = []  # of each conversation, and the next rule
+        # of each conversation, and the next rule
+        self.winners: list[Sequence[_Winner]] = []
         for number, context in enumerate(contexts):
             entries = islice(index.matching_entries(context), 2)
             winners = [*map(self._winner, entries), _DEFAULT, _DEFAULT][:2]
-            self._won[id(winners[0].entry)] = (
-                self._won.get(id(winners[0].entry), 0) | 1 << number
-            )
+            first = id(winners[0].entry)
+            self._won[first] = self._won.get(first, 0) | 1 << number
             self.winners.append(winners)
 
     def _winner(self, entry: RoutingEntry) -> _Winner:
-        return _Winner(
-            evaluation_key(entry, self._evaluation), destination_of_rule(entry), entry
-        )
+        key = evaluation_key(entry, self._evaluation)
+        return _Winner(key, destination_of_rule(entry), entry)
 
     def matched(self, conditions: Conditions) -> int:
         """Return the conversations that fulfil all conditions, as a mask; an unknown condition does
@@ -126,14 +122,18 @@ class ConversationTable:
         mask = (1 << len(self._contexts)) - 1
         for part in conditions:
             if part not in self._fulfilling:
-                fulfils = [
-                    isinstance(part, Condition) and holds(part, context)
-                    for context in self._contexts
-                ]
-                self._fulfilling[part] = sum(
-                    1 << number for number, fulfilled in enumerate(fulfils) if fulfilled
-                )
+                self._fulfilling[part] = self._fulfilling_contexts(part)
             mask &= self._fulfilling[part]
+        return mask
+
+    def _fulfilling_contexts(self, part: Condition | Opaque) -> int:
+        """Return the conversations that fulfil a condition, as a mask."""
+        if not isinstance(part, Condition):
+            return 0
+        mask = 0
+        for number, context in enumerate(self._contexts):
+            if holds(part, context):
+                mask |= 1 << number
         return mask
 
     def is_taken_by(self, rule: tuple[RoutingEntry, RoutingEntry]) -> bool:
@@ -152,15 +152,18 @@ class ConversationTable:
     def moved(self, edit: RuleEdit) -> int:
         """Return the conversations that an edit moves, as a mask."""
         moved = 0
-        taken = self.matched(edit.after.rule.conditions) if edit.after else 0
-        edited = self._winner(edit.after) if edit.after else _DEFAULT
-        for number in bits(taken | self._won.get(id(edit.before), 0)):
+        matched = 0
+        edited = _DEFAULT
+        if edit.after:
+            matched = self.matched(edit.after.rule.conditions)
+            edited = self._winner(edit.after)
+        for number in bits(matched | self._won.get(id(edit.before), 0)):
             first, second = self.winners[number]
             winner = second if first.entry is edit.before else first
-            winner = (
-                edited if taken >> number & 1 and edited.key < winner.key else winner
-            )
-            moved |= (winner.destination != first.destination) << number
+            if matched >> number & 1 and edited.key < winner.key:
+                winner = edited
+            if winner.destination != first.destination:
+                moved |= 1 << number
         return moved
 
 
@@ -179,31 +182,20 @@ class _Measurement:
         self.checked = checked
         self.endpoint = desired.endpoint
         self.evaluation = desired.evaluation
-        self.index = RuleIndex(
-            order_entries(desired_entries(desired), desired.evaluation)
-        )
-        tests = (
-            result
+        ordered = order_entries(desired_entries(desired), desired.evaluation)
+        self.index = RuleIndex(ordered)
+        contexts = [
+            result.context
             for result in checked.tried
             if isinstance(result, RouteTestResult) and not result.failure
-        )
-        self.tests = ConversationTable(
-            self.index, [result.context for result in tests], self.evaluation
-        )
-        self.traffic = _traffic_by_rule(
-            RuleIndex(self.endpoint.pull_back(self.index.ordered)),
-            self.endpoint,
-            sample,
-        )
-        targets = (
-            part for rule in desired.rules.values() for part in rule.rule.targets
-        )
-        queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
-        self.edits = list(
-            list_edits(
-                self.index.ordered, queues, checked.environment.attributes.confidence
-            )
-        )
+        ]
+        self.tests = ConversationTable(self.index, contexts, self.evaluation)
+        events = RuleIndex(self.endpoint.pull_back(self.index.ordered))
+        self.traffic = _traffic_by_rule(events, self.endpoint, sample)
+
+        confidence = checked.environment.attributes.confidence
+        queues = _list_queues(desired)
+        self.edits = list(list_edits(self.index.ordered, queues, confidence))
         results = (
             result for result in checked.tried if isinstance(result, PromiseResult)
         )
@@ -212,21 +204,23 @@ class _Measurement:
         self.search = SingleEdits(
             self.index.ordered, edited, promises, self.endpoint, self.evaluation
         )
-        self.search.space.budget.remaining = WORK_PER_RULE * max(
-            1_000, len(self.index.ordered)
-        )
+        work = WORK_PER_RULE * max(1_000, len(self.index.ordered))
+        self.search.space.budget.remaining = work
+        self.edits += self._list_priority_edits()
+
+    def _list_priority_edits(self) -> Iterator[RuleEdit]:
+        """Yield edits that move each rule to the other side of a rival."""
         sign = 1 if self.evaluation == "lowest-first" else -1
         for entry in self.index.ordered:
-            levels = (rival + sign * side for side, rival in self.search.rivals(entry))
-            rules = (
-                replace(entry.rule, priority=at)
-                for at in levels
-                if -(2**31) <= at < 2**31
-            )
-            self.edits += [RuleEdit(entry, replace(entry, rule=rule)) for rule in rules]
+            for side, rival in self.search.rivals(entry):
+                priority = rival + sign * side
+                if -(2**31) <= priority < 2**31:
+                    rule = replace(entry.rule, priority=priority)
+                    yield RuleEdit(entry, replace(entry, rule=rule))
 
     def run(self) -> Adequacy:
-        edits = undecided = 0
+        edits = 0
+        undecided = 0
         unnoticed: list[UnnoticedEdit] = []
         for edit in self.edits:
             try:
@@ -239,9 +233,11 @@ class _Measurement:
             except UndecidedError:
                 undecided += 1
                 continue
-            edits += moved is not None
-            unnoticed += [moved] if moved and is_unnoticed else []
-        unnoticed.sort(key=lambda each: (-each.traffic, each.edit.before.name))
+            if moved is not None:
+                edits += 1
+                if is_unnoticed:
+                    unnoticed.append(moved)
+        unnoticed.sort(key=lambda edit: (-edit.traffic, edit.edit.before.name))
         return Adequacy(self.checked, self.index, edits, unnoticed, undecided)
 
     def _find_moved(self, edit: RuleEdit) -> UnnoticedEdit | None:
@@ -255,12 +251,18 @@ class _Measurement:
         example, (before, rule), (after, _) = move
         context = self.endpoint.context(example.attributes).attributes
         if ConversationTable(self.index, [context], self.evaluation).moved(edit):
-            return UnnoticedEdit(
-                edit, example.attributes, before, after, self.traffic[_name(rule)]
-            )
+            traffic = self.traffic[_name(rule)]
+            return UnnoticedEdit(edit, example.attributes, before, after, traffic)
         if example.assumed:  # depends on the text of a number, which is not decided
             raise UndecidedError
         raise AssertionError(f"the example {example} is not moved by {edit}")
+
+
+def _list_queues(desired: DesiredState) -> list[str]:
+    """Return the queues of all rules, sorted."""
+    rules = desired.rules.values()
+    targets = chain.from_iterable(rule.rule.targets for rule in rules)
+    return sorted({part.queue_id for part in targets if isinstance(part, Target)})
 
 
 def _traffic_by_rule(
@@ -270,7 +272,9 @@ def _traffic_by_rule(
     routing.
     """
     counts = defaultdict[str, float](float)
-    for row in convert_sample(endpoint.types, sample).rows if sample else ():
+    if sample is None:
+        return counts
+    for row in convert_sample(endpoint.types, sample).rows:
         for name in set(map(_name, index.possible_winners(row.attributes))):
             counts[name] += row.count
     return counts
@@ -286,25 +290,23 @@ def list_edits(
     """Yield the single edits of each rule except those of its priority: no rule, another queue,
     other conditions.
     """
-    places = [(Target(queue, 1),) for queue in queues]
+    single_targets = [(Target(queue, 1),) for queue in queues]
     for entry in ordered:
         rule = entry.rule
-        others = (
-            each
-            for each in places
-            if destination_of(each) != destination_of(rule.targets)
-        )
-        edited = [replace(rule, targets=each) for each in islice(others, 1)]
-        changed = _edit_conditions(rule.conditions, confidence)
-        edited += (
-            replace(rule, conditions=normalized_conditions(parts)) for parts in changed
-        )
+        edited = []
+        destination = destination_of(rule.targets)
+        for targets in single_targets:
+            if destination_of(targets) != destination:
+                edited.append(replace(rule, targets=targets))
+                break
+        edited += [
+            replace(rule, conditions=normalized_conditions(parts))
+            for parts in _edit_conditions(rule.conditions, confidence)
+        ]
         yield RuleEdit(entry, None)
-        yield from (
-            RuleEdit(entry, replace(entry, rule=new))
-            for new in dict.fromkeys(edited)
-            if new != rule
-        )
+        for version in dict.fromkeys(edited):
+            if version != rule:
+                yield RuleEdit(entry, replace(entry, rule=version))
 
 
 def _edit_conditions(conditions: Conditions, confidence: str) -> Iterator[Conditions]:
@@ -312,32 +314,26 @@ def _edit_conditions(conditions: Conditions, confidence: str) -> Iterator[Condit
     within 0 to 1.
     """
     for part in conditions:
-        rest = [other for other in conditions if other is not part]
+        rest = [condition for condition in conditions if condition is not part]
         yield rest
-        if (
-            not isinstance(part, Condition)
-            or part.attribute != confidence
-            or part.operator not in RANGES
-        ):
+        if isinstance(part, Condition) and part.attribute == confidence:
+            for moved in _move_bounds(part):
+                yield [*rest, moved]
+
+
+def _move_bounds(condition: Condition) -> Iterator[Condition]:
+    """Yield a condition with each bound from 0 to 1 moved up and down."""
+    if condition.operator not in RANGES:
+        return
+    ends = condition.values
+    for index, end in enumerate(ends):
+        if not isinstance(end, int | float) or not 0 <= end <= 1:
             continue
-        ends = part.values
-        inside = [
-            (at, end)
-            for at, end in enumerate(ends)
-            if isinstance(end, int | float) and 0 <= end <= 1
-        ]
-        for (at, end), step in product(inside, (CONFIDENCE_STEP, -CONFIDENCE_STEP)):
-            moved = [
-                *ends[:at],
-                round(min(max(end + step, 0), 1), _DIGITS),
-                *ends[at + 1 :],
-            ]
-            yield [
-                *rest,
-                make_condition(
-                    part.attribute, part.operator, moved if len(moved) > 1 else moved[0]
-                ),
-            ]
+        for step in (CONFIDENCE_STEP, -CONFIDENCE_STEP):
+            bound = round(min(max(end + step, 0), 1), _DIGITS)
+            moved = [*ends[:index], bound, *ends[index + 1 :]]
+            value = moved if len(moved) > 1 else bound
+            yield make_condition(condition.attribute, condition.operator, value)
 
 
 def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | None:
@@ -350,35 +346,23 @@ def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | N
     desired = plan.desired
     if not tests and not desired.promises:
         return None
-    after = {
-        entry.address: entry
-        for entry in order_entries(desired_entries(desired), desired.evaluation)
-    }
-    moves = zip(plan.changes, build_transition(plan).moves, strict=True)
-    changed = [
-        _ChangedRule(
-            move.before if move.before and move.before.rule.enabled else None,
-            after.get(change.address),
-        )
-        for change, move in moves
-        if not is_copy_removal(change)
-    ]
+    entries = order_entries(desired_entries(desired), desired.evaluation)
+    changed = _changed_rules(plan, entries)
 
     contexts = [
         result.context
         for result in tests
         if isinstance(result, RouteTestResult) and result.is_read
     ]
-    table = ConversationTable(
-        RuleIndex(list(after.values())), contexts, desired.evaluation
-    )
+    table = ConversationTable(RuleIndex(list(entries)), contexts, desired.evaluation)
     unwatched = [
         rule for rule in changed if not any(map(table.is_taken_by, rule.versions))
     ]
+    if not unwatched or not desired.promises:
+        return WatchCounts(len(unwatched), 0)
 
-    promises = [stated.promise for stated in desired.promises if unwatched]
-    entries = list(after.values()) if promises else []
-    before = [rule.before for rule in unwatched if rule.before and promises]
+    promises = [stated.promise for stated in desired.promises]
+    before = [rule.before for rule in unwatched if rule.before]
     search = SingleEdits(
         entries, before, promises, desired.endpoint, desired.evaluation
     )
@@ -401,6 +385,21 @@ class _ChangedRule(NamedTuple):
         """
         for version in filter(None, self):
             yield self.after or version, version
+
+
+def _changed_rules(plan: Plan, entries: Iterable[RoutingEntry]) -> list[_ChangedRule]:
+    """Return the rules that a plan changes, with their versions among the entries after it."""
+    after = {entry.address: entry for entry in entries}
+    rules = []
+    moves = build_transition(plan).moves
+    for change, move in zip(plan.changes, moves, strict=True):
+        if is_copy_removal(change):
+            continue
+        before = move.before
+        if before and not before.rule.enabled:
+            before = None
+        rules.append(_ChangedRule(before, after.get(change.address)))
+    return rules
 
 
 def _is_promised(search: SingleEdits, rule: _ChangedRule) -> bool | None:
@@ -434,12 +433,14 @@ def _given(event: Conversation, names: BotAttributes) -> Json:
         _literal(name): _literal(value) if isinstance(value, str) else value
         for name, value in event.items()
     }
-    fields: dict[str, Json] = {}
+    given: dict[str, Json] = {}
     if isinstance(event.get(names.intent), str):
-        fields["intent"] = attributes.pop(_literal(names.intent))
+        given["intent"] = attributes.pop(_literal(names.intent))
     if SHARE.accepts(event.get(names.confidence)):
-        fields["confidence"] = attributes.pop(_literal(names.confidence))
-    return {**fields, **({"attributes": attributes} if attributes else {})}
+        given["confidence"] = attributes.pop(_literal(names.confidence))
+    if attributes:
+        given["attributes"] = attributes
+    return given
 
 
 def _literal(text: str) -> str:
@@ -449,14 +450,16 @@ def _literal(text: str) -> str:
 def _expect(destination: Destination, aliases: Mapping[str, str]) -> Json:
     if destination is None:
         return {"default": True}
-    total = lcm(
-        100, *(share.denominator for _, share in destination)
-    )  # percent if they are exact
+    # percent if they are exact
+    total = lcm(100, *(share.denominator for _, share in destination))
     split = {
         _literal(aliases.get(queue, queue)): int(share * total)
         for queue, share in destination
     }
-    return {"split": split} if len(split) > 1 else {"queue": next(iter(split))}
+    if len(split) > 1:
+        return {"split": split}
+    (queue,) = split
+    return {"queue": queue}
 
 
 def choose_tests(
@@ -465,21 +468,18 @@ def choose_tests(
     """Return the fewest tests that notice all edits that any test notices, by their numbers."""
     # `results` are of all tests, in the environments of `adequacies` and then in further ones: a
     # test must pass in all.
-    passed = [
-        at
-        for at, alike in enumerate(zip(*results, strict=True))
-        if not any(each.failure for each in alike)
-    ]
-    masks = dict.fromkeys(passed, 0)
+    masks: dict[int, int] = {}  # the edits that each test notices
+    for number, of_test in enumerate(zip(*results, strict=True)):
+        if not any(result.failure for result in of_test):
+            masks[number] = 0
     edits = 0
     for adequacy, tried in zip(adequacies, results, strict=False):
         evaluation = adequacy.checked.environment.api.evaluation
-        table = ConversationTable(
-            adequacy.rules, [result.context for result in tried], evaluation
-        )
+        contexts = [result.context for result in tried]
+        table = ConversationTable(adequacy.rules, contexts, evaluation)
         for unnoticed in adequacy.unnoticed:
-            for at in masks.keys() & bits(table.moved(unnoticed.edit)):
-                masks[at] |= 1 << edits
+            for number in masks.keys() & bits(table.moved(unnoticed.edit)):
+                masks[number] |= 1 << edits
             edits += 1
     return choose_masks(masks)
 
@@ -491,11 +491,15 @@ def choose_masks(masks: Mapping[int, int]) -> list[int]:
     missing = union(masks.values())
     chosen = list[int]()
     while missing:
-        chosen.append(max(masks, key=lambda at: (masks[at] & missing).bit_count()))
-        missing &= ~masks[chosen[-1]]
-    counts = Counter(bit for at in chosen for bit in bits(masks[at]))
-    for at in list(chosen):
-        if all(counts[bit] > 1 for bit in bits(masks[at])):
-            chosen.remove(at)
-            counts.subtract(bits(masks[at]))
+        best = max(masks, key=lambda key: (masks[key] & missing).bit_count())
+        chosen.append(best)
+        missing &= ~masks[best]
+
+    counts = Counter[int]()
+    for key in chosen:
+        counts.update(bits(masks[key]))
+    for key in list(chosen):
+        if all(counts[bit] > 1 for bit in bits(masks[key])):
+            chosen.remove(key)
+            counts.subtract(bits(masks[key]))
     return sorted(chosen)

@@ -30,9 +30,8 @@ class EditEffects(NamedTuple):
 
     broken_tests: tuple[Finding, ...] = ()
     broken_promises: tuple[Finding, ...] = ()  # of severity error
-    new_findings: tuple[
-        Finding, ...
-    ] = ()  # warnings of the lint, and broken promises of severity warning
+    # warnings of the lint, and broken promises of severity warning
+    new_findings: tuple[Finding, ...] = ()
     failed_before: int = 0  # tests and promises that fail with the edit and without it
 
 
@@ -50,31 +49,31 @@ def find_edit_effects(
         if changed.desired is None:
             raise ManifestError(changed.findings)
     # An edit of rules adds no test and no promise: the results are in one order.
-    results = [
-        pair
-        for old_one, new_one in pairs
-        for pair in zip(old_one.tried, new_one.tried, strict=True)
-    ]
-    broken = [
-        changed for first, changed in results if changed.failure and not first.failure
-    ]
+    broken: list[CheckResult] = []
+    failed_before: list[Finding | None] = []
+    for checked_before, checked_after in pairs:
+        results = zip(checked_before.tried, checked_after.tried, strict=True)
+        for result_before, result_after in results:
+            if not result_after.failure:
+                continue
+            failed_before.append(result_before.failure)
+            if not result_before.failure:
+                broken.append(result_after)
+
     named = len(environments) > 1
-    tests = _failures(
-        [each for each in broken if isinstance(each, RouteTestResult)], named=named
-    )
-    promises = _failures(
-        [each for each in broken if not isinstance(each, RouteTestResult)], named=named
-    )
+    broken_tests = [result for result in broken if isinstance(result, RouteTestResult)]
+    broken_promises = [
+        result for result in broken if not isinstance(result, RouteTestResult)
+    ]
+    promises = _failures(broken_promises, named=named)
+    warnings = tuple(finding for finding in promises if finding.severity != "error")
     return EditEffects(
-        broken_tests=tests,
-        broken_promises=tuple(each for each in promises if each.severity == "error"),
-        new_findings=(
-            *(each for each in promises if each.severity != "error"),
-            *_new_findings(before, after, pairs),
+        broken_tests=_failures(broken_tests, named=named),
+        broken_promises=tuple(
+            finding for finding in promises if finding.severity == "error"
         ),
-        failed_before=_count_sources(
-            first.failure for first, changed in results if changed.failure
-        ),
+        new_findings=(*warnings, *_new_findings(before, after, pairs)),
+        failed_before=_count_sources(failed_before),
     )
 
 
@@ -87,13 +86,15 @@ def _count_sources(failures: Iterable[Finding | None]) -> int:
 
 def _failures(results: Sequence[CheckResult], *, named: bool) -> tuple[Finding, ...]:
     """Return each failure once, with the environments that have it."""
-    alike = group_pairs(
+    by_failure = group_pairs(
         (result.failure, result.environment) for result in results if result.failure
     )
     failures = []
-    for failure, environments in alike.items():
-        where = f", in {join_all(environments, 'and', sanitize)}" if named else ""
-        failures.append(replace(failure, message=f"{failure.message}{where}", hint=""))
+    for failure, environments in by_failure.items():
+        message = failure.message
+        if named:
+            message += f", in {join_all(environments, 'and', sanitize)}"
+        failures.append(replace(failure, message=message, hint=""))
     return tuple(failures)
 
 

@@ -33,9 +33,8 @@ class NonMatch:
     """A rule that was tried and does not take the conversation."""
 
     entry: RoutingEntry
-    condition: (
-        Condition | Opaque
-    )  # the condition that does not hold: that on the intent, or the first one
+    # the condition that does not hold: that on the intent, or the first one
+    condition: Condition | Opaque
     other_intent: bool  # the rule asks for certain intents, and this conversation's is none of them
 
     @property
@@ -59,19 +58,17 @@ class Explanation:
     winner: RoutingEntry | None  # None: the tenant's default routing
     non_matches: tuple[NonMatch, ...]  # every rule before the winner, in order
     next_match: RoutingEntry | None  # the rule that would take it without the winner
-    tied_rules: tuple[
-        RoutingEntry, ...
-    ]  # rules of the winner's priority that would take it too: the platform chooses
-    switched_off: tuple[
-        RoutingEntry, ...
-    ]  # disabled rules before the winner that would take it
+    # rules of the winner's priority that would take it too: the platform chooses
+    tied_rules: tuple[RoutingEntry, ...]
+    # disabled rules before the winner that would take it
+    switched_off: tuple[RoutingEntry, ...]
 
     @property
     def undecided(self) -> tuple[NonMatch, ...]:
         """Return the rules that take the conversation if a condition that is not understood
         holds.
         """
-        return tuple(each for each in self.non_matches if each.undecided)
+        return tuple(rule for rule in self.non_matches if rule.undecided)
 
 
 def explain(
@@ -86,43 +83,49 @@ def explain(
     conversation, doubt = endpoint.context(event)
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    in_order = sorted(
-        entries, key=lambda entry: evaluation_key(entry, environment.api.evaluation)
-    )
-    result = route_conversation(
-        (entry for entry in in_order if entry.rule.enabled), conversation, assumed
-    )
-    intent = environment.attributes.intent
+    evaluation = environment.api.evaluation
+    in_order = sorted(entries, key=lambda entry: evaluation_key(entry, evaluation))
+    enabled = (entry for entry in in_order if entry.rule.enabled)
+    result = route_conversation(enabled, conversation, assumed)
     winner = result.winner
+    intent = environment.attributes.intent
+    non_matches = [
+        _describe_non_match(entry, failed, conversation, intent)
+        for entry, failed in result.passed_rules
+    ]
+
     matching = [
         entry
         for entry in in_order
         if first_failing_condition(entry.rule, conversation, assumed) is None
     ]
-    others = [entry for entry in matching if entry.rule.enabled and entry is not winner]
-    tied = (
-        entry
-        for entry in others
-        if winner and entry.rule.priority == winner.rule.priority
-    )
+    runners_up = [
+        entry for entry in matching if entry.rule.enabled and entry is not winner
+    ]
     return Explanation(
         event=canonical_attributes(event),
         endpoint=endpoint,
         fallback=doubt,
         conversation=conversation,
         winner=winner,
-        non_matches=tuple(
-            _describe_non_match(*passed, conversation, intent)
-            for passed in result.passed_rules
-        ),
-        next_match=others[0] if others else None,
-        tied_rules=tuple(
-            entry
-            for entry in tied
-            if destination_of_rule(entry) != destination_of_rule(winner)
-        ),
+        non_matches=tuple(non_matches),
+        next_match=runners_up[0] if runners_up else None,
+        tied_rules=tuple(_tied_rules(winner, runners_up)),
         switched_off=tuple(takewhile(lambda entry: not entry.rule.enabled, matching)),
     )
+
+
+def _tied_rules(
+    winner: RoutingEntry | None, entries: Iterable[RoutingEntry]
+) -> Iterator[RoutingEntry]:
+    """Yield the rules of the winner's priority with another destination."""
+    if winner is None:
+        return
+    destination = destination_of_rule(winner)
+    for entry in entries:
+        is_equal = entry.rule.priority == winner.rule.priority
+        if is_equal and destination_of_rule(entry) != destination:
+            yield entry
 
 
 def _describe_non_match(
@@ -133,11 +136,9 @@ def _describe_non_match(
 ) -> NonMatch:
     # A different intent is the most useful reason.
     for part in entry.rule.conditions:
-        if (
-            isinstance(part, Condition)
-            and part.attribute == intent
-            and not holds(part, conversation)
-        ):
+        if not isinstance(part, Condition) or part.attribute != intent:
+            continue
+        if not holds(part, conversation):
             return NonMatch(entry, part, part.operator not in EXISTENCE)
     return NonMatch(entry, failed, other_intent=False)
 
@@ -160,19 +161,19 @@ def misspellings(
     names = dict.fromkeys(part.attribute for part in parts)
     for name in attributes:
         if name not in names:
-            yield _hinted(
-                f"no rule has a condition on {quote_name(name)}", suggest(name, names)
-            )
+            note = f"no rule has a condition on {quote_name(name)}"
+            yield _hinted(note, suggest(name, names))
+
     intents = dict.fromkeys(
         intent for loaded in manifests.intents for intent in loaded.document.names
     )
     intent = attributes.get(environment.attributes.intent)
     if intents and isinstance(intent, str) and intent not in intents:
-        yield _hinted(
-            f"intent {quote_name(intent)} is in no Intents document",
-            suggest(intent, intents),
-        )
+        note = f"intent {quote_name(intent)} is in no Intents document"
+        yield _hinted(note, suggest(intent, intents))
 
 
 def _hinted(sentence: str, hint: str) -> str:
-    return f"note: {sentence}; {hint}" if hint else f"note: {sentence}."
+    if hint:
+        return f"note: {sentence}; {hint}"
+    return f"note: {sentence}."

@@ -10,6 +10,8 @@ from typing import Final
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import (
     MAX_TIES_PER_RULE,
+    ContradictoryRule,
+    RedundantRule,
     RuleFacts,
     ShadowedRule,
     Tie,
@@ -54,27 +56,23 @@ def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
     budget.remaining = work - work // 4
     facts = analyze_slices(view.slices)
     budget.remaining = max(0, budget.remaining) + work // 4
+
     findings = [
         *check_rules(view, facts),
         *lint_names.check_queues(view),
         *lint_names.check_field_idents(view),
         *lint_names.check_vocabulary(view),
         *check_confidence_conditions(view),
-        *_check_within_budget(
-            view, "intents without a rule", lint_names.check_intents(view, facts)
-        ),
-        *_check_within_budget(
-            view, "attributes that nothing writes", lint_names.check_attributes(view)
-        ),
-        *_check_within_budget(
-            view, "ranges of the confidence without a rule", check_confidence(view)
-        ),
     ]
-    return tuple(
-        sorted(
-            findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code)
-        )
-    )
+    within_budget = {
+        "intents without a rule": lint_names.check_intents(view, facts),
+        "attributes that nothing writes": lint_names.check_attributes(view),
+        "ranges of the confidence without a rule": check_confidence(view),
+    }
+    for subject, subject_findings in within_budget.items():
+        findings += _check_within_budget(view, subject, subject_findings)
+    findings.sort(key=lambda finding: (finding.source or ("", 0, 0), finding.code))
+    return tuple(findings)
 
 
 def lint_work(rules: int) -> int:
@@ -112,38 +110,15 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     """Yield the findings about each managed rule."""
     for contradictory in facts.contradictory:
         if contradictory.entry.address:
-            phrases = [
-                condition_phrase(part, view.labels) for part in contradictory.conditions
-            ]
-            several = f"{list_items(phrases, str)} contradict each other"
-            reason = several if len(phrases) > 1 else f"nothing satisfies {phrases[0]}"
-            message = (
-                f"no conversation can match: "
-                f"{reason}{view.known_types_phrase(contradictory.conditions)}"
-            )
-            yield view.finding("CXR201", "warning", message, contradictory.entry)
+            yield _contradiction_finding(view, contradictory)
     for shadowed in facts.shadowed:
         if shadowed.entry.address and not _is_tied_with_shadowing(shadowed):
             yield _shadowed_finding(view, shadowed)
-    for rule in facts.redundant:
-        # A rule may state explicitly that one intent has the destination of the catch-all.
-        is_explicit = view.names_one_intent(rule.entry) and all(
-            map(view.catches_all, rule.replacements)
-        )
-        if is_explicit or not rule.entry.address:
-            continue
-        destination = view.destination_phrase(rule.entry)
-        rules = list_rules(rule.replacements)
-        same = (
-            f"{rules} would send the same conversations to {destination}, "
-            f"too{view.known_types_phrase()}"
-        )
-        hint = (
-            "remove one such rule at a time, because two may need each other; or `accept: {CXR203: "
-            "why it stays}`"
-        )
-        yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
+    for redundant in facts.redundant:
+        if redundant.entry.address and not _is_explicit(view, redundant):
+            yield _redundant_finding(view, redundant)
     yield from _tie_findings(view, facts.ties)
+
     cause = "the analysis stopped before it was known which rules are reached"
     message = f"not checked: too many overlaps with other rules; {cause}"
     hint = "use conditions on fewer attributes, or on the same ones"
@@ -152,18 +127,46 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
             yield view.finding("CXR209", "warning", message, entry, hint)
 
 
+def _contradiction_finding(view: LintView, rule: ContradictoryRule) -> Finding:
+    phrases = [condition_phrase(part, view.labels) for part in rule.conditions]
+    if len(phrases) > 1:
+        reason = f"{list_items(phrases, str)} contradict each other"
+    else:
+        reason = f"nothing satisfies {phrases[0]}"
+    types = view.known_types_phrase(rule.conditions)
+    message = f"no conversation can match: {reason}{types}"
+    return view.finding("CXR201", "warning", message, rule.entry)
+
+
+def _is_explicit(view: LintView, rule: RedundantRule) -> bool:
+    """Return whether a rule states that one intent has the destination of the catch-all."""
+    if not view.names_one_intent(rule.entry):
+        return False
+    return all(map(view.catches_all, rule.replacements))
+
+
+def _redundant_finding(view: LintView, rule: RedundantRule) -> Finding:
+    destination = view.destination_phrase(rule.entry)
+    rules = list_rules(rule.replacements)
+    types = view.known_types_phrase()
+    message = f"no effect: {rules} would send the same conversations to {destination}, too{types}"
+    hint = (
+        "remove one such rule at a time, because two may need each other; or `accept: {CXR203: "
+        "why it stays}`"
+    )
+    return view.finding("CXR203", "warning", message, rule.entry, hint)
+
+
 def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
     """Return whether a shadowing rule is tied with the shadowed one: then the tie is the
     problem.
     """
     rule = shadowed.entry.rule
-    same = (
-        entry.rule
-        for entry in shadowed.shadowing
-        if entry.rule.priority == rule.priority
-    )
+    destination = destination_of(rule.targets)
     return any(
-        destination_of(tied.targets) != destination_of(rule.targets) for tied in same
+        entry.rule.priority == rule.priority
+        and destination_of(entry.rule.targets) != destination
+        for entry in shadowed.shadowing
     )
 
 
@@ -192,42 +195,31 @@ def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:
     """Yield a finding for each rule that is tied; rules that are tied with each other have one
     message.
     """
+    hint = "give one of them another priority"
     for component in _connected(ties):
-        groups = list(
-            group_pairs(
-                (id(member[0]), member) for member in _managed_first(component)
-            ).values()
+        by_rule = group_pairs(
+            (id(rivals[0]), rivals) for rivals in _managed_first(component)
         )
-        message = ""
+        groups = list(by_rule.values())
         if len(groups) > 1:
-            message = _common_tie_message(
-                view, [member for group in groups for member in group]
-            )
+            message = _common_tie_message(view, list(chain.from_iterable(groups)))
+        elif groups:
+            message = _tie_message(view, groups[0])
         for group in groups:
-            text = message
-            if len(groups) == 1:
-                text = _tie_message(view, group)
-            yield view.finding(
-                "CXR204",
-                "warning",
-                text,
-                group[0][0],
-                "give one of them another priority",
-            )
+            entry, _, _ = group[0]
+            yield view.finding("CXR204", "warning", message, entry, hint)
 
 
-_Rivals = tuple[
-    RoutingEntry, RoutingEntry, Tie
-]  # the rule that the finding is about, and the other one
+# the rule that the finding is about, and the other one
+_Rivals = tuple[RoutingEntry, RoutingEntry, Tie]
 
 
 def _managed_first(ties: Iterable[Tie]) -> Iterator[_Rivals]:
     for tie in ties:
-        entry, partner = (
-            (tie.first, tie.second) if tie.first.address else (tie.second, tie.first)
-        )
-        if entry.address:
-            yield entry, partner, tie
+        if tie.first.address:
+            yield tie.first, tie.second, tie
+        elif tie.second.address:
+            yield tie.second, tie.first, tie
 
 
 def _connected(ties: Iterable[Tie]) -> list[list[Tie]]:
@@ -236,11 +228,12 @@ def _connected(ties: Iterable[Tie]) -> list[list[Tie]]:
     links = [(id(tie.first), id(tie.second)) for tie in ties]
     links += [(second, first) for first, second in links]
     graph = build_graph(dict.fromkeys(first for first, _ in links), links)
+
     group_of: dict[int, int] = {}
     for number, group in enumerate(group_reachable(graph, graph)):
-        for rule in group:
-            group_of[rule] = number
-    return list(group_pairs((group_of[id(tie.first)], tie) for tie in ties).values())
+        group_of.update(dict.fromkeys(group, number))
+    groups = group_pairs((group_of[id(tie.first)], tie) for tie in ties)
+    return list(groups.values())
 
 
 def _tie_message(view: LintView, group: Sequence[_Rivals]) -> str:
@@ -250,10 +243,12 @@ def _tie_message(view: LintView, group: Sequence[_Rivals]) -> str:
         names = " and at least ".join(names.rsplit(" and ", 1))
     verb = "sends" if len(group) == 1 else "send"
     conversation = conversation_phrase(tie.example.attributes, view.labels)
+    priority = quote(entry.rule.priority)
+    destination = view.destination_phrase(entry)
+    alternative = view.destination_phrase(partner)
     return (
-        f"same priority ({quote(entry.rule.priority)}) as {names}, which {verb} elsewhere: "
-        f"{conversation}"
-        f" goes to {view.destination_phrase(entry)} or to {view.destination_phrase(partner)}"
+        f"same priority ({priority}) as {names}, which {verb} elsewhere: "
+        f"{conversation} goes to {destination} or to {alternative}"
     )
 
 
@@ -262,15 +257,18 @@ def _common_tie_message(view: LintView, rivals: Sequence[_Rivals]) -> str:
     have in common.
     """
     entry, partner, tie = rivals[0]
-    members = {
-        id(each): each for first, second, _ in rivals for each in (first, second)
-    }
-    conversation = conversation_phrase(tie.example.attributes, view.labels)
+    members: dict[int, RoutingEntry] = {}
+    for first, second, _ in rivals:
+        members[id(first)] = first
+        members[id(second)] = second
     names = list_rules(list(members.values()))
+
+    priority = quote(entry.rule.priority)
+    conversation = conversation_phrase(tie.example.attributes, view.labels)
+    destination = view.destination_phrase(entry)
+    alternative = view.destination_phrase(partner)
     return (
-        f"same priority ({quote(entry.rule.priority)}): {names} send the same conversations to "
-        f"different queues;"
-        f" for example, {conversation} goes to {view.destination_phrase(entry)} by "
-        f"{rule_name(entry)}"
-        f" or to {view.destination_phrase(partner)} by {rule_name(partner)}"
+        f"same priority ({priority}): {names} send the same conversations to different queues;"
+        f" for example, {conversation} goes to {destination} by {rule_name(entry)}"
+        f" or to {alternative} by {rule_name(partner)}"
     )

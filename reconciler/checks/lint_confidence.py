@@ -65,9 +65,8 @@ class GapSearch:
         self._open_by_gap: dict[
             tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool
         ] = {}
-        self.examples: dict[
-            ConfidenceGap, dict[str, Scalar]
-        ] = {}  # a conversation in each gap, without the intent
+        # a conversation in each gap, without the intent
+        self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
@@ -75,16 +74,13 @@ class GapSearch:
         atoms = self.domain.all
         other_conditions = []
         for part in entry.rule.conditions:
-            if not isinstance(part, Condition) or part.attribute not in (
-                names.intent,
-                names.confidence,
-            ):
+            attribute = part.attribute if isinstance(part, Condition) else None
+            if attribute not in (names.intent, names.confidence):
                 other_conditions.append(part)
-            elif part.attribute == names.confidence:
+            elif isinstance(part, Condition) and attribute == names.confidence:
                 atoms = intersect(atoms, self.domain.values_for(part))
-        return ConfidenceRange(
-            entry, atoms[0] & self.domain.number_mask, tuple(other_conditions)
-        )
+        numbers = atoms[0] & self.domain.number_mask
+        return ConfidenceRange(entry, numbers, tuple(other_conditions))
 
     def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
         """Yield gaps between ranges of rules with the same other conditions, if a conversation in
@@ -93,12 +89,15 @@ class GapSearch:
         self.view.space.budget.spend(len(ranges))
         unions: dict[Conditions, int] = {}
         for interval in ranges:
-            others = interval.other_conditions
-            unions[others] = unions.get(others, 0) | interval.atoms
+            conditions = interval.other_conditions
+            unions[conditions] = unions.get(conditions, 0) | interval.atoms
+
         for conditions, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
             atoms = hull & ~union & self.confidence_mask
-            for first, last in number_runs(self.domain, atoms) if atoms else ():
+            if not atoms:
+                continue
+            for first, last in number_runs(self.domain, atoms):
                 gap = ConfidenceGap(first, last, conditions)
                 if self._is_open(gap, ranges):
                     yield gap
@@ -107,15 +106,12 @@ class GapSearch:
         self.view.space.budget.spend(len(ranges))
         mask = (1 << gap.last + 1) - (1 << gap.first)
         near = [interval for interval in ranges if interval.atoms & mask]
-        key = (
-            gap,
-            tuple((interval.atoms, interval.other_conditions) for interval in near),
-        )
+        facts = tuple((interval.atoms, interval.other_conditions) for interval in near)
+        key = (gap, facts)
         if key not in self._open_by_gap:
             self.view.space.budget.spend(_SEARCH_COST)
-            example = self._find_conversation(
-                gap, [interval.entry for interval in near]
-            )
+            entries = [interval.entry for interval in near]
+            example = self._find_conversation(gap, entries)
             self._open_by_gap[key] = example is not None
             if example is not None:
                 self.examples.setdefault(gap, example)
@@ -128,35 +124,33 @@ class GapSearch:
         budget = self.view.space.budget
         rules = []
         for priority, entry in enumerate(near):
-            parts = entry.rule.conditions
-            others = (
+            conditions = tuple(
                 part
-                for part in parts
+                for part in entry.rule.conditions
                 if not isinstance(part, Condition) or part.attribute != names.intent
             )
-            rule = replace(entry.rule, priority=priority, conditions=tuple(others))
+            rule = replace(entry.rule, priority=priority, conditions=conditions)
             rules.append(RoutingEntry(name=str(priority), rule=rule))
-        bounds = (
-            clause.condition
-            for clause in bound_clauses(self.domain, gap.first, gap.last)
-        )
-        conditions = (*gap.other_conditions, *bounds)
-        priority = len(rules)
-        targets = (Target("gap", 1),)
-        rule = Rule(
-            name="gap",
-            description="",
-            priority=priority,
-            enabled=True,
-            conditions=conditions,
-            targets=targets,
-        )
-        with_gap = [*rules, RoutingEntry(name="gap", rule=rule)]
+        with_gap = [*rules, self._gap_entry(gap, len(rules))]
         result = compare_behaviour(rules, with_gap, work=max(0, budget.remaining))
         budget.spend(result.work)
         if not result.regions:
             return None
         return result.regions[0].example.attributes
+
+    def _gap_entry(self, gap: ConfidenceGap, priority: int) -> RoutingEntry:
+        """Return a rule that takes the conversations of a gap."""
+        clauses = bound_clauses(self.domain, gap.first, gap.last)
+        bounds = (clause.condition for clause in clauses)
+        rule = Rule(
+            name="gap",
+            description="",
+            priority=priority,
+            enabled=True,
+            conditions=(*gap.other_conditions, *bounds),
+            targets=(Target("gap", 1),),
+        )
+        return RoutingEntry(name="gap", rule=rule)
 
     def find_unrouted_confidence(
         self, intent: str, ranges: Sequence[ConfidenceRange]
@@ -202,16 +196,17 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
     gaps: dict[ConfidenceGap, list[str]] = {}
     below: dict[str, float] = {}
     for intent, entries in view.rules_by_intent.items():
-        if any(entry.address for entry in entries):
-            ranges = [search.range_of(entry) for entry in entries]
-            for gap in search.find_gaps(ranges) if len(ranges) > 1 else ():
+        if not any(entry.address for entry in entries):
+            continue
+        ranges = [search.range_of(entry) for entry in entries]
+        if len(ranges) > 1:
+            for gap in search.find_gaps(ranges):
                 gaps.setdefault(gap, []).append(intent)
-            confidence = search.find_unrouted_confidence(intent, ranges)
-            if confidence is not None:
-                below[intent] = confidence
-    yield from (
-        _gap_finding(view, search, gap, intents) for gap, intents in gaps.items()
-    )
+        confidence = search.find_unrouted_confidence(intent, ranges)
+        if confidence is not None:
+            below[intent] = confidence
+    for gap, intents in gaps.items():
+        yield _gap_finding(view, search, gap, intents)
     if below:
         yield _low_confidence_finding(view, below)
 
@@ -300,20 +295,16 @@ def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Findi
     first, confidence = next(iter(below.items()))
     example = {view.attributes.intent: first, view.attributes.confidence: confidence}
     verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
+    count = pluralize(len(below), "intent")
+    conversation = conversation_phrase(example, view.labels)
     message = (
-        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default routing where the "
-        f"confidence is lower than"
-        f" {their} rules require: {list_names(below)}; for example "
-        f"{conversation_phrase(example, view.labels)}"
+        f"{count} {verb} to the tenant's default routing where the confidence is lower than {their} "
+        f"rules require: {list_names(below)}; for example {conversation}"
     )
-    return view.finding(
-        "CXR208",
-        "info",
-        message,
-        _managed_rule(view, first),
-        "a catch-all would take them",
-    )
+    hint = "a catch-all would take them"
+    return view.finding("CXR208", "info", message, _managed_rule(view, first), hint)
 
 
 def _managed_rule(view: LintView, intent: str) -> RoutingEntry:
-    return next(entry for entry in view.rules_by_intent[intent] if entry.address)
+    entries = view.rules_by_intent[intent]
+    return next(entry for entry in entries if entry.address)

@@ -33,9 +33,8 @@ from reconciler.model.rule import JSON_NUMBER, Condition, Json, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import find_nearest, suggest
 
-_MAX_UNKNOWN_INTENTS: Final = (
-    20  # unknown intents with a separate finding: finding the nearest name is costly
-)
+# unknown intents with a separate finding: finding the nearest name is costly
+_MAX_UNKNOWN_INTENTS: Final = 20
 _HIGH_CONFIDENCE: Final = 0.99
 
 
@@ -45,17 +44,20 @@ def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     """
     if not view.intents:
         return
-    if unrouted := unrouted_intents(view, facts):
+    unrouted = unrouted_intents(view, facts)
+    if unrouted:
         example = view.example_phrase(_confident_conversation(view, unrouted[0]))
         count = pluralize(len(unrouted), "intent")
         verb = "has" if len(unrouted) == 1 else "have"
         message = (
             f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
         )
-        source = view.intents[unrouted[0]]
-        hint = "add a rule, or a catch-all that takes them"
         yield Finding(
-            code="CXR205", severity="warning", message=message, source=source, hint=hint
+            code="CXR205",
+            severity="warning",
+            message=message,
+            source=view.intents[unrouted[0]],
+            hint="add a rule, or a catch-all that takes them",
         )
     yield from _unknown_intents(view)
 
@@ -93,15 +95,14 @@ def _is_caught(view: LintView, intent: str) -> bool:
     """Return whether a catch-all of the manifests takes an intent with a high confidence."""
     view.space.budget.spend(len(view.general_rules))
     managed = (entry for entry in view.general_rules if entry.address)
-    return (
-        route_conversation(managed, _confident_conversation(view, intent)).winner
-        is not None
-    )
+    conversation = _confident_conversation(view, intent)
+    return route_conversation(managed, conversation).winner is not None
 
 
 def _confident_conversation(view: LintView, intent: str) -> dict[str, str | float]:
+    names = view.attributes
     confidence = max(_HIGH_CONFIDENCE, view.fallback.min_confidence)
-    return {view.attributes.intent: intent, view.attributes.confidence: confidence}
+    return {names.intent: intent, names.confidence: confidence}
 
 
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
@@ -125,47 +126,46 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
             or "add it there if the bot can return it"
         )
         yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
-    if further := unknown[_MAX_UNKNOWN_INTENTS:]:
-        message = (
-            f"{pluralize(len(further), 'further intent')} in no Intents document: "
-            f"{list_names(further)}"
-        )
-        yield view.finding(
-            "CXR206", "warning", message, entries_by_intent[further[0]][0]
-        )
+
+    further = unknown[_MAX_UNKNOWN_INTENTS:]
+    if further:
+        count = pluralize(len(further), "further intent")
+        message = f"{count} in no Intents document: {list_names(further)}"
+        first = entries_by_intent[further[0]][0]
+        yield view.finding("CXR206", "warning", message, first)
 
 
 def _group_hint(values: Sequence[str]) -> str:
     """Return what to write instead of the name of a group with these values; empty without one."""
-    return (
-        f"it is a group: write its values, {join_first(values, MAX_LISTED_VALUES, quote)}"
-        if values
-        else ""
-    )
+    if not values:
+        return ""
+    return f"it is a group: write its values, {join_first(values, MAX_LISTED_VALUES, quote)}"
 
 
 def entries_of_unknown_intents(view: LintView) -> dict[str, list[RoutingEntry]]:
     """Return the rules and promises that name an intent of no Intents document, by intent."""
-    entries = (*(entry for entry in view.ordered if entry.address), *view.promises)
-    known = {*view.intents, view.fallback.intent}
-    uses = (
-        (intent, entry) for entry in entries for intent in _named_intents(view, entry)
-    )
-    return group_pairs(use for use in uses if use[0] not in known)
+    declared = {*view.intents, view.fallback.intent}
+    managed = [entry for entry in view.ordered if entry.address]
+    uses: dict[str, list[RoutingEntry]] = {}
+    for entry in (*managed, *view.promises):
+        for intent in _named_intents(view, entry):
+            if intent not in declared:
+                uses.setdefault(intent, []).append(entry)
+    return uses
 
 
 def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
     for part in entry.rule.conditions:
-        if isinstance(part, Condition) and part.attribute == view.attributes.intent:
-            texts = (value for value in part.values if isinstance(value, str))
-            yield from texts if part.operator in EQUALITIES | SETS else ()
+        if not isinstance(part, Condition) or part.attribute != view.attributes.intent:
+            continue
+        if part.operator in EQUALITIES | SETS:
+            yield from (value for value in part.values if isinstance(value, str))
 
 
 _MIN_TYPO_LENGTH: Final = 5  # the minimum length of a name for a typo in it
 _LIKENESS: Final = 0.85  # of a misspelt name and the known one, from 0 to 1
-_COMPARED_NAME_COST: Final = (
-    2  # of the comparison of two names, in comparisons of rules
-)
+# of the comparison of two names, in comparisons of rules
+_COMPARED_NAME_COST: Final = 2
 
 
 def check_attributes(view: LintView) -> Iterator[Finding]:
@@ -177,44 +177,40 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
         view.attributes.confidence,
         view.attributes.updated_at,
     )
+    managed: dict[str, list[RoutingEntry]] = {}
+    unmanaged: set[str] = set()
+    for entry in view.ordered:
+        for name in sorted(_tested_attributes(entry).difference(names)):
+            if entry.address is None:
+                unmanaged.add(name)
+            else:
+                managed.setdefault(name, []).append(entry)
+
     declared = view.declared_attributes
-    uses = [
-        (name, entry)
-        for entry in view.ordered
-        for name in sorted(
-            {
-                part.attribute
-                for part in entry.rule.conditions
-                if isinstance(part, Condition)
-            }
-        )
-        if name not in names
-    ]
-    managed = group_pairs(
-        (name, entry) for name, entry in uses if entry.address is not None
-    )
-    unmanaged = {name for name, entry in uses if entry.address is None}
-    known = (
-        dict.fromkeys((*names, *sorted(unmanaged), *managed))
-        if declared is None
-        else ()
-    )
+    proposable: Iterable[str] = ()
+    if declared is None:
+        proposable = dict.fromkeys((*names, *sorted(unmanaged), *managed))
     rare = managed.keys() - unmanaged  # a name that fewer rules use is not proposed
     for name, entries in managed.items():
-        if name in unmanaged or (
-            declared is not None and (name not in declared or declared[name].written_by)
-        ):
-            continue  # if it is not declared, the check of the vocabulary reports it
+        if name in unmanaged:
+            continue
+        # if it is not declared, the check of the vocabulary reports it
+        if declared is not None and (name not in declared or declared[name].written_by):
+            continue
         common = [
-            other
-            for other in known
-            if other not in rare or len(managed[other]) > len(entries)
+            candidate
+            for candidate in proposable
+            if candidate not in rare or len(managed[candidate]) > len(entries)
         ]
         view.space.budget.spend(_COMPARED_NAME_COST * len(common))
-        near = find_nearest(name, common)
-        yield _attribute_finding(
-            view, name, entries, near if is_typo(name, near) else None
-        )
+        nearest = find_nearest(name, common)
+        suggestion = nearest if is_typo(name, nearest) else None
+        yield _attribute_finding(view, name, entries, suggestion)
+
+
+def _tested_attributes(entry: RoutingEntry) -> set[str]:
+    conditions = entry.rule.conditions
+    return {part.attribute for part in conditions if isinstance(part, Condition)}
 
 
 def _attribute_finding(
@@ -249,13 +245,13 @@ def _letters(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "")
 
 
-_MAX_UNDECLARED: Final = (
-    50  # names and values with a separate finding: finding the nearest one is costly
-)
+# names and values with a separate finding: finding the nearest one is costly
+_MAX_UNDECLARED: Final = 50
 
-_Problem = tuple[
-    str, str, str, str, Iterable[object]
-]  # code, message, hint; a text, for a similar one of candidates
+# code, message, hint; a text, for a similar one of candidates
+_Problem = tuple[str, str, str, str, Iterable[object]]
+# a problem, and its document and path
+_PlacedProblem = tuple[_Problem, LoadedDocument[Any], tuple[PathStep, ...]]
 
 
 def check_vocabulary(view: LintView) -> Iterator[Finding]:
@@ -263,140 +259,149 @@ def check_vocabulary(view: LintView) -> Iterator[Finding]:
     Attributes document.
     """
     declared = view.declared_attributes
-    names = view.attributes
     if declared is None:
         return
-    known = {
-        **dict.fromkeys(
-            (names.intent, names.confidence, names.updated_at), AttributeEntry()
-        ),
-        **declared,
-    }
-    found: dict[
-        str, list[tuple[_Problem, LoadedDocument[Any], tuple[PathStep, ...]]]
-    ] = {}  # by message
-    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(view)):
-        value = condition.raw_value
-        for step, each in enumerate(value if isinstance(value, tuple) else (value,)):
-            if problem := _find_problem(condition, each, known):
-                found.setdefault(problem[1], []).append(
-                    (problem, loaded, (*path, step))
-                )
+    names = view.attributes
+    of_bot = (names.intent, names.confidence, names.updated_at)
+    vocabulary = {**dict.fromkeys(of_bot, AttributeEntry()), **declared}
+    problems = _find_problems(view, vocabulary)
     addresses = {entry.source: entry.address for entry in view.ordered}
-    for number, places in enumerate(islice(found.values(), _MAX_UNDECLARED + 1)):
-        (code, message, hint, text, candidates), loaded, path = places[0]
+    for number, places in enumerate(islice(problems.values(), _MAX_UNDECLARED + 1)):
         if number == _MAX_UNDECLARED:
-            further = pluralize(len(found) - number, "further difference")
+            further = pluralize(len(problems) - number, "further difference")
             message = f"{further} from the Attributes documents, the first one here"
             hint = "correct the others first"
         else:
-            others = (
-                len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
-            )
-            message += (
-                f"; also in {pluralize(others, 'further place')}" if others else ""
-            )
-            hint = (
-                suggest(text, (each for each in candidates if isinstance(each, str)))
-                or hint
-            )
-        index = loaded.source_map.index(
-            path if code == "CXR213" else (*path[:-2], "attribute")
-        )
-        if code == "CXR207" and path[0] == "tests":  # there, a name is a key
-            index = loaded.source_map.key_index(path[:-1])
+            message, hint = _problem_texts(places)
+        (code, *_), loaded, path = places[0]
+        index = _problem_index(code, loaded, path)
         finding = loaded.source_map.text.finding(code, index, message, hint)
-        yield replace(
-            finding,
-            severity="warning",
-            address=addresses.get(loaded.source_of(*path[:2])),
-        )
+        address = addresses.get(loaded.source_of(*path[:2]))
+        yield replace(finding, severity="warning", address=address)
+
+
+def _find_problems(
+    view: LintView, vocabulary: Mapping[str, AttributeEntry]
+) -> dict[str, list[_PlacedProblem]]:
+    """Return the problems of all conditions and route tests, by message."""
+    problems: dict[str, list[_PlacedProblem]] = {}
+    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(view)):
+        value = condition.raw_value
+        items = value if isinstance(value, tuple) else (value,)
+        for step, item in enumerate(items):
+            problem = _find_problem(condition, item, vocabulary)
+            if problem:
+                _, message, *_ = problem
+                place = (problem, loaded, (*path, step))
+                problems.setdefault(message, []).append(place)
+    return problems
+
+
+def _problem_texts(places: Sequence[_PlacedProblem]) -> tuple[str, str]:
+    """Return the message and the hint of a problem, with the number of its places."""
+    (_, message, hint, text, candidates), *_ = places[0]
+    sources = {loaded.source_of(*path[:2]) for _, loaded, path in places}
+    if len(sources) > 1:
+        message += f"; also in {pluralize(len(sources) - 1, 'further place')}"
+    names = (candidate for candidate in candidates if isinstance(candidate, str))
+    return message, suggest(text, names) or hint
+
+
+def _problem_index(
+    code: str, loaded: LoadedDocument[Any], path: tuple[PathStep, ...]
+) -> int:
+    """Return the position of a problem in its file."""
+    if code == "CXR213":
+        return loaded.source_map.index(path)
+    if code == "CXR207" and path[0] == "tests":  # there, a name is a key
+        return loaded.source_map.key_index(path[:-1])
+    return loaded.source_map.index((*path[:-2], "attribute"))
 
 
 def _test_attributes(view: LintView) -> Iterator[StatedCondition]:
     """Yield the attributes of route tests as conditions."""
-    short = {"intent": view.attributes.intent, "confidence": view.attributes.confidence}
-    tests = (
-        (loaded, *pair)
-        for loaded in view.manifests.route_tests
-        for pair in enumerate(loaded.document.tests)
-    )
-    for loaded, index, test in tests:
-        field = "attributes" if test.given.context is None else "context"
-        for name, value in getattr(test.given, field).items():
-            with suppress(KeyError, ValueError):  # an invalid variable: the test fails
-                attribute = fill_variables(
-                    short.get(name, name) if field == "context" else name,
-                    view.environment.vars,
-                )
-                filled = (
-                    fill_variables(value, view.environment.vars)
-                    if isinstance(value, str)
-                    else value
-                )
-                condition = Condition(
-                    str(attribute),
-                    "exists" if value is None else "equals",
-                    filled,
-                    filled,
-                )
-                yield loaded, ("tests", index, "given", field, name), condition
+    for loaded in view.manifests.route_tests:
+        for index, test in enumerate(loaded.document.tests):
+            field = "attributes" if test.given.context is None else "context"
+            for name, value in getattr(test.given, field).items():
+                # an invalid variable: the test fails
+                with suppress(KeyError, ValueError):
+                    condition = _given_condition(view, field, name, value)
+                    yield loaded, ("tests", index, "given", field, name), condition
+
+
+def _given_condition(view: LintView, field: str, name: str, value: Json) -> Condition:
+    """Return an attribute of a route test as a condition. Raises KeyError and ValueError."""
+    if field == "context":
+        short = {
+            "intent": view.attributes.intent,
+            "confidence": view.attributes.confidence,
+        }
+        name = short.get(name, name)
+    variables = view.environment.vars
+    attribute = str(fill_variables(name, variables))
+    if isinstance(value, str):
+        value = fill_variables(value, variables)
+    operator = "exists" if value is None else "equals"
+    return Condition(attribute, operator, value, value)
 
 
 def _find_problem(
-    condition: Condition, value: Json, known: Mapping[str, AttributeEntry]
+    condition: Condition, value: Json, vocabulary: Mapping[str, AttributeEntry]
 ) -> _Problem | None:
     """Return why the attribute, the operator or a value of a condition is not as declared."""
     name = condition.attribute
     operator = condition.operator
-    subject = f"attribute {quote(condition.attribute)}"
-    if name not in known:
+    subject = f"attribute {quote(name)}"
+    if name not in vocabulary:
         message = f"{subject} is in no Attributes document"
         hint = "declare it there, or correct the name"
-        return "CXR207", message, hint, name[:100], known
-    entry = known[name]
-    type_ = known[name].declared_type
-    values = tuple(known[name].values or ())
-    compared = (
-        "text" if operator in PATTERNS else "number" if operator in RANGES else type_
-    )
+        return "CXR207", message, hint, name[:100], vocabulary
+
+    entry = vocabulary[name]
+    type_ = entry.declared_type
+    compared: str | None = type_
+    if operator in PATTERNS:
+        compared = "text"
+    elif operator in RANGES:
+        compared = "number"
     if type_ and compared != type_:
         message = f"{operator} compares {compared}s, and {subject} has the type {type_}"
         return "CXR213", message, "use another operator, or correct the `type`", "", ()
-    if operator not in EQUALITIES | SETS:
-        return None
-    hint = f"declared: {join_first(values, MAX_LISTED_VALUES, quote)}" if values else ""
+    if operator in EQUALITIES | SETS:
+        return _find_value_problem(subject, value, entry)
+    return None
+
+
+def _find_value_problem(
+    subject: str, value: Json, entry: AttributeEntry
+) -> _Problem | None:
+    """Return why a value is not one of a declared attribute."""
+    type_ = entry.declared_type
+    declared = tuple(entry.values or ())
+    hint = ""
+    if declared:
+        hint = f"declared: {join_first(declared, MAX_LISTED_VALUES, quote)}"
     if type_ and not fits_type(value, type_):
-        is_number = (
+        message = (
+            f"{subject} has the type {type_}, and {describe_value(value)} is not of it"
+        )
+        if type_ == "text":
+            hint = "put it in quotes"
+        elif (
             type_ == "number"
             and isinstance(value, str)
             and JSON_NUMBER.fullmatch(value)
-        )
-        hint = (
-            "put it in quotes"
-            if type_ == "text"
-            else "write it without quotes"
-            if is_number
-            else hint
-        )
-        return (
-            "CXR213",
-            f"{subject} has the type {type_}, and {describe_value(value)} is not of it",
-            hint,
-            "",
-            (),
-        )
-    if values and canonical_scalar(value) not in entry.canonical_values:
-        members = [each for each, group in entry.value_groups.items() if group == value]
-        candidates = () if members else values
+        ):
+            hint = "write it without quotes"
+        return "CXR213", message, hint, "", ()
+
+    if declared and canonical_scalar(value) not in entry.canonical_values:
         message = f"{quote(value)} is not a declared value of {subject}"
-        return (
-            "CXR213",
-            message,
-            _group_hint(members) or hint,
-            str(value)[:100],
-            candidates,
-        )
+        members = [item for item, group in entry.value_groups.items() if group == value]
+        if members:
+            return "CXR213", message, _group_hint(members), str(value)[:100], ()
+        return "CXR213", message, hint, str(value)[:100], declared
     return None
 
 
@@ -419,11 +424,9 @@ def check_queues(view: LintView) -> Iterator[Finding]:
                 continue  # another check reports it
             target = aliases.get(name, name) if isinstance(name, str) else None
             skill = target.name if isinstance(target, QueueRef) else target
-            if (
-                skill is not None
-                and skill not in checked
-                and not _SKILL_NAME.fullmatch(skill)
-            ):
+            if skill is None or skill in checked:
+                continue
+            if not _SKILL_NAME.fullmatch(skill):
                 message = (
                     f"queue {quote(skill)} is not a valid skill name: use 2 to 30 letters, digits, "
                     f"-, _, . and :"

@@ -27,17 +27,15 @@ from reconciler.text.escape import join_all, join_first, quote, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase, queues_phrase
 
 T = TypeVar("T")
-StatedCondition = tuple[
-    LoadedDocument[Any], tuple[PathStep, ...], Condition
-]  # with the path of its value
+# a condition, with its document and the path of its value
+StatedCondition = tuple[LoadedDocument[Any], tuple[PathStep, ...], Condition]
 
 _NAMING_OPERATORS: Final = (
     operators_of("equality", "set", "pattern") - POSITIVE_OF_NEGATIVE.keys()
 )
 MAX_LISTED_VALUES: Final = 8  # the number of values that one sentence lists
-_MAX_LISTED_RULES: Final = (
-    3  # the number of rules that one sentence lists, whose names are longer
-)
+# the number of rules that one sentence lists, whose names are longer
+_MAX_LISTED_RULES: Final = 3
 
 
 class LintView:
@@ -59,32 +57,27 @@ class LintView:
         self.attributes: Final = environment.attributes
         self.types = desired.endpoint.context_types
         self.queues = queues
-        self.labels: Final = Labels(
-            desired.labels.short
-        )  # a finding is about the text of manifests
-        self.intents: Final = {
-            intent: loaded.source_of("intents", index)
-            for loaded in manifests.intents
-            for index, intent in enumerate(loaded.document.names)
-        }  # the bot's intents, with their positions
+        # a finding is about the text of manifests
+        self.labels: Final = Labels(desired.labels.short)
+        self.intents: Final = _intent_positions(manifests)
         self.declared_attributes: Final = (
             manifests.declared_attributes if manifests.attributes else None
         )
         self.fallback: Final = desired.endpoint.fallback
         self.promises: Final = [
-            replace(each.promise.probe, source=each.finding.source)
-            for each in desired.promises
+            replace(stated.promise.probe, source=stated.finding.source)
+            for stated in desired.promises
         ]
-        rules = order_entries(
-            (*desired_entries(desired), *unmanaged), environment.api.evaluation
-        )
+
+        entries = (*desired_entries(desired), *unmanaged)
+        rules = order_entries(entries, environment.api.evaluation)
         # The endpoint never writes some contexts: a rule that comes first takes them, so that no
         # finding is about them.
         self.ordered: Final = (*desired.endpoint.unreachable(), *rules)
-        self.space: Final = Space(
-            (self.ordered,), {self.attributes.intent: self.intents}, self.types
-        )
+        pivots = {self.attributes.intent: self.intents}
+        self.space: Final = Space((self.ordered,), pivots, self.types)
         self.slices: Final = PivotSlices(self.space, self.ordered)
+
         self._index = RuleIndex(self.ordered)
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
@@ -125,26 +118,23 @@ class LintView:
             for part in entry.rule.conditions
             if isinstance(part, Condition) and part.attribute == intent
         ]
-        return (
-            parts
-            if any(
-                part.operator in _NAMING_OPERATORS and part.value != ""
-                for part in parts
-            )
-            else []
-        )
+        for part in parts:
+            if part.operator in _NAMING_OPERATORS and part.value != "":
+                return parts
+        return []
 
     def _named_intents(self, conditions: Sequence[Condition]) -> Iterator[str]:
-        if len(conditions) == 1 and conditions[0].operator == "equals":
-            if isinstance(conditions[0].value, str):
-                yield conditions[0].value
+        first, *further = conditions
+        if first.operator == "equals" and not further:
+            if isinstance(first.value, str):
+                yield first.value
             return
-        domain = self.space.domains[self.space.domain_index[self.attributes.intent]]
-        atoms = domain.values_for_all(conditions)[0]
-        yield from (
-            domain.texts[atom - FIRST_TEXT]
-            for atom in bits(atoms & domain.text_mask & ~REST)
-        )
+
+        number = self.space.domain_index[self.attributes.intent]
+        domain = self.space.domains[number]
+        atoms, *_ = domain.values_for_all(conditions)
+        for atom in bits(atoms & domain.text_mask & ~REST):
+            yield domain.texts[atom - FIRST_TEXT]
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
         """Return the rule that takes a conversation; None: the default routing."""
@@ -158,13 +148,12 @@ class LintView:
             for part in entry.rule.conditions
             if not self._is_about_confidence(part)
         ]
-        if (
-            len(parts) != 1
-            or not isinstance(parts[0], Condition)
-            or parts[0].attribute != self.attributes.intent
-        ):
+        if len(parts) != 1:
             return False
-        return parts[0].operator in ("equals", "in") and len(parts[0].values) == 1
+        (part,) = parts
+        if not isinstance(part, Condition) or part.attribute != self.attributes.intent:
+            return False
+        return part.operator in ("equals", "in") and len(part.values) == 1
 
     def catches_all(self, entry: RoutingEntry) -> bool:
         """Return whether a rule has conditions only on the confidence."""
@@ -196,16 +185,13 @@ class LintView:
         """Return the known types that a statement about the conditions depends on; None: about all
         conditions.
         """
-        types = {name: self.types[name] for name in self.space.narrowed_attributes}
+        names: Iterable[str] = self.space.narrowed_attributes
         if conditions is not None:
             attributes = {
                 part.attribute for part in conditions if isinstance(part, Condition)
             }
-            types = {
-                name: value_type
-                for name, value_type in types.items()
-                if name in attributes
-            }
+            names = (name for name in names if name in attributes)
+        types = {name: self.types[name] for name in names}
         return f" ({types_phrase(types, self.labels)})" if types else ""
 
     @staticmethod
@@ -213,14 +199,12 @@ class LintView:
         code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = ""
     ) -> Finding:
         """Return a finding about one managed rule."""
-        source = entry.source
-        address = entry.address
         return Finding(
             code=code,
             severity=severity,
             message=message,
-            source=source,
-            address=address,
+            source=entry.source,
+            address=entry.address,
             hint=hint,
         )
 
@@ -235,25 +219,22 @@ class LintView:
     ) -> Finding:
         """Return a finding at an attribute or an intent, if the manifest of the rule states it."""
         for loaded, path, condition in self.stated.get(entry.source, ()):
-            values = (
-                condition.raw_value
-                if isinstance(condition.raw_value, tuple)
-                else (condition.raw_value,)
+            value = condition.raw_value
+            items = value if isinstance(value, tuple) else (value,)
+            if name in items:
+                name_path = (*path, items.index(name))
+            elif name == condition.attribute:
+                name_path = (*path[:-1], "attribute")
+            else:
+                continue
+            return loaded.finding(
+                code,
+                message,
+                *name_path,
+                severity=severity,
+                hint=hint,
+                address=entry.address,
             )
-            if name in (condition.attribute, *values):
-                at = (
-                    (*path, values.index(name))
-                    if name in values
-                    else (*path[:-1], "attribute")
-                )
-                return loaded.finding(
-                    code,
-                    message,
-                    *at,
-                    severity=severity,
-                    hint=hint,
-                    address=entry.address,
-                )
         return self.finding(code, severity, message, entry, hint)
 
     @cached_property
@@ -262,31 +243,33 @@ class LintView:
         rule or promise.
         """
         stated: dict[Source | None, list[StatedCondition]] = {}
-        environment, queue = (
-            self.environment,
-            partial(Queue, ""),
-        )  # the queues make no difference
-        for loaded, index, entry in items_of(
-            self.manifests.rulesets, "rules", environment
-        ):
-            parts = RuleExpander(
-                environment, queue, loaded.document, entry
-            ).conditions()
-            listed = [
+        environment = self.environment
+        resolve = partial(Queue, "")  # the queues make no difference
+        rules = items_of(self.manifests.rulesets, "rules", environment)
+        for loaded, index, entry in rules:
+            expander = RuleExpander(environment, resolve, loaded.document, entry)
+            stated[loaded.source_of("rules", index)] = [
                 (loaded, ("rules", index, *path), condition)
-                for condition, path in parts
+                for condition, path in expander.conditions()
             ]
-            stated[loaded.source_of("rules", index)] = listed
-        for loaded, index, entry in items_of(
-            self.manifests.promises, "promises", environment
-        ):
-            parts = promise_expander(environment, queue, entry).conditions()
-            listed = [
+
+        promises = items_of(self.manifests.promises, "promises", environment)
+        for loaded, index, promise in promises:
+            expander = promise_expander(environment, resolve, promise)
+            stated[loaded.source_of("promises", index)] = [
                 (loaded, ("promises", index, "for", *path), condition)
-                for condition, path in parts
+                for condition, path in expander.conditions()
             ]
-            stated[loaded.source_of("promises", index)] = listed
         return stated
+
+
+def _intent_positions(manifests: Manifests) -> dict[str, Source]:
+    """Return the bot's intents, with their positions."""
+    positions = {}
+    for loaded in manifests.intents:
+        for index, intent in enumerate(loaded.document.names):
+            positions[intent] = loaded.source_of("intents", index)
+    return positions
 
 
 def items_of(
@@ -311,11 +294,9 @@ def rule_name(entry: RoutingEntry) -> str:
     """Return the name of a rule in messages: its address, or the live name of an unmanaged rule."""
     if is_endpoint(entry):
         return ENDPOINT
-    return (
-        sanitize(entry.name)
-        if entry.address
-        else f"the live rule {quote(entry.name)} (not managed)"
-    )
+    if entry.address:
+        return sanitize(entry.name)
+    return f"the live rule {quote(entry.name)} (not managed)"
 
 
 def list_names(names: Iterable[str], conjunction: str = "and") -> str:

@@ -88,11 +88,9 @@ def run_route_tests(
     parts = (part for entry in live or () for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     rules = RuleIndex(order_entries(entries, environment.api.evaluation))
-    text = (
-        GeneratedText(desired, desired.layout)
-        if desired.layout and live is None
-        else None
-    )
+    text = None
+    if desired.layout and live is None:
+        text = GeneratedText(desired, desired.layout)
     runner = _RouteTestRunner(
         environment=environment,
         resolver=resolver,
@@ -116,9 +114,10 @@ class _RouteTestRunner:
     rules: RuleIndex
     assumed: Mapping[str, bool]
     text: GeneratedText | None  # of the rules, if they are in a Studio script
+    # by file
     budgets: defaultdict[str, TextBudget] = field(
         default_factory=lambda: defaultdict(TextBudget)
-    )  # by file
+    )
 
     def run_test(
         self, loaded: LoadedDocument[RouteTests], index: int
@@ -135,36 +134,21 @@ class _RouteTestRunner:
             given = self._read_given(test.given, expander)
             expected = _read_expected(test, expander)
             conversation = given
-            context = (
-                given
-                if test.given.context is not None
-                else self.endpoint.context(given).attributes
-            )
+            context = given
+            if test.given.context is None:
+                context = self.endpoint.context(given).attributes
             winner = self.rules.find_winner(context, self.assumed)
             actual = destination_of_rule(winner)
             if actual != expected:
                 names = self.resolver.names
-                message = (
-                    f"expected {destination_phrase(expected, names)}, but "
-                    f"{route_phrase(winner, actual, names)}"
-                )
-                failure = loaded.finding(
-                    _FAILED,
-                    message,
-                    "tests",
-                    index,
-                    hint=self._alias_hint(test, actual),
-                )
-            elif self.text and (
-                deviation := self.text.find_deviation(context, expected)
-            ):
-                dialect = deviation[0]
-                reached = destination_phrase(deviation[1], self.resolver.names)
-                message = (
-                    f"the rules pass, but their text in Studio sends the conversation to {reached} "
-                    f"({dialect})"
-                )
-                failure = loaded.finding(_FAILED, message, "tests", index)
+                route = route_phrase(winner, actual, names)
+                message = f"expected {destination_phrase(expected, names)}, but {route}"
+                hint = self._alias_hint(test, actual)
+                failure = loaded.finding(_FAILED, message, "tests", index, hint=hint)
+            else:
+                message = self._deviation_message(context, expected)
+                if message:
+                    failure = loaded.finding(_FAILED, message, "tests", index)
         except InvalidRuleError as error:
             failure = loaded.finding(
                 error.code, str(error), "tests", index, hint=error.hint
@@ -184,6 +168,18 @@ class _RouteTestRunner:
             context=context,
             winner=winner,
             failure=failure,
+        )
+
+    def _deviation_message(self, context: Conversation, expected: Destination) -> str:
+        """Return that the text of the rules sends a conversation elsewhere; empty if it does not."""
+        deviation = self.text and self.text.find_deviation(context, expected)
+        if not deviation:
+            return ""
+        dialect, destination = deviation
+        phrase = destination_phrase(destination, self.resolver.names)
+        return (
+            f"the rules pass, but their text in Studio sends the conversation to {phrase} "
+            f"({dialect})"
         )
 
     def _read_given(self, given: Given, expander: FieldExpander) -> Conversation:
@@ -211,28 +207,31 @@ class _RouteTestRunner:
                 raise InvalidRuleError(
                     "CXR104", f'the conversation sets "{name}" twice'
                 )
-            attributes[name] = (
-                None
-                if value is None
-                else expander.typed_value(value, SCALAR, "attributes", raw_name)
-            )
+            attributes[name] = None
+            if value is not None:
+                attributes[name] = expander.typed_value(
+                    value, SCALAR, "attributes", raw_name
+                )
         return canonical_attributes(attributes)
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
         """Return why one queue may count as two: the test has its live name, and the manifests use
         its id.
         """
-        offline = isinstance(self.resolver, OfflineQueueResolver)
-        if not offline or all(
-            name in self.resolver.aliases for name in _expected_weights(test)
-        ):
+        resolver = self.resolver
+        if not isinstance(resolver, OfflineQueueResolver):
             return ""
-        ids = (self.resolver.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
-        alias = next(
-            (queue.name for queue in ids if queue and queue.id != queue.name), ""
+        if all(name in resolver.aliases for name in _expected_weights(test)):
+            return ""
+        queues = (resolver.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
+        names = (queue.name for queue in queues if queue and queue.id != queue.name)
+        alias = next(names, "")
+        if not alias:
+            return ""
+        environment = self.environment.name
+        return (
+            f'queue "{alias}" is named by id in {environment}: offline, use that alias'
         )
-        named = f'queue "{alias}" is named by id in {self.environment.name}'
-        return f"{named}: offline, use that alias" if alias else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,12 +244,10 @@ class Checked:
     findings: tuple[Finding, ...]
     tried: tuple[CheckResult, ...]
     desired: DesiredState | None  # the rules; None if they are invalid
-    queues: Mapping[
-        str, str
-    ]  # the names of the rules' queues, by id: offline every name is assumed to exist
-    rules: Literal["manifests", "live"] = (
-        "manifests"  # the rules that the tests were run on
-    )
+    # the names of the rules' queues, by id: offline every name is assumed to exist
+    queues: Mapping[str, str]
+    # the rules that the tests were run on
+    rules: Literal["manifests", "live"] = "manifests"
 
     @property
     def labels(self) -> Labels:
@@ -324,8 +321,10 @@ def check_live(
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:
-    expect = test.expect
-    return {expect.queue: 1} if expect.queue is not None else expect.split or {}
+    queue = test.expect.queue
+    if queue is not None:
+        return {queue: 1}
+    return test.expect.split or {}
 
 
 def _read_expected(test: RouteTest, expander: FieldExpander) -> Destination:

@@ -5,6 +5,7 @@ runs of the text.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
@@ -40,9 +41,8 @@ from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number
 from reconciler.text.phrases import conversation_phrase
 
-Reading = Mapping[
-    Condition, Condition | bool
-]  # what conditions mean, as far as it is not what rules mean
+# what conditions mean, as far as it is not what rules mean
+Reading = Mapping[Condition, Condition | bool]
 
 # conditions tried with a value, and comparisons of rules: about four seconds
 _MAX_WORK: Final = 10_000_000
@@ -62,10 +62,8 @@ def expand_checked(
     desired = expand_manifests(manifests, environment, resolver)
     if desired.layout is None:
         return desired
-    findings = (
-        *desired.findings,
-        *DialectProof(desired, manifests, resolver.names).findings(),
-    )
+    proof = DialectProof(desired, manifests, resolver.names)
+    findings = (*desired.findings, *proof.findings())
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return replace(desired, findings=findings)
@@ -82,44 +80,47 @@ class DialectProof:
         self.desired = desired
         self.attributes = manifests.declared_attributes
         self.queues = queues
-        self.dialects = possible_dialects(
-            desired.layout.facts if desired.layout else {}
-        )
+        facts = desired.layout.facts if desired.layout else {}
+        self.dialects = possible_dialects(facts)
         self.budget = WorkBudget(_MAX_WORK, _MAX_WORK)
         self.entries = [
             entry for entry in desired_entries(desired) if entry.rule.enabled
         ]
-        self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](
-            dict
-        )  # with their literals
+        # with their literals
+        self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](dict)
         for part in _conditions(self.entries):
             self.parts[part.attribute][part] = part.values
+        self.declared = self._declared_values(manifests)
+        self.values = self._compared_values()
+
+    def _declared_values(self, manifests: Manifests) -> dict[str, Iterable[Scalar]]:
+        """Return the declared values of the attributes that rules test."""
         declared: dict[str, Iterable[Scalar]] = {
-            name: each.canonical_values for name, each in self.attributes.items()
+            name: entry.canonical_values for name, entry in self.attributes.items()
         }
-        if intents := [
-            intent for loaded in manifests.intents for intent in loaded.document.names
-        ]:
-            declared[desired.endpoint.intent] = {
-                *intents,
-                desired.endpoint.fallback.intent or intents[0],
-            }
-        self.declared = {
+        intents: dict[str, None] = {}
+        for loaded in manifests.intents:
+            intents |= dict.fromkeys(loaded.document.names)
+        if intents:
+            endpoint = self.desired.endpoint
+            fallback = endpoint.fallback.intent or next(iter(intents))
+            declared[endpoint.intent] = {*intents, fallback}
+        return {
             name: values
             for name, values in declared.items()
             if values and name in self.parts
         }
-        self.values = dict[
-            str, list[Scalar]
-        ]()  # of attributes that no rule compares with numbers
+
+    def _compared_values(self) -> dict[str, list[Scalar]]:
+        """Return the values of attributes that no rule compares with numbers."""
+        compared: dict[str, list[Scalar]] = {}
         for name, parts in self.parts.items():
-            named = {literal for literals in parts.values() for literal in literals}
-            if (values := self.declared.get(name, named)) and all(
-                isinstance(literal, str) for literal in named
-            ):
-                self.values[name] = [
-                    value for value in values if _key(BROAD, value)
-                ]  # a blank text counts as missing
+            literals = set(chain.from_iterable(parts.values()))
+            values = self.declared.get(name, literals)
+            if values and all(isinstance(literal, str) for literal in literals):
+                # a blank text counts as missing
+                compared[name] = [value for value in values if _key(BROAD, value)]
+        return compared
 
     def findings(self) -> Iterator[Finding]:
         """Yield all findings about the rules."""
@@ -133,10 +134,9 @@ class DialectProof:
             )
             yield LintView.finding("CXR127", "error", message, self.entries[0], _HINT)
         split = "in Studio a split is by contact, not a draw: ContactID % 100 chooses the queue"
-        splits = (entry for entry in self.entries if len(entry.rule.targets) > 1)
-        yield from (
-            LintView.finding("CXR130", "info", split, entry) for entry in splits
-        )
+        for entry in self.entries:
+            if len(entry.rule.targets) > 1:
+                yield LintView.finding("CXR130", "info", split, entry)
 
     def _compare_dialects(self) -> Finding:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise
@@ -146,14 +146,11 @@ class DialectProof:
         allowed = {**self.declared, **self.values}
         for dialect in differing_on_texts(self.dialects):
             in_studio = self._read_texts(dialect)
-            for region in (
-                self._compare(allowed, by_rules, in_studio)
-                if in_studio != by_rules
-                else ()
-            ):
-                message = self._describe(
-                    region, region.example.attributes, f"with {dialect}"
-                )
+            if in_studio == by_rules:
+                continue
+            for region in self._compare(allowed, by_rules, in_studio):
+                example = region.example.attributes
+                message = self._describe(region, example, f"with {dialect}")
                 rule = region.before_rule or region.after_rule or self.entries[0]
                 return LintView.finding("CXR127", "error", message, rule, _HINT)
         message = (
@@ -177,12 +174,10 @@ class DialectProof:
                     pattern = replace(part, operator=positive, value=keys[0])
                     keys = [key for key in by_key if holds(pattern, {name: key})]
                 if literals:
-                    fulfilling = [
-                        value for key in {*keys} for value in by_key.get(key, ())
-                    ]
-                    reading[part] = make_condition(
-                        name, "in" if positive == part.operator else "notIn", fulfilling
-                    )
+                    groups = (by_key.get(key, ()) for key in {*keys})
+                    fulfilling = list(chain.from_iterable(groups))
+                    operator = "in" if positive == part.operator else "notIn"
+                    reading[part] = make_condition(name, operator, fulfilling)
         return reading
 
     def _compare(
@@ -202,16 +197,13 @@ class DialectProof:
             conditions=(),
             targets=(),
         )
-        limits = (
-            make_condition(name, "notIn", [*values]) for name, values in allowed.items()
-        )
-        entries = [
-            RoutingEntry(name="", rule=replace(first, conditions=(limit,)))
-            for limit in limits
-        ]
-        before, after = (
-            [*entries, *_read_rules(self.entries, reading)] for reading in (old, new)
-        )
+        entries = []
+        for name, values in allowed.items():
+            limit = make_condition(name, "notIn", [*values])
+            rule = replace(first, conditions=(limit,))
+            entries.append(RoutingEntry(name="", rule=rule))
+        before = [*entries, *_read_rules(self.entries, old)]
+        after = [*entries, *_read_rules(self.entries, new)]
         change = compare_behaviour(
             before, after, self.desired.evaluation, self.budget.remaining
         )
@@ -224,61 +216,54 @@ class DialectProof:
         """Yield a warning for each rule that makes an empty text of an attribute go elsewhere than
         a missing one.
         """
-        types = self.desired.endpoint.context_types
         for name, parts in self.parts.items():
-            is_text = name not in self.attributes or self.attributes[
-                name
-            ].declared_type in (None, "text")
-            can_be_empty = (
-                "" in self.declared.get(name, [""])
-                and is_text
-                and (name not in types or types[name].texts)
-            )
-            empty, missing = (
-                {part: holds(part, given) for part in parts}
-                for given in ({name: ""}, dict[str, str]())
-            )
+            if not self._can_be_empty(name):
+                continue
+            empty = {part: holds(part, {name: ""}) for part in parts}
+            missing = {part: holds(part, {}) for part in parts}
+            if empty == missing:
+                continue
             allowed = {
-                other: values
-                for other, values in self.declared.items()
-                if other != name
+                attribute: values
+                for attribute, values in self.declared.items()
+                if attribute != name
             }
-            regions = (
-                self._compare(allowed, empty, missing)
-                if can_be_empty and empty != missing
-                else ()
-            )
-            for region in regions[:1]:
-                reason = f"an empty {self.desired.labels.name(name)} is a missing one:"
-                message = self._describe(
-                    region, {**region.example.attributes, name: ""}, reason
-                )
-                rules = {
-                    entry.name
-                    for each in regions
-                    for entry in (*each.before_rules, *each.after_rules)
-                    if entry
-                }
-                causes = [
-                    each
-                    for each in self.entries
-                    if each.name in rules and parts.keys() & each.rule.conditions
-                ]
-                yield from (
-                    LintView.finding("CXR129", "warning", message, entry)
-                    for entry in causes
-                )
+            regions = self._compare(allowed, empty, missing)
+            if not regions:
+                continue
+
+            example = {**regions[0].example.attributes, name: ""}
+            reason = f"an empty {self.desired.labels.name(name)} is a missing one:"
+            message = self._describe(regions[0], example, reason)
+            rules: set[str] = set()
+            for region in regions:
+                entries = (*region.before_rules, *region.after_rules)
+                rules.update(entry.name for entry in entries if entry)
+            for entry in self.entries:
+                if entry.name in rules and parts.keys() & entry.rule.conditions:
+                    yield LintView.finding("CXR129", "warning", message, entry)
+
+    def _can_be_empty(self, name: str) -> bool:
+        """Return whether an attribute can have an empty text."""
+        if name in self.declared and "" not in self.declared[name]:
+            return False
+        entry = self.attributes.get(name)
+        if entry is not None and entry.declared_type not in (None, "text"):
+            return False
+        types = self.desired.endpoint.context_types
+        return name not in types or bool(types[name].texts)
 
     def _describe(
         self, region: Region, conversation: Mapping[str, Scalar], reason: str
     ) -> str:
-        before, after = (
-            destination_phrase(destination_of_rule(rule), self.queues)
-            + (f" by rule {rule.name}" if rule else "")
-            for rule in (region.before_rule, region.after_rule)
-        )
+        before = self._route_phrase(region.before_rule)
+        after = self._route_phrase(region.after_rule)
         phrase = conversation_phrase(conversation, self.desired.labels)
         return f"{phrase} goes to {before}, but in Studio {reason} it goes to {after}"
+
+    def _route_phrase(self, rule: RoutingEntry | None) -> str:
+        phrase = destination_phrase(destination_of_rule(rule), self.queues)
+        return f"{phrase} by rule {rule.name}" if rule else phrase
 
 
 class GeneratedText:
@@ -316,13 +301,11 @@ class GeneratedText:
         matching = self._index.matching_entries(
             {name: _key(BROAD, value) for name, value in context.items()}
         )
-        entries = [self._entries[each.name] for each in matching]
-        rules = [
-            BlockEntry(
-                replace(each.rule, targets=(Target("0", 1),)), each.address, "", ""
-            )
-            for each in entries
-        ]
+        rules = []
+        for matched in matching:
+            entry = self._entries[matched.name]
+            rule = replace(entry.rule, targets=(Target("0", 1),))
+            rules.append(BlockEntry(rule, entry.address, "", ""))
         statements = parse_snippet(build_block(rules, self._layout, {}))
         variables = {
             self._variables[name]: value
@@ -330,9 +313,8 @@ class GeneratedText:
             if name in self._variables
         }
         for dialect in self._dialects:
-            address = run_snippet(statements, variables, dialect)[
-                self._layout.rule.lower()
-            ]
+            results = run_snippet(statements, variables, dialect)
+            address = results[self._layout.rule.lower()]
             actual = destination_of_rule(self._entries.get(str(address)))
             if actual != expected:
                 return dialect, actual
@@ -352,9 +334,9 @@ def _key(dialect: Dialect | None, value: Scalar) -> str | int | float:
     """Return a key of a value: values with one key are equal in the dialect. None: by the rules."""
     if dialect is None:
         return value
-    return dialect.text_key(
-        value if isinstance(value, str) else number_text(canonical_number(value))
-    )
+    if isinstance(value, str):
+        return dialect.text_key(value)
+    return dialect.text_key(number_text(canonical_number(value)))
 
 
 def _broad(part: Condition) -> Condition | bool:
@@ -362,11 +344,9 @@ def _broad(part: Condition) -> Condition | bool:
     True: any value.
     """
     texts = [_key(BROAD, text) for text in part.values if isinstance(text, str)]
-    return (
-        make_condition(part.attribute, "in", texts)
-        if texts and part.operator in ("equals", "in")
-        else True
-    )
+    if texts and part.operator in ("equals", "in"):
+        return make_condition(part.attribute, "in", texts)
+    return True
 
 
 def _read_rules(

@@ -91,9 +91,8 @@ class DesiredState:
     findings: tuple[Finding, ...]
     labels: Labels  # what people read instead of names
     evaluation: Evaluation = "lowest-first"
-    endpoint: EndpointStage = (
-        DIRECT  # comes before the rules: the bot's event passes it
-    )
+    # comes before the rules: the bot's event passes it
+    endpoint: EndpointStage = DIRECT
     promises: tuple[StatedPromise, ...] = ()
     scope: frozenset[Address] | None = None
     """The addresses that this state covers: live rules elsewhere stay. None means all."""
@@ -130,9 +129,8 @@ def expand_manifests(
     expansion.check_block()
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
-    names = frozenset(loaded.document.name for loaded in rulesets)
+
     state = empty_desired_state(manifests, environment)
-    findings, promises = tuple(expansion.findings), tuple(expansion.promises)
     types = script_types(expansion.rules.values()) if state.layout else {}
     stage = replace(
         state.endpoint, context_types={**types, **state.endpoint.context_types}
@@ -141,9 +139,9 @@ def expand_manifests(
         state,
         endpoint=stage,
         rules=expansion.rules,
-        rulesets=names,
-        findings=findings,
-        promises=promises,
+        rulesets=frozenset(loaded.document.name for loaded in rulesets),
+        findings=tuple(expansion.findings),
+        promises=tuple(expansion.promises),
     )
 
 
@@ -203,23 +201,25 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
 
     Without `context`, the types of what it writes are not known.
     """
-    names, context = environment.attributes, environment.context
-    is_number = (
-        context.writer == "interaction" or environment.api.studio is not None
-    )  # a script reads texts as numbers
-    types: Types = {
-        names.intent: ANY_TEXT,
-        names.confidence: SHARE if is_number else ANY_TEXT,
-    }
-    types = types if "context" in environment.model_fields_set else {}
+    names = environment.attributes
+    context = environment.context
+    # a script reads texts as numbers
+    is_number = context.writer == "interaction" or environment.api.studio is not None
+    types: Types = {}
+    if "context" in environment.model_fields_set:
+        types = {
+            names.intent: ANY_TEXT,
+            names.confidence: SHARE if is_number else ANY_TEXT,
+        }
+
+    documents = [loaded.document for loaded in manifests.intents]
     intents = tuple(
-        dict.fromkeys(
-            intent for loaded in manifests.intents for intent in loaded.document.names
-        )
+        dict.fromkeys(intent for document in documents for intent in document.names)
     )
-    replacement = context.below.intent if context.below else None
     fallback = FallbackPolicy(
-        replacement, context.min_confidence or 0.0, frozenset(intents)
+        context.below.intent if context.below else None,
+        context.min_confidence or 0.0,
+        frozenset(intents),
     )
     stage = EndpointStage(
         intent=names.intent,
@@ -233,13 +233,19 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
 
 def _intents_of_rules(manifests: Manifests) -> dict[str, None]:
     """Return the intents that rules name, in their order, without those with a variable."""
-    rules = [rule for loaded in manifests.rulesets for rule in loaded.document.rules]
-    named = (name for rule in rules for name in (rule.intent, *_listed_intents(rule)))
-    return dict.fromkeys(name for name in named if name and "$" not in name)
+    intents: dict[str, None] = {}
+    for loaded in manifests.rulesets:
+        for rule in loaded.document.rules:
+            for intent in (rule.intent, *_listed_intents(rule)):
+                if intent and "$" not in intent:
+                    intents[intent] = None
+    return intents
 
 
 def _listed_intents(rule: RuleEntry) -> Iterable[str]:
-    return rule.intents if isinstance(rule.intents, list | tuple) else ()
+    if isinstance(rule.intents, list | tuple):
+        return rule.intents
+    return ()
 
 
 def short_labels(names: BotAttributes) -> Labels:
@@ -252,36 +258,58 @@ def labels_of(manifests: Manifests, environment: Environment) -> Labels:
 
     A text with two meanings is neither: people read the names then.
     """
-    bot, intent = short_labels(environment.attributes), environment.attributes.intent
+    bot = short_labels(environment.attributes)
     if not manifests.labelled:
         return bot
-    names: set[tuple[str, ...]] = {
-        (name,) for name in (*bot.short, *bot.short.values())
+
+    stated = _StatedLabels({(name,) for name in (*bot.short, *bot.short.values())})
+    stated.add_attributes(manifests, bot)
+    stated.add_intents(manifests, environment.attributes.intent)
+
+    texts = {key: _as_read(key, label) for key, label in stated.labels.items()}
+    uses = Counter(texts.values())
+    uses.update(_as_read(key, key[-1]) for key in stated.names)
+    exact = {
+        key: label for key, label in stated.labels.items() if uses[texts[key]] == 1
     }
-    labels: dict[tuple[str, ...], str] = {}
-    grouped: dict[tuple[str, str], str] = {}  # the group by attribute and value
-    for name, entry in manifests.declared_attributes.items():
-        names |= {(name,), *((name, str(value)) for value in entry.values or ())}
-        labels |= (
-            {(name,): entry.label} if entry.label and name not in bot.short else {}
-        )
-        labels |= {(name, value): label for value, label in entry.value_labels.items()}
-        grouped |= {(name, value): group for value, group in entry.value_groups.items()}
-    for loaded in reversed(
-        manifests.intents
-    ):  # of two labels or groups of an intent, the first
-        names |= {(intent, name) for name in loaded.document.names}
-        for each in reversed(loaded.document.entries):
-            if each.label:
-                labels[intent, each.name] = each.label
-            if each.group:
-                grouped[intent, each.name] = each.group
-    texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
-    uses = Counter(
-        [*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)]
-    )
-    exact = {key: label for key, label in labels.items() if uses[texts[key]] == 1}
-    return replace(bot, texts=exact, groups=_exact_groups(grouped, uses))
+    return replace(bot, texts=exact, groups=_exact_groups(stated.groups, uses))
+
+
+def _as_read(key: tuple[str, ...], text: str) -> tuple[str, ...]:
+    """Return the key of a name with the text that people read in place of the name."""
+    return (*key[:-1], sanitize(text))
+
+
+@dataclass(slots=True)
+class _StatedLabels:
+    """What manifests call attributes `(name,)` and their values `(name, value)`."""
+
+    names: set[tuple[str, ...]]
+    labels: dict[tuple[str, ...], str] = field(default_factory=dict)
+    # the group by attribute and value
+    groups: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def add_attributes(self, manifests: Manifests, bot: Labels) -> None:
+        """Add the declared attributes and their values."""
+        for name, entry in manifests.declared_attributes.items():
+            self.names.add((name,))
+            self.names.update((name, str(value)) for value in entry.values or ())
+            if entry.label and name not in bot.short:
+                self.labels[name,] = entry.label
+            for value, label in entry.value_labels.items():
+                self.labels[name, value] = label
+            for value, group in entry.value_groups.items():
+                self.groups[name, value] = group
+
+    def add_intents(self, manifests: Manifests, attribute: str) -> None:
+        """Add the intents: of two labels or groups of an intent, the first."""
+        for loaded in reversed(manifests.intents):
+            self.names.update((attribute, name) for name in loaded.document.names)
+            for entry in reversed(loaded.document.entries):
+                if entry.label:
+                    self.labels[attribute, entry.name] = entry.label
+                if entry.group:
+                    self.groups[attribute, entry.name] = entry.group
 
 
 def _exact_groups(
@@ -293,10 +321,13 @@ def _exact_groups(
     members = group_pairs(
         ((attribute, group), value) for (attribute, value), group in grouped.items()
     )
-    uses = Counter((attribute, sanitize(group)) for attribute, group in members)
+    texts = {key: _as_read(key, key[-1]) for key in members}
+    uses = Counter(texts.values())
+
     groups: dict[str, dict[str, frozenset[str]]] = {}
-    for (attribute, group), values in members.items():
-        text = (attribute, sanitize(group))
+    for key, values in members.items():
+        attribute, group = key
+        text = texts[key]
         if uses[text] == 1 and text not in taken:
             groups.setdefault(attribute, {})[group] = frozenset(values)
     return groups
@@ -309,48 +340,53 @@ def find_unaliased_queues(
     documents.
     """
     aliases = [alias for loaded in manifests.queues for alias in loaded.document.queues]
-    names: list[tuple[LoadedDocument[Any], tuple[PathStep, ...], str]] = []
-    for ruleset in manifests.rulesets:
-        for index, entry in enumerate(ruleset.document.rules):
-            names += [
-                (ruleset, ("rules", index, *path), name)
-                for name, _, path in list_targets(entry)
-            ]
-    for stated in manifests.promises:
-        for index, promise in enumerate(stated.document.promises):
-            names += [
-                (stated, ("promises", index, *path), name)
-                for name, path in list_queues(promise)
-            ]
+    if not aliases:
+        return []
+
     warnings = []
-    for loaded, path, name in names if aliases else ():
+    for loaded, path, name in _named_queues(manifests):
         if name not in aliases and "$" not in name:
             message = (
                 f"queue {name!r} is not an alias in a Queues document; it is used as a live "
                 f"queue's name"
             )
-            address = addresses.get(loaded.source_of(*path[:2]))
-            hint = suggest(name, aliases)
-            warnings.append(
-                loaded.finding(
-                    "CXR117",
-                    message,
-                    *path,
-                    severity="warning",
-                    hint=hint,
-                    address=address,
-                )
+            warning = loaded.finding(
+                "CXR117",
+                message,
+                *path,
+                severity="warning",
+                hint=suggest(name, aliases),
+                address=addresses.get(loaded.source_of(*path[:2])),
             )
+            warnings.append(warning)
     return warnings
 
 
+def _named_queues(
+    manifests: Manifests,
+) -> Iterator[tuple[LoadedDocument[Any], tuple[PathStep, ...], str]]:
+    """Yield the document, the path and the name of each queue of a rule, then of a promise."""
+    for ruleset in manifests.rulesets:
+        for index, entry in enumerate(ruleset.document.rules):
+            for name, _, path in list_targets(entry):
+                yield ruleset, ("rules", index, *path), name
+    for stated in manifests.promises:
+        for index, promise in enumerate(stated.document.promises):
+            for name, path in list_queues(promise):
+                yield stated, ("promises", index, *path), name
+
+
 def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
-    return environments is None or name in environments
+    if environments is None:
+        return True
+    return name in environments
 
 
 class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
-        self.environment, self._layout = environment, block_layout(environment)
+        self.environment = environment
+        self._layout = block_layout(environment)
+
         self.rules: dict[Address, DesiredRule] = {}
         self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
@@ -407,9 +443,8 @@ class _EnvironmentExpander:
         finding = loaded.finding(
             error.code, str(error), *parents, *error.path, hint=error.hint
         )
-        if (
-            finding in self._errors
-        ):  # all rules share the defaults: an error in the defaults is reported once
+        # all rules share the defaults: an error in the defaults is reported once
+        if finding in self._errors:
             return
         self._errors.add(finding)
         self.findings.append(finding)
@@ -427,10 +462,8 @@ class _EnvironmentExpander:
     def _add_rule(
         self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int
     ) -> None:
-        address, rule = (
-            Address(loaded.document.name, expander.key()),
-            self._stored_rule(expander),
-        )
+        address = Address(loaded.document.name, expander.key())
+        rule = self._stored_rule(expander)
         desired = DesiredRule(
             address=address,
             rule=rule,
@@ -458,17 +491,13 @@ class _EnvironmentExpander:
                 "CXR110", message, hint="give one of them another `name`"
             )
         if expander.is_implicit_catch_all():
-            message, hint = (
-                "no condition: the rule matches every conversation",
-                "if this is intended, write `when: []`",
-            )
             finding = loaded.finding(
                 "CXR120",
-                message,
+                "no condition: the rule matches every conversation",
                 "rules",
                 index,
                 severity="warning",
-                hint=hint,
+                hint="if this is intended, write `when: []`",
                 address=address,
             )
             self.findings.append(finding)
@@ -476,8 +505,10 @@ class _EnvironmentExpander:
     def _stored_rule(self, expander: RuleExpander) -> Rule:
         """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""
         rule = expander.rule()
+        if not self._layout:
+            return rule
         try:
-            return storable_rule(rule, self._layout) if self._layout else rule
+            return storable_rule(rule, self._layout)
         except NotStorableError as error:
             paths = [path for _, _, path in list_targets(expander.entry)][:1]
             paths += [
@@ -487,19 +518,17 @@ class _EnvironmentExpander:
 
     def check_block(self) -> None:
         """Report the rules that one block cannot hold together."""
-        conflicts = (
-            find_conflicts([rule.rule for rule in self.rules.values()], self._layout)
-            if self._layout
-            else ()
-        )
+        if not self._layout:
+            return
         by_rule = {id(desired.rule): desired for desired in self.rules.values()}
-        for rule, message in conflicts:
-            source, address = by_rule[id(rule)].source, by_rule[id(rule)].address
+        rules = [desired.rule for desired in self.rules.values()]
+        for rule, message in find_conflicts(rules, self._layout):
+            desired = by_rule[id(rule)]
             finding = Finding(
                 code="CXR126",
                 severity="error",
                 message=message,
-                source=source,
-                address=address,
+                source=desired.source,
+                address=desired.address,
             )
             self.findings.append(finding)

@@ -23,7 +23,7 @@ from reconciler.desired.substitution import (
     fill_variables,
     text_size,
 )
-from reconciler.manifest.documents import PromiseEntry, Promises
+from reconciler.manifest.documents import PromiseEntry, Promises, ShareBounds
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import (
     AdoptById,
@@ -78,7 +78,9 @@ class InvalidRuleError(Exception):
         self, code: str, message: str, *path: str | int, hint: str = ""
     ) -> None:
         super().__init__(message)
-        self.code, self.path, self.hint = code, path, hint
+        self.code = code
+        self.path = path
+        self.hint = hint
 
 
 class SubstitutionLimitError(InvalidRuleError):
@@ -93,19 +95,18 @@ class TextBudget:
     def __init__(
         self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: "TextBudget | None" = None
     ) -> None:
-        self._limit, self._remaining, self._parent = limit, limit, parent
+        self._limit = limit
+        self._remaining = limit
+        self._parent = parent
 
     def spend(self, value: Json, path: _Path) -> None:
         """Count a value that is inserted at `path`. Raises SubstitutionLimitError."""
-        self._remaining -= text_size(value) + (
-            _ITEM_BYTES * len(value) if isinstance(value, tuple) else 0
-        )
+        self._remaining -= text_size(value)
+        if isinstance(value, tuple):
+            self._remaining -= _ITEM_BYTES * len(value)
         if self._remaining < 0:
-            whose = (
-                "all files together"
-                if self._limit == MAX_FILLED_BYTES_TOTAL
-                else "this file"
-            )
+            is_total = self._limit == MAX_FILLED_BYTES_TOTAL
+            whose = "all files together" if is_total else "this file"
             message = (
                 f"the variables in {whose} expand to more than {self._limit // _MIB} MiB of "
                 f"text"
@@ -130,11 +131,9 @@ class FieldExpander:
         budget: TextBudget | None = None,
     ) -> None:
         """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
-        self.environment, self.resolve_queue, self._budget = (
-            environment,
-            resolve_queue,
-            budget or TextBudget(),
-        )
+        self.environment = environment
+        self.resolve_queue = resolve_queue
+        self._budget = budget or TextBudget()
         self._substituted: dict[tuple[_Path, str], Json] = {}
 
     def queue(self, reference: str, path: _Path) -> Queue:
@@ -149,9 +148,12 @@ class FieldExpander:
 
     def typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
         """Return the value of a field that is not text: its own, or that of its variable."""
-        value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
+        value = raw
+        if isinstance(raw, str):
+            value = self._substitute_once(raw, path)
         if field_type.accepts(value):
             return value
+
         actual = f"{raw} is {describe_value(value)} in {self.environment.name}"
         message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
         raise InvalidRuleError("CXR104", message, *path)
@@ -207,21 +209,21 @@ class RuleExpander(FieldExpander):
         budget: TextBudget | None = None,
     ) -> None:
         super().__init__(environment, resolve_queue, budget)
-        self.ruleset, self.entry = ruleset, entry
+        self.ruleset = ruleset
+        self.entry = entry
         self.operators: Collection[str] = environment.api.operators
 
     def rule(self) -> Rule:
         """Return the desired rule. Raises InvalidRuleError at the first error."""
         queues = [self.queue(name, path) for name, _, path in list_targets(self.entry)]
+        queue_ids = [queue.id for queue in queues]
         return Rule(
             name=self.name(),
             description=self.description(queues),
             priority=self.priority(),
             enabled=self.enabled(),
             conditions=normalized_conditions([test for test, _ in self.conditions()]),
-            targets=sorted_targets(
-                list(map(Target, (queue.id for queue in queues), self.weights()))
-            ),
+            targets=sorted_targets(list(map(Target, queue_ids, self.weights()))),
         )
 
     def collect_errors(self) -> list[InvalidRuleError]:
@@ -232,17 +234,14 @@ class RuleExpander(FieldExpander):
             self.adopt,
             self.name,
             lambda: self.description(()),
-        ]
-        parts += [
             self.priority,
             self.enabled,
             *(partial(self.weight, weight, path) for _, weight, path in targets),
-        ]
-        parts += [
             self.weights,
             *(partial(self.queue, name, path) for name, _, path in targets),
+            *(partial(self.condition, test) for test in self._tests()),
         ]
-        parts += [partial(self.condition, test) for test in self._tests()]
+
         errors: dict[object, InvalidRuleError] = {}
         for part in parts:
             try:
@@ -282,9 +281,9 @@ class RuleExpander(FieldExpander):
             )
         key = slug_of(intents[0])
         if not 0 < len(key) <= MAX_KEY_LENGTH:
-            message = f"intent {intents[0]!r} cannot be converted to a key" + (
-                ": it is too long" if key else ""
-            )
+            message = f"intent {intents[0]!r} cannot be converted to a key"
+            if key:
+                message += ": it is too long"
             name = "intent" if self.entry.intent is not None else "intents"
             raise InvalidRuleError("CXR108", message, name, hint="write a `key`")
         return key
@@ -306,14 +305,15 @@ class RuleExpander(FieldExpander):
         """Return the intent, with the key where the key says more; without a single intent, the
         key.
         """
-        intents, key = self.intents(), self.entry.key
+        intents = self.intents()
         if len(intents) != 1:
             return self.key()
-        return (
-            intents[0]
-            if key in (None, slug_of(intents[0]))
-            else f"{intents[0]} ({key})"
-        )
+
+        (intent,) = intents
+        key = self.entry.key
+        if key in (None, slug_of(intent)):
+            return intent
+        return f"{intent} ({key})"
 
     def description(self, queues: Sequence[Queue]) -> str:
         """Return the `description`, or a default with intents and queues; "" for a rule without
@@ -326,6 +326,7 @@ class RuleExpander(FieldExpander):
             else self.fill_text(raw, ("description",))
         )
         text = normalize_line_ends(text)
+
         if text_size(text) > MAX_TEXT_BYTES:
             message = f"a description must have at most {MAX_TEXT_BYTES:,} bytes"
             raise InvalidRuleError(
@@ -337,14 +338,11 @@ class RuleExpander(FieldExpander):
                 f"a description must not contain {MARKER_OPENING!r}",
                 "description",
             )
-        if text.endswith(
-            "\r"
-        ):  # it would be read as part of the line end before the marker
-            hint = (
-                ""
-                if raw is not None
-                else "the queue's name ends in one: write a `description`"
-            )
+        # it would be read as part of the line end before the marker
+        if text.endswith("\r"):
+            hint = ""
+            if raw is None:
+                hint = "the queue's name ends in one: write a `description`"
             message = "a description must not end in a carriage return"
             raise InvalidRuleError("CXR104", message, "description", hint=hint)
         return text
@@ -356,19 +354,20 @@ class RuleExpander(FieldExpander):
         names = tuple(queue.name for queue in queues)
         self._budget.spend(names, ())
         quoted = ", ".join(f"'{intent}'" for intent in intents)
-        return (
-            f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to "
-            f"{', '.join(names)}"
-        )
+        noun = "intents" if len(intents) > 1 else "intent"
+        return f"Routes conversations with {noun} {quoted} to {', '.join(names)}"
 
     def adopt(self) -> str | AdoptById | None:
         """Return which unmanaged live rule to take over, if any."""
         adopt = self.entry.adopt
-        return self.fill_text(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
+        if isinstance(adopt, str):
+            return self.fill_text(adopt, ("adopt",))
+        return adopt
 
     def weight(self, raw: str | float, path: _Path) -> int | float:
         """Return a target's weight; `path` is its queue's."""
-        return cast("int | float", self.typed_value(raw, WEIGHT, *path[:-1], "weight"))
+        weight = self.typed_value(raw, WEIGHT, *path[:-1], "weight")
+        return cast("int | float", weight)
 
     def weights(self) -> list[int | float]:
         """Return the weight of each target. An enabled rule requires a positive weight."""
@@ -423,58 +422,47 @@ class RuleExpander(FieldExpander):
 
     def conditions(self) -> list[tuple[Condition, _Path]]:
         """Return each condition and its path. Raises InvalidRuleError."""
-        return [(self.condition(test), test[3]) for test in self._tests()]
+        conditions = []
+        for test in self._tests():
+            *_, path = test
+            conditions.append((self.condition(test), path))
+        return conditions
 
     def _tests(self) -> Iterable[_Test]:
-        entry, attributes = self.entry, self.environment.attributes
+        entry = self.entry
+        intent = self.environment.attributes.intent
+        confidence = self.environment.attributes.confidence
         if entry.intent is not None:
-            yield attributes.intent, "equals", entry.intent, ("intent",)
+            yield intent, "equals", entry.intent, ("intent",)
         elif entry.intents:
-            yield attributes.intent, "in", entry.intents, ("intents",)
+            yield intent, "in", entry.intents, ("intents",)
+
         lowest = entry.min_confidence
-        if (
-            lowest is None
-            and (entry.intent or entry.intents)
-            and "min_confidence" not in entry.model_fields_set
-        ):
+        is_stated = "min_confidence" in entry.model_fields_set
+        if lowest is None and (entry.intent or entry.intents) and not is_stated:
             lowest = self.ruleset.defaults.min_confidence
         if lowest is not None:
-            yield (
-                attributes.confidence,
-                "greaterThanOrEqual",
-                lowest,
-                ("minConfidence",),
-            )
-        if entry.below_confidence is not None:
-            yield (
-                attributes.confidence,
-                "lessThan",
-                entry.below_confidence,
-                ("belowConfidence",),
-            )
+            yield confidence, "greaterThanOrEqual", lowest, ("minConfidence",)
+        highest = entry.below_confidence
+        if highest is not None:
+            yield confidence, "lessThan", highest, ("belowConfidence",)
+
         for index, test in enumerate(entry.when or ()):
-            yield (
-                test.attribute,
-                test.operator,
-                test.value,
-                ("when", index, test.operator),
-            )
+            path = ("when", index, test.operator)
+            yield test.attribute, test.operator, test.value, path
 
     def _fill_value(self, value: Json, path: _Path) -> Json:
         if isinstance(value, str):
             return self._substitute_once(value, path)
-        return (
-            tuple(self._fill_value(item, path) for item in value)
-            if isinstance(value, tuple)
-            else value
-        )
+        if isinstance(value, tuple):
+            return tuple(self._fill_value(item, path) for item in value)
+        return value
 
     def _value_or_default(self, name: str, field_type: FieldType) -> Json:
         raw: Json = getattr(self.entry, name)
         if raw is None:
-            return self.typed_value(
-                getattr(self.ruleset.defaults, name), field_type, "defaults", name
-            )
+            default = getattr(self.ruleset.defaults, name)
+            return self.typed_value(default, field_type, "defaults", name)
         return self.typed_value(raw, field_type, name)
 
 
@@ -482,10 +470,9 @@ def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]
     """Return queue, weight and path of each target of the rule, without expansion."""
     if entry.queue is not None:
         return [(entry.queue, 1, ("queue",))]
-    targets = enumerate(entry.targets or ())
     return [
         (target.queue, target.weight, ("targets", index, "queue"))
-        for index, target in targets
+        for index, target in enumerate(entry.targets or ())
     ]
 
 
@@ -506,12 +493,13 @@ def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
         "always": stated.always and stated.always.queues,
         "never": stated.never and stated.never.queues,
     }
-    names = [
-        (name, (field, "queues", at))
-        for field, queues in fields.items()
-        for at, name in enumerate(queues or ())
-    ]
-    return [*names, *((name, ("split", name)) for name in stated.split or ())]
+    names: list[tuple[str, _Path]] = []
+    for field, queues in fields.items():
+        names += [
+            (name, (field, "queues", index)) for index, name in enumerate(queues or ())
+        ]
+    names += [(name, ("split", name)) for name in stated.split or ()]
+    return names
 
 
 def promise_expander(
@@ -547,36 +535,23 @@ def expand_promise(
     except InvalidRuleError as error:
         error.path = ("for", *error.path)
         raise
+
     ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
-    shares = [
-        (queue, Fraction(0), Fraction(0))
-        for path, queue in ids.items()
-        if path[0] == "never"
-    ]
+    always = frozenset(queue for path, queue in ids.items() if path[0] == "always")
+    never = [queue for path, queue in ids.items() if path[0] == "never"]
+    shares = [(queue, Fraction(0), Fraction(0)) for queue in never]
     requirement = _requirements(stated, expander)
     for name, bounds in (stated.split or {}).items():
-        least, most = (
-            expander.typed_value(raw, PERCENT, "split", name, end)
-            for end, raw in bounds
-        )
-        if not bounds.model_fields_set:
-            raise InvalidRuleError("CXR104", "needs least or most", "split", name)
-        if least > most:
-            message = (
-                f"least must not be above most, and {least} is above {most} in "
-                f"{expander.environment.name}"
-            )
-            raise InvalidRuleError("CXR104", message, "split", name)
-        requirement.append(
-            f"{float(least):g} to {float(most):g} % {quote(expander.fill_text(name, ('split',)))}"
-        )
-        shares.append(
-            (ids["split", name], Fraction(str(least)) / 100, Fraction(str(most)) / 100)
-        )
+        least, most = _split_bounds(expander, name, bounds)
+        label = quote(expander.fill_text(name, ("split",)))
+        requirement.append(f"{float(least):g} to {float(most):g} % {label}")
+        lowest_share = Fraction(str(least)) / 100
+        highest_share = Fraction(str(most)) / 100
+        shares.append((ids["split", name], lowest_share, highest_share))
+
     promise = Promise(
         conditions=conditions,
-        always=frozenset(queue for path, queue in ids.items() if path[0] == "always")
-        or None,
+        always=always or None,
         never_default=stated.never is not None and stated.never.default is True,
         shares=tuple(shares),
         decided_by=stated.decided_by or "",
@@ -590,6 +565,24 @@ def expand_promise(
         ),
         requirement=" and ".join(requirement),
     )
+
+
+def _split_bounds(
+    expander: RuleExpander, name: str, bounds: ShareBounds
+) -> tuple[Json, Json]:
+    """Return the least and the most percent of a queue. Raises InvalidRuleError."""
+    least, most = (
+        expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in bounds
+    )
+    if not bounds.model_fields_set:
+        raise InvalidRuleError("CXR104", "needs least or most", "split", name)
+    if least > most:
+        message = (
+            f"least must not be above most, and {least} is above {most} in "
+            f"{expander.environment.name}"
+        )
+        raise InvalidRuleError("CXR104", message, "split", name)
+    return least, most
 
 
 def _requirements(stated: PromiseEntry, expander: RuleExpander) -> list[str]:

@@ -18,7 +18,8 @@ class QueueError(Exception):
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.code, self.hint = code, hint
+        self.code = code
+        self.hint = hint
 
 
 class QueueResolver:
@@ -31,7 +32,8 @@ class QueueResolver:
         queues: Iterable[Queue] = (),
     ) -> None:
         """Index the queues. An alias whose value is None has no entry for this environment."""
-        self.environment, self.aliases = environment, aliases
+        self.environment = environment
+        self.aliases = aliases
         self.queues_by_id = {queue.id: queue for queue in queues}
         self._by_name = group_pairs(
             (queue.name, queue) for queue in self.queues_by_id.values()
@@ -51,10 +53,10 @@ class QueueResolver:
             raise QueueError(
                 "CXR105", f"queue alias {name!r} has no entry for {self.environment}"
             )
-        if isinstance(reference, str) or reference.name is not None:
-            return self._resolve_name(
-                name, reference if isinstance(reference, str) else str(reference.name)
-            )
+        if isinstance(reference, str):
+            return self._resolve_name(name, reference)
+        if reference.name is not None:
+            return self._resolve_name(name, str(reference.name))
         return self._resolve_id(name, str(reference.id))
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
@@ -69,14 +71,10 @@ class QueueResolver:
             )
             raise QueueError("CXR106", message, "select one by id in a Queues document")
         hint = suggest(live_name, [*self.aliases, *self._by_name])
-        where = (
-            "not a live queue"
-            if name != live_name
-            else "neither an alias nor a live queue"
-        )
-        raise QueueError(
-            "CXR105", f"queue {label} is {where} of {self.environment}", hint
-        )
+        is_alias = name != live_name
+        role = "not a live queue" if is_alias else "neither an alias nor a live queue"
+        message = f"queue {label} is {role} of {self.environment}"
+        raise QueueError("CXR105", message, hint)
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:
         if queue_id not in self.queues_by_id:
@@ -104,12 +102,16 @@ class OfflineQueueResolver(QueueResolver):
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
         del name
-        if namesakes := self._by_name.get(live_name):
-            return next((queue for queue in namesakes if queue.active), namesakes[0])
-        return self.queues_by_id.setdefault(live_name, Queue(live_name, live_name))
+        namesakes = self._by_name.get(live_name)
+        if namesakes:
+            active = (queue for queue in namesakes if queue.active)
+            return next(active, namesakes[0])
+        assumed = Queue(live_name, live_name)
+        return self.queues_by_id.setdefault(live_name, assumed)
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:
-        return self.queues_by_id.setdefault(queue_id, Queue(queue_id, name))
+        assumed = Queue(queue_id, name)
+        return self.queues_by_id.setdefault(queue_id, assumed)
 
 
 def resolve_aliases(
@@ -128,12 +130,16 @@ def resolve_aliases(
 def _queue_in(
     environment: str, alias: str, value: str | QueueRef | Mapping[str, QueueRef]
 ) -> str | QueueRef | None:
-    if isinstance(value, str) or (
-        isinstance(value, QueueRef) and not (value.id and environment == "sandbox")
-    ):
+    is_sandbox = environment == "sandbox"
+    if isinstance(value, str):
         return value
-    own = None if isinstance(value, QueueRef) else value.get(environment)
-    return own or (alias if environment == "sandbox" else None)
+    if isinstance(value, QueueRef):
+        return alias if value.id and is_sandbox else value
+
+    own = value.get(environment)
+    if own:
+        return own
+    return alias if is_sandbox else None
 
 
 class OwnedQueue(NamedTuple):
@@ -149,7 +155,8 @@ class OwnedQueue(NamedTuple):
     @property
     def identity(self) -> tuple[str, tuple[str, ...]]:
         """Return the queue, whatever its name is, and who must consent."""
-        return self.id or self.name, self.owners
+        queue = self.id or self.name
+        return queue, self.owners
 
 
 def list_owned_queues(
@@ -159,19 +166,22 @@ def list_owned_queues(
     inactive.
     """
     # Also as they were before a change: it cannot remove owners and move their callers in one step.
-    sides = filter(None, (manifests, manifests.before))
     owned = set[OwnedQueue]()
-    for alias, reference in (
-        item for side in sides for item in resolve_aliases(side, environment).items()
-    ):
-        if not isinstance(reference, QueueRef) or not reference.owners:
-            continue
-        owners = tuple(sorted(set(reference.owners)))
-        named = (
-            queue
-            for queue in live
-            if reference.id == queue.id or reference.name == queue.name
-        )
-        found = {OwnedQueue(queue.id, queue.name, owners) for queue in named}
-        owned |= found or {OwnedQueue(reference.id, reference.name or alias, owners)}
+    for side in filter(None, (manifests, manifests.before)):
+        for alias, reference in resolve_aliases(side, environment).items():
+            if isinstance(reference, QueueRef) and reference.owners:
+                owned |= _owned_queues(alias, reference, live)
     return frozenset(owned)
+
+
+def _owned_queues(
+    alias: str, reference: QueueRef, live: Collection[Queue]
+) -> set[OwnedQueue]:
+    """Return the live queues of an alias with owners, or the queue that it names."""
+    owners = tuple(sorted(set(reference.owners)))
+    queues = {
+        OwnedQueue(queue.id, queue.name, owners)
+        for queue in live
+        if reference.id == queue.id or reference.name == queue.name
+    }
+    return queues or {OwnedQueue(reference.id, reference.name or alias, owners)}

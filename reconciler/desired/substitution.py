@@ -56,13 +56,13 @@ TEXTS: Final = FieldType(
 
 def text_size(value: Json) -> int:
     """Return the bytes of a text, or of a list's texts; 0 for a number."""
-    if isinstance(value, str):
-        return (
-            len(value)
-            if value.isascii()
-            else len(value.encode("utf-8", "surrogatepass"))
-        )
-    return sum(map(text_size, value)) if isinstance(value, tuple) else 0
+    if isinstance(value, tuple):
+        return sum(map(text_size, value))
+    if not isinstance(value, str):
+        return 0
+    if value.isascii():
+        return len(value)
+    return len(value.encode("utf-8", "surrogatepass"))
 
 
 def fill_variables(
@@ -72,7 +72,8 @@ def fill_variables(
 
     KeyError, ValueError.
     """
-    if single := _SINGLE_VARIABLE.fullmatch(text):
+    single = _SINGLE_VARIABLE.fullmatch(text)
+    if single:
         value = variables[single[1]]
         _check_size(text_size(value), limit)
         return value
@@ -82,9 +83,10 @@ def fill_variables(
 
     def replacement(match: re.Match[str]) -> str:
         nonlocal size
-        value = (
-            "$" if match[0] == "$$" else _variable_text(match[1], variables[match[1]])
-        )
+        value = "$"
+        if match[0] != "$$":
+            name = match[1]
+            value = _variable_text(name, variables[name])
         size += text_size(value)
         _check_size(size, limit)
         return value

@@ -68,9 +68,8 @@ class Delete:
     live: LiveRule
     cause: Cause
     source: Source | None = None
-    original: LiveRule | None = field(
-        default=None, compare=False
-    )  # the rule that a duplicate copies; it stays
+    # the rule that a duplicate copies; it stays
+    original: LiveRule | None = field(default=None, compare=False)
 
 
 Change = Create | Update | Adopt | Delete
@@ -93,15 +92,11 @@ class PlanStep:
     @property
     def call(self) -> Literal["create", "update", "delete"]:
         """Return the kind of the request."""
-        if self.kind == "drop" or (
-            self.kind != "copy" and isinstance(self.change, Delete)
-        ):
+        if self.kind == "copy":
+            return "create"
+        if self.kind == "drop" or isinstance(self.change, Delete):
             return "delete"
-        return (
-            "create"
-            if self.kind == "copy" or isinstance(self.change, Create)
-            else "update"
-        )
+        return "create" if isinstance(self.change, Create) else "update"
 
 
 def is_copy_removal(change: Change) -> bool:
@@ -128,10 +123,9 @@ def write_payload(step: PlanStep, owner: str) -> WritePayload | None:
     rule = replace(change.after, name=step.name) if step.name else change.after
     if is_unadoption(change) and step.kind == "whole":
         return WritePayload(rule, None)
-    return WritePayload(
-        rule,
-        Marker(owner, change.address, marker_digest(rule), copy=step.kind == "copy"),
-    )
+    is_copy = step.kind == "copy"
+    marker = Marker(owner, change.address, marker_digest(rule), copy=is_copy)
+    return WritePayload(rule, marker)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ live rules.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.model.rule import Address, Source
@@ -45,31 +46,25 @@ class Finding:
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Return the rules that the finding is about, each once."""
-        return tuple(
-            dict.fromkeys(
-                finding.address for finding in self.occurrences if finding.address
-            )
-        )
+        addresses = (finding.address for finding in self.occurrences)
+        return tuple(dict.fromkeys(address for address in addresses if address))
 
 
 def group_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings; equal warnings and equal infos are one, and errors stay separate."""
     groups: dict[object, list[Finding]] = {}
-    for number, finding in enumerate(
-        each for group in findings for each in group.occurrences
-    ):
-        content = (
-            finding.code,
-            finding.severity,
-            finding.message,
-            finding.hint,
-            finding.acknowledged,
-        )
-        key = (
-            number
-            if finding.severity == "error"
-            else (*content, finding.address is None)
-        )
+    occurrences = chain.from_iterable(group.occurrences for group in findings)
+    for number, finding in enumerate(occurrences):
+        key: object = number
+        if finding.severity != "error":
+            key = (
+                finding.code,
+                finding.severity,
+                finding.message,
+                finding.hint,
+                finding.acknowledged,
+                finding.address is None,
+            )
         groups.setdefault(key, []).append(finding)
     return [
         replace(first, repeats=tuple(repeats)) for first, *repeats in groups.values()

@@ -18,14 +18,16 @@ def group_pairs(pairs: Iterable[tuple[Key, Member]]) -> dict[Key, list[Member]]:
 
 def longest_rise(keys: Iterable[Any]) -> list[int]:
     """Return the places of a longest part of the keys that rises, in order."""
-    ends: list[
-        Any
-    ] = []  # of the rises of each length: the least last key, its place, and the end before it
+    # of the rises of each length: the least last key, its place, and the end before it
+    ends: list[Any] = []
     for place, key in enumerate(keys):
         length = bisect_left(ends, (key,))
-        ends[length : length + 1] = [(key, place, ends[length - 1] if length else None)]
-    end, places = ends[-1] if ends else None, []
+        before = ends[length - 1] if length else None
+        ends[length : length + 1] = [(key, place, before)]
+
+    places: list[int] = []
+    end = ends[-1] if ends else None
     while end:
-        places.append(end[1])
-        end = end[2]
+        _, place, end = end
+        places.append(place)
     return places[::-1]

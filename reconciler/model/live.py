@@ -90,13 +90,18 @@ def parse_marker(description: str) -> tuple[str, Marker | None]:
     """Return the description without its marker (line ends are LF), and the marker; or the
     description and None.
     """
-    at = description.rfind(MARKER_OPENING)
-    match = _MARKER_LINE.search(description, max(at - 2, 0)) if at >= 0 else None
+    position = description.rfind(MARKER_OPENING)
+    if position < 0:
+        return description, None
+    match = _MARKER_LINE.search(description, max(position - 2, 0))
     if match is None:
         return description, None
+
     owner, ruleset, key, copy, digest = match.groups()
-    marker = Marker(owner, Address(ruleset, key), digest, copy=copy is not None)
-    return normalize_line_ends(description[: match.start()]), marker
+    address = Address(ruleset, key)
+    marker = Marker(owner, address, digest, copy=copy is not None)
+    text = normalize_line_ends(description[: match.start()])
+    return text, marker
 
 
 def normalize_line_ends(text: str) -> str:
@@ -108,8 +113,10 @@ def format_description(rule: Rule, marker: Marker | None) -> str:
     """Return the description to write to the server: the text, and the marker on the last line."""
     if marker is None:
         return rule.description
-    key = f"{marker.address.key}~next" if marker.copy else marker.address.key
-    line = f"{MARKER_OPENING}{marker.owner}/{marker.address.ruleset}/{key}#{marker.digest}]"
+    ruleset, key = marker.address
+    if marker.copy:
+        key += "~next"
+    line = f"{MARKER_OPENING}{marker.owner}/{ruleset}/{key}#{marker.digest}]"
     return f"{rule.description}\n{line}" if rule.description else line
 
 

@@ -95,7 +95,8 @@ class _NamedRules:
         """Return the short name of a rule."""
         entry, when = rule
         if id(entry) not in self._names:
-            name = self._names[id(entry)] = f"r{len(self._names) + 1}"
+            name = f"r{len(self._names) + 1}"
+            self._names[id(entry)] = name
             self.document[name] = {
                 "address": str(entry.address) if entry.address else None,
                 "name": entry.rule.name,
@@ -134,13 +135,14 @@ def cause_to_json(
     entry = edited.entry
     if edited.action == "unmanaged":
         return {"action": "unmanaged", "name": entry.rule.name, "id": entry.id}
+    source = None
+    if edited.source:
+        source = f"{edited.source.file}:{edited.source.line}"
     return {
         "address": entry.name,
         "action": edited.action,
         "fields": list(dict.fromkeys(field.name for field in edited.fields)),
-        "source": f"{edited.source.file}:{edited.source.line}"
-        if edited.source
-        else None,
+        "source": source,
     }
 
 
@@ -166,7 +168,9 @@ def _row(
 
 
 def _share(share: "ShareRange | None") -> "ShareJson | None":
-    return None if share is None else {"least": share.least, "most": share.most}
+    if share is None:
+        return None
+    return {"least": share.least, "most": share.most}
 
 
 def destination_to_json(
@@ -177,13 +181,14 @@ def destination_to_json(
     """
     if destination is None:
         return {"default": True}
-    shares = (
-        (queue, queue_names.get(queue), float(share)) for queue, share in destination
-    )
     return {
         "queues": [
-            {"queueId": queue, "queueName": name, "share": share}
-            for queue, name, share in shares
+            {
+                "queueId": queue,
+                "queueName": queue_names.get(queue),
+                "share": float(share),
+            }
+            for queue, share in destination
         ]
     }
 
@@ -193,9 +198,8 @@ def hide_assumed_ids(destinations: Iterable["DestinationJson"]) -> None:
     for destination in destinations:
         if "queues" in destination:
             for queue in destination["queues"]:
-                queue["queueId"] = (
-                    None if queue["queueId"] == queue["queueName"] else queue["queueId"]
-                )
+                if queue["queueId"] == queue["queueName"]:
+                    queue["queueId"] = None
 
 
 def _region(
@@ -271,35 +275,39 @@ def _balance(share: "QueueShare", queue_names: Mapping[str, str]) -> "BalanceJso
         "queueId": share.queue or None,
         "queueName": queue_names.get(share.queue or ""),
     }
-    document |= {} if share.queue else {"default": share.queue is None}
-    for name, part in (
-        ("before", share.before),
-        ("after", share.after),
-        ("change", share.change),
-    ):
+    if not share.queue:
+        document["default"] = share.queue is None
+    parts = {"before": share.before, "after": share.after, "change": share.change}
+    for name, part in parts.items():
         document[name] = part.most
-        document |= {} if part.least == part.most else {f"{name}Least": part.least}
+        if part.least != part.most:
+            document[f"{name}Least"] = part.least
     return cast("BalanceJson", document)
 
 
 def region_claims(document: "BehaviourJson") -> tuple[RegionClaim, ...]:
     """Return the claim of each region of a behaviour's JSON."""
-    return tuple(
-        RegionClaim(
-            tuple(map(_parse_clause, region["where"])),
-            tuple(tuple(map(_parse_clause, clauses)) for clauses in region["except"]),
-            CANONICAL_JSON.encode(
-                [_without_names(region["before"]), _without_names(region["after"])]
-            ),
-        )
-        for region in document["regions"]
+    return tuple(map(_region_claim, document["regions"]))
+
+
+def _region_claim(region: "RegionJson") -> RegionClaim:
+    destinations = [_without_names(region["before"]), _without_names(region["after"])]
+    return RegionClaim(
+        _parse_clauses(region["where"]),
+        tuple(map(_parse_clauses, region["except"])),
+        CANONICAL_JSON.encode(destinations),
     )
+
+
+def _parse_clauses(documents: Iterable[Mapping[str, Any]]) -> tuple[Clause, ...]:
+    return tuple(map(_parse_clause, documents))
 
 
 def _parse_clause(document: Mapping[str, Any]) -> Clause:
     payload = dict(document)
     negate = bool(payload.pop("negate", False))
-    return Clause(parse_condition(payload), negate)
+    condition = parse_condition(payload)
+    return Clause(condition, negate)
 
 
 def _without_names(destination: "DestinationJson") -> object:

@@ -43,12 +43,15 @@ _Part = Condition | Target | Opaque
 def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     """Return every field that differs, in the order in which a rule is read."""
     names = ["name", "description", "priority", "enabled"]
-    if normalize_line_ends(before.description) == normalize_line_ends(
-        after.description
-    ):
+    description = normalize_line_ends(before.description)
+    if description == normalize_line_ends(after.description):
         names.remove("description")
-    pairs = [(name, getattr(before, name), getattr(after, name)) for name in names]
-    changes = [FieldChange(name, old, new) for name, old, new in pairs if old != new]
+    changes = []
+    for name in names:
+        old = getattr(before, name)
+        new = getattr(after, name)
+        if old != new:
+            changes.append(FieldChange(name, old, new))
     if before.conditions != after.conditions:
         changes.extend(_diff_parts("conditions", before.conditions, after.conditions))
     if before.targets != after.targets:
@@ -110,7 +113,9 @@ def _pairing_keys(part: _Part) -> tuple[object, object]:
     """
     if isinstance(part, Condition):
         return (part.attribute, part.operator), part.attribute
-    return (part.queue_id, Target) if isinstance(part, Target) else (part, part)
+    if isinstance(part, Target):
+        return part.queue_id, Target
+    return part, part
 
 
 def _leaf_changes(
@@ -185,95 +190,103 @@ class _RuleComparer:
                 change = self._match_rule(rule, self.by_owner.managed.get(address))
             except _ConflictError as conflict:
                 self.findings += conflict.args
+                continue
+            if change is None:
+                unchanged.append(address)
             else:
-                changes += () if change is None else (change,)
-                unchanged += (address,) if change is None else ()
-        managed = self.by_owner.managed
-        ambiguous = self.by_owner.ambiguous
-        for address, live in self._surplus.items():
-            changes.append(
-                Delete(
-                    address=address,
-                    live=live,
-                    cause="both" if was_edited(live) else "manifest",
-                )
-            )
-        for live in self.by_owner.duplicates:
-            address = _address(live)
-            changes.append(
-                Delete(
-                    address=address,
-                    live=live,
-                    cause="duplicate",
-                    original=managed.get(address),
-                )
-            )
-        copies = (
-            live
-            for live in self.by_owner.temporary_copies
-            if _address(live) not in ambiguous
-        )
-        changes += [
-            Delete(address=_address(live), live=live, cause="duplicate")
-            for live in copies
-        ]
+                changes.append(change)
+        changes += self._deletes()
         self._report_leftovers()
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
+
+    def _deletes(self) -> Iterator[Delete]:
+        """Yield the changes that delete managed rules, duplicates and temporary copies."""
+        for address, live in self._surplus.items():
+            cause: Cause = "both" if was_edited(live) else "manifest"
+            yield Delete(address=address, live=live, cause=cause)
+        for live in self.by_owner.duplicates:
+            address = _address(live)
+            original = self.by_owner.managed.get(address)
+            yield Delete(
+                address=address, live=live, cause="duplicate", original=original
+            )
+        for live in self.by_owner.temporary_copies:
+            address = _address(live)
+            if address not in self.by_owner.ambiguous:
+                yield Delete(address=address, live=live, cause="duplicate")
 
     def _match_rule(self, desired: DesiredRule, live: LiveRule | None) -> Change | None:
         """Return the change that makes one desired rule live, or None if it is live.
 
         Raises _ConflictError.
         """
-        rule = desired.rule
-        if rules := self.by_owner.ambiguous.get(desired.address):
+        rules = self.by_owner.ambiguous.get(desired.address)
+        if rules:
             is_current = all(
-                each.rule == rule and _has_current_marker(each, desired)
-                for each in rules
+                candidate.rule == desired.rule
+                and _has_current_marker(candidate, desired)
+                for candidate in rules
             )
             if desired.unadopted_id or not is_current:
                 raise _conflict("CXR312", _ambiguous_message(rules), desired)
             return None
         if desired.unadopted_id:
             return self._unadopt(desired, live)
-        moved = () if live is not None else self._surplus_by_name.get(rule.name, ())
-        if len(moved) == 1 and _address(moved[0]) in self._surplus:
-            live = self._surplus.pop(_address(moved[0]))
-        if live is not None:
-            change = self._update(desired, live)
-            must_be_free = live.rule.name != rule.name or (
-                change is not None and self.desired.names_unique
-            )
-            (self._refuse_namesakes if must_be_free else self._warn_namesakes)(
-                desired, None
-            )
-            return change
+
+        managed = live or self._take_moved(desired)
+        if managed is not None:
+            return self._update_managed(desired, managed)
+        return self._create_or_adopt(desired)
+
+    def _take_moved(self, desired: DesiredRule) -> LiveRule | None:
+        """Return the managed rule with the name of a desired one that has moved from another
+        address; it is not deleted then.
+        """
+        namesakes = self._surplus_by_name.get(desired.rule.name, ())
+        if len(namesakes) != 1:
+            return None
+        return self._surplus.pop(_address(namesakes[0]), None)
+
+    def _update_managed(self, desired: DesiredRule, live: LiveRule) -> Update | None:
+        """Return the update of a managed rule, if it needs one. Raises _ConflictError."""
+        update = self._update(desired, live)
+        is_renamed = live.rule.name != desired.rule.name
+        if is_renamed or (update is not None and self.desired.names_unique):
+            self._refuse_namesakes(desired, None)
+        else:
+            self._warn_namesakes(desired, None)
+        return update
+
+    def _create_or_adopt(self, desired: DesiredRule) -> Create | Adopt:
+        """Return the change that makes a rule live that is not managed.
+
+        Raises _ConflictError.
+        """
+        rule = desired.rule
         adopted = self._find_adoptable(desired)
-        for rules in (
-            self.by_owner.ambiguous.values()
-        ):  # the rule may have moved from one of these addresses
+        # the rule may have moved from one of these addresses
+        for rules in self.by_owner.ambiguous.values():
             if any(candidate.rule.name == rule.name for candidate in rules):
                 raise _conflict("CXR312", _ambiguous_message(rules), desired)
+
         # With an id, one of several rules of a name can be adopted: no rule gets a new name.
-        must_be_free = (
-            adopted is None
-            or adopted.rule.name != rule.name
-            or self.desired.names_unique
-        )
-        (self._refuse_namesakes if must_be_free else self._warn_namesakes)(
-            desired, adopted
-        )
+        has_name = adopted is not None and adopted.rule.name == rule.name
+        if has_name and not self.desired.names_unique:
+            self._warn_namesakes(desired, adopted)
+        else:
+            self._refuse_namesakes(desired, adopted)
         if adopted is None:
             return Create(desired.address, rule, desired.source)
-        if mark := find_foreign_marker(adopted.rule.description):
+
+        mark = find_foreign_marker(adopted.rule.description)
+        if mark:
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
             self.findings.append(_finding("CXR309", "warning", message, desired))
-        fields = diff_fields(adopted.rule, rule)
         return Adopt(
             address=desired.address,
             live=adopted,
             after=rule,
-            fields=fields,
+            fields=diff_fields(adopted.rule, rule),
             source=desired.source,
         )
 
@@ -287,10 +300,8 @@ class _RuleComparer:
         fields = diff_fields(live.rule, desired.rule)
         cause = find_cause(live, desired.marker_digest)
         if address != desired.address:
-            fields = (
-                FieldChange("address", str(address), str(desired.address)),
-                *fields,
-            )
+            move = FieldChange("address", str(address), str(desired.address))
+            fields = (move, *fields)
             cause = "both" if cause == "drift" else cause
         return _build_update(desired, live, fields, cause)
 
@@ -306,17 +317,14 @@ class _RuleComparer:
                 and unmanaged.rule == desired.rule
             ):
                 return None
-            raise _conflict(
-                "CXR311",
-                "the rule to give back is no longer managed by cxroute",
-                desired,
-            )
+            message = "the rule to give back is no longer managed by cxroute"
+            raise _conflict("CXR311", message, desired)
         if live.rule.name != desired.rule.name:
             self._refuse_namesakes(desired, None)
+
         marker = FieldChange("marker", _marker(live).digest, None)
-        update = _build_update(
-            desired, live, (*diff_fields(live.rule, desired.rule), marker), "manifest"
-        )
+        fields = (*diff_fields(live.rule, desired.rule), marker)
+        update = _build_update(desired, live, fields, "manifest")
         return replace(update, unadopts=True)
 
     def _find_adoptable(self, desired: DesiredRule) -> LiveRule | None:
@@ -339,23 +347,17 @@ class _RuleComparer:
             return None
         if len(candidates) > 1:
             ids = ", ".join(live.id for live in candidates)
-            raise _conflict(
-                "CXR304",
-                f"{len(candidates)} live rules {name} could be adopted ({ids})",
-                desired,
-            )
+            message = f"{len(candidates)} live rules {name} could be adopted ({ids})"
+            raise _conflict("CXR304", message, desired)
+
         (live,) = candidates
         if live.marker is not None:
-            raise _conflict(
-                "CXR303",
-                f"the live rule {name} is managed by {live.marker.owner}",
-                desired,
-            )
+            message = f"the live rule {name} is managed by {live.marker.owner}"
+            raise _conflict("CXR303", message, desired)
         first = self._adopted.setdefault(live.id, desired.address)
         if first != desired.address:
-            raise _conflict(
-                "CXR304", f"the live rule {name} is already adopted by {first}", desired
-            )
+            message = f"the live rule {name} is already adopted by {first}"
+            raise _conflict("CXR304", message, desired)
         return live
 
     def _refuse_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
@@ -365,72 +367,61 @@ class _RuleComparer:
                 f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"'
             )
             raise _conflict("CXR302", message, desired)
-        others = [live for live in self._unmanaged.get(name, ()) if live is not adopted]
-        owner = next(
-            (live.marker.owner for live in others if live.marker is not None), None
-        )
-        if owner is not None:
-            raise _conflict(
-                "CXR303", f'a live rule named "{name}" is managed by {owner}', desired
-            )
-        if len(others) > 1:
-            raise _conflict(
-                "CXR304",
-                f'{len(others)} unmanaged live rules are named "{name}"',
-                desired,
-            )
-        if others:
-            raise _conflict(
-                "CXR301", f'an unmanaged live rule is named "{name}"', desired
-            )
+
+        namesakes = [
+            live for live in self._unmanaged.get(name, ()) if live is not adopted
+        ]
+        for live in namesakes:
+            if live.marker is not None:
+                owner = live.marker.owner
+                message = f'a live rule named "{name}" is managed by {owner}'
+                raise _conflict("CXR303", message, desired)
+        if len(namesakes) > 1:
+            message = f'{len(namesakes)} unmanaged live rules are named "{name}"'
+            raise _conflict("CXR304", message, desired)
+        if namesakes:
+            message = f'an unmanaged live rule is named "{name}"'
+            raise _conflict("CXR301", message, desired)
 
     def _warn_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
-        if any(
-            live is not adopted for live in self._unmanaged.get(desired.rule.name, ())
-        ):
-            message = f'an unmanaged live rule has the name of a managed rule, "{desired.rule.name}"; it is not changed'
+        name = desired.rule.name
+        if any(live is not adopted for live in self._unmanaged.get(name, ())):
+            message = f'an unmanaged live rule has the name of a managed rule, "{name}"; it is not changed'
             self.findings.append(_finding("CXR308", "warning", message, desired))
 
     def _report_leftovers(self) -> None:
         reported = {
             finding.address for finding in self.findings if finding.code == "CXR312"
         }
-        add = self.findings.append
         for address, rules in self.by_owner.ambiguous.items():
             if address not in reported:
-                message = _ambiguous_message(rules)
-                hint = _CONFLICT_HINTS["CXR312"]
-                add(
-                    Finding(
-                        code="CXR312",
-                        severity="warning",
-                        message=message,
-                        address=address,
-                        hint=hint,
-                    )
+                finding = Finding(
+                    code="CXR312",
+                    severity="warning",
+                    message=_ambiguous_message(rules),
+                    address=address,
+                    hint=_CONFLICT_HINTS["CXR312"],
                 )
+                self.findings.append(finding)
         for live in self.by_owner.edited_copies:
-            if _address(live) not in self.by_owner.ambiguous or _marker(live).copy:
-                message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is not changed'
-                add(
-                    Finding(
-                        code="CXR302",
-                        severity="warning",
-                        message=message,
-                        address=_address(live),
-                    )
+            address = _address(live)
+            if address not in self.by_owner.ambiguous or _marker(live).copy:
+                description = self._describe_copy(live)
+                message = f'live rule "{live.rule.name}" ({live.id}) is {description}; it is not changed'
+                finding = Finding(
+                    code="CXR302", severity="warning", message=message, address=address
                 )
+                self.findings.append(finding)
         for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
-            if any(
-                isinstance(part, Opaque)
-                for part in (*live.rule.conditions, *live.rule.targets)
-            ):
+            parts = (*live.rule.conditions, *live.rule.targets)
+            if any(isinstance(part, Opaque) for part in parts):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
-                add(Finding(code="CXR306", severity="info", message=message))
+                finding = Finding(code="CXR306", severity="info", message=message)
+                self.findings.append(finding)
 
     def _describe_copy(self, live: LiveRule) -> str:
         address = _address(live)
-        managed = self.by_owner.managed.get(_address(live))
+        managed = self.by_owner.managed.get(address)
         if was_edited(live) or managed is None:
             return f"an edited copy of {address}"
         fields = fields_phrase(differing_fields(managed, live))
@@ -449,9 +440,12 @@ _CONFLICT_HINTS = {
 
 def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
     ids = join_first(rules, _MAX_IDS, lambda live: sanitize(live.id[:_MAX_ID_LENGTH]))
-    reason = "at least one was edited, and no date shows which is the original"
-    message = f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}): {reason}"
-    return f"{message}; none of them is changed or deleted"
+    count = f"{len(rules):,}"
+    address = _address(rules[0])
+    return (
+        f"{count} live rules have the marker of {address} ({ids}): at least one was edited, and no "
+        f"date shows which is the original; none of them is changed or deleted"
+    )
 
 
 def _finding(
@@ -467,14 +461,15 @@ def _finding(
 
 
 def _conflict(code: str, message: str, desired: DesiredRule) -> _ConflictError:
-    return _ConflictError(
-        replace(_finding(code, "error", message, desired), hint=_CONFLICT_HINTS[code])
-    )
+    finding = _finding(code, "error", message, desired)
+    return _ConflictError(replace(finding, hint=_CONFLICT_HINTS[code]))
 
 
 def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
     digest = _marker(live).digest
-    return digest == desired_rule.marker_digest or digest == marker_digest(live.rule)
+    if digest == desired_rule.marker_digest:
+        return True
+    return digest == marker_digest(live.rule)
 
 
 def _marker(live: LiveRule) -> Marker:
@@ -493,14 +488,11 @@ def _group_by_name(rules: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
 def _build_update(
     desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause
 ) -> Update:
-    address = desired.address
-    rule = desired.rule
-    source = desired.source
     return Update(
-        address=address,
+        address=desired.address,
         live=live,
-        after=rule,
+        after=desired.rule,
         fields=fields,
-        source=source,
+        source=desired.source,
         cause=cause,
     )

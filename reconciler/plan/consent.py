@@ -7,6 +7,7 @@ apply is not part of the claim.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
@@ -51,38 +52,39 @@ def required_consent(
     """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's
     queues.
     """
-    moves = [
-        (dict(region.before or ()), dict(region.after or ()))
-        for region in behaviour.regions
-    ]
-    gains = {
-        queue
-        for before, after in moves
-        for queue, share in after.items()
-        if share > before.get(queue, 0)
-    }
-    loses = {
-        queue
-        for before, after in moves
-        for queue, share in before.items()
-        if share > after.get(queue, 0)
-    }
+    gaining: set[str] = set()
+    losing: set[str] = set()
+    for region in behaviour.regions:
+        before = dict(region.before or ())
+        after = dict(region.after or ())
+        gaining |= _larger_shares(after, before)
+        losing |= _larger_shares(before, after)
+
     # A destination that is not a live queue, such as a target of an unknown type, may be any queue.
-    is_proven = behaviour.complete and all(
-        queue in live_queues for queue in gains | loses
-    )
-    for queue in sorted(
-        owned, key=lambda queue: (queue.name, queue.id or "", queue.owners)
-    ):
-        if queue.id in gains | loses:
-            in_both = queue.id in gains & loses
-            yield Consent(
-                queue, "both" if in_both else "gains" if queue.id in gains else "loses"
-            )
-        elif not is_proven or (
-            behaviour.regions and queue.id not in live_queues
-        ):  # the tenant may have renamed it
+    is_proven = behaviour.complete and (gaining | losing).issubset(live_queues)
+    for queue in sorted(owned, key=_sort_key):
+        if queue.id in gaining & losing:
+            yield Consent(queue, "both")
+        elif queue.id in gaining:
+            yield Consent(queue, "gains")
+        elif queue.id in losing:
+            yield Consent(queue, "loses")
+        elif not is_proven:
             yield Consent(queue, "unknown")
+        elif behaviour.regions and queue.id not in live_queues:
+            # the tenant may have renamed it
+            yield Consent(queue, "unknown")
+
+
+def _larger_shares(
+    shares: Mapping[str, Fraction], reference: Mapping[str, Fraction]
+) -> set[str]:
+    """Return the queues with a larger share than in the reference."""
+    return {queue for queue, share in shares.items() if share > reference.get(queue, 0)}
+
+
+def _sort_key(queue: OwnedQueue) -> tuple[str, str, tuple[str, ...]]:
+    return queue.name, queue.id or "", queue.owners
 
 
 def consent_to_json(consent: Consent) -> "ConsentJson":

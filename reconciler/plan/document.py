@@ -3,7 +3,7 @@ it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         EndpointJson,
         FallbackJson,
         GuardJson,
+        OptionsJson,
         PlanJson,
         RuleJson,
         SampleJson,
@@ -52,12 +53,10 @@ if TYPE_CHECKING:
     )
 
 FORMAT_VERSION: Final = "1.0"
-ERROR_FILE: Final = (
-    "error.json"  # of `plan --report`, in place of a plan: why there is none
-)
-DRIFT_REPORT: Final = (
-    "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
-)
+# of `plan --report`, in place of a plan: why there is none
+ERROR_FILE: Final = "error.json"
+# the `report` of a document by `cxroute drift`, which cannot be applied
+DRIFT_REPORT: Final = "drift"
 UNREVIEWED_EDIT_REASON: Final = (
     "edited in CXone without an effect on routing, and not part of the reviewed plan"
 )
@@ -82,18 +81,18 @@ class ReviewedPlan:
     addresses: frozenset[str]  # the addresses of its changes
     claims: tuple[RegionClaim, ...]  # the impact of its regions
     traffic: "SampleJson | None"
-    consent: frozenset[tuple[str, tuple[str, ...]]] = (
-        frozenset()
-    )  # each queue and its owners
+    # each queue and its owners
+    consent: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
 
 
 def plan_to_json(plan: Plan) -> "PlanJson":
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps = _steps(plan)
-    options = plan.options
-    base, fallback = (stage.fallback for stage in plan.endpoints)
-    sample = plan.impact.traffic.sample if plan.impact and plan.impact.traffic else None
     changes = [change for change in plan.changes if id(change) in steps]
+    behaviour = None
+    if plan.impact:
+        behaviour = impact_to_json(plan.impact, plan.queue_names, _headline(plan))
+    findings = (*plan.failed_tests, *plan.findings)
     form: PlanJson = {
         "formatVersion": FORMAT_VERSION,
         "tool": {"name": "cxroute", "version": __version__},
@@ -103,21 +102,8 @@ def plan_to_json(plan: Plan) -> "PlanJson":
         "manifestDigest": plan.manifest_digest,
         "liveDigest": plan.live_digest,
         "planId": "",
-        "options": {
-            "only": list(options.only),
-            "adopt": options.adopt,
-            "keepDrift": options.keep_drift,
-            "undo": options.undo,
-            "traffic": {"file": sample.name, "digest": sample.digest}
-            if sample
-            else None,
-            "base": options.base,
-        },
-        "endpoint": cast(
-            "EndpointJson", {"before": base.settings, "after": fallback.settings}
-        )
-        if options.base
-        else None,
+        "options": _options(plan),
+        "endpoint": _endpoint(plan),
         "summary": cast("SummaryJson", count_changes(plan)),
         "changes": [
             change_to_json(plan, change, steps[id(change)]) for change in changes
@@ -126,12 +112,8 @@ def plan_to_json(plan: Plan) -> "PlanJson":
             {**change_to_json(plan, held.change), "reason": held.reason}
             for held in plan.held
         ],
-        "behaviour": impact_to_json(plan.impact, plan.queue_names, _headline(plan))
-        if plan.impact
-        else None,
-        "findings": [
-            finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)
-        ],
+        "behaviour": behaviour,
+        "findings": [finding_to_json(finding) for finding in findings],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [cast("GuardJson", asdict(result)) for result in plan.guards],
     }
@@ -141,6 +123,29 @@ def plan_to_json(plan: Plan) -> "PlanJson":
     if plan.replay:
         form["replay"] = replay_to_json(plan.replay, plan.queue_names)
     return form
+
+
+def _options(plan: Plan) -> "OptionsJson":
+    options = plan.options
+    traffic: SampleJson | None = None
+    if plan.impact and plan.impact.traffic:
+        sample = plan.impact.traffic.sample
+        traffic = {"file": sample.name, "digest": sample.digest}
+    return {
+        "only": list(options.only),
+        "adopt": options.adopt,
+        "keepDrift": options.keep_drift,
+        "undo": options.undo,
+        "traffic": traffic,
+        "base": options.base,
+    }
+
+
+def _endpoint(plan: Plan) -> "EndpointJson | None":
+    if not plan.options.base:
+        return None
+    before, after = (stage.fallback.settings for stage in plan.endpoints)
+    return cast("EndpointJson", {"before": before, "after": after})
 
 
 def _headline(plan: Plan) -> str:
@@ -159,19 +164,16 @@ def count_changes(plan: Plan) -> dict[str, int]:
     counts = dict.fromkeys(COUNTED_ACTIONS, 0)
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
-    watched = {"unwatched": plan.watch.unwatched} if plan.watch else {}
-    watched |= (
-        {"undecidedWatch": plan.watch.undecided}
-        if plan.watch and plan.watch.undecided
-        else {}
-    )
-    return {
-        **counts,
+    counts |= {
         "unchanged": plan.unchanged,
         "held": len(plan.held),
         "unmanaged": plan.unmanaged,
-        **watched,
     }
+    if plan.watch:
+        counts["unwatched"] = plan.watch.unwatched
+        if plan.watch.undecided:
+            counts["undecidedWatch"] = plan.watch.undecided
+    return counts
 
 
 def change_to_json(
@@ -179,19 +181,18 @@ def change_to_json(
 ) -> "ChangeJson":
     """Return one change in the form of plan-json "Change"; a held change has no steps."""
     payload = write_payload(PlanStep(change), plan.owner)
+    live = None if isinstance(change, Create) else change.live
+    rule = change.live.rule if isinstance(change, Delete) else change.after
     fields = () if isinstance(change, Create | Delete) else change.fields
+    before = live_rule_to_json(live, plan.queue_names) if live else None
     return {
         "action": change.action,
         "address": str(change.address),
-        "id": None if isinstance(change, Create) else change.live.id,
-        "name": change.live.rule.name
-        if isinstance(change, Delete)
-        else change.after.name,
+        "id": live.id if live else None,
+        "name": rule.name,
         "cause": change.cause,
         "steps": list(steps),
-        "before": None
-        if isinstance(change, Create)
-        else live_rule_to_json(change.live, plan.queue_names),
+        "before": before,
         "after": payload and rule_to_json(*payload, plan.queue_names),
         "fields": [
             {"path": field.path, "before": field.before, "after": field.after}
@@ -217,11 +218,9 @@ def _steps(plan: Plan) -> dict[int, list["StepJson"]]:
     for number, wave in enumerate(plan.steps, 1):
         for step in wave:
             is_leftover = is_copy_removal(step.change)
-            change = (
-                owners.get(step.change.address, id(step.change))
-                if is_leftover
-                else id(step.change)
-            )
+            change = id(step.change)
+            if is_leftover:
+                change = owners.get(step.change.address, change)
             is_copy = is_leftover or step.kind in ("copy", "drop")
             steps[change].append({"wave": number, "call": step.call, "copy": is_copy})
     return steps
@@ -251,9 +250,9 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         raise UsageError(f"{name} is a report of `cxroute drift`, not a plan. {remedy}")
     versions = [form["formatVersion"], form["tool"]["version"]]
     if list(map(_major, versions)) != list(map(_major, (FORMAT_VERSION, __version__))):
-        again = "Run `plan` again with this version"
         raise RefusedError(
-            f"{name} was created by another major version of cxroute. {again}"
+            f"{name} was created by another major version of cxroute. Run `plan` again with this "
+            f"version"
         )
     if form["planId"] != digest_document(form):
         raise RefusedError(
@@ -300,16 +299,13 @@ def _parse_fallback(form: "FallbackJson") -> FallbackPolicy:
 
 def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
     """Return the changes of a fresh plan that the reviewed plan does not have, in order."""
-    changes = (
-        (change, change_to_json(fresh, change))
-        for change in fresh.changes
-        if not is_copy_removal(change)
-    )
-    return tuple(
-        change
-        for change, document in changes
-        if _change_identity(document) not in reviewed.changes
-    )
+    unreviewed = []
+    for change in fresh.changes:
+        if is_copy_removal(change):
+            continue
+        if _change_identity(change_to_json(fresh, change)) not in reviewed.changes:
+            unreviewed.append(change)
+    return tuple(unreviewed)
 
 
 def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
@@ -319,24 +315,21 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
     new = unreviewed_changes(fresh, reviewed)
     again = f"Nothing was written. Plan again, review, apply: {plan_again}"
     name = f"plan {reviewed.plan_id} of {reviewed.generated_at}"
-    since = "changed since the plan was created"
-    regions = unreviewed_impact(fresh, reviewed)
-    if regions and not new:
-        sent = (
-            f"send conversations elsewhere that {name} does not: "
-            f"{quote(regions[0].example.attributes)}"
-        )
-        raise RefusedError(
-            f"rules outside the plan, or the Environment, {since}, and it would now {sent}. {again}"
-        )
     if new:
-        phrase = join_first(
-            [f"{change.action} {change.address}" for change in new], _MAX_LISTED_CHANGES
-        )
-        added = f"{pluralize(len(new), 'change')} that {name} does not have: {phrase}"
-        added += _first_difference(fresh, new[0], reviewed)
+        count = pluralize(len(new), "change")
+        names = [f"{change.action} {change.address}" for change in new]
+        phrase = join_first(names, _MAX_LISTED_CHANGES)
+        difference = _first_difference(fresh, new[0], reviewed)
         raise RefusedError(
-            f"the manifests or the tenant {since}. A new plan has {added}. {again}"
+            f"the manifests or the tenant changed since the plan was created. A new plan has "
+            f"{count} that {name} does not have: {phrase}{difference}. {again}"
+        )
+    regions = unreviewed_impact(fresh, reviewed)
+    if regions:
+        example = quote(regions[0].example.attributes)
+        raise RefusedError(
+            f"rules outside the plan, or the Environment, changed since the plan was created, and "
+            f"it would now send conversations elsewhere that {name} does not: {example}. {again}"
         )
     for entry in fresh.consent or ():
         if entry.queue.identity not in reviewed.consent:
@@ -357,82 +350,81 @@ def _first_difference(fresh: Plan, change: Change, reviewed: ReviewedPlan) -> st
     ]
     if not earlier:
         return f". The plan has no change of {change.address}"
-    now = json.loads(_change_identity(change_to_json(fresh, change)))
-    if earlier[0][0] != now[0]:
-        return f". The plan would {earlier[0][0]} {change.address}"
-    sides = (
-        ("the live rule", earlier[0][3], now[3]),
-        ("the manifests' rule", earlier[0][4], now[4]),
-    )
-    for side, old, new in sides:
-        names = [
-            name
-            for name in {**(old or {}), **(new or {})}
-            if (old or {}).get(name) != (new or {}).get(name)
-        ]
-        names.sort(
-            key="description".__eq__
-        )  # last: it contains the digest of the other fields
-        if names:
-            values = (quote((form or {}).get(names[0])) for form in (old, new))
-            then, current = (sanitize(text, _LONGEST_VALUE) for text in values)
-            others = [name for name in names[1:] if name != "description"]
-            more = (
-                f"; {join_first(others, _MAX_LISTED_CHANGES)} differ, too"
-                if others
-                else ""
-            )
-            return f". In {side}, {names[0]} was {then} and is now {current}{more}"
-    return ""
+    old_action, _, _, old_before, old_after = earlier[0]
+    identity = json.loads(_change_identity(change_to_json(fresh, change)))
+    new_action, _, _, new_before, new_after = identity
+    if old_action != new_action:
+        return f". The plan would {old_action} {change.address}"
+    live_difference = _field_difference(old_before or {}, new_before or {})
+    if live_difference:
+        return f". In the live rule, {live_difference}"
+    difference = _field_difference(old_after or {}, new_after or {})
+    return f". In the manifests' rule, {difference}" if difference else ""
+
+
+def _field_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return what differs between two versions of a rule; empty if nothing does."""
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    # last: it contains the digest of the other fields
+    names.sort(key="description".__eq__)
+    if not names:
+        return ""
+    first, *further = names
+    old_value = sanitize(quote(old.get(first)), _LONGEST_VALUE)
+    new_value = sanitize(quote(new.get(first)), _LONGEST_VALUE)
+    difference = f"{first} was {old_value} and is now {new_value}"
+    listed = [name for name in further if name != "description"]
+    if listed:
+        difference += f"; {join_first(listed, _MAX_LISTED_CHANGES)} differ, too"
+    return difference
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     """Return a fresh plan that holds its unreviewed edits, if they do not change routing."""
     # These are edits of managed rules in CXone: the rules are not changed, and the other changes
     # continue.
+    edits = _unreviewed_edits(fresh, reviewed)
+    if not edits or _changes_routing(fresh, edits):
+        return fresh
+    held = [HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits]
+    holds = sorted((*fresh.held, *held), key=lambda hold: hold.change.address)
+    changes = tuple(change for change in fresh.changes if change not in edits)
+    return replace(fresh, changes=changes, held=tuple(holds))
+
+
+def _unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> list[Update]:
+    """Return the edits outside of the reviewed plan that need no name of another desired rule."""
     names = {desired.rule.name for desired in fresh.desired.rules.values()}
-    edits = [
-        change
-        for change in fresh.changes
-        if isinstance(change, Update) and change.cause == "drift"
-    ]
-    edits = [edit for edit in edits if str(edit.address) not in reviewed.addresses]
-    edits = [
-        edit
-        for edit in edits
-        if edit.live.rule.name == edit.after.name or edit.live.rule.name not in names
-    ]
-    decisive = (
-        edit
+    edits = []
+    for change in fresh.changes:
+        if not isinstance(change, Update) or change.cause != "drift":
+            continue
+        if str(change.address) in reviewed.addresses:
+            continue
+        live_name = change.live.rule.name
+        if live_name == change.after.name or live_name not in names:
+            edits.append(change)
+    return edits
+
+
+def _changes_routing(fresh: Plan, edits: Iterable[Update]) -> bool:
+    """Return whether edits move conversations, or may do so."""
+    unedited = {
+        edit.live.id: edit.after
         for edit in edits
         if any(field.path != "description" for field in edit.fields)
+    }
+    if not unedited:
+        return False
+    now = live_entries(fresh.live.rules, fresh.desired)
+    before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
+    behaviour = compare_behaviour(
+        before,
+        now,
+        fresh.desired.evaluation,
+        types=fresh.desired.endpoint.context_types,
     )
-    unedited = {edit.live.id: edit.after for edit in decisive}
-    if unedited:
-        now = live_entries(fresh.live.rules, fresh.desired)
-        before = [
-            replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now
-        ]
-        behaviour = compare_behaviour(
-            before,
-            now,
-            fresh.desired.evaluation,
-            types=fresh.desired.endpoint.context_types,
-        )
-        if behaviour.changed or not behaviour.complete:
-            return fresh
-    if not edits:
-        return fresh
-    held = [
-        *fresh.held,
-        *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits),
-    ]
-    held.sort(key=lambda hold: hold.change.address)
-    return replace(
-        fresh,
-        changes=tuple(change for change in fresh.changes if change not in edits),
-        held=tuple(held),
-    )
+    return behaviour.changed or not behaviour.complete
 
 
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:

@@ -7,6 +7,7 @@ failed route tests.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
@@ -30,6 +31,7 @@ from reconciler.plan.edits import EditedRule, edits_of_lists
 from reconciler.plan.finding_json import finding_to_json
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import NO_IMPACT, Impact
+from reconciler.plan.ownership import LiveRulesByOwner
 from reconciler.plan.plan import Plan, is_selected
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.stored_texts import classify_live_rules
@@ -38,7 +40,7 @@ from reconciler.plan.words import order_effects
 from reconciler.traffic.sample import TrafficSample
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import PlanJson, SummaryJson
+    from reconciler.plan.plan_json import ChangeJson, PlanJson, SummaryJson
 
 FAILED_TEST: Final = "CXR220"
 BROKEN_PROMISE: Final = "CXR221"
@@ -67,27 +69,21 @@ class Drift:
     # Live rules that are not managed, not accepted, and take conversations that the manifests send
     # elsewhere:
     in_the_way: tuple[LiveRule, ...] = ()
-    temporary_ids: frozenset[str] = (
-        frozenset()
-    )  # those that take these conversations only until the plan is applied
-    accepted: tuple[
-        LiveRule, ...
-    ] = ()  # live rules that the Environment's `unmanaged.accept` names
-    acceptances: int = (
-        0  # entries of `unmanaged.accept`, those that match no live rule included
-    )
+    # those that take these conversations only until the plan is applied
+    temporary_ids: frozenset[str] = frozenset()
+    # live rules that the Environment's `unmanaged.accept` names
+    accepted: tuple[LiveRule, ...] = ()
+    # entries of `unmanaged.accept`, those that match no live rule included
+    acceptances: int = 0
     full_impact: Impact = NO_IMPACT  # from the manifests alone to all live rules
     # The same without conversations of rules that are accepted, or whose change is held:
     unaccepted_impact: Impact = NO_IMPACT
-    last_runs: Mapping[Address, str] = field(
-        default_factory=dict
-    )  # the journal's run that last wrote each rule
-    failed_checks: tuple[
-        Finding, ...
-    ] = ()  # failed route tests and promises, and an analysis that stopped
-    notes: tuple[
-        Finding, ...
-    ] = ()  # stale entries of `unmanaged.accept`, and broken promises of severity warning
+    # the journal's run that last wrote each rule
+    last_runs: Mapping[Address, str] = field(default_factory=dict)
+    # failed route tests and promises, and an analysis that stopped
+    failed_checks: tuple[Finding, ...] = ()
+    # stale entries of `unmanaged.accept`, and broken promises of severity warning
+    notes: tuple[Finding, ...] = ()
 
     @property
     def failed_tests(self) -> int:
@@ -111,14 +107,11 @@ class Drift:
         """Return whether something differs that apply cannot change."""
         # With --only this includes an edit of another managed rule that takes conversations of the
         # selected rules.
-        is_astray = (
-            bool(self.plan.options.only) and self.unaccepted_impact.behaviour.changed
-        )
-        return bool(
-            self.in_the_way
-            or self.failed_checks
-            or (is_astray and not self.plan.changes)
-        )
+        if self.in_the_way or self.failed_checks:
+            return True
+        if not self.plan.options.only or self.plan.changes:
+            return False
+        return bool(self.unaccepted_impact.behaviour.changed)
 
 
 def find_drift(
@@ -127,58 +120,36 @@ def find_drift(
     """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
     desired = plan.desired
     owned = classify_live_rules(plan.live.rules, plan.desired)
-    # Apply never writes these rules, except for a rule that it adopts, which becomes as the
-    # manifests say.
-    adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
-    unwritten = [
-        live
-        for live in (*owned.unmanaged, *owned.edited_copies)
-        if live.id not in adopted
-    ]
-    entries = live_entries(plan.live.rules, desired)
-    manifest_entries = _manifest_entries(desired, owned.managed)
-    digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
-    accepted = tuple(
-        live
-        for live in unwritten
-        if (live.rule.name, marker_digest(live.rule)) in digests
-    )
+    unwritten = _unwritten_rules(plan, owned)
+    accepted = _accepted_rules(accept, unwritten)
     unchanged_ids = {live.id for live in accepted}
-    unchanged_ids |= {
-        hold.change.live.id for hold in plan.held if not isinstance(hold.change, Create)
-    }
-    reference = manifest_entries
-    if (
-        unchanged_ids or plan.held
-    ):  # held and accepted rules route conversations for now
+    for hold in plan.held:
+        if not isinstance(hold.change, Create):
+            unchanged_ids.add(hold.change.live.id)
+
+    entries = live_entries(plan.live.rules, desired)
+    reference = _manifest_entries(desired, owned.managed)
+    full_impact = _measure_impact(plan, reference, (), sample)
+    unaccepted_impact = full_impact
+    if unchanged_ids or plan.held:
+        # held and accepted rules route conversations for now
         held = {hold.change.address for hold in plan.held}
-        reference = tuple(
-            entry for entry in manifest_entries if entry.address not in held
-        )
-        reference += tuple(entry for entry in entries if entry.id in unchanged_ids)
-    full_impact = unaccepted_impact = _measure_impact(
-        plan, manifest_entries, (), sample
-    )
+        unheld = (entry for entry in reference if entry.address not in held)
+        unchanged = (entry for entry in entries if entry.id in unchanged_ids)
+        reference = (*unheld, *unchanged)
     if unchanged_ids or plan.held or plan.options.only:
         unaccepted_impact = _measure_impact(plan, reference, plan.options.only, sample)
+
     unaccepted = {live.id: live for live in unwritten if live.id not in unchanged_ids}
-    ids = lasting_ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
+    ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
+    lasting_ids = set(ids)
     if plan.changes:
-        remaining = (entry for entry in entries if entry.id in unaccepted)
-        before, after = map(
-            desired.endpoint.pull_back, (reference, (*reference, *remaining))
-        )
-        later = compare_behaviour(
-            before, after, desired.evaluation, types=desired.endpoint.types
-        )
-        lasting_ids = _winner_ids(later) if later.complete else set(unaccepted)
+        remaining = tuple(entry for entry in entries if entry.id in unaccepted)
+        lasting_ids = _lasting_ids(desired, reference, remaining)
+    ordered = order_entries(entries, desired.evaluation)
     return Drift(
         plan=plan,
-        in_the_way=tuple(
-            unaccepted[entry.id]
-            for entry in order_entries(entries, desired.evaluation)
-            if entry.id in ids
-        ),
+        in_the_way=tuple(unaccepted[entry.id] for entry in ordered if entry.id in ids),
         temporary_ids=frozenset(ids - lasting_ids),
         accepted=accepted,
         acceptances=len(accept),
@@ -187,6 +158,40 @@ def find_drift(
         failed_checks=() if unaccepted_impact.behaviour.complete else (_UNFINISHED,),
         notes=tuple(_stale_findings(accept, unwritten)),
     )
+
+
+def _unwritten_rules(plan: Plan, owned: LiveRulesByOwner) -> list[LiveRule]:
+    """Return the rules that apply never writes: not a rule that it adopts, which becomes as the
+    manifests say.
+    """
+    adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
+    rules = (*owned.unmanaged, *owned.edited_copies)
+    return [live for live in rules if live.id not in adopted]
+
+
+def _accepted_rules(
+    accept: Iterable[Acceptance], rules: Iterable[LiveRule]
+) -> tuple[LiveRule, ...]:
+    """Return the rules that are as an entry accepts them."""
+    digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
+    return tuple(
+        live for live in rules if (live.rule.name, marker_digest(live.rule)) in digests
+    )
+
+
+def _lasting_ids(
+    desired: DesiredState,
+    reference: tuple[RoutingEntry, ...],
+    remaining: tuple[RoutingEntry, ...],
+) -> set[str]:
+    """Return the ids of the remaining rules that take conversations after the plan, too."""
+    endpoint = desired.endpoint
+    before = endpoint.pull_back(reference)
+    after = endpoint.pull_back((*reference, *remaining))
+    later = compare_behaviour(before, after, desired.evaluation, types=endpoint.types)
+    if later.complete:
+        return _winner_ids(later)
+    return {entry.id for entry in remaining}
 
 
 def edited_changes(plan: Plan) -> list[Change]:
@@ -211,12 +216,11 @@ def _manifest_entries(
     desired: DesiredState, managed: Mapping[Address, LiveRule]
 ) -> tuple[RoutingEntry, ...]:
     # Each entry has the id of its live rule, which decides between equal names.
-    ids = {address: live.id for address, live in managed.items()}
-    entries = desired_entries(desired)
-    return tuple(
-        replace(entry, id=ids.get(entry.address, "") if entry.address else "")
-        for entry in entries
-    )
+    entries = []
+    for entry in desired_entries(desired):
+        live = managed.get(entry.address) if entry.address else None
+        entries.append(replace(entry, id=live.id if live else ""))
+    return tuple(entries)
 
 
 def _measure_impact(
@@ -247,13 +251,10 @@ def _measure_impact(
     )
     if only:
         behaviour = _about(behaviour, only)
-    traffic = (
-        measure_traffic(
-            behaviour, before, after, convert_sample(endpoint.types, sample)
-        )
-        if sample
-        else None
-    )
+    traffic = None
+    if sample:
+        converted = convert_sample(endpoint.types, sample)
+        traffic = measure_traffic(behaviour, before, after, converted)
     return order_effects(Impact(behaviour, edits, traffic), plan.labels)
 
 
@@ -276,26 +277,20 @@ def _about(behaviour: BehaviourChange, only: Sequence[str]) -> BehaviourChange:
 
 
 def _names_selected(effect: Effect, only: Sequence[str]) -> bool:
-    return any(
-        rule is not None
-        and rule.address is not None
-        and is_selected(rule.address, only)
-        for row in effect.rows
-        for rule in row.winners
-    )
+    winners = chain.from_iterable(row.winners for row in effect.rows)
+    return _has_selected(winners, only)
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:
-    return {
-        entry.id
-        for region in behaviour.regions
-        for entry in region.after_rules
-        if entry is not None
-    }
+    winners = chain.from_iterable(region.after_rules for region in behaviour.regions)
+    return {entry.id for entry in winners if entry is not None}
 
 
 def _is_about(region: Region, only: Sequence[str]) -> bool:
-    entries = (*region.before_rules, *region.after_rules)
+    return _has_selected((*region.before_rules, *region.after_rules), only)
+
+
+def _has_selected(entries: Iterable[RoutingEntry | None], only: Sequence[str]) -> bool:
     return any(
         entry and entry.address and is_selected(entry.address, only)
         for entry in entries
@@ -337,37 +332,37 @@ def drift_to_json(drift: Drift) -> "PlanJson":
         if change["action"] == Create.action:
             change["cause"] = "missing"
             change["since"] = since.get(str(change["address"]))
-    # Rules that apply does not write, each with the entry that accepts it.
-    for live in drift.in_the_way:
-        changes.append(
-            {
-                "action": "none",
-                "address": None,
-                "id": live.id,
-                "name": live.rule.name,
-                "cause": "unmanaged",
-                "accept": {"name": live.rule.name, "digest": marker_digest(live.rule)},
-                "steps": [],
-                "before": live_rule_to_json(live, plan.queue_names),
-                "after": None,
-                "fields": [],
-                "source": None,
-            }
-        )
+    changes += [_unwritten_to_json(live, plan.queue_names) for live in drift.in_the_way]
+
     document["report"] = DRIFT_REPORT
-    if save := plan.live.last_save:
+    save = plan.live.last_save
+    if save:
         document["lastSave"] = {"by": save.by, "at": save.at}
-    document["summary"] = cast(
-        "SummaryJson", {**document["summary"], **count_sections(drift)}
-    )
-    document["behaviour"] = impact_to_json(
-        impact, plan.queue_names, headline(impact, plan.queue_names, plan.labels)
-    )
-    document["findings"] += [
-        finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)
-    ]
+    summary = {**document["summary"], **count_sections(drift)}
+    document["summary"] = cast("SummaryJson", summary)
+    sentence = headline(impact, plan.queue_names, plan.labels)
+    document["behaviour"] = impact_to_json(impact, plan.queue_names, sentence)
+    document["findings"] += map(finding_to_json, (*drift.failed_checks, *drift.notes))
     document["planId"] = digest_document(document)
     return document
+
+
+def _unwritten_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> "ChangeJson":
+    """Return a rule that apply does not write, with the entry that accepts it."""
+    name = live.rule.name
+    return {
+        "action": "none",
+        "address": None,
+        "id": live.id,
+        "name": name,
+        "cause": "unmanaged",
+        "accept": {"name": name, "digest": marker_digest(live.rule)},
+        "steps": [],
+        "before": live_rule_to_json(live, queue_names),
+        "after": None,
+        "fields": [],
+        "source": None,
+    }
 
 
 def count_sections(drift: Drift) -> dict[str, int]:

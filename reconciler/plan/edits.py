@@ -1,6 +1,5 @@
 """Edited rules: what was done to each, in the manifest's names, and the edits that are equal."""
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -81,19 +80,18 @@ def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldE
 
 
 def _condition_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldEdit]:
-    old, new = (_by_attribute(rule.conditions) for rule in (before, after))
+    old = _by_attribute(before.conditions)
+    new = _by_attribute(after.conditions)
     order = {name: place for place, name in enumerate(labels.short)}
     names = sorted({**old, **new}, key=lambda name: (order.get(name, len(order)), name))
     for name in names:
-        removed = [part for part in old.get(name, ()) if part not in new.get(name, ())]
-        added = [part for part in new.get(name, ()) if part not in old.get(name, ())]
+        old_parts = old.get(name, ())
+        new_parts = new.get(name, ())
+        removed = tuple(part for part in old_parts if part not in new_parts)
+        added = tuple(part for part in new_parts if part not in old_parts)
         if removed or added:
-            yield FieldEdit(
-                _field_name(name, [*removed, *added], labels),
-                tuple(removed),
-                tuple(added),
-                name,
-            )
+            field = _field_name(name, (*removed, *added), labels)
+            yield FieldEdit(field, removed, added, name)
 
 
 def _by_attribute(
@@ -125,13 +123,11 @@ def edits_of_changes(
     edits = []
     for change, (before, after) in changes:
         fields = _fields(before, after, labels)
-        values = (
-            _values(fields)
-            if isinstance(change, Update)
-            else ()
-            if isinstance(change, Delete)
-            else id(change)
-        )
+        values: Hashable = id(change)
+        if isinstance(change, Update):
+            values = _values(fields)
+        elif isinstance(change, Delete):
+            values = ()
         is_copy = is_copy_removal(change)
         group = change.action, change.address.ruleset, values, is_copy
         edits.append(
@@ -162,22 +158,25 @@ def edits_of_lists(
         entry = new or old
         assert entry is not None  # noqa: S101 - a pair has one of them
         action = _action(old, new, words)
-        source = entry.source
-        place = (
-            entry.address.ruleset if entry.address else source.file if source else ""
-        )
-        values: Hashable = (
-            () if new is None else id(new) if old is None else _values(fields)
-        )
+        values: Hashable = ()
+        if new is not None:
+            values = id(new) if old is None else _values(fields)
         edits.append(
             EditedRule(
-                edit=Edit(old, new, (action, place, values)),
+                edit=Edit(old, new, (action, _document_of(entry), values)),
                 action=action,
                 fields=fields,
-                source=source,
+                source=entry.source,
             )
         )
     return edits
+
+
+def _document_of(entry: RoutingEntry) -> str:
+    """Return the RuleSet of a rule, or else its file; empty without one."""
+    if entry.address:
+        return entry.address.ruleset
+    return entry.source.file if entry.source else ""
 
 
 def match_rules(
@@ -188,25 +187,25 @@ def match_rules(
     """
     old = list(before)
     new = list(after)
-    partner: dict[int, RoutingEntry] = {}
-    taken: set[int] = set()
+    partners: dict[int, RoutingEntry] = {}  # by the id() of the old version
+    matched: set[int] = set()  # the id() of the new versions
     for key_of in (attrgetter("address"), attrgetter("id"), attrgetter("name")):
-        free_old = [entry for entry in old if id(entry) not in partner]
-        free_new = [entry for entry in new if id(entry) not in taken]
-        counts = (
-            Counter(key_of(entry) for entry in free_old),
-            Counter(key_of(entry) for entry in free_new),
+        old_by_key = group_pairs(
+            (key_of(entry), entry) for entry in old if id(entry) not in partners
         )
-        other = {key_of(entry): entry for entry in free_new}
-        for entry in free_old:
-            key = key_of(entry)
-            if key not in (None, "") and counts[0][key] == counts[1][key] == 1:
-                partner[id(entry)] = other[key]
-                taken.add(id(other[key]))
-    pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = [
-        (entry, partner.get(id(entry))) for entry in old
-    ]
-    return [*pairs, *((None, entry) for entry in new if id(entry) not in taken)]
+        new_by_key = group_pairs(
+            (key_of(entry), entry) for entry in new if id(entry) not in matched
+        )
+        for key, old_versions in old_by_key.items():
+            new_versions = new_by_key.get(key, [])
+            if key not in (None, "") and len(old_versions) == len(new_versions) == 1:
+                partners[id(old_versions[0])] = new_versions[0]
+                matched.add(id(new_versions[0]))
+
+    pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = []
+    pairs += [(entry, partners.get(id(entry))) for entry in old]
+    pairs += [(None, entry) for entry in new if id(entry) not in matched]
+    return pairs
 
 
 def _fields(
@@ -222,25 +221,30 @@ def _action(
     after: RoutingEntry | None,
     words: Literal["plan", "drift"],
 ) -> EditAction:
-    if words == "plan":
-        return "create" if before is None else "delete" if after is None else "update"
+    is_plan = words == "plan"
     if before is None:
+        if is_plan:
+            return "create"
         return "added" if after and after.address else "unmanaged"
     if after is None:
-        return "deleted"
-    return "disabled" if before.rule.enabled and not after.rule.enabled else "changed"
+        return "delete" if is_plan else "deleted"
+    if is_plan:
+        return "update"
+    is_switched_off = before.rule.enabled and not after.rule.enabled
+    return "disabled" if is_switched_off else "changed"
 
 
 def _values(fields: Iterable[FieldEdit]) -> Hashable:
     """Return what equal edits have in common: descriptions may differ, because they move no
     conversation.
     """
-    return tuple(
-        (field.name,)
-        if field.name == DESCRIPTION
-        else (field.name, _text(field.before), _text(field.after))
-        for field in fields
-    )
+    values: list[Hashable] = []
+    for field in fields:
+        if field.name == DESCRIPTION:
+            values.append((field.name,))
+        else:
+            values.append((field.name, _text(field.before), _text(field.after)))
+    return tuple(values)
 
 
 def _text(value: object) -> str:

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 def finding_to_json(finding: Finding) -> "FindingJson":
     """Return a finding; `addresses` and `sources` have the same order."""
+    message = finding.message
+    if finding.hint:
+        message += f" ({finding.hint})"
     form: FindingJson = {
         "code": finding.code,
         "severity": finding.severity,
-        "message": f"{finding.message} ({finding.hint})"
-        if finding.hint
-        else finding.message,
+        "message": message,
         "address": None if finding.address is None else str(finding.address),
         "source": source_to_json(finding.source),
     }

@@ -18,9 +18,8 @@ class Flow:
     before: Destination
     after: Destination
     share: ShareRange | None  # None without a sample
-    intents: Counter[str] = field(
-        default_factory=Counter
-    )  # with the number of rows that list each
+    # with the number of rows that list each
+    intents: Counter[str] = field(default_factory=Counter)
     is_open: bool = False  # a row lists no intents
     edits: set[int] = field(default_factory=set)  # the numbers of the edits of rules
 
@@ -42,9 +41,9 @@ def shown_flows(impact: Impact, labels: Labels) -> list[Flow]:
     flows: dict[tuple[Destination, Destination], Flow] = {}
     for effect, shares in impact.effects:
         for row, share in zip(effect.rows, shares.rows, strict=True):
-            places = row.before, row.after
             flow = flows.setdefault(
-                places, Flow(before=row.before, after=row.after, share=None)
+                (row.before, row.after),
+                Flow(before=row.before, after=row.after, share=None),
             )
             flow.add(effect, row, labels)
             if impact.traffic and share:
@@ -54,14 +53,15 @@ def shown_flows(impact: Impact, labels: Labels) -> list[Flow]:
 
 def _sum(first: ShareRange | None, second: ShareRange, limit: float) -> ShareRange:
     """Return the share of two sets of conversations together."""
-    least = second.least + (first.least if first else 0.0)
-    most = min(second.most + (first.most if first else 0.0), limit)
+    least = second.least
+    most = second.most
+    if first:
+        least += first.least
+        most += first.most
+    most = min(most, limit)
     return ShareRange(min(least, most), most)
 
 
 def _rank(flow: Flow) -> tuple[float, bool, int]:
-    return (
-        -(flow.share.most if flow.share else 0.0),
-        not flow.is_open,
-        -len(flow.intents),
-    )
+    most = flow.share.most if flow.share else 0.0
+    return -most, not flow.is_open, -len(flow.intents)

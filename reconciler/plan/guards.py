@@ -6,6 +6,7 @@ A guard that is not `ok` makes apply refuse with exit 4.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Final, get_args
 
 from reconciler.behaviour.diff.regions import Region
@@ -23,32 +24,31 @@ from reconciler.text.escape import join_first, quote
 def check_guards(plan: Plan, environment: Environment) -> Plan:
     """Return the plan with the result of each guard of the environment, at the plan's own time."""
     desired = replace(plan.desired, endpoint=plan.endpoints[1])
-    promises = (
-        run_promises(desired, build_transition(plan).after, plan.queue_names)
-        if desired.promises
-        else ()
-    )
-    results = [
-        *_check_all(plan, environment),
-        *([_check_promises(promises, environment.name)] if promises else []),
-    ]
-    guards = (
+    promises: tuple[PromiseResult, ...] = ()
+    if desired.promises:
+        entries = build_transition(plan).after
+        promises = run_promises(desired, entries, plan.queue_names)
+
+    results = list(_check_all(plan, environment))
+    if promises:
+        results.append(_check_promises(promises, environment.name))
+    guards = tuple(
         apply_allowance(result, environment, plan.generated_at) for result in results
     )
     failures = (result.failure for result in promises if result.failure)
     warnings = (finding for finding in failures if finding.severity == "warning")
-    return add_findings(
-        replace(plan, guards=tuple(guards), promises=promises), warnings
-    )
+    return add_findings(replace(plan, guards=guards, promises=promises), warnings)
 
 
 def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
     """Return the plan with the named guards lifted for the reason given."""
-    lifted = {result.name for result in plan.guards if not result.ok} & set(names)
-    guards = (
-        replace(guard, ok=True, allowed=reason) if guard.name in lifted else guard
-        for guard in plan.guards
-    )
+    lifted = {result.name for result in guard_refusals(plan)} & set(names)
+    guards = []
+    for guard in plan.guards:
+        if guard.name in lifted:
+            guards.append(replace(guard, ok=True, allowed=reason))
+        else:
+            guards.append(guard)
     return replace(plan, guards=tuple(guards))
 
 
@@ -82,13 +82,10 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
             isinstance(change, Update | Delete) and not is_copy_removal(change)
             for change in plan.changes
         )
+        action = f"updates or deletes {count}"
+        managed = len(plan.managed)
         yield _check_count(
-            "changes",
-            f"updates or deletes {count}",
-            count,
-            len(plan.managed),
-            environment,
-            limits.changes,
+            "changes", action, count, managed, environment, limits.changes
         )
     yield _check_emptied(plan)
     if limits.protected:
@@ -115,12 +112,13 @@ def _check_deletes(plan: Plan, environment: Environment) -> GuardResult:
         for change in plan.changes
         if isinstance(change, Update | Adopt) and _switches_off(change)
     ]
-    count = len(off) + sum(
+    deleted = sum(
         isinstance(change, Delete) and not is_copy_removal(change)
         for change in plan.changes
     )
-    managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
-    return count_deletes(count - len(off), len(off), managed, environment)
+    adopted = sum(isinstance(change, Adopt) for change in off)
+    managed = len(plan.managed) + adopted
+    return count_deletes(deleted, len(off), managed, environment)
 
 
 def count_deletes(
@@ -150,14 +148,9 @@ def _check_count(
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
     message = (
         f"{action} of {managed} managed rules{share}; the limit for {environment.name} is "
-        f"{maximum}"
+        f"{maximum} ({limit.count} or {limit.percent:g} %, whichever is more)"
     )
-    return _result(
-        name,
-        count,
-        f"{message} ({limit.count} or {limit.percent:g} %, whichever is more)",
-        maximum,
-    )
+    return _result(name, count, message, maximum)
 
 
 def _check_emptied(plan: Plan) -> GuardResult:
@@ -170,40 +163,34 @@ def _check_emptied(plan: Plan) -> GuardResult:
             remaining.add(change.address)
         elif change.cause != "duplicate":
             remaining.discard(change.address)
-    before = {address.ruleset for address in plan.managed}
-    emptied = sorted(
-        (before & plan.desired.rulesets) - {address.ruleset for address in remaining}
-    )
     if plan.managed and not remaining:
         return _result("emptied", len(plan.managed), "no managed rule would remain")
-    message = (
-        f"no rule of {', '.join(emptied)} would remain"
-        if emptied
-        else "no RuleSet loses its last rule"
-    )
+
+    before = {address.ruleset for address in plan.managed}
+    after = {address.ruleset for address in remaining}
+    emptied = sorted((before & plan.desired.rulesets) - after)
+    message = "no RuleSet loses its last rule"
+    if emptied:
+        message = f"no rule of {', '.join(emptied)} would remain"
     return _result("emptied", len(emptied), message)
 
 
 def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     """Check the protected rules, and the conversations that they serve."""
-    touched = {
-        str(address) for change in plan.changes for address in _harmed_addresses(change)
-    } & protected
-    rerouted = {
-        entry.name
-        for region in _regions(plan)
-        for entry in region.before_rules
-        if entry
-    } & protected - touched
-    problems = (
-        [f"protected rules would change: {', '.join(sorted(touched))}"]
-        if touched
-        else []
-    )
+    harmed = chain.from_iterable(map(_harmed_addresses, plan.changes))
+    touched = protected.intersection(map(str, harmed))
+    winners = chain.from_iterable(region.before_rules for region in _regions(plan))
+    rerouted = protected.intersection(entry.name for entry in winners if entry)
+    rerouted -= touched
+
+    problems = []
+    if touched:
+        names = ", ".join(sorted(touched))
+        problems.append(f"protected rules would change: {names}")
     if rerouted:
+        names = ", ".join(sorted(rerouted))
         problems.append(
-            f"conversations that a protected rule serves would go elsewhere: "
-            f"{', '.join(sorted(rerouted))}"
+            f"conversations that a protected rule serves would go elsewhere: {names}"
         )
     if _is_incomplete(plan):
         problems.append(
@@ -211,9 +198,8 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
             "goes elsewhere"
         )
     message = "; ".join(problems) or "no protected rule would change"
-    return replace(
-        _result("protected", len(touched | rerouted), message), ok=not problems
-    )
+    result = _result("protected", len(touched | rerouted), message)
+    return replace(result, ok=not problems)
 
 
 def _is_incomplete(plan: Plan) -> bool:
@@ -231,8 +217,8 @@ def _check_unrouted(plan: Plan) -> GuardResult:
     lost = [region for region in _regions(plan) if region.before and not region.after]
     message = "every conversation that reaches a queue today still reaches one"
     if lost:
-        entries = (entry for region in lost for entry in region.before_rules if entry)
-        names = dict.fromkeys(map(entry_name, entries))
+        winners = chain.from_iterable(region.before_rules for region in lost)
+        names = dict.fromkeys(entry_name(entry) for entry in winners if entry)
         effects = dict.fromkeys(
             _FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE
             for region in lost
@@ -242,19 +228,16 @@ def _check_unrouted(plan: Plan) -> GuardResult:
             f"conversations that reach a queue today would {', or '.join(effects)} (today by "
             f"{today})"
         )
-        if plan.endpoints[1].may_depend_on_context(
-            [region.example.attributes for region in lost]
-        ):
+        examples = [region.example.attributes for region in lost]
+        if plan.endpoints[1].may_depend_on_context(examples):
             message = f"{message}. {_sentence(context_remedy(plan.environment))}"
     elif _is_incomplete(plan):
         message = (
             "the analysis stopped at its bound before it proved that every conversation still "
             "reaches a queue"
         )
-    return replace(
-        _result("unrouted", len(lost), message),
-        ok=not lost and not _is_incomplete(plan),
-    )
+    is_proven = not lost and not _is_incomplete(plan)
+    return replace(_result("unrouted", len(lost), message), ok=is_proven)
 
 
 def _sentence(text: str) -> str:
@@ -266,22 +249,15 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
     bound = f"at most {limit:g} % of the traffic may move, but"
     measured = plan.impact.traffic if plan.impact else None
     if measured is None:
-        return replace(
-            _result(
-                "traffic",
-                0,
-                f"{bound} there is no traffic sample (--traffic FILE)",
-                limit,
-            ),
-            ok=False,
-        )
+        message = f"{bound} there is no traffic sample (--traffic FILE)"
+        return replace(_result("traffic", 0, message, limit), ok=False)
     for finding in measured.sample.age_findings(plan.generated_at):
-        return replace(
-            _result("traffic", 0, f"{bound} {finding.message}", limit), ok=False
-        )
+        message = f"{bound} {finding.message}"
+        return replace(_result("traffic", 0, message, limit), ok=False)
+
     percent = measured.total.most
-    message = f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
+        message = f"{bound} the analysis stopped at its bound of work"
         return replace(_result("traffic", percent, message, limit), ok=False)
     message = f"{percent:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
     return _result("traffic", percent, message, limit)
@@ -304,17 +280,15 @@ def _check_promises(promises: Iterable[PromiseResult], environment: str) -> Guar
     is not kept.
     """
     failed = [
-        (each.name, each.failure)
-        for each in promises
-        if each.failure and each.failure.severity == "error"
+        (result.name, result.failure)
+        for result in promises
+        if result.failure and result.failure.severity == "error"
     ]
     if not failed:
-        return _result(
-            "promises",
-            0,
-            "the rules after this plan keep every promise of severity error",
-        )
-    first = failed[0][1]
+        message = "the rules after this plan keep every promise of severity error"
+        return _result("promises", 0, message)
+
+    _, first = failed[0]
     message = first.message
     remedy = context_remedy(environment)
     if first.hint.endswith(remedy):
@@ -329,16 +303,13 @@ def _harmed_addresses(change: Change) -> Iterator[Address]:
     if isinstance(change, Delete) and change.cause != "duplicate":
         yield change.address
     elif isinstance(change, Update):
+        address = _address_before(change)
         before = change.live.rule
         after = change.after
         decisive = (before.conditions, before.priority, before.targets)
         is_rerouted = decisive != (after.conditions, after.priority, after.targets)
-        if (
-            _address_before(change) != change.address
-            or is_rerouted
-            or _switches_off(change)
-        ):
-            yield _address_before(change)
+        if address != change.address or is_rerouted or _switches_off(change):
+            yield address
 
 
 def _address_before(change: Update) -> Address:
@@ -346,11 +317,11 @@ def _address_before(change: Update) -> Address:
 
 
 def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
-    window = next((window for window in environment.freeze if window.covers(now)), None)
-    if window is None:
-        return _result("freeze", 0, "no freeze window is open")
-    reason = f": {window.reason}" if window.reason else ""
-    return _result("freeze", 1, f"{environment.name} is frozen now{reason}")
+    for window in environment.freeze:
+        if window.covers(now):
+            reason = f": {window.reason}" if window.reason else ""
+            return _result("freeze", 1, f"{environment.name} is frozen now{reason}")
+    return _result("freeze", 0, "no freeze window is open")
 
 
 def apply_allowance(
@@ -361,9 +332,6 @@ def apply_allowance(
     """
     for entry in environment.guard.allow:
         if entry.name == result.name and now < entry.until:
-            return replace(
-                result,
-                ok=True,
-                allowed=f"{entry.reason} (until {entry.until.isoformat()})",
-            )
+            reason = f"{entry.reason} (until {entry.until.isoformat()})"
+            return replace(result, ok=True, allowed=reason)
     return result

@@ -60,17 +60,16 @@ def headline(
 
     `flows` are those of the impact, if the caller has them.
     """
-    broken = next((promise for promise in promises if _is_broken(promise)), None)
-    if broken is not None:
-        return _broken_text(broken, names)
+    for promise in promises:
+        if promise.failure is not None and promise.failure.severity == "error":
+            return _broken_text(promise, names)
 
-    behaviour = impact.behaviour
     if flows is None:
         flows = shown_flows(impact, labels)
     moves = _flow_moves(flows, labels) if flows else _row_moves(impact, labels)
     ordered = sorted(moves, key=_rank)
     if not ordered:
-        sentence = NO_IMPACT if behaviour.complete else NO_KNOWN_IMPACT
+        sentence = NO_IMPACT if impact.behaviour.complete else NO_KNOWN_IMPACT
         count = sum(not edited.is_copy for edited in impact.edits)
         return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
 
@@ -80,23 +79,17 @@ def headline(
     return next(text for text in sentences if len(text.split()) <= MAX_WORDS)
 
 
-def _is_broken(promise: PromiseResult) -> bool:
-    return promise.failure is not None and promise.failure.severity == "error"
-
-
 def _broken_text(promise: PromiseResult, names: Names) -> str:
     name = quote(promise.name)
+    texts = []
     violations = promise.facts.violations
-    short = f"The promise {name} is broken."
-    if not violations:
-        return short if len(short.split()) <= MAX_WORDS else "A promise is broken."
-    destination = destination_phrase(violations[0].after, names)
-    long = f"The promise {name} breaks: some of its conversations would go to {destination}."
-    return next(
-        text
-        for text in (long, short, "A promise is broken.")
-        if len(text.split()) <= MAX_WORDS
-    )
+    if violations:
+        destination = destination_phrase(violations[0].after, names)
+        texts.append(
+            f"The promise {name} breaks: some of its conversations would go to {destination}."
+        )
+    texts += [f"The promise {name} is broken.", "A promise is broken."]
+    return next(text for text in texts if len(text.split()) <= MAX_WORDS)
 
 
 def _row_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
@@ -121,48 +114,49 @@ def _row_subjects(
     the row.
     """
     intents = listed_intents(row, labels)
-    is_short = bool(intents) and share is not None
-    where = [
-        clause
-        for clause in row.where
-        if not (is_short and _is_about_confidence(clause, labels))
-    ]
-    first, *others = condition_phrases(where, labels, _FEW) or (EVERY_CONVERSATION,)
-    is_whole = not row.own_version and not any(
-        text.startswith(("if ", "unless ")) for text in (first, *others)
-    )
+    where = row.where
+    if intents and share is not None:
+        where = tuple(
+            clause for clause in where if not _is_about_confidence(clause, labels)
+        )
+    phrases = condition_phrases(where, labels, _FEW) or (EVERY_CONVERSATION,)
+    is_complete = not row.own_version and not any(map(_is_opaque, phrases))
+    first, *further = phrases
 
     if first == EVERY_CONVERSATION:
-        every = (
-            "Conversations that earlier rules do not take"
-            if row.earlier
-            else "Every conversation"
-        )
-        yield (
-            _Subject(every, is_one=not row.earlier)
-            if is_whole
-            else _Subject("Some conversations", is_one=False)
-        )
+        yield _every_conversation(row, is_complete=is_complete)
         return
-    if first.startswith(("if ", "unless ")):
+    if _is_opaque(first):
         yield _Subject("Some conversations", is_one=False)
         return
 
-    if is_whole and intents:
-        conditions = f" with {', '.join(others)}" if others else ""
+    if is_complete and intents:
+        conditions = f" with {', '.join(further)}" if further else ""
         yield _Subject(f"{first}{conditions}", is_one=len(intents) == 1)
-    elif is_whole:
-        yield _Subject(f"Callers with {', '.join((first, *others))}", is_one=False)
+    elif is_complete:
+        yield _Subject(f"Callers with {', '.join(phrases)}", is_one=False)
     yield _Subject(f"Some callers with {first}", is_one=False)
     if len(intents) > 1:
         yield _Subject(f"Some callers of {len(intents):,} intents", is_one=False)
 
 
+def _is_opaque(phrase: str) -> bool:
+    return phrase.startswith(("if ", "unless "))
+
+
+def _every_conversation(row: EffectRow, *, is_complete: bool) -> _Subject:
+    if not is_complete:
+        return _Subject("Some conversations", is_one=False)
+    if row.earlier:
+        return _Subject("Conversations that earlier rules do not take", is_one=False)
+    return _Subject("Every conversation", is_one=True)
+
+
 def _is_about_confidence(clause: Clause, labels: Labels) -> bool:
     part = clause.condition
-    return (
-        isinstance(part, Condition) and labels.short.get(part.attribute) == "confidence"
-    )
+    if not isinstance(part, Condition):
+        return False
+    return labels.short.get(part.attribute) == "confidence"
 
 
 def _flow_moves(flows: Iterable[Flow], labels: Labels) -> Iterator[_Move]:
@@ -193,7 +187,11 @@ def _flow_subjects(flow: Flow, labels: Labels, attribute: str) -> Iterator[_Subj
 
 def _rank(move: _Move) -> tuple[int, bool, float, int]:
     """Return the key by which moves are told: no queue, the default routing, then most callers."""
-    urgency = 0 if move.after == () else 1 if move.after is None else 2
+    urgency = 2
+    if move.after == ():
+        urgency = 0
+    elif move.after is None:
+        urgency = 1
     most = move.share.most if move.share else 0.0
     return urgency, not move.is_usual, -most, -move.intents
 
@@ -211,32 +209,26 @@ def _moves_in_words(move: _Move, names: Names) -> Iterator[str]:
         return
 
     before, after = _two_ends(move, names)
-    is_loss = not move.after
-    verb = "go" if is_loss else "move"
+    plural, singular = ("move", "moves") if move.after else ("go", "goes")
     for subject in move.subjects:
-        ending = ("es" if is_loss else "s") if subject.is_one else ""
-        yield f"{subject.words} {verb}{ending} from {before} to {after}"
+        verb = singular if subject.is_one else plural
+        yield f"{subject.words} {verb} from {before} to {after}"
 
-    place = (
-        "the default routing"
-        if move.after is None
-        else "another queue"
-        if move.after
-        else "no queue"
-    )
-    yield f"Some callers go to {place}"
+    if move.after is None:
+        yield "Some callers go to the default routing"
+    elif move.after:
+        yield "Some callers go to another queue"
+    else:
+        yield "Some callers go to no queue"
 
 
 def _splits_in_words(move: _Move, names: Names) -> Iterator[str]:
     """Yield a move between the same queues: only their shares differ."""
-    queues = join_all(
-        sorted(target_name(queue, names) for queue in _queues(move.after)), "and"
-    )
+    queue_names = sorted(target_name(queue, names) for queue in _queues(move.after))
+    queues = join_all(queue_names, "and")
     for subject in move.subjects:
-        yield (
-            f"{subject.words} {'is' if subject.is_one else 'are'} split differently between "
-            f"{queues}"
-        )
+        verb = "is" if subject.is_one else "are"
+        yield f"{subject.words} {verb} split differently between {queues}"
     yield "Some callers are split differently between the same queues"
 
 
@@ -244,7 +236,8 @@ def _two_ends(move: _Move, names: Names) -> tuple[str, str]:
     """Return both destinations: splits without their shares, which the row has, unless they have a
     queue in common.
     """
-    before, after = (_queue_list(end, names) for end in (move.before, move.after))
+    before = _queue_list(move.before, names)
+    after = _queue_list(move.after, names)
     if before == after or _queues(move.before) & _queues(move.after):
         return two_destinations(move.before, move.after, names)
     return before, after
@@ -253,7 +246,8 @@ def _two_ends(move: _Move, names: Names) -> tuple[str, str]:
 def _queue_list(destination: Destination, names: Names) -> str:
     if not destination or len(destination) == 1:
         return destination_phrase(destination, names)
-    return join_all([target_name(queue, names) for queue, _ in destination], "and")
+    queue_names = [target_name(queue, names) for queue, _ in destination]
+    return join_all(queue_names, "and")
 
 
 def _queues(destination: Destination) -> set[str]:

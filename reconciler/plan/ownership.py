@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler.model.change import Cause
-from reconciler.model.live import LiveRule, copy_name, marker_digest
+from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Address
 from reconciler.text.escape import join_first, sanitize
 
 _DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
-_FIRST_YEAR: Final = (
-    2000  # an earlier year is a placeholder of a program without a date
-)
+# an earlier year is a placeholder of a program without a date
+_FIRST_YEAR: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,49 +26,59 @@ class LiveRulesByOwner:
 
     managed: Mapping[Address, LiveRule]  # the one managed rule of each address
     duplicates: tuple[LiveRule, ...]  # further rules with its marker, not edited
-    edited_copies: tuple[
-        LiveRule, ...
-    ]  # further rules with a marker, made by copying in CXone and then edited
+    # further rules with a marker, made by copying in CXone and then edited
+    edited_copies: tuple[LiveRule, ...]
     temporary_copies: tuple[LiveRule, ...]  # copies that an apply made
-    ambiguous: Mapping[
-        Address, tuple[LiveRule, ...]
-    ]  # edited copies, one of which is the managed rule: unknown which
+    # edited copies, one of which is the managed rule: unknown which
+    ambiguous: Mapping[Address, tuple[LiveRule, ...]]
     unmanaged: tuple[LiveRule, ...]
 
 
 def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
     """Return the live rules by their owner; `owner` is the owner of the managed rules."""
     by_address: dict[Address, list[LiveRule]] = defaultdict(list)
-    groups: dict[str, list[LiveRule]] = defaultdict(list)
+    unmanaged: list[LiveRule] = []
+    temporary_copies: list[LiveRule] = []
+    edited_copies: list[LiveRule] = []
     for rule in sorted(live, key=lambda rule: rule.id):
         if rule.marker is None or rule.marker.owner != owner:
-            groups["unmanaged"].append(rule)
-        elif rule.marker.copy:
-            is_own = rule.rule.name == copy_name(
-                owner, rule.marker.address
-            ) or not was_edited(rule)
-            groups["temporary_copies" if is_own else "edited_copies"].append(rule)
-        else:
+            unmanaged.append(rule)
+        elif not rule.marker.copy:
             by_address[rule.marker.address].append(rule)
+        elif _is_own_copy(rule, rule.marker):
+            temporary_copies.append(rule)
+        else:
+            edited_copies.append(rule)
+
     managed: dict[Address, LiveRule] = {}
     ambiguous: dict[Address, tuple[LiveRule, ...]] = {}
+    duplicates: list[LiveRule] = []
     for address, rules in by_address.items():
         original = rules[0] if len(rules) == 1 else find_original(rules)
         if original is None:
             ambiguous[address] = tuple(rules)
         else:
             managed[address] = original
-        for rule in rules:
-            if rule is not original:
-                groups[
-                    "duplicates" if is_duplicate(rule, original) else "edited_copies"
-                ].append(rule)
-    names = ("duplicates", "edited_copies", "temporary_copies", "unmanaged")
+        copies = [rule for rule in rules if rule is not original]
+        for rule in copies:
+            group = duplicates if is_duplicate(rule, original) else edited_copies
+            group.append(rule)
+
     return LiveRulesByOwner(
         managed=managed,
+        duplicates=tuple(duplicates),
+        edited_copies=tuple(edited_copies),
+        temporary_copies=tuple(temporary_copies),
         ambiguous=ambiguous,
-        **{name: tuple(groups[name]) for name in names},
+        unmanaged=tuple(unmanaged),
     )
+
+
+def _is_own_copy(live: LiveRule, marker: Marker) -> bool:
+    """Return whether a temporary copy has the name that an apply gave it, or was not edited."""
+    if live.rule.name == copy_name(marker.owner, marker.address):
+        return True
+    return not was_edited(live)
 
 
 def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
@@ -82,24 +91,24 @@ def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
     valid_dates = [date for date in dates if date is not None]
     if len(valid_dates) == len(dates) and dates.count(min(valid_dates)) == 1:
         return candidates[dates.index(min(valid_dates))]
-    pairs = zip(dates, candidates, strict=True)
-    first = min(pairs, key=lambda pair: (pair[0] is None, pair[0] or 0, pair[1].id))[1]
-    return (
-        first
-        if len(candidates) == 1 or all(is_duplicate(rule, first) for rule in candidates)
-        else None
-    )
+
+    sort_keys = [
+        (date is None, date or 0, rule.id)
+        for date, rule in zip(dates, candidates, strict=True)
+    ]
+    first = candidates[sort_keys.index(min(sort_keys))]
+    if len(candidates) == 1 or all(is_duplicate(rule, first) for rule in candidates):
+        return first
+    return None
 
 
 def is_duplicate(rule: LiveRule, managed: LiveRule | None) -> bool:
     """Return whether a rule with the marker of a managed rule is unedited, with the same values in
     unknown fields.
     """
-    return (
-        managed is not None
-        and not was_edited(rule)
-        and not differing_fields(managed, rule)
-    )
+    if managed is None or was_edited(rule):
+        return False
+    return not differing_fields(managed, rule)
 
 
 def was_edited(live: LiveRule) -> bool:
@@ -113,26 +122,24 @@ def find_cause(live: LiveRule, desired_digest: str) -> Cause:
     """Return why a managed rule differs: the manifest changed, the rule was edited, or both."""
     if not was_edited(live):
         return "manifest"
-    return (
-        "both"
-        if live.marker is None or live.marker.digest != desired_digest
-        else "drift"
-    )
+    if live.marker is None or live.marker.digest != desired_digest:
+        return "both"
+    return "drift"
 
 
 def _creation_time(live: LiveRule) -> float | None:
     """Return when a rule was created, in seconds; None without a complete ISO 8601 date and
     time.
     """
+    if not _DATE_TIME.fullmatch(live.created):
+        return None
     try:
-        created = (
-            datetime.fromisoformat(live.created)
-            if _DATE_TIME.fullmatch(live.created)
-            else None
-        )
-        if created is None or created.year < _FIRST_YEAR:
+        created = datetime.fromisoformat(live.created)
+        if created.year < _FIRST_YEAR:
             return None
-        return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
+        if created.tzinfo is None:
+            created = created.replace(tzinfo=UTC)
+        return created.timestamp()
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -142,19 +149,19 @@ Json = Any
 _RULE_FIELDS: Final = frozenset(
     {"name", "description", "priority", "enabled", "conditions", "targets"}
 )
+# by the list that holds them: the type of the parts that cxroute understands, and the fields that
+# it knows of them
 _PART_FIELDS: Final = {
     "conditions": ("attribute", ("type", "attributeName", "operator", "value")),
     "targets": ("queue", ("type", "queueId", "weight")),
-    # by the list that holds them: the type of the parts that cxroute understands, and the fields
-    # that it knows of them
 }
 
+# names of the fields that a server adds to each rule, except `id`, in lower case and without
+# separators
 _SERVER_FIELDS: Final = re.compile(
     "version|revision|etag|odataetag|links?|self|selfuri|selflink|href"
     "|(?:date|time)?(?:last)?(?:created|creation|modified|modification|updated|changed)(?:date|time|timestamp|at|on|utc)*"
     "|(?:last)?(?:create|update|change)(?:date|time|timestamp)|last(?:update|change)"
-    # names of the fields that a server adds to each rule, except `id`, in lower case and without
-    # separators
 )
 
 _SEPARATORS: Final = str.maketrans("", "", "~_-.@ ")
@@ -174,10 +181,8 @@ def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
         if before.get(name) != after.get(name)
     }
     for name in _PART_FIELDS:
-        names.update(
-            f"{name}[].{field}"
-            for field in _differing_part_fields(name, first.raw, second.raw)
-        )
+        fields = _differing_part_fields(name, first.raw, second.raw)
+        names.update(f"{name}[].{field}" for field in fields)
     return tuple(sorted(names))
 
 
@@ -192,16 +197,14 @@ def fields_phrase(names: Sequence[str]) -> str:
 
 
 def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:
-    names = [name for name in raw if name not in _RULE_FIELDS]
-    plain_names = {
-        name: name.lower().translate(_SEPARATORS) for name in names if name != "id"
-    }
-    unknown = (
-        name
-        for name, plain in plain_names.items()
-        if not _SERVER_FIELDS.fullmatch(plain)
-    )
-    return {name: CANONICAL_JSON.encode(raw[name]) for name in unknown}
+    unknown = {}
+    for name, value in raw.items():
+        if name in _RULE_FIELDS or name == "id":
+            continue
+        plain_name = name.lower().translate(_SEPARATORS)
+        if not _SERVER_FIELDS.fullmatch(plain_name):
+            unknown[name] = CANONICAL_JSON.encode(value)
+    return unknown
 
 
 def _differing_part_fields(
@@ -209,18 +212,18 @@ def _differing_part_fields(
 ) -> set[str]:
     # An unedited duplicate of another version has other parts: of those, only fields that `first`
     # has nowhere count.
-    before, after = (
-        Counter(_part_fields(name, raw.get(name))) for raw in (first, second)
-    )
-    shared = {part for part, _, _ in before} & {part for part, _, _ in after}
-    anywhere = {(field, text) for _, field, text in before}
-    odd = (before - after) + (after - before)
-    fields = [(part, field, text) for part, field, text in odd if field is not None]
-    return {
-        field
-        for part, field, text in fields
-        if part in shared or (field, text) not in anywhere
-    }
+    before = Counter(_part_fields(name, first.get(name)))
+    after = Counter(_part_fields(name, second.get(name)))
+    common_parts = {part for part, _, _ in before} & {part for part, _, _ in after}
+    earlier_fields = {(field, text) for _, field, text in before}
+
+    differing = set()
+    for part, field, text in (before - after) + (after - before):
+        if field is None:
+            continue
+        if part in common_parts or (field, text) not in earlier_fields:
+            differing.add(field)
+    return differing
 
 
 def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]]:
@@ -228,23 +231,22 @@ def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]
     field.
     """
     kind, known_fields = _PART_FIELDS[name]
-    for part in parts if isinstance(parts, list) else ():
-        if (
-            isinstance(part, dict) and part.get("type") == kind
-        ):  # the digest covers all of an opaque part
-            values = [part.get(field) for field in known_fields]
-            text = CANONICAL_JSON.encode(
-                [
-                    sorted(map(CANONICAL_JSON.encode, value))
-                    if isinstance(value, list)
-                    else value
-                    for value in values
-                ]
-            )
-            yield text, None, ""
-            unknown = _unknown_fields(part).items()
-            yield from (
-                (text, field, value)
-                for field, value in unknown
-                if field not in known_fields
-            )
+    if not isinstance(parts, list):
+        return
+    for part in parts:
+        # the digest covers all of an opaque part
+        if not isinstance(part, dict) or part.get("type") != kind:
+            continue
+        values = [_in_any_order(part.get(field)) for field in known_fields]
+        text = CANONICAL_JSON.encode(values)
+        yield text, None, ""
+        for field, value in _unknown_fields(part).items():
+            if field not in known_fields:
+                yield text, field, value
+
+
+def _in_any_order(value: Json) -> Json:
+    """Return a value that is equal for lists with the same items."""
+    if isinstance(value, list):
+        return sorted(map(CANONICAL_JSON.encode, value))
+    return value

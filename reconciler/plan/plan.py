@@ -48,19 +48,19 @@ class PlanOptions:
     adopt: bool = False  # adopt unmanaged rules that have the name of a desired rule
     keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
-    traffic: str | None = (
-        None  # the path of a traffic sample other than that of the manifests
-    )
+    # the path of a traffic sample other than that of the manifests
+    traffic: str | None = None
     base: str | None = None  # where the manifests before the change are
-    base_fallback: FallbackPolicy | None = (
-        None  # the endpoint's fallback there; None: that of these manifests
-    )
+    # the endpoint's fallback there; None: that of these manifests
+    base_fallback: FallbackPolicy | None = None
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
 def is_selected(address: Address, only: Sequence[str]) -> bool:
     """Return whether an address is selected."""
-    return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
+    if not only:
+        return True
+    return any(fnmatchcase(str(address), pattern) for pattern in only)
 
 
 def unmatched_selectors(
@@ -122,35 +122,28 @@ class Plan:
     desired: DesiredState
     live: LiveState
     generated_at: datetime
-    changes_endpoint: bool = (
-        False  # whether the endpoint's fallback is another one after the change
-    )
-    steps: tuple[
-        tuple[PlanStep, ...], ...
-    ] = ()  # the calls in waves: those of one wave may be made in any order
-    # Changes during which some conversation may have neither its old nor its new destination:
+    # whether the endpoint's fallback is another one after the change
+    changes_endpoint: bool = False
+    # the calls in waves: those of one wave may be made in any order
+    steps: tuple[tuple[PlanStep, ...], ...] = ()
+    # changes during which some conversation may have neither its old nor its new destination
     unproven: tuple[Address, ...] = ()
-    impact: "Impact | None" = (
-        None  # what it does to conversations, from `predict_impact`
-    )
-    replay: "ReplayResult | None" = (
-        None  # the recorded conversations of `plan --replay` that go elsewhere
-    )
-    consent: tuple[Consent, ...] | None = (
-        None  # whose consent it needs; None if no queue has owners
-    )
+    # what it does to conversations, from `predict_impact`
+    impact: "Impact | None" = None
+    # the recorded conversations of `plan --replay` that go elsewhere
+    replay: "ReplayResult | None" = None
+    # whose consent it needs; None if no queue has owners
+    consent: tuple[Consent, ...] | None = None
     guards: tuple[GuardResult, ...] = ()
-    promises: "tuple[PromiseResult, ...]" = ()  # on the rules after this plan, from `check_guards`
-    acknowledged: tuple[
-        Finding, ...
-    ] = ()  # findings that the manifests accept: counted, and not shown
-    failed_tests: tuple[
-        Finding, ...
-    ] = ()  # route tests that the manifests fail: apply refuses while there is one
+    # on the rules after this plan, from `check_guards`
+    promises: "tuple[PromiseResult, ...]" = ()
+    # findings that the manifests accept: counted, and not shown
+    acknowledged: tuple[Finding, ...] = ()
+    # route tests that the manifests fail: apply refuses while there is one
+    failed_tests: tuple[Finding, ...] = ()
     watch: WatchCounts | None = None  # None without route tests and promises
-    _ids: list[str] = field(
-        default_factory=list, init=False, compare=False, repr=False
-    )  # the id, once it is computed
+    # the id, once it is computed
+    _ids: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def behaviour(self) -> BehaviourChange | None:
@@ -175,13 +168,14 @@ class Plan:
     @cached_property
     def manifest_digest(self) -> str:
         """The digest of the desired rules, which does not depend on the text of the files."""
-        rules = self.desired.rules
-        lines = (
-            f"{address} {rules[address].fingerprint}\n" for address in sorted(rules)
-        )
-        return sha256(
-            f"{self.desired.environment} {self.desired.owner}\n{''.join(lines)}".encode()
-        ).hexdigest()
+        desired = self.desired
+        lines = [f"{desired.environment} {desired.owner}"]
+        lines += [
+            f"{address} {desired.rules[address].fingerprint}"
+            for address in sorted(desired.rules)
+        ]
+        text = "".join(f"{line}\n" for line in lines)
+        return sha256(text.encode()).hexdigest()
 
     @cached_property
     def live_digest(self) -> str:
@@ -189,10 +183,11 @@ class Plan:
         rules = sorted(
             (rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"])
         )
-        queues = sorted(
-            [*queue[:2], *([] if queue.active else ["inactive"])]
-            for queue in self.live.queues
-        )
+        queues = []
+        for queue in self.live.queues:
+            state = [] if queue.active else ["inactive"]
+            queues.append([queue.id, queue.name, *state])
+        queues.sort()
         return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
 
     @property
@@ -215,11 +210,10 @@ def draft_plan(
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
-    covered = (
-        owned
-        if desired.scope is None
-        else classify_by_owner(_rules_in_scope(rules, desired), desired.owner)
-    )
+    covered = owned
+    if desired.scope is not None:
+        rules_in_scope = _rules_in_scope(rules, desired)
+        covered = classify_by_owner(rules_in_scope, desired.owner)
     comparison = compare_rules(target, covered)
     selected = [
         change
@@ -229,9 +223,17 @@ def draft_plan(
     changes, held = split_held_changes(
         attach_read_rules(selected, live.rules), target, owned, options, now
     )
-    findings = (*desired.findings, *text_findings, *comparison.findings)
+
+    findings = [*desired.findings, *text_findings, *comparison.findings]
+    if desired.layout:
+        findings += _foreign_cases(owned, changes)
+    unchanged = [
+        address
+        for address in comparison.unchanged
+        if is_selected(address, options.only)
+    ]
     fallback = desired.endpoint.fallback
-    findings += tuple(_foreign_cases(owned, changes)) if desired.layout else ()
+    base_fallback = options.base_fallback or fallback
     return Plan(
         environment=desired.environment,
         owner=desired.owner,
@@ -240,9 +242,7 @@ def draft_plan(
         findings=tuple(
             finding for finding in findings if _is_relevant(finding, options)
         ),
-        unchanged=sum(
-            is_selected(address, options.only) for address in comparison.unchanged
-        ),
+        unchanged=len(unchanged),
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
         queue_names={queue.id: queue.name for queue in live.queues},
@@ -251,8 +251,7 @@ def draft_plan(
         desired=desired,
         live=live,
         generated_at=now,
-        changes_endpoint=(options.base_fallback or fallback).settings
-        != fallback.settings,
+        changes_endpoint=base_fallback.settings != fallback.settings,
     )
 
 
@@ -262,8 +261,11 @@ def rules_after(plan: Plan, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
     for change in changes:
         rule_id = rule_id_after(change)
         payload = write_payload(PlanStep(change), plan.owner)
-        rules[rule_id] = LiveRule(rule_id, *payload, {}) if payload else None
-    return tuple(filter(None, rules.values()))
+        if payload:
+            rules[rule_id] = LiveRule(rule_id, *payload, {})
+        else:
+            rules[rule_id] = None
+    return tuple(rule for rule in rules.values() if rule is not None)
 
 
 def rule_id_after(change: Change) -> str:
@@ -279,14 +281,11 @@ def _rules_in_scope(
     """Yield the managed rules of the addresses that the desired state covers, and all unmanaged
     ones.
     """
-    markers = ((live, live.marker) for live in rules)
-    owner = desired.owner
     scope = desired.scope or ()
-    yield from (
-        live
-        for live, mark in markers
-        if mark is None or mark.owner != owner or mark.address in scope
-    )
+    for live in rules:
+        marker = live.marker
+        if marker is None or marker.owner != desired.owner or marker.address in scope:
+            yield live
 
 
 def _foreign_cases(
@@ -298,10 +297,12 @@ def _foreign_cases(
     adopted = {change.live.id for change in changes if isinstance(change, Adopt)}
     for live in (*owned.unmanaged, *owned.edited_copies):
         if live.id not in adopted:
-            kind = "an edited copy of another CASE" if live.marker else "not managed"
-            message = f'"{live.rule.name}" of the block is {kind}, and apply writes no block that contains it'
+            kind = "not managed"
             hint = f"move it out of the block, or take it over with `adopt: {{id: {live.id}}}`"
-            hint = "remove it in Studio" if live.marker else hint
+            if live.marker:
+                kind = "an edited copy of another CASE"
+                hint = "remove it in Studio"
+            message = f'"{live.rule.name}" of the block is {kind}, and apply writes no block that contains it'
             yield Finding(code="CXR313", severity="error", message=message, hint=hint)
 
 
@@ -342,16 +343,17 @@ def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
     name.
     """
     names = {rule.rule.name for rule in live.rules if rule.marker is None}
-    rules = desired.rules.values()
-    adopting = (
-        rule for rule in rules if rule.adopt is None and rule.rule.name in names
-    )
-    changed = {rule.address: replace(rule, adopt=rule.rule.name) for rule in adopting}
-    return replace(desired, rules={**desired.rules, **changed})
+    rules = dict(desired.rules)
+    for address, rule in desired.rules.items():
+        if rule.adopt is None and rule.rule.name in names:
+            rules[address] = replace(rule, adopt=rule.rule.name)
+    return replace(desired, rules=rules)
 
 
 def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
-    return finding.address is None or is_selected(finding.address, options.only)
+    if finding.address is None:
+        return True
+    return is_selected(finding.address, options.only)
 
 
 def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
@@ -380,13 +382,16 @@ def split_held_changes(
         for live in by_owner.edited_copies
         if live.marker and not live.marker.copy
     )
-    pairs = [(change, _blocked_by_copy(change, copied)) for change in changes]
-    reasons = [
-        (change, blocked or _hold_reason(change, desired, options, now))
-        for change, blocked in pairs
-    ]
-    holds = [HeldChange(change, reason) for change, reason in reasons if reason]
-    active = [change for change, reason in reasons if not reason]
+    holds: list[HeldChange] = []
+    active: list[Change] = []
+    for change in changes:
+        reason = _blocked_by_copy(change, copied) or _hold_reason(
+            change, desired, options, now
+        )
+        if reason:
+            holds.append(HeldChange(change, reason))
+        else:
+            active.append(change)
     while waiting := _blocked_by_name(active, by_owner):
         holds += waiting
         waiting_ids = {id(hold.change) for hold in waiting}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.space.space import Example
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.expand import StatedPromise
 from reconciler.model.finding import Document, Finding
@@ -23,18 +24,16 @@ class PromiseResult(StatedPromise):
 
     environment: str
     facts: PromiseFacts
-    failure: (
-        Finding | None
-    )  # None if the promise holds; the finding about a promise without conversations is a warning
+    # None if the promise holds; the finding about a promise without conversations is a warning
+    failure: Finding | None
 
     @property
     def conversation(self) -> Conversation:
         """The example of a conversation that breaks the promise."""
-        return (
-            canonical_attributes(self.facts.violations[0].example.attributes)
-            if self.facts.violations
-            else {}
-        )
+        violations = self.facts.violations
+        if not violations:
+            return {}
+        return canonical_attributes(violations[0].example.attributes)
 
     def to_json(self, queue_names: Mapping[str, str]) -> Document:
         """Return the result in the form of `test --format json`."""
@@ -59,9 +58,9 @@ def run_promises(
     """Return the result of each promise on rules behind the environment's endpoint."""
     promises = [stated.promise for stated in desired.promises]
     labels = Labels(desired.labels.short)
-    events: Sequence[RoutingEntry] = (
-        desired.endpoint.pull_back(entries) if promises else ()
-    )
+    events: Sequence[RoutingEntry] = ()
+    if promises:
+        events = desired.endpoint.pull_back(entries)
     results = check_promises(
         events, promises, desired.evaluation, desired.endpoint.types
     )
@@ -71,9 +70,8 @@ def run_promises(
         examples = [region.example.attributes for region in facts.violations]
         if failure and desired.endpoint.may_depend_on_context(examples):
             remedy = context_remedy(desired.environment)
-            failure = replace(
-                failure, hint=f"{failure.hint}; {remedy}" if failure.hint else remedy
-            )
+            hint = f"{failure.hint}; {remedy}" if failure.hint else remedy
+            failure = replace(failure, hint=hint)
         result = PromiseResult(
             **vars(stated),
             environment=desired.environment,
@@ -109,30 +107,27 @@ def _failure(
         )
     if facts.holds is None:
         message = f"{name} is not proven: the analysis stopped at its bound of work"
-        return replace(
-            stated.finding, message=message, hint="use conditions on fewer attributes"
-        )
+        hint = "use conditions on fewer attributes"
+        return replace(stated.finding, message=message, hint=hint)
     if facts.holds:
         return None
-    first = facts.violations[0]
-    others = len(facts.violations) - 1
+
+    first, *further = facts.violations
     route = route_phrase(first.after_rule, first.after, queues)
-    attributes = first.example.attributes
-    absent = first.example.absent
-    is_bare = not attributes and not absent
-    phrase = conversation_phrase(attributes, labels, absent)
-    example = "a conversation without attributes" if is_bare else phrase
+    example = _example_phrase(first.example, labels)
     message = (
         f"{name} is broken for {example}: expected {stated.requirement}, but {route}"
     )
-    message += (
-        ", depending on a condition that cxroute does not understand"
-        if first.example.assumed
-        else ""
-    )
-    hint = (
-        f"{pluralize(others, 'other case')}: cxroute test --format json"
-        if others
-        else ""
-    )
+    if first.example.assumed:
+        message += ", depending on a condition that cxroute does not understand"
+    hint = ""
+    if further:
+        count = pluralize(len(further), "other case")
+        hint = f"{count}: cxroute test --format json"
     return replace(stated.finding, message=message, hint=hint)
+
+
+def _example_phrase(example: Example, labels: Labels) -> str:
+    if not example.attributes and not example.absent:
+        return "a conversation without attributes"
+    return conversation_phrase(example.attributes, labels, example.absent)

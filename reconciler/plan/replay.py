@@ -7,7 +7,7 @@ with the file.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import call
@@ -68,12 +68,10 @@ class ReplaySide:
         """
         endpoint = self.endpoint
         if endpoint.intent in attributes and endpoint.confidence in attributes:
-            return self._index.possible_winners(
-                {**attributes, **endpoint.context(attributes).attributes}
-            )
-        return self._index_of_events.possible_winners(
-            store_values(endpoint.types, attributes)
-        )
+            context = endpoint.context(attributes).attributes
+            return self._index.possible_winners({**attributes, **context})
+        event = store_values(endpoint.types, attributes)
+        return self._index_of_events.possible_winners(event)
 
 
 class ReplayExample(NamedTuple):
@@ -104,11 +102,9 @@ class DestinationPair:
     @property
     def moved(self) -> int | float:
         """Return how many conversations go elsewhere."""
-        return (
-            self.conversations
-            if self.distance == 1
-            else self.conversations * self.distance
-        )
+        if self.distance == 1:
+            return self.conversations
+        return self.conversations * self.distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +119,10 @@ class ReplayResult:
     moved: int | float
     unknown: int | float
     unrecorded: tuple[str, ...]  # the attributes without a column on which they depend
-    has_opaque: (
-        bool  # whether some of them depend on a condition that is not understood
-    )
-    unseen: tuple[
-        str, ...
-    ]  # the attributes that rules test, and that no row has: they count as missing
+    # whether some of them depend on a condition that is not understood
+    has_opaque: bool
+    # the attributes that rules test, and that no row has: they count as missing
+    unseen: tuple[str, ...]
     pairs: tuple[DestinationPair, ...]  # most conversations first
     unlisted: int | float  # those of `moved` that are in none of the pairs
 
@@ -155,7 +149,8 @@ class _Replayer:
         self._unknown = DestinationPair()
         self._pairs: dict[tuple[Destination, Destination], DestinationPair] = {}
         self._unlisted: dict[float, DestinationPair] = {}  # by distance
-        self._unrecorded, self._seen = set[str](), set[str]()  # attributes
+        self._unrecorded: set[str] = set()  # attributes
+        self._recorded: set[str] = set()  # attributes
         self._has_opaque = False
         self._classifiers: list[Callable[[CellValue], object]] = []  # of the columns
         self._cache: dict[tuple[object, ...], DestinationPair] = {}
@@ -169,7 +164,7 @@ class _Replayer:
         pair = self._cache.get(key)
         if pair is None:
             attributes = dict(zip(names, row.values, strict=True))
-            self._seen.update(
+            self._recorded.update(
                 name for name, value in attributes.items() if value is not None
             )
             pair = self._route(attributes)
@@ -178,11 +173,8 @@ class _Replayer:
             if self._reader.size <= MAX_CACHED_LENGTH:
                 self._cache[key] = pair
         pair.conversations += row.number
-        if (
-            pair.before != pair.after
-            and len(pair.examples) < _MAX_EXAMPLES
-            and row.number
-        ):
+        is_moved = pair.before != pair.after
+        if is_moved and len(pair.examples) < _MAX_EXAMPLES and row.number:
             # What no rule tests may be personal data, and a report must not contain it.
             tested = {
                 name: value
@@ -210,59 +202,67 @@ class _Replayer:
                 return None
             if isinstance(value, str):
                 return value if has_patterns or value in operands else _OTHER_TEXT
-            return (
-                (repr(value),)
-                if is_text
-                else (bisect_left(numbers, value), bisect_right(numbers, value))
-            )
+            if is_text:
+                return (repr(value),)
+            return (bisect_left(numbers, value), bisect_right(numbers, value))
 
         return classify
 
     def _route(self, attributes: _Attributes) -> DestinationPair:
         """Return where to count conversations."""
-        winners = [[*side.possible_winners(attributes)] for side in self._sides]
-        routes = [
-            [
-                (entry and entry.rule.conditions, destination_of_rule(entry))
-                for entry in each
-            ]
-            for each in winners
-        ]
-        before, after = ({destination for _, destination in route} for route in routes)
+        side_before, side_after = self._sides
+        winners_before = [*side_before.possible_winners(attributes)]
+        winners_after = [*side_after.possible_winners(attributes)]
+        routes_before = _routes_of(winners_before)
+        routes_after = _routes_of(winners_after)
         if (
-            routes[0] == routes[1]
-            and self._sides[0].endpoint == self._sides[1].endpoint
+            routes_before == routes_after
+            and side_before.endpoint == side_after.endpoint
         ):
-            return (
-                self._unmoved
-            )  # the same rules decide, whatever is not recorded or understood
+            # the same rules decide, whatever is not recorded or understood
+            return self._unmoved
+
+        before = {destination for _, destination in routes_before}
+        after = {destination for _, destination in routes_after}
         if len(before) > 1 or len(after) > 1:
-            parts = [
-                part
-                for entry in chain(*winners)
-                if entry
-                for part in entry.rule.conditions
-            ]
-            tested = {part.attribute for part in parts if isinstance(part, Condition)}
-            self._has_opaque |= not all(isinstance(part, Condition) for part in parts)
-            self._unrecorded |= tested - attributes.keys()
+            self._note_unknown(chain(winners_before, winners_after), attributes)
             return self._unknown
         if before == after:
             return self._unmoved
-        route = first, second = before.pop(), after.pop()
-        distance = float(split_distance(first, second))
+        return self._moved_pair(
+            before.pop(), after.pop(), [winners_before[0], winners_after[0]]
+        )
+
+    def _note_unknown(
+        self, winners: Iterable[RoutingEntry | None], attributes: _Attributes
+    ) -> None:
+        """Note why the destinations of a conversation are not known."""
+        entries = [entry for entry in winners if entry]
+        for part in chain.from_iterable(entry.rule.conditions for entry in entries):
+            if not isinstance(part, Condition):
+                self._has_opaque = True
+            elif part.attribute not in attributes:
+                self._unrecorded.add(part.attribute)
+
+    def _moved_pair(
+        self,
+        before: Destination,
+        after: Destination,
+        winners: list[RoutingEntry | None],
+    ) -> DestinationPair:
+        """Return the pair of two destinations, with the rules that decide."""
+        route = (before, after)
+        distance = float(split_distance(before, after))
         if route not in self._pairs and len(self._pairs) >= _MAX_PAIRS:
-            return self._unlisted.setdefault(
-                distance, DestinationPair(distance=distance)
-            )
+            unlisted = DestinationPair(distance=distance)
+            return self._unlisted.setdefault(distance, unlisted)
+
         pair = self._pairs.setdefault(
-            route, DestinationPair(before=first, after=second, distance=distance)
+            route, DestinationPair(before=before, after=after, distance=distance)
         )
         if len(pair.rules) < _MAX_RULES:
-            entries = [entry for entry, *_ in winners]
-            pair.rules.setdefault(
-                tuple(entry.name if entry else None for entry in entries), entries
-            )
+            names = tuple(entry.name if entry else None for entry in winners)
+            pair.rules.setdefault(names, winners)
         return pair
 
     def result(self) -> ReplayResult:
@@ -270,6 +270,7 @@ class _Replayer:
         listed = [pair for pair in self._pairs.values() if pair.conversations]
         unlisted = sum(pair.moved for pair in self._unlisted.values())
         every = (self._unmoved, self._unknown, *listed, *self._unlisted.values())
+        recordable = self.conditions.keys() & {*self._reader.attributes}
         return ReplayResult(
             name=self._reader.name,
             total=sum(pair.conversations for pair in every),
@@ -277,12 +278,20 @@ class _Replayer:
             unknown=self._unknown.conversations,
             unrecorded=tuple(sorted(self._unrecorded)),
             has_opaque=self._has_opaque,
-            unseen=tuple(
-                sorted(self.conditions.keys() & {*self._reader.attributes} - self._seen)
-            ),
+            unseen=tuple(sorted(recordable - self._recorded)),
             pairs=tuple(sorted(listed, key=lambda pair: -pair.moved)),
             unlisted=unlisted,
         )
+
+
+def _routes_of(
+    winners: Iterable[RoutingEntry | None],
+) -> list[tuple[object, Destination]]:
+    """Return the conditions and the destination of each rule that may take a conversation."""
+    return [
+        (entry and entry.rule.conditions, destination_of_rule(entry))
+        for entry in winners
+    ]
 
 
 def replay_to_json(

@@ -29,22 +29,16 @@ class RuleList:
         names = {queue: name for queue, name in self.queues.items() if count[name] == 1}
 
         def rename(target: Target | Opaque) -> Target | Opaque:
-            if not isinstance(target, Target):
+            if not isinstance(target, Target) or target.queue_id not in names:
                 return target
-            return replace(target, queue_id=names.get(target.queue_id, target.queue_id))
+            return replace(target, queue_id=names[target.queue_id])
 
-        rules = [
-            replace(entry.rule, targets=tuple(map(rename, entry.rule.targets)))
-            for entry in self.entries
-        ]
-        entries = tuple(
-            replace(entry, rule=rule)
-            for entry, rule in zip(self.entries, rules, strict=True)
-        )
-        return RuleList(
-            entries,
-            {names.get(queue, queue): name for queue, name in self.queues.items()},
-        )
+        entries = []
+        for entry in self.entries:
+            targets = tuple(map(rename, entry.rule.targets))
+            entries.append(replace(entry, rule=replace(entry.rule, targets=targets)))
+        queues = {names.get(queue, queue): name for queue, name in self.queues.items()}
+        return RuleList(tuple(entries), queues)
 
 
 def types_phrase(types: Types, labels: Labels) -> str:
@@ -52,14 +46,15 @@ def types_phrase(types: Types, labels: Labels) -> str:
     names in the API.
     """
     phrases = [
-        f"{labels.name(name)} is missing or {each.phrase}"
-        for name, each in types.items()
+        f"{labels.name(name)} is missing or {value_type.phrase}"
+        for name, value_type in types.items()
     ]
     sources = {
         "the endpoint writes it" if name in labels.short else "Studio compares it"
         for name in types
     }
-    return f"{' and '.join(phrases)}, as {' and '.join(sorted(sources, reverse=True))}"
+    reasons = sorted(sources, reverse=True)
+    return f"{' and '.join(phrases)}, as {' and '.join(reasons)}"
 
 
 def route_phrase(
@@ -79,11 +74,9 @@ def route_phrase(
 
 def entry_name(entry: RoutingEntry | None) -> str:
     """Return the address of a rule, the name of an unmanaged rule in quotes, or `no rule`."""
-    return (
-        "no rule"
-        if entry is None
-        else (sanitize if entry.address else quote)(entry.name)
-    )
+    if entry is None:
+        return "no rule"
+    return sanitize(entry.name) if entry.address else quote(entry.name)
 
 
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
@@ -128,7 +121,7 @@ def unmanaged_entries(
 
 
 def _entries_by_name(owned: LiveRulesByOwner) -> tuple[RoutingEntry, ...]:
-    others = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
+    rules = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
     return tuple(
-        RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in others
+        RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in rules
     )

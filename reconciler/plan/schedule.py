@@ -5,8 +5,10 @@ Held, conflicting and unselected changes are excluded: the proof covers the tran
 rules to the rules after this plan.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.effects import EditSet
@@ -23,6 +25,7 @@ from reconciler.model.change import (
     is_unadoption,
 )
 from reconciler.model.live import copy_name
+from reconciler.model.rule import Address
 from reconciler.plan.edits import edits_of_changes
 from reconciler.plan.impact import NO_IMPACT, Impact
 from reconciler.plan.plan import Plan
@@ -46,18 +49,14 @@ class Transition:
     @property
     def before(self) -> tuple[RoutingEntry, ...]:
         """The rules that are live."""
-        return (
-            *self.fixed,
-            *(move.before for move in self.moves if move.before is not None),
-        )
+        moved = (move.before for move in self.moves)
+        return (*self.fixed, *(entry for entry in moved if entry is not None))
 
     @property
     def after(self) -> tuple[RoutingEntry, ...]:
         """The rules that will be live."""
-        return (
-            *self.fixed,
-            *(move.after for move in self.moves if move.after is not None),
-        )
+        moved = (move.after for move in self.moves)
+        return (*self.fixed, *(entry for entry in moved if entry is not None))
 
 
 def build_transition(plan: Plan) -> Transition:
@@ -65,9 +64,8 @@ def build_transition(plan: Plan) -> Transition:
     live = {entry.id: entry for entry in live_entries(plan.live.rules, plan.desired)}
     moves = tuple(_build_move(change, live) for change in plan.changes)
     touched = {move.before.id for move in moves if move.before is not None}
-    return Transition(
-        tuple(entry for entry in live.values() if entry.id not in touched), moves
-    )
+    fixed = tuple(entry for entry in live.values() if entry.id not in touched)
+    return Transition(fixed, moves)
 
 
 def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
@@ -81,32 +79,21 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     if plan.desired.layout is not None:  # one save switches all rules
         return replace(plan, steps=(tuple(map(PlanStep, plan.changes)),), unproven=())
     now = build_transition(plan)
-    moves = list(enumerate(plan.changes))
-    # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its
-    # address.
-    changed = {
-        change.address: move for move, change in moves if not is_copy_removal(change)
-    }
-    removals = [
-        (move, change.address) for move, change in moves if is_copy_removal(change)
-    ]
-    leftovers = frozenset(
-        (move, changed[address]) for move, address in removals if address in changed
-    )
+    leftovers = _leftover_copies(plan)
     ordering = order_moves(
         now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers
     )
-    copied = {
-        step.move for wave in ordering.waves for step in wave if step.kind == "copy"
-    }
+    steps = chain.from_iterable(ordering.waves)
+    copied = {step.move for step in steps if step.kind == "copy"}
     twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
     drops = [plan.changes[drop] for drop, move in leftovers if move in twice]
-    if drops and (cleared := _schedule_leftovers_first(plan, now, drops, abandoned)):
-        return cleared
-    copied_addresses = {address for _, address in removals} | {
-        plan.changes[move].address for move in copied
-    }
+    if drops:
+        cleared = _schedule_leftovers_first(plan, now, drops, abandoned)
+        if cleared:
+            return cleared
+
     abandoned_ids = {id(change) for change in abandoned}
+    moves = enumerate(plan.changes)
     never = ordering.dependents(
         {move for move, change in moves if id(change) in abandoned_ids}
     )
@@ -115,25 +102,49 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
         for step in ordering.graph
         if step.move in twice and step.kind in ("copy", "drop")
     }
-
-    def plan_step(step: MoveStep) -> PlanStep:
-        # A parked rule has the name of a temporary copy, unless there is a temporary copy as well.
-        change = plan.changes[step.move]
-        name = ""
-        if step.kind in ("copy", "aside"):
-            suffix = (
-                ", renamed"
-                if step.kind == "aside" and change.address in copied_addresses
-                else ""
-            )
-            name = f"{copy_name(plan.owner, change.address)}{suffix}"
-        return PlanStep(change, step.kind, name)
-
+    plan_step = partial(_plan_step, plan, _copy_addresses(plan, copied))
     waves = (tuple(map(plan_step, sorted({*wave} - never))) for wave in ordering.waves)
     unproven = {plan.changes[move].address for move in ordering.unproven}
     return replace(
         plan, steps=tuple(filter(None, waves)), unproven=tuple(sorted(unproven))
     )
+
+
+def _copy_addresses(plan: Plan, copied: Iterable[int]) -> set[Address]:
+    """Return the addresses with a temporary copy, those that an earlier run left included."""
+    addresses = {plan.changes[move].address for move in copied}
+    for change in plan.changes:
+        if is_copy_removal(change):
+            addresses.add(change.address)
+    return addresses
+
+
+def _leftover_copies(plan: Plan) -> frozenset[tuple[int, int]]:
+    """Return pairs of moves: one deletes a copy that an earlier run left, the other is the change
+    of its address.
+    """
+    moves = list(enumerate(plan.changes))
+    changed = {
+        change.address: move for move, change in moves if not is_copy_removal(change)
+    }
+    return frozenset(
+        (move, changed[change.address])
+        for move, change in moves
+        if is_copy_removal(change) and change.address in changed
+    )
+
+
+def _plan_step(
+    plan: Plan, copy_addresses: Collection[Address], step: MoveStep
+) -> PlanStep:
+    change = plan.changes[step.move]
+    if step.kind not in ("copy", "aside"):
+        return PlanStep(change, step.kind, "")
+    # A parked rule has the name of a temporary copy, unless there is a temporary copy as well.
+    name = copy_name(plan.owner, change.address)
+    if step.kind == "aside" and change.address in copy_addresses:
+        name += ", renamed"
+    return PlanStep(change, step.kind, name)
 
 
 def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
@@ -142,20 +153,16 @@ def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
         return Move(before, None)
     id_ = before.id if before else ""
     if is_unadoption(change):
-        return Move(
-            before, RoutingEntry(name=change.after.name, rule=change.after, id=id_)
-        )
-    name = str(change.address)
-    return Move(
-        before,
-        RoutingEntry(
-            name=name,
-            rule=change.after,
-            id=id_,
-            address=change.address,
-            source=change.source,
-        ),
+        after = RoutingEntry(name=change.after.name, rule=change.after, id=id_)
+        return Move(before, after)
+    after = RoutingEntry(
+        name=str(change.address),
+        rule=change.after,
+        id=id_,
+        address=change.address,
+        source=change.source,
     )
+    return Move(before, after)
 
 
 def _schedule_leftovers_first(
@@ -172,21 +179,17 @@ def _schedule_leftovers_first(
         entry for entry in transition.before if entry.id not in dropped_ids
     )
     behaviour = compare_behaviour(transition.before, remaining, plan.desired.evaluation)
-    if (
-        behaviour.changed
-        or not behaviour.complete
-        or any(change in abandoned for change in drops)
-    ):
+    if behaviour.changed or not behaviour.complete:
         return None
-    live = replace(
-        plan.live,
-        rules=tuple(rule for rule in plan.live.rules if rule.id not in dropped_ids),
-    )
+    if any(change in abandoned for change in drops):
+        return None
+
+    rules = tuple(rule for rule in plan.live.rules if rule.id not in dropped_ids)
+    live = replace(plan.live, rules=rules)
     changes = tuple(change for change in plan.changes if change not in drops)
     rest = schedule_steps(replace(plan, live=live, changes=changes), abandoned)
-    return replace(
-        plan, steps=(tuple(map(PlanStep, drops)), *rest.steps), unproven=rest.unproven
-    )
+    first_wave = tuple(map(PlanStep, drops))
+    return replace(plan, steps=(first_wave, *rest.steps), unproven=rest.unproven)
 
 
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
@@ -195,11 +198,9 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     if not is_changed and sample is None:
         return replace(plan, impact=NO_IMPACT)
 
-    now, evaluation, (base, endpoint) = (
-        build_transition(plan),
-        plan.desired.evaluation,
-        plan.endpoints,
-    )
+    now = build_transition(plan)
+    evaluation = plan.desired.evaluation
+    base, endpoint = plan.endpoints
     before = base.pull_back(now.before)
     after = endpoint.pull_back(now.after)
     impact = NO_IMPACT
@@ -207,7 +208,7 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     if is_changed:
         edits = edits_of_changes(zip(plan.changes, now.moves, strict=True), plan.labels)
         middle = endpoint.pull_back(now.before) if plan.changes_endpoint else None
-        edited = EditSet([each.edit for each in edits], middle)
+        edited = EditSet([rule_edit.edit for rule_edit in edits], middle)
         behaviour = compare_behaviour(
             before, after, evaluation, types=endpoint.types, edited=edited
         )
@@ -216,10 +217,11 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     if sample is None:
         return replace(plan, impact=order_effects(impact, plan.labels))
 
-    before = order_entries(before, evaluation)
-    after = order_entries(after, evaluation)
     traffic = measure_traffic(
-        impact.behaviour, before, after, convert_sample(endpoint.types, sample)
+        impact.behaviour,
+        order_entries(before, evaluation),
+        order_entries(after, evaluation),
+        convert_sample(endpoint.types, sample),
     )
     findings = (
         *plan.findings,
@@ -235,11 +237,9 @@ def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
 
     Raises ManifestError for the first row that is wrong.
     """
-    now, evaluation, (base, endpoint) = (
-        build_transition(plan),
-        plan.desired.evaluation,
-        plan.endpoints,
-    )
+    now = build_transition(plan)
+    evaluation = plan.desired.evaluation
+    base, endpoint = plan.endpoints
     before = order_entries(now.before, evaluation)
     after = order_entries(now.after, evaluation)
     return replay(reader, ReplaySide(before, base), ReplaySide(after, endpoint))

@@ -9,22 +9,21 @@ managed rule contradicts.
 import html
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.model.change import Change, Create, Delete
 from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, copy_name, marker_digest
+from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import Rule
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 
 TEXT_ALTERED: Final = "CXR340"
 TEXT_FIELDS: Final = ("name", "description")
-MIN_CUT_TEXTS: Final = (
-    2  # texts of one length that show that the tenant cuts, not a user
-)
+# texts of one length that show that the tenant cuts, not a user
+MIN_CUT_TEXTS: Final = 2
 
 
 class TextForm(NamedTuple):
@@ -58,10 +57,9 @@ _Pair = tuple[LiveRule, DesiredRule]  # two rules of one address
 
 def is_form_of(stored: str, original: str) -> bool:
     """Return whether a stored text can be a tenant's form of the original text."""
-    is_cut_or_escaped = original.startswith(stored) or html.unescape(stored) == original
-    return is_cut_or_escaped or any(
-        form.transform(original) == stored for form in TEXT_FORMS
-    )
+    if original.startswith(stored) or html.unescape(stored) == original:
+        return True
+    return any(form.transform(original) == stored for form in TEXT_FORMS)
 
 
 def restore_texts(
@@ -75,16 +73,8 @@ def restore_texts(
         for live in rules
         if live.marker is not None and live.marker.owner == desired.owner
     ]
-    names = [
-        (live, copy_name(marker.owner, marker.address))
-        for live, marker in own
-        if marker.copy
-    ]
-    restored: dict[str, LiveRule] = {}
-    for live, name in names:
-        stored = live.rule.name
-        if stored and stored != name and is_form_of(stored, name):
-            restored[live.id] = replace(live, rule=replace(live.rule, name=name))
+    copies = [(live, marker) for live, marker in own if marker.copy]
+    restored = _restore_copies(copies)
     pairs: list[_Pair] = []
     differing: list[tuple[_Pair, Rule]] = []
     for live, marker in own:
@@ -97,34 +87,49 @@ def restore_texts(
             differing.append(((live, target), rule))
     if not differing and not restored:
         return rules, ()
+
     forms = {field: list(_find_forms(field, pairs, differing)) for field in TEXT_FIELDS}
     findings: list[Finding] = []
     for (live, target), rule in differing:
-        texts = [
-            (field, getattr(live.rule, field), getattr(rule, field))
-            for field in TEXT_FIELDS
-        ]
-        matches = [
-            (
-                field,
-                next(
-                    (
-                        form
-                        for form in forms[field]
-                        if form.transform(original) == stored
-                    ),
-                    None,
-                ),
-            )
-            for field, stored, original in texts
-            if stored != original
-        ]
-        if all(form for _, form in matches):
-            restored[live.id] = replace(live, rule=rule)
-            findings += [
-                _finding(field, form, live, target) for field, form in matches if form
-            ]
+        matches = _match_forms(live.rule, rule, forms)
+        if matches is None:
+            continue
+        restored[live.id] = replace(live, rule=rule)
+        for field, form in matches.items():
+            findings.append(_finding(field, form, live, target))
     return tuple(restored.get(live.id, live) for live in rules), tuple(findings)
+
+
+def _restore_copies(
+    copies: Iterable[tuple[LiveRule, Marker]],
+) -> dict[str, LiveRule]:
+    """Return the temporary copies with an altered name by their id, each with its name."""
+    restored = {}
+    for live, marker in copies:
+        name = copy_name(marker.owner, marker.address)
+        stored = live.rule.name
+        if stored not in ("", name) and is_form_of(stored, name):
+            restored[live.id] = replace(live, rule=replace(live.rule, name=name))
+    return restored
+
+
+def _match_forms(
+    live: Rule, original: Rule, forms: Mapping[str, Iterable[TextForm]]
+) -> dict[str, TextForm] | None:
+    """Return the form of each text that differs; None if one of them has no form."""
+    matches: dict[str, TextForm] = {}
+    for field in TEXT_FIELDS:
+        stored_text = getattr(live, field)
+        original_text = getattr(original, field)
+        if stored_text == original_text:
+            continue
+        for form in forms[field]:
+            if form.transform(original_text) == stored_text:
+                matches[field] = form
+                break
+        else:
+            return None
+    return matches
 
 
 def classify_live_rules(
@@ -133,7 +138,8 @@ def classify_live_rules(
     """Return the live rules by their owner, with texts that the tenant altered as they were
     written.
     """
-    return classify_by_owner(restore_texts(tuple(rules), desired)[0], desired.owner)
+    restored, _ = restore_texts(tuple(rules), desired)
+    return classify_by_owner(restored, desired.owner)
 
 
 def attach_read_rules(
@@ -163,44 +169,47 @@ def _last_applied_rule(live: LiveRule, desired: DesiredRule) -> Rule | None:
     if (live.rule.name, live.rule.description) == (rule.name, rule.description):
         return None
     original = replace(live.rule, name=rule.name, description=rule.description)
-    return (
-        original
-        if live.marker is not None and marker_digest(original) == live.marker.digest
-        else None
-    )
+    if live.marker is not None and marker_digest(original) == live.marker.digest:
+        return original
+    return None
 
 
 def _find_forms(
     field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_Pair, Rule]]
 ) -> Iterator[TextForm]:
     """Yield the forms that the tenant gives this field, and that no unchanged text contradicts."""
-    texts = [
-        (getattr(live.rule, field), getattr(rule, field))
-        for (live, _), rule in differing
-    ]
-    changed = [(stored, original) for stored, original in texts if stored != original]
-    both = (
-        (getattr(live.rule, field), getattr(desired.rule, field))
-        for live, desired in pairs
-    )
-    unchanged = {stored for stored, original in both if stored == original}
-    forms = [*TEXT_FORMS]
-    cuts = Counter(
-        len(stored) for stored, original in changed if original.startswith(stored)
-    )
-    longest = max(cuts, default=0)
-    if cuts[longest] >= MIN_CUT_TEXTS and all(
-        len(stored) <= longest for stored in unchanged
-    ):
-        forms.append(
-            TextForm(f"cut at {longest} characters", lambda text: text[:longest])
-        )
-    for form in forms:
+    changed: list[tuple[str, str]] = []  # the stored and the original texts
+    for (live, _), rule in differing:
+        stored = getattr(live.rule, field)
+        original = getattr(rule, field)
+        if stored != original:
+            changed.append((stored, original))
+    unchanged: set[str] = set()
+    for live, desired in pairs:
+        stored = getattr(live.rule, field)
+        if stored == getattr(desired.rule, field):
+            unchanged.add(stored)
+
+    for form in (*TEXT_FORMS, *_cut_forms(changed, unchanged)):
         explains = any(
             form.transform(original) == stored for stored, original in changed
         )
         if explains and all(form.transform(stored) == stored for stored in unchanged):
             yield form
+
+
+def _cut_forms(
+    changed: Iterable[tuple[str, str]], unchanged: Iterable[str]
+) -> Iterator[TextForm]:
+    """Yield the form of texts that the tenant cuts at a length, if it does."""
+    cuts = Counter(
+        len(stored) for stored, original in changed if original.startswith(stored)
+    )
+    longest = max(cuts, default=0)
+    if cuts[longest] < MIN_CUT_TEXTS:
+        return
+    if all(len(stored) <= longest for stored in unchanged):
+        yield TextForm(f"cut at {longest} characters", lambda text: text[:longest])
 
 
 def _finding(
@@ -213,19 +222,14 @@ def _finding(
     # Do not suggest a text that the tenant would alter again: `&` becomes `&amp;`, and that becomes
     # `&amp;amp;`.
     is_stable = form.transform(stored) == stored
-    way = (
-        "write it the same way in the manifest"
-        if is_stable
-        else "use a text that the tenant does not change"
-    )
-    hint = f"{way}, or accept this finding: cxroute does not write the text again"
-    source = desired.source
-    address = desired.address
+    way = "use a text that the tenant does not change"
+    if is_stable:
+        way = "write it the same way in the manifest"
     return Finding(
         code=TEXT_ALTERED,
         severity="warning",
         message=message,
-        source=source,
-        address=address,
-        hint=hint,
+        source=desired.source,
+        address=desired.address,
+        hint=f"{way}, or accept this finding: cxroute does not write the text again",
     )

@@ -9,6 +9,7 @@ differences between the two splits.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
@@ -30,17 +31,20 @@ from reconciler.behaviour.routing_entry import (
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import DesiredState
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition
 from reconciler.traffic.sample import SampleRow, TrafficSample
 
 
 def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:
     """Return a traffic sample with its values converted to the known types."""
+    if not types:
+        return sample
     rows = (
         replace(row, attributes=store_values(types, row.attributes))
         for row in sample.rows
     )
-    return replace(sample, rows=tuple(rows)) if types else sample
+    return replace(sample, rows=tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,8 @@ class QueueShare:
     queue: str | None
     before: ShareRange
     after: ShareRange
-    change: (
-        ShareRange  # the increase, which can be more exact than `after` minus `before`
-    )
+    # the increase, which can be more exact than `after` minus `before`
+    change: ShareRange
 
 
 class EffectShare(NamedTuple):
@@ -111,7 +114,9 @@ class _Sum:
         self.most += most
 
     def as_share(self, total: float) -> ShareRange:
-        return ShareRange(100 * self.least / total, 100 * self.most / total)
+        least = 100 * self.least / total
+        most = 100 * self.most / total
+        return ShareRange(least, most)
 
 
 def measure_traffic(
@@ -137,19 +142,17 @@ def measure_traffic(
 
     total = sample.total
     shares = (_rule_shares(before, sample), _rule_shares(after, sample))
+    effect_shares = [
+        EffectShare(group.as_share(total), _as_shares(rows, total))
+        for group, rows in zip(all_effects.sums, effects, strict=True)
+    ]
+    decided_changes = None if behaviour.undecided else changes
     return TrafficImpact(
         sample=sample,
-        regions=tuple(region.sum.as_share(total) for region in regions),
-        effects=tuple(
-            EffectShare(
-                group.as_share(total), tuple(row.sum.as_share(total) for row in rows)
-            )
-            for group, rows in zip(all_effects.sums, effects, strict=True)
-        ),
+        regions=_as_shares(regions, total),
+        effects=tuple(effect_shares),
         total=all_regions.sums[0].as_share(total),
-        balance=_compute_balance(
-            shares, None if behaviour.undecided else changes, total
-        ),
+        balance=_compute_balance(shares, decided_changes, total),
         shares=shares,
     )
 
@@ -169,10 +172,13 @@ class _Moving:
         self.where = where
         self.excepts = excepts
         self.distance = float(split_distance(before, after))
-        self.gains = {
-            queue: float(gain) for queue, gain in _queue_gains(before, after).items()
-        }
+        gains = _queue_gains(before, after)
+        self.gains = {queue: float(gain) for queue, gain in gains.items()}
         self.sum = _Sum()
+
+
+def _as_shares(parts: Iterable[_Moving], total: float) -> tuple[ShareRange, ...]:
+    return tuple(part.sum.as_share(total) for part in parts)
 
 
 class _Counted(NamedTuple):
@@ -186,8 +192,9 @@ class _Counted(NamedTuple):
 
 
 def _moving_row(row: EffectRow) -> _Moving:
-    earlier = [tuple(map(Clause, rule.entry.rule.conditions)) for rule in row.earlier]
-    return _Moving(row.where, earlier, row.before, row.after)
+    earlier_rules = (rule.entry.rule for rule in row.earlier)
+    excepts = [tuple(map(Clause, rule.conditions)) for rule in earlier_rules]
+    return _Moving(row.where, excepts, row.before, row.after)
 
 
 class _MovingGroups:
@@ -197,16 +204,14 @@ class _MovingGroups:
 
     def __init__(self, groups: Sequence[Sequence[_Moving]]) -> None:
         self.sums = [_Sum() for _ in groups]
-        self._parts = [
-            (part, self.sums[number])
-            for number, parts in enumerate(groups)
-            for part in parts
-        ]
-        conditions = (
-            tuple(clause.condition for clause in part.where if not clause.negate)
-            for part, _ in self._parts
-        )
-        self._index = RuleIndex([make_probe(each) for each in conditions])
+        self._parts: list[tuple[_Moving, _Sum]] = []
+        probes = []
+        for parts, group_sum in zip(groups, self.sums, strict=True):
+            for part in parts:
+                clauses = (clause for clause in part.where if not clause.negate)
+                probes.append(make_probe(tuple(clause.condition for clause in clauses)))
+                self._parts.append((part, group_sum))
+        self._index = RuleIndex(probes)
 
     def count_row(self, row: SampleRow) -> list[_Counted]:
         """Add a row to all conversations that it may be among, and to the sums of their groups."""
@@ -220,26 +225,25 @@ class _MovingGroups:
                 certain = moved if is_inside else 0.0
                 part.sum.add(certain, moved)
                 counted.append((group_sum, _Counted(part, certain, moved)))
-        for group_sum in dict.fromkeys(group_sum for group_sum, _ in counted):
-            alike = [each for other, each in counted if other is group_sum]
-            group_sum.add(
-                sum(each.certain for each in alike), max(each.moved for each in alike)
-            )
-        return [each for _, each in counted]
+
+        for group_sum, members in group_pairs(counted).items():
+            certain = sum(member.certain for member in members)
+            moved = max(member.moved for member in members)
+            group_sum.add(certain, moved)
+        return [member for _, member in counted]
 
 
 def _count_changes(
     changes: dict[str | None, _Sum], counted: Sequence[_Counted], row: SampleRow
 ) -> None:
     """Add how much more of a row each queue gets, or less."""
-    gains = [each.moving.gains for each in counted]
-    if not any(each.certain for each in counted):
+    gains = [member.moving.gains for member in counted]
+    if not any(member.certain for member in counted):
         gains.append({})  # the row may gain nothing
-    for queue in dict.fromkeys(queue for gain in gains for queue in gain):
+    for queue in dict.fromkeys(chain.from_iterable(gains)):
         parts = [gain.get(queue, 0.0) for gain in gains]
-        changes.setdefault(queue, _Sum()).add(
-            row.count * min(parts), row.count * max(parts)
-        )
+        change = changes.setdefault(queue, _Sum())
+        change.add(row.count * min(parts), row.count * max(parts))
 
 
 def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fraction]:
@@ -258,26 +262,24 @@ def _compute_balance(
     total: float,
 ) -> tuple[QueueShare, ...]:
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
-    (before, after), shares = (side.queues for side in sides), []
+    before, after = (side.queues for side in sides)
+    shares = []
     for queue in {**before, **after}:
         first = before.get(queue, _NOTHING)
         second = after.get(queue, _NOTHING)
-        # Without `changes` it is unknown which conversations move: a queue may lose all of them,
-        # and gain all others.
-        widest = ShareRange(second.least - first.most, second.most - first.least)
-        change = (
-            widest if changes is None else changes.get(queue, _Sum()).as_share(total)
-        )
+        if changes is None:
+            # It is unknown which conversations move: a queue may lose all of them, and gain all
+            # others.
+            change = ShareRange(second.least - first.most, second.most - first.least)
+        else:
+            change = changes.get(queue, _Sum()).as_share(total)
         shares.append(QueueShare(queue, first, second, change))
-    return tuple(
-        sorted(
-            shares,
-            key=lambda share: (
-                -max(-share.change.least, share.change.most),
-                share.queue or "",
-            ),
-        )
-    )
+    return tuple(sorted(shares, key=_largest_change_first))
+
+
+def _largest_change_first(share: QueueShare) -> tuple[float, str]:
+    largest = max(-share.change.least, share.change.most)
+    return -largest, share.queue or ""
 
 
 class RuleShares(NamedTuple):
@@ -308,35 +310,54 @@ def _rule_shares(ordered: Sequence[RoutingEntry], sample: TrafficSample) -> Rule
     queues = dict[str | None, _Sum]()
     for row in sample.rows:
         winners = list(index.possible_winners(row.attributes))
-        keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
-        for key in keys:
-            rules.setdefault(key, _Sum()).add(
-                row.count if len(keys) == 1 else 0, row.count
-            )
-        splits = dict.fromkeys(
-            _split_parts(destination_of_rule(entry)) for entry in winners
-        )
-        for queue in dict.fromkeys(queue for split in splits for queue, _ in split):
-            parts = [float(dict(split).get(queue, 0)) for split in splits]
-            queues.setdefault(queue, _Sum()).add(
-                row.count * min(parts), row.count * max(parts)
-            )
-    by_rule = {key: part.as_share(sample.total) for key, part in rules.items()}
+        _count_winners(rules, winners, row)
+        _count_queues(queues, winners, row)
+    total = sample.total
     return RuleShares(
-        by_rule, {queue: part.as_share(sample.total) for queue, part in queues.items()}
+        {key: rule_sum.as_share(total) for key, rule_sum in rules.items()},
+        {queue: queue_sum.as_share(total) for queue, queue_sum in queues.items()},
     )
+
+
+def _count_winners(
+    rules: dict[tuple[str, str] | None, _Sum],
+    winners: Iterable[RoutingEntry | None],
+    row: SampleRow,
+) -> None:
+    """Add a row to the rules that may take it."""
+    keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
+    certain = row.count if len(keys) == 1 else 0
+    for key in keys:
+        rules.setdefault(key, _Sum()).add(certain, row.count)
+
+
+def _count_queues(
+    queues: dict[str | None, _Sum],
+    winners: Iterable[RoutingEntry | None],
+    row: SampleRow,
+) -> None:
+    """Add a row to the queues that may get conversations of it."""
+    destinations = dict.fromkeys(map(destination_of_rule, winners))
+    splits = [dict(_split_parts(destination)) for destination in destinations]
+    for queue in dict.fromkeys(chain.from_iterable(splits)):
+        parts = [float(split.get(queue, 0)) for split in splits]
+        queue_sum = queues.setdefault(queue, _Sum())
+        queue_sum.add(row.count * min(parts), row.count * max(parts))
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
     """Return a split with keys for the default routing (None) and for no queue ("")."""
-    return ((None, Fraction(1)),) if split is None else split or (("", Fraction(1)),)
+    if split is None:
+        return ((None, Fraction(1)),)
+    return split or (("", Fraction(1)),)
 
 
 def split_distance(before: Destination, after: Destination) -> Fraction:
     """Return how much two splits differ, from 0 to 1; the default routing and no queue count as two
     queues.
     """
-    return sum(map(abs, _queue_gains(before, after).values()), Fraction(0)) / 2
+    gains = _queue_gains(before, after).values()
+    return sum(map(abs, gains), Fraction(0)) / 2
 
 
 def _contains_row(part: _Moving, row: SampleRow, values: Conversation) -> bool | None:
@@ -344,10 +365,9 @@ def _contains_row(part: _Moving, row: SampleRow, values: Conversation) -> bool |
 
     def clause_holds(clause: Clause) -> bool | None:
         condition = clause.condition
-        if (
-            not isinstance(condition, Condition)
-            or condition.attribute not in row.attributes
-        ):
+        if not isinstance(condition, Condition):
+            return None
+        if condition.attribute not in row.attributes:
             return None
         return holds(condition, values) is not clause.negate
 
@@ -357,8 +377,6 @@ def _contains_row(part: _Moving, row: SampleRow, values: Conversation) -> bool |
     excepts = [list(map(clause_holds, clauses)) for clauses in part.excepts]
     if any(all(result is True for result in results) for results in excepts):
         return False
-    return (
-        True
-        if None not in where and all(False in results for results in excepts)
-        else None
-    )
+    if None not in where and all(False in results for results in excepts):
+        return True
+    return None

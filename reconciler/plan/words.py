@@ -100,11 +100,9 @@ def total_share_phrase(impact: Impact) -> str:
     if impact.traffic is None:
         return ""
     total = impact.traffic.total
-    return (
-        share_phrase(total)
-        if impact.behaviour.complete
-        else f"at least {total.least:.1f} %"
-    )
+    if impact.behaviour.complete:
+        return share_phrase(total)
+    return f"at least {total.least:.1f} %"
 
 
 def order_effects(impact: Impact, labels: Labels) -> Impact:
@@ -117,26 +115,25 @@ def order_effects(impact: Impact, labels: Labels) -> Impact:
 
     def rank(number: int) -> tuple[float, int]:
         effect, share = shares[number]
-        intents = {
-            intent for row in effect.rows for intent in listed_intents(row, labels)
-        }
+        intents: set[str] = set()
+        for row in effect.rows:
+            intents.update(listed_intents(row, labels))
         most = share.total.most if share.total else 0.0
         return -most, -len(intents)
 
     order = sorted(range(len(effects)), key=rank)
-    behaviour = replace(
-        impact.behaviour, effects=tuple(effects[number] for number in order)
-    )
+    ordered = tuple(effects[number] for number in order)
+    behaviour = replace(impact.behaviour, effects=ordered)
     if traffic is not None:
-        traffic = replace(
-            traffic, effects=tuple(traffic.effects[number] for number in order)
-        )
+        ordered_shares = tuple(traffic.effects[number] for number in order)
+        traffic = replace(traffic, effects=ordered_shares)
     return replace(impact, behaviour=behaviour, traffic=traffic)
 
 
 def listed_intents(row: EffectRow, labels: Labels) -> list[str]:
     """Return the intents that a row lists."""
-    return _intents((part for part, negate in row.where if not negate), labels)
+    parts = (clause.condition for clause in row.where if not clause.negate)
+    return _intents(parts, labels)
 
 
 def intents_of_rule(rule: Rule, labels: Labels) -> list[str]:

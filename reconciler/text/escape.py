@@ -45,14 +45,16 @@ def quote(item: object) -> str:
         return f"[{join_first(item, MAX_ITEMS, quote)}]"
     quoted = sanitize(json.dumps(integral_floats_as_ints(item), ensure_ascii=False))
     # A cut text ends in a quote, too.
-    return quoted if not isinstance(item, str) or quoted.endswith('"') else f'{quoted}"'
+    if isinstance(item, str) and not quoted.endswith('"'):
+        return f'{quoted}"'
+    return quoted
 
 
 def quote_name(text: str) -> str:
     """Return a name as JSON, cut after `MAX_NAME_LENGTH` characters."""
-    return quote(
-        text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}..."
-    )
+    if len(text) > MAX_NAME_LENGTH:
+        text = f"{text[:MAX_NAME_LENGTH]}..."
+    return quote(text)
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -64,8 +66,10 @@ def join_first(
     items: Sequence[T], limit: int, format_item: Callable[[T], str] = str
 ) -> str:
     """Return `a, b, c and 26 more`."""
-    suffix = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return f"{', '.join(map(format_item, items[:limit]))}{suffix}"
+    listed = ", ".join(map(format_item, items[:limit]))
+    if len(items) <= limit:
+        return listed
+    return f"{listed} and {len(items) - limit:,} more"
 
 
 def join_all(
@@ -73,7 +77,9 @@ def join_all(
 ) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     *first, last = map(format_item, items)
-    return f"{', '.join(first)} {conjunction} {last}" if first else last
+    if not first:
+        return last
+    return f"{', '.join(first)} {conjunction} {last}"
 
 
 def _escape_character(character: str) -> str:

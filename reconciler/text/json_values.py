@@ -33,10 +33,11 @@ def is_deep(value: dict[str, Any] | list[Any], levels: int) -> bool:
     """Return whether lists and objects are nested more than so many levels deep, the value itself
     included.
     """
-    for part in value.values() if type(value) is dict else value:
-        if (type(part) is dict or type(part) is list) and (
-            levels == 1 or is_deep(part, levels - 1)
-        ):
+    parts = value.values() if type(value) is dict else value
+    for part in parts:
+        if type(part) is not dict and type(part) is not list:
+            continue
+        if levels == 1 or is_deep(part, levels - 1):
             return True
     return False
 
@@ -46,7 +47,9 @@ def find_members(data: object, path: str) -> list[Any]:
     list, or none.
     """
     members: list[Any] = [data]
-    for step in () if path == "." else path.split("."):
+    if path == ".":
+        return members
+    for step in path.split("."):
         name = step.removesuffix("[]")
         members = [
             member[name]
@@ -54,12 +57,10 @@ def find_members(data: object, path: str) -> list[Any]:
             if isinstance(member, dict) and name in member
         ]
         if name != step:
-            members = [
-                item
-                for member in members
-                if isinstance(member, list)
-                for item in member[:_MAX_ITEMS]
-            ]
+            lists = [member for member in members if isinstance(member, list)]
+            members = []
+            for items in lists:
+                members += items[:_MAX_ITEMS]
     return members
 
 
@@ -72,9 +73,8 @@ def find_member(data: object, path: str) -> Any:  # noqa: ANN401 - any JSON
 def parse_object(content: str | bytes) -> dict[str, Any]:
     """Return the JSON object in a text (bytes are UTF-8); an empty one in place of another text."""
     try:
-        return as_object(
-            json.loads(content if isinstance(content, str) else content.decode())
-        )
+        text = content if isinstance(content, str) else content.decode()
+        return as_object(json.loads(text))
     except (ValueError, RecursionError):
         return {}
 
@@ -87,11 +87,9 @@ def as_object(value: object) -> dict[str, Any]:
 def list_objects(form: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the objects of a list in a JSON object."""
     items = form.get(name)
-    return (
-        [item for item in items if isinstance(item, dict)]
-        if isinstance(items, list)
-        else []
-    )
+    if not isinstance(items, list):
+        return []
+    return [item for item in items if isinstance(item, dict)]
 
 
 def as_text(value: object) -> str:
@@ -134,17 +132,17 @@ def indented_json(value: Any, indent: int = 0, before: int = 0) -> str:  # noqa:
     if not isinstance(value, (dict, list)) or not value:
         return line
     inner = indent + 2
+    margin = " " * inner
+    end = " " * indent
     if isinstance(value, dict):
-        heads = [
-            f"{' ' * inner}{json.dumps(name, ensure_ascii=False)}: " for name in value
-        ]
-        members = [
-            f"{head}{indented_json(member, inner, len(head))}"
-            for head, member in zip(heads, value.values(), strict=True)
-        ]
-        return "\n".join(["{", ",\n".join(members), f"{' ' * indent}}}"])
+        members = []
+        for name, member in value.items():
+            head = f"{margin}{json.dumps(name, ensure_ascii=False)}: "
+            members.append(f"{head}{indented_json(member, inner, len(head))}")
+        return "\n".join(["{", ",\n".join(members), f"{end}}}"])
+
     holds_object = any(isinstance(item, dict) and item for item in value)
     if not holds_object and before + len(line) < _JSON_WIDTH:
         return line
-    items = [f"{' ' * inner}{indented_json(item, inner, inner)}" for item in value]
-    return "\n".join(["[", ",\n".join(items), f"{' ' * indent}]"])
+    items = [f"{margin}{indented_json(item, inner, inner)}" for item in value]
+    return "\n".join(["[", ",\n".join(items), f"{end}]"])

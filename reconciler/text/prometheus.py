@@ -21,10 +21,12 @@ def metric_header(name: str, kind: str, text: str) -> Iterator[str]:
 
 def sample(name: str, value: object, **labels: object) -> str:
     """Return the line of one value."""
-    pairs = ",".join(
+    if not labels:
+        return f"{name} {value}"
+    pairs = [
         f'{label}="{str(text).translate(_ESCAPES)}"' for label, text in labels.items()
-    )
-    return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
+    ]
+    return f"{name}{{{','.join(pairs)}}} {value}"
 
 
 def metric(name: str, kind: str, text: str, value: float) -> Iterator[str]:

@@ -10,25 +10,22 @@ import os
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 PLACEHOLDER: Final = "[secret]"
 # letters and digits in a row; so long a part of a secret is hidden like the secret
 MIN_RUN_LENGTH: Final = 12
-_MIN_SECRET_LENGTH: Final = (
-    8  # a shorter secret is not hidden, because it would occur in many words
-)
+# a shorter secret is not hidden, because it would occur in many words
+_MIN_SECRET_LENGTH: Final = 8
 # of a secret with fewer letters and digits than that; `redis://` is in many texts
 _MIN_LITERAL_LENGTH: Final = 10
 # tokens kept for one client: a response has at most three, and old ones expire soon
 _RECENT_TOKENS: Final = 6
 # every run that is hidden contains such a word at a multiple of 4; known words are in a set
 _WORD_SIZE: Final = 8
-_MAX_INDENTED_LENGTH: Final = (
-    4_000_000  # a document of more characters is read by programs only
-)
+# a document of more characters is read by programs only
+_MAX_INDENTED_LENGTH: Final = 4_000_000
 _NOT_ALPHANUMERIC: Final = bytes(
     byte
     for byte in range(256)
@@ -43,9 +40,8 @@ class Redactor:
         self._secrets: set[str] = set()
         self._encodings: set[bytes] = set()
         self._short_encodings: set[bytes] = set()
-        self._literal_encodings: set[str] = (
-            set()
-        )  # with too few letters and digits to be compared by these alone
+        # with too few letters and digits to be compared by these alone
+        self._literal_encodings: set[str] = set()
         self._words: set[int] = set()
 
     def add(self, *secrets: str | None) -> None:
@@ -117,11 +113,9 @@ class Redactor:
         """
         text = text or repr(data)
         is_literal = any(form in text for form in self._literal_encodings)
-        return (
-            self._redact_values(data)
-            if is_literal or self._is_suspect(_squeeze(text))
-            else data
-        )
+        if is_literal or self._is_suspect(_squeeze(text)):
+            return self._redact_values(data)
+        return data
 
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a JSON document as text, without the secrets."""
@@ -164,22 +158,32 @@ class Redactor:
         """
         if any(form in squeezed for form in self._short_encodings):
             return True
-        words = self._words
-        return not (
-            words.isdisjoint(_words(squeezed))
-            and words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :]))
-        )
+        if not self._words.isdisjoint(_words(squeezed)):
+            return True
+        return not self._words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :]))
 
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Yield the first and last position of each run that is part of a secret."""
-        followed: dict[
-            tuple[bytes, int], int
-        ] = {}  # by form and offset: the last position that was compared
-        starts = set(
-            chain.from_iterable(
-                _find_all(form, squeezed) for form in self._short_encodings
-            )
-        )
+        # by form and offset: the last position that was compared
+        followed: dict[tuple[bytes, int], int] = {}
+        # in order, because `followed` skips the positions before one
+        for start in sorted(self._possible_starts(squeezed)):
+            word = squeezed[start : start + _WORD_SIZE]
+            for form in self._encodings:
+                for form_position in _find_all(word, form):
+                    offset = start - form_position
+                    if followed.get((form, offset), -1) >= start:
+                        continue
+                    first, last = _extend_match(squeezed, start, form, form_position)
+                    followed[form, offset] = last
+                    if last - first >= min(MIN_RUN_LENGTH, len(form)) - 1:
+                        yield first, last
+
+    def _possible_starts(self, squeezed: bytes) -> set[int]:
+        """Return the positions where a part of a secret may begin."""
+        starts: set[int] = set()
+        for form in self._short_encodings:
+            starts.update(_find_all(form, squeezed))
         for offset in (0, _WORD_SIZE // 2):
             words = enumerate(_words(squeezed[offset:]))
             starts.update(
@@ -187,33 +191,23 @@ class Redactor:
                 for number, word in words
                 if word in self._words
             )
-        for at in sorted(
-            starts
-        ):  # in order, because `followed` skips the positions before one
-            word = squeezed[at : at + _WORD_SIZE]
-            for form in self._encodings:
-                for form_position in _find_all(word, form):
-                    if followed.get((form, at - form_position), -1) < at:
-                        first, last = _extend_match(squeezed, at, form, form_position)
-                        followed[form, at - form_position] = last
-                        if last - first >= min(MIN_RUN_LENGTH, len(form)) - 1:
-                            yield first, last
+        return starts
 
 
 def _extend_match(
     text: bytes, position: int, form: bytes, form_position: int
 ) -> tuple[int, int]:
-    before = 0
-    behind = 0
-    while (
-        before < min(position, form_position)
-        and text[position - before - 1] == form[form_position - before - 1]
-    ):
-        before += 1
-    room = min(len(text) - position, len(form) - form_position)
-    while behind < room and text[position + behind] == form[form_position + behind]:
-        behind += 1
-    return position - before, position + behind - 1
+    """Return the first and the last position of the longest run that both texts have there."""
+    offset = form_position - position
+    first = position
+    lowest = max(0, -offset)
+    while first > lowest and text[first - 1] == form[first + offset - 1]:
+        first -= 1
+    end = position
+    limit = min(len(text), len(form) - offset)
+    while end < limit and text[end] == form[end + offset]:
+        end += 1
+    return first, end - 1
 
 
 def _find_all(part: bytes, text: bytes) -> Iterator[int]:
@@ -228,25 +222,33 @@ def _squeeze(text: str) -> bytes:
 
 
 def _words(squeezed: bytes) -> memoryview:
-    return memoryview(squeezed[: len(squeezed) // _WORD_SIZE * _WORD_SIZE]).cast("Q")
+    length = len(squeezed) // _WORD_SIZE * _WORD_SIZE
+    return memoryview(squeezed[:length]).cast("Q")
 
 
 def _encode_variants(secret: str) -> Iterator[str]:
-    data = secret.encode(
-        "utf-8", "surrogateescape"
-    )  # a variable may hold bytes outside the locale's encoding
+    # a variable may hold bytes outside the locale's encoding
+    data = secret.encode("utf-8", "surrogateescape")
     percent = quote(data, safe="")
     points = list(map(ord, secret))
-    yield from (secret, percent, percent.lower(), quote(data), quote_plus(data))
-    yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1])
-    yield from (
-        "".join(f"\\u{point:04x}" for point in points),
-        "".join(f"&#{point};" for point in points),
-    )
-    yield from (html.escape(secret), data.hex(), data.hex().upper())
+    yield secret
+    yield percent
+    yield percent.lower()
+    yield quote(data)
+    yield quote_plus(data)
+    yield json.dumps(secret)[1:-1]
+    yield ascii(secret)[1:-1]
+    yield repr(data)[2:-1]
+    yield "".join(f"\\u{point:04x}" for point in points)
+    yield "".join(f"&#{point};" for point in points)
+    yield html.escape(secret)
+    yield data.hex()
+    yield data.hex().upper()
     for offset in range(3):
         encoded = b64encode(b"\0" * offset + data + b"\0" * 2)
-        yield encoded[(offset * 8 + 5) // 6 : (offset + len(data)) * 8 // 6].decode()
+        first = (offset * 8 + 5) // 6
+        end = (offset + len(data)) * 8 // 6
+        yield encoded[first:end].decode()
 
 
 def dump_indented(data: Any) -> str:  # noqa: ANN401 - any JSON
@@ -265,14 +267,12 @@ class RotatingTokens:
     def add(self, *tokens: str) -> None:
         """Hide these tokens from now on, and forget the oldest of many."""
         for token in tokens:
-            if not self._redactor.contains(
-                token
-            ):  # a token that is also a password is never forgotten
+            # a token that is also a password is never forgotten
+            if not self._redactor.contains(token):
                 self._redactor.add(token)
                 self._tokens[token] = None
-        if (
-            len(self._tokens) > 2 * _RECENT_TOKENS
-        ):  # many together, because each removal rebuilds the index
+        # many together, because each removal rebuilds the index
+        if len(self._tokens) > 2 * _RECENT_TOKENS:
             old = tuple(self._tokens)[:-_RECENT_TOKENS]
             self._redactor.remove(*old)
             for token in old:

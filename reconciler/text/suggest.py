@@ -23,11 +23,9 @@ def suggest(name: str, candidates: Iterable[str]) -> str:
 
 def find_nearest(name: str, candidates: Iterable[str]) -> str:
     """Return the candidate that is most like a name; an empty text if none is."""
-    return (
-        _nearest(name, tuple(candidates)[:_MAX_CANDIDATES])
-        if len(name) <= _MAX_NAME_LENGTH
-        else ""
-    )
+    if len(name) > _MAX_NAME_LENGTH:
+        return ""
+    return _nearest(name, tuple(candidates)[:_MAX_CANDIDATES])
 
 
 def suggest_one(name: str, candidates: Sequence[str]) -> str:

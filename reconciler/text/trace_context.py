@@ -62,9 +62,9 @@ def parse_trace(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
     if len(parents) != 1 or not _is_parent(parents[0]):
         return None
     state = b",".join(value for name, value in found if name == _STATE_NAME)
-    return TraceContext(
-        parents[0].decode("ascii"), state.decode("ascii") if _is_state(state) else ""
-    )
+    if not _is_state(state):
+        state = b""
+    return TraceContext(parents[0].decode("ascii"), state.decode("ascii"))
 
 
 def _is_parent(value: bytes) -> bool:
@@ -77,7 +77,8 @@ def _is_parent(value: bytes) -> bool:
 
 
 def _is_state(value: bytes) -> bool:
-    members = [member for part in value.split(b",") if (member := part.strip(b" \t"))]
+    members = [part.strip(b" \t") for part in value.split(b",")]
+    members = [member for member in members if member]
     if len(value) > _MAX_STATE or not 0 < len(members) <= _MAX_MEMBERS:
         return False
     return all(map(_MEMBER.fullmatch, members))

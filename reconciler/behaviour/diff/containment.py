@@ -85,14 +85,12 @@ class _ContainmentSearch:
         """
         parts: dict[int, ValueSet] = {}
         for clause in clauses:
-            condition = clause.condition
-            number = self.space.domain_index[
-                condition.attribute if isinstance(condition, Condition) else condition
-            ]
+            part = clause.condition
+            key = part.attribute if isinstance(part, Condition) else part
+            number = self.space.domain_index[key]
             domain = self.space.domains[number]
-            parts[number] = intersect(
-                parts.get(number, domain.all), clause_values(domain, clause)
-            )
+            values = clause_values(domain, clause)
+            parts[number] = intersect(parts.get(number, domain.all), values)
         shape: Shape = tuple(
             sorted(
                 (n, part)
@@ -100,9 +98,9 @@ class _ContainmentSearch:
                 if part != self.space.domains[n].all
             )
         )
-        return (
-            self.space.shapes.add(shape) if all(part[0] for _, part in shape) else None
-        )
+        if not all(part[0] for _, part in shape):
+            return None
+        return self.space.shapes.add(shape)
 
     def is_uncovered(self, index: int) -> bool:
         """Return whether a fresh claim holds, or may hold, a conversation outside the reviewed
@@ -119,10 +117,8 @@ class _ContainmentSearch:
         blockers = sum({1 << shape for shape in claim.excepts})
         try:
             return self._has_uncovered((claim.where,), blockers, alike)
-        except (
-            UndecidedError,
-            RecursionError,
-        ):  # one level for each reviewed claim, so very many exceed the stack
+        except (UndecidedError, RecursionError):
+            # one level for each reviewed claim, so very many exceed the stack
             return True
 
     def _has_uncovered(

@@ -21,7 +21,7 @@ from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
+from reconciler.behaviour.space.space import Example, Space
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Address
 
@@ -35,15 +35,12 @@ class BehaviourChange:
     regions: tuple[Region, ...]
     undecided: tuple[tuple[Clause, ...], ...] = ()
     effects: tuple[Effect, ...] = ()
-    addresses: frozenset[Address] = (
-        frozenset()
-    )  # of all managed rules of both lists, if there are effects
-    rests_on: Types = field(
-        default_factory=dict
-    )  # the known types, by attribute, on which the result depends
-    work: int = field(
-        default=0, compare=False, repr=False
-    )  # the work done, in comparisons
+    # of all managed rules of both lists, if there are effects
+    addresses: frozenset[Address] = frozenset()
+    # the known types, by attribute, on which the result depends
+    rests_on: Types = field(default_factory=dict)
+    # the work done, in comparisons
+    work: int = field(default=0, compare=False, repr=False)
 
     @property
     def changed(self) -> bool:
@@ -71,19 +68,14 @@ def compare_behaviour(
     """
     before = order_entries(old, evaluation)
     after = order_entries(new, evaluation)
-    has_middle = edited is not None and edited.middle is not None and bool(edited.edits)
-    between = (
-        order_entries(edited.middle, evaluation)
-        if edited and edited.middle is not None and edited.edits
-        else ()
-    )
-    space = Space((before, after, between), types=types)
-    work = (
-        DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after))
-        if work is None
-        else work
-    )
+    between: Sequence[RoutingEntry] | None = None
+    if edited is not None and edited.middle is not None and edited.edits:
+        between = order_entries(edited.middle, evaluation)
+    space = Space((before, after, between or ()), types=types)
+    if work is None:
+        work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after))
     space.budget.remaining = work
+
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
     builder = DraftRegionBuilder(pairs)
     formatter = RegionFormatter(space)
@@ -95,39 +87,49 @@ def compare_behaviour(
     undecided = dict.fromkeys(
         formatter.format_box(tuple(box.items())) for box in boxes if box is not None
     )
+
     effects: Sequence[Effect] = ()
+    addresses: frozenset[Address] = frozenset()
     if edited is not None:
-        slices = PivotSlices(space, between) if has_middle else None
+        slices = None if between is None else PivotSlices(space, between)
         effects = EffectBuilder(
             pairs, formatter, edited.edits, slices, evaluation
         ).build()
-    for index, is_new in (
-        ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ()
-    ):
-        for (
-            region
-        ) in regions:  # verify each example rule by rule, independently of the analysis
-            example = region.example
-            expected = region.after_rule if is_new else region.before_rule
-            winner = index.find_winner(example.attributes, example.assumed)
-            if (winner and winner.whole) is not expected:
-                raise AssertionError(
-                    f"the example {example} is not taken by {expected}"
-                )
+        addresses = _addresses((*before, *after))
+    _verify_examples(regions, before, after)
     return BehaviourChange(
         regions=tuple(regions),
         undecided=tuple(undecided),
         effects=tuple(effects),
-        addresses=_addresses(before, after) if edited is not None else frozenset(),
+        addresses=addresses,
         rests_on={name: types[name] for name in formatter.rests_on} if types else {},
         work=work - space.budget.remaining,
     )
 
 
-def _addresses(*lists: Iterable[RoutingEntry]) -> frozenset[Address]:
-    return frozenset(
-        entry.address
-        for entries in lists
-        for entry in entries
-        if entry.address is not None
-    )
+def _verify_examples(
+    regions: Sequence[Region],
+    before: Sequence[RoutingEntry],
+    after: Sequence[RoutingEntry],
+) -> None:
+    """Verify each example rule by rule, independently of the analysis."""
+    if not regions:
+        return
+    old_index = RuleIndex(before)
+    new_index = RuleIndex(after)
+    for region in regions:
+        _verify_winner(old_index, region.example, region.before_rule)
+        _verify_winner(new_index, region.example, region.after_rule)
+
+
+def _verify_winner(
+    index: RuleIndex, example: Example, expected: RoutingEntry | None
+) -> None:
+    winner = index.find_winner(example.attributes, example.assumed)
+    if (winner and winner.whole) is not expected:
+        raise AssertionError(f"the example {example} is not taken by {expected}")
+
+
+def _addresses(entries: Iterable[RoutingEntry]) -> frozenset[Address]:
+    addresses = (entry.address for entry in entries)
+    return frozenset(address for address in addresses if address is not None)

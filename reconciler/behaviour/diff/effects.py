@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
@@ -58,9 +58,8 @@ _Place = tuple[bool, float, str, str]
 the last."""
 _LAST: Final[_Place] = (True, 0.0, "", "")
 _MAX_COMPARED: Final = 60  # rules or rows that are compared with each other, one by one
-_MAX_COVERING: Final = (
-    12  # earlier rules that together may match all that another one matches
-)
+# earlier rules that together may match all that another one matches
+_MAX_COVERING: Final = 12
 _MAX_PIECES: Final = 100  # of a box, to find that out
 _MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
 
@@ -116,15 +115,12 @@ class EffectRow:
     before: Destination
     after: Destination
     example: Example
-    winners: tuple[
-        RoutingEntry | None, ...
-    ]  # the rules that take the conversations before or afterwards
-    other_type: tuple[
-        str, ...
-    ] = ()  # attributes with a value of another type than any rule compares them with
-    besides: tuple[
-        NamedRule, ...
-    ] = ()  # of `earlier`, what a reader of the rows must know of this row alone
+    # the rules that take the conversations before or afterwards
+    winners: tuple[RoutingEntry | None, ...]
+    # attributes with a value of another type than any rule compares them with
+    other_type: tuple[str, ...] = ()
+    # of `earlier`, what a reader of the rows must know of this row alone
+    besides: tuple[NamedRule, ...] = ()
     # without what the edited rules match in the list that has the counterpart
     own_version: bool = False
 
@@ -155,9 +151,8 @@ class _Draft:
     after: Destination
     box: Box
     earlier: frozenset[int]
-    contained: frozenset[
-        int
-    ]  # further rules that come earlier; what they match in the box, `earlier` match, too
+    # further rules that come earlier; what they match in the box, `earlier` match, too
+    contained: frozenset[int]
     counterparts: frozenset[int]
     takers: frozenset[int]  # the rules that take the conversations before or afterwards
     place: _Place  # of the rule that takes them afterwards, or for `takes` today
@@ -217,7 +212,9 @@ class _RuleBook:
 
     def edit_of(self, entry: RoutingEntry | None) -> int | None:
         """Return the number of a rule's edit; None if it is not edited."""
-        return None if entry is None else self._edit_of.get(id(entry.whole))
+        if entry is None:
+            return None
+        return self._edit_of.get(id(entry.whole))
 
     def number(self, side: int, rank: int) -> int:
         """Return the number of a rule of a list."""
@@ -228,22 +225,17 @@ class _RuleBook:
             key = self._identity(entry), entry.rule.conditions
             if key not in self._number_of:
                 self._number_of[key] = len(self.rules)
-                self.rules.append(
-                    RuleBox(
-                        entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)
-                    )
-                )
+                box = self._space.box(slices.boxes[rank])
+                self.rules.append(RuleBox(entry, box, self.edit_of(entry)))
             self._numbers[place] = self._number_of[key]
         return self._numbers[place]
 
     def place_of_rank(self, side: int, rank: int) -> _Place:
         """Return the place of a rule of a list in the order of evaluation."""
         entries = self._lists[side].entries
-        return (
-            (False, *evaluation_key(entries[rank], self._evaluation))
-            if rank < len(entries)
-            else _LAST
-        )
+        if rank >= len(entries):
+            return _LAST
+        return (False, *evaluation_key(entries[rank], self._evaluation))
 
     def place(self, number: int) -> _Place:
         """Return the place of a rule in the order of evaluation."""
@@ -257,48 +249,55 @@ class _RuleBook:
         """Return a rule, and the lists that have it."""
         if number not in self._named:
             entry = self.rules[number].entry
-            old, new = (
-                self._has(entries, entry) for entries in self._entries_by_identity
-            )
-            is_before = old or number in self._earlier_in_middle
-            when: When = "both" if is_before and new else "after" if new else "before"
+            old_entries, new_entries = self._entries_by_identity
+            is_after = self._has(new_entries, entry)
+            is_before = number in self._earlier_in_middle
+            is_before = is_before or self._has(old_entries, entry)
+            when: When = "before"
+            if is_after:
+                when = "both" if is_before else "after"
             self._named[number] = NamedRule(entry, when)
         return self._named[number]
 
     def _has(
         self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry
     ) -> bool:
-        same = entries.get(self._identity(entry), ())
-        return any(other.rule.conditions == entry.rule.conditions for other in same)
+        conditions = entry.rule.conditions
+        candidates = entries.get(self._identity(entry), ())
+        return any(candidate.rule.conditions == conditions for candidate in candidates)
 
     def parts(self, number: int) -> Iterable[int]:
         """Return the numbers of all boxes of a rule with these conditions, in both lists."""
-        return [
-            self.number(*place)
-            for place in self._places_of_rule[self._whole_key(self.rules[number].entry)]
-        ]
+        key = self._whole_key(self.rules[number].entry)
+        return [self.number(*place) for place in self._places_of_rule[key]]
 
     def versions(self, edit: int, side: Side) -> Iterable[int]:
         """Return the numbers of all boxes of an edited rule in a list."""
-        wanted = 0 if side == "before" else 1
+        number = 0 if side == "before" else 1
         places = self._places_of_edit.get(edit, ())
-        return [self.number(*place) for place in places if place[0] == wanted]
+        return [self.number(number, rank) for list_, rank in places if list_ == number]
 
     @cached_property
     def _places_of_rule(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:
-        return group_pairs(
-            (self._whole_key(entry), place) for entry, place in self._all_places()
-        )
+        places: dict[Hashable, list[tuple[int, int]]] = {}
+        for entry, place in self._all_places():
+            places.setdefault(self._whole_key(entry), []).append(place)
+        return places
 
     @cached_property
     def _places_of_edit(self) -> Mapping[int, Sequence[tuple[int, int]]]:
-        edits = ((self.edit_of(entry), place) for entry, place in self._all_places())
-        return group_pairs((edit, place) for edit, place in edits if edit is not None)
+        places: dict[int, list[tuple[int, int]]] = {}
+        for entry, place in self._all_places():
+            edit = self.edit_of(entry)
+            if edit is not None:
+                places.setdefault(edit, []).append(place)
+        return places
 
     def _all_places(self) -> Iterator[tuple[RoutingEntry, tuple[int, int]]]:
         for side, slices in enumerate(self._lists):
             for rank, entry in enumerate(slices.entries):
-                yield entry, (side, rank)
+                place = side, rank
+                yield entry, place
 
     def _whole_key(self, entry: RoutingEntry) -> Hashable:
         whole = entry.whole
@@ -335,30 +334,30 @@ class _RuleBook:
         if rank == 0 or not slices.entries:
             return set()
         values = box.get(self._space.pivot)
-        if (
-            values is None
-            or values[0] & REST
-            or values[0].bit_count() > MAX_NARROW_VALUES
-        ):
+        mask = REST if values is None else values[0]
+        if mask & REST or mask.bit_count() > MAX_NARROW_VALUES:
             return self._overlapping(side, range(min(rank, len(slices.entries))), box)
 
-        atoms = list(bits(values[0]))
-        about = (slices.ranks_by_atom.get(atom, ()) for atom in atoms)
-        found = self._overlapping(
-            side,
-            {each for ranks in about for each in ranks[: bisect_left(ranks, rank)]},
-            box,
-        )
+        atoms = list(bits(mask))
+        named_ranks: set[int] = set()
+        for atom in atoms:
+            ranks = slices.ranks_by_atom.get(atom, ())
+            named_ranks.update(ranks[: bisect_left(ranks, rank)])
+        overlapping = self._overlapping(side, named_ranks, box)
         always, sometimes = self._general_rules(side, box)
-        found.update(always.numbers[: bisect_left(always.ranks, rank)])
+        overlapping.update(always.numbers[: bisect_left(always.ranks, rank)])
         for earlier, number in zip(*sometimes, strict=True):
             if earlier < rank and any(slices.holds(atom, earlier) for atom in atoms):
-                found.add(number)
-        return found
+                overlapping.add(number)
+        return overlapping
 
     def _overlapping(self, side: int, ranks: Iterable[int], box: Box) -> set[int]:
-        numbers = (self.number(side, rank) for rank in ranks)
-        return {number for number in numbers if overlaps(box, self.rules[number].box)}
+        overlapping: set[int] = set()
+        for rank in ranks:
+            number = self.number(side, rank)
+            if overlaps(box, self.rules[number].box):
+                overlapping.add(number)
+        return overlapping
 
     def _general_rules(self, side: int, box: Box) -> tuple[_RankedRules, _RankedRules]:
         """Return the rules with most values of the pivot that match a part of a box, apart from the
@@ -407,11 +406,15 @@ def _depend_on_order(boxes: Sequence[Box]) -> bool:
 
     Many are not compared.
     """
-    return len(boxes) > _MAX_COMPARED or any(
-        overlaps(first, second)
-        and not (second is boxes[-1] and first != second and is_inside(first, second))
-        for first, second in combinations(boxes, 2)
-    )
+    if len(boxes) > _MAX_COMPARED:
+        return True
+    for first, second in combinations(boxes, 2):
+        if not overlaps(first, second):
+            continue
+        is_last = second is boxes[-1]
+        if not (is_last and first != second and is_inside(first, second)):
+            return True
+    return False
 
 
 class EffectBuilder:
@@ -439,25 +442,27 @@ class EffectBuilder:
     def build(self) -> list[Effect]:
         """Return the effects, each with disjoint rows in the order of evaluation."""
         drafts: dict[Hashable, list[_Draft]] = {}
-        for pair in sorted({*self._pairs.narrow, *self._pairs.wide}):
-            for draft in self._drafts_of(pair):
-                (edit,) = draft.edits
-                group = FALLBACK if edit == FALLBACK else (self._edits[edit].group,)
-                drafts.setdefault(group, []).append(draft)
+        pairs = {*self._pairs.narrow, *self._pairs.wide}
+        for draft in chain.from_iterable(map(self._drafts_of, sorted(pairs))):
+            (edit,) = draft.edits
+            group: Hashable = FALLBACK
+            if edit != FALLBACK:
+                group = (self._edits[edit].group,)
+            drafts.setdefault(group, []).append(draft)
         return [self._effect(group) for group in drafts.values()]
 
     def _effect(self, drafts: Sequence[_Draft]) -> Effect:
-        merged = self._merged(drafts)
-        edits = sorted({edit for draft in drafts for edit in draft.edits})
-        named = list(map(self._named, merged))
+        edits = sorted(set(chain.from_iterable(draft.edits for draft in drafts)))
+        named = list(map(self._named, self._merged(drafts)))
         named.sort(key=lambda row: row.draft.place)
         reader = self._reader(named, edits)
         rows = zip(named, reader.besides, reader.own_versions, strict=True)
+        boxes = [row.draft.box for row in named]
         return Effect(
             edits=tuple(edits),
             rows=tuple(self._format(*row) for row in rows),
             leading=self._wholes(reader.leading),
-            depends_on_order=_depend_on_order([row.draft.box for row in named]),
+            depends_on_order=_depend_on_order(boxes),
         )
 
     def _merged(self, drafts: Sequence[_Draft]) -> Sequence[_Draft]:
@@ -484,22 +489,18 @@ class EffectBuilder:
         return _NamedDraft(replace(draft, box=box), earlier)
 
     def _reader(self, named: Sequence[_NamedDraft], edits: Sequence[int]) -> RowReader:
-        rows = [
-            RowBox(
-                draft.box,
-                draft.earlier,
-                earlier,
-                "before" if draft.kind == "takes" else "after",
-            )
-            for draft, earlier in named
-        ]
+        rows = []
+        for draft, earlier in named:
+            side: Side = "before" if draft.kind == "takes" else "after"
+            rows.append(RowBox(draft.box, draft.earlier, earlier, side))
         reader = RowReader(rows, self._book, frozenset(edits), self._checks_left)
         self._checks_left -= reader.checks
         return reader
 
     def _names(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
         """Return rules in the order of evaluation."""
-        return tuple(map(self._book.name, sorted(numbers, key=self._book.place)))
+        ordered = sorted(numbers, key=self._book.place)
+        return tuple(map(self._book.name, ordered))
 
     def _wholes(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
         """Return rules, each part of a rule as the whole."""
@@ -563,23 +564,22 @@ class EffectBuilder:
         middle = self._middle
         if middle is None or not self._edits:
             return None
-        found: dict[int, Box] = {}
+        boxes: dict[int, Box] = {}
         try:
             for atom in self._atoms_of(pair):
                 heads = self._pairs.shapes_of(pair, atom)
                 before = self._pairs.mask_before(pair, atom)
-                ranks = (*middle.ranks_in(atom), DEFAULT_RANK)
-                for rank in ranks:
+                for rank in (*middle.ranks_in(atom), DEFAULT_RANK):
                     mask = before | middle.mask_before(atom, rank)
-                    if rank not in found:
-                        box = middle.find_free_box(
-                            atom, (*heads, middle.shape(atom, rank)), mask
-                        )
-                        if box is not None:
-                            found[rank] = box
+                    if rank in boxes:
+                        continue
+                    shapes = (*heads, middle.shape(atom, rank))
+                    box = middle.find_free_box(atom, shapes, mask)
+                    if box is not None:
+                        boxes[rank] = box
         except UndecidedError:
             return None
-        return found or None
+        return boxes or None
 
     def _atoms_of(self, pair: RankPair) -> Iterable[int]:
         narrow = self._pairs.narrow.get(pair)
@@ -610,18 +610,16 @@ class EffectBuilder:
 
         old = self._book.edit_of(first)
         new = self._book.edit_of(later_taker)
-        edit = (
-            old
-            if new is None or (old is not None and not self._changes_matching(new))
-            else new
-        )
+        edit = new
+        if new is None or (old is not None and not self._changes_matching(new)):
+            edit = old
         if edit is None:
             return _Cause(FALLBACK, "fallback")
         if new != edit:
             return _Cause(edit, "releases")
-        return _Cause(
-            edit, "redirects" if self._book.edit_of(taker) == edit else "takes"
-        )
+        if self._book.edit_of(taker) == edit:
+            return _Cause(edit, "redirects")
+        return _Cause(edit, "takes")
 
     def _changes_matching(self, number: int) -> bool:
         """Return whether an edit changes what the rule takes: its conditions, its place, or its
@@ -640,35 +638,36 @@ class EffectBuilder:
         """
         first, last = sorted((entry.rule.name, entry.id) for entry in (before, after))
         names = self._names_by_priority[after.rule.priority]
-        return bisect_right(names, first) < bisect_left(names, last)
+        start = bisect_right(names, first)
+        end = bisect_left(names, last)
+        return start < end
 
     @cached_property
     def _names_by_priority(self) -> Mapping[float, list[tuple[str, str]]]:
-        entries = self._pairs.new.entries
-        names = group_pairs(
-            (entry.rule.priority, (entry.rule.name, entry.id)) for entry in entries
-        )
-        return {priority: sorted(group) for priority, group in names.items()}
+        names: dict[float, list[tuple[str, str]]] = {}
+        for entry in self._pairs.new.entries:
+            name = entry.rule.name, entry.id
+            names.setdefault(entry.rule.priority, []).append(name)
+        for group in names.values():
+            group.sort()
+        return names
 
     def _draft(
         self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None
     ) -> _Draft:
-        box = self._box_of(pair)
         example = self._example_of(pair, middle)
-        places = list(zip((0, 1), pair, strict=True))
-        if middle is not None and self._middle is not None:
-            places.append((_MIDDLE, middle[0]))
-            if middle[0] < len(self._middle.boxes):
-                extent = self._space.box(self._middle.boxes[middle[0]])
-                box = intersect_box(box, tuple(extent.items())) or {}
-        earlier = set[int]().union(
-            *(self._book.overlapping_before(*place, box) for place in places)
-        )
+        box, earlier = self._extent_of(pair, middle)
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
-        old, new = self._numbers(pair)
         outermost = frozenset(self._without_contained(box, earlier))
-        takes = cause.kind == "takes"
-        counterpart = old if takes else new
+        old_number, new_number = self._numbers(pair)
+        old_rank, new_rank = pair
+        if cause.kind == "takes":
+            counterpart = old_number
+            place = self._book.place_of_rank(0, old_rank)
+        else:
+            counterpart = new_number
+            place = self._book.place_of_rank(1, new_rank)
+        counterparts = () if cause.kind == "redirects" else (counterpart,)
         before, after = self._pairs.destinations_of(pair)
         return _Draft(
             edits=frozenset((cause.edit,)),
@@ -678,13 +677,28 @@ class EffectBuilder:
             box=box,
             earlier=outermost,
             contained=frozenset(earlier) - outermost,
-            counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
-            takers=frozenset((old, new)),
-            place=self._book.place_of_rank(0, pair[0])
-            if takes
-            else self._book.place_of_rank(1, pair[1]),
+            counterparts=frozenset(counterparts),
+            takers=frozenset((old_number, new_number)),
+            place=place,
             example=example,
         )
+
+    def _extent_of(
+        self, pair: RankPair, middle: tuple[int, Box] | None
+    ) -> tuple[Box, set[int]]:
+        """Return the box of a pair, and the rules that match a part of it earlier."""
+        box = self._box_of(pair)
+        places = list(enumerate(pair))
+        if middle is not None and self._middle is not None:
+            rank, _ = middle
+            places.append((_MIDDLE, rank))
+            if rank < len(self._middle.boxes):
+                extent = self._space.box(self._middle.boxes[rank])
+                box = intersect_box(box, tuple(extent.items())) or {}
+        earlier: set[int] = set()
+        for side, rank in places:
+            earlier |= self._book.overlapping_before(side, rank, box)
+        return box, earlier
 
     def _numbers(self, pair: RankPair) -> tuple[int, int]:
         """Return the numbers of both rules of a pair."""
@@ -695,12 +709,14 @@ class EffectBuilder:
 
     def _example_of(self, pair: RankPair, middle: tuple[int, Box] | None) -> Box:
         if middle is not None and self._middle is not None:
-            rank, free_box = middle
-            examples = UsualExamples(self._pairs, FurtherRule(self._middle, rank))
-            return examples.improve([pair], free_box).box
-        narrow = self._pairs.narrow.get(pair)
-        box = self._pairs.wide[pair] if narrow is None else narrow.box
-        return self._usual_examples.improve([pair], box).box
+            rank, box = middle
+            further = FurtherRule(self._middle, rank)
+            examples = UsualExamples(self._pairs, further)
+        else:
+            narrow = self._pairs.narrow.get(pair)
+            box = self._pairs.wide[pair] if narrow is None else narrow.box
+            examples = self._usual_examples
+        return examples.improve([pair], box).box
 
     def _box_of(self, pair: RankPair) -> Box:
         """Return the common box of both rules, with the values of the pivot that the pair really
@@ -724,15 +740,14 @@ class EffectBuilder:
         """Return the box without what the edited rule takes both before and after, where one
         attribute says that.
         """
-        whole = box
-        for number in sorted(
-            number for number in earlier if self._book.rules[number].edit == edit
-        ):
-            rule = self._book.rules[number]
+        rules = self._book.rules
+        own = [number for number in earlier if rules[number].edit == edit]
+        original = box
+        for number in sorted(own):
             beyond = [
-                (at, part)
-                for at, part in rule.box.items()
-                if not covers(part, self._part(box, at))
+                (attribute, part)
+                for attribute, part in rules[number].box.items()
+                if not covers(part, self._part(box, attribute))
             ]
             if len(beyond) != 1:
                 continue
@@ -742,11 +757,14 @@ class EffectBuilder:
             if len(rest) == 1 and is_expressible(domain, rest[0]):
                 box = {**box, attribute: rest[0]}
                 earlier = earlier - {number}
-        if box is whole:
+        if box is original:
             return box, earlier
-        return box, {
-            number for number in earlier if overlaps(box, self._book.rules[number].box)
-        }
+        return box, self._overlapping(earlier, box)
+
+    def _overlapping(self, numbers: Iterable[int], box: Box) -> set[int]:
+        """Return the rules that match a part of a box."""
+        rules = self._book.rules
+        return {number for number in numbers if overlaps(box, rules[number].box)}
 
     def _part(self, box: Box, attribute: int) -> ValueSet:
         return box.get(attribute, self._space.domains[attribute].all)
@@ -784,20 +802,14 @@ class EffectBuilder:
             rest = [here]
             for number in alone:
                 part = self._book.rules[number].box[attribute]
-                rest = [
-                    piece for values in rest for piece in subtract(domain, values, part)
-                ]
-            if (
-                len(rest) == 1
-                and not rest[0][0] & ~domain.unlikely
-                and is_expressible(domain, rest[0])
-            ):
-                box = {**box, attribute: rest[0]}
-                earlier = {
-                    number
-                    for number in earlier - alone
-                    if overlaps(box, self._book.rules[number].box)
-                }
+                pieces = (subtract(domain, values, part) for values in rest)
+                rest = list(chain.from_iterable(pieces))
+            if len(rest) != 1:
+                continue
+            (values,) = rest
+            if not values[0] & ~domain.unlikely and is_expressible(domain, values):
+                box = {**box, attribute: values}
+                earlier = self._overlapping(earlier - alone, box)
         return box, earlier
 
     def _inside(self, box: Box, number: int) -> Box:
@@ -816,28 +828,19 @@ class EffectBuilder:
         rows = list(drafts)
         if len(rows) == 1:
             return rows
+        pivot = self._space.pivot
         count = len(rows) + 1
         while len(rows) < count:
             count = len(rows)
-            attributes = sorted(
-                {at for row in rows for at in row.box},
-                key=lambda at: (at != self._space.pivot, at),
-            )
-            for attribute in attributes:
-                rest_of = (
-                    (
-                        frozenset(
-                            item for item in row.box.items() if item[0] != attribute
-                        ),
-                        row,
-                    )
-                    for row in rows
-                )
-                rows = [
-                    one
-                    for group in group_pairs(rest_of).values()
-                    for one in self._join(group, attribute)
-                ]
+            attributes = set(chain.from_iterable(row.box for row in rows))
+            for attribute in sorted(attributes, key=lambda at: (at != pivot, at)):
+                groups: dict[Hashable, list[_Draft]] = {}
+                for row in rows:
+                    items = row.box.items()
+                    rest = frozenset(item for item in items if item[0] != attribute)
+                    groups.setdefault(rest, []).append(row)
+                joined = (self._join(group, attribute) for group in groups.values())
+                rows = list(chain.from_iterable(joined))
             if len(rows) <= _MAX_COMPARED:
                 rows = self._absorb(rows)
         return rows
@@ -846,22 +849,24 @@ class EffectBuilder:
         """Return rows that differ in one attribute as one row, or as few ones."""
         if len(rows) == 1:
             return rows
-        whole = self._union(rows, attribute)
-        if whole is not None:
-            return [whole]
+        union = self._union(rows, attribute)
+        if union is not None:
+            return [union]
+
         joined: list[_Draft] = []
         by_earlier = group_pairs((row.earlier, row) for row in rows)
-        for alike in by_earlier.values():
-            one = self._union(alike, attribute) if len(alike) > 1 else alike[0]
-            joined += alike if one is None else [one]
+        for group in by_earlier.values():
+            union = self._union(group, attribute) if len(group) > 1 else group[0]
+            joined += group if union is None else [union]
         if len(joined) > _MAX_COMPARED:
             return joined
+
         result: list[_Draft] = []
         for row in joined:
-            for place, other in enumerate(result):
-                both = self._union((other, row), attribute)
-                if both is not None:
-                    result[place] = both
+            for index, earlier_row in enumerate(result):
+                union = self._union((earlier_row, row), attribute)
+                if union is not None:
+                    result[index] = union
                     break
             else:
                 result.append(row)
@@ -905,28 +910,33 @@ class EffectBuilder:
         not exact.
         """
         every = frozenset[int]().union(*(row.earlier for row in rows))
-        takers = frozenset[int]().union(*(row.takers for row in rows))
         if len(rows) * len(every) > _MAX_CHECKS:
             return None
+        takers = frozenset[int]().union(*(row.takers for row in rows))
         for earlier in dict.fromkeys((every - takers, every)):
             is_exact = all(self._keeps(row, earlier) for row in rows)
             if is_exact and all(self._adds_nothing(row, earlier, rows) for row in rows):
-                return replace(
-                    rows[0],
-                    edits=rows[0].edits.union(*(row.edits for row in rows)),
-                    box=box,
-                    earlier=frozenset(self._without_contained(box, earlier)),
-                    contained=every.union(*(row.contained for row in rows)),
-                    counterparts=rows[0].counterparts.union(
-                        *(row.counterparts for row in rows)
-                    ),
-                    takers=takers,
-                    place=max(row.place for row in rows),
-                    example=rows[
-                        self._space.most_usual(row.example for row in rows)
-                    ].example,
-                )
+                return self._merged_row(rows, box, earlier)
         return None
+
+    def _merged_row(
+        self, rows: Sequence[_Draft], box: Box, earlier: AbstractSet[int]
+    ) -> _Draft:
+        """Return rows as one row with this box and these earlier rules."""
+        first = rows[0]
+        every = frozenset[int]().union(*(row.earlier for row in rows))
+        examples = [row.example for row in rows]
+        return replace(
+            first,
+            edits=first.edits.union(*(row.edits for row in rows)),
+            box=box,
+            earlier=frozenset(self._without_contained(box, earlier)),
+            contained=every.union(*(row.contained for row in rows)),
+            counterparts=first.counterparts.union(*(row.counterparts for row in rows)),
+            takers=frozenset[int]().union(*(row.takers for row in rows)),
+            place=max(row.place for row in rows),
+            example=examples[self._space.most_usual(examples)],
+        )
 
     def _with_common_intents(self, rows: list[_Draft]) -> list[_Draft]:
         """Return the rows, those with a part of another row's values of the pivot with all of them
@@ -963,14 +973,13 @@ class EffectBuilder:
             ]
             earlier = row.earlier | self._rules_before(row, numbers, added)
             boxes = [self._book.rules[number].box for number in earlier]
-            if not self._keeps(row, earlier) or not all(
-                self._is_held(box, boxes) for box in added
-            ):
+            if not self._keeps(row, earlier):
+                continue
+            if not all(self._is_held(box, boxes) for box in added):
                 continue
             box = {**row.box, pivot: values}
-            return replace(
-                row, box=box, earlier=frozenset(self._without_contained(box, earlier))
-            )
+            outermost = frozenset(self._without_contained(box, earlier))
+            return replace(row, box=box, earlier=outermost)
         return row
 
     def _rules_before(
@@ -990,9 +999,9 @@ class EffectBuilder:
     def _is_held(self, box: Box, boxes: Iterable[Box]) -> bool:
         """Return whether boxes together certainly hold all of a box."""
         touching = [outer for outer in boxes if overlaps(box, outer)]
-        return len(touching) <= _MAX_COVERING and self._is_covered(
-            box, touching, [_MAX_PIECES]
-        )
+        if len(touching) > _MAX_COVERING:
+            return False
+        return self._is_covered(box, touching, [_MAX_PIECES])
 
     def _keeps(self, row: _Draft, earlier: AbstractSet[int]) -> bool:
         """Return whether a row loses no conversation if these rules come before it."""
@@ -1005,10 +1014,11 @@ class EffectBuilder:
         """Return whether the earlier rules match all that a rule matches in a box; False where it
         may be so.
         """
-        if is_taken(self._book.rules, box, number, earlier):
+        rules = self._book.rules
+        if is_taken(rules, box, number, earlier):
             return True
-        common = intersect_box(box, tuple(self._book.rules[number].box.items())) or {}
-        return self._is_held(common, (self._book.rules[other].box for other in earlier))
+        common = intersect_box(box, tuple(rules[number].box.items())) or {}
+        return self._is_held(common, (rules[candidate].box for candidate in earlier))
 
     def _is_covered(self, box: Box, boxes: Sequence[Box], pieces: list[int]) -> bool:
         """Return whether boxes together hold all of a box; `pieces` counts down the work, and ends

@@ -40,13 +40,18 @@ class _RunningUnion:
             self.mask |= 1 << box.shape
             part = self.space.pivot_values(box)
             key: Hashable = part if self.keeps_values_apart else part[1:]
-            _add_values(self.by_shape.setdefault(box.shape, {}), key, part)
+            parts = self.by_shape.setdefault(box.shape, {})
+            _add_values(parts, key, part)
         self.rank = min(rank, len(self.slices.boxes))
 
 
 def _add_values(parts: _ValuesByKey, key: Hashable, part: ValueSet) -> None:
-    known = parts.get(key)
-    parts[key] = part if known is None else (known[0] | part[0], part[1], part[2])
+    earlier = parts.get(key)
+    if earlier is None:
+        parts[key] = part
+        return
+    atoms, yes, no = part
+    parts[key] = (earlier[0] | atoms, yes, no)
 
 
 class RunningExceptions:
@@ -70,8 +75,9 @@ class RunningExceptions:
             old = self._old.by_shape.get(number, {})
             new = self._new.by_shape.get(number, {})
             parts = dict(old)
-            for key, part in () if old == new else new.items():
-                _add_values(parts, key, part)
+            if old != new:
+                for key, part in new.items():
+                    _add_values(parts, key, part)
             values = list(parts.values())
             if self._old.keeps_values_apart:
                 values = unite_values(self.space.pivot_domain, values)
@@ -81,6 +87,7 @@ class RunningExceptions:
     def with_pivot(self, number: int, parts: Sequence[ValueSet]) -> list[Shape]:
         """Return a shape with each of these values of the pivot."""
         shape = self.space.shapes.all[number]
-        if self.space.pivot < 0 or self.space.pivot_domain.all in parts:
+        pivot = self.space.pivot
+        if pivot < 0 or self.space.pivot_domain.all in parts:
             return [shape]
-        return [tuple(sorted((*shape, (self.space.pivot, part)))) for part in parts]
+        return [tuple(sorted((*shape, (pivot, part)))) for part in parts]

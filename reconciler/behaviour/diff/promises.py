@@ -41,7 +41,12 @@ from reconciler.behaviour.routing_entry import (
 from reconciler.behaviour.space.domain import intersect
 from reconciler.behaviour.space.patterns import union
 from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Conditions, Example, Space
+from reconciler.behaviour.space.space import (
+    CompiledRule,
+    Conditions,
+    Example,
+    Space,
+)
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Address
@@ -60,12 +65,10 @@ class Promise:
     conditions: Conditions
     always: frozenset[str] | None = None  # the only queues, by id
     never_default: bool = False
-    shares: tuple[
-        tuple[str, Fraction, Fraction], ...
-    ] = ()  # of a queue, the least and the most, from 0 to 1
-    decided_by: str = (
-        ""  # the address of the rule, or a pattern of addresses; empty for any rule
-    )
+    # of a queue, the least and the most, from 0 to 1
+    shares: tuple[tuple[str, Fraction, Fraction], ...] = ()
+    # the address of the rule, or a pattern of addresses; empty for any rule
+    decided_by: str = ""
 
     @cached_property
     def probe(self) -> RoutingEntry:
@@ -90,9 +93,9 @@ class Promise:
         conversation.
         """
         address = entry.whole.address if entry else None
-        if self.decided_by and not (
-            address and fnmatchcase(str(address), self.decided_by)
-        ):
+        if self.decided_by and not address:
+            return True
+        if self.decided_by and not fnmatchcase(str(address), self.decided_by):
             return True
         return not self.allows(destination)
 
@@ -109,7 +112,9 @@ class PromiseFacts(NamedTuple):
     @property
     def holds(self) -> bool | None:
         """Return whether the promise holds; None if that is not decided."""
-        return False if self.violations else True if self.complete else None
+        if self.violations:
+            return False
+        return True if self.complete else None
 
 
 def check_promises(
@@ -236,12 +241,10 @@ class RuleEdit(NamedTuple):
     after: RoutingEntry | None
 
 
-Route = tuple[
-    Destination, RoutingEntry | None
-]  # of conversations, and the rule that takes them
-_Place = tuple[
-    int, tuple[int, int], int
-]  # a slice, two shapes, and blockers: the boxes of both that none touches
+# of conversations, and the rule that takes them
+Route = tuple[Destination, RoutingEntry | None]
+# a slice, two shapes, and blockers: the boxes of both that none touches
+_Place = tuple[int, tuple[int, int], int]
 
 
 class SingleEdits:
@@ -274,16 +277,16 @@ class SingleEdits:
         self._keys = [
             evaluation_key(entry, evaluation) for entry in self._slices.entries
         ]
-        forms_by_rank = enumerate(
-            self._forms.entries
-        )  # several of a rule behind an endpoint
+        # several of a rule behind an endpoint
         self._boxes = group_pairs(
-            (entry.whole.rule.conditions, rank) for rank, entry in forms_by_rank
+            (entry.whole.rule.conditions, rank)
+            for rank, entry in enumerate(self._forms.entries)
         )
         probes = {id(entry) for entry in self._probes.entries}
+        # by rank in `_probes`
         self._promises = [
             promise for promise in promises if id(promise.probe) in probes
-        ]  # by rank in `_probes`
+        ]
         self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}
 
     def find_moved(self, edit: RuleEdit) -> tuple[Example, Route, Route] | None:
@@ -292,7 +295,9 @@ class SingleEdits:
         Raises UndecidedError.
         """
         for old, new, place in self._moves(edit):
-            box = self._slices.find_free_box(*place) if old[0] != new[0] else None
+            if old[0] == new[0]:
+                continue
+            box = self._slices.find_free_box(*place)
             if box is not None:
                 return self.space.example(box), old, new
         return None
@@ -302,7 +307,9 @@ class SingleEdits:
 
         Raises UndecidedError.
         """
-        for old, new, place in self._moves(edit) if self._promises else ():
+        if not self._promises:
+            return False
+        for old, new, place in self._moves(edit):
             broken = self._broken_by(new) - self._broken_by(old)
             if self._is_any_promise_about(broken, place):
                 return True
@@ -314,10 +321,10 @@ class SingleEdits:
 
         `entry` is the rule of the list, in whose place the version is. Raises UndecidedError.
         """
+        if not self._promises:
+            return False
         own = destination_of_rule(version), version
-        for taker, place in (
-            self._takers(entry, version, None) if self._promises else ()
-        ):
+        for taker, place in self._takers(entry, version, None):
             broken = self._broken_by(own) | self._broken_by(taker)
             if self._is_any_promise_about(broken, place):
                 return True
@@ -342,41 +349,36 @@ class SingleEdits:
         own = self._ranks(entry)
         near = set[int]()
         for box in slices.boxes[own.start : own.stop]:
-            named = (rank for atom in box.atoms for rank in slices.ranks_by_atom[atom])
-            ranks = (
-                [*named, *slices.general_ranks]
-                if box.atoms
-                else range(len(slices.boxes))
-            )
-            self.space.budget.charge(
-                len(ranks) // 8
-            )  # a look at a rule costs less than a comparison
-            overlapping = self.space.shapes.overlapping(box.shape)
-            values = self.space.pivot_values(box)
-            alike = (
-                (rank, slices.boxes[rank])
-                for rank in ranks
-                if overlapping >> slices.boxes[rank].shape & 1
-            )
-            near.update(
-                rank
-                for rank, other in alike
-                if intersect(values, self.space.pivot_values(other))[0]
-            )
-        near = {
+            near.update(self._overlapping_ranks(box))
+        rivals = [
             rank
             for rank in near
             if slices.destinations[rank] != slices.destinations[own.start]
-        }
-        sides = (
-            (-1, [rank for rank in near if rank < own.start]),
-            (1, [-rank for rank in near if rank >= own.stop]),
-        )
-        yield from (
-            (side, slices.entries[abs(max(ranks))].rule.priority)
-            for side, ranks in sides
-            if ranks
-        )
+        ]
+        earlier = [rank for rank in rivals if rank < own.start]
+        if earlier:
+            yield -1, slices.entries[max(earlier)].rule.priority
+        later = [rank for rank in rivals if rank >= own.stop]
+        if later:
+            yield 1, slices.entries[min(later)].rule.priority
+
+    def _overlapping_ranks(self, box: CompiledRule) -> Iterator[int]:
+        """Yield the rules that match a part of a rule's box."""
+        slices = self._slices
+        ranks: Sequence[int] = range(len(slices.boxes))
+        if box.atoms:
+            named = (slices.ranks_by_atom[atom] for atom in box.atoms)
+            ranks = [*chain.from_iterable(named), *slices.general_ranks]
+        # a look at a rule costs less than a comparison
+        self.space.budget.charge(len(ranks) // 8)
+        overlapping = self.space.shapes.overlapping(box.shape)
+        values = self.space.pivot_values(box)
+        for rank in ranks:
+            candidate = slices.boxes[rank]
+            if not overlapping >> candidate.shape & 1:
+                continue
+            if intersect(values, self.space.pivot_values(candidate))[0]:
+                yield rank
 
     def _broken_by(self, route: Route) -> frozenset[int]:
         """Return the promises, by rank, that conversations with a route break."""
@@ -397,22 +399,16 @@ class SingleEdits:
         """
         before, after = edit
         first, last = ((destination_of_rule(entry), entry) for entry in edit)
-        if (
-            after is not None and after.rule.targets != before.rule.targets
-        ):  # it takes the same conversations
-            yield from (
-                (first, last, place) for _, place in self._takers(before, before, None)
-            )
+        if after is not None and after.rule.targets != before.rule.targets:
+            # it takes the same conversations
+            for _, place in self._takers(before, before, None):
+                yield first, last, place
             return
-        yield from (
-            (first, taker, place)
-            for taker, place in self._takers(before, before, after)
-        )
+        for taker, place in self._takers(before, before, after):
+            yield first, taker, place
         if after is not None:
-            yield from (
-                (taker, last, place)
-                for taker, place in self._takers(before, after, before)
-            )
+            for taker, place in self._takers(before, after, before):
+                yield taker, last, place
 
     def _takers(
         self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None

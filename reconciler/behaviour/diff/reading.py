@@ -7,6 +7,7 @@ are the same for all rows; only the others must be named in the row.
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain, product
 from typing import Final, Literal, NamedTuple, Protocol
 
 from reconciler.behaviour.routing_entry import RoutingEntry
@@ -75,36 +76,37 @@ class RowReader:
         self.leading: frozenset[int] = frozenset()
 
         self.checks = 0
-        if not any(row.named for row in rows):
+        if any(row.named for row in rows):
+            self._find_left_out(limit)
+
+    def _find_left_out(self, limit: int) -> None:
+        """Find `leading` and `besides` with a number of checks."""
+        named = [
+            row.named - self._own_rules(place) for place, row in enumerate(self._rows)
+        ]
+        checks = len(self._rows) * sum(map(len, named))
+        if checks > limit:
+            self.besides = [frozenset(numbers) for numbers in named]
             return
 
-        others = [row.named - self._own_rules(place) for place, row in enumerate(rows)]
-        self.checks = len(rows) * sum(map(len, others))
-        if self.checks > limit:
-            self.checks = 0
-            self.besides = [frozenset(numbers) for numbers in others]
-            return
-
-        wanted = {
-            number
-            for place, numbers in enumerate(others)
-            for number in self._not_above(place, numbers)
-        }
+        self.checks = checks
+        candidates: set[int] = set()
+        for place, numbers in enumerate(named):
+            candidates.update(self._not_above(place, numbers))
         self.leading = frozenset(
-            number for number in wanted if self._is_left_out_everywhere(number)
+            number for number in candidates if self._is_left_out_everywhere(number)
         )
-        led = {part for number in self.leading for part in rules.parts(number)}
-        for place, numbers in enumerate(others):
-            self.besides[place] = frozenset(self._not_above(place, numbers - led))
+        leading_parts = set(chain.from_iterable(map(self._rules.parts, self.leading)))
+        for place, numbers in enumerate(named):
+            further = numbers - leading_parts
+            self.besides[place] = frozenset(self._not_above(place, further))
 
     def _own_rules(self, place: int) -> frozenset[int]:
         """Return the edited rules that the words about the own version stand for."""
         row = self._rows[place]
-        return (
-            self._versions(row.counterpart_side) & row.named
-            if self.own_versions[place]
-            else frozenset()
-        )
+        if not self.own_versions[place]:
+            return frozenset()
+        return self._versions(row.counterpart_side) & row.named
 
     def _leaves_out_own_version(self, row: RowBox) -> bool:
         """Return whether a row is without everything that the edited rules match in the list of the
@@ -113,9 +115,9 @@ class RowReader:
         if not row.named:  # of most rows: no earlier rule overlaps them
             return False
         versions = self._versions(row.counterpart_side)
-        return bool(versions & row.named) and all(
-            self._is_left_out(row, number) for number in versions
-        )
+        if not versions & row.named:
+            return False
+        return all(self._is_left_out(row, number) for number in versions)
 
     def _versions(self, side: Side) -> frozenset[int]:
         """Return the edited rules as they are in a list."""
@@ -132,8 +134,8 @@ class RowReader:
         return is_taken(self._rules.rules, row.box, number, row.earlier)
 
     def _is_left_out_everywhere(self, number: int) -> bool:
-        parts = tuple(self._rules.parts(number))
-        return all(self._is_left_out(row, part) for row in self._rows for part in parts)
+        pairs = product(self._rows, self._rules.parts(number))
+        return all(self._is_left_out(row, part) for row, part in pairs)
 
     def _not_above(self, place: int, numbers: Iterable[int]) -> list[int]:
         """Return the rules with a conversation in a row's box that may be in no row above."""

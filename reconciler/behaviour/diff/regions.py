@@ -30,14 +30,12 @@ from reconciler.behaviour.space.clauses import (
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Example, Space
-from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
 Key = tuple[tuple[Destination, Destination], int, int, int]
-RulePair = tuple[
-    RoutingEntry | None, RoutingEntry | None
-]  # before and after; None is the default routing
+# before and after; None is the default routing
+RulePair = tuple[RoutingEntry | None, RoutingEntry | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +49,14 @@ class Region:
     before: Destination
     after: Destination
     example: Example
-    before_rule: (
-        RoutingEntry | None
-    )  # takes the example; None is the default routing, here and below
+    # takes the example; None is the default routing, here and below
+    before_rule: RoutingEntry | None
     after_rule: RoutingEntry | None
-    before_rules: tuple[
-        RoutingEntry | None, ...
-    ]  # take the conversations before the change
+    # take the conversations before the change
+    before_rules: tuple[RoutingEntry | None, ...]
     after_rules: tuple[RoutingEntry | None, ...]
-    other_type: tuple[
-        str, ...
-    ] = ()  # attributes with a value of another type than any rule compares them with
+    # attributes with a value of another type than any rule compares them with
+    other_type: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,14 +97,11 @@ def merge_regions(
             space.budget.charge(sum(1 + len(draft.box) for draft in regions))
             if space.budget.remaining < 0:  # separate regions are correct, too
                 return regions
-            others = (
-                frozenset(item for item in draft.box.items() if item[0] != attribute)
-                for draft in regions
-            )
-            groups = group_pairs(
-                ((draft.kind, rest), draft)
-                for draft, rest in zip(regions, others, strict=True)
-            )
+            groups: dict[Hashable, list[DraftRegion]] = {}
+            for draft in regions:
+                items = draft.box.items()
+                rest = frozenset(item for item in items if item[0] != attribute)
+                groups.setdefault((draft.kind, rest), []).append(draft)
             joined = (
                 group if len(group) == 1 else _join_group(space, group, attribute)
                 for group in groups.values()
@@ -172,50 +164,50 @@ class RegionFormatter:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.rests_on = dict.fromkeys(
-            space.narrowed_attributes
-        )  # attributes on whose known type the clauses depend
+        # attributes on whose known type the clauses depend
+        self.rests_on = dict.fromkeys(space.narrowed_attributes)
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
 
     def format_regions(
         self, drafts: Iterable[DraftRegion], kind_of: KindOf
     ) -> list[Region]:
         """Return the regions, merged, as conditions, each with its example as a conversation."""
-        return list(
-            map(self._format_region, merge_regions(self.space, drafts, kind_of))
-        )
+        merged = merge_regions(self.space, drafts, kind_of)
+        return list(map(self._format_region, merged))
 
     def _format_region(self, draft: DraftRegion) -> Region:
-        before_rules = tuple(dict.fromkeys(before for before, _ in draft.rules))
+        before_rule, after_rule = draft.rules[0]
+        before_rules = dict.fromkeys(before for before, _ in draft.rules)
+        after_rules = dict.fromkeys(after for _, after in draft.rules)
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(map(self.format_box, draft.excepts)),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
-            before_rule=draft.rules[0][0],
-            after_rule=draft.rules[0][1],
-            before_rules=before_rules,
-            after_rules=tuple(dict.fromkeys(after for _, after in draft.rules)),
+            before_rule=before_rule,
+            after_rule=after_rule,
+            before_rules=tuple(before_rules),
+            after_rules=tuple(after_rules),
             other_type=self.space.unlikely_attributes(draft.box),
         )
 
     def format_box(self, shape: Shape) -> tuple[Clause, ...]:
         """Return a box as conditions, the pivot's first."""
         result: list[Clause] = []
-        for item in sorted(
-            shape, key=lambda item: (item[0] != self.space.pivot, item[0])
-        ):
+        pivot = self.space.pivot
+        for item in sorted(shape, key=lambda item: (item[0] != pivot, item[0])):
             result += self._clauses(*item)
         return tuple(result)
 
     def _clauses(self, attribute: int, part: ValueSet) -> tuple[Clause, ...]:
         if attribute == self.space.pivot:  # it has most values, and mostly other ones
             return self._format_values(attribute, part)
-        item = attribute, part
-        clauses = self._clauses_by_values.get(item)
+        key = attribute, part
+        clauses = self._clauses_by_values.get(key)
         if clauses is None:
-            clauses = self._clauses_by_values[item] = self._format_values(*item)
+            clauses = self._format_values(attribute, part)
+            self._clauses_by_values[key] = clauses
         return clauses
 
     def _format_values(self, attribute: int, part: ValueSet) -> tuple[Clause, ...]:
@@ -224,18 +216,18 @@ class RegionFormatter:
             raise AssertionError(f"no conditions express {part} of {domain.attribute}")
         clauses = express_values(domain, part)
         numbers = domain.text_like_numbers
-        if numbers and all(
-            _accepts_unnamed_text(clause) for clause in clauses
-        ) is not bool(part[0] & numbers):
-            self.rests_on[domain.attribute] = None
+        if numbers:
+            accepts_text = all(map(_accepts_unnamed_text, clauses))
+            if accepts_text is not bool(part[0] & numbers):
+                self.rests_on[domain.attribute] = None
         return clauses
 
 
 def _accepts_unnamed_text(clause: Clause) -> bool:
     part = clause.condition
-    return not isinstance(part, Condition) or (
-        holds(part, {part.attribute: ""}) is not clause.negate
-    )
+    if not isinstance(part, Condition):
+        return True
+    return holds(part, {part.attribute: ""}) is not clause.negate
 
 
 class DraftRegionBuilder:
@@ -255,30 +247,29 @@ class DraftRegionBuilder:
         """Yield regions of pairs with few values of the pivot; pairs that differ in these values
         only are one.
         """
-        alike: dict[Key, list[tuple[RankPair, NarrowPair]]] = {}
+        groups: dict[Key, list[tuple[RankPair, NarrowPair]]] = {}
         for pair, narrow in self.pairs.narrow.items():
-            first, *others = set(narrow.masks_by_atom.values())
-            if others:
+            before, *further = set(narrow.masks_by_atom.values())
+            if further:
                 yield self.build_separate(pair, narrow)
-            else:
-                key = (
-                    self.pairs.destinations_of(pair),
-                    *self.pairs.shapes_of(pair, ORDINARY_SLICE),
-                    first,
-                )
-                alike.setdefault(key, []).append((pair, narrow))
-        for (_, old, new, before), group in alike.items():
-            atoms = sum(
-                1 << atom for _, narrow in group for atom in narrow.masks_by_atom
-            )
-            if is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
-                box, excepts = self.without_pivot(old, new, before)
-                full_box = {**box, self.space.pivot: (atoms, 0, 0)}
-                yield self.make_draft(
-                    [pair for pair, _ in group], full_box, excepts, group[0][1].box
-                )
-            else:
-                yield from (self.build_separate(pair, narrow) for pair, narrow in group)
+                continue
+            destinations = self.pairs.destinations_of(pair)
+            old, new = self.pairs.shapes_of(pair, ORDINARY_SLICE)
+            key = (destinations, old, new, before)
+            groups.setdefault(key, []).append((pair, narrow))
+
+        for (_, old, new, before), group in groups.items():
+            masks = chain.from_iterable(narrow.masks_by_atom for _, narrow in group)
+            atoms = sum(1 << atom for atom in masks)
+            if not is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
+                for pair, narrow in group:
+                    yield self.build_separate(pair, narrow)
+                continue
+            box, excepts = self.without_pivot(old, new, before)
+            full_box = {**box, self.space.pivot: (atoms, 0, 0)}
+            pairs = [pair for pair, _ in group]
+            _, first = group[0]
+            yield self.make_draft(pairs, full_box, excepts, first.box)
 
     def without_pivot(
         self, old: int, new: int, before: int
@@ -305,17 +296,14 @@ class DraftRegionBuilder:
         exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
         if is_expressible(self.space.pivot_domain, pivot):
             box[self.space.pivot] = pivot
-            masks = narrow_pair.masks_by_atom.items()
-            values_of = group_pairs(
-                (number, (1 << atom, 0, 0))
-                for atom, before in masks
-                for number in bits(before)
-            )
+            values_of: dict[int, list[ValueSet]] = {}
+            for atom, before in narrow_pair.masks_by_atom.items():
+                for number in bits(before):
+                    values_of.setdefault(number, []).append((1 << atom, 0, 0))
             excepts = []
             for number, values in values_of.items():
-                excepts += exceptions.with_pivot(
-                    number, unite_values(self.space.pivot_domain, sorted(values))
-                )
+                united = unite_values(self.space.pivot_domain, sorted(values))
+                excepts += exceptions.with_pivot(number, united)
         else:
             excepts = self.earlier_shapes(exceptions, pair)
         return self.make_draft(
@@ -327,13 +315,13 @@ class DraftRegionBuilder:
         mostly grow.
         """
         pairs_of_old = Counter(old for old, _ in self.pairs.wide)
-        rising, jumping = (
-            RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2)
-        )
+        rising = RunningExceptions(self.pairs.old, self.pairs.new)
+        jumping = RunningExceptions(self.pairs.old, self.pairs.new)
         for pair in sorted(self.pairs.wide):
             box = self.pairs.common_box(pair) or {}
             running = rising if pairs_of_old[pair[0]] == 1 else jumping
-            box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
+            earlier = self.earlier_shapes(running, pair)
+            box, excepts = simplify(self.space, box, earlier)
             yield self.make_draft([pair], box, excepts, self.pairs.wide[pair])
 
     def earlier_shapes(

@@ -21,16 +21,13 @@ from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
 DEFAULT_RANK: Final = maxsize  # the rank of the default routing: after all rules
 ORDINARY_SLICE: Final = -1
-_EXCEPTION_COST: Final = (
-    100  # of an exception of a region or a value of its example, in comparisons
-)
-_CONDITION_COST: Final = (
-    50  # of each further condition of an exception, or ten values of one
-)
+# of an exception of a region or a value of its example, in comparisons
+_EXCEPTION_COST: Final = 100
+# of each further condition of an exception, or ten values of one
+_CONDITION_COST: Final = 50
 
-RankPair = tuple[
-    int, int
-]  # the rank before and the rank after; DEFAULT_RANK for the default routing
+# the rank before and the rank after; DEFAULT_RANK for the default routing
+RankPair = tuple[int, int]
 _Runs = set[tuple[int, int, int]]  # each a run, its first and its last taker
 
 
@@ -82,16 +79,13 @@ class SliceWalk:
         self, atom: int, shape: int, before: int, ends: tuple[int, int], visited: _Runs
     ) -> list[Taker]:
         """Return the rules with most values, between two ranks, that take conversations."""
-        kind = (
-            atom
-            if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks
-            else ORDINARY_SLICE
-        )
+        kind = ORDINARY_SLICE
+        if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks:
+            kind = atom
         run = self._runs.get((kind, shape, before))
         if run is None:
-            run = self._runs[kind, shape, before] = list(
-                self._wide_takers(atom, kind, shape, before)
-            )
+            run = list(self._wide_takers(atom, kind, shape, before))
+            self._runs[kind, shape, before] = run
         rank_of = attrgetter("rank")
         first = bisect_right(run, ends[0], key=rank_of)
         last = bisect_left(run, ends[1], key=rank_of)
@@ -108,11 +102,9 @@ class SliceWalk:
         shapes = slices.shapes(atom)
         overlapping = shapes.overlapping(shape)
         covering = shapes.covering(shape)
-        masks = (
-            slices.unnamed_prefix_masks
-            if atom == UNNAMED_SLICE
-            else slices.prefix_masks
-        )
+        masks = slices.prefix_masks
+        if atom == UNNAMED_SLICE:
+            masks = slices.unnamed_prefix_masks
         if kind not in self._first_ranks:
             ranks = sorted(masks.first_ranks(kind).values())
             self._first_ranks[kind] = [rank for rank in ranks if rank < DEFAULT_RANK]
@@ -192,33 +184,30 @@ class WinnerPairs:
 
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
         """Return the destinations of a pair, before and after."""
-        return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(
-            pair[1]
-        )
+        old, new = pair
+        return self.old.destination_of_rank(old), self.new.destination_of_rank(new)
 
     def shapes_of(self, pair: RankPair, atom: int) -> tuple[int, int]:
         """Return the shapes of both rules of a pair in a slice."""
-        return self.old.shape(atom, pair[0]), self.new.shape(atom, pair[1])
+        old, new = pair
+        return self.old.shape(atom, old), self.new.shape(atom, new)
 
     def mask_before(self, pair: RankPair, atom: int) -> int:
         """Return the shapes in a slice that come before a pair and overlap both rules."""
-        first, second = map(
-            self.old.shapes(atom).overlapping, self.shapes_of(pair, atom)
-        )
-        return (
-            (self.old.mask_before(atom, pair[0]) | self.new.mask_before(atom, pair[1]))
-            & first
-            & second
-        )
+        old, new = pair
+        first, second = self.shapes_of(pair, atom)
+        shapes = self.old.shapes(atom)
+        overlapping = shapes.overlapping(first) & shapes.overlapping(second)
+        before = self.old.mask_before(atom, old) | self.new.mask_before(atom, new)
+        return before & overlapping
 
     def common_box(self, pair: RankPair) -> Box | None:
         """Return the box that both rules of a pair have in common; None where it is empty."""
         box: Box | None = {}
         for slices, rank in zip((self.old, self.new), pair, strict=True):
             if box is not None and rank < len(slices.boxes):
-                box = intersect_box(
-                    box, tuple(self.space.box(slices.boxes[rank]).items())
-                )
+                rule_box = self.space.box(slices.boxes[rank])
+                box = intersect_box(box, tuple(rule_box.items()))
         return box
 
     def _pair_with_takers(
@@ -236,16 +225,15 @@ class WinnerPairs:
                 before = side.mask_before(atom, rank) & shapes.overlapping(shape)
                 if before & shapes.covering(shape):
                     continue
-                for taker, box in walk.find_takers(
-                    atom, shape, before, set() if narrow else visited
-                ):
-                    self._record(
-                        atom, (rank, taker) if side is self.old else (taker, rank), box
-                    )
+                runs = set() if narrow else visited
+                for taker, box in walk.find_takers(atom, shape, before, runs):
+                    pair = (rank, taker) if side is self.old else (taker, rank)
+                    self._record(atom, pair, box)
         except UndecidedError:
-            self.unknown[
-                (rank, DEFAULT_RANK) if side is self.old else (DEFAULT_RANK, rank)
-            ] = None
+            pair = (DEFAULT_RANK, rank)
+            if side is self.old:
+                pair = (rank, DEFAULT_RANK)
+            self.unknown[pair] = None
 
     def _pair_rules(self, old: int, new: int) -> None:
         """Find whether two rules win a conversation; one slice is enough for many values."""
@@ -254,10 +242,9 @@ class WinnerPairs:
                 self.space.budget.spend()
                 shapes = self.new.shapes(atom)
                 heads = self.shapes_of((old, new), atom)
-                box = shapes.find_free_box(
-                    *heads,
-                    self.old.mask_before(atom, old) | self.new.mask_before(atom, new),
-                )
+                old_mask = self.old.mask_before(atom, old)
+                new_mask = self.new.mask_before(atom, new)
+                box = shapes.find_free_box(*heads, old_mask | new_mask)
                 if box is not None:
                     self._record(atom, (old, new), box)
                     if not self._is_narrow((old, new)):
@@ -269,18 +256,16 @@ class WinnerPairs:
         """Yield the slices of two rules in which the rules with most values may leave conversations
         to both.
         """
-        atoms: Iterable[int] = (
-            self.new.boxes[new].atoms
-            if self.new.is_narrow(new)
-            else self.old.atoms(old)
-        )
+        atoms: Iterable[int] = self.old.atoms(old)
+        if self.new.is_narrow(new):
+            atoms = self.new.boxes[new].atoms
         old_masks = self.old.prefix_masks
         new_masks = self.new.prefix_masks
         taken = old_masks.mask_before(old) | new_masks.mask_before(new)
         heads = self.shapes_of((old, new), ORDINARY_SLICE)
-        if not self._is_narrow((old, new)) and not self.space.shapes.may_leave_any(
-            *heads, taken
-        ):
+        shapes = self.space.shapes
+        is_narrow = self._is_narrow((old, new))
+        if not is_narrow and not shapes.may_leave_any(*heads, taken):
             late = old_masks.late_ranks | new_masks.late_ranks
             atoms = (UNNAMED_SLICE, *late)
 
@@ -291,7 +276,8 @@ class WinnerPairs:
         )
 
     def _is_narrow(self, pair: RankPair) -> bool:
-        return self.old.is_narrow(pair[0]) or self.new.is_narrow(pair[1])
+        old, new = pair
+        return self.old.is_narrow(old) or self.new.is_narrow(new)
 
     def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
         """Record a pair that takes a box in a slice, unless both rules have one destination."""

@@ -66,14 +66,14 @@ class _PriorityLevel:
         self._open_masks: dict[int, int] = {}
 
     def _group_by_shape(self, ordered: Sequence[int]) -> dict[int, list[int]]:
-        return group_pairs(
-            (self.slices.boxes[rank].shape, rank) for rank in self._at_level(ordered)
-        )
+        boxes = self.slices.boxes
+        ranks = self._at_level(ordered)
+        return group_pairs((boxes[rank].shape, rank) for rank in ranks)
 
     def _at_level(self, ordered: Sequence[int]) -> Sequence[int]:
-        return ordered[
-            bisect_left(ordered, self.ranks[0]) : bisect_right(ordered, self.ranks[-1])
-        ]
+        start = bisect_left(ordered, self.ranks[0])
+        end = bisect_right(ordered, self.ranks[-1])
+        return ordered[start:end]
 
     def find_ties(self) -> Iterator[Tie]:
         for rank in self.ranks:
@@ -101,28 +101,22 @@ class _PriorityLevel:
         atoms = boxes[rank].atoms
         destination = slices.destinations[rank]
         overlapping = slices.space.shapes.overlapping(boxes[rank].shape)
-        budget.spend(
-            sum(len(self._at_level(slices.ranks_by_atom[atom])) for atom in atoms)
-        )
+        named_ranks = [self._at_level(slices.ranks_by_atom[atom]) for atom in atoms]
+        budget.spend(sum(map(len, named_ranks)))
         near = {
             rival
-            for atom in atoms
-            for rival in self._at_level(slices.ranks_by_atom[atom])
+            for rival in chain.from_iterable(named_ranks)
             if (rival > rank or not boxes[rival].atoms)
             and overlapping >> boxes[rival].shape & 1
         }
-        wide = self.general_by_shape if atoms else self.wide_by_shape
+        by_shape = self.general_by_shape if atoms else self.wide_by_shape
+        wide = (ranks for shape, ranks in by_shape.items() if overlapping >> shape & 1)
         last = -1
-        for rival in merge(
-            sorted(near),
-            *(ranks for shape, ranks in wide.items() if overlapping >> shape & 1),
-        ):
+        for rival in merge(sorted(near), *wide):
             budget.spend()
-            if (
-                rival > last
-                and slices.destinations[rival] != destination
-                and (atoms or rival > rank)
-            ):
+            if rival <= last or slices.destinations[rival] == destination:
+                continue
+            if atoms or rival > rank:
                 last = rival
                 yield rival
 
@@ -133,9 +127,8 @@ class _PriorityLevel:
         slices = self.slices
         try:
             atoms = self.open_slices(first) & self.open_slices(second)
-            unnamed = (
-                (UNNAMED_SLICE,) if atoms & REST else ()
-            )  # first: most rules have a free conversation there
+            # first: most rules have a free conversation there
+            unnamed = (UNNAMED_SLICE,) if atoms & REST else ()
             for atom in chain(unnamed, bits(atoms & ~REST)):
                 slices.space.budget.spend()
                 before = self._mask_before(atom)
@@ -143,11 +136,8 @@ class _PriorityLevel:
                 box = slices.find_free_box(atom, heads, before)
                 if box is not None:
                     slices.space.budget.charge(slices.space.cost_of_example(box))
-                    return Tie(
-                        slices.entries[first],
-                        slices.entries[second],
-                        slices.space.example(box),
-                    )
+                    example = slices.space.example(box)
+                    return Tie(slices.entries[first], slices.entries[second], example)
                 for rank, head in zip((first, second), heads, strict=True):
                     # A rule that better priorities cover in a slice has no tie there.
                     if not slices.shapes(atom).may_leave_any(head, head, before):
@@ -302,24 +292,31 @@ class _ShadowingSearch:
         them necessary.
         """
         single = self.find_single(rank)
-        needed = [single] if single is not None else self.find_several(rank)
-        for rule in list(needed) if len(needed) > 1 else ():
-            remaining = [other for other in needed if other != rule]
-            if self.find_uncovered(rank, remaining) is None:
-                needed = remaining
+        if single is not None:
+            return (self.slices.entries[single],)
+
+        needed = self.find_several(rank)
+        if len(needed) > 1:
+            for rule in list(needed):
+                remaining = [candidate for candidate in needed if candidate != rule]
+                if self.find_uncovered(rank, remaining) is None:
+                    needed = remaining
         return tuple(self.slices.entries[rule] for rule in needed)
 
     def find_single(self, rank: int) -> int | None:
         """Return the first rule that alone takes all of a rule's conversations, or None."""
-        covering = self.space.shapes.covering(self.slices.boxes[rank].shape)
-        atoms = self.slices.boxes[rank].atoms
+        box = self.slices.boxes[rank]
+        atoms = box.atoms
+        covering = self.space.shapes.covering(box.shape)
         if atoms:
             covering &= self.slices.mask_before(atoms[0], rank)
         if not covering:
             return None
         if len(atoms) == 1:
-            return min(self.candidates_in_slice(atoms[0], covering, rank), default=None)
-        return min(self.candidates(covering, rank, atoms), default=None)
+            candidates = self.candidates_in_slice(atoms[0], covering, rank)
+        else:
+            candidates = self.candidates(covering, rank, atoms)
+        return min(candidates, default=None)
 
     def candidates_in_slice(self, atom: int, covering: int, rank: int) -> Iterator[int]:
         """Yield earlier rules of a slice with these shapes, the first rule of each shape among

@@ -5,6 +5,7 @@ destination.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
@@ -16,9 +17,8 @@ from reconciler.model.grouping import group_pairs
 
 # pairs of versions, and common values of the pivot, before the search ends
 MAX_PAIR_CHECKS: Final = 4_000_000
-MAX_DEPENDENCIES: Final = (
-    500_000  # links between changes before the search ends, to bound their memory
-)
+# links between changes before the search ends, to bound their memory
+MAX_DEPENDENCIES: Final = 500_000
 
 
 class Move(NamedTuple):
@@ -59,39 +59,34 @@ class Constraints:
     ) -> None:
         self.moves = moves
         sign = 1 if evaluation == "lowest-first" else -1
-        before = order_entries(
-            (*fixed, *(move.before for move in moves if move.before)), evaluation
-        )
-        after = order_entries(
-            (*fixed, *(move.after for move in moves if move.after)), evaluation
-        )
+        old_entries = [move.before for move in moves]
+        new_entries = [move.after for move in moves]
+        before = order_entries((*fixed, *filter(None, old_entries)), evaluation)
+        after = order_entries((*fixed, *filter(None, new_entries)), evaluation)
         self.space = Space((before, after))
         self.space.budget.remaining = work
-        self.old, self.new = sides = (
-            PivotSlices(self.space, before),
-            PivotSlices(self.space, after),
-        )
+        self.old = PivotSlices(self.space, before)
+        self.new = PivotSlices(self.space, after)
         self.levels = {
             id(side): [sign * entry.rule.priority for entry in side.entries]
-            for side in sides
+            for side in (self.old, self.new)
         }
-        self.old_versions = self._versions(self.old, [move.before for move in moves])
-        self.new_versions = self._versions(self.new, [move.after for move in moves])
+        self.old_versions = self._versions(self.old, old_entries)
+        self.new_versions = self._versions(self.new, new_entries)
         self._drop_unchanged_routing()
+
         self.add_before_remove: set[tuple[int, int]] = set()
         self.remove_before_remove: set[tuple[int, int]] = set()
         self.add_before_add: set[tuple[int, int]] = set()
         self.undecided: set[int] = set()
         self._remaining_checks = MAX_PAIR_CHECKS
         self._find_dependencies()
-        names = _name_dependencies(moves, fixed)
-        links = (
-            self.add_before_remove,
-            self.remove_before_remove,
-            self.add_before_add,
-            names,
+        self.dependencies = Dependencies(
+            add_before_remove=frozenset(self.add_before_remove),
+            remove_before_remove=frozenset(self.remove_before_remove),
+            add_before_add=frozenset(self.add_before_add),
+            names=_name_dependencies(moves, fixed),
         )
-        self.dependencies = Dependencies(*map(frozenset, links))
 
     def _versions(
         self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]
@@ -99,29 +94,26 @@ class Constraints:
         """Return the versions that take part: enabled, and without a contradiction."""
         rank_of = {id(entry): rank for rank, entry in enumerate(slices.entries)}
         levels = self.levels[id(slices)]
-        return {
-            move: RuleVersion(
-                move, slices, rank_of[id(entry)], levels[rank_of[id(entry)]]
-            )
-            for move, entry in enumerate(entries)
-            if id(entry) in rank_of
-        }
+        versions = {}
+        for move, entry in enumerate(entries):
+            rank = rank_of.get(id(entry))
+            if rank is not None:
+                versions[move] = RuleVersion(move, slices, rank, levels[rank])
+        return versions
 
     def _drop_unchanged_routing(self) -> None:
         """Remove changes without an effect on routing: a new name, a new description."""
         for move in list(self.old_versions):
             old = self.old_versions[move]
             new = self.new_versions.get(move)
-            if (
-                new is None
-                or old.level != new.level
-                or old.destination != new.destination
-            ):
+            if new is None or old.level != new.level:
                 continue
-            if (
-                self.old.boxes[old.rank] is self.new.boxes[new.rank]
-            ):  # one of the two equal rules is always present
-                del self.old_versions[move], self.new_versions[move]
+            if old.destination != new.destination:
+                continue
+            # one of the two equal rules is always present
+            if self.old.boxes[old.rank] is self.new.boxes[new.rank]:
+                del self.old_versions[move]
+                del self.new_versions[move]
 
     def _find_dependencies(self) -> None:
         old_index = _VersionIndex(self.old_versions.values())
@@ -130,9 +122,8 @@ class Constraints:
             for old in self.old_versions.values():
                 for new in self._overlapping_versions(old, new_index):
                     levels = (old.level, new.level)
-                    if self.visible_up_to(
-                        new
-                    ) >= old.level and self._share_conversation(old, new, levels):
+                    is_visible = self.visible_up_to(new) >= old.level
+                    if is_visible and self._share_conversation(old, new, levels):
                         self.add_before_remove.add((new.move, old.move))
                 for hidden in self._hidden_versions(old, old_index):
                     if self._share_conversation(old, hidden, (old.level, hidden.level)):
@@ -149,10 +140,8 @@ class Constraints:
     ) -> Iterator[RuleVersion]:
         """Yield the versions behind this one that have another destination."""
         for hidden in self._overlapping_versions(version, index):
-            if (
-                version.level < hidden.level
-                and version.destination != hidden.destination
-            ):
+            is_behind = version.level < hidden.level
+            if is_behind and version.destination != hidden.destination:
                 yield hidden
 
     def _overlapping_versions(
@@ -162,9 +151,8 @@ class Constraints:
         one.
         """
         reach = self.visible_up_to(version)
-        overlapping = self.space.shapes.overlapping(
-            version.slices.boxes[version.rank].shape
-        )
+        shape = version.slices.boxes[version.rank].shape
+        overlapping = self.space.shapes.overlapping(shape)
         for candidate in index.candidates(version):
             if candidate.level <= reach and candidate.move != version.move:
                 self._remaining_checks -= 1
@@ -177,13 +165,13 @@ class Constraints:
         """Return the priority behind which the rule's other version takes all conversations of this
         one.
         """
-        twin = (
-            self.new_versions if version.slices is self.old else self.old_versions
-        ).get(version.move)
-        if (
-            twin is None
-            or twin.slices.boxes[twin.rank] is not version.slices.boxes[version.rank]
-        ):
+        is_old = version.slices is self.old
+        versions = self.new_versions if is_old else self.old_versions
+        twin = versions.get(version.move)
+        if twin is None:
+            return float("inf")
+        box = version.slices.boxes[version.rank]
+        if twin.slices.boxes[twin.rank] is not box:
             return float("inf")
         return twin.level
 
@@ -193,54 +181,53 @@ class Constraints:
         """Return whether a conversation fits both, and no old rule above levels[0] and no new one
         above levels[1].
         """
-        few, many = (
-            (version, other)
-            if version.slices.boxes[version.rank].atoms
-            else (other, version)
-        )
+        few = version
+        many = other
+        if not version.slices.boxes[version.rank].atoms:
+            few = other
+            many = version
         old = bisect_left(self.levels[id(self.old)], levels[0])
         new = bisect_left(self.levels[id(self.new)], levels[1])
         if not few.slices.boxes[few.rank].atoms:
             # Rules without a condition on the pivot may leave two wide versions nothing in common.
-            blockers = self.old.always_masks.mask_before(
-                old
-            ) | self.new.always_masks.mask_before(new)
-            first, second = (
-                each.slices.boxes[each.rank].shape for each in (version, other)
-            )
-            if not self.space.shapes.has_free_box(first, second, blockers):
+            old_mask = self.old.always_masks.mask_before(old)
+            new_mask = self.new.always_masks.mask_before(new)
+            first = version.slices.boxes[version.rank].shape
+            second = other.slices.boxes[other.rank].shape
+            shapes = self.space.shapes
+            if not shapes.has_free_box(first, second, old_mask | new_mask):
                 return False
+
+        # No link is added while this search runs.
+        links = len(self.add_before_add) + len(self.remove_before_remove)
+        links += len(self.add_before_remove)
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
-            links = (
-                len(self.add_before_add)
-                + len(self.remove_before_remove)
-                + len(self.add_before_remove)
-            )
             if self._remaining_checks <= 0 or links > MAX_DEPENDENCIES:
                 raise UndecidedError
-            if many.slices.holds(atom, many.rank):
-                first, second = (
-                    each.slices.shape(atom, each.rank) for each in (version, other)
-                )
-                blockers = self.old.mask_before(atom, old) | self.new.mask_before(
-                    atom, new
-                )
-                if self.old.shapes(atom).has_free_box(first, second, blockers):
-                    return True
+            if not many.slices.holds(atom, many.rank):
+                continue
+            first = version.slices.shape(atom, version.rank)
+            second = other.slices.shape(atom, other.rank)
+            old_mask = self.old.mask_before(atom, old)
+            new_mask = self.new.mask_before(atom, new)
+            shapes = self.old.shapes(atom)
+            if shapes.has_free_box(first, second, old_mask | new_mask):
+                return True
         return False
 
 
 class _VersionIndex:
     def __init__(self, versions: Iterable[RuleVersion]) -> None:
         self.all = list(versions)
-        atoms_of = [
-            (version, version.slices.boxes[version.rank].atoms) for version in self.all
-        ]
-        self.versions_by_atom = group_pairs(
-            (atom, version) for version, atoms in atoms_of for atom in atoms
-        )
-        self.wide = [version for version, atoms in atoms_of if not atoms]
+        self.versions_by_atom: dict[int, list[RuleVersion]] = {}
+        self.wide: list[RuleVersion] = []
+        for version in self.all:
+            atoms = version.slices.boxes[version.rank].atoms
+            if not atoms:
+                self.wide.append(version)
+            for atom in atoms:
+                self.versions_by_atom.setdefault(atom, []).append(version)
 
     def candidates(self, version: RuleVersion) -> Iterable[RuleVersion]:
         """Return the versions with a value of the pivot that this one has, and those with many
@@ -251,10 +238,9 @@ class _VersionIndex:
             return self.all
         if len(atoms) == 1:
             return [*self.versions_by_atom.get(atoms[0], ()), *self.wide]
+        groups = (self.versions_by_atom.get(atom, ()) for atom in atoms)
         narrow = {
-            other.move: other
-            for atom in atoms
-            for other in self.versions_by_atom.get(atom, ())
+            candidate.move: candidate for candidate in chain.from_iterable(groups)
         }
         return [*narrow.values(), *self.wide]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 from typing import Literal, NamedTuple, TypeVar
 
 Node = TypeVar("Node", bound="Hashable")
@@ -65,8 +65,8 @@ def build_waves(
             [node for node in ready if not is_late(node)]
             or [node for node in ready if node in urgent]
             or ready
+            or [next(iter(remaining))]
         )
-        wave = wave or [next(iter(remaining))]
         waves.append(tuple(wave))
         done = set(wave)
         ready = [node for node in ready if node not in done]
@@ -74,7 +74,9 @@ def build_waves(
             remaining.pop(node)
             for after in graph[node]:
                 waiting[after] -= 1
-                if not waiting[after] and after in remaining and after not in done:
+                if waiting[after] or after in done:
+                    continue
+                if after in remaining:
                     ready.append(after)
     return tuple(waves)
 
@@ -83,18 +85,15 @@ def _late_prerequisites(
     graph: Graph[Node], is_late: Callable[[Node], bool]
 ) -> set[Node]:
     """Return the late nodes that a node which is not late waits for, directly or indirectly."""
-    return set(
-        filter(
-            is_late,
-            reachable(_reversed(graph), (node for node in graph if not is_late(node))),
-        )
-    )
+    not_late = [node for node in graph if not is_late(node)]
+    return set(filter(is_late, reachable(_reversed(graph), not_late)))
 
 
 def _reversed(graph: Graph[Node]) -> Graph[Node]:
-    return build_graph(
-        graph, ((after, node) for node, afters in graph.items() for after in afters)
-    )
+    links: list[tuple[Node, Node]] = []
+    for node, afters in graph.items():
+        links += [(after, node) for after in afters]
+    return build_graph(graph, links)
 
 
 def reachable(
@@ -146,7 +145,9 @@ class SplitMoves(NamedTuple):
 
     def adding_step(self, move: int) -> MoveStep:
         """Return the step with which a change's new rule first exists."""
-        return MoveStep(move, "copy") if move in self.copies else self.main_step(move)
+        if move in self.copies:
+            return MoveStep(move, "copy")
+        return self.main_step(move)
 
     def main_step(self, move: int) -> MoveStep:
         """Return the step that turns a change's old rule into its new one."""
@@ -154,30 +155,33 @@ class SplitMoves(NamedTuple):
 
     def step_graph(self, move: int) -> Graph[MoveStep]:
         """Return the graph of the steps of one change: its copy is deleted after the main step."""
-        steps = [MoveStep(move, "copy")] if move in self.copies else []
-        steps += [MoveStep(move, "aside")] if move in self.parked else []
-        steps.append(MoveStep(move, "whole"))
-        graph: Graph[MoveStep] = {
-            before: {after} for before, after in pairwise(steps)
-        } | {steps[-1]: set()}
+        steps = []
         if move in self.copies:
-            graph[self.main_step(move)].add(MoveStep(move, "drop"))
-            graph[MoveStep(move, "drop")] = set()
+            steps.append(MoveStep(move, "copy"))
+        if move in self.parked:
+            steps.append(MoveStep(move, "aside"))
+        last = MoveStep(move, "whole")
+        steps.append(last)
+
+        graph: Graph[MoveStep] = {before: {after} for before, after in pairwise(steps)}
+        graph[last] = set()
+        if move in self.copies:
+            drop = MoveStep(move, "drop")
+            graph[self.main_step(move)].add(drop)
+            graph[drop] = set()
         return graph
 
 
 class Dependencies(NamedTuple):
     """Pairs of changes, of which a step of the first must come before a step of the second."""
 
-    add_before_remove: (
-        MovePairs  # the first adds its new rule before the second removes its old one
-    )
+    # the first adds its new rule before the second removes its old one
+    add_before_remove: MovePairs
     remove_before_remove: MovePairs
     add_before_add: MovePairs
     names: MovePairs  # the first frees a name that the second takes
-    copies: MovePairs = (
-        frozenset()
-    )  # the first deletes the copy of an earlier run, before the second creates its own
+    # the first deletes the copy of an earlier run, before the second creates its own
+    copies: MovePairs = frozenset()
 
     def among(self, moves: Collection[int]) -> "Dependencies":
         """Return the links among these changes."""
@@ -191,16 +195,13 @@ class Dependencies(NamedTuple):
         """Return the links with those among the changes of the waves replaced; links of names and
         copies stay.
         """
-        inside = self.among({move for wave in waves for move in wave})
+        inside = self.among(set(chain.from_iterable(waves)))
         outside = Dependencies(
             *(pairs - inner for pairs, inner in zip(self, inside, strict=True))
         )
-        order = {
-            (first, then)
-            for wave, next_wave in pairwise(waves)
-            for first in wave
-            for then in next_wave
-        }
+        order: set[tuple[int, int]] = set()
+        for wave, next_wave in pairwise(waves):
+            order.update(product(wave, next_wave))
         removes = outside.remove_before_remove | order
         return outside._replace(
             remove_before_remove=removes, names=self.names, copies=self.copies
@@ -228,7 +229,6 @@ class Dependencies(NamedTuple):
 def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the changes in groups without a link between them."""
     links = [*chain.from_iterable(dependencies)]
-    linked = build_graph(
-        range(count), [*links, *((then, first) for first, then in links)]
-    )
-    return [sorted(group) for group in group_reachable(linked, linked)]
+    reversed_links = [(then, first) for first, then in links]
+    graph = build_graph(range(count), [*links, *reversed_links])
+    return [sorted(group) for group in group_reachable(graph, graph)]

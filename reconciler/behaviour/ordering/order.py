@@ -11,7 +11,7 @@ of the new rule, the rule itself, the deletion of the copy.
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final
 
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
@@ -31,15 +31,12 @@ from reconciler.behaviour.ordering.graph import (
 from reconciler.behaviour.ordering.search import search_waves
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 
-MAX_SEARCHED_MOVES: Final = (
-    6  # up to so many changes, every order of all of them is searched
-)
-MAX_SEARCHED_DEPENDENT_MOVES: Final = (
-    8  # up to so many linked changes, every order of them is searched
-)
-MAX_COPIES_SEARCHED: Final = (
-    3  # copies chosen by trying every choice; further ones are chosen one by one
-)
+# up to so many changes, every order of all of them is searched
+MAX_SEARCHED_MOVES: Final = 6
+# up to so many linked changes, every order of them is searched
+MAX_SEARCHED_DEPENDENT_MOVES: Final = 8
+# copies chosen by trying every choice; further ones are chosen one by one
+MAX_COPIES_SEARCHED: Final = 3
 MAX_CANDIDATES: Final = 16
 # in the search for the fewest copies; after it, each stuck change has one
 MAX_DEPENDENCY_CHECKS: Final = 5_000_000
@@ -50,16 +47,14 @@ class MoveOrder:
     """Waves of calls: the calls of one wave in any order, the waves one after the other."""
 
     waves: tuple[tuple[MoveStep, ...], ...]
-    unproven: tuple[
-        int, ...
-    ] = ()  # the changes whose order the work budget did not suffice to prove
+    # the changes whose order the work budget did not suffice to prove
+    unproven: tuple[int, ...] = ()
     graph: Graph[MoveStep] = field(default_factory=dict, compare=False, repr=False)
 
     def dependents(self, moves: Collection[int]) -> set[MoveStep]:
         """Return the steps of some changes, and all that must come after one of them."""
-        return reachable(
-            self.graph, (step for step in self.graph if step.move in moves)
-        )
+        steps = [step for step in self.graph if step.move in moves]
+        return reachable(self.graph, steps)
 
 
 def order_moves(
@@ -80,28 +75,11 @@ def order_moves(
     split = SplitMoves()
     groups = [] if constraints.undecided else _cyclic_groups(links, len(moves))
     for group in groups:
-        result = (
-            _search_group(constraints, group)
-            if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES
-            else None
-        )
-        if result is not None:
-            waves, parked = result
-            links = links.with_waves(waves)
-            split = split._replace(parked=split.parked | parked)
-        else:  # only an update can be split by a copy
-            updates = [
-                move
-                for move in group
-                if moves[move].before is not None and moves[move].after is not None
-            ]
-            broken = break_cycles(links.among(group), group, updates)
-            split = SplitMoves(
-                split.copies | broken.copies, split.parked | broken.parked
-            )
+        links, split = _order_group(constraints, group, links, split)
+
     graph = links.graph(range(len(moves)), split)
     cycles = find_cycles(graph) if groups or constraints.undecided else []
-    stuck = {step.move for cycle in cycles for step in cycle}
+    stuck = {step.move for step in chain.from_iterable(cycles)}
     # Deletes come late: each waits for a read that shows the rules which replace it.
     ordered = build_waves(
         graph, lambda step: step.kind == "drop" or moves[step.move].after is None
@@ -109,13 +87,36 @@ def order_moves(
     return MoveOrder(ordered, tuple(sorted({*constraints.undecided, *stuck})), graph)
 
 
+def _order_group(
+    constraints: Constraints,
+    group: Sequence[int],
+    links: Dependencies,
+    split: SplitMoves,
+) -> tuple[Dependencies, SplitMoves]:
+    """Return the links and the split changes with an order of one group, as far as there is one."""
+    result = None
+    if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES:
+        result = _search_group(constraints, group)
+    if result is not None:
+        waves, parked = result
+        split = split._replace(parked=split.parked | parked)
+        return links.with_waves(waves), split
+
+    # only an update can be split by a copy
+    updates = []
+    for number in group:
+        move = constraints.moves[number]
+        if move.before is not None and move.after is not None:
+            updates.append(number)
+    broken = break_cycles(links.among(group), group, updates)
+    split = SplitMoves(split.copies | broken.copies, split.parked | broken.parked)
+    return links, split
+
+
 def _cyclic_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the groups of linked changes with a cycle; of few changes, all as one group."""
-    stuck = {
-        step.move
-        for cycle in find_cycles(dependencies.graph(range(count), SplitMoves()))
-        for step in cycle
-    }
+    cycles = find_cycles(dependencies.graph(range(count), SplitMoves()))
+    stuck = {step.move for step in chain.from_iterable(cycles)}
     if not stuck:
         return []
     if count <= MAX_SEARCHED_MOVES:
@@ -235,37 +236,36 @@ def _choose_copies(
     """
 
     def stuck(copies: Collection[int]) -> list[set[MoveStep]]:
-        return find_cycles(
-            links.graph(moves, split._replace(copies=split.copies | {*copies}))
-        )
+        with_copies = split._replace(copies=split.copies | {*copies})
+        return find_cycles(links.graph(moves, with_copies))
 
     if len(candidates) <= MAX_CANDIDATES:
         for count in range(1, MAX_COPIES_SEARCHED + 1):
             for choice in combinations(candidates, count):
                 if not stuck(choice):
                     return set(choice)
+
     checks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, links)))
     chosen: list[int] = []
     groups = stuck(chosen)
     while groups:
-        remaining = {step.move for group in groups for step in group} & {
-            *candidates
-        } - {*chosen}
+        stuck_moves = {step.move for step in chain.from_iterable(groups)}
+        remaining = stuck_moves & {*candidates} - {*chosen}
         if not remaining:
             break
         checks -= 1
         chosen += [_most_dependent(links, remaining)] if checks > 0 else remaining
         groups = stuck(chosen)
+
     for move in tuple(chosen):
-        others = [copy for copy in chosen if copy != move]
+        fewer = [copy for copy in chosen if copy != move]
         checks -= 1
-        if checks > 0 and others and not groups and not stuck(others):
-            chosen = others
+        if checks > 0 and fewer and not groups and not stuck(fewer):
+            chosen = fewer
     return set(chosen)
 
 
 def _most_dependent(links: Dependencies, moves: Collection[int]) -> int:
-    degree = Counter(
-        move for pairs in links.among(moves) for pair in pairs for move in pair
-    )
+    pairs = chain.from_iterable(links.among(moves))
+    degree = Counter(chain.from_iterable(pairs))
     return max(sorted(moves), key=degree.__getitem__)

@@ -5,7 +5,7 @@ win has a destination that may win before all changes, or after them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.ordering.constraints import Constraints, RuleVersion
@@ -13,9 +13,8 @@ from reconciler.behaviour.space.patterns import union
 
 MAX_CLASSES: Final = 20_000
 MAX_SLICES: Final = 1_000  # values of the pivot, before the search is given up
-_STATE_COST: Final = (
-    5  # of the search for the winners of a class in a state, in comparisons
-)
+# of the search for the winners of a class in a state, in comparisons
+_STATE_COST: Final = 5
 _DEFAULT_LEVEL: Final = float("inf")
 
 Waves = list[list[int]]  # of changes
@@ -26,12 +25,10 @@ class _ConversationClass(NamedTuple):
     fixed rules.
     """
 
-    versions: tuple[
-        tuple[float, int, bool, object], ...
-    ]  # level, change, whether it is the new rule, destination
-    fixed_rules: tuple[
-        tuple[float, object], ...
-    ]  # of one level: the level and the destination of each
+    # level, change, whether it is the new rule, destination
+    versions: tuple[tuple[float, int, bool, object], ...]
+    # of one level: the level and the destination of each
+    fixed_rules: tuple[tuple[float, object], ...]
 
     def winners(self, state: int) -> frozenset[object]:
         """Return the destinations that may win once the changes of the mask are made."""
@@ -57,7 +54,23 @@ def search_waves(
     if classes is None:
         return None
     constraints.space.budget.spend(_STATE_COST * len(classes) << len(moves))
-    everything = (1 << len(moves)) - 1
+    bad = _bad_states(classes, len(moves))
+    waits = [0] * len(moves)
+    for owner, taker in names:
+        waits[index_of[taker]] |= 1 << index_of[owner]
+    deletes = [constraints.moves[move].after is None for move in moves]
+    path = _find_path(len(moves), bad, waits, deletes)
+    if path is None:
+        return None
+    waves = _merge_into_waves(path, bad, waits, deletes)
+    return [[moves[number] for number in wave] for wave in waves]
+
+
+def _bad_states(classes: Iterable[_ConversationClass], count: int) -> set[int]:
+    """Return the sets of changes, as masks, after which a conversation goes elsewhere than before
+    or after all changes.
+    """
+    everything = (1 << count) - 1
     bad: set[int] = set()
     for conversations in classes:
         allowed = conversations.winners(0) | conversations.winners(everything)
@@ -66,17 +79,7 @@ def search_waves(
             for state in range(everything + 1)
             if not conversations.winners(state) <= allowed
         }
-    waits = [0] * len(moves)
-    for owner, taker in names:
-        waits[index_of[taker]] |= 1 << index_of[owner]
-    deletes = [constraints.moves[move].after is None for move in moves]
-    path = _find_path(len(moves), bad, waits, deletes)
-    if path is None:
-        return None
-    return [
-        [moves[number] for number in wave]
-        for wave in _merge_into_waves(path, bad, waits, deletes)
-    ]
+    return bad
 
 
 def _find_path(
@@ -115,18 +118,11 @@ def _merge_into_waves(
         wave = [*waves[-1], move] if waves else [move]
         begun = state & ~sum(1 << member for member in wave)
         alike = len({deletes[member] for member in wave}) == 1
-        subsets = (
-            subset
-            for count in range(len(wave) + 1)
-            for subset in combinations(wave, count)
-        )
+        sizes = range(len(wave) + 1)
+        subsets = chain.from_iterable(combinations(wave, size) for size in sizes)
         masks = (sum(1 << member for member in subset) for subset in subsets)
-        if (
-            waves
-            and alike
-            and not waits[move] & ~begun
-            and not any(begun | mask in bad for mask in masks)
-        ):
+        can_join = waves and alike and not waits[move] & ~begun
+        if can_join and not any(begun | mask in bad for mask in masks):
             waves[-1] = wave
         else:
             waves.append([move])
@@ -221,40 +217,44 @@ class _SliceClasses:
         take them.
         """
         self.constraints.space.budget.spend(len(self.fixed_rules))
-        old = self.constraints.old
         classes = set[_ConversationClass]()
         first = min(version.level for version in fitting)
-        for level in [
-            *dict.fromkeys(level for level, _, _ in self.fixed_rules if level >= first),
-            _DEFAULT_LEVEL,
-        ]:
+        levels = dict.fromkeys(
+            level for level, _, _ in self.fixed_rules if level >= first
+        )
+        for level in (*levels, _DEFAULT_LEVEL):
             self.constraints.space.budget.spend(len(self.fixed_rules))
+            versions = self.versions_up_to(level, fitting)
             tied = [
                 (shape, goal) for at, shape, goal in self.fixed_rules if at == level
             ]
             sizes = range(1, len(tied) + 1) if level != _DEFAULT_LEVEL else (0,)
-            for takers in (
-                subset for size in sizes for subset in combinations(tied, size)
-            ):
-                versions = tuple(  # those below the level of a fixed rule can never win
-                    (
-                        version.level,
-                        self.index_of[version.move],
-                        version.slices is not old,
-                        version.destination,
-                    )
-                    for version in fitting
-                    if version.level <= level
-                )
-                fixed = tuple(
-                    sorted({(level, goal) for _, goal in takers}, key=repr)
-                ) or ((_DEFAULT_LEVEL, None),)
+            subsets = (combinations(tied, size) for size in sizes)
+            for takers in chain.from_iterable(subsets):
+                goals = {(level, goal) for _, goal in takers}
+                fixed = tuple(sorted(goals, key=repr)) or ((_DEFAULT_LEVEL, None),)
                 conversations = _ConversationClass(versions, fixed)
-                if conversations not in classes and self.is_inhabited(
-                    fitting, level, tied, takers
-                ):
+                if conversations in classes:
+                    continue
+                if self.is_inhabited(fitting, level, tied, takers):
                     classes.add(conversations)
                     yield conversations
+
+    def versions_up_to(
+        self, level: float, fitting: Iterable[RuleVersion]
+    ) -> tuple[tuple[float, int, bool, object], ...]:
+        """Return the versions that can win: those below the level of a fixed rule never do."""
+        old = self.constraints.old
+        return tuple(
+            (
+                version.level,
+                self.index_of[version.move],
+                version.slices is not old,
+                version.destination,
+            )
+            for version in fitting
+            if version.level <= level
+        )
 
     def is_inhabited(
         self,
@@ -265,21 +265,18 @@ class _SliceClasses:
     ) -> bool:
         self.constraints.space.budget.spend(len(self.versions) + len(self.fixed_rules))
         inside = {id(version) for version in fitting}
-        outside = (
-            version
+        heads = [self.shape(version) for version in fitting if version.level <= level]
+        blockers = [
+            self.shape(version)
             for version in self.versions
             if id(version) not in inside and version.level <= level
-        )
-        taken = [
-            *map(self.shape, outside),
-            *(shape for at, shape, _ in self.fixed_rules if at < level),
         ]
-        taken += [shape for shape, goal in tied if (shape, goal) not in takers]
-        heads = [self.shape(version) for version in fitting if version.level <= level]
-        heads += [shape for shape, goal in tied if (shape, goal) in takers]
-        return (
-            self.shapes.find_free_box_in_all(
-                heads, union(1 << shape for shape in taken)
-            )
-            is not None
-        )
+        blockers += [shape for at, shape, _ in self.fixed_rules if at < level]
+        for rule in tied:
+            shape, _ = rule
+            if rule in takers:
+                heads.append(shape)
+            else:
+                blockers.append(shape)
+        mask = union(1 << shape for shape in blockers)
+        return self.shapes.find_free_box_in_all(heads, mask) is not None

@@ -44,7 +44,8 @@ def _build_layers(masks: Iterable[int]) -> list[int]:
     for mask in masks:
         above = mask
         for depth, layer in enumerate(layers):
-            layers[depth], above = layer | above, layer & above
+            layers[depth] = layer | above
+            above &= layer
         if above:
             layers.append(above)
     return layers
@@ -78,10 +79,9 @@ class AttributeIndex:
             if self._tables is None:
                 self._tables = _ShapeTables(self.domain, self._shapes, self.budget)
             apart = self.restricting & ~self._tables.touching(part)
-            answer = self._classified[part] = (
-                apart,
-                self.restricting & ~self._tables.allowing(part),
-            )
+            beyond = self.restricting & ~self._tables.allowing(part)
+            answer = (apart, beyond)
+            self._classified[part] = answer
         return answer
 
 
@@ -103,19 +103,21 @@ class _ShapeTables:
         self.scattered: list[tuple[int, int]] = []
         self.required = _PatternIndex(budget)
         self.excluded = _PatternIndex(budget)
-        for part, shapes in shapes_by_values.items():
+        for (atoms, yes, no), shapes in shapes_by_values.items():
             self.every |= shapes
-            spans = list(bit_runs(part[0] & ~REST))
+            named = atoms & ~REST
+            spans = list(bit_runs(named))
             if len(spans) > 1:
-                self.scattered.append((part[0] & ~REST, shapes))
+                self.scattered.append((named, shapes))
             elif spans:
-                begun[spans[0][0]] |= shapes
-                ended[spans[0][1] + 1] |= shapes
-            if part[0] & REST:
+                first, last = spans[0]
+                begun[first] |= shapes
+                ended[last + 1] |= shapes
+            if atoms & REST:
                 self.rest |= shapes
-                required, denied = domain.patterns.minimal_patterns(part[1], part[2])
-                self.required.add(required, part[1], shapes)
-                self.excluded.add(denied, part[2], shapes)
+                required, denied = domain.patterns.minimal_patterns(yes, no)
+                self.required.add(required, yes, shapes)
+                self.excluded.add(denied, no, shapes)
         # For each atom, the shapes whose run begins there or before, and the shapes whose run ends
         # before.
         self.started = list(accumulate(begun, or_))
@@ -129,9 +131,9 @@ class _ShapeTables:
         result = union(self.started[last] & ~self.ended[first] for first, last in spans)
         result |= union(shapes for mask, shapes in self.scattered if mask & atoms)
         if atoms & REST:
-            result |= self.rest & ~(
-                self.required.shapes_matching(no) | self.excluded.shapes_matching(yes)
-            )
+            apart = self.required.shapes_matching(no)
+            apart |= self.excluded.shapes_matching(yes)
+            result |= self.rest & ~apart
         return result
 
     def allowing(self, part: ValueSet) -> int:

@@ -24,18 +24,14 @@ from reconciler.behaviour.space.domain import (
 )
 from reconciler.behaviour.space.patterns import bits, union
 
-Shape = tuple[
-    tuple[int, "ValueSet"], ...
-]  # the values of each restricted attribute, by its number, ascending
+# the values of each restricted attribute, by its number, ascending
+Shape = tuple[tuple[int, "ValueSet"], ...]
 Box = dict[int, "ValueSet"]
 
 _SEARCH_COST: Final = 5  # of a search before the first comparison, in comparisons
 _CUT_COST: Final = 3
-_ABSENT: Final[ValueSet] = (
-    MISSING,
-    0,
-    0,
-)  # no value; a condition of an unknown kind that does not hold
+# no value; a condition of an unknown kind that does not hold
+_ABSENT: Final[ValueSet] = (MISSING, 0, 0)
 
 
 class _Piece(NamedTuple):
@@ -62,25 +58,26 @@ class Shapes:
         self.all: Final[list[Shape]] = []
         self._index_of: dict[Shape, int] = {}
         self._attribute_indexes = [AttributeIndex(domain, budget) for domain in domains]
-        self._pattern_attributes = [
-            (number, (1 << len(domain.patterns.all)) - 1, domain.patterns.contains_mask)
-            for number, domain in enumerate(domains)
-            if domain.patterns.all
-        ]
+        self._pattern_attributes: list[tuple[int, int, int]] = []
+        for number, domain in enumerate(domains):
+            patterns = domain.patterns
+            if patterns.all:
+                every = (1 << len(patterns.all)) - 1
+                self._pattern_attributes.append((number, every, patterns.contains_mask))
         self._overlapping: dict[int, int] = {}
         self._covering: dict[int, int] = {}
         self._search_results: dict[
             tuple[int, int, int], Box | UndecidedError | None
         ] = {}
-        self._boxes: dict[
-            int, Box
-        ] = {}  # shapes by attribute, once a search needs them
+        # shapes by attribute, once a search needs them
+        self._boxes: dict[int, Box] = {}
 
     def add(self, shape: Shape) -> int:
         """Return the number of a shape."""
         number = self._index_of.get(shape)
         if number is None:
-            number = self._index_of[shape] = len(self.all)
+            number = len(self.all)
+            self._index_of[shape] = number
             self.all.append(shape)
             for attribute, part in shape:
                 self._attribute_indexes[attribute].add(part, 1 << number)
@@ -266,7 +263,10 @@ class Shapes:
                 plainest[attribute] = (atoms, yes, every & ~yes)
                 fullest[attribute] = (atoms, yes | parts & ~no, no)
         self.budget.spend(len(self._pattern_attributes))
-        yield from (guess for guess in (plainest, fullest) if guess != box)
+        if plainest != box:
+            yield plainest
+        if fullest != box:
+            yield fullest
 
     def _split_until_free(self, box: Box, blockers: int) -> Box | None:
         """Cut the box by shape after shape until a piece is left that none touches."""
@@ -275,9 +275,10 @@ class Shapes:
         for attribute in self._restricted_attributes(blockers):
             part = box.get(attribute)
             index = self._attribute_indexes[attribute]
-            apart, beyond[attribute] = (
-                index.classify(part) if part else (0, index.restricting)
-            )
+            if not part:
+                beyond[attribute] = index.restricting
+                continue
+            apart, beyond[attribute] = index.classify(part)
             blockers &= ~apart
         stack = [_Piece(box, beyond, blockers)]
         while stack:
@@ -303,9 +304,8 @@ class Shapes:
         while True:
             box.update(changed)
             for attribute, part in changed.items():
-                apart, beyond[attribute] = self._attribute_indexes[attribute].classify(
-                    part
-                )
+                index = self._attribute_indexes[attribute]
+                apart, beyond[attribute] = index.classify(part)
                 blockers &= ~apart
             self.budget.spend(2 * len(beyond))
             beyond = {
@@ -313,7 +313,8 @@ class Shapes:
                 for attribute, mask in beyond.items()
                 if mask & blockers
             }
-            once = twice = 0
+            once = 0
+            twice = 0
             for restricting in beyond.values():
                 twice |= once & restricting
                 once |= restricting
@@ -337,23 +338,26 @@ class Shapes:
         for attribute, restricting in beyond.items():
             if restricting & units:
                 domain = self.domains[attribute]
-                here = before = box.get(attribute) or domain.all
+                before = box.get(attribute) or domain.all
+                here = before
                 self.budget.spend(_CUT_COST * (restricting & units).bit_count())
                 for shape in bits(restricting & units):
-                    pieces = subtract(
-                        domain, here, self._shape_values(shape, attribute)
-                    )
+                    part = self._shape_values(shape, attribute)
+                    pieces = subtract(domain, here, part)
                     if not pieces:
                         return None
-                    here = pieces[0] if len(pieces) == 1 else here
+                    if len(pieces) == 1:
+                        here = pieces[0]
                 if here != before:
                     changed[attribute] = here
         return changed
 
     def _shape_values(self, shape: int, attribute: int) -> ValueSet:
-        if shape not in self._boxes:
-            self._boxes[shape] = dict(self.all[shape])
-        return self._boxes[shape][attribute]
+        box = self._boxes.get(shape)
+        if box is None:
+            box = dict(self.all[shape])
+            self._boxes[shape] = box
+        return box[attribute]
 
     def _split_piece(self, piece: _Piece, stack: list[_Piece]) -> None:
         """Split the box at one side of a shape, and stack the pieces: those outside are tried
@@ -388,7 +392,10 @@ def _unnamed_texts(domain: Domain) -> ValueSet:
 
 
 def _intersect_shapes(first: Shape, second: Shape) -> Box | None:
-    return intersect_box(dict(first), second) if first is not second else dict(first)
+    box = dict(first)
+    if first is second:
+        return box
+    return intersect_box(box, second)
 
 
 def intersect_box(box: Mapping[int, ValueSet], shape: Shape) -> Box | None:

@@ -13,12 +13,11 @@ from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destin
 from reconciler.behaviour.space.boxes import Box, Shape, Shapes
 from reconciler.behaviour.space.domain import REST
 from reconciler.behaviour.space.patterns import bits, union
-from reconciler.behaviour.space.space import Space
+from reconciler.behaviour.space.space import CompiledRule, Space
 
 NO_RANK: Final = maxsize  # the rank of a shape that is not in a slice
-UNNAMED_SLICE: Final = (
-    REST.bit_length() - 1
-)  # the slice of texts of the pivot that no rule names
+# the slice of texts of the pivot that no rule names
+UNNAMED_SLICE: Final = REST.bit_length() - 1
 
 
 class PrefixMasks:
@@ -36,15 +35,15 @@ class PrefixMasks:
         """
         self.ranks: list[int] = []
         self.first_rank_of: dict[int, int] = {}  # by shape
-        self.late_ranks: dict[
-            int, dict[int, int]
-        ] = {}  # by slice, the first rank of shapes that begin later there
+        # by slice, the first rank of shapes that begin later there
+        self.late_ranks: dict[int, dict[int, int]] = {}
         self._masks = [0]
         waiting: dict[int, set[int]] = {}
+        missing = missing or {}
         for rank, shape in rules:
             self.ranks.append(rank)
             self._masks.append(self._masks[-1] | 1 << shape)
-            absent = (missing or {}).get(rank, ())
+            absent = missing.get(rank, ())
             if shape not in self.first_rank_of:
                 self.first_rank_of[shape] = rank
                 if absent:
@@ -72,11 +71,9 @@ class PrefixMasks:
         """Return the first rank of each shape in a slice; NO_RANK where the shape has none
         there.
         """
-        return (
-            self.first_rank_of | self.late_ranks[atom]
-            if atom in self.late_ranks
-            else self.first_rank_of
-        )
+        if atom in self.late_ranks:
+            return self.first_rank_of | self.late_ranks[atom]
+        return self.first_rank_of
 
 
 class PivotSlices:
@@ -87,30 +84,32 @@ class PivotSlices:
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
         self.space = space
-        pairs = [(entry, space.compiled[entry.rule.conditions]) for entry in ordered]
-        self.never_matching = [entry for entry, box in pairs if box is None]
-        self.entries = [
-            entry for entry, box in pairs if box is not None
-        ]  # by rank, as the next two
-        self.boxes = [box for _, box in pairs if box is not None]
-        self.destinations: list[Destination] = [
-            destination_of(entry.rule.targets) for entry in self.entries
-        ]
-        self.ranks_by_atom: dict[
-            int, list[int]
-        ] = {}  # of rules with few values, or a minority of them, by value
+        self.never_matching: list[RoutingEntry] = []
+        # by rank:
+        self.entries: list[RoutingEntry] = []
+        self.boxes: list[CompiledRule] = []
+        self.destinations: list[Destination] = []
+        for entry in ordered:
+            compiled = space.compiled[entry.rule.conditions]
+            if compiled is None:
+                self.never_matching.append(entry)
+                continue
+            self.entries.append(entry)
+            self.boxes.append(compiled)
+            self.destinations.append(destination_of(entry.rule.targets))
+
+        # of rules with few values, or a minority of them, by value
+        self.ranks_by_atom: dict[int, list[int]] = {}
         self.general_ranks: list[int] = []  # of rules with most values of the pivot
         self.unnamed_ranks: list[int] = []  # of rules with texts that no rule names
-        self.missing_atoms: dict[
-            int, Sequence[int]
-        ] = {}  # the values that a general rule excludes, by its rank
+        # the values that a general rule excludes, by its rank
+        self.missing_atoms: dict[int, Sequence[int]] = {}
         self._excluded_ranks: dict[int, set[int]] = {}
         self._index_rules()
         general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
+        unnamed = ((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
         self.prefix_masks: Final = PrefixMasks(general, self.missing_atoms)
-        self.unnamed_prefix_masks: Final = PrefixMasks(
-            (rank, self.boxes[rank].rest) for rank in self.unnamed_ranks
-        )
+        self.unnamed_prefix_masks: Final = PrefixMasks(unnamed)
         self._late_atoms = sum(1 << atom for atom in self.prefix_masks.late_ranks)
         # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
         self._running_masks: dict[int, tuple[int, int]] = {}
@@ -126,15 +125,16 @@ class PivotSlices:
             if box.rest >= 0:
                 self.unnamed_ranks.append(rank)
             values = box.pivot[0] & named
-            if 2 * values.bit_count() > named.bit_count():
-                self.general_ranks.append(rank)
-                if values != named:
-                    self.missing_atoms[rank] = tuple(bits(named & ~values))
-                    for atom in self.missing_atoms[rank]:
-                        self._excluded_ranks.setdefault(atom, set()).add(rank)
-            else:
+            if 2 * values.bit_count() <= named.bit_count():
                 for atom in bits(values):
                     self.ranks_by_atom.setdefault(atom, []).append(rank)
+                continue
+            self.general_ranks.append(rank)
+            if values != named:
+                missing = tuple(bits(named & ~values))
+                self.missing_atoms[rank] = missing
+                for atom in missing:
+                    self._excluded_ranks.setdefault(atom, set()).add(rank)
 
     def shape(self, atom: int, rank: int) -> int:
         """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of
@@ -159,7 +159,9 @@ class PivotSlices:
 
     def is_narrow(self, rank: int) -> bool:
         """Return whether a rule has few values of the pivot; the default routing has not."""
-        return rank < len(self.boxes) and bool(self.boxes[rank].atoms)
+        if rank >= len(self.boxes):
+            return False
+        return bool(self.boxes[rank].atoms)
 
     def mask_before(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come before a rank."""
@@ -171,9 +173,8 @@ class PivotSlices:
         if done > count:
             done = 0
             mask = 0
-        self.space.budget.charge(
-            count - done + len(self.prefix_masks.late_ranks.get(atom, ()))
-        )
+        late_ranks = self.prefix_masks.late_ranks.get(atom, ())
+        self.space.budget.charge(count - done + len(late_ranks))
         for earlier in about[done:count]:
             mask |= 1 << self.boxes[earlier].shape
         self._running_masks[atom] = count, mask
@@ -186,10 +187,8 @@ class PivotSlices:
         if self._is_open(rank, rank):
             return self.atoms(rank)
         unnamed = (UNNAMED_SLICE,) if self.boxes[rank].rest >= 0 else ()
-        return chain(
-            unnamed,
-            (atom for atom in self.prefix_masks.late_ranks if self.holds(atom, rank)),
-        )
+        late_atoms = self.prefix_masks.late_ranks
+        return chain(unnamed, (atom for atom in late_atoms if self.holds(atom, rank)))
 
     def open_mask(self, rank: int, above: int) -> int:
         """Return a mask of slices in which rules with most values before `above` may leave
@@ -200,48 +199,32 @@ class PivotSlices:
             return sum(1 << atom for atom in box.atoms)
         if self.space.pivot < 0:  # without a pivot all slices are alike
             return REST
-        return (
-            box.pivot[0]
-            if self._is_open(rank, above)
-            else box.pivot[0] & (REST | self._late_atoms)
-        )
+        if self._is_open(rank, above):
+            return box.pivot[0]
+        return box.pivot[0] & (REST | self._late_atoms)
 
     def _is_open(self, rank: int, above: int) -> bool:
         """Return whether the rules with most values, if they were in every slice, may leave
         conversations to a rule.
         """
         box = self.boxes[rank]
+        if box.atoms:
+            return True
         wide = self.prefix_masks.mask_before(above)
-        return bool(box.atoms) or self.space.shapes.may_leave_any(
-            box.shape, box.shape, wide
-        )
+        return self.space.shapes.may_leave_any(box.shape, box.shape, wide)
 
     def same_destination_mask_after(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come after a rule and have its
         destination.
         """
-        unnamed = atom == UNNAMED_SLICE
+        is_unnamed = atom == UNNAMED_SLICE
         destination = self.destinations[rank]
-        masks = self._masks_by_destination.get((destination, unnamed))
-        if masks is None:  # from the last rule to the first
-            ranks = self.unnamed_ranks if unnamed else self.general_ranks
-            alike = [
-                other
-                for other in reversed(ranks)
-                if self.destinations[other] == destination
-            ]
-            atoms = self.missing_atoms
-            missing = (
-                {}
-                if unnamed
-                else {-other: atoms[other] for other in alike if other in atoms}
-            )
-            masks = PrefixMasks(
-                ((-other, self.shape(atom, other)) for other in alike), missing
-            )
-            self._masks_by_destination[destination, unnamed] = masks
+        masks = self._masks_by_destination.get((destination, is_unnamed))
+        if masks is None:
+            masks = self._reversed_masks(atom, destination)
+            self._masks_by_destination[destination, is_unnamed] = masks
         mask = masks.mask_before(-rank, atom)
-        about = self.ranks_by_atom.get(atom, ()) if not unnamed else ()
+        about = self.ranks_by_atom.get(atom, ()) if not is_unnamed else ()
         after = about[bisect_right(about, rank) :]
         self.space.budget.charge(len(after))
         return mask | union(
@@ -249,6 +232,22 @@ class PivotSlices:
             for later in after
             if self.destinations[later] == destination
         )
+
+    def _reversed_masks(self, atom: int, destination: Destination) -> PrefixMasks:
+        """Return the masks of the rules with a destination, from the last rule to the first."""
+        is_unnamed = atom == UNNAMED_SLICE
+        all_ranks = self.unnamed_ranks if is_unnamed else self.general_ranks
+        ranks = [
+            rank
+            for rank in reversed(all_ranks)
+            if self.destinations[rank] == destination
+        ]
+        missing: dict[int, Sequence[int]] = {}
+        if not is_unnamed:
+            atoms = self.missing_atoms
+            missing = {-rank: atoms[rank] for rank in ranks if rank in atoms}
+        shapes = ((-rank, self.shape(atom, rank)) for rank in ranks)
+        return PrefixMasks(shapes, missing)
 
     @cached_property
     def always_masks(self) -> PrefixMasks:
@@ -277,11 +276,9 @@ class PivotSlices:
             yield from self.unnamed_ranks
             return
         excluded = self._excluded_ranks.get(atom)
-        general = (
-            [rank for rank in self.general_ranks if rank not in excluded]
-            if excluded
-            else self.general_ranks
-        )
+        general = self.general_ranks
+        if excluded:
+            general = [rank for rank in general if rank not in excluded]
         yield from sorted([*self.ranks_by_atom.get(atom, ()), *general])
 
     def first_ranks_in(self, atom: int) -> list[int]:
@@ -291,13 +288,9 @@ class PivotSlices:
         self.space.budget.spend(len(self.prefix_masks.first_rank_of))
         if atom == UNNAMED_SLICE:
             return list(self.unnamed_prefix_masks.first_rank_of.values())
-        first = self.prefix_masks.first_ranks(atom).values()
-        return sorted(
-            [
-                *self.ranks_by_atom.get(atom, ()),
-                *(rank for rank in first if rank != NO_RANK),
-            ]
-        )
+        first_ranks = self.prefix_masks.first_ranks(atom).values()
+        ranks = [rank for rank in first_ranks if rank != NO_RANK]
+        return sorted([*self.ranks_by_atom.get(atom, ()), *ranks])
 
     def atoms(self, rank: int) -> Iterator[int]:
         """Yield the slices of a rule: unnamed texts first, where most rules have a free

@@ -5,7 +5,7 @@ Within one value of the pivot a rule is only its shape on the other attributes, 
 that value at all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -22,7 +22,6 @@ from reconciler.behaviour.space.domain import (
 )
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
-from reconciler.model.grouping import group_pairs
 from reconciler.model.operators import Scalar
 from reconciler.model.rule import Condition, Opaque
 
@@ -81,12 +80,31 @@ class Example(NamedTuple):
 
     attributes: dict[str, Scalar]
     assumed: dict[str, bool]
-    absent: tuple[
-        str, ...
-    ] = ()  # attributes that conversations usually have, and that this one must not have
+    # attributes that conversations usually have, and that this one must not have
+    absent: tuple[str, ...] = ()
 
 
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
+
+
+def _build_domains(
+    parts: Iterable[Condition | Opaque],
+    texts: Texts,
+    types: Types,
+) -> list[Domain]:
+    """Return the domain of each attribute, and of each condition of an unknown kind."""
+    grouped: dict[str, list[Condition]] = {name: [] for name in texts}
+    opaque: list[Domain] = []
+    for part in parts:
+        if isinstance(part, Opaque):
+            opaque.append(OpaqueDomain(part))
+        else:
+            grouped.setdefault(part.attribute, []).append(part)
+    domains = [
+        Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE))
+        for name, tests in grouped.items()
+    ]
+    return [*domains, *opaque]
 
 
 class Space:
@@ -98,32 +116,22 @@ class Space:
         texts: Texts | None = None,
         types: Types | None = None,
     ) -> None:
-        every = (entry.rule.conditions for entries in lists for entry in entries)
+        entries = chain.from_iterable(lists)
+        every = (entry.rule.conditions for entry in entries)
         # Most rules are in all lists: they are not compared again.
         by_identity = {id(conditions): conditions for conditions in every}
         distinct = dict.fromkeys(by_identity.values())
-        texts = texts or {}
         types = types or {}
         parts = dict.fromkeys(chain.from_iterable(distinct))
-        grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
-        grouped |= group_pairs(
-            (part.attribute, part) for part in parts if isinstance(part, Condition)
-        )
-        self.domains: list[Domain] = [
-            *(
-                Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE))
-                for name, tests in grouped.items()
-            ),
-            *(OpaqueDomain(part) for part in parts if isinstance(part, Opaque)),
-        ]
+        self.domains: list[Domain] = _build_domains(parts, texts or {}, types)
         # By the condition itself where its kind is unknown: an attribute may be named like that
         # condition's JSON.
-        self.domain_index: Final[dict[str | Opaque, int]] = {
-            domain.condition
-            if isinstance(domain, OpaqueDomain)
-            else domain.attribute: number
-            for number, domain in enumerate(self.domains)
-        }
+        self.domain_index: Final[dict[str | Opaque, int]] = {}
+        for number, domain in enumerate(self.domains):
+            if isinstance(domain, OpaqueDomain):
+                self.domain_index[domain.condition] = number
+            else:
+                self.domain_index[domain.attribute] = number
         self.usual_domains: Final = self._preferring_domains()
         unused = {
             name: types[name].usual for name in types if name not in self.domain_index
@@ -132,9 +140,8 @@ class Space:
             name: usual[0] for name, usual in unused.items() if usual
         }
         sizes = [domain.value_count for domain in self.domains]
-        self.pivot = (
-            sizes.index(max(sizes)) if any(sizes) else -1
-        )  # the attribute with most values; -1 without values
+        # the attribute with most values; -1 without values
+        self.pivot = sizes.index(max(sizes)) if any(sizes) else -1
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)
         self.rest_shapes = Shapes(self.domains, self.budget)
@@ -169,13 +176,12 @@ class Space:
                 literal = part
                 continue
             values = self.domains[number].values_for(part)
-            parts[number] = (
-                intersect(parts[number], values) if number in parts else values
-            )
+            if number in parts:
+                values = intersect(parts[number], values)
+            parts[number] = values
         if literal is not None and self.pivot in parts:
-            parts[self.pivot] = intersect(
-                parts[self.pivot], self.pivot_domain.values_for(literal)
-            )
+            values = self.pivot_domain.values_for(literal)
+            parts[self.pivot] = intersect(parts[self.pivot], values)
             literal = None
         if any(not values[0] for values in parts.values()):
             return None
@@ -187,9 +193,8 @@ class Space:
         )
         if literal is not None:
             atom = self.pivot_domain.atom_of[str(literal.value)]
-            return self._intern(
-                CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1)
-            )
+            number = self.shapes.add(shape)
+            return self._intern(CompiledRule((atom,), NOTHING, number, -1))
         return self._compile_box(pivot or self.pivot_domain.all, shape)
 
     def _preferring_domains(self) -> tuple[int, ...]:
@@ -236,11 +241,10 @@ class Space:
 
     def pivot_values(self, compiled: CompiledRule) -> ValueSet:
         """Return a rule's values of the pivot as one part, however many they are."""
-        return (
-            (sum(1 << atom for atom in compiled.atoms), 0, 0)
-            if compiled.atoms
-            else compiled.pivot
-        )
+        if not compiled.atoms:
+            return compiled.pivot
+        atoms = sum(1 << atom for atom in compiled.atoms)
+        return (atoms, 0, 0)
 
     def box(self, compiled: CompiledRule) -> Box:
         """Return a rule's values of each attribute, the pivot included."""

@@ -27,11 +27,10 @@ class ValueType:
         """Return `a text`, `a number` or `a number from 0 to 1`."""
         if self.numbers == EVERY_NUMBER:
             return "a number"
-        return (
-            f"a number from {self.numbers[0]} to {self.numbers[1]}"
-            if self.numbers
-            else "a text"
-        )
+        if not self.numbers:
+            return "a text"
+        least, most = self.numbers
+        return f"a number from {least} to {most}"
 
 
 EVERY_NUMBER: Final = (float("-inf"), float("inf"))
@@ -40,9 +39,8 @@ ANY_TEXT: Final = ValueType(texts=True)
 ANY_NUMBER: Final = ValueType(texts=False, numbers=EVERY_NUMBER)
 SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
-Types = Mapping[
-    str, ValueType
-]  # the known types, by attribute; other attributes may have any text and any number
+# the known types, by attribute; other attributes may have any text and any number
+Types = Mapping[str, ValueType]
 
 
 def number_as_text(value: float) -> str:
