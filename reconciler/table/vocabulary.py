@@ -23,32 +23,21 @@ def column_values(
     """
     used = _used_values(desired_entries(desired))
     stated = _stated_conditions(desired_entries(desired))
-    declared, bot = manifests.declared_attributes, environment.attributes
-    names = tuple(dict.fromkeys((bot.intent, bot.confidence, *declared, *used)))
-    intents = [
-        intent for loaded in manifests.intents for intent in loaded.document.names
-    ]
+    bot = environment.attributes
+    names = tuple(
+        dict.fromkeys(
+            (bot.intent, bot.confidence, *manifests.declared_attributes, *used)
+        )
+    )
     # A table has labels, whether messages have them or not: both ways of reading must give one
     # table.
     labels = labels_of(replace(manifests, labelled=True), environment)
     columns = dict[str, ColumnValues]()
     for name in names:
-        kind: ValueKind = "any"
-        offered: Sequence[Scalar] = ()
-        if name == bot.intent:
-            kind, offered = "text", intents
-        elif name == bot.confidence:
-            kind = "confidence"
-        elif name in declared:
-            kind = cast("ValueKind", declared[name].declared_type or "any")
-            offered = sorted(declared[name].canonical_values, key=str)
+        kind, offered = _offered_values(name, manifests, environment)
         values = frozenset(used.get(name, ()))
-        taken = {str(value) for value in (*offered, *values)}
-        shown = {
-            key[1]: label
-            for key, label in labels.texts.items()
-            if len(key) > 1 and key[0] == name
-        }
+        value_texts = {str(value) for value in (*offered, *values)}
+        groups = labels.groups.get(name, {})
         columns[name] = ColumnValues(
             attribute=name,
             heading=heading_of(name, labels, names),
@@ -57,15 +46,36 @@ def column_values(
             used=values,
             stated=stated.get(name, frozenset()),
             labels={
-                value: label for value, label in shown.items() if label not in taken
+                key[1]: label
+                for key, label in labels.texts.items()
+                if len(key) > 1 and key[0] == name and label not in value_texts
             },
             groups={
-                group: each
-                for group, each in labels.groups.get(name, {}).items()
-                if group not in taken
+                group: members
+                for group, members in groups.items()
+                if group not in value_texts
             },
         )
     return columns
+
+
+def _offered_values(
+    name: str, manifests: Manifests, environment: Environment
+) -> tuple[ValueKind, Sequence[Scalar]]:
+    """Return the kind of an attribute's values, and the values that documents declare."""
+    bot = environment.attributes
+    if name == bot.intent:
+        intents = [
+            intent for loaded in manifests.intents for intent in loaded.document.names
+        ]
+        return "text", intents
+    if name == bot.confidence:
+        return "confidence", ()
+    declared = manifests.declared_attributes.get(name)
+    if declared is None:
+        return "any", ()
+    kind = cast("ValueKind", declared.declared_type or "any")
+    return kind, sorted(declared.canonical_values, key=str)
 
 
 def _used_values(entries: Iterable[RoutingEntry]) -> dict[str, list[Scalar]]:
