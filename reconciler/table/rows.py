@@ -73,10 +73,12 @@ class DecisionTable:
             column for column in self.columns if column == NAME or column.is_editable
         ]
         cells = [[row.cells[column] for column in columns] for row in self.rows]
-        content = [self.environment, [column.heading for column in columns], cells]
+        headings = [column.heading for column in columns]
+        content: list[object] = [self.environment, headings, cells]
         # Equal cells have equal meanings only with equal labels and groups.
         by_name = sorted(self.values.items())
-        content.append([[name, sorted(each.labels.items())] for name, each in by_name])
+        labels = [(name, sorted(each.labels.items())) for name, each in by_name]
+        content.append(labels)
         groups = [
             [name, *_listed(each.groups)] for name, each in by_name if each.groups
         ]
