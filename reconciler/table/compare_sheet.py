@@ -57,6 +57,9 @@ _PRIORITY: Final = re.compile(r"-?[0-9]{1,10}")
 _LARGEST_PRIORITY: Final = 2**31 - 1
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
 _QUEUE_FORM: Final = "Several queues need weights, such as Cards 80; General 20"
+_UNKNOWN_ATTRIBUTE: Final = (
+    "is not an attribute of the rules or of an Attributes document"
+)
 _NEW_RULE: Final = Rule(
     name="", description="", priority=100, enabled=True, conditions=(), targets=()
 )
@@ -110,31 +113,32 @@ def compare_sheet(
     if digest != table.digest:
         _refuse_stale_table(table, rows, lines, digest)
 
-    names = Counter(cells[NAME].text for cells in lines)
     reader = _RowReader(vocabulary, table.values)
+    edits = _read_rows(reader, rows, lines)
+    refuse_cells(reader.problems)
+    names = {cells[NAME].text for cells in lines}
+    removed = [row.entry for name, row in rows.items() if name not in names]
+    return TableEdits(tuple(edits), tuple(removed))
+
+
+def _read_rows(
+    reader: "_RowReader",
+    rows: Mapping[str, Row],
+    lines: Sequence[Mapping[Column, Cell]],
+) -> list[RowEdit]:
+    """Return the edited rows; the reader gets the problems."""
+    names = Counter(cells[NAME].text for cells in lines)
     edits = list[RowEdit]()
     for cells in lines:
         name = cells[NAME]
         row = rows.get(name.text) if name.text else None
-        if row:
-            if names[name.text] > 1:
-                problem = "is in two rows: a copy needs a new key"
-                reader.refuse(name, f"{quote_name(name.text)} {problem}")
-            rule, changes = reader.read(cells, row.cells, row.entry.rule)
-            if changes:
-                edits.append(RowEdit(name, row.entry, rule, changes))
-        elif not name.text:
-            reader.refuse(name, "a new row needs the RuleSet here, or RULESET/KEY")
-        elif _ADDRESS.fullmatch(name.text):
-            rule, changes = reader.read(cells, {}, _NEW_RULE)
-            edits.append(RowEdit(name, None, rule, changes))
-        else:
-            reason = "is not a RuleSet, and not an address such as cards/card-help"
-            reader.refuse(name, f"{quote_name(name.text)} {reason}")
-    refuse_cells(reader.problems)
-
-    removed = [row.entry for name, row in rows.items() if name not in names]
-    return TableEdits(tuple(edits), tuple(removed))
+        if row and names[name.text] > 1:
+            problem = "is in two rows: a copy needs a new key"
+            reader.refuse(name, f"{quote_name(name.text)} {problem}")
+        edit = reader.read_row(cells, row) if row else reader.read_new_row(cells)
+        if edit:
+            edits.append(edit)
+    return edits
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
@@ -148,23 +152,23 @@ def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
         if ORIGIN.fullmatch(cell.text):
             column = table.columns[-1]
         if column is None or column in columns:
+            problem = _UNKNOWN_ATTRIBUTE if column is None else "is there twice"
             hint = suggest(cell.text, by_heading)
-            remedy = f"; {hint}" if hint else ""
-            problem = "is not an attribute of the rules or of an Attributes document"
-            if column:
-                problem = "is there twice"
-            problems.append(
-                f"{cell.name}: the heading {quote_name(cell.text)} {problem}{remedy}"
-            )
+            problems.append(_heading_problem(cell, problem, hint))
         else:
             columns.append(column)
 
-    for column in own.values():
-        if column.heading != "Share of callers" and column not in columns:
-            problem = f"there is no column {quote_name(column.heading)}"
+    for heading, column in own.items():
+        if heading != "Share of callers" and column not in columns:
+            problem = f"there is no column {quote_name(heading)}"
             problems.append(f"{sheet.headings[0].name}: {problem}")
     refuse_cells(problems)
     return columns
+
+
+def _heading_problem(cell: Cell, problem: str, hint: str) -> str:
+    text = f"{cell.name}: the heading {quote_name(cell.text)} {problem}"
+    return f"{text}; {hint}" if hint else text
 
 
 def _columns_by_heading(
@@ -244,6 +248,26 @@ class _RowReader:
     def refuse(self, cell: Cell, problem: str) -> None:
         """Add the problem of a cell."""
         self.problems.append(f"{cell.name}: {problem}")
+
+    def read_row(self, cells: Mapping[Column, Cell], row: Row) -> RowEdit | None:
+        """Return the edit of a row of the table; None if no cell is edited."""
+        rule, changes = self.read(cells, row.cells, row.entry.rule)
+        if not changes:
+            return None
+        return RowEdit(cells[NAME], row.entry, rule, changes)
+
+    def read_new_row(self, cells: Mapping[Column, Cell]) -> RowEdit | None:
+        """Return the edit of a row that is new; None if its address is refused."""
+        name = cells[NAME]
+        if not name.text:
+            self.refuse(name, "a new row needs the RuleSet here, or RULESET/KEY")
+            return None
+        if not _ADDRESS.fullmatch(name.text):
+            reason = "is not a RuleSet, and not an address such as cards/card-help"
+            self.refuse(name, f"{quote_name(name.text)} {reason}")
+            return None
+        rule, changes = self.read(cells, {}, _NEW_RULE)
+        return RowEdit(name, None, rule, changes)
 
     def read(
         self, cells: Mapping[Column, Cell], before: Mapping[Column, str], rule: Rule

@@ -55,10 +55,7 @@ class ManifestWriter:
         desired_rules = tenant.desired.rules
         self.manifests = manifests
         self.tenant = tenant
-        self.expected = {
-            address: desired.rule.routing_fields
-            for address, desired in desired_rules.items()
-        }
+        self.expected = _routing_fields(tenant.desired)
         """What the edited manifests must define: the values of each rule, by address."""
         self.addresses = dict[str, Address]()
         """The addresses of edited rules, by the name of the row's first cell."""
@@ -142,13 +139,15 @@ class ManifestWriter:
     def _change(self, change: RowEdit, entry: RoutingEntry) -> Address:
         desired = self._desired[entry.name]
         loaded, index = find_rule(desired, self.manifests)
+        path = ("rules", index)
         address = desired.address
         updater = RuleUpdater(address.key, change.rule, loaded.document, self.tenant)
-        old = loaded.source_map.value(("rules", index))
-        new = updater.update(old, "values")
-        self._patch(loaded, ("rules", index), new)
+        new = updater.update(loaded.source_map.value(path), "values")
+        self._patch(loaded, path, new)
+
         new_key = updater.expander(new).key()
-        return self._expect(Address(address.ruleset, new_key), change.rule)
+        new_address = Address(address.ruleset, new_key)
+        return self._expect(new_address, change.rule)
 
     def _remove(self, desired: DesiredRule) -> None:
         loaded, index = find_rule(desired, self.manifests)
@@ -216,13 +215,17 @@ class ManifestWriter:
         return address
 
 
+def _routing_fields(desired: DesiredState) -> dict[Address, tuple[object, ...]]:
+    return {
+        address: rule.rule.routing_fields for address, rule in desired.rules.items()
+    }
+
+
 def find_difference(
     expected: Mapping[Address, tuple[object, ...]], desired: DesiredState
 ) -> Address | None:
     """Return the first rule whose values are not the expected ones; None if there is none."""
-    actual = {
-        address: rule.rule.routing_fields for address, rule in desired.rules.items()
-    }
+    actual = _routing_fields(desired)
     for address in sorted({*expected, *actual}):
         if expected.get(address) != actual.get(address):
             return address

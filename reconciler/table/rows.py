@@ -96,8 +96,9 @@ class DecisionTable:
     @property
     def headings(self) -> list[str]:
         """Return the headings as a file has them."""
-        headings = [column.heading for column in self.columns[:-1]]
-        return [*headings, self.origin]
+        headings = [column.heading for column in self.columns]
+        headings[-1] = self.origin
+        return headings
 
 
 def build_table(

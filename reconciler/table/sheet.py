@@ -76,30 +76,45 @@ def build_sheet(
     ]
     if not filled:
         raise SheetError("the table is empty: it has no row with headings")
-    heading_number, headings = filled[0]
+    _, headings = filled[0]
     width = max(at for at, text in enumerate(headings) if text) + 1
     if len(filled) * width > _MAX_CELLS:
         raise SheetError(f"a table has at most {_MAX_CELLS:,} cells")
 
-    beyond: list[str] = []
-    late: list[str] = []
-    for number, line in filled:
-        for at, text in enumerate(line):
-            if text and at >= width:
-                name = name_cell(number, at)
-                beyond.append(f"{name}: there is no heading above it")
-            if number > heading_number and ORIGIN.fullmatch(text):
-                name = name_cell(number, at)
-                late.append(f"{name}: the headings must be in the first row")
-    refuse_cells(late or beyond)
+    _refuse_misplaced(filled, width, name_cell)
 
     cells: list[tuple[Cell, ...]] = []
     for number, line in filled:
-        # A row may end before the last heading.
-        texts = [*line[:width], *[""] * (width - len(line))]
         names = [name_cell(number, at) for at in range(width)]
-        cells.append(tuple(map(Cell, texts, names)))
+        cells.append(_make_cells(line, names))
     return Sheet(cells[0], tuple(cells[1:]))
+
+
+def _make_cells(line: Sequence[str], names: Sequence[str]) -> tuple[Cell, ...]:
+    # A row may end before the last heading.
+    width = len(names)
+    padding = [""] * (width - len(line))
+    texts = [*line[:width], *padding]
+    return tuple(map(Cell, texts, names))
+
+
+def _refuse_misplaced(
+    filled: Sequence[tuple[int, Sequence[str]]],
+    width: int,
+    name_cell: Callable[[int, int], str],
+) -> None:
+    """Raise SheetError for headings below the first row, and for texts beyond the headings."""
+    heading_number, _ = filled[0]
+    late: list[str] = []
+    beyond: list[str] = []
+    for number, line in filled:
+        for at, text in enumerate(line):
+            if number > heading_number and ORIGIN.fullmatch(text):
+                late.append(name_cell(number, at))
+            if text and at >= width:
+                beyond.append(name_cell(number, at))
+    refuse_cells([f"{name}: the headings must be in the first row" for name in late])
+    refuse_cells([f"{name}: there is no heading above it" for name in beyond])
 
 
 def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:

@@ -1,6 +1,6 @@
 """Manifests and desired rules -> what the cells of each attribute's column may say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -13,6 +13,7 @@ from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar, canonical
 from reconciler.plan.routing_table import desired_entries
 from reconciler.table.column_values import ColumnValues, ValueKind
 from reconciler.table.rows import conditions_by_attribute, heading_of
+from reconciler.text.phrases import Labels
 
 
 def column_values(
@@ -24,11 +25,8 @@ def column_values(
     used = _used_values(desired_entries(desired))
     stated = _stated_conditions(desired_entries(desired))
     bot = environment.attributes
-    names = tuple(
-        dict.fromkeys(
-            (bot.intent, bot.confidence, *manifests.declared_attributes, *used)
-        )
-    )
+    all_names = (bot.intent, bot.confidence, *manifests.declared_attributes, *used)
+    names = tuple(dict.fromkeys(all_names))
     # A table has labels, whether messages have them or not: both ways of reading must give one
     # table.
     labels = labels_of(replace(manifests, labelled=True), environment)
@@ -37,7 +35,6 @@ def column_values(
         kind, offered = _offered_values(name, manifests, environment)
         values = frozenset(used.get(name, ()))
         value_texts = {str(value) for value in (*offered, *values)}
-        groups = labels.groups.get(name, {})
         columns[name] = ColumnValues(
             attribute=name,
             heading=heading_of(name, labels, names),
@@ -45,18 +42,32 @@ def column_values(
             offered=tuple(offered),
             used=values,
             stated=stated.get(name, frozenset()),
-            labels={
-                key[1]: label
-                for key, label in labels.texts.items()
-                if len(key) > 1 and key[0] == name and label not in value_texts
-            },
-            groups={
-                group: members
-                for group, members in groups.items()
-                if group not in value_texts
-            },
+            labels=_value_labels(name, labels, value_texts),
+            groups=_groups(name, labels, value_texts),
         )
     return columns
+
+
+def _value_labels(
+    name: str, labels: Labels, value_texts: Container[str]
+) -> dict[str, str]:
+    """Return the labels of an attribute's values, without those that are values themselves."""
+    return {
+        key[1]: label
+        for key, label in labels.texts.items()
+        if len(key) > 1 and key[0] == name and label not in value_texts
+    }
+
+
+def _groups(
+    name: str, labels: Labels, value_texts: Container[str]
+) -> dict[str, frozenset[str]]:
+    """Return the groups of an attribute's values, without those that are values themselves."""
+    return {
+        group: members
+        for group, members in labels.groups.get(name, {}).items()
+        if group not in value_texts
+    }
 
 
 def _offered_values(

@@ -67,20 +67,24 @@ def write_xlsx(
 
     last_row = len(rows) + _SPARE_ROWS
     for number, (at, values) in enumerate(lists.items()):
-        list_letters = column_letters(number)
-        list_end = max(len(values), 1)
-        span = f"{lists_sheet.title}!${list_letters}$1:${list_letters}${list_end}"
-        # Another text is a warning, not an error: a cell may have several values, or an operator.
-        choice = DataValidation(
-            type="list", formula1=span, allow_blank=True, errorStyle="warning"
-        )
-        letters = column_letters(at)
-        choice.add(f"{letters}2:{letters}{last_row}")
-        table.add_data_validation(choice)
+        letters = column_letters(number)
+        span = f"{lists_sheet.title}!${letters}$1:${letters}${len(values) or 1}"
+        table.add_data_validation(_choice(span, at, last_row))
 
     stream = BytesIO()
     book.save(stream)
     return stream.getvalue()
+
+
+def _choice(span: str, at: int, last_row: int) -> DataValidation:
+    """Return the choice of the texts in a span for the cells of a column."""
+    # Another text is a warning, not an error: a cell may have several values, or an operator.
+    choice = DataValidation(
+        type="list", formula1=span, allow_blank=True, errorStyle="warning"
+    )
+    letters = column_letters(at)
+    choice.add(f"{letters}2:{letters}{last_row}")
+    return choice
 
 
 def read_xlsx(data: bytes) -> Sheet:
