@@ -1,7 +1,7 @@
 """The settings of a managed block, and the form in which it can hold a rule."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
@@ -105,7 +105,9 @@ class BlockLayout:
 
     def order_key(self, rule: Rule, rule_id: str) -> tuple[float, str, str]:
         """Return the key by which rules are evaluated, lowest first."""
-        rank = -rule.priority if self.highest_first else rule.priority
+        rank = rule.priority
+        if self.highest_first:
+            rank = -rank
         return rank, rule.name, rule_id
 
 
@@ -147,10 +149,10 @@ def canonical_number(number: float) -> int | float:
 
 def compare_with(attribute: str, operator: str, values: list[Scalar]) -> Condition:
     """Return a condition; the text of a list of one value is that of the value alone."""
-    if len(values) == 1:
-        operator = _SINGLE.get(operator, operator)
-        return make_condition(attribute, operator, values[0])
-    return make_condition(attribute, operator, values or None)
+    if len(values) != 1:
+        return make_condition(attribute, operator, values or None)
+    operator = _SINGLE.get(operator, operator)
+    return make_condition(attribute, operator, values[0])
 
 
 def compared_kinds(condition: Condition) -> set[str]:
@@ -169,43 +171,52 @@ def find_conflicts(
     kinds: dict[str, tuple[str, Rule]] = {}
     attributes: dict[str, str] = {}
     conflicts: dict[tuple[Rule, str], None] = {}
-    pairs = (
-        (rule, part)
-        for rule in rules
-        for part in rule.conditions
-        if isinstance(part, Condition)
-    )
-    for rule, part in pairs:
+    for rule, part in _conditions_of(rules):
         attribute = part.attribute
         variable = layout.variable(attribute)
         first_attribute = attributes.setdefault(variable.lower(), attribute)
         if first_attribute != attribute:
-            problem = _same_variable(first_attribute, attribute, variable)
-            conflicts[rule, problem] = None
+            names = f"{quote_name(first_attribute)} and {quote_name(attribute)}"
+            conflicts[rule, _same_variable(names, variable)] = None
 
-        for kind in sorted(compared_kinds(part)):
-            first_kind, first_rule = kinds.setdefault(attribute, (kind, rule))
-            if kind != first_kind:
-                place = "by this rule, too"
-                if first_rule is not rule:
-                    place = f"by the rule {quote_name(first_rule.name)}"
-                kinds_text = f"as a {kind} here and as a {first_kind} {place}"
-                problem = _different_kinds(attribute, kinds_text)
-                conflicts[rule, problem] = None
+        for problem in _kind_conflicts(rule, part, kinds):
+            conflicts[rule, problem] = None
     return tuple(conflicts)
 
 
-def _same_variable(first_attribute: str, attribute: str, variable: str) -> str:
-    names = f"{quote_name(first_attribute)} and {quote_name(attribute)}"
+def _kind_conflicts(
+    rule: Rule, part: Condition, kinds: dict[str, tuple[str, Rule]]
+) -> Iterator[str]:
+    """Yield why a condition does not compare like the first one; `kinds` gets the first one of
+    each attribute.
+    """
+    for kind in sorted(compared_kinds(part)):
+        first_kind, first_rule = kinds.setdefault(part.attribute, (kind, rule))
+        if kind != first_kind:
+            rival = "this rule, too"
+            if first_rule is not rule:
+                rival = f"the rule {quote_name(first_rule.name)}"
+            uses = f"{kind} here and as a {first_kind} by {rival}"
+            yield _different_kinds(part.attribute, uses)
+
+
+def _conditions_of(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Condition]]:
+    for rule in rules:
+        for part in rule.conditions:
+            if isinstance(part, Condition):
+                yield rule, part
+
+
+def _same_variable(names: str, variable: str) -> str:
     return (
         f"the attributes {names} have one script variable, {variable}; specify two variables in "
         f"`api.studio.variables`"
     )
 
 
-def _different_kinds(attribute: str, kinds: str) -> str:
+def _different_kinds(attribute: str, uses: str) -> str:
     return (
-        f"{quote_name(attribute)} is compared {kinds}, and Studio may not tell them apart; "
+        f"{quote_name(attribute)} is compared as a {uses}, and Studio may not tell them apart; "
         f"compare it in one way"
     )
 

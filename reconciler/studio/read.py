@@ -318,30 +318,42 @@ def _with_priorities(
     they fit.
     """
     enabled = [rule for rule in rules if rule.rule.enabled]
-    keys = [layout.order_key(rule.rule, rule.id) for rule in enabled]
-    addressed = [place for place, rule in enumerate(enabled) if rule.address]
-    rising = longest_rise(keys[place] for place in addressed)
-    fixed = [addressed[at] for at in rising]
-
-    ranks = [key[0] for key in keys]
-    if fixed:
-        for before, after in pairwise([-1, *fixed, len(keys)]):
-            _spread_ranks(ranks, before, after)
-    order = [(rank, *key[1:]) for rank, key in zip(ranks, keys, strict=True)]
-    if not fixed or order != sorted(order):
-        start = -_STEP * (len(ranks) + 1) if layout.highest_first else 0
-        ranks = [start + _STEP * number for number in range(1, len(ranks) + 1)]
-
+    ranks = iter(_ranks(enabled, layout))
     prioritized: list[BlockRule] = []
-    next_ranks = iter(ranks)
     for block_rule in rules:
         rule = block_rule.rule
         if rule.enabled:
-            rank = next(next_ranks)
+            rank = next(ranks)
             priority = canonical_number(-rank if layout.highest_first else rank)
             rule = replace(rule, priority=priority)
         prioritized.append(block_rule._replace(rule=rule))
     return tuple(prioritized)
+
+
+def _ranks(rules: Sequence[BlockRule], layout: BlockLayout) -> list[float]:
+    """Return numbers that rise in the order of the rules: those of the comment lines, where they
+    fit.
+    """
+    keys = [layout.order_key(rule.rule, rule.id) for rule in rules]
+    addressed = [place for place, rule in enumerate(rules) if rule.address]
+    rising = longest_rise(keys[place] for place in addressed)
+    fixed = [addressed[at] for at in rising]
+
+    ranks = [key[0] for key in keys]
+    places = [-1, *fixed, len(keys)] if fixed else []
+    for before, after in pairwise(places):
+        _spread_ranks(ranks, before, after)
+    order = [(rank, *key[1:]) for rank, key in zip(ranks, keys, strict=True)]
+    if fixed and order == sorted(order):
+        return ranks
+    return _even_ranks(len(keys), layout)
+
+
+def _even_ranks(count: int, layout: BlockLayout) -> list[float]:
+    start = 0
+    if layout.highest_first:
+        start = -_STEP * (count + 1)
+    return [start + _STEP * number for number in range(1, count + 1)]
 
 
 def _spread_ranks(ranks: list[float], before: int, after: int) -> None:
@@ -378,18 +390,12 @@ class ImportedSnippet:
             if statement.kind == "comment"
         }
 
-        at = self._decision_place()
-        self._decision = self._statements[at]
-        before = self._statements[:at]
+        place = self._decision_place()
+        self._decision = self._statements[place]
         self.skill = self._skill_variable()
-        helpers = find_helpers(before)
-        for statement in _assignments(self._decision.body):
-            helpers.pop(statement.text, None)
-        assigned = {statement.text for statement in _assignments(before)}
-        self._reader = ConditionReader(
-            replace(layout, skill=self.skill), helpers, assigned
-        )
-        self._read()
+        self._reader = self._condition_reader(self._statements[:place])
+        self._check_statements()
+        self._read_branches()
         self._note_variables()
         self.notes = _listed(self._notes)
 
@@ -416,15 +422,28 @@ class ImportedSnippet:
             default=own,
         )
 
-    def _read(self) -> None:
+    def _condition_reader(self, before: Sequence[Statement]) -> ConditionReader:
+        """Return a reader of conditions that knows the helpers before the decision."""
+        helpers = find_helpers(before)
+        for statement in _assignments(self._decision.body):
+            helpers.pop(statement.text, None)
+        assigned = {statement.text for statement in _assignments(before)}
+        layout = replace(self._layout, skill=self.skill)
+        return ConditionReader(layout, helpers, assigned)
+
+    def _check_statements(self) -> None:
+        """Report each statement beside the decision that has an effect on the skill."""
         for statement in self._statements:
+            if statement is self._decision:
+                continue
             parts: tuple[Statement, ...] = (statement,)
             if statement.kind == "if":
                 parts = (*statement.body, *statement.otherwise)
-            is_harmless = all(map(self._is_harmless, parts))
-            if statement is not self._decision and not is_harmless:
+            if not all(map(self._is_harmless, parts)):
                 self._refuse_beside(statement)
 
+    def _read_branches(self) -> None:
+        """Read the rules. Raises CxrouteError with every problem."""
         branches = [each for each in self._decision.body if each.kind not in _NO_EFFECT]
         defaults = [branch for branch in branches if branch.kind == "default"]
         for branch in sorted(branches, key=lambda branch: branch.kind == "default"):
@@ -452,8 +471,10 @@ class ImportedSnippet:
                 variables.add(name)
 
     def _refuse(self, statement: Statement, text: str = "") -> None:
-        text = text or self._lines[statement.line - 1].strip()
-        problem = f"cannot be a rule: {sanitize(text[:100])}"
+        if not text:
+            text = self._lines[statement.line - 1].strip()
+        shortened = sanitize(text[:100])
+        problem = f"cannot be a rule: {shortened}"
         self._problems.append((statement.line, problem))
 
     def _refuse_beside(self, statement: Statement) -> None:
@@ -536,6 +557,7 @@ def _assignments(statements: Sequence[Statement]) -> list[Statement]:
 def _listed(places: Sequence[tuple[int, str]]) -> list[str]:
     lines = [f"line {line}: {text}" for line, text in sorted(places)]
     excess = len(lines) - _MAX_LISTED
-    if excess <= 0:
-        return lines
-    return [*lines[:_MAX_LISTED], f"and {excess:,} more"]
+    if excess > 0:
+        lines = lines[:_MAX_LISTED]
+        lines.append(f"and {excess:,} more")
+    return lines
