@@ -366,14 +366,7 @@ def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentPro
     labelled = group_pairs(
         (sanitize(each.label), each.value) for each in values if each.label
     )
-    checked = set[str]()
-    for each in values:
-        if not each.group:
-            continue
-        text = sanitize(each.group)
-        if not text or text in checked:
-            continue
-        checked.add(text)
+    for text, each in _first_of_groups(values).items():
         homonyms = [*named.get(text, []), *labelled.get(text, [])]
         is_same_value = len({*homonyms, *members[text]}) == 1
         if not homonyms or is_same_value:
@@ -382,8 +375,18 @@ def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentPro
         meaning = f"the label of {quote_name(homonyms[0])}: rename one of them"
         if text in named:
             meaning = "a value: give the group another name"
-        message = f"the group {quote_name(each.group)} is also {meaning}"
+        message = f"the group {quote_name(each.group or '')} is also {meaning}"
         yield DocumentProblem(each.source_map, "CXR132", each.path, message)
+
+
+def _first_of_groups(values: Iterable[_DescribedValue]) -> dict[str, _DescribedValue]:
+    """Return the first value of each group, by the group's name."""
+    first: dict[str, _DescribedValue] = {}
+    for each in values:
+        name = sanitize(each.group or "")
+        if name:
+            first.setdefault(name, each)
+    return first
 
 
 def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:

@@ -139,9 +139,7 @@ class _Report:
             collector.report(code, index, requirement)
         else:
             hint = self._hint_for(details, path, names)
-            message = f"{_subject(path)} {requirement}"
-            if not requirement.startswith("must not"):
-                message = f"{message}, not {_describe_value(value)}"
+            message = f"{_subject(path)} {requirement}{_actual(requirement, value)}"
             collector.report(code, index, message, hint)
 
     def _hint_for(
@@ -239,6 +237,13 @@ def _subject(path: Sequence[PathStep]) -> str:
     if path[-1] == name:
         return quote_name(name)
     return f"an item of {quote_name(name)}"
+
+
+def _actual(requirement: str, value: object) -> str:
+    """Return the end of a message with the wrong value, unless the requirement names it."""
+    if requirement.startswith("must not"):
+        return ""
+    return f", not {_describe_value(value)}"
 
 
 def _describe_value(value: object) -> str:

@@ -263,13 +263,17 @@ def _check_files(
         for problem in islice(group, _MAX_PROBLEMS):
             _report_problems([problem], collectors[problem.source_map.text.file])
 
+    return checked, _all_findings(files)
+
+
+def _all_findings(files: Iterable[_CheckedFile | Finding]) -> list[Finding]:
     findings: list[Finding] = []
     for file in files:
         if isinstance(file, Finding):
             findings.append(file)
         else:
             findings += file.parsed.collector.findings()
-    return checked, findings
+    return findings
 
 
 def _cross_problems(
@@ -355,13 +359,17 @@ def _check_head(
             index = source_map.key_index((misspelt,))
             collector.report("CXR102", index, message, suggestion)
     if model is None and "kind" in root:
-        kind = root["kind"]
-        message = f'"kind" must be one of {", ".join(KINDS)}'
-        hint = ""
-        if isinstance(kind, str):
-            message += f", not {quote_name(kind)}"
-            hint = collector.suggest(kind, KINDS)
-        collector.report("CXR101", source_map.index(("kind",)), message, hint)
+        _report_unknown_kind(source_map, collector)
+
+
+def _report_unknown_kind(source_map: SourceMap, collector: ErrorCollector) -> None:
+    kind = source_map.root["kind"]
+    message = f'"kind" must be one of {", ".join(KINDS)}'
+    hint = ""
+    if isinstance(kind, str):
+        message += f", not {quote_name(kind)}"
+        hint = collector.suggest(kind, KINDS)
+    collector.report("CXR101", source_map.index(("kind",)), message, hint)
 
 
 def _warn_of_secrets(source_map: SourceMap, collector: ErrorCollector) -> None:
@@ -420,9 +428,10 @@ def _report_problems(
 
 
 def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
-    model = KINDS[str(problem.source_map.root["kind"])]
-    valid_names = field_names(model, problem.path)
-    fields = problem.source_map.value(problem.path)
+    source_map = problem.source_map
+    kind = str(source_map.root["kind"])
+    valid_names = field_names(KINDS[kind], problem.path)
+    fields = source_map.value(problem.path)
     return is_misspelt(fields, valid_names, problem.missing, collector)
 
 

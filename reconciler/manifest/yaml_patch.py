@@ -109,6 +109,12 @@ class _Patcher:
         positions = {
             new_name: names.index(name) for name, new_name in new_names.items()
         }
+        self._insert_entries(node, new, positions)
+
+    def _insert_entries(
+        self, node: SyntaxNode, new: dict[str, Json], positions: dict[str, int]
+    ) -> None:
+        """Insert the entries without a position, each after the entry before it."""
         before = -1
         for name, value in new.items():
             if name in positions:
@@ -137,15 +143,18 @@ class _Patcher:
         if becomes_list and not node.is_flow and not between.strip(": "):
             self._replace_by_list(key, value, new)
         elif value.style == "block" and not _have_same_kind(old_value, new_value):
-            # The value moves after its key and replaces the lines below; a comment in the key's
-            # line stays.
-            colon = self.text.index(":", key.end) + 1
-            end = self.end_of_line(key.end)
             text = self._format_like(value, new_value, style)
-            self._add_edit(colon, colon, f" {text}")
-            self._add_edit(end, value.end, "")
+            self._replace_block(key, value, text)
         else:
             self.patch_value(value, old_value, new_value, style)
+
+    def _replace_block(self, key: SyntaxNode, value: SyntaxNode, text: str) -> None:
+        # The value moves after its key and replaces the lines below; a comment in the key's
+        # line stays.
+        colon = self.text.index(":", key.end) + 1
+        end = self.end_of_line(key.end)
+        self._add_edit(colon, colon, f" {text}")
+        self._add_edit(end, value.end, "")
 
     def _replace_by_list(
         self, key: SyntaxNode, value: SyntaxNode, new: tuple[str, Json]
@@ -182,10 +191,15 @@ class _Patcher:
             return
         if not node.keys:
             raise CannotPatchError("a list begins in the line of another list")
-        if last < len(heads):
-            next_start = heads[last].start
-            if not self.text[values[last - 1].end : next_start].strip():
-                self._add_edit(starts[0], next_start, "")
+        self._remove_from_first_line(node, starts[0], last)
+
+    def _remove_from_first_line(self, node: SyntaxNode, start: int, last: int) -> None:
+        """Remove entries that begin in the line of a dash: the next entry takes their place."""
+        if last < len(node.keys):
+            next_start = node.keys[last].start
+            between = self.text[node.values[last - 1].end : next_start]
+            if not between.strip():
+                self._add_edit(start, next_start, "")
                 return
         raise CannotPatchError("removing the field would also remove a comment")
 

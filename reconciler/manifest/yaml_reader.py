@@ -45,6 +45,7 @@ MAX_ENTRIES: Final = 250_000
 10,000 rules with four fields: 50,000.
 """
 MAX_KEYS: Final = 10_000  # keys of one mapping
+_TOO_MANY_KEYS: Final = f"one mapping holds more than {MAX_KEYS:,} keys"
 MAX_DOCUMENTS: Final = 2_000  # documents of one file
 
 FORBIDDEN: Final = re.compile(
@@ -270,7 +271,9 @@ class _EventReader:
             self._note_misread(event)
 
     def _note_misread(self, event: _Event) -> None:
-        self._collector.note_misread(event.start_mark.index, event.end_mark.index)
+        start = event.start_mark.index
+        end = event.end_mark.index
+        self._collector.note_misread(start, end)
 
     def _number(self, event: _Event, text: str) -> int | float | str:
         """Return the decimal number that a text stands for; the text itself otherwise."""
@@ -322,8 +325,7 @@ class _EventReader:
                 fields[key] = value
                 fields.marks[key] = event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
-                message = f"one mapping holds more than {MAX_KEYS:,} keys"
-                self._refuse_size(event, message)
+                self._refuse_size(event, _TOO_MANY_KEYS)
         for key, index, first_index in duplicates:
             self._refuse_duplicate(key, index, first_index)
         return fields
@@ -473,12 +475,20 @@ def _describe_yaml_error(error: MarkedYAMLError, text: str) -> tuple[int, str, s
 
     stop: Any = error.problem_mark
     index = min(stop.index, len(text))
-    character = text[index : index + 1]
-    key = _problem_key(error.problem or "", character, text[:index])
+    key = _problem_key(error.problem or "", text[index : index + 1], text[:index])
     if not key:
         place = f", {error.context}" if error.context else ""
         return index, f"not YAML: {error.problem}{place}", ""
+    return _describe_problem(_PROBLEMS[key], error, text)
 
+
+def _describe_problem(
+    problem: _SyntaxProblem, error: MarkedYAMLError, text: str
+) -> tuple[int, str, str]:
+    """Return the position, message and hint of a parser's error."""
+    stop: Any = error.problem_mark
+    index = min(stop.index, len(text))
+    character = text[index : index + 1]
     context: Any = error.context_mark or stop
     start = min(context.index, len(text))
     fields = {
@@ -488,7 +498,6 @@ def _describe_yaml_error(error: MarkedYAMLError, text: str) -> tuple[int, str, s
         "character": quote_name(character) if character else "the end of the file",
         "opening": text[start : start + 1],
     }
-    problem = _PROBLEMS[key]
     message = problem.message.format(**fields)
     hint = problem.hint.format(**fields)
     return start if problem.at_start else index, message, hint
