@@ -69,7 +69,8 @@ class SimulatorApi:
 
     def list_rules(self, request: http.SimRequest) -> http.SimResponse:
         """GET rules."""
-        rules = self._lag.visible(self.state.rules())
+        all_rules = self.state.rules()
+        rules = self._lag.visible(all_rules)
         return list_page(request, rules, self.settings.page_cap)
 
     def read_rule(self, request: http.SimRequest) -> http.SimResponse:
@@ -192,14 +193,18 @@ class SimulatorApi:
         return self._rule_response(201, stored)
 
     def _check_etag(self, request: http.SimRequest, live: JsonObject) -> None:
-        etag = request.headers.get("if-match") if self.settings.etags else None
+        etag = None
+        if self.settings.etags:
+            etag = request.headers.get("if-match")
         if etag not in (None, "*", _etag(live)):
             message = "The rule was changed since it was read"
             problem = http.ApiProblem(message, "precondition.failed")
             raise http.ApiProblemError(412, problem)
 
     def _check_name_free(self, name: str, own_id: str | None) -> None:
-        if self.settings.names_unique and self.state.ids_named(name) - {own_id}:
+        if not self.settings.names_unique:
+            return
+        if self.state.ids_named(name) - {own_id}:
             message = "A rule with this name may already exist, check for duplicates"
             problem = http.ApiProblem(message, "conflict", "name")
             raise http.ApiProblemError(409, problem)

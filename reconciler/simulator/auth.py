@@ -94,7 +94,9 @@ def _basic_pair(request: http.SimRequest) -> tuple[str, str]:
 
 
 def _encode_segment(segment: http.Json) -> str:
-    return urlsafe_b64encode(http.encode_json(segment)).decode().rstrip("=")
+    data = http.encode_json(segment)
+    text = urlsafe_b64encode(data).decode()
+    return text.rstrip("=")
 
 
 def access_key_token(

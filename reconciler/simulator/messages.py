@@ -123,7 +123,9 @@ def decode_json(data: bytes) -> Json:
 
 def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimResponse:
     """Return a response with a JSON value; bytes are JSON already."""
-    body = value if isinstance(value, bytes) else encode_json(value)
+    body = value
+    if not isinstance(value, bytes):
+        body = encode_json(value)
     all_headers = (JSON_TYPE, *headers)
     return SimResponse(status=status, body=body, headers=all_headers)
 

@@ -162,7 +162,8 @@ def read_history(
 
 
 def _find(state: TenantState, request: http.SimRequest) -> tuple[str, JsonObject]:
-    path = parse_qs(request.query).get("scriptPath", [""])[-1]
+    parameters = parse_qs(request.query)
+    path = parameters.get("scriptPath", [""])[-1]
     identity = state.current_script(path)
     if not identity:
         problem = http.ApiProblem("Script not found", "not.found", "scriptPath")

@@ -8,7 +8,7 @@ braces in a text.
 
 import operator as op
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import (
     Context,
     Decimal,
@@ -177,16 +177,20 @@ class SimSnippet:
             terms = [number for number in numbers if number is not None]
             result = _ARITHMETIC[symbol](*terms) if len(terms) > 1 else sum(terms)
             return Decimal(result)
-        if symbol in _METHODS:
-            return Decimal(_METHODS[symbol](*map(self._key, values)))
+        if symbol in _METHODS or self._compares_texts(operands):
+            keys = map(self._key, values)
+            return Decimal({**_ORDER, **_METHODS}[symbol](*keys))
+        terms = [number or Decimal(0) for number in numbers]
+        return Decimal(_ORDER[symbol](*terms))
 
-        compare = _ORDER[symbol]
+    def _compares_texts(self, operands: Sequence[Operand]) -> bool:
+        """Return whether a comparison of these operands is one of texts."""
+        if any(is_text for _, is_text in operands):
+            return True
+        values = [value for value, _ in operands]
         has_number = any(isinstance(value, Decimal) for value in values)
         is_zero = self._dialect.mixed_is_zero and has_number
-        has_text_variable = any(is_text for _, is_text in operands)
-        if has_text_variable or (None in numbers and not is_zero):
-            return Decimal(compare(*map(self._key, values)))
-        return Decimal(compare(*(number or Decimal(0) for number in numbers)))
+        return not is_zero and None in map(self._number, values)
 
     def _operand(self) -> Operand:
         if self._take("("):

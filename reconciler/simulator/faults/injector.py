@@ -156,4 +156,6 @@ def _is_argument(name: str, argument: str) -> bool:
         pattern = patterns.get(name, "[0-9]+")
         is_number = re.fullmatch(pattern, argument) is not None
         return is_number and abs(float(argument)) <= _MAX_ARGUMENT
-    return argument in ALTERED_FIELDS if name == "altered" else name == "429"
+    if name == "altered":
+        return argument in ALTERED_FIELDS
+    return name == "429"

@@ -42,7 +42,8 @@ def status_response(call: FaultCall, status: int) -> http.SimResponse:
 def _default_status(call: FaultCall) -> int:
     request = call.request
     is_create = request.method == "POST" and resource_of(request) == "rules"
-    return call.count(201 if is_create else 200)
+    success = 201 if is_create else 200
+    return call.count(success)
 
 
 @cache
@@ -84,8 +85,9 @@ REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
 
 def _half(call: FaultCall) -> http.SimResponse:
     response = call.run_request()
-    length = len(response.body) // 2
-    return replace(response, body=response.body[:length])
+    body = response.body
+    half = body[: len(body) // 2]
+    return replace(response, body=half)
 
 
 def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:

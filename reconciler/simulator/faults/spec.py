@@ -91,8 +91,9 @@ class Fault:
 
     def matches(self, request: SimRequest) -> bool:
         """Return whether the request has the method and resource of the rule."""
-        has_method = self.method in ("", "*", request.method)
-        return has_method and self.resource in ("", resource_of(request))
+        if self.method not in ("", "*", request.method):
+            return False
+        return self.resource in ("", resource_of(request))
 
 
 def resource_of(request: SimRequest) -> str:
@@ -116,8 +117,8 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
             form = "[METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN]"
             raise FaultSpecError(f'fault "{text}": must be {form}, as in GET:500@#3')
         fields: dict[str, Any] = match.groupdict(default="")
-        timing = _parse_timing(text, fields.pop("when"))
-        faults.append(Fault(text=text, **fields, **timing))
+        fields |= _parse_timing(text, fields.pop("when"))
+        faults.append(Fault(text=text, **fields))
     return tuple(faults)
 
 
