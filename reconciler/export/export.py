@@ -20,7 +20,7 @@ from reconciler.export.names import (
 from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuilder
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.change import Adopt
+from reconciler.model.change import Adopt, Change
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target
 from reconciler.plan.compare import compare_rules
@@ -165,7 +165,10 @@ class ExportedManifests:
     @property
     def rules(self) -> tuple[ExportedRule, ...]:
         """Return every exported rule."""
-        return tuple(rule for group in self.rulesets for rule in group.rules)
+        rules: list[ExportedRule] = []
+        for group in self.rulesets:
+            rules += group.rules
+        return tuple(rules)
 
 
 def export_rules(
@@ -254,13 +257,7 @@ def verify_export(
     changes = {change.address: change for change in comparison.changes}
     rules = {rule.address: rule for rule in exported.rules}
     for address, rule in rules.items():
-        desired = merged.rules.get(address)
-        if desired is None or desired.rule != rule.rule:
-            raise ExportMismatchError(f"{address} would not be read back unchanged")
-        change = changes.get(address)
-        is_adopted = isinstance(change, Adopt) and change.live.id == rule.live.id
-        if rule.live.marker is None and not is_adopted:
-            raise ExportMismatchError(f"{address} could not be adopted unchanged")
+        _check_rule(rule, merged.rules.get(address), changes.get(address))
 
     behaviour = _behaviour_after(exported, tenant, merged)
     if behaviour.changed:
@@ -272,6 +269,17 @@ def verify_export(
         behaviour=behaviour,
         labels=merged.labels,
     )
+
+
+def _check_rule(
+    rule: ExportedRule, desired: DesiredRule | None, change: Change | None
+) -> None:
+    """Raise ExportMismatchError if a rule is not read back, or not adopted, unchanged."""
+    if desired is None or desired.rule != rule.rule:
+        raise ExportMismatchError(f"{rule.address} would not be read back unchanged")
+    is_adopted = isinstance(change, Adopt) and change.live.id == rule.live.id
+    if rule.live.marker is None and not is_adopted:
+        raise ExportMismatchError(f"{rule.address} could not be adopted unchanged")
 
 
 def _behaviour_after(
@@ -307,8 +315,10 @@ class ManifestHeader(NamedTuple):
 def format_one_file(exported: ExportedManifests, header: ManifestHeader) -> str:
     """Return everything as one text of several documents."""
     documents = ["\n".join(lines) for _, lines in _documents(exported, header)]
-    comments = [f"# {header.comment}", *_skipped_comments(exported.skipped)]
-    return "\n".join([*comments, "\n---\n".join(documents), ""])
+    parts = [f"# {header.comment}"]
+    parts += _skipped_comments(exported.skipped)
+    parts.append("\n---\n".join(documents))
+    return "\n".join([*parts, ""])
 
 
 def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:

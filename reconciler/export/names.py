@@ -142,8 +142,10 @@ class _TiedRule(NamedTuple):
 def _tied_rule(live: LiveRule) -> _TiedRule:
     required: dict[str, frozenset[object]] = {}
     for attribute, values in required_values(live.rule):
-        earlier_values = required.get(attribute, frozenset(values))
-        required[attribute] = earlier_values.intersection(values)
+        possible_values = frozenset(values)
+        if attribute in required:
+            possible_values &= required[attribute]
+        required[attribute] = possible_values
     return _TiedRule(live.id, destination_of(live.rule.targets), required)
 
 

@@ -244,18 +244,11 @@ class RuleUpdater:
                 new_weight = raw_weight if target.weight == weight else target.weight
                 items.append({"queue": name, "weight": new_weight})
 
-        # New targets take the places of removed ones.
         new_items: list[Fields] = [
             {"queue": self.queue_name(target.queue_id), "weight": target.weight}
             for target in remaining
         ]
-        result: list[Fields] = []
-        for item in items:
-            if item:
-                result.append(item)
-            elif new_items:
-                result.append(new_items.pop(0))
-        return _write_targets(fields, [*result, *new_items])
+        return _write_targets(fields, _fill_places(items, new_items))
 
     def _add_missing_key(self, fields: Fields) -> Fields:
         try:
@@ -327,6 +320,22 @@ def _matching_target(
         if target.weight == weight:
             return target
     return same_queue[0] if same_queue else None
+
+
+def _fill_places(
+    items: Iterable[Fields | None], new_items: Sequence[Fields]
+) -> list[Fields]:
+    """Return the items, with new ones in the places of removed ones, and the further new ones
+    last.
+    """
+    following = list(new_items)
+    result: list[Fields] = []
+    for item in items:
+        if item is not None:
+            result.append(item)
+        elif following:
+            result.append(following.pop(0))
+    return [*result, *following]
 
 
 def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
