@@ -334,10 +334,9 @@ def _message(form: Mapping[str, Any]) -> str:
 
 def _rate_limit_wait(response: RestResponse, now: float) -> float | None:
     """Return the seconds that a rate limit asks for; None for another refusal."""
-    retry_after, reset, remaining = (
-        response.headers.get(name) or response.headers.get(f"x-{name}") or ""
-        for name in ("retry-after", "ratelimit-reset", "ratelimit-remaining")
-    )
+    retry_after = _header(response, "retry-after")
+    reset = _header(response, "ratelimit-reset")
+    remaining = _header(response, "ratelimit-remaining")
     if retry_after.isascii() and retry_after.isdecimal() and len(retry_after) < 8:  # noqa: PLR2004 - months
         return float(retry_after)
     if remaining == "0" and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
@@ -345,6 +344,12 @@ def _rate_limit_wait(response: RestResponse, now: float) -> float | None:
     if response.status == _LIMITED or b"rate limit" in response.body[:4096].lower():
         return _MINUTE
     return None
+
+
+def _header(response: RestResponse, name: str) -> str:
+    """Return a header under its name, or under that of an extension; empty without one."""
+    headers = response.headers
+    return headers.get(name) or headers.get(f"x-{name}") or ""
 
 
 def _parse_url(text: str) -> httpx.URL:

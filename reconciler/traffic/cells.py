@@ -4,7 +4,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, Decimal
 from io import StringIO
@@ -71,11 +71,7 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
     has intent and confidence. Raises ManifestError at the first wrong row, and UsageError for a
     column that the file does not have.
     """
-    bot = BotAttributes(
-        intent=columns.get(INTENT, INTENT),
-        confidence=columns.get(CONFIDENCE, CONFIDENCE),
-    )
-    reader = RecordReader.open(path, bot)
+    reader = RecordReader.open(path, _bot_attributes(columns))
     cells = CellCounts(())
     indexes: list[int] = []
     attributes_with_value: set[str] = set()
@@ -85,21 +81,38 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
             cells = CellCounts(tuple(chosen))
             indexes = _column_indexes(reader, chosen)
 
-        cell: list[CellValue] = []
+        values: dict[str, CellValue] = {}
         for name, index in zip(chosen, indexes, strict=True):
-            value = row[index]
-            if value is not None:
+            values[name] = row[index]
+            if row[index] is not None:
                 attributes_with_value.add(name)
-            if name == CONFIDENCE:
-                value = round_down(value, HUNDREDTH)
-            cell.append(value)
-        cells.add(tuple(cell), count)
+        cells.add(_as_cell(values), count)
 
-    if indexes and reader.is_json:  # a name that no line has is a misspelt column
-        for name in columns or (INTENT, CONFIDENCE):
-            if name not in attributes_with_value:
-                raise _missing(reader, columns.get(name, name))
+    if indexes and reader.is_json:
+        _check_json_columns(reader, columns, attributes_with_value)
     return cells
+
+
+def _bot_attributes(columns: Mapping[str, str]) -> BotAttributes:
+    return BotAttributes(
+        intent=columns.get(INTENT, INTENT),
+        confidence=columns.get(CONFIDENCE, CONFIDENCE),
+    )
+
+
+def _as_cell(values: dict[str, CellValue]) -> Cell:
+    if CONFIDENCE in values:
+        values[CONFIDENCE] = round_down(values[CONFIDENCE], HUNDREDTH)
+    return tuple(values.values())
+
+
+def _check_json_columns(
+    reader: RecordReader, columns: Mapping[str, str], with_value: Container[str]
+) -> None:
+    """Raise UsageError for a name that no line has, which is a misspelt column."""
+    for name in columns or (INTENT, CONFIDENCE):
+        if name not in with_value:
+            raise _missing(reader, columns.get(name, name))
 
 
 def _column_indexes(reader: RecordReader, chosen: Mapping[str, str]) -> list[int]:
@@ -113,7 +126,9 @@ def _column_indexes(reader: RecordReader, chosen: Mapping[str, str]) -> list[int
 
 
 def _missing(reader: RecordReader, column: str) -> UsageError:
-    hint = suggest(column, reader.attributes) or "name the columns with --columns"
+    hint = suggest(column, reader.attributes)
+    if not hint:
+        hint = "name the columns with --columns"
     name = quote_name(column)
     return UsageError(f"{reader.name}: no column {name}; {hint}")
 

@@ -283,9 +283,12 @@ class RecordReader:
             self._stop(f"this row is not CSV: {reason}")
 
     def _json_columns(self, tested: Collection[str] | None) -> list[str]:
-        bot_names = {*self._bot_names, *self._bot_names.values()}
-        attributes = {*(tested or ())} - bot_names - {COUNT_COLUMN}
-        return [*self._bot_names, *sorted(attributes), COUNT_COLUMN]
+        own_names = {*self._bot_names, *self._bot_names.values(), COUNT_COLUMN}
+        names = list(self._bot_names)
+        if tested:
+            names += sorted(set(tested) - own_names)
+        names.append(COUNT_COLUMN)
+        return names
 
     def _parse_line(self, line: str) -> list[str]:
         """Return the values of a JSON object as cells; a missing name is an empty cell.

@@ -23,6 +23,7 @@ from reconciler.text.files import read_start
 from reconciler.traffic.records import CellValue, RecordReader
 
 MAX_ROWS: Final = 100_000
+_TOO_MANY_ROWS: Final = f"more than {MAX_ROWS:,} rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,7 @@ def _sum_rows(reader: RecordReader) -> tuple[SampleRow, ...]:
     counts = defaultdict[tuple[CellValue, ...], int | float](int)
     for index, row in enumerate(reader.rows()):
         if index == MAX_ROWS:
-            problem = f"more than {MAX_ROWS:,} rows"
-            reader.report("CXR230", 0, problem, "add equal rows up")
+            reader.report("CXR230", 0, _TOO_MANY_ROWS, "add equal rows up")
             break
         if reader.collector.is_full:
             break
@@ -123,15 +123,22 @@ def _sum_rows(reader: RecordReader) -> tuple[SampleRow, ...]:
             lines.setdefault(row.values, reader.line)
             counts[row.values] += row.number
 
-    if not reader.names and not reader.collector.collected:
+    collector = reader.collector
+    if not reader.names and not collector.collected:
         hint = "write the names of the columns in the first row"
-        reader.collector.report("CXR230", 0, "the traffic sample is empty", hint)
+        collector.report("CXR230", 0, "the traffic sample is empty", hint)
     reader.check_number(sum(counts.values()))
-    rows: list[SampleRow] = []
-    for values, count in counts.items():
-        attributes = dict(zip(reader.attributes, values, strict=True))
-        rows.append(SampleRow(attributes, count, lines[values]))
-    return tuple(rows)
+
+    return tuple(
+        SampleRow(_by_name(reader.attributes, values), count, lines[values])
+        for values, count in counts.items()
+    )
+
+
+def _by_name(
+    names: tuple[str, ...], values: tuple[CellValue, ...]
+) -> dict[str, CellValue]:
+    return dict(zip(names, values, strict=True))
 
 
 def load_traffic(
