@@ -124,15 +124,10 @@ class EventHandler:
             if event == state.latest.event:
                 return state.latest.response
             if order < state.latest.order:
-                newer = "a newer event of this conversation was already written"
-                return success_response("stale", newer, None, stale=True)
+                return _STALE
 
         attributes, doubt = self._build_attributes(event, now)
-        seconds = deadline - asyncio.get_running_loop().time()
-        if seconds < _MIN_WRITE_SECONDS:
-            raise LockUnavailableError(
-                "the wait for earlier requests left no time for the write", "crowded"
-            )
+        seconds = _remaining_seconds(deadline)
         try:
             payload = await self._write(event.conversation, attributes, seconds)
         except errors.AmbiguousWriteError as error:
@@ -140,9 +135,9 @@ class EventHandler:
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubt} if doubt else {}
-            if self._policy.explain is not None:
-                all_attributes = {**_attributes_before(payload), **attributes}
-                extra["route"] = self._policy.explain(all_attributes)
+            explain = self._policy.explain
+            if explain is not None:
+                extra["route"] = explain(_all_attributes(payload, attributes))
             response = written_response(event.conversation, payload, **extra)
 
         state.record_write(order, event, response)
@@ -171,12 +166,30 @@ class EventHandler:
         return attributes, doubt
 
 
-def _attributes_before(payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """Return a conversation's attributes in the upstream's response to a write."""
-    attributes = payload.get("attributes") if isinstance(payload, dict) else None
-    return attributes if isinstance(attributes, dict) else {}
+def _remaining_seconds(deadline: float) -> float:
+    """Return the seconds for a write. Raises LockUnavailableError if they are too few."""
+    seconds = deadline - asyncio.get_running_loop().time()
+    if seconds < _MIN_WRITE_SECONDS:
+        raise LockUnavailableError(
+            "the wait for earlier requests left no time for the write", "crowded"
+        )
+    return seconds
 
 
+def _all_attributes(payload: Any, attributes: Attributes) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return a conversation's attributes: those of the upstream's response, and the new ones."""
+    before = payload.get("attributes") if isinstance(payload, dict) else None
+    if not isinstance(before, dict):
+        return {**attributes}
+    return {**before, **attributes}
+
+
+_STALE: Final = success_response(
+    "stale",
+    "a newer event of this conversation was already written",
+    None,
+    stale=True,
+)
 _UNDEFINED: Final = (
     "the tenant does not know the custom fields; the endpoint's log shows how to define "
     "them"

@@ -110,13 +110,17 @@ class Metrics:
         yield from metric_header(name, "gauge", text)
         yield sample(name, 1, digest=self._fallback)
 
-        name = "cxroute_request_seconds"
-        yield from metric_header(name, "histogram", "Response times.")
-        counts = list(accumulate(self._buckets))
-        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
-            yield sample(f"{name}_bucket", count, le=bound)
-        yield sample(f"{name}_sum", f"{self._seconds:.6f}")
-        yield sample(f"{name}_count", counts[-1])
+        yield from self._response_times()
 
         text = "Requests to /api/route that wait for their turn, or for CXone."
         yield from metric("cxroute_waiting", "gauge", text, self.waiting_requests)
+
+    def _response_times(self) -> Iterator[str]:
+        name = "cxroute_request_seconds"
+        yield from metric_header(name, "histogram", "Response times.")
+        counts = list(accumulate(self._buckets))
+        bounds = (*map(str, _BOUNDS), "+Inf")
+        for bound, count in zip(bounds, counts, strict=True):
+            yield sample(f"{name}_bucket", count, le=bound)
+        yield sample(f"{name}_sum", f"{self._seconds:.6f}")
+        yield sample(f"{name}_count", counts[-1])
