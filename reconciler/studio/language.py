@@ -162,7 +162,10 @@ class _StatementParser:
         head = self._take_head()
         word = head[0].lower() if head else ""
         rest = head[1:]
-        assignment = rest if word == "assign" and rest[:1] != ["="] else head
+
+        assignment = head
+        if word == "assign" and rest[:1] != ["="]:
+            assignment = rest
         if assignment[1:2] == ["="] and _NAME.fullmatch(assignment[0]):
             value = _parse_tokens(assignment[2:])
             return _simple_statement("assign", line, assignment[0].lower(), value)

@@ -360,10 +360,11 @@ def _spread_ranks(ranks: list[float], before: int, after: int) -> None:
     """Give the ranks between two places values at equal distances; -1 and the number of ranks are
     places outside.
     """
+    distance = after - before
     low = ranks[before] if before >= 0 else ranks[after] - after - 1
     high = ranks[after] if after < len(ranks) else low + after - before
-    step = (high - low) / (after - before)
-    for number in range(1, after - before):
+    step = (high - low) / distance
+    for number in range(1, distance):
         ranks[before + number] = low + step * number
 
 

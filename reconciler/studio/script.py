@@ -119,7 +119,8 @@ def _cut(value: str, start: int, end: int) -> tuple[str, int]:
     """Return a part of a snippet with LF line ends, and the number of its first line."""
     before = _CARRIAGE_RETURN.sub("\n", value[:start])
     text = _CARRIAGE_RETURN.sub("\n", value[start:end])
-    return text, before.count("\n") + 1
+    first_line = before.count("\n") + 1
+    return text, first_line
 
 
 def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, str]]:

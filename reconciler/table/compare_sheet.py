@@ -321,8 +321,10 @@ class _RowReader:
         new = read(text, values)
         if write_conditions(new, values) == write_conditions(own, values):
             return rule
+
         unchanged = [part for part in rule.conditions if part not in own]
-        return replace(rule, conditions=normalized_conditions([*unchanged, *new]))
+        conditions = normalized_conditions([*unchanged, *new])
+        return replace(rule, conditions=conditions)
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
         own_targets = [part for part in rule.targets if isinstance(part, Target)]

@@ -153,10 +153,12 @@ class ManifestWriter:
         loaded, index = find_rule(desired, self.manifests)
         self._removed[id(loaded)].add(index)
         fields = loaded.source_map.value(("rules", index))
+
+        address = desired.address
         lost = [name for name in fields if name in _NOT_IN_TABLE]
-        self.lost_fields[str(desired.address)] = lost
+        self.lost_fields[str(address)] = lost
         self._names.discard(desired.rule.name)
-        del self.expected[desired.address]
+        del self.expected[address]
 
     def _add(self, new: RowEdit) -> Address:
         ruleset, _, key = new.cell.text.partition("/")

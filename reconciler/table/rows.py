@@ -129,9 +129,12 @@ def build_table(
 
 def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
     """Return the attributes that conditions test: the bot's first, then by name."""
-    names = {name for entry in entries for name in conditions_by_attribute(entry.rule)}
+    names: set[str] = set()
+    for entry in entries:
+        names.update(conditions_by_attribute(entry.rule))
     of_bot = [name for name in labels.short if name in names]
-    return [*of_bot, *sorted(names.difference(labels.short))]
+    further = sorted(names.difference(labels.short))
+    return [*of_bot, *further]
 
 
 def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
