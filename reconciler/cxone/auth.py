@@ -57,7 +57,8 @@ class TokenCache:
         clock: Callable[[], float],
     ) -> None:
         """`clock` is monotonic: a change of the wall clock does not age a token."""
-        self._fetch, self._clock = fetch, clock
+        self._fetch = fetch
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._latest = _Outcome()
 
@@ -102,56 +103,59 @@ def _parse_token(fields: dict[str, object]) -> tuple[str, float]:
     """Return a token and the seconds to use it; with 0 it serves only the call that requested
     it.
     """
-    token, seconds = fields.get("access_token"), fields.get("expires_in")
+    token = fields.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise errors.UnexpectedResponseError(
             "the token response has no usable access_token"
         )
+
     lifetime = math.nan
-    with suppress(ValueError, OverflowError):
-        lifetime = (
-            float(seconds) if isinstance(seconds, int | float | str) else math.nan
-        )
-    lifetime = _DEFAULT_LIFETIME if math.isnan(lifetime) else lifetime
-    return token, max(min(lifetime, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
+    seconds = fields.get("expires_in")
+    if isinstance(seconds, int | float | str):
+        with suppress(ValueError, OverflowError):
+            lifetime = float(seconds)
+    if math.isnan(lifetime):
+        lifetime = _DEFAULT_LIFETIME
+    usable_seconds = min(lifetime, _MAX_LIFETIME) - _RENEWAL_MARGIN
+    return token, max(usable_seconds, 0.0)
 
 
 def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
     """Return the request for a token: with a client's id and secret, an access key, or both
     (docs/access.md).
     """
-    client_id, secret = credentials.client_id, credentials.client_secret
-    key_id, key = credentials.key_id, credentials.key_secret
+    client_id = credentials.client_id
+    secret = credentials.client_secret
+    key_id = credentials.key_id
+    key_secret = credentials.key_secret
     headers = {**ACCEPT_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
     if not key_id:
-        text = urlencode(
-            {
-                "grant_type": "client_credentials",
-                "client_id": client_id,
-                "client_secret": secret,
-            }
-        )
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": secret,
+        }
+        text = urlencode(form)
     elif client_id:
-        headers["Authorization"] = (
-            f"Basic {b64encode(f'{client_id}:{secret}'.encode()).decode()}"
-        )
-        text = urlencode(
-            {"grant_type": "password", "username": key_id, "password": key}
-        )
+        basic = b64encode(f"{client_id}:{secret}".encode()).decode()
+        headers["Authorization"] = f"Basic {basic}"
+        form = {"grant_type": "password", "username": key_id, "password": key_secret}
+        text = urlencode(form)
     else:
         headers["Content-Type"] = "application/json"
-        text = json.dumps({"accessKeyId": key_id, "accessKeySecret": key})
+        text = json.dumps({"accessKeyId": key_id, "accessKeySecret": key_secret})
     return ApiRequest("POST", server, server.path, headers, text.encode())
 
 
 def _credentials_error(
     credentials: ClientCredentials, answer: str
 ) -> errors.CredentialsError:
-    names = (
-        "access key" if credentials.key_id else "",
-        "client id or secret" if credentials.client_id else "",
-    )
-    text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({answer})"
+    names = []
+    if credentials.key_id:
+        names.append("access key")
+    if credentials.client_id:
+        names.append("client id or secret")
+    text = f"the tenant refuses the {' or the '.join(names)} ({answer})"
     variables = ", ".join(credentials.variables) or "the credentials' variables"
     return errors.CredentialsError(f"{text}; check {variables}. {DOCTOR_ADVICE}")
 
@@ -170,14 +174,14 @@ class TenantLogin:
         clock: Callable[[], float],
     ) -> None:
         """`clock` is monotonic. No request is sent before the first token is needed."""
-        self._tenant, self._credentials, self._send = tenant, credentials, send
+        self._tenant = tenant
+        self._credentials = credentials
+        self._send = send
         self.token = TokenCache(self._fetch_token, clock).token
-        self.issued_tokens: deque[str] = deque(
-            maxlen=_MAX_REMEMBERED_TOKENS
-        )  # messages must not repeat them
-        self._response_without_api: dict[
-            str, object
-        ] = {}  # a token whose API server is not known yet
+        # Messages must not repeat them.
+        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)
+        # A token whose API server is not known yet.
+        self._response_without_api: dict[str, object] = {}
         self._discovery = (
             Discovery(tenant, send, self.explain_error) if tenant.issuer else None
         )
@@ -195,13 +199,12 @@ class TenantLogin:
     def explain_error(self, response: ApiResponse) -> str:
         """Return the server's error text, without a secret."""
         secrets = (*self._credentials.secret_encodings(), *self.issued_tokens)
-        return response.error_text(secrets, self._tenant.profile.errors)
+        error_profile = self._tenant.profile.errors
+        return response.error_text(secrets, error_profile)
 
     async def _fetch_token(self) -> dict[str, object]:
-        payload, self._response_without_api = (
-            self._response_without_api or await self._request_token(),
-            {},
-        )
+        payload = self._response_without_api or await self._request_token()
+        self._response_without_api = {}
         if (
             self._api_server is None
             and self._discovery is not None
@@ -216,14 +219,12 @@ class TenantLogin:
     async def _request_token(self) -> dict[str, object]:
         try:
             token_url = self._tenant.token_url
-            server = (
-                await self._discovery.token_server()
-                if self._discovery
-                else ServerUrl.parse(token_url)
-            )
-            response = await self._send(
-                token_request(server, self._credentials), RequestKind.TOKEN
-            )
+            if self._discovery:
+                server = await self._discovery.token_server()
+            else:
+                server = ServerUrl.parse(token_url)
+            request = token_request(server, self._credentials)
+            response = await self._send(request, RequestKind.TOKEN)
         except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:
                 self._discovery.forget_token_server()

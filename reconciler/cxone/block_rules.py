@@ -28,24 +28,19 @@ def live_rules(
     is_applied = all(
         rule.address and marker_digest(rule.rule) == rule.digest for rule in rules
     )
-    kept = (
-        [BlockEntry(rule.rule, rule.address, rule.digest, rule.text) for rule in rules]
-        if is_applied
-        else []
-    )
-    is_stale = bool(kept) and build_block(kept, layout, {}) != text
+    is_stale = False
+    if rules and is_applied:
+        entries = [
+            BlockEntry(rule.rule, rule.address, rule.digest, rule.text)
+            for rule in rules
+        ]
+        is_stale = build_block(entries, layout, {}) != text
+
     for rule in rules:
         digest = "0" * 8 if is_stale and rule is rules[0] else rule.digest
         marker = Marker(layout.owner, rule.address, digest) if rule.address else None
-        yield (
-            LiveRule(
-                rule.id,
-                rule.rule,
-                marker,
-                {"id": rule.id, **rule_body(rule.rule, marker)},
-            ),
-            rule,
-        )
+        raw = {"id": rule.id, **rule_body(rule.rule, marker)}
+        yield LiveRule(rule.id, rule.rule, marker, raw), rule
 
 
 def block_after(
@@ -59,28 +54,24 @@ def block_after(
     Raises NotStorableError if a kept rule would mean something else.
     """
     entries = [
-        each if each.text and _has_own_lines(each.text) else each._replace(text="")
-        for each in entries
+        entry if entry.text and _has_own_lines(entry.text) else entry._replace(text="")
+        for entry in entries
     ]
-    text, kept = (
-        build_block(entries, layout, queue_names),
-        [each for each in entries if each.text],
-    )
+    text = build_block(entries, layout, queue_names)
     reader = BlockReader(text, layout)
-    changed = Counter(map(_meaning, kept)) - Counter(map(_meaning, reader.read()))
-    old, new = _helpers(BlockReader(before, layout)), _helpers(reader)
-    for each in kept:
-        parts = "".join(
-            part.text
-            for part in (*each.rule.conditions, *each.rule.targets)
-            if isinstance(part, Opaque)
+    with_own_lines = [entry for entry in entries if entry.text]
+    meanings = Counter(map(_meaning, with_own_lines))
+    changed = meanings - Counter(map(_meaning, reader.read()))
+    old_helpers = _helpers(BlockReader(before, layout))
+    new_helpers = _helpers(reader)
+    for entry in with_own_lines:
+        has_changed_helper = any(
+            old_helpers.get(name) != new_helpers.get(name)
+            for name in _used_variables(entry)
         )
-        names = [found[0].lower() for found in USED_VARIABLE.finditer(parts)]
-        if _meaning(each) in changed or any(
-            old.get(name) != new.get(name) for name in names
-        ):
+        if has_changed_helper or _meaning(entry) in changed:
             message = (
-                f"a person edited {each.address}, and it would mean something else after this "
+                f"a person edited {entry.address}, and it would mean something else after this "
                 f"save"
             )
             raise NotStorableError(
@@ -89,8 +80,20 @@ def block_after(
     return text
 
 
-def _meaning(each: BlockEntry | BlockRule) -> tuple[object, ...]:
-    return each.address, each.rule.enabled, each.rule.conditions, each.rule.targets
+def _meaning(entry: BlockEntry | BlockRule) -> tuple[object, ...]:
+    rule = entry.rule
+    return entry.address, rule.enabled, rule.conditions, rule.targets
+
+
+def _used_variables(entry: BlockEntry) -> list[str]:
+    """Return the helper variables that the opaque parts of a rule use, in lower case."""
+    rule = entry.rule
+    text = "".join(
+        part.text
+        for part in (*rule.conditions, *rule.targets)
+        if isinstance(part, Opaque)
+    )
+    return [match[0].lower() for match in USED_VARIABLE.finditer(text)]
 
 
 def _helpers(reader: BlockReader) -> dict[str, tuple[str, str]]:
@@ -105,9 +108,9 @@ def _has_own_lines(text: str) -> bool:
     with suppress(SnippetError):
         statements = parse_snippet(text)
         kinds = [each.kind for each in statements if each.kind != "comment"]
-        return kinds in ([], ["case"], ["default"]) and not statements[
-            -1
-        ].text.startswith("// cxroute:")
+        if kinds not in ([], ["case"], ["default"]):
+            return False
+        return not statements[-1].text.startswith("// cxroute:")
     return False
 
 
@@ -117,15 +120,12 @@ def read_block_file(path: str, layout: BlockLayout) -> RulesFile:
     Raises UsageError.
     """
     try:
-        text, first_line = find_file_block(
-            read_file_text(path, "neither a script nor a snippet"), layout
-        )
+        file_text = read_file_text(path, "neither a script nor a snippet")
+        text, first_line = find_file_block(file_text, layout)
         rules = list(live_rules(text, layout, first_line))
     except (ScriptError, SnippetError) as error:
         raise UsageError(f"{sanitize(path)}: {error}") from None
-    names = {
-        queue_id: name
-        for _, rule in rules
-        for queue_id, name in rule.queue_names.items()
-    }
+    names: dict[str, str] = {}
+    for _, rule in rules:
+        names |= rule.queue_names
     return RulesFile(tuple(live for live, _ in rules), names, lists_queues=False)

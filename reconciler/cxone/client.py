@@ -116,12 +116,13 @@ class ReadingClient:
         each wait.
         """
         tenant.check_hosts()
-        self._tenant, self._time, self._progress = tenant, time, progress
+        self._tenant = tenant
+        self._time = time
+        self._progress = progress
         self._mapper = ProfileMapper(tenant.profile)
-        rate, concurrency = tenant.requests_per_second, tenant.concurrency
         self.rate_limiter = RateLimiter(
-            rate,
-            concurrency,
+            tenant.requests_per_second,
+            tenant.concurrency,
             time,
             tenant.run_seconds,
             tenant.patience_seconds,
@@ -178,7 +179,9 @@ class ReadingClient:
 
     async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
         async def fetch_page(query: str) -> object:
-            return (await self._call(endpoint.call, f"{endpoint.path}?{query}")).payload
+            path = f"{endpoint.path}?{query}"
+            response = await self._call(endpoint.call, path)
+            return response.payload
 
         return await read_complete_list(
             fetch_page, endpoint, self._time, self.rate_limiter, self._progress
@@ -195,36 +198,28 @@ class ReadingClient:
 
         `path` may have a query; `content` is JSON.
         """
-        method = (
-            self._tenant.profile.update if name == "update" else _CALLS[name].method
-        )
+        call = _CALLS[name]
+        method = self._tenant.profile.update if name == "update" else call.method
+        fields = _JSON_HEADERS if content else ACCEPT_HEADERS
         token = ""
         for _ in range(2):
-            token, server = (
-                await self._login.token(rejected=token),
-                self._login.api_server,
-            )
-            fields = _JSON_HEADERS if content else ACCEPT_HEADERS
-            fields = {"Authorization": f"Bearer {token}", **fields, **headers}
-            request = ApiRequest(
-                method, server, f"{server.path}{path}", fields, content
-            )
-            response = await self._sender.send(request, _CALLS[name].kind)
+            token = await self._login.token(rejected=token)
+            server = self._login.api_server
+            all_headers = {"Authorization": f"Bearer {token}", **fields, **headers}
+            target = f"{server.path}{path}"
+            request = ApiRequest(method, server, target, all_headers, content)
+            response = await self._sender.send(request, call.kind)
             if response.status != HTTPStatus.UNAUTHORIZED:
                 is_good = response.is_success and not self._mapper.is_refusal(response)
-                if is_good or response.status in _CALLS[name].answered:
+                if is_good or response.status in call.answered:
                     return response
-                text = (
-                    f"{response.call}: status {response.status}, "
-                    f"{self._login.explain_error(response)}"
-                )
-                raise _refusal_error(_CALLS[name], response.status, text)
-        answer = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
-        text = (
-            f"the tenant refuses a token that it has just issued ({answer}); check the client's "
-            f"rights"
-        )
-        raise errors.CredentialsError(f"{text}. {DOCTOR_ADVICE}")
+                raise _refusal_error(call, response.status, self._answer_text(response))
+
+        raise _new_token_error(self._answer_text(response))
+
+    def _answer_text(self, response: ApiResponse) -> str:
+        explanation = self._login.explain_error(response)
+        return f"{response.call}: status {response.status}, {explanation}"
 
 
 class WritingClient(ReadingClient):
@@ -243,17 +238,16 @@ class WritingClient(ReadingClient):
         An equal create gets another Idempotency-Key only later.
         """
         body = rule_json.rule_body(rule, marker)
-        path, tenant_body = self._tenant.rules_path, self._mapper.tenant_body(body)
+        path = self._tenant.rules_path
+        tenant_body = self._mapper.tenant_body(body)
         if not self._tenant.idempotency_keys:
             return await self._write("create", path, tenant_body, {})
-        (run, completed), text = (
-            self._completed_creates,
-            json.dumps(body, sort_keys=True),
-        )
+
+        run, completed = self._completed_creates
+        text = json.dumps(body, sort_keys=True)
         key = sha256(f"{run} {completed[text]} {text}".encode()).hexdigest()[:32]
-        created = await self._write(
-            "create", path, tenant_body, {"Idempotency-Key": key}
-        )
+        headers = {"Idempotency-Key": key}
+        created = await self._write("create", path, tenant_body, headers)
         completed[text] += 1
         return created
 
@@ -261,9 +255,8 @@ class WritingClient(ReadingClient):
         self, read: FetchedRule, rule: Rule, marker: Marker | None
     ) -> LiveRule:
         """Replace a rule that was just read; its unknown fields stay as they are."""
-        return await self._replace(
-            read, rule_json.rule_body(rule, marker, read.live.raw)
-        )
+        body = rule_json.rule_body(rule, marker, read.live.raw)
+        return await self._replace(read, body)
 
     async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
         """Restore an earlier state of a rule that was just read, and return the rule from the
@@ -271,34 +264,29 @@ class WritingClient(ReadingClient):
         """
         body = rule_json.rule_body(before.rule, before.marker)
         body |= {name: before.raw[name] for name in body if name in before.raw}
-        return await self._replace(read, {**before.raw, **read.live.raw, **body})
+        body = {**before.raw, **read.live.raw, **body}
+        return await self._replace(read, body)
 
     async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; a missing rule is a success."""
         with suppress(errors.RuleNotFoundError):
-            await self._call(
-                "delete",
-                rule_path(self._tenant.rules_path, read.live.id),
-                headers=_if_match(read),
-            )
+            path = rule_path(self._tenant.rules_path, read.live.id)
+            await self._call("delete", path, headers=_if_match(read))
 
     async def _replace(self, read: FetchedRule, body: dict[str, Json]) -> LiveRule:
         path = rule_path(self._tenant.rules_path, read.live.id)
-        return await self._write(
-            "update", path, self._mapper.update_body(body), _if_match(read)
-        )
+        tenant_body = self._mapper.update_body(body)
+        return await self._write("update", path, tenant_body, _if_match(read))
 
     async def _write(
         self, call: str, path: str, body: dict[str, Json], headers: dict[str, str]
     ) -> LiveRule:
-        response = await self._call(
-            call, path, json.dumps(body, allow_nan=False).encode(), headers
-        )
+        content = json.dumps(body, allow_nan=False).encode()
+        response = await self._call(call, path, content, headers)
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
-        except (
-            errors.UnexpectedResponseError
-        ) as failure:  # the write may have been done
+        except errors.UnexpectedResponseError as failure:
+            # The write may have been done.
             text = (
                 f"the write was answered with status {response.status}, but {failure}"
             )
@@ -306,7 +294,9 @@ class WritingClient(ReadingClient):
 
 
 def _if_match(read: FetchedRule) -> dict[str, str]:
-    return {"If-Match": read.etag} if read.etag else {}
+    if not read.etag:
+        return {}
+    return {"If-Match": read.etag}
 
 
 def rule_path(rules_path: str, rule_id: str) -> str:
@@ -321,12 +311,20 @@ def rule_path(rules_path: str, rule_id: str) -> str:
     return f"{rules_path}/{quote(rule_id, safe='')}"
 
 
+def _new_token_error(answer: str) -> errors.CredentialsError:
+    text = f"the tenant refuses a token that it has just issued ({answer})"
+    advice = f"check the client's rights. {DOCTOR_ADVICE}"
+    return errors.CredentialsError(f"{text}; {advice}")
+
+
 def _refusal_error(call: _Call, status: int, text: str) -> errors.ApiError:
     """Return the error for a 4xx or a 501 (invariants F14, F18 to F22)."""
     if status == HTTPStatus.FORBIDDEN:
         return errors.ScopeError(f"the client lacks the {call.right} ({text})")
     if status in call.gone:
         return errors.RuleNotFoundError(text, status)
-    if call.kind in (RequestKind.READ, RequestKind.PAGE) or status in call.unsupported:
+    is_read = call.kind in (RequestKind.READ, RequestKind.PAGE)
+    if is_read or status in call.unsupported:
         return errors.UnsupportedCallError(text)
-    return _REJECTION_ERRORS.get(status, errors.RejectedError)(text, status)
+    error_class = _REJECTION_ERRORS.get(status, errors.RejectedError)
+    return error_class(text, status)

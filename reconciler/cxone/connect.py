@@ -42,12 +42,14 @@ def tenant_settings(
     """Return the settings for the environment's API; `allowed_hosts` may receive credentials,
     too.
     """
-    api, profile = environment.api, manifests.profile(environment)
-    queues, studio, block = (
-        choose_queue_list(api, profile.queues),
-        api.studio,
-        environment.block_fields,
-    )
+    api = environment.api
+    profile = manifests.profile(environment)
+    queues = choose_queue_list(api, profile.queues)
+    block = environment.block_fields
+    script = None
+    if api.studio:
+        layout = BlockLayout(**block)
+        script = StudioScript(api.studio.script, api.studio.api_version, layout)
     return TenantSettings(
         base_url=environment.base_url,
         token_url=environment.token_url,
@@ -62,9 +64,7 @@ def tenant_settings(
         concurrency=api.concurrency,
         idempotency_keys=api.idempotency_keys,
         allowed_hosts=allowed_hosts,
-        studio=StudioScript(studio.script, studio.api_version, BlockLayout(**block))
-        if studio
-        else None,
+        studio=script,
     )
 
 
@@ -119,14 +119,14 @@ async def open_writing_client(
 
 def has_token(request: ApiRequest) -> bool:
     """Return whether a request carries an access token; otherwise it requests one."""
-    return request.method != "POST" or request.headers.get(
-        "Authorization", ""
-    ).startswith("Bearer ")
+    authorization = request.headers.get("Authorization", "")
+    return request.method != "POST" or authorization.startswith("Bearer ")
 
 
 def redacted(transport: Transport) -> Transport:
     """Return a transport that registers each token in requests and responses for redaction."""
-    tokens, newest = RotatingTokens(REDACTOR), ""
+    tokens = RotatingTokens(REDACTOR)
+    newest = ""
 
     async def send(request: ApiRequest) -> ApiResponse:
         nonlocal newest

@@ -124,28 +124,28 @@ def custom_fields_hint(names: Iterable[str]) -> str:
 
 def choose_writer(environment: Environment) -> ContextWriter:
     """Return the environment's writer."""
-    names, signal, writer = (
-        environment.attributes,
-        environment.context.signal,
-        environment.context.writer,
-    )
+    writer = environment.context.writer
     if writer == "voice-signal":
-        numbers = {names.intent: signal.intent, names.confidence: signal.confidence}
-        return signal_writer({**numbers, names.updated_at: signal.updated_at})
-    return (
-        write_custom_fields if writer == "digital-custom-fields" else write_interaction
-    )
+        names = environment.attributes
+        signal = environment.context.signal
+        numbers = {
+            names.intent: signal.intent,
+            names.confidence: signal.confidence,
+            names.updated_at: signal.updated_at,
+        }
+        return signal_writer(numbers)
+    if writer == "digital-custom-fields":
+        return write_custom_fields
+    return write_interaction
 
 
 def context_path(environment: Environment, profile: Profile) -> str:
     """Return the path to write to: the environment's, the profile's, or the public one of its
     writer.
     """
-    public_path = (
-        None
-        if "context_path" in profile.model_fields_set
-        else _PATHS.get(environment.context.writer)
-    )
+    public_path = None
+    if "context_path" not in profile.model_fields_set:
+        public_path = _PATHS.get(environment.context.writer)
     return environment.api.context_path or public_path or profile.context_path
 
 
@@ -171,16 +171,17 @@ class ContextClient(ReadingClient):
         """
         super().__init__(transport, tenant, credentials, time)
         self._sender.circuit = self.circuit = FailFastBreaker(time)
-        self._path_template, self._writer = path_template, writer
+        self._path_template = path_template
+        self._writer = writer
         self._placeholder_segment = next(
             (part for part in path_template.split("/") if _PLACEHOLDER in part), ""
         )
         self._unready_until = time.clock()
+
         base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
         path = f"{base}{self._conversation_path('conversation')}"
-        if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(
-            path.lower().split("/")
-        ):
+        segments = path.lower().split("/")
+        if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(segments):
             text = (
                 "is not a path that can be requested unchanged: it has . or .. in it, or "
                 "characters that no URL has"
@@ -196,10 +197,8 @@ class ContextClient(ReadingClient):
         """
         # A failed call is repeated if writing the same values twice changes nothing. TimeoutError:
         # the caller cancels.
-        path, pause = (
-            self._conversation_path(conversation),
-            self.rate_limiter.pause_seconds,
-        )
+        path = self._conversation_path(conversation)
+        pause = self.rate_limiter.pause_seconds
         if max(pause, _MIN_WRITE_SECONDS) > seconds:
             raise errors.RateLimitedError("no time remains for a call", max(pause, 1.0))
         deadline = Deadline(self._time.clock() + seconds)

@@ -43,7 +43,9 @@ class Discovery:
         send: SendRequest,
         explain: Callable[[ApiResponse], str],
     ) -> None:
-        self._tenant, self._send, self._explain = tenant, send, explain
+        self._tenant = tenant
+        self._send = send
+        self._explain = explain
         self._issuer = ServerUrl.parse(tenant.issuer)
         self._token_server: ServerUrl | None = None
 
@@ -53,9 +55,8 @@ class Discovery:
         Raises ApiErrors: of reading, and CredentialsError for a refused address.
         """
         if self._token_server is None:
-            document = await self._fetch_document(
-                openid_request(self._issuer), "check api.issuer"
-            )
+            request = openid_request(self._issuer)
+            document = await self._fetch_document(request, "check api.issuer")
             self._token_server = parse_token_server(document, self._tenant)
         return self._token_server
 
@@ -66,12 +67,10 @@ class Discovery:
     async def api_server(self, issuer: str, tenant_id: str) -> ServerUrl:
         """Return the API server of a tenant. Raises ApiErrors, as above."""
         server = _check_server(issuer.rstrip("/"), "the id token", "iss", self._tenant)
-        request = openid_request(
-            server, f"{_CXONE}?{urlencode({'tenantId': tenant_id})}"
-        )
-        document = await self._fetch_document(
-            request, "set api.baseUrl to do without it"
-        )
+        query = urlencode({"tenantId": tenant_id})
+        request = openid_request(server, f"{_CXONE}?{query}")
+        advice = "set api.baseUrl to do without it"
+        document = await self._fetch_document(request, advice)
         url = _require_text(document, "api_endpoint", _CXONE).rstrip("/")
         return _check_server(url, _CXONE, "api_endpoint", self._tenant)
 
@@ -79,8 +78,9 @@ class Discovery:
         response = await self._send(request, RequestKind.READ)
         where = f"{request.call} at {request.server.host}"
         if response.status != HTTPStatus.OK:
+            explanation = self._explain(response)
             raise CredentialsError(
-                f"{where}: status {response.status}, {self._explain(response)}; {advice}"
+                f"{where}: status {response.status}, {explanation}; {advice}"
             )
         if len(response.content) > _MAX_DOCUMENT:
             raise UnexpectedResponseError(
@@ -101,19 +101,17 @@ def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
 
     Raises UnexpectedResponseError and CredentialsError.
     """
-    return _check_server(
-        _require_text(data, "token_endpoint", _OPENID),
-        _OPENID,
-        "token_endpoint",
-        tenant,
-    )
+    name = "token_endpoint"
+    url = _require_text(data, name, _OPENID)
+    return _check_server(url, _OPENID, name, tenant)
 
 
 def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
-    text = document.get(name) if isinstance(document, dict) else None
-    if not isinstance(text, str) or not text:
-        raise UnexpectedResponseError(f"{where} has no {name}")
-    return text
+    if isinstance(document, dict):
+        text = document.get(name)
+        if isinstance(text, str) and text:
+            return text
+    raise UnexpectedResponseError(f"{where} has no {name}")
 
 
 def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
@@ -135,7 +133,8 @@ def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> Se
 def _server_objection(url: str, tenant: TenantSettings) -> str:
     if len(url) > _MAX_URL:
         return f"it has more than {_MAX_URL} characters"
-    server, issuer = ServerUrl.parse(url), ServerUrl.parse(tenant.issuer)
+    server = ServerUrl.parse(url)
+    issuer = ServerUrl.parse(tenant.issuer)
     if is_loopback(server.host) and not is_loopback(issuer.host):
         return f"{server.host} is this machine, and {issuer.host} is not"
     check_host(url, tenant.allowed_hosts)
@@ -146,11 +145,9 @@ def _server_objection(url: str, tenant: TenantSettings) -> str:
             f"of api.issuer"
         )
     path = server.path
-    return (
-        ""
-        if _PATH.fullmatch(path)
-        else f"{path[:100]!r} is not a path that can be requested unchanged"
-    )
+    if not _PATH.fullmatch(path):
+        return f"{path[:100]!r} is not a path that can be requested unchanged"
+    return ""
 
 
 def parse_identity(id_token: object) -> tuple[str, str]:

@@ -61,14 +61,15 @@ class _ListReader:
         payload = await self.fetch_page(query)
         page = self.endpoint.parse_page(payload, query)
         if first is None and page.entities:
-            self.pages = max(1, -(-(page.total or 0) // len(page.entities)))
-        self.largest_total = max(
-            self.largest_total, self.endpoint.largest_total(payload)
-        )
+            total = page.total or 0
+            page_count = -(-total // len(page.entities))
+            self.pages = max(1, page_count)
+        response_total = self.endpoint.largest_total(payload)
+        self.largest_total = max(self.largest_total, response_total)
+
         self.pages_read += 1
-        self.progress(
-            self.endpoint.noun, self.pages_read, max(self.pages, self.pages_read)
-        )
+        pages = max(self.pages, self.pages_read)
+        self.progress(self.endpoint.noun, self.pages_read, pages)
         if first is not None and page.total not in (None, first.total):
             raise _InconsistentListError("its total changed while it was read")
         return page
@@ -79,7 +80,8 @@ class _ListReader:
         last = first
         length = len(first.entities)
         for start in range(1, self.pages, _MAX_PARALLEL_PAGES):
-            indexes = range(start, min(start + _MAX_PARALLEL_PAGES, self.pages))
+            end = min(start + _MAX_PARALLEL_PAGES, self.pages)
+            indexes = range(start, end)
             queries = [self.endpoint.page_query(index, length) for index in indexes]
             batch = await _gather_pages(self._page(query, first) for query in queries)
             count_before = len(entities)

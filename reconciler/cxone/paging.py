@@ -169,9 +169,12 @@ class ListEndpoint:
         if not is_own:
             problem = "links to another host for the next one; not followed"
             raise UnexpectedResponseError(f"a page of {self.noun} {problem}")
+        self._check_link_back(parts.query, parameter, query)
 
+    def _check_link_back(self, link_query: str, parameter: str, query: str) -> None:
+        """Raise UnexpectedResponseError for a link to an earlier page, or to the same one."""
         position = int(parse_qs(query)[parameter][0])
-        for text in parse_qs(parts.query).get(parameter, []):
+        for text in parse_qs(link_query).get(parameter, []):
             is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
             if is_number and int(text) <= position:
                 step = f"from {parameter} {position} to {text}"

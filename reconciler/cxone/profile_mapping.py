@@ -65,16 +65,18 @@ class FieldNames:
         """
         if not isinstance(canonical_name, str):
             return canonical_name
-        return self._tenant_names.get(
-            canonical_name, canonical_name.removeprefix(_MARK)
-        )
+        own_name = canonical_name.removeprefix(_MARK)
+        return self._tenant_names.get(canonical_name, own_name)
 
 
 def id_from_number(number: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return a numeric id as text; a text in its place is kept behind the mark."""
-    if type(number) is int and len(text := str(number)) <= _MAX_DIGITS:
-        return text
-    return f"{_MARK}{number}" if isinstance(number, str) else number
+    if isinstance(number, str):
+        return f"{_MARK}{number}"
+    if type(number) is not int:
+        return number
+    text = str(number)
+    return text if len(text) <= _MAX_DIGITS else number
 
 
 def number_from_id(identifier: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -94,22 +96,20 @@ class ProfileMapper:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        condition, target = profile.condition, profile.target
+        condition = profile.condition
+        target = profile.target
         operators = FieldNames(operator_names(profile.operators))
         words = {
             "type": FieldNames({"attribute": condition.attribute}),
             "operator": operators,
         }
-        queue, ids = (
-            FieldNames({"queue": target.queue}),
-            (id_from_number, number_from_id),
-        )
-        rule_ids: dict[str, _ValueMapping] = (
-            {"id": ids} if profile.rules.ids == "number" else {}
-        )
-        queue_ids: dict[str, _ValueMapping] = (
-            {"queueId": ids} if target.queue_ids == "number" else {}
-        )
+        queue = FieldNames({"queue": target.queue})
+        rule_ids: dict[str, _ValueMapping] = {}
+        if profile.rules.ids == "number":
+            rule_ids["id"] = (id_from_number, number_from_id)
+        queue_ids: dict[str, _ValueMapping] = {}
+        if target.queue_ids == "number":
+            queue_ids["queueId"] = (id_from_number, number_from_id)
         parts = {
             "conditions": _ObjectMapper(
                 FieldNames(condition.tenant_names()), words, {}
@@ -138,7 +138,8 @@ class ProfileMapper:
 
     def tenant_body(self, data: dict[str, Json]) -> dict[str, Json]:
         """Return a rule in the tenant's form."""
-        body: dict[str, Json] = self._rule_mapper.to_tenant(data)
+        mapper = self._rule_mapper
+        body: dict[str, Json] = mapper.to_tenant(data)
         return body
 
     def update_body(self, data: dict[str, Json]) -> dict[str, Json]:
@@ -190,22 +191,20 @@ class _ObjectMapper:
         if self.is_plain or not isinstance(data, dict):
             return data
         part = {self._names.canonical_name(name): value for name, value in data.items()}
-        return part | {
-            name: to(part[name])
-            for name, (to, _) in self._mappings.items()
-            if name in part
-        }
+        for name, (to_canonical, _) in self._mappings.items():
+            if name in part:
+                part[name] = to_canonical(part[name])
+        return part
 
     def to_tenant(self, data: Json) -> Json:
         if isinstance(data, list):
             return list(map(self.to_tenant, data))
         if self.is_plain or not isinstance(data, dict):
             return data
-        part = data | {
-            name: to(data[name])
-            for name, (_, to) in self._mappings.items()
-            if name in data
-        }
+        part = dict(data)
+        for name, (_, to_tenant) in self._mappings.items():
+            if name in part:
+                part[name] = to_tenant(part[name])
         return {self._names.tenant_name(name): value for name, value in part.items()}
 
 
@@ -213,8 +212,10 @@ def canonical_queue(
     data: dict[str, Json], list_profile: ListedQueues
 ) -> dict[str, Json]:
     """Return an entry of a list of queues in the form that `rule_json` reads."""
-    queue_id, name = data.get(list_profile.id), data.get(list_profile.name)
-    active = data.get(list_profile.active, True) if list_profile.active else True
+    active: Json = True
+    if list_profile.active:
+        active = data.get(list_profile.active, True)
+    name = data.get(list_profile.name)
     if not isinstance(name, str):
         raise UnexpectedResponseError(
             f"a queue in the response has no text `{list_profile.name}`"
@@ -222,5 +223,7 @@ def canonical_queue(
     if not isinstance(active, bool):
         problem = f"has a `{list_profile.active}` that is not true or false"
         raise UnexpectedResponseError(f"a queue in the response {problem}")
-    queue_id = id_from_number(queue_id) if list_profile.ids == "number" else queue_id
+    queue_id = data.get(list_profile.id)
+    if list_profile.ids == "number":
+        queue_id = id_from_number(queue_id)
     return {"id": queue_id, "name": name, "active": active}

@@ -5,10 +5,10 @@ A file holds a list of rules, or one page with all rules and, optionally, queues
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.model import rule as model
@@ -33,35 +33,49 @@ def parse_live_rule(data: Json) -> LiveRule:
     if not isinstance(data, dict):
         raise UnexpectedResponseError("a rule in the response is not a JSON object")
     if is_deep(data, MAX_LEVELS):
-        raise UnexpectedResponseError(
-            f"rule {str(data.get('id'))[:64]!r} in the response is nested too deeply"
-        )
-    rule_id, name, priority = data.get("id"), data.get("name"), data.get("priority")
-    if not isinstance(rule_id, str) or not rule_id:
+        raise UnexpectedResponseError(f"{_subject(data)} is nested too deeply")
+    rule_id = _require_text(data, "id")
+    if not rule_id:
         raise _field_error(data, "id", "text")
-    if not isinstance(name, str):
-        raise _field_error(data, "name", "text")
-    if not isinstance(priority, int | float) or isinstance(priority, bool):
+    name = _require_text(data, "name")
+    priority = data.get("priority")
+    if not _is_number(priority):
         raise _field_error(data, "priority", "a number")
-    text, enabled = data.get("description"), data.get("enabled", True)
-    if text is not None and not isinstance(text, str):
-        raise _field_error(data, "description", "text")
-    description, marker = parse_marker(text or "")
+    description, marker = parse_marker(_description(data))
+    enabled = data.get("enabled", True)
     if not isinstance(enabled, bool):
         raise _field_error(data, "enabled", "true or false")
+
+    conditions = list(map(parse_condition, _list(data, "conditions")))
+    targets = list(map(_target, _list(data, "targets")))
     rule = model.Rule(
         name=name,
         description=description,
         priority=priority,
         enabled=enabled,
-        conditions=model.normalized_conditions(
-            [parse_condition(part) for part in _list(data, "conditions")]
-        ),
-        targets=model.sorted_targets(
-            [_target(part) for part in _list(data, "targets")]
-        ),
+        conditions=model.normalized_conditions(conditions),
+        targets=model.sorted_targets(targets),
     )
     return LiveRule(rule_id, rule, marker, data)
+
+
+def _require_text(data: dict[str, Json], name: str) -> str:
+    text = data.get(name)
+    if not isinstance(text, str):
+        raise _field_error(data, name, "text")
+    return text
+
+
+def _description(data: dict[str, Json]) -> str:
+    if data.get("description") is None:
+        return ""
+    return _require_text(data, "description")
+
+
+def _is_number(value: Json) -> TypeGuard[int | float]:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float)
 
 
 def is_text(text: str) -> bool:
@@ -112,7 +126,8 @@ def _encode_parts(
 def parse_condition(form: Json) -> model.Condition | model.Opaque:
     """Return a condition; an opaque one where the operator is unknown, or cannot have the value."""
     if type(form) is dict and form.get("type") == "attribute":
-        attribute, operator = form.get("attributeName"), form.get("operator")
+        attribute = form.get("attributeName")
+        operator = form.get("operator")
         if (
             isinstance(attribute, str)
             and isinstance(operator, str)
@@ -125,9 +140,10 @@ def parse_condition(form: Json) -> model.Condition | model.Opaque:
 
 def _target(form: Json) -> model.Target | model.Opaque:
     if type(form) is dict and form.get("type") == "queue":
-        queue_id, weight = form.get("queueId"), form.get("weight", 1)
-        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if isinstance(queue_id, str) and is_number and abs(weight) <= model.MAX_WEIGHT:
+        queue_id = form.get("queueId")
+        weight = form.get("weight", 1)
+        is_weight = _is_number(weight) and abs(weight) <= model.MAX_WEIGHT
+        if is_weight and isinstance(queue_id, str):
             return model.Target(queue_id, weight)
     return model.make_opaque(form)
 
@@ -136,17 +152,20 @@ def _list(form: dict[str, Json], name: str) -> list[Json]:
     parts = form.get(name)
     if parts is None:
         return []
-    if not isinstance(parts, list) or not all(type(part) is dict for part in parts):
-        raise _field_error(form, name, "a list of objects")
-    return parts
+    if isinstance(parts, list) and all(type(part) is dict for part in parts):
+        return parts
+    raise _field_error(form, name, "a list of objects")
 
 
 def _field_error(
     form: dict[str, Json], name: str, kind: str
 ) -> UnexpectedResponseError:
-    return UnexpectedResponseError(
-        f"rule {str(form.get('id'))[:64]!r} in the response: `{name}` is not {kind}"
-    )
+    return UnexpectedResponseError(f"{_subject(form)}: `{name}` is not {kind}")
+
+
+def _subject(form: dict[str, Json]) -> str:
+    rule_id = str(form.get("id"))[:64]
+    return f"rule {rule_id!r} in the response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +174,8 @@ class RulesFile:
 
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]
-    lists_queues: (
-        bool  # whether the file lists queues; otherwise only targets may name them
-    )
+    # Whether the file lists queues; otherwise only targets may name them.
+    lists_queues: bool
 
 
 def read_file_text(path: str, problem: str) -> str:
@@ -172,19 +190,18 @@ def read_file_text(path: str, problem: str) -> str:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")
+    is_utf16 = data.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     try:
-        return data.decode(
-            "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
-        )
+        return data.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{name}: {problem}") from None
 
 
 def read_rules_file(path: str) -> RulesFile:
     """Return the rules in a file. Raises UsageError that names the file and the problem."""
-    name, problem = (
-        sanitize(path),
-        "not valid JSON; expected a list of rules, or one page as the API returns it",
+    name = sanitize(path)
+    problem = (
+        "not valid JSON; expected a list of rules, or one page as the API returns it"
     )
     try:
         content = STRICT_DECODER.decode(read_file_text(path, problem))
@@ -193,24 +210,32 @@ def read_rules_file(path: str) -> RulesFile:
     try:
         rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:
-        raise UsageError(
-            f"{name}: {str(error).replace(' in the response', '')}"
-        ) from None
+        text = str(error).replace(" in the response", "")
+        raise UsageError(f"{name}: {text}") from None
     for rule_id, count in Counter(rule.id for rule in rules).items():
         if count > 1:
             raise UsageError(f"{name}: two rules have the id {rule_id[:64]!r}")
+
     page = as_object(content)
-    targets = (target for rule in rules for target in rule.raw.get("targets") or ())
-    pairs = [(target.get("queueId"), target.get("queueName")) for target in targets]
-    pairs += [
-        (queue.get("id"), queue.get("name")) for queue in list_objects(page, "queues")
-    ]
-    names = {
-        queue: name
-        for queue, name in pairs
-        if isinstance(queue, str) and isinstance(name, str)
+    lists_queues = isinstance(page.get("queues"), list)
+    return RulesFile(rules, _queue_names(rules, page), lists_queues)
+
+
+def _queue_names(rules: Iterable[LiveRule], page: Mapping[str, Json]) -> dict[str, str]:
+    """Return the names of queues by id: those that targets have, and those that a page lists."""
+    pairs: list[tuple[Json, Json]] = []
+    for rule in rules:
+        targets = rule.raw.get("targets") or ()
+        pairs += [
+            (target.get("queueId"), target.get("queueName")) for target in targets
+        ]
+    queues = list_objects(page, "queues")
+    pairs += [(queue.get("id"), queue.get("name")) for queue in queues]
+    return {
+        queue_id: name
+        for queue_id, name in pairs
+        if isinstance(queue_id, str) and isinstance(name, str)
     }
-    return RulesFile(rules, names, isinstance(page.get("queues"), list))
 
 
 def _find_rules(content: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSON

@@ -68,17 +68,23 @@ class ServerUrl:
     def parse(cls, url: str) -> "ServerUrl":
         """Parse a URL. Raises UsageError if two parsers could read two hosts."""
         parts = _URL.fullmatch(url) if url.isascii() else None
-        scheme = parts[1].lower() if parts else ""
-        port = int(parts[3] or _PORTS[scheme]) if parts else 0
-        if parts is None or port > LAST_PORT:
-            raise UsageError(f"{url[:100]!r} is not a plain http(s) URL")
-        return cls(scheme, parts[2].lower().strip("[]"), port, parts[4] or "")
+        if parts is not None:
+            scheme = parts[1].lower()
+            host = parts[2].lower().strip("[]")
+            port = int(parts[3] or _PORTS[scheme])
+            if port <= LAST_PORT:
+                return cls(scheme, host, port, parts[4] or "")
+        raise UsageError(f"{url[:100]!r} is not a plain http(s) URL")
 
     @property
     def authority(self) -> str:
         """Return host and port in the form of the Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        host = self.host
+        if ":" in host:
+            host = f"[{host}]"
+        if self.port == _PORTS[self.scheme]:
+            return host
+        return f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
@@ -95,14 +101,12 @@ class StudioScript(NamedTuple):
 
     def target(self, call: str = "", **parameters: str) -> str:
         """Return path and query of a call; `call` is below the path of the scripts."""
-        path = (
-            f"/inContactAPI/services/{quote(self.api_version, safe='')}/scripts{call}"
-        )
-        return (
-            f"{path}?{urlencode(parameters, quote_via=quote, safe='')}"
-            if parameters
-            else path
-        )
+        version = quote(self.api_version, safe="")
+        path = f"/inContactAPI/services/{version}/scripts{call}"
+        if not parameters:
+            return path
+        query = urlencode(parameters, quote_via=quote, safe="")
+        return f"{path}?{query}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +118,10 @@ class TenantSettings:
     rules_path: str
     queues_path: str
     page_size: int = 100
-    profile: Profile = (
-        DEFAULT_PROFILE  # names and responses; the paths above take precedence
-    )
-    queues: ListedQueues = (
-        DEFAULT_PROFILE.queues
-    )  # the profile's list, or the platform's
+    # Names and responses; the paths above take precedence.
+    profile: Profile = DEFAULT_PROFILE
+    # The profile's list, or the platform's.
+    queues: ListedQueues = DEFAULT_PROFILE.queues
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0
     concurrency: int = 16
@@ -133,7 +135,8 @@ class TenantSettings:
     @property
     def known_urls(self) -> tuple[str, ...]:
         """Return the addresses that are known before any request."""
-        return tuple(filter(None, (self.base_url, self.token_url, self.issuer)))
+        urls = (self.base_url, self.token_url, self.issuer)
+        return tuple(filter(None, urls))
 
     def check_hosts(self) -> None:
         """Raise CredentialsError or UsageError for a host that must not receive a secret."""

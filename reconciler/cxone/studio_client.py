@@ -55,9 +55,8 @@ class StudioReadingClient(ReadingClient):
         """Return who saved the running version of the script, and when; None if the tenant does not
         tell.
         """
-        save = last_save(
-            (await self._call_script("read script", "/historyByName")).payload
-        )
+        history = await self._call_script("read script", "/historyByName")
+        save = last_save(history.payload)
         return save if any(save) else None
 
     async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
@@ -65,37 +64,32 @@ class StudioReadingClient(ReadingClient):
 
         Raises ApiError.
         """
-        content, layout = (
-            (await self._call_script("read script")).content.decode(),
-            self._script.layout,
-        )
+        response = await self._call_script("read script")
+        content = response.content.decode()
+        layout = self._script.layout
         try:
             block = find_block(content, layout)
-            rules = live_rules(block.text, layout, block.first_line)
-            return content, block, {live.id: (live, read.text) for live, read in rules}
+            read_rules = live_rules(block.text, layout, block.first_line)
+            rules = {live.id: (live, read.text) for live, read in read_rules}
         except (ScriptError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
+        return content, block, rules
 
     async def _refuse_desktop_script(self) -> None:
         """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an
         outage (500).
         """
-        history, content = (
-            (await self._call_script("read script", "/historyByName")).payload,
-            None,
-        )
+        history = await self._call_script("read script", "/historyByName")
+        content = None
         with suppress(
             errors.RejectedError,
             errors.UnsupportedCallError,
             errors.UnexpectedResponseError,
         ):
-            path = rule_path(
-                "", str(_running_version(history).get("scriptId", ""))[:MAX_NAME_LENGTH]
-            )
-            content = find_member(
-                (await self._call("read script", self._script.target(path))).payload,
-                "scriptContent",
-            )
+            version_id = str(_running_version(history.payload).get("scriptId", ""))
+            path = rule_path("", version_id[:MAX_NAME_LENGTH])
+            version = await self._call("read script", self._script.target(path))
+            content = find_member(version.payload, "scriptContent")
         if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
             text = (
                 f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To "
@@ -110,10 +104,9 @@ class StudioReadingClient(ReadingClient):
     async def _call_script(
         self, name: str, call: str = "", **query: str
     ) -> ApiResponse:
+        target = self._script.target(call, scriptPath=self._script.path, **query)
         try:
-            return await self._call(
-                name, self._script.target(call, scriptPath=self._script.path, **query)
-            )
+            return await self._call(name, target)
         except errors.RuleNotFoundError as error:
             lines = f"`{self._script.layout.begin}` and `{self._script.layout.end}`"
             remedy = (
@@ -137,10 +130,10 @@ class StudioClient(StudioReadingClient):
         Raises LockedError if another user holds it. A failed unlock becomes a note.
         """
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(
-                self._release_lock
-            )  # also after a call without an answer, which may have locked
-            if refusal := await self._set_lock("true"):
+            # Also after a call without an answer, which may have locked.
+            stack.push_async_callback(self._release_lock)
+            refusal = await self._set_lock("true")
+            if refusal:
                 stack.pop_all()
                 raise await self._locked_error(refusal)
             yield
@@ -155,29 +148,41 @@ class StudioClient(StudioReadingClient):
 
         Raises ConcurrentChangeError if the script changed.
         """
-        before, (content, block, rules) = self._last_block, await self.script()
-        is_same = before is not None and (before.master_id, before.text) == (
-            block.master_id,
-            block.text,
+        before = self._last_block
+        content, block, rules = await self.script()
+        is_same = (
+            before is not None
+            and before.master_id == block.master_id
+            and before.text == block.text
         )
-        if not is_same or list(read) != [live for live, _ in rules.values()]:
-            save = await self.last_save()
-            text = f"; {save.by or 'a user'} saved it last ({save.at})" if save else ""
-            raise errors.ConcurrentChangeError(
-                f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT
-            )
+        live_rules_now = [live for live, _ in rules.values()]
+        if not is_same or list(read) != live_rules_now:
+            raise await self._concurrent_change_error()
+
         entries = [
             _block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after
         ]
+        layout = self._script.layout
         try:
-            text = block_after(entries, self._script.layout, queue_names, block.text)
+            text = block_after(entries, layout, queue_names, block.text)
         except (NotStorableError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
         # all else is as it was read
-        body = f'{{"scriptContent": {replace_block(content, block, text)}}}'
-        return self._check_save(
-            await self._call("save script", self._script.target(), body.encode())
-        )
+        return await self._save_script(replace_block(content, block, text))
+
+    async def _save_script(self, content: str) -> tuple[str, ...]:
+        body = f'{{"scriptContent": {content}}}'
+        target = self._script.target()
+        response = await self._call("save script", target, body.encode())
+        return self._check_save(response)
+
+    async def _concurrent_change_error(self) -> errors.ConcurrentChangeError:
+        """Return the error of a script that changed, with its last save if that is known."""
+        problem = f"{self._name} changed since it was read"
+        save = await self.last_save()
+        if save:
+            problem += f"; {save.by or 'a user'} saved it last ({save.at})"
+        return errors.ConcurrentChangeError(problem, HTTPStatus.CONFLICT)
 
     def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
         payload: object = None
@@ -283,17 +288,17 @@ def _action_texts(payload: object, name: str) -> tuple[str, ...]:
     """Return `SNIPPET 12: KEY` for each error, or warning, in the response to a save."""
     texts: list[str] = []
     for actions in find_members(payload, "results[].error_code.details.actions"):
-        for action_id, action in actions.items() if isinstance(actions, dict) else ():
-            place = (
-                f"{display_text(find_member(action, 'actionType')) or 'action'} "
-                f"{display_text(action_id)}"
-            )
-            texts += (
-                f"{place}: {display_text(key)}"
-                for key in find_members(action, f"{name}[].key")
-            )
-    rest = len(texts) - MAX_ITEMS
-    return (*texts[:MAX_ITEMS], *([f"and {rest:,} more"] if rest > 0 else ()))
+        if not isinstance(actions, dict):
+            continue
+        for action_id, action in actions.items():
+            kind = display_text(find_member(action, "actionType")) or "action"
+            place = f"{kind} {display_text(action_id)}"
+            keys = find_members(action, f"{name}[].key")
+            texts += [f"{place}: {display_text(key)}" for key in keys]
+    excess = len(texts) - MAX_ITEMS
+    if excess > 0:
+        texts[MAX_ITEMS:] = [f"and {excess:,} more"]
+    return tuple(texts)
 
 
 def _running_version(history: object) -> dict[str, Any]:

@@ -73,23 +73,18 @@ class EndpointDependencies:
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
-    ready: Callable[[], Awaitable[bool]] = (
-        _always  # whether a write to the upstream is possible
-    )
-    log: Callable[[str], object] = lambda _line: (
-        None
-    )  # takes one line of JSON for each request
-    log_label: Callable[[str], str] = lambda conversation: (
-        conversation
-    )  # the name of a conversation in the log
+    # Whether a write to the upstream is possible.
+    ready: Callable[[], Awaitable[bool]] = _always
+    # Takes one line of JSON for each request.
+    log: Callable[[str], object] = lambda _line: None
+    # The name of a conversation in the log.
+    log_label: Callable[[str], str] = lambda conversation: conversation
     metrics: Callable[[], Iterable[str]] = tuple  # the lines of additional metrics
-    stores: tuple[LockProvider, MessageIdStore] | None = (
-        None  # shared with other instances; default: this process's
-    )
+    # Shared with other instances; default: this process's.
+    stores: tuple[LockProvider, MessageIdStore] | None = None
     max_waiting: int = 200  # concurrent requests of all instances
-    limit_share: Callable[[], float] = lambda: (
-        1.0
-    )  # this process's part of them: more than 0, at most 1
+    # This process's part of them: more than 0, at most 1.
+    limit_share: Callable[[], float] = lambda: 1.0
     deadline_seconds: float = DEADLINE
 
 
@@ -110,17 +105,21 @@ class ContextApp:
 
         Raises SecretError for an invalid signing secret.
         """
-        deps, rules = dependencies or EndpointDependencies(), policy or EventPolicy()
+        deps = dependencies or EndpointDependencies()
+        rules = policy or EventPolicy()
         locks, self._message_ids = deps.stores or (
             ConversationLocks(deps.clock),
             InMemoryMessageIds(deps.clock),
         )
-        self.metrics, self.draining = Metrics(rules.fallback), False
-        limit, share = deps.max_waiting, deps.limit_share
+        self.metrics = Metrics(rules.fallback)
+        self.draining = False
+        limit = deps.max_waiting
+        share = deps.limit_share
         self._handler = EventHandler(
             write, rules, locks, self.metrics, lambda: limit * share()
         )
-        self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
+        self._keys = ApiKeys(keys)
+        self._signatures = SignatureVerifier(secrets)
         self._dependencies = deps
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -148,15 +147,10 @@ class ContextApp:
                 "headers": headers,
             }
         )
-        await send(
-            {
-                "type": "http.response.body",
-                "body": b"" if scope["method"] == "HEAD" else response.body,
-            }
-        )
-        self._record_request(
-            path, scope, response, self._dependencies.clock() - began, trace
-        )
+        body = b"" if scope["method"] == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body})
+        seconds = self._dependencies.clock() - began
+        self._record_request(path, scope, response, seconds, trace)
 
     async def _respond(
         self, path: bytes, scope: "Scope", receive: "Receive"
@@ -168,9 +162,8 @@ class ContextApp:
         except messages.RequestRefusedError as refused:
             return refused.response._replace(closes_connection=True)
         except Exception as bug:  # noqa: BLE001 - the client gets JSON after any error, and may retry
-            self._dependencies.log(
-                json.dumps({"event": "bug", "error": type(bug).__name__})
-            )
+            line = {"event": "bug", "error": type(bug).__name__}
+            self._dependencies.log(json.dumps(line))
             return retry_later(503, "bug", "the endpoint failed")
 
     async def _respond_to_probe(self, path: bytes, scope: "Scope") -> EndpointResponse:
@@ -179,54 +172,54 @@ class ContextApp:
                 404, "path", "unknown path; post to /api/route"
             )
         if scope["method"] not in ("GET", "HEAD"):
-            return error_response(
-                405, "method", "only GET", (b"allow", b"GET, HEAD")
-            )._replace(closes_connection=True)
+            allow = (b"allow", b"GET, HEAD")
+            refusal = error_response(405, "method", "only GET", allow)
+            return refusal._replace(closes_connection=True)
         if path == b"/health":
             return EndpointResponse(200, "ok", encode_json({"status": "ok"}))
         if path == b"/metrics":
-            page = exposition(chain(self.metrics.lines(), self._dependencies.metrics()))
+            lines = chain(self.metrics.lines(), self._dependencies.metrics())
+            page = exposition(lines)
             return EndpointResponse(200, "ok", page.encode(), CONTENT_TYPE)
         if self.draining or not await self._dependencies.ready():
-            return retry_later(
-                503,
-                "not_ready",
-                "not ready: no access token, or the endpoint is shutting down",
-            )
+            problem = "not ready: no access token, or the endpoint is shutting down"
+            return retry_later(503, "not_ready", problem)
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
 
     async def _respond_to_event(
         self, scope: "Scope", receive: "Receive"
     ) -> EndpointResponse:
-        end = (
-            asyncio.get_running_loop().time()
-            + self._dependencies.deadline_seconds
-            - _MARGIN
-        )
+        now = asyncio.get_running_loop().time()
+        end = now + self._dependencies.deadline_seconds - _MARGIN
         if scope["method"] != "POST":
-            return error_response(
-                405, "method", "only POST", (b"allow", b"POST")
-            )._replace(closes_connection=True)
+            allow = (b"allow", b"POST")
+            refusal = error_response(405, "method", "only POST", allow)
+            return refusal._replace(closes_connection=True)
+
         headers = scope["headers"]
         # With a signature only the signature counts; it covers the complete body.
         signed = bool(self._signatures) and any(
             name == b"webhook-signature" for name, _ in headers
         )
-        if not signed and not (
-            self._keys.accepts(headers) if self._keys else not self._signatures
-        ):
+        if not signed and not self._accepts_unsigned(headers):
             return _UNAUTHORIZED._replace(closes_connection=True)
         messages.check_headers(headers)
         body = await messages.read_body(receive)
         if not signed:
             return await self._handle_body(body, "", end, scope)
-        message_id = self._signatures.verify(
-            headers, body, self._dependencies.now().timestamp()
-        )
+
+        timestamp = self._dependencies.now().timestamp()
+        message_id = self._signatures.verify(headers, body, timestamp)
         if message_id is None:
             return _UNAUTHORIZED
         handle = partial(self._handle_body, body, message_id, end, scope)
         return await run_once(self._message_ids, message_id, body, end, handle)
+
+    def _accepts_unsigned(self, headers: messages.Headers) -> bool:
+        """Return whether a request without a signature has a key, or needs none."""
+        if self._keys:
+            return self._keys.accepts(headers)
+        return not self._signatures
 
     async def _handle_body(
         self, body: bytes, message_id: str, deadline: float, scope: "Scope"
@@ -238,10 +231,9 @@ class ContextApp:
         scope[_CONVERSATION] = event.conversation
         now = self._dependencies.now()
         if event.timestamp is not None and event.timestamp > latest_timestamp(now):
+            limit = f"must be at most {CLOCK_TOLERANCE} seconds ahead of"
             clock = f"the endpoint's clock, which says {format_timestamp(now)}"
-            text = (
-                f"timestamp: must be at most {CLOCK_TOLERANCE} seconds ahead of {clock}"
-            )
+            text = f"timestamp: {limit} {clock}"
             return error_response(400, FUTURE_OUTCOME, text)
         return await self._handler.handle(event, message_id, now, deadline)
 
@@ -272,21 +264,19 @@ class ContextApp:
             self.metrics.count_response(response.status, response.outcome, seconds)
         elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent
             return
-        method, name = (
-            scope["method"] if scope["method"] in _METHODS else "other",
-            _PATHS.get(path, "other"),
-        )
+        deps = self._dependencies
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        name = _PATHS.get(path, "other")
+        label = ""
         conversation = scope.get(_CONVERSATION, "")
-        label = (
-            f', "conversation": "{self._dependencies.log_label(conversation)}"'
-            if conversation
-            else ""
-        )
+        if conversation:
+            label = f', "conversation": "{deps.log_label(conversation)}"'
         if trace is not None:
             label += f', "trace_id": "{trace.trace_id}"'
+
         # No value needs an escape in JSON; encoding a dictionary takes five times as long.
-        self._dependencies.log(
-            f'{{"time": "{format_timestamp(self._dependencies.now())}", "event": "request",'
+        deps.log(
+            f'{{"time": "{format_timestamp(deps.now())}", "event": "request",'
             f' "method": "{method}", "path": "{name}",'
             f' "status": {response.status}, "outcome": "{response.outcome}", "ms": {seconds * 1000:.1f}{label}}}'
         )

@@ -30,7 +30,8 @@ class ApiKeys:
     """The accepted API keys, stored as SHA-256 digests and compared in constant time."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = tuple(sha256(key.encode()).digest() for key in keys)
+        digests = [sha256(key.encode()).digest() for key in keys]
+        self._digests = tuple(digests)
 
     def __len__(self) -> int:
         return len(self._digests)
@@ -43,15 +44,12 @@ class ApiKeys:
         pairs = [header for header in headers if header[0] in _KEY_HEADERS]
         if len(pairs) > 1 and len({name for name, _ in pairs}) != len(pairs):
             return False
-        offered = [
-            key
-            for name, value in pairs
-            if (key := _offered_key(name, value)) is not None
-        ]
-        digests = [sha256(key).digest() for key in offered]
+        offered = [_offered_key(name, value) for name, value in pairs]
+        digests = [sha256(key).digest() for key in offered if key is not None]
+        # All are compared: constant time.
         matches = [
             compare_digest(digest, key) for digest in digests for key in self._digests
-        ]  # all: constant time
+        ]
         return True in matches
 
 
@@ -214,7 +212,8 @@ class InMemoryMessageIds:
     """
 
     def __init__(self, clock: Callable[[], float], limit: int = 100_000) -> None:
-        self._clock, self._limit = clock, limit
+        self._clock = clock
+        self._limit = limit
         self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 
     async def claim(
@@ -223,15 +222,16 @@ class InMemoryMessageIds:
         """Return an id's response, once it exists, or None for a new id; after the deadline no id
         is new.
         """
-        now, loop = self._clock(), asyncio.get_running_loop()
+        now = self._clock()
+        loop = asyncio.get_running_loop()
         evict_expired(self._records, self._limit, now)
         record = self._records.get(message_id)
         if record is None:
             if loop.time() >= deadline:
                 return IN_PROGRESS_RESPONSE
-            self._records[message_id] = _MessageRecord(
-                digest, loop.create_future(), now + MESSAGE_ID_SECONDS
-            )
+            expires_at = now + MESSAGE_ID_SECONDS
+            record = _MessageRecord(digest, loop.create_future(), expires_at)
+            self._records[message_id] = record
             return None
         if record.digest != digest:
             return CONFLICT_RESPONSE

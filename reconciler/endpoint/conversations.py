@@ -38,11 +38,9 @@ class ConversationCache:
 
     # Two generations: a young one that is full or expired becomes the old one.
     def __init__(self, clock: Callable[[], float], limit: int, seconds: float) -> None:
-        self._clock, self._generation_size, self._seconds = (
-            clock,
-            max(limit // 2, 1),
-            seconds,
-        )
+        self._clock = clock
+        self._generation_size = max(limit // 2, 1)
+        self._seconds = seconds
         self._young: dict[str, bytes] = {}
         self._old: dict[str, bytes] = {}
         self._young_since = clock()
@@ -50,15 +48,19 @@ class ConversationCache:
     def find(self, conversation: str) -> LatestEvent | None:
         """Return the newest event of a conversation, if it is stored."""
         packed = self._young.get(conversation) or self._old.get(conversation)
-        return unpack(conversation, packed) if packed is not None else None
+        if packed is None:
+            return None
+        return unpack(conversation, packed)
 
     def store(self, conversation: str, latest: LatestEvent) -> None:
         """Store the newest event of a conversation."""
         age = self._clock() - self._young_since
-        if age >= self._seconds or len(self._young) >= self._generation_size:
+        is_full = len(self._young) >= self._generation_size
+        if is_full or age >= self._seconds:
             self._old = self._young if age < 2 * self._seconds else {}
             self._young = {}
             self._young_since += age
+
         self._old.pop(conversation, None)
         self._young[conversation] = pack(conversation, latest)
 
@@ -69,21 +71,16 @@ def pack(conversation: str, latest: LatestEvent) -> bytes:
     response = latest.response
     prefix = written_prefix(conversation)
     is_usual = response.body.startswith(prefix)
-    own_timestamp = (
-        latest.order.timestamp if latest.order.timestamp != event.timestamp else None
-    )
+    order = latest.order
+    own_timestamp = order.timestamp if order.timestamp != event.timestamp else None
     content = (
         own_timestamp,
-        latest.order.message_id,
+        order.message_id,
         (event.intent, event.confidence, event.timestamp_text),
         (response.status, response.outcome, is_usual),
     )
     line = json.dumps(content, separators=(",", ":")).encode()
-    return (
-        line
-        + b"\n"
-        + (response.body.removeprefix(prefix) if is_usual else response.body)
-    )
+    return line + b"\n" + response.body.removeprefix(prefix)
 
 
 def unpack(conversation: str, packed: bytes) -> LatestEvent:
@@ -104,9 +101,8 @@ def unpack(conversation: str, packed: bytes) -> LatestEvent:
     return LatestEvent(order, event, EndpointResponse(status, outcome, body))
 
 
-_MAX_WAITING: Final = (
-    16  # requests of one conversation: a flood leaves room for other conversations
-)
+# Requests of one conversation: a flood leaves room for other conversations.
+_MAX_WAITING: Final = 16
 
 
 class LockUnavailableError(Exception):

@@ -72,7 +72,8 @@ def latest_timestamp(now: datetime) -> Timestamp:
 
 
 def _seconds_since_year_one(time: datetime) -> int:
-    return time.toordinal() * _DAY + time.hour * 3600 + time.minute * 60 + time.second
+    minutes = time.hour * 60 + time.minute
+    return time.toordinal() * _DAY + minutes * 60 + time.second
 
 
 def format_timestamp(now: datetime) -> str:
@@ -119,7 +120,8 @@ class Event(NamedTuple):
 def parse_event(body: bytes) -> Event:
     """Return the event of a body. Raises InvalidEventError."""
     form = _parse_object(body)
-    text, timestamp = None, None
+    text = None
+    timestamp = None
     if "timestamp" in form:
         text = form["timestamp"]
         timestamp = parse_timestamp(text) if isinstance(text, str) else None
@@ -128,9 +130,9 @@ def parse_event(body: bytes) -> Event:
                 "timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z"
             )
     conversation = _require_text(form, "conversationId")
-    if not _CONVERSATION.fullmatch(conversation) or not conversation.strip(
-        "."
-    ):  # dots would change the write's path
+    # Dots would change the write's path.
+    has_only_dots = not conversation.strip(".")
+    if has_only_dots or not _CONVERSATION.fullmatch(conversation):
         raise InvalidEventError(
             "conversationId: must have 1 to 128 letters, digits and . _ : - (not only dots)"
         )
@@ -166,9 +168,8 @@ def _confidence(form: dict[str, Any]) -> float | None:
         return None
     if type(value) not in (int, float) or not 0 <= value <= 1:
         raise InvalidEventError("confidence: must be a number from 0 to 1, or null")
-    return (
-        float(abs(value)) if isinstance(value, float) else int(value)
-    )  # -0.0 would be written as -0.0
+    # -0.0 would be written as -0.0.
+    return float(abs(value)) if isinstance(value, float) else int(value)
 
 
 def _require_text(form: dict[str, Any], name: str) -> str:

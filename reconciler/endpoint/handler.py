@@ -38,9 +38,8 @@ WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
 # upstream's JSON. Raises RuleNotFoundError for an unknown conversation, RateLimitedError and
 # RetryLaterError if nothing was written, TimeoutError, and other ApiErrors; after an
 # AmbiguousWriteError the event must not be written again.
-ExplainRoute = Callable[
-    [Mapping[str, Any]], Any
-]  # attributes of a conversation -> its route as JSON
+# Attributes of a conversation -> its route as JSON.
+ExplainRoute = Callable[[Mapping[str, Any]], Any]
 
 _MIN_WRITE_SECONDS: Final = 0.05
 
@@ -52,16 +51,16 @@ class EventPolicy:
     `explain` returns the route for attributes, for the response.
     """
 
+    # Intent, confidence, time.
     names: tuple[str, str, str] = (
         "cognigyDetectedIntent",
         "cognigyConfidence",
         "routedAt",
-    )  # intent, confidence, time
+    )
     fallback: FallbackPolicy = NO_FALLBACK
     explain: ExplainRoute | None = None
-    ignored_conversations: AbstractSet[str] = (
-        frozenset()
-    )  # not written, such as a bot's test chats
+    # Not written, such as a bot's test chats.
+    ignored_conversations: AbstractSet[str] = frozenset()
 
 
 class EventHandler:
@@ -78,8 +77,11 @@ class EventHandler:
         metrics: Metrics,
         waiting_limit: Callable[[], float],
     ) -> None:
-        self._write, self._policy, self._locks = write, policy, locks
-        self._metrics, self._waiting_limit = metrics, waiting_limit
+        self._write = write
+        self._policy = policy
+        self._locks = locks
+        self._metrics = metrics
+        self._waiting_limit = waiting_limit
 
     async def handle(
         self, event: Event, message_id: str, now: datetime, deadline: float
@@ -122,53 +124,72 @@ class EventHandler:
             if event == state.latest.event:
                 return state.latest.response
             if order < state.latest.order:
-                newer = "a newer event of this conversation was already written"
-                return success_response("stale", newer, None, stale=True)
+                return _STALE
+
         attributes, doubt = self._build_attributes(event, now)
-        seconds = deadline - asyncio.get_running_loop().time()
-        if seconds < _MIN_WRITE_SECONDS:
-            raise LockUnavailableError(
-                "the wait for earlier requests left no time for the write", "crowded"
-            )
+        seconds = _remaining_seconds(deadline)
         try:
             payload = await self._write(event.conversation, attributes, seconds)
-        except (
-            errors.AmbiguousWriteError
-        ) as error:  # also stored for a repeated event, which may be written
+        except errors.AmbiguousWriteError as error:
+            # Also stored for a repeated event, which may be written.
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubt} if doubt else {}
-            if self._policy.explain is not None:
-                before = (
-                    payload.get("attributes") if isinstance(payload, dict) else None
-                )
-                extra["route"] = self._policy.explain(
-                    {**(before if isinstance(before, dict) else {}), **attributes}
-                )
+            explain = self._policy.explain
+            if explain is not None:
+                extra["route"] = explain(_all_attributes(payload, attributes))
             response = written_response(event.conversation, payload, **extra)
+
         state.record_write(order, event, response)
-        self._metrics.events.add(
-            event.intent, event.confidence
-        )  # a repeated event does not get here
+        # A repeated event does not get here.
+        self._metrics.events.add(event.intent, event.confidence)
         return response
 
     def _build_attributes(
         self, event: Event, now: datetime
     ) -> tuple[dict[str, str | float | None], Doubt | None]:
         """Return the attributes to write, and why the fallback replaces the intent, if it does."""
-        (intent, confidence, updated_at), fallback = (
-            self._policy.names,
-            self._policy.fallback,
+        fallback = self._policy.fallback
+        intent = event.intent
+        doubt = fallback.doubt(intent, event.confidence)
+        if doubt and fallback.intent is not None:
+            intent = fallback.intent
+        else:
+            doubt = None
+
+        intent_name, confidence_name, time_name = self._policy.names
+        attributes: dict[str, str | float | None] = {
+            intent_name: intent,
+            confidence_name: event.confidence,
+            time_name: event.timestamp_text or format_timestamp(now),
+        }
+        return attributes, doubt
+
+
+def _remaining_seconds(deadline: float) -> float:
+    """Return the seconds for a write. Raises LockUnavailableError if they are too few."""
+    seconds = deadline - asyncio.get_running_loop().time()
+    if seconds < _MIN_WRITE_SECONDS:
+        raise LockUnavailableError(
+            "the wait for earlier requests left no time for the write", "crowded"
         )
-        doubt = fallback.doubt(event.intent, event.confidence)
-        replacement = fallback.intent if doubt else None
-        return {
-            intent: event.intent if replacement is None else replacement,
-            confidence: event.confidence,
-            updated_at: event.timestamp_text or format_timestamp(now),
-        }, doubt if replacement is not None else None
+    return seconds
 
 
+def _all_attributes(payload: Any, attributes: Attributes) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return a conversation's attributes: those of the upstream's response, and the new ones."""
+    before = payload.get("attributes") if isinstance(payload, dict) else None
+    if not isinstance(before, dict):
+        return {**attributes}
+    return {**before, **attributes}
+
+
+_STALE: Final = success_response(
+    "stale",
+    "a newer event of this conversation was already written",
+    None,
+    stale=True,
+)
 _UNDEFINED: Final = (
     "the tenant does not know the custom fields; the endpoint's log shows how to define "
     "them"
@@ -218,8 +239,7 @@ def _failure_response(
                 "upstream_refused",
                 "the tenant refuses the endpoint's login; nothing was written",
             )
-    return error_response(
-        *next(
-            words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)
-        )
+    status, outcome, text = next(
+        words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)
     )
+    return error_response(status, outcome, text)

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 Headers = Sequence[tuple[bytes, bytes]]
 
-_MAX_STORED_BODY: Final = (
-    4096  # bytes of a response that is stored for a repeated request
-)
+# Bytes of a response that is stored for a repeated request.
+_MAX_STORED_BODY: Final = 4096
 _WRITTEN_MESSAGE: Final = "context updated for conversation "
 
 
@@ -44,11 +43,8 @@ def success_response(
     **extra: Any,  # noqa: ANN401 - any JSON
 ) -> EndpointResponse:
     """Return a 200 in the form of docs/context.md#requests-and-responses."""
-    return EndpointResponse(
-        200,
-        outcome,
-        encode_json({"success": True, "message": message, "data": data, **extra}),
-    )
+    body = {"success": True, "message": message, "data": data, **extra}
+    return EndpointResponse(200, outcome, encode_json(body))
 
 
 def written_response(conversation: str, data: Any, **extra: Any) -> EndpointResponse:  # noqa: ANN401 - any JSON
@@ -80,12 +76,8 @@ def error_response(
     status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]
 ) -> EndpointResponse:
     """Return an error in the form of docs/context.md#requests-and-responses."""
-    return EndpointResponse(
-        status,
-        outcome,
-        encode_json({"success": False, "error": error}),
-        headers=headers,
-    )
+    body = encode_json({"success": False, "error": error})
+    return EndpointResponse(status, outcome, body, headers=headers)
 
 
 def retry_later(
@@ -93,7 +85,8 @@ def retry_later(
 ) -> EndpointResponse:
     """Return an error with Retry-After."""
     wait = min(max(int(seconds + 0.999), 1), 120)
-    return error_response(status, outcome, error, (b"retry-after", str(wait).encode()))
+    retry_after = (b"retry-after", str(wait).encode())
+    return error_response(status, outcome, error, retry_after)
 
 
 def encode_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON
@@ -145,7 +138,8 @@ def check_headers(headers: Headers) -> None:
 
 async def read_body(receive: "Receive") -> bytes:
     """Return the body; the connection limits the time. Raises RequestRefusedError."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -167,9 +161,8 @@ class ChunkChecker:
 
     def __init__(self) -> None:
         self._partial_line = b""
-        self._remaining = (
-            0  # bytes of the chunk still to come, including the end of its line
-        )
+        # Bytes of the chunk still to come, including the end of its line.
+        self._remaining = 0
         self._is_over = False
 
     def check(self, data: bytes) -> bool:
@@ -177,15 +170,21 @@ class ChunkChecker:
 
         Data after the last chunk is not read.
         """
-        data, self._partial_line, at = self._partial_line + data, b"", 0
+        data = self._partial_line + data
+        self._partial_line = b""
+        at = 0
         while at < len(data) and not self._is_over:
             if self._remaining:
                 step = min(self._remaining, len(data) - at)
-                self._remaining, at = self._remaining - step, at + step
-            elif size := _SIZE.match(data, at):
-                self._remaining, at = int(size[1], 16) + len(b"\r\n"), size.end()
-                self._is_over = int(size[1], 16) == 0
-            else:
+                self._remaining -= step
+                at += step
+                continue
+            size_line = _SIZE.match(data, at)
+            if not size_line:
                 self._partial_line = data[at : at + 10]
                 return _UNFINISHED.fullmatch(self._partial_line) is not None
+            size = int(size_line[1], 16)
+            self._remaining = size + len(b"\r\n")
+            self._is_over = size == 0
+            at = size_line.end()
         return True

@@ -13,20 +13,13 @@ from reconciler.text.prometheus import metric, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-FUTURE_OUTCOME: Final = (
-    "future"  # of an event whose timestamp is too far ahead of the clock
-)
-_OTHER, _NONE = (
-    "other",
-    "none",
-)  # labels; an intent with such a name is counted as `other`
-_REFUSAL_STATUSES: Final = (
-    "400",
-    "408",
-    "431",
-    "503",
-    _NONE,
-)  # none: an earlier request gets its response instead
+# Of an event whose timestamp is too far ahead of the clock.
+FUTURE_OUTCOME: Final = "future"
+# Labels; an intent with such a name is counted as `other`.
+_OTHER: Final = "other"
+_NONE: Final = "none"
+# None: an earlier request gets its response instead.
+_REFUSAL_STATUSES: Final = ("400", "408", "431", "503", _NONE)
 
 
 class EventCounts:
@@ -38,26 +31,25 @@ class EventCounts:
         self._fallback = fallback
         self._intents = fallback.known_intents - {_OTHER, _NONE}
         self._counts = Counter[tuple[str, str, str]]()
-        for confidence in (
-            None,
-            *_TENTHS,
-            *(nextafter(tenth, 0) for tenth in _TENTHS[1:]),
-        ):
+        just_below = [nextafter(tenth, 0) for tenth in _TENTHS[1:]]
+        for confidence in (None, *_TENTHS, *just_below):
             for intent in (*fallback.known_intents, ""):  # "": every unknown one
-                self._counts[self._key(intent, confidence)] = 0
+                key = self._key(intent, confidence)
+                self._counts[key] = 0
 
     def add(self, intent: str, confidence: float | None) -> None:
         """Count an event as the bot sent it."""
-        self._counts[self._key(intent, confidence)] += 1
+        key = self._key(intent, confidence)
+        self._counts[key] += 1
 
     def _key(self, intent: str, confidence: float | None) -> tuple[str, str, str]:
-        tenth = (
-            _NONE
-            if confidence is None
-            else f"{_TENTHS[bisect_right(_TENTHS, confidence) - 1]}"
-        )
+        tenth = _NONE
+        if confidence is not None:
+            index = bisect_right(_TENTHS, confidence) - 1
+            tenth = str(_TENTHS[index])
         label = intent if intent in self._intents else _OTHER
-        return label, tenth, self._fallback.doubt(intent, confidence) or _NONE
+        doubt = self._fallback.doubt(intent, confidence) or _NONE
+        return label, tenth, doubt
 
     def lines(self) -> Iterator[str]:
         """Yield the counts in Prometheus' text format."""
@@ -80,7 +72,7 @@ class Metrics:
         self._fallback = fallback.digest
         self.events = EventCounts(fallback)
         # This series exists from the start, for an alert on it.
-        self.responses: Counter[tuple[int, str]] = Counter({(400, FUTURE_OUTCOME): 0})
+        self.responses = Counter[tuple[int, str]]({(400, FUTURE_OUTCOME): 0})
         self.refusals = Counter(dict.fromkeys(_REFUSAL_STATUSES, 0))
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
@@ -88,7 +80,8 @@ class Metrics:
 
     def count_refusal(self, status: HTTPStatus | None) -> None:
         """Count a request that was refused before the endpoint could read it."""
-        self.refusals[_NONE if status is None else str(status.value)] += 1
+        label = _NONE if status is None else str(status.value)
+        self.refusals[label] += 1
 
     def count_response(self, status: int, outcome: str, seconds: float) -> None:
         """Count a response."""
@@ -98,37 +91,36 @@ class Metrics:
 
     def lines(self) -> Iterator[str]:
         """Yield all counts in Prometheus' text format."""
-        yield from metric_header(
-            "cxroute_requests_total",
-            "counter",
-            "Requests to /api/route, by status and outcome.",
-        )
-        for (status, outcome), count in sorted(self.responses.items()):
-            yield sample(
-                "cxroute_requests_total", count, status=status, outcome=outcome
-            )
-        name, text = (
-            "cxroute_refused_requests_total",
-            "Requests that are not valid HTTP, or too slow, by status.",
-        )
+        name = "cxroute_requests_total"
+        text = "Requests to /api/route, by status and outcome."
         yield from metric_header(name, "counter", text)
-        yield from (
-            sample(name, count, status=status)
-            for status, count in sorted(self.refusals.items())
-        )
+        for (status, outcome), count in sorted(self.responses.items()):
+            yield sample(name, count, status=status, outcome=outcome)
+
+        name = "cxroute_refused_requests_total"
+        text = "Requests that are not valid HTTP, or too slow, by status."
+        yield from metric_header(name, "counter", text)
+        for refusal_status, count in sorted(self.refusals.items()):
+            yield sample(name, count, status=refusal_status)
+
         yield from self.events.lines()
-        fallback = (
-            "The digest of the fallback, which `cxroute doctor --endpoint` compares."
-        )
-        yield from metric_header("cxroute_fallback_info", "gauge", fallback)
-        yield sample("cxroute_fallback_info", 1, digest=self._fallback)
-        yield from metric_header(
-            "cxroute_request_seconds", "histogram", "Response times."
-        )
+
+        name = "cxroute_fallback_info"
+        text = "The digest of the fallback, which `cxroute doctor --endpoint` compares."
+        yield from metric_header(name, "gauge", text)
+        yield sample(name, 1, digest=self._fallback)
+
+        yield from self._response_times()
+
+        text = "Requests to /api/route that wait for their turn, or for CXone."
+        yield from metric("cxroute_waiting", "gauge", text, self.waiting_requests)
+
+    def _response_times(self) -> Iterator[str]:
+        name = "cxroute_request_seconds"
+        yield from metric_header(name, "histogram", "Response times.")
         counts = list(accumulate(self._buckets))
-        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
-            yield sample("cxroute_request_seconds_bucket", count, le=bound)
-        yield sample("cxroute_request_seconds_sum", f"{self._seconds:.6f}")
-        yield sample("cxroute_request_seconds_count", counts[-1])
-        waiting = "Requests to /api/route that wait for their turn, or for CXone."
-        yield from metric("cxroute_waiting", "gauge", waiting, self.waiting_requests)
+        bounds = (*map(str, _BOUNDS), "+Inf")
+        for bound, count in zip(bounds, counts, strict=True):
+            yield sample(f"{name}_bucket", count, le=bound)
+        yield sample(f"{name}_sum", f"{self._seconds:.6f}")
+        yield sample(f"{name}_count", counts[-1])

@@ -209,24 +209,24 @@ class StrictHttpProtocol(HttpToolsProtocol):
             )
         if self.parser.get_method() == b"CONNECT" or not self.url.startswith(b"/"):
             raise _StopParsingError("the request's target is not a path of this server")
-        if ambiguity := self._ambiguity():
+        ambiguity = self._ambiguity()
+        if ambiguity:
             raise _StopParsingError(ambiguity)
         self._ignores_upgrade = self.parser.should_upgrade()
         if self._ignores_upgrade:
             return
-        self._chunk_checker = (
-            ChunkChecker()
-            if (b"transfer-encoding", b"chunked") in self.headers
-            else None
-        )
-        if self._chunk_checker is not None:
-            body_start = (self._previous_data + self._current_data).partition(
-                b"\r\n\r\n"
-            )[2]
+
+        self._chunk_checker = None
+        if (b"transfer-encoding", b"chunked") in self.headers:
+            self._chunk_checker = ChunkChecker()
+            data = self._previous_data + self._current_data
+            _, _, body_start = data.partition(b"\r\n\r\n")
             if not self._chunk_checker.check(body_start):
                 raise _StopParsingError(_BAD_CHUNK)
         self._stop_timer()
-        self._in_head, self._head_bytes, self._previous_data = False, 0, b""
+        self._in_head = False
+        self._head_bytes = 0
+        self._previous_data = b""
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.desired.desired import DesiredState
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.desired.queues import QueueResolver
 from reconciler.export.names import (
     QueueNames,
@@ -20,8 +20,7 @@ from reconciler.export.names import (
 from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuilder
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.change import Adopt
-from reconciler.model.grouping import group_pairs
+from reconciler.model.change import Adopt, Change
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target
 from reconciler.plan.compare import compare_rules
@@ -36,9 +35,8 @@ class ExportSelection(NamedTuple):
 
     rules: tuple[LiveRule, ...]
     skipped: tuple[SkippedRule, ...]
-    already_in_manifests: tuple[
-        SkippedRule, ...
-    ]  # or adopted by them; the reason is the location
+    # Or adopted by them; the reason is the location.
+    already_in_manifests: tuple[SkippedRule, ...]
 
 
 def select_rules(
@@ -49,19 +47,20 @@ def select_rules(
 ) -> ExportSelection:
     """Return the selection; `rulesets` are the names of all existing RuleSets with their files."""
     selector = _RuleSelector(by_owner, desired, rulesets)
-    locations = [(live, selector.manifest_location(live)) for live in candidates]
-    reasons = [
-        (live, selector.exclusion_reason(live))
-        for live, location in locations
-        if not location
-    ]
-    return ExportSelection(
-        rules=tuple(live for live, reason in reasons if not reason),
-        skipped=tuple(SkippedRule(live, reason) for live, reason in reasons if reason),
-        already_in_manifests=tuple(
-            SkippedRule(live, location) for live, location in locations if location
-        ),
-    )
+    selected: list[LiveRule] = []
+    skipped: list[SkippedRule] = []
+    already_in_manifests: list[SkippedRule] = []
+    for live in candidates:
+        location = selector.manifest_location(live)
+        if location:
+            already_in_manifests.append(SkippedRule(live, location))
+            continue
+        reason = selector.exclusion_reason(live)
+        if reason:
+            skipped.append(SkippedRule(live, reason))
+        else:
+            selected.append(live)
+    return ExportSelection(tuple(selected), tuple(skipped), tuple(already_in_manifests))
 
 
 def match_rules(
@@ -71,14 +70,11 @@ def match_rules(
     addresses.
     """
     for live in rules:
-        address = (
-            live.marker.address
-            if live.marker is not None and live.marker.owner == owner
-            else None
-        )
-        if selector in (live.rule.name, live.id) or (
-            address and is_selected(address, [selector])
-        ):
+        address = None
+        if live.marker is not None and live.marker.owner == owner:
+            address = live.marker.address
+        is_named = selector in (live.rule.name, live.id)
+        if is_named or (address and is_selected(address, [selector])):
             yield live
 
 
@@ -89,19 +85,23 @@ class _RuleSelector:
         desired: DesiredState,
         rulesets: Mapping[str, str],
     ) -> None:
-        self.by_owner, self.desired, self.rulesets = by_owner, desired, rulesets
+        self.by_owner = by_owner
+        self.desired = desired
+        self.rulesets = rulesets
         self._managed = {live.id: address for address, live in by_owner.managed.items()}
         self._removable_ids = {
             live.id for live in (*by_owner.duplicates, *by_owner.temporary_copies)
         }
         self._edited_copy_ids = {live.id for live in by_owner.edited_copies}
-        rules = desired.rules.values()
-        self._names = {rule.rule.name: rule for rule in rules}
-        adopting = ((rule.adopt, rule) for rule in rules if rule.adopt is not None)
-        self._adopting = {
-            adopt if isinstance(adopt, str) else ("id", adopt.id): rule
-            for adopt, rule in adopting
-        }
+        self._names: dict[str, DesiredRule] = {}
+        self._adopting_by_name: dict[str, DesiredRule] = {}
+        self._adopting_by_id: dict[str, DesiredRule] = {}
+        for rule in desired.rules.values():
+            self._names[rule.rule.name] = rule
+            if isinstance(rule.adopt, str):
+                self._adopting_by_name[rule.adopt] = rule
+            elif rule.adopt is not None:
+                self._adopting_by_id[rule.adopt.id] = rule
 
     def manifest_location(self, live: LiveRule) -> str:
         address = self._managed.get(live.id)
@@ -110,7 +110,10 @@ class _RuleSelector:
             return f"it is in {rule.location}" if rule else ""
         if live.marker is not None:
             return ""
-        rule = self._adopting.get(("id", live.id)) or self._adopting.get(live.rule.name)
+
+        rule = self._adopting_by_id.get(live.id)
+        if rule is None:
+            rule = self._adopting_by_name.get(live.rule.name)
         return f"{rule.address} adopts it, in {rule.location}" if rule else ""
 
     def exclusion_reason(self, live: LiveRule) -> str:
@@ -124,7 +127,9 @@ class _RuleSelector:
             )
         if marker is not None and marker.owner != self.desired.owner:
             return f"it is managed by {marker.owner}"
-        if rule := self._names.get(live.rule.name):
+
+        rule = self._names.get(live.rule.name)
+        if rule:
             advice = "write `adopt:` there" if marker is None else "it would be moved"
             return f"{rule.address} has its name, in {rule.location}: {advice}"
         if marker is not None and marker.address.ruleset in self.rulesets:
@@ -160,7 +165,10 @@ class ExportedManifests:
     @property
     def rules(self) -> tuple[ExportedRule, ...]:
         """Return every exported rule."""
-        return tuple(rule for group in self.rulesets for rule in group.rules)
+        rules: list[ExportedRule] = []
+        for group in self.rulesets:
+            rules += group.rules
+        return tuple(rules)
 
 
 def export_rules(
@@ -173,22 +181,18 @@ def export_rules(
     ordered = sorted(
         rules, key=lambda live: (live.rule.priority, live.rule.name, live.id)
     )
-    queues = QueueNames(
-        tenant.resolver,
-        tenant.queues,
-        (queue for live in ordered for queue in _queue_ids(live)),
-    )
-    names = RuleNameAllocator(
-        tenant.rules, (desired.rule.name for desired in tenant.desired.rules.values())
-    )
+    queue_ids = [queue_id for live in ordered for queue_id in _queue_ids(live)]
+    queues = QueueNames(tenant.resolver, tenant.queues, queue_ids)
+    desired_names = [desired.rule.name for desired in tenant.desired.rules.values()]
+    names = RuleNameAllocator(tenant.rules, desired_names)
+
     builder = RuleSetBuilder(tenant.environment, queues, names)
-    groups = [
-        builder.build_ruleset(*group)
-        for group in _group_rules(ordered, queues, {*reserved})
-    ]
-    rulesets = sorted(
-        (group for group in groups if group.rules), key=lambda group: group.name
-    )
+    rulesets: list[ExportedRuleSet] = []
+    for group in _group_rules(ordered, queues, {*reserved}):
+        ruleset = builder.build_ruleset(*group)
+        if ruleset.rules:
+            rulesets.append(ruleset)
+    rulesets.sort(key=lambda ruleset: ruleset.name)
     aliases = {
         alias: queue
         for alias, queue in queues.new_aliases.items()
@@ -201,27 +205,30 @@ def _group_rules(
     rules: Sequence[LiveRule], queues: QueueNames, reserved: set[str]
 ) -> Iterator[tuple[str, str, Sequence[LiveRule]]]:
     """Yield each RuleSet's name, its title and its rules."""
-    by_ruleset = group_pairs(
-        (live.marker.address.ruleset, live) for live in rules if live.marker
-    )
-    by_queue = group_pairs(
-        (next(iter(_queue_ids(live)), ""), live) for live in rules if not live.marker
-    )
+    by_ruleset: dict[str, list[LiveRule]] = {}
+    by_queue: dict[str, list[LiveRule]] = {}
+    for live in rules:
+        if live.marker:
+            by_ruleset.setdefault(live.marker.address.ruleset, []).append(live)
+        else:
+            heaviest = next(iter(_queue_ids(live)), "")
+            by_queue.setdefault(heaviest, []).append(live)
+
     for name, group in by_ruleset.items():
         yield name, "Managed rules that were in no manifest.", group
     reserved |= {*by_ruleset}
-    for queue, group in by_queue.items():
-        name = find_free_name(slugify(queues.live_name(queue)) or "rules", reserved)
+    for queue_id, group in by_queue.items():
+        queue_name = queues.live_name(queue_id)
+        name = find_free_name(slugify(queue_name) or "rules", reserved)
         reserved.add(name)
-        yield name, f"Conversations for {sanitize(queues.live_name(queue))}.", group
+        yield name, f"Conversations for {sanitize(queue_name)}.", group
 
 
 def _queue_ids(live: LiveRule) -> list[str]:
     """Return the ids of a rule's queues, the heaviest first."""
     targets = [target for target in live.rule.targets if isinstance(target, Target)]
-    return [
-        target.queue_id for target in sorted(targets, key=lambda target: -target.weight)
-    ]
+    targets.sort(key=lambda target: -target.weight)
+    return [target.queue_id for target in targets]
 
 
 class ExportMismatchError(Exception):
@@ -250,24 +257,9 @@ def verify_export(
     changes = {change.address: change for change in comparison.changes}
     rules = {rule.address: rule for rule in exported.rules}
     for address, rule in rules.items():
-        desired, change = merged.rules.get(address), changes.get(address)
-        if desired is None or desired.rule != rule.rule:
-            raise ExportMismatchError(f"{address} would not be read back unchanged")
-        if rule.live.marker is None and not (
-            isinstance(change, Adopt) and change.live.id == rule.live.id
-        ):
-            raise ExportMismatchError(f"{address} could not be adopted unchanged")
-    after_export = {
-        rule.live.id: merged.rules[rule.address].rule for rule in exported.rules
-    }
-    before = tuple(
-        RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id)
-        for live in tenant.rules
-    )
-    after = tuple(
-        replace(entry, rule=after_export.get(entry.id, entry.rule)) for entry in before
-    )
-    behaviour = compare_behaviour(before, after, tenant.desired.evaluation)
+        _check_rule(rule, merged.rules.get(address), changes.get(address))
+
+    behaviour = _behaviour_after(exported, tenant, merged)
     if behaviour.changed:
         raise ExportMismatchError("conversations would go elsewhere")
     return ExportVerification(
@@ -277,6 +269,35 @@ def verify_export(
         behaviour=behaviour,
         labels=merged.labels,
     )
+
+
+def _check_rule(
+    rule: ExportedRule, desired: DesiredRule | None, change: Change | None
+) -> None:
+    """Raise ExportMismatchError if a rule is not read back, or not adopted, unchanged."""
+    if desired is None or desired.rule != rule.rule:
+        raise ExportMismatchError(f"{rule.address} would not be read back unchanged")
+    is_adopted = isinstance(change, Adopt) and change.live.id == rule.live.id
+    if rule.live.marker is None and not is_adopted:
+        raise ExportMismatchError(f"{rule.address} could not be adopted unchanged")
+
+
+def _behaviour_after(
+    exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState
+) -> BehaviourChange:
+    """Return what changes for conversations once the exported rules are as the manifests say."""
+    exported_rules = {
+        rule.live.id: merged.rules[rule.address].rule for rule in exported.rules
+    }
+    before = tuple(
+        RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id)
+        for live in tenant.rules
+    )
+    after = tuple(
+        replace(entry, rule=exported_rules.get(entry.id, entry.rule))
+        for entry in before
+    )
+    return compare_behaviour(before, after, tenant.desired.evaluation)
 
 
 _API_VERSION_FIELD: Final = {"apiVersion": "routing/v1"}
@@ -293,28 +314,23 @@ class ManifestHeader(NamedTuple):
 
 def format_one_file(exported: ExportedManifests, header: ManifestHeader) -> str:
     """Return everything as one text of several documents."""
-    documents = ("\n".join(lines) for _, lines in _documents(exported, header))
-    return "\n".join(
-        [
-            f"# {header.comment}",
-            *_skipped_comments(exported.skipped),
-            "\n---\n".join(documents),
-            "",
-        ]
-    )
+    documents = ["\n".join(lines) for _, lines in _documents(exported, header)]
+    parts = [f"# {header.comment}"]
+    parts += _skipped_comments(exported.skipped)
+    parts.append("\n---\n".join(documents))
+    return "\n".join([*parts, ""])
 
 
 def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
     """Return the files by name: one per RuleSet and one for the queues; the first lists the skipped
     rules.
     """
-    missing = _skipped_comments(exported.skipped)
-    return {
-        f"{name}.yaml": "\n".join(
-            [f"# {header.comment}", *(missing if index == 0 else ()), *lines, ""]
-        )
-        for index, (name, lines) in enumerate(_documents(exported, header))
-    }
+    files: dict[str, str] = {}
+    comments = [f"# {header.comment}", *_skipped_comments(exported.skipped)]
+    for name, lines in _documents(exported, header):
+        files[f"{name}.yaml"] = "\n".join([*comments, *lines, ""])
+        comments = comments[:1]
+    return files
 
 
 def _documents(
@@ -322,39 +338,36 @@ def _documents(
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield the name and the lines of each document, the queues first."""
     if exported.queue_aliases:
-        fields: dict[str, object] = {
-            **_API_VERSION_FIELD,
-            "kind": "Queues",
-            "name": header.queues_name,
-        }
-        yield (
-            header.queues_name,
-            [
-                *format_mapping(fields, 0),
-                "queues:",
-                *format_mapping(exported.queue_aliases, 2),
-            ],
-        )
+        name = header.queues_name
+        fields: dict[str, object] = {**_API_VERSION_FIELD, "kind": "Queues"}
+        fields["name"] = name
+        lines = [*format_mapping(fields, 0), "queues:"]
+        lines += format_mapping(exported.queue_aliases, 2)
+        yield name, lines
+
     for group in exported.rulesets:
         fields = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
-        fields |= {"environments": header.environments} if header.environments else {}
-        fields |= {"defaults": group.defaults} if group.defaults else {}
+        if header.environments:
+            fields["environments"] = header.environments
+        if group.defaults:
+            fields["defaults"] = group.defaults
         lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
         for rule in group.rules:
+            lines += [f"  # {sanitize(note)}" for note in rule.notes]
             first, *following = format_mapping(rule.fields, 4)
-            lines += [
-                *(f"  # {sanitize(note)}" for note in rule.notes),
-                f"  - {first[4:]}",
-                *following,
-            ]
+            lines += [f"  - {first[4:]}", *following]
         yield group.name, lines
 
 
 def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
-    lines = [f"#   {line}" for line in describe_skipped(skipped[:_MAX_SKIPPED])]
-    if len(skipped) > _MAX_SKIPPED:
-        lines.append(f"#   and {pluralize(len(skipped) - _MAX_SKIPPED, 'other')}")
-    return ["# Not exported, and not changed:", *lines] if skipped else []
+    if not skipped:
+        return []
+    lines = ["# Not exported, and not changed:"]
+    lines += [f"#   {line}" for line in describe_skipped(skipped[:_MAX_SKIPPED])]
+    excess = len(skipped) - _MAX_SKIPPED
+    if excess > 0:
+        lines.append(f"#   and {pluralize(excess, 'other')}")
+    return lines
 
 
 def describe_skipped(skipped: Iterable[SkippedRule]) -> list[str]:

@@ -35,7 +35,8 @@ def escape_text(text: str) -> str:
 
     Raises NotRepresentableError.
     """
-    if problem := unrepresentable_reason(text):
+    problem = unrepresentable_reason(text)
+    if problem:
         raise NotRepresentableError(f"it contains {problem}")
     return text.replace("$", "$$")
 
@@ -44,11 +45,9 @@ def unrepresentable_reason(text: str) -> str:
     """Return why a manifest cannot hold a text, or an empty text."""
     if text_size(text) > MAX_TEXT_BYTES:
         return f"a text of more than {MAX_TEXT_BYTES // KIB} KiB"
-    return (
-        "an incomplete character"
-        if any("\ud800" <= letter <= "\udfff" for letter in text)
-        else ""
-    )
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "an incomplete character"
+    return ""
 
 
 def slugify(text: str) -> str:
@@ -56,15 +55,18 @@ def slugify(text: str) -> str:
     letters = "".join(
         letter for letter in normalize("NFKD", text.casefold()) if not combining(letter)
     )
-    return NOT_IN_SLUGS.sub("-", letters).strip("-")[:MAX_KEY_LENGTH].strip("-")
+    slug = NOT_IN_SLUGS.sub("-", letters).strip("-")
+    return slug[:MAX_KEY_LENGTH].strip("-")
 
 
 def find_free_name(text: str, reserved: Container[str]) -> str:
     """Return an unused key or alias: the text itself, or the text with the lowest free number."""
-    name, number = text, 1
+    name = text
+    number = 1
     while name in reserved:
         number += 1
-        name = f"{text[: MAX_KEY_LENGTH - len(str(number)) - 1]}-{number}"
+        suffix = f"-{number}"
+        name = f"{text[: MAX_KEY_LENGTH - len(suffix)]}{suffix}"
     return name
 
 
@@ -78,12 +80,13 @@ class RuleNameAllocator:
 
     def __init__(self, rules: Sequence[LiveRule], desired: Iterable[str]) -> None:
         """`desired` are the names that the manifests use already."""
-        self.counts = Counter(rule.rule.name for rule in rules)  # live rules by name
+        self.counts = Counter(live.rule.name for live in rules)  # live rules by name
         self._reserved = {*self.counts, *desired}
-        self._current_names = {rule.id: rule.rule.name for rule in rules}
-        enabled = (rule for rule in rules if rule.rule.enabled)
+        self._current_names = {live.id: live.rule.name for live in rules}
         self._by_priority = group_pairs(
-            (rule.rule.priority, _tied_rule(rule)) for rule in enabled
+            (live.rule.priority, _tied_rule(live))
+            for live in rules
+            if live.rule.enabled
         )
 
     def allocate_name(
@@ -109,18 +112,18 @@ class RuleNameAllocator:
         # take the same conversation and have different destinations must keep their order.
         if not live.rule.enabled:
             return True
-        first, last = sorted(((self._current_names[live.id], live.id), (name, live.id)))
+        current_name = self._current_names[live.id]
+        first, last = sorted(((current_name, live.id), (name, live.id)))
         rule = _tied_rule(live)
         for tied in self._by_priority.get(live.rule.priority, ()):
-            is_passed = (
-                tied.id != live.id
-                and first < (self._current_names[tied.id], tied.id) < last
-            )
+            tied_key = (self._current_names[tied.id], tied.id)
+            is_passed = tied.id != live.id and first < tied_key < last
             if is_passed and tied.destination != rule.destination:
-                values, tied_values = rule.required_values, tied.required_values
+                values = rule.required_values
+                tied_values = tied.required_values
                 if not any(
-                    values[name].isdisjoint(tied_values[name])
-                    for name in values.keys() & tied_values.keys()
+                    values[attribute].isdisjoint(tied_values[attribute])
+                    for attribute in values.keys() & tied_values.keys()
                 ):
                     return False
         return True
@@ -139,9 +142,10 @@ class _TiedRule(NamedTuple):
 def _tied_rule(live: LiveRule) -> _TiedRule:
     required: dict[str, frozenset[object]] = {}
     for attribute, values in required_values(live.rule):
-        required[attribute] = required.get(attribute, frozenset(values)).intersection(
-            values
-        )
+        possible_values = frozenset(values)
+        if attribute in required:
+            possible_values &= required[attribute]
+        required[attribute] = possible_values
     return _TiedRule(live.id, destination_of(live.rule.targets), required)
 
 
@@ -158,32 +162,28 @@ class QueueNames:
         self._aliases = resolver.aliases
         self._queues = {queue.id: queue for queue in queues}
         self._count = Counter(queue.name for queue in self._queues.values())
-        self.new_aliases: dict[
-            str, Any
-        ] = {}  # aliases that are not in the manifests yet, with their queues
+        # Aliases that are not in the manifests yet, with their queues.
+        self.new_aliases: dict[str, Any] = {}
         self.used_queues: dict[str, Queue] = {}  # by name in the manifests
         self._names: dict[str, str] = {}
         self._reserved = {*self._aliases, *self._count}
         for alias in self._aliases:  # the first alias of a queue is used
             with suppress(QueueError):
                 self._names.setdefault(resolver.resolve(alias).id, alias)
-        unnamed_ids = (
-            queue_id
-            for queue_id in dict.fromkeys(queue_ids)
-            if queue_id not in self._names
-        )
+        self._name_queues(queue_ids)
+
+    def _name_queues(self, queue_ids: Iterable[str]) -> None:
+        """Name the queues that have no alias."""
         unnamed = [
             self._queues[queue_id]
-            for queue_id in unnamed_ids
-            if queue_id in self._queues
+            for queue_id in dict.fromkeys(queue_ids)
+            if queue_id not in self._names and queue_id in self._queues
         ]
-        needs_aliases = bool(self._aliases) or not all(
-            map(self._has_unique_name, unnamed)
-        )
+        have_unique_names = all(map(self._has_unique_name, unnamed))
+        needs_aliases = bool(self._aliases) or not have_unique_names
         for queue in unnamed:
-            self._names[queue.id] = (
-                self._create_alias(queue) if needs_aliases else queue.name
-            )
+            name = self._create_alias(queue) if needs_aliases else queue.name
+            self._names[queue.id] = name
 
     def name(self, queue_id: str) -> str:
         """Return the queue's name for a manifest.
@@ -201,15 +201,17 @@ class QueueNames:
 
         Raises NotRepresentableError.
         """
+        phrase = queue_id
         queue = self._queues.get(queue_id)
-        if queue is None or (
-            queue_id not in self._names and not self._has_unique_name(queue)
-        ):
-            phrase = f'"{queue.name}" ({queue_id})' if queue else queue_id
-            raise NotRepresentableError(
-                f"its queue {phrase} has no unique name: give it an alias in a Queues document"
-            )
-        return escape_text(self._names.get(queue_id, queue.name))
+        if queue:
+            if queue_id in self._names:
+                return escape_text(self._names[queue_id])
+            if self._has_unique_name(queue):
+                return escape_text(queue.name)
+            phrase = f'"{queue.name}" ({queue_id})'
+        raise NotRepresentableError(
+            f"its queue {phrase} has no unique name: give it an alias in a Queues document"
+        )
 
     def live_name(self, queue_id: str) -> str:
         """Return the queue's name in CXone."""
@@ -228,11 +230,12 @@ class QueueNames:
             and self._count[queue.name] == 1
             and not unrepresentable_reason(queue.name)
         )
-        slug = slugify(queue.name) or "queue"
-        text = slug if is_unique else f"{slug[:48]}-{slugify(queue.id)[:8]}".strip("-")
+        text = slugify(queue.name) or "queue"
+        value: Any = queue.name
+        if not is_unique:
+            text = f"{text[:48]}-{slugify(queue.id)[:8]}".strip("-")
+            value = {self._environment: {"id": queue.id}}
         alias = find_free_name(text, self._reserved)
         self._reserved.add(alias)
-        self.new_aliases[alias] = (
-            queue.name if is_unique else {self._environment: {"id": queue.id}}
-        )
+        self.new_aliases[alias] = value
         return alias

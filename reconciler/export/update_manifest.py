@@ -37,7 +37,7 @@ from reconciler.manifest.yaml_patch import (
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
 from reconciler.model.operators import INTERVALS
-from reconciler.model.rule import Address, Condition, Rule
+from reconciler.model.rule import Address, Condition, Rule, Target
 from reconciler.text.escape import sanitize
 
 
@@ -47,12 +47,14 @@ def with_field(fields: Fields, name: str, value: object) -> Fields:
     """
     if name in fields:
         return {**fields, name: value}
-    before = [
-        field for field in fields if field in FIELD_ORDER[: FIELD_ORDER.index(name)]
-    ]
-    at = list(fields).index(before[-1]) + 1 if before else 0
+    fields_before = FIELD_ORDER[: FIELD_ORDER.index(name)]
+    place = 0
+    for index, field in enumerate(fields, start=1):
+        if field in fields_before:
+            place = index
     items = list(fields.items())
-    return dict([*items[:at], (name, value), *items[at:]])
+    items.insert(place, (name, value))
+    return dict(items)
 
 
 def merge_value(old: object, current: Condition, replacement: Condition) -> object:
@@ -63,26 +65,29 @@ def merge_value(old: object, current: Condition, replacement: Condition) -> obje
     `old` is the value in the manifest that defines the current condition.
     """
     result = manifest_value(replacement)
-    texts, values, new = map(_as_list, (old, manifest_value(current), result))
+    texts = _as_list(old)
+    values = _as_list(manifest_value(current))
     if len(texts) != len(values):  # one variable is the whole list
         return result
-    keys, by_value = (
-        list(map(repr, new)),
-        dict(zip(map(repr, values), texts, strict=True)),
-    )  # in Python, True == 1
+
+    # The keys are texts because True == 1 in Python.
+    new_values = _as_list(result)
+    new_keys = {repr(value) for value in new_values}
+    old_keys = [repr(value) for value in values]
+    text_of = dict(zip(old_keys, texts, strict=True))
     if replacement.operator in INTERVALS:
-        return [by_value.get(key, value) for key, value in zip(keys, new, strict=True)]
+        return [text_of.get(repr(value), value) for value in new_values]
     merged = [
-        text for text, value in zip(texts, values, strict=True) if repr(value) in keys
+        text for key, text in zip(old_keys, texts, strict=True) if key in new_keys
     ]
-    merged += [
-        value for key, value in zip(keys, new, strict=True) if key not in by_value
-    ]
+    merged += [value for value in new_values if repr(value) not in text_of]
     return merged if isinstance(result, list) else merged[0]
 
 
 def _as_list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        return value
+    return [value]
 
 
 def replace_field(fields: Fields, old: str, new: str, value: object) -> Fields:
@@ -103,12 +108,10 @@ class RuleUpdater:
         self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot
     ) -> None:
         """`live` is the rule to define, `ruleset` the document of the fields."""
-        self.key, self.live, self.ruleset, self.environment = (
-            key,
-            live,
-            ruleset,
-            tenant.environment,
-        )
+        self.key = key
+        self.live = live
+        self.ruleset = ruleset
+        self.environment = tenant.environment
         self.resolve_queue = tenant.resolver.resolve
         self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
@@ -121,17 +124,17 @@ class RuleUpdater:
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
-                fields = self._update_targets(self._update_conditions(fields))
-                fields = self._update_numbers(
-                    self._update_texts(fields)
-                    if parts == "all"
-                    else self._add_missing_key(fields)
+                fields = self._update_conditions(fields)
+                fields = self._update_targets(fields)
+                update_names = (
+                    self._update_texts if parts == "all" else self._add_missing_key
                 )
+                fields = update_names(fields)
+                fields = self._update_numbers(fields)
+
                 rule = self.expander(fields).rule()
-                if rule == self.live or (
-                    parts == "values"
-                    and rule.routing_fields == self.live.routing_fields
-                ):
+                has_values = rule.routing_fields == self.live.routing_fields
+                if rule == self.live or (parts == "values" and has_values):
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
@@ -142,8 +145,9 @@ class RuleUpdater:
     def expander(self, fields: Fields) -> RuleExpander:
         """Return the expander of the fields. Raises NotRepresentableError."""
         try:
+            entry = rule_entry(fields)
             return RuleExpander(
-                self.environment, self.resolve_queue, self.ruleset, rule_entry(fields)
+                self.environment, self.resolve_queue, self.ruleset, entry
             )
         except ValueError as error:
             raise NotRepresentableError(
@@ -153,38 +157,31 @@ class RuleUpdater:
     def _update_conditions(self, fields: Fields) -> Fields:
         """Update the conditions: each replaces a similar one, or is added."""
         placed = self.expander(fields).conditions()
-        before = [condition for condition, _ in placed]
+        old_conditions = [condition for condition, _ in placed]
         added = [
             understood(condition)
             for condition in self.live.conditions
-            if condition not in before
+            if condition not in old_conditions
         ]
         removed = []
         for condition, path in placed:
             if condition in self.live.conditions:
                 continue
-            same = [
-                candidate
-                for candidate in added
-                if candidate.attribute == condition.attribute
-            ]
-            same.sort(key=lambda candidate: candidate.operator != condition.operator)
-            if same and (
-                replaced := self._replace_in_place(fields, path, condition, same[0])
-            ):
-                fields = replaced
-                added.remove(same[0])
+            replacement = _most_similar(condition, added)
+            replaced_fields = None
+            if replacement:
+                replaced_fields = self._replace_in_place(
+                    fields, path, condition, replacement
+                )
+            if replacement and replaced_fields:
+                fields = replaced_fields
+                added.remove(replacement)
             elif path[0] == "minConfidence":
                 fields = with_field(fields, "minConfidence", None)
             else:
                 removed.append(path)
-        fields = {
-            name: value for name, value in fields.items() if (name,) not in removed
-        }
-        if items := {int(path[1]) for path in removed if path[0] == "when"}:
-            fields["when"] = [
-                item for at, item in enumerate(fields["when"]) if at not in items
-            ]
+
+        fields = _without_conditions(fields, removed)
         for condition in added:
             fields = self._add_condition(fields, condition)
         return fields
@@ -201,39 +198,32 @@ class RuleUpdater:
         """
         field = str(path[0])
         if field == "when":
-            items, at, operator = list(fields["when"]), int(path[1]), str(path[2])
-            new = {
-                operator: (
-                    replacement.operator,
-                    merge_value(items[at][operator], current, replacement),
-                )
-            }
-            items[at] = dict(
-                new.get(name, (name, value)) for name, value in items[at].items()
-            )
+            index = int(path[1])
+            operator = str(path[2])
+            items = list(fields["when"])
+            item = items[index]
+            value = merge_value(item[operator], current, replacement)
+            items[index] = replace_field(item, operator, replacement.operator, value)
             return fields | {"when": items}
+
         sugar = find_sugar_field(replacement, self.environment.attributes)
         if sugar == field and field not in fields:
             return fields | {field: manifest_value(replacement)}
         if sugar == field or {sugar, field} == {"intent", "intents"}:
-            return replace_field(
-                fields, field, sugar, merge_value(fields[field], current, replacement)
-            )
+            value = merge_value(fields[field], current, replacement)
+            return replace_field(fields, field, sugar, value)
         return None
 
     def _add_condition(self, fields: Fields, condition: Condition) -> Fields:
         field = find_sugar_field(condition, self.environment.attributes)
-        is_intent = field in ("intent", "intents")
-        is_used = (
-            bool({"intent", "intents"} & {*fields})
-            if is_intent
-            else fields.get(field) is not None
-        )
+        if field in ("intent", "intents"):
+            is_used = "intent" in fields or "intents" in fields
+        else:
+            is_used = fields.get(field) is not None
         if field and not is_used:
             return with_field(fields, field, manifest_value(condition))
-        return with_field(
-            fields, "when", [*fields.get("when", ()), when_item(condition)]
-        )
+        items = [*fields.get("when", ()), when_item(condition)]
+        return with_field(fields, "when", items)
 
     def _update_targets(self, fields: Fields) -> Fields:
         """Update the queues and weights; a queue that is not removed keeps its name."""
@@ -245,31 +235,21 @@ class RuleUpdater:
         remaining = [
             understood(target, "kind of target") for target in self.live.targets
         ]
-        items: list[Fields] = []
-        for name, raw_weight, weight, queue in placed:
-            same = [target for target in remaining if target.queue_id == queue]
-            match = next(
-                (target for target in same if target.weight == weight),
-                same[0] if same else None,
-            )
-            if match is not None:
-                remaining.remove(match)
-                items.append(
-                    {
-                        "queue": name,
-                        "weight": raw_weight
-                        if match.weight == weight
-                        else match.weight,
-                    }
-                )
+        items: list[Fields | None] = []
+        for name, raw_weight, weight, queue_id in placed:
+            target = _matching_target(remaining, queue_id, weight)
+            if target is None:
+                items.append(None)
             else:
-                items.append({})
-        new = [
+                remaining.remove(target)
+                new_weight = raw_weight if target.weight == weight else target.weight
+                items.append({"queue": name, "weight": new_weight})
+
+        new_items: list[Fields] = [
             {"queue": self.queue_name(target.queue_id), "weight": target.weight}
             for target in remaining
         ]
-        items = [item or (new.pop(0) if new else {}) for item in items]
-        return _write_targets(fields, [*filter(None, items), *new])
+        return _write_targets(fields, _fill_places(items, new_items))
 
     def _add_missing_key(self, fields: Fields) -> Fields:
         try:
@@ -281,33 +261,82 @@ class RuleUpdater:
     def update_key(self, fields: Fields) -> Fields:
         """Return the fields with the key, unless it follows from the intent."""
         fields = self._add_missing_key(fields)
-        return (
-            fields
-            if self.expander(fields).key() == self.key
-            else with_field(fields, "key", self.key)
-        )
+        if self.expander(fields).key() != self.key:
+            fields = with_field(fields, "key", self.key)
+        return fields
 
     def _update_texts(self, fields: Fields) -> Fields:
         fields = self.update_key(fields)
         if self.expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
         if self.expander(fields).rule().description != self.live.description:
-            fields = with_field(
-                fields, "description", escape_text(self.live.description)
-            )
+            description = escape_text(self.live.description)
+            fields = with_field(fields, "description", description)
         return fields
 
     def _update_numbers(self, fields: Fields) -> Fields:
         rule = self.expander(fields).rule()
         if rule.priority != self.live.priority:
-            fields = with_field(
-                fields, "priority", integer_priority(self.live.priority)
-            )
-        return (
-            fields
-            if rule.enabled == self.live.enabled
-            else with_field(fields, "enabled", self.live.enabled)
-        )
+            priority = integer_priority(self.live.priority)
+            fields = with_field(fields, "priority", priority)
+        if rule.enabled != self.live.enabled:
+            fields = with_field(fields, "enabled", self.live.enabled)
+        return fields
+
+
+def _most_similar(
+    condition: Condition, candidates: Iterable[Condition]
+) -> Condition | None:
+    """Return a condition on the same attribute, if possible with the same operator."""
+    similar = [
+        candidate
+        for candidate in candidates
+        if candidate.attribute == condition.attribute
+    ]
+    for candidate in similar:
+        if candidate.operator == condition.operator:
+            return candidate
+    return similar[0] if similar else None
+
+
+def _without_conditions(
+    fields: Fields, paths: Sequence[tuple[str | int, ...]]
+) -> Fields:
+    """Return the fields without the conditions at these paths."""
+    fields = {name: value for name, value in fields.items() if (name,) not in paths}
+    indexes = {int(path[1]) for path in paths if path[0] == "when"}
+    if indexes:
+        fields["when"] = [
+            item for index, item in enumerate(fields["when"]) if index not in indexes
+        ]
+    return fields
+
+
+def _matching_target(
+    targets: Iterable[Target], queue_id: str, weight: float
+) -> Target | None:
+    """Return a target with the queue, if possible with the weight."""
+    same_queue = [target for target in targets if target.queue_id == queue_id]
+    for target in same_queue:
+        if target.weight == weight:
+            return target
+    return same_queue[0] if same_queue else None
+
+
+def _fill_places(
+    items: Iterable[Fields | None], new_items: Sequence[Fields]
+) -> list[Fields]:
+    """Return the items, with new ones in the places of removed ones, and the further new ones
+    last.
+    """
+    following = list(new_items)
+    result: list[Fields] = []
+    for item in items:
+        if item is not None:
+            result.append(item)
+        elif following:
+            result.append(following.pop(0))
+    return [*result, *following]
 
 
 def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
@@ -322,13 +351,14 @@ def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
         return replace_field(fields, "queue", "targets", items)
     targets = []
     for old, item in zip_longest(fields["targets"][: len(items)], items):
+        if old is None:
+            targets.append(item)
+            continue
+        names = list(old)
         # A weight of 1 that is not in the manifest is not added.
-        added = () if item["weight"] == 1 else ("weight",)
-        targets.append(
-            item
-            if old is None
-            else {name: item[name] for name in dict.fromkeys((*old, *added))}
-        )
+        if item["weight"] != 1 and "weight" not in old:
+            names.append("weight")
+        targets.append({name: item[name] for name in names})
     return fields | {"targets": targets}
 
 
@@ -369,9 +399,8 @@ def build_manifest_edit(
     """
     loaded, index = find_rule(desired, manifests)
     old = loaded.source_map.value(("rules", index))
-    new = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(
-        old
-    )
+    updater = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant)
+    new = updater.update(old)
     try:
         edits = patch_document(loaded, ("rules", index), new)
     except CannotPatchError as error:
@@ -388,8 +417,10 @@ def patch_document(
 
     Raises CannotPatchError.
     """
-    source_map, text = loaded.source_map, loaded.source_map.text.text
-    return compute_edits(text, source_map.index(path), source_map.value(path), new)
+    source_map = loaded.source_map
+    start = source_map.index(path)
+    old = source_map.value(path)
+    return compute_edits(source_map.text.text, start, old, new)
 
 
 def edit_texts(
@@ -431,14 +462,12 @@ def find_rule(
     desired: DesiredRule, manifests: Manifests
 ) -> tuple[LoadedDocument[RuleSet], int]:
     """Return a rule's document, and its index there. Raises NotRepresentableError."""
+    source = desired.source
     for loaded in manifests.rulesets:
-        if (
-            loaded.document.name == desired.address.ruleset
-            and desired.source
-            and loaded.file == desired.source.file
-        ):
+        has_name = loaded.document.name == desired.address.ruleset
+        if has_name and source and loaded.file == source.file:
             for index in range(len(loaded.document.rules)):
-                if loaded.source_of("rules", index) == desired.source:
+                if loaded.source_of("rules", index) == source:
                     return loaded, index
     raise NotRepresentableError("it is not in a file")
 
@@ -452,14 +481,14 @@ def all_edits(
 
     Raises RefusedError that lists all rules without a possible edit.
     """
-    edits, refused = [], []
+    edits: list[ManifestEdit] = []
+    refused: list[str] = []
     for live, desired in drifted:
         try:
             edits.append(build_manifest_edit(live, desired, manifests, tenant))
         except NotRepresentableError as error:
-            refused.append(
-                f"{desired.address} ({desired.location}): {sanitize(str(error))}"
-            )
+            place = f"{desired.address} ({desired.location})"
+            refused.append(f"{place}: {sanitize(str(error))}")
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
     return edits
@@ -474,29 +503,38 @@ def prove_edits(
 
     Raises RefusedError and CxrouteError.
     """
-    unintended = find_unintended_changes(
-        *desired, {edit.desired.address: edit.live for edit in edits}
-    )
+    live_rules = {edit.desired.address: edit.live for edit in edits}
+    unintended = find_unintended_changes(*desired, live_rules)
     if unintended:
         raise CxrouteError(
             f"nothing was written: {unintended[0]} would not get the intended values"
         )
+
     touched: dict[str, list[Address]] = {}
     for name in manifests[0].environments:
         if name not in (desired[0].environment, SANDBOX):
-            try:
-                old, new = (
-                    desire_offline(each, each.environments[name].document)[0]
-                    for each in manifests
-                )
-            except ManifestError as error:
-                raise RefusedError(
-                    f"nothing was written: the effect on {name} is unknown ({error})"
-                ) from error
-            touched[name] = find_unintended_changes(old, new, {})
-    touched = {name: addresses for name, addresses in touched.items() if addresses}
+            addresses = _changes_of_environment(name, *manifests)
+            if addresses:
+                touched[name] = addresses
     if touched:
         raise RefusedError(_refusal_text(edits, touched))
+
+
+def _changes_of_environment(
+    name: str, before: Manifests, after: Manifests
+) -> list[Address]:
+    """Return the addresses that change in an environment.
+
+    Raises RefusedError if that is not known.
+    """
+    try:
+        old, _ = desire_offline(before, before.environments[name].document)
+        new, _ = desire_offline(after, after.environments[name].document)
+    except ManifestError as error:
+        raise RefusedError(
+            f"nothing was written: the effect on {name} is unknown ({error})"
+        ) from error
+    return find_unintended_changes(old, new, {})
 
 
 def _refusal_text(
@@ -505,15 +543,13 @@ def _refusal_text(
     """Return the message: the other environments that would get the values, and the text to add in
     either case.
     """
-    lines = [
-        (
-            f"nothing was written: {' and '.join(touched)} would get these values too. If this is "
-            f"intended, write"
-        )
-    ]
+    names = " and ".join(touched)
+    problem = f"{names} would get these values too. If this is intended, write"
+    lines = [f"nothing was written: {problem}"]
     for edit in edits:
-        if any(edit.desired.address in addresses for addresses in touched.values()):
-            lines.append(f"  {edit.desired.address}   {edit.desired.location}")
+        address = edit.desired.address
+        if any(address in addresses for addresses in touched.values()):
+            lines.append(f"  {address}   {edit.desired.location}")
             lines += format_mapping(edit.changed_fields, 6)
             lines += [f"      (without {name})" for name in edit.removed_fields]
     lines.append(

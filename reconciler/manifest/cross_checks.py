@@ -102,16 +102,19 @@ def _check_promises(source_map: SourceMap) -> Iterator[DocumentProblem]:
 def _items(source_map: SourceMap, field: str) -> Iterator[tuple[int, Map]]:
     """Yield the mappings in a list of a document, with their positions."""
     items = source_map.root.get(field)
-    numbered = enumerate(items if isinstance(items, List) else ())
-    return ((index, item) for index, item in numbered if isinstance(item, Map))
+    if isinstance(items, List):
+        for index, item in enumerate(items):
+            if isinstance(item, Map):
+                yield index, item
 
 
 def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
     root = source_map.root
     if root.get("name") == SANDBOX:
-        for name in filter(root.__contains__, ("tenant", "api", "credentials")):
-            message = f'the sandbox is built in and contacts no tenant: it must not set "{name}"'
-            yield DocumentProblem(source_map, "CXR104", (name,), message)
+        for name in ("tenant", "api", "credentials"):
+            if name in root:
+                message = f'the sandbox is built in and contacts no tenant: it must not set "{name}"'
+                yield DocumentProblem(source_map, "CXR104", (name,), message)
         return
     api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
     if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(api):
@@ -119,21 +122,22 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
             source_map, "CXR103", (), 'missing field "tenant"', missing=("tenant",)
         )
     yield from _check_script(source_map, api)
+    yield from _check_access(source_map, api)
+
+
+def _check_access(
+    source_map: SourceMap, api: Mapping[str, object]
+) -> Iterator[DocumentProblem]:
     issuers = [name for name in ("issuer", "area") if name in api]
     if api.get("auth", "client-credentials") == "client-credentials":
         for name in issuers:
-            yield DocumentProblem(
-                source_map,
-                "CXR104",
-                ("api", name),
-                f'"{name}" requires "auth: access-key"',
-            )
+            message = f'"{name}" requires "auth: access-key"'
+            yield DocumentProblem(source_map, "CXR104", ("api", name), message)
     if api.get("auth") != "access-key":
         return
     if not issuers:
-        yield DocumentProblem(
-            source_map, "CXR103", ("api",), 'missing field "issuer" (or "area")'
-        )
+        message = 'missing field "issuer" (or "area")'
+        yield DocumentProblem(source_map, "CXR103", ("api",), message)
     if len(issuers) > 1:
         message = 'an access key needs either "issuer" or "area", not both'
         yield DocumentProblem(source_map, "CXR104", ("api", "area"), message)
@@ -166,34 +170,45 @@ def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProble
     """
     documents: dict[tuple[str, str], dict[str, SourceMap]] = {}
     for source_map in source_maps:
-        kind, name = str(source_map.root.get("kind")), source_map.root.get("name")
+        kind = str(source_map.root.get("kind"))
+        name = source_map.root.get("name")
         if not isinstance(name, str):
             continue
-        environments = [_ALL_ENVIRONMENTS]
-        if kind in _ITEMS_IN_ENVIRONMENTS and "environments" in source_map.root:
-            entries = source_map.root["environments"]
-            environments = (
-                [entry for entry in entries if isinstance(entry, str)]
-                if isinstance(entries, List)
-                else []
-            )
+        environments = _environments_of(source_map, kind)
         by_environment = documents.setdefault((kind, name), {})
-        names: Iterable[str] = (
-            (_ALL_ENVIRONMENTS, *environments) if environments else ()
-        )
-        if _ALL_ENVIRONMENTS in environments:
-            names = by_environment
-        first = next(
-            (by_environment[name] for name in names if name in by_environment), None
-        )
+        first = _find_rival(by_environment, environments)
         if first is not None:
             source = first.text.source(first.index(("name",)))
-            message = (
-                f"{kind} {quote_name(name)} is already in {source.file}:{source.line}"
-            )
+            place = f"{source.file}:{source.line}"
+            message = f"{kind} {quote_name(name)} is already in {place}"
             yield DocumentProblem(source_map, "CXR111", ("name",), message)
         for environment in environments:
             by_environment.setdefault(environment, source_map)
+
+
+def _environments_of(source_map: SourceMap, kind: str) -> list[str]:
+    """Return the names of a document's environments, or the mark for all of them."""
+    if kind not in _ITEMS_IN_ENVIRONMENTS or "environments" not in source_map.root:
+        return [_ALL_ENVIRONMENTS]
+    entries = source_map.root["environments"]
+    if not isinstance(entries, List):
+        return []
+    return [entry for entry in entries if isinstance(entry, str)]
+
+
+def _find_rival(
+    by_environment: Mapping[str, SourceMap], environments: Sequence[str]
+) -> SourceMap | None:
+    """Return the first document that has one of the environments, too."""
+    if not environments:
+        return None
+    names: Iterable[str] = (_ALL_ENVIRONMENTS, *environments)
+    if _ALL_ENVIRONMENTS in environments:
+        names = by_environment
+    for name in names:
+        if name in by_environment:
+            return by_environment[name]
+    return None
 
 
 def _names(source_maps: Iterable[SourceMap], kind: str) -> frozenset[str]:
@@ -351,21 +366,27 @@ def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentPro
     labelled = group_pairs(
         (sanitize(each.label), each.value) for each in values if each.label
     )
-    checked = set[str]()
-    for each in values:
-        text = sanitize(each.group or "")
-        if not text or text in checked:
-            continue
-        checked.add(text)
+    for text, each in _first_of_groups(values).items():
         homonyms = [*named.get(text, []), *labelled.get(text, [])]
         is_same_value = len({*homonyms, *members[text]}) == 1
         if not homonyms or is_same_value:
             continue
-        what = f"the label of {quote_name(homonyms[0])}: rename one of them"
+
+        meaning = f"the label of {quote_name(homonyms[0])}: rename one of them"
         if text in named:
-            what = "a value: give the group another name"
-        message = f"the group {quote_name(each.group or '')} is also {what}"
+            meaning = "a value: give the group another name"
+        message = f"the group {quote_name(each.group or '')} is also {meaning}"
         yield DocumentProblem(each.source_map, "CXR132", each.path, message)
+
+
+def _first_of_groups(values: Iterable[_DescribedValue]) -> dict[str, _DescribedValue]:
+    """Return the first value of each group, by the group's name."""
+    first: dict[str, _DescribedValue] = {}
+    for each in values:
+        name = sanitize(each.group or "")
+        if name:
+            first.setdefault(name, each)
+    return first
 
 
 def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:

@@ -75,7 +75,8 @@ class _Report:
 
     def _names(self, path: Sequence[PathStep]) -> Sequence[str]:
         """Return the fields that a mapping at a path may have."""
-        return field_names(self.model, path[len(self.start) :])
+        inner_path = path[len(self.start) :]
+        return field_names(self.model, inner_path)
 
     def add(self, details: ErrorDetails) -> None:
         source_map = self.source_map
@@ -87,17 +88,13 @@ class _Report:
                 if not is_misspelt(fields, self._names(path), [name], self.collector):
                     message = f"missing field {quote_name(name)}"
                     self.collector.report("CXR103", source_map.index(path), message)
-            case "extra_forbidden" if credentials := find_credentials(source_map, path):
-                for credential in credentials:
-                    _report_credential(credential, source_map, self.collector)
             case "extra_forbidden":
-                self._add_unknown_field(path, name)
+                self._add_extra_field(path, name)
             case "CXR112":
+                index = source_map.key_index(path)
                 hint = self._suggest(name, [*SORTED_OPERATORS, "attribute"])
                 message = f"unknown operator {quote_name(name)}"
-                self.collector.report(
-                    "CXR112", source_map.key_index(path), message, hint
-                )
+                self.collector.report("CXR112", index, message, hint)
             case "CXR102" | "CXR103" as code:
                 self.collector.report(code, source_map.key_index(path), details["msg"])
             case _:
@@ -105,9 +102,16 @@ class _Report:
 
     def _suggest(self, name: str, names: Sequence[str]) -> str:
         """Return the hint for an unknown name: the nearest known one, or all of them."""
-        return self.collector.suggest(name, names) or f"available: {', '.join(names)}"
+        suggestion = self.collector.suggest(name, names)
+        return suggestion or f"available: {', '.join(names)}"
 
-    def _add_unknown_field(self, path: list[PathStep], name: str) -> None:
+    def _add_extra_field(self, path: list[PathStep], name: str) -> None:
+        """Report the credentials in an unknown field, or the field if it has none."""
+        credentials = find_credentials(self.source_map, path)
+        for credential in credentials:
+            _report_credential(credential, self.source_map, self.collector)
+        if credentials:
+            return
         *parents, _ = path
         hint = self._suggest(name, self._names(parents))
         message = f"unknown field {quote_name(name)}"
@@ -115,7 +119,6 @@ class _Report:
         self.collector.report("CXR102", index, message, hint, excerpt_of(path))
 
     def _add_wrong_value(self, details: ErrorDetails, path: list[PathStep]) -> None:
-        source_map = self.source_map
         collector = self.collector
         code, requirement, names = _find_requirement(details)
         value = details["input"]
@@ -125,21 +128,19 @@ class _Report:
             code = "CXR101"
         if details["loc"][-1:] == ("[key]",):
             message = f"the name {quote_name(str(value))} {requirement}"
-            collector.report(code, source_map.key_index(path), message)
-        elif excerpt_of(path) == "hidden":
+            collector.report(code, self.source_map.key_index(path), message)
+            return
+
+        index = self.source_map.index(path)
+        if excerpt_of(path) == "hidden":
             message = f"{_subject(path)} {requirement}"
-            collector.report(code, source_map.index(path), message, excerpt="hidden")
+            collector.report(code, index, message, excerpt="hidden")
         elif not requirement.startswith("must"):
-            collector.report(code, source_map.index(path), requirement)
+            collector.report(code, index, requirement)
         else:
             hint = self._hint_for(details, path, names)
-            actual = (
-                ""
-                if requirement.startswith("must not")
-                else f", not {_describe_value(value)}"
-            )
-            message = f"{_subject(path)} {requirement}{actual}"
-            collector.report(code, source_map.index(path), message, hint)
+            message = f"{_subject(path)} {requirement}{_actual(requirement, value)}"
+            collector.report(code, index, message, hint)
 
     def _hint_for(
         self,
@@ -149,12 +150,10 @@ class _Report:
     ) -> str:
         """Return the hint for a wrong value: the nearest known value, or a valid example."""
         value = details["input"]
-        if (
-            names
-            and isinstance(value, str)
-            and (hint := self.collector.suggest(value, names))
-        ):
-            return hint
+        if names and isinstance(value, str):
+            hint = self.collector.suggest(value, names)
+            if hint:
+                return hint
         if details["type"] == "string_type" and isinstance(value, (bool, int, float)):
             return "put it in quotes"
         of_operator = details.get("ctx", {}).get("example")
@@ -177,17 +176,19 @@ def find_credentials(
     source_map: SourceMap, path: Sequence[PathStep]
 ) -> list[list[PathStep]]:
     """Return the paths of the fields at or below a field whose names are those of secrets."""
-    name, value = path[-1], source_map.value(path)
+    name = path[-1]
     if isinstance(name, str) and is_credential_name(name):
         return [[*path]]
-    steps: Iterable[PathStep] = (
-        value
-        if isinstance(value, Map)
-        else range(len(value) if isinstance(value, List) else 0)
-    )
-    return [
-        found for step in steps for found in find_credentials(source_map, [*path, step])
-    ]
+    value = source_map.value(path)
+    steps: Iterable[PathStep] = ()
+    if isinstance(value, Map):
+        steps = value
+    elif isinstance(value, List):
+        steps = range(len(value))
+    credentials: list[list[PathStep]] = []
+    for step in steps:
+        credentials += find_credentials(source_map, [*path, step])
+    return credentials
 
 
 def _report_credential(
@@ -204,17 +205,17 @@ def _report_credential(
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     """Return the code, the requirement, and the valid values of an enumeration."""
-    kind, context = details["type"], details.get("ctx", {})
+    kind = details["type"]
+    context = details.get("ctx", {})
     if kind in _TYPE_MESSAGES:
         return "CXR104", _TYPE_MESSAGES[kind].format(**context), ()
     if kind == "literal_error":
         names = _QUOTED_TEXT.findall(context["expected"])
         choices = ", ".join(names or [str(context["expected"]).lower()])
-        return (
-            "CXR104",
-            f"must be {'one of ' if len(names) > 1 else ''}{choices}",
-            names,
-        )
+        requirement = f"must be {choices}"
+        if len(names) > 1:
+            requirement = f"must be one of {choices}"
+        return "CXR104", requirement, names
     if kind == "string_pattern_mismatch":
         return (*PATTERN_MESSAGES[context["pattern"]], ())
     if kind.startswith("CXR"):
@@ -232,11 +233,17 @@ def _subject(path: Sequence[PathStep]) -> str:
     names = [step for step in path if isinstance(step, str)]
     if not names:
         return "the document"
-    return (
-        quote_name(names[-1])
-        if path[-1] == names[-1]
-        else f"an item of {quote_name(names[-1])}"
-    )
+    name = names[-1]
+    if path[-1] == name:
+        return quote_name(name)
+    return f"an item of {quote_name(name)}"
+
+
+def _actual(requirement: str, value: object) -> str:
+    """Return the end of a message with the wrong value, unless the requirement names it."""
+    if requirement.startswith("must not"):
+        return ""
+    return f", not {_describe_value(value)}"
 
 
 def _describe_value(value: object) -> str:
@@ -246,8 +253,6 @@ def _describe_value(value: object) -> str:
         return "a mapping" if isinstance(value, Map) else "a list"
     if value is None:
         return "empty"
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else sanitize(repr(value), MAX_NAME_LENGTH)
-    )
+    if isinstance(value, bool):
+        return str(value).lower()
+    return sanitize(repr(value), MAX_NAME_LENGTH)

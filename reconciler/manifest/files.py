@@ -46,14 +46,17 @@ class _DirectoryWalk:
                 self._read_directory(path, real_path)
 
     def display_path(self, path: str) -> str:
-        return escape_invisible((self.directory / path).as_posix())
+        full_path = self.directory / path
+        return escape_invisible(full_path.as_posix())
 
     def _report(self, code: str, path: str, message: str) -> None:
-        self.errors.append((path, _finding(code, self.display_path(path), message)))
+        finding = _finding(code, self.display_path(path), message)
+        self.errors.append((path, finding))
 
     def _report_extension(self, path: str) -> None:
         stem, _, extension = path.rpartition(".")
-        hint = f"rename it to {escape_invisible(f'{stem}.{extension.lower()}')}"
+        new_path = f"{stem}.{extension.lower()}"
+        hint = f"rename it to {escape_invisible(new_path)}"
         message = f"the file is not read, because its name ends in .{extension}"
         finding = _finding("CXR014", self.display_path(path), message, hint)
         self.errors.append((path, replace(finding, severity="warning")))
@@ -62,9 +65,8 @@ class _DirectoryWalk:
         try:
             entries = sorted(os.scandir(real_path), key=attrgetter("name"))
         except OSError as error:
-            self._report(
-                "CXR014", directory, f"the directory cannot be read: {_reason(error)}"
-            )
+            message = f"the directory cannot be read: {_reason(error)}"
+            self._report("CXR014", directory, message)
             return
         for entry in entries:
             path = f"{directory}/{entry.name}".lstrip("/")
@@ -88,11 +90,8 @@ class _DirectoryWalk:
         if os.path.commonpath([self.root, real]) == self.root:
             self._waiting.append((path, real))
         else:
-            self._report(
-                "CXR003",
-                path,
-                "the symbolic link leads out of the manifests' directory",
-            )
+            message = "the symbolic link leads out of the manifests' directory"
+            self._report("CXR003", path, message)
 
 
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
@@ -100,29 +99,26 @@ def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     file once.
     """
     walk = _DirectoryWalk(directory)
-    root, exists = walk.display_path(""), _is_directory(walk.root)
+    root = walk.display_path("")
+    exists = _is_directory(walk.root)
     if exists:
         walk.run()
-    if not walk.files and all(
-        finding.severity == "warning" for _, finding in walk.errors
-    ):
-        missing = (
-            "no *.yaml or *.yml file in this directory"
-            if exists
-            else "the directory does not exist"
-        )
-        yield root, _finding("CXR115", root, missing, _init_hint(root))
+    has_errors = any(finding.severity != "warning" for _, finding in walk.errors)
+    if not walk.files and not has_errors:
+        message = "the directory does not exist"
+        if exists:
+            message = "no *.yaml or *.yml file in this directory"
+        yield root, _finding("CXR115", root, message, _init_hint(root))
+
     files: list[tuple[str, str | Finding]] = [
         (path, real) for real, path in walk.files.items()
     ]
     for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):
         display_path = walk.display_path(path)
-        yield (
-            display_path,
-            content
-            if isinstance(content, Finding)
-            else _read_file(display_path, content),
-        )
+        if isinstance(content, Finding):
+            yield display_path, content
+        else:
+            yield display_path, _read_file(display_path, content)
 
 
 def count_files(directory: Path) -> int:
@@ -143,9 +139,8 @@ def _read_file(display_path: str, real: str) -> bytes | Finding:
     except NotRegularFileError:
         return _finding("CXR014", display_path, "this is not a regular file")
     except OSError as error:
-        return _finding(
-            "CXR014", display_path, f"the file cannot be read: {_reason(error)}"
-        )
+        message = f"the file cannot be read: {_reason(error)}"
+        return _finding("CXR014", display_path, message)
 
 
 def _reason(error: OSError) -> str:

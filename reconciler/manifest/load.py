@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -224,15 +224,14 @@ def load_environment(directory: "Path", name: str) -> Manifests:
         if loaded.document.name == name
     )
     profile = environments[name].document.api.profile if name in environments else None
+
     roots = [source_map.root for file in files for source_map in file.source_maps]
     count = sum(
         root.get("name") == name and root.get("kind") == "Environment" for root in roots
     )
-    if (
-        count > 1
-        or len(environments) < max(count, name != SANDBOX)
-        or profile not in {None, *profiles}
-    ):
+    is_missing = len(environments) < max(count, name != SANDBOX)
+    is_profile_missing = profile not in {None, *profiles}
+    if count > 1 or is_missing or is_profile_missing:
         raise ManifestError(findings)
     return Manifests(
         environments=environments, profiles=profiles, errors=tuple(findings)
@@ -250,45 +249,54 @@ def _check_files(
         for name, data in contents
     ]
     checked = [file for file in files if isinstance(file, _CheckedFile)]
-    collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
     source_maps = [source_map for file in checked for source_map in file.source_maps]
-    valid = [loaded for file in checked for loaded in file.valid]
-    problems = [
-        checks.find_duplicates(source_maps),
-        checks.find_shared_owners(_documents_of(Environment, valid)),
-        checks.find_shared_names(
-            _documents_of(Queues, valid), "queues", "CXR118", "alias"
-        ),
-        checks.find_shared_names(
-            _documents_of(Attributes, valid), "attributes", "CXR124", "attribute"
-        ),
-        checks.find_ambiguous_groups(
-            _documents_of(Attributes, valid), _documents_of(Intents, valid)
-        ),
-    ]
+    problems = _cross_problems(checked, source_maps)
     # A name counts as unknown only if every document was read.
-    complete = [
-        each
-        for each in checked
-        if each.parsed.is_complete and not each.parsed.collector.is_full
-    ]
-    unread = sum(
-        isinstance(file, Finding) and file.severity == "error" for file in files
-    )
-    if len(complete) == len(checked) and not unread:
+    if all(map(_is_fully_read, files)):
         problems += [
             checks.find_unknown_environments(source_maps),
             checks.find_unknown_profiles(source_maps),
         ]
-    for problem in chain.from_iterable(
-        islice(group, _MAX_PROBLEMS) for group in problems
-    ):
-        _report_problems([problem], collectors[problem.source_map.text.file])
-    groups = (
-        [file] if isinstance(file, Finding) else file.parsed.collector.findings()
-        for file in files
-    )
-    return checked, list(chain.from_iterable(groups))
+
+    collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
+    for group in problems:
+        for problem in islice(group, _MAX_PROBLEMS):
+            _report_problems([problem], collectors[problem.source_map.text.file])
+
+    return checked, _all_findings(files)
+
+
+def _all_findings(files: Iterable[_CheckedFile | Finding]) -> list[Finding]:
+    findings: list[Finding] = []
+    for file in files:
+        if isinstance(file, Finding):
+            findings.append(file)
+        else:
+            findings += file.parsed.collector.findings()
+    return findings
+
+
+def _cross_problems(
+    files: Iterable[_CheckedFile], source_maps: Iterable[SourceMap]
+) -> list[Iterable[checks.DocumentProblem]]:
+    """Return the problems of documents beside the others, by check."""
+    valid = [loaded for file in files for loaded in file.valid]
+    queues = _documents_of(Queues, valid)
+    attributes = _documents_of(Attributes, valid)
+    return [
+        checks.find_duplicates(source_maps),
+        checks.find_shared_owners(_documents_of(Environment, valid)),
+        checks.find_shared_names(queues, "queues", "CXR118", "alias"),
+        checks.find_shared_names(attributes, "attributes", "CXR124", "attribute"),
+        checks.find_ambiguous_groups(attributes, _documents_of(Intents, valid)),
+    ]
+
+
+def _is_fully_read(file: _CheckedFile | Finding) -> bool:
+    """Return whether every document of a file was read; a file of a warning has none."""
+    if isinstance(file, Finding):
+        return file.severity != "error"
+    return file.parsed.is_complete and not file.parsed.collector.is_full
 
 
 def _check_file(parsed: ParsedFile) -> _CheckedFile:
@@ -318,7 +326,8 @@ def _validate_document(
     if model is None:
         return []
     _warn_of_secrets(source_map, collector)
-    if check := checks.DOCUMENT_CHECKS.get(str(kind)):
+    check = checks.DOCUMENT_CHECKS.get(str(kind))
+    if check:
         _report_problems(check(source_map), collector)
     try:
         fields = root | _validate_items(source_map, str(kind), collector)
@@ -333,37 +342,34 @@ def _check_head(
 ) -> None:
     """Report a missing or unknown apiVersion and kind."""
     root = source_map.root
-    kinds = f"available: {', '.join(KINDS)}"
-    for name, hint in {
+    hints = {
         "apiVersion": "write apiVersion: routing/v1",
-        "kind": kinds,
-    }.items():
-        misspelt = next(
-            (key for key in root if key != name and key.casefold() == name.casefold()),
-            "",
-        )
-        if name in root or (
-            misspelt and model
-        ):  # a known kind reports its unknown fields itself
+        "kind": f"available: {', '.join(KINDS)}",
+    }
+    for name, hint in hints.items():
+        if name in root:
             continue
-        if misspelt:
-            known = f"did you mean {quote_name(name)}?"
+        misspelt = next((key for key in root if key.casefold() == name.casefold()), "")
+        if not misspelt:
+            message = f"missing field {quote_name(name)}"
+            collector.report("CXR103", source_map.start, message, hint)
+        elif not model:  # a known kind reports its unknown fields itself
             message = f"unknown field {quote_name(misspelt)}"
-            collector.report(
-                "CXR102", source_map.key_index((misspelt,)), message, known
-            )
-        else:
-            collector.report(
-                "CXR103", source_map.start, f"missing field {quote_name(name)}", hint
-            )
+            suggestion = f"did you mean {quote_name(name)}?"
+            index = source_map.key_index((misspelt,))
+            collector.report("CXR102", index, message, suggestion)
     if model is None and "kind" in root:
-        kind = root["kind"]
-        message = f'"kind" must be one of {", ".join(KINDS)}'
-        hint = ""
-        if isinstance(kind, str):
-            message += f", not {quote_name(kind)}"
-            hint = collector.suggest(kind, KINDS)
-        collector.report("CXR101", source_map.index(("kind",)), message, hint)
+        _report_unknown_kind(source_map, collector)
+
+
+def _report_unknown_kind(source_map: SourceMap, collector: ErrorCollector) -> None:
+    kind = source_map.root["kind"]
+    message = f'"kind" must be one of {", ".join(KINDS)}'
+    hint = ""
+    if isinstance(kind, str):
+        message += f", not {quote_name(kind)}"
+        hint = collector.suggest(kind, KINDS)
+    collector.report("CXR101", source_map.index(("kind",)), message, hint)
 
 
 def _warn_of_secrets(source_map: SourceMap, collector: ErrorCollector) -> None:
@@ -397,9 +403,8 @@ def _validate_items(
         try:
             valid.append(model.__pydantic_validator__.validate_python(item))
         except ValidationError as error:
-            report_errors(
-                error, ValidatedValue(source_map, model, (name, index)), collector
-            )
+            validated = ValidatedValue(source_map, model, (name, index))
+            report_errors(error, validated, collector)
     return {name: tuple(valid)}
 
 
@@ -409,11 +414,10 @@ def _report_problems(
     for problem in problems:
         if problem.missing and _is_misspelt(problem, collector):
             continue  # the unknown field is the error
-        hint = (
-            collector.suggest(problem.unknown_name, sorted(problem.candidates))
-            if problem.unknown_name
-            else ""
-        )
+        hint = ""
+        if problem.unknown_name:
+            candidates = sorted(problem.candidates)
+            hint = collector.suggest(problem.unknown_name, candidates)
         index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
             # Not similar to an existing name: an environment of another repository, or a future
@@ -424,18 +428,23 @@ def _report_problems(
 
 
 def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
-    model = KINDS[str(problem.source_map.root["kind"])]
-    known = field_names(model, problem.path)
-    return is_misspelt(
-        problem.source_map.value(problem.path), known, problem.missing, collector
-    )
+    source_map = problem.source_map
+    kind = str(source_map.root["kind"])
+    valid_names = field_names(KINDS[kind], problem.path)
+    fields = source_map.value(problem.path)
+    return is_misspelt(fields, valid_names, problem.missing, collector)
 
 
 def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:
-    return {str(loaded.source_map.root["name"]): loaded for loaded in documents}
+    by_name: dict[str, LoadedDocument[T]] = {}
+    for loaded in documents:
+        name = str(loaded.source_map.root["name"])
+        by_name[name] = loaded
+    return by_name
 
 
 def _documents_of(
     kind: type[T], documents: Iterable[LoadedDocument[Any]]
 ) -> tuple[LoadedDocument[T], ...]:
-    return tuple(loaded for loaded in documents if isinstance(loaded.document, kind))
+    of_kind = [loaded for loaded in documents if isinstance(loaded.document, kind)]
+    return tuple(of_kind)

@@ -53,32 +53,18 @@ def warn_of_misread_texts(
     count = 0
     for start, end in sorted(misread.items()):
         source_map, scalar = scalars.get(start, (None, None))
-        if (
-            source_map
-            and scalar
-            and not scalar.is_key
-            and _is_date(source_map, scalar.path)
-        ):
+        if source_map and scalar and _is_date(source_map, scalar):
             continue
         if collector.text.source(start) in wrong:
             continue
         count += 1
         if count > MAX_MISREAD:
-            collector.warn(
-                _CODE,
-                start,
-                "further texts that other YAML tools misread, the first one here",
-                _HINT,
-            )
+            message = "further texts that other YAML tools misread, the first one here"
+            collector.warn(_CODE, start, message, _HINT)
             return
         if scalar and excerpt_of(scalar.path) == "hidden":
-            collector.warn(
-                _CODE,
-                start,
-                "other YAML tools read this value as another one",
-                _HINT,
-                excerpt="hidden",
-            )
+            message = "other YAML tools read this value as another one"
+            collector.warn(_CODE, start, message, _HINT, excerpt="hidden")
         else:
             _warn(collector, start, end, scalar)
 
@@ -91,32 +77,41 @@ def _warn(
     is_key = scalar is not None and scalar.is_key
     if not is_key and JSON_NUMBER.fullmatch(text):
         message = f"other YAML tools read {text} as a text, and cxroute reads a number"
-        hint = f"write {format_scalar(parse_number(text))}"
+        number = parse_number(text)
+        hint = f"write {format_scalar(number)}"
     else:
         message = _message_of_text(text)
-        hint = _HINT if "\n" in written else f"{_HINT}: {format_quoted(text)}"
+        hint = _HINT
+        if "\n" not in written:
+            hint = f"{_HINT}: {format_quoted(text)}"
     collector.warn(_CODE, start, message, hint, span=end - start)
 
 
 def _message_of_text(text: str) -> str:
-    if reading := other_reading(text):
+    reading = other_reading(text)
+    if reading:
         return f"other YAML tools read {text} as {reading}, and cxroute reads a text"
     return f"other YAML tools refuse {text} in brackets, because of its question mark"
 
 
-def _is_date(source_map: SourceMap, path: tuple[PathStep, ...]) -> bool:
-    kind = KINDS.get(str(source_map.root.get("kind")))
-    return kind is not None and is_date(kind, path)
+def _is_date(source_map: SourceMap, scalar: _Scalar) -> bool:
+    if scalar.is_key:
+        return False
+    kind = str(source_map.root.get("kind"))
+    model = KINDS.get(kind)
+    return model is not None and is_date(model, scalar.path)
 
 
 def _scalars(value: Any, path: tuple[PathStep, ...]) -> Iterator[_Scalar]:  # noqa: ANN401 - any value of a manifest
     """Yield the keys and the scalars below a value."""
     if isinstance(value, Map):
         for key, item in value.items():
-            yield _Scalar(value.key_index(key), (*path, key), is_key=True)
-            yield _Scalar(value.value_index(key), (*path, key), is_key=False)
-            yield from _scalars(item, (*path, key))
+            key_path = (*path, key)
+            yield _Scalar(value.key_index(key), key_path, is_key=True)
+            yield _Scalar(value.value_index(key), key_path, is_key=False)
+            yield from _scalars(item, key_path)
     elif isinstance(value, List):
         for position, item in enumerate(value):
-            yield _Scalar(value.value_index(position), (*path, position), is_key=False)
-            yield from _scalars(item, (*path, position))
+            item_path = (*path, position)
+            yield _Scalar(value.value_index(position), item_path, is_key=False)
+            yield from _scalars(item, item_path)

@@ -57,8 +57,12 @@ def is_date(kind: type[BaseModel], path: Sequence[PathStep]) -> bool:
 
 
 def _fields(models: Sequence[type[BaseModel]], name: PathStep) -> list[FieldInfo]:
-    every = (field for model in models for field in model.model_fields.values())
-    return [field for field in every if field.alias == name]
+    fields: list[FieldInfo] = []
+    for model in models:
+        fields += [
+            field for field in model.model_fields.values() if field.alias == name
+        ]
+    return fields
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything

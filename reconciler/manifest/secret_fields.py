@@ -113,7 +113,8 @@ def _secrets_of_line(lines: list[str], number: int, line: str) -> Iterator[Secre
         if not is_credential_name(match[1]):
             continue
         rest = line[match.end() :]
-        if "{" in line[: match.start()] + match[0]:
+        is_in_braces = "{" in line[: match.end()]
+        if is_in_braces:
             yield SecretSpan(number, number, _flow_value(rest))
             continue
         below = list(_lines_below(lines, number, line))
@@ -126,7 +127,8 @@ def _flow_value(rest: str) -> str:
     """Return the value at the start of the rest of a line in braces."""
     value = rest.strip()
     if value[:1] in {'"', "'"}:
-        return value[: value.find(value[0], 1) + 1] or value
+        quote_end = value.find(value[0], 1)
+        return value[: quote_end + 1] or value
     end = _FLOW_END.search(value)
     return value[: end.start()] if end else value
 
@@ -134,10 +136,12 @@ def _flow_value(rest: str) -> str:
 def _lines_below(lines: list[str], number: int, line: str) -> Iterator[str]:
     """Yield the lines that belong to the field of a line: those that are indented deeper."""
     indent = len(line) - len(line.lstrip(" -"))
-    for further in lines[number + 1 : number + 1 + _LONGEST_BLOCK]:
-        if further.strip() and len(further) - len(further.lstrip(" ")) <= indent:
+    start = number + 1
+    for line_below in lines[start : start + _LONGEST_BLOCK]:
+        own_indent = len(line_below) - len(line_below.lstrip(" "))
+        if own_indent <= indent and line_below.strip():
             return
-        yield further
+        yield line_below
 
 
 def remove_secrets(message: str, secrets: Iterable[SecretSpan]) -> str:

@@ -74,11 +74,16 @@ class SourceText:
         """For each block of text: the number of lines that end before it, and the start of its
         first line.
         """
-        blocks, lines, began = [], 0, 0
+        blocks: list[tuple[int, int]] = []
+        lines = 0
+        line_start = 0
         for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
-            blocks.append((lines, began))
-            lines += self.text.count("\n", at, at + _BLOCK_SIZE)
-            began = self.text.rfind("\n", at, at + _BLOCK_SIZE) + 1 or began
+            blocks.append((lines, line_start))
+            end = at + _BLOCK_SIZE
+            lines += self.text.count("\n", at, end)
+            last_line_end = self.text.rfind("\n", at, end)
+            if last_line_end >= 0:
+                line_start = last_line_end + 1
         return blocks
 
     @cached_property
@@ -210,20 +215,17 @@ class ErrorCollector:
             self.collected, key=lambda finding: finding.source or ("", 0, 0)
         )
         if self.is_full:
-            count = (
-                f"at least {self.omitted_count:,} more"
-                if self.omitted_count
-                else "possibly more"
+            count = "possibly more"
+            if self.omitted_count:
+                count = f"at least {self.omitted_count:,} more"
+            last = findings[-1]
+            omitted = Finding(
+                code=last.code,
+                severity="error",
+                message=f"and {count} errors in this file",
+                source=last.source,
             )
-            message, last = f"and {count} errors in this file", findings[-1]
-            findings.append(
-                Finding(
-                    code=last.code,
-                    severity="error",
-                    message=message,
-                    source=last.source,
-                )
-            )
+            findings.append(omitted)
         return findings
 
     def _append(
@@ -297,7 +299,9 @@ class SourceMap:
 def _has(value: object, step: PathStep) -> bool:
     if isinstance(value, Map):
         return step in value
-    return isinstance(value, List) and isinstance(step, int) and 0 <= step < len(value)
+    if isinstance(value, List) and isinstance(step, int):
+        return 0 <= step < len(value)
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,22 +58,26 @@ def find_cursor(text: str, offset: int) -> Cursor | None:
     if not is_readable(text):
         return None
     readable = mask_unreadable(text[:offset])
-    starts = [match.end() for match in _DOCUMENT.finditer(readable)]
-    start = starts[-1] if starts else 0
-    before = readable[start:]
+    document_start = 0
+    for match in _DOCUMENT.finditer(readable):
+        document_start = match.end()
+    before = readable[document_start:]
     word = _find_word(before)
     if word is None:
         return None
+
     head = before[: word.start]
-    field = _marked(f'{head}"{_MARK}": 0{word.brackets}')
-    value = _marked(f'{head}"{_MARK}"{word.brackets}')
-    document = field[0] if field else value[0] if value else None
+    field_document, field = _marked(f'{head}"{_MARK}": 0{word.brackets}')
+    value_document, value = _marked(f'{head}"{_MARK}"{word.brackets}')
+    document = field_document or value_document
     if document is None:
         return None
-    typed = text[start + word.start : offset]
-    field_place = field[1] if field and field[1].is_key else None
-    value_place = value[1] if value and not value[1].is_key else None
-    return Cursor(start + word.start, typed, document, field_place, value_place)
+    if field and not field.is_key:
+        field = None
+    if value and value.is_key:
+        value = None
+    start = document_start + word.start
+    return Cursor(start, text[start:offset], document, field, value)
 
 
 def _find_word(before: str) -> _Word | None:
@@ -107,23 +111,30 @@ def _unfinished(error: MarkedYAMLError, before: str) -> int | None:
     """Return the start of a word whose quote is not closed, or that lacks the colon of a field."""
     mark: Any = error.context_mark
     context = error.context or ""
-    is_word = context.endswith(("quoted scalar", "simple key")) and mark is not None
-    return mark.index if is_word and "\n" not in before[mark.index :] else None
+    is_word = context.endswith(("quoted scalar", "simple key"))
+    if not is_word or mark is None or "\n" in before[mark.index :]:
+        return None
+    return int(mark.index)
 
 
 def _last_word(before: str, scalar: Any, end: int) -> int | None:  # noqa: ANN401 - PyYAML's tokens
     """Return the start of the last scalar if the text ends in it, otherwise the end of the text."""
     behind = before[end:]
-    if "#" in behind.rpartition("\n")[2]:
+    _, _, last_line = behind.rpartition("\n")
+    if "#" in last_line:
         return None
-    if scalar is None or "\n" in before[scalar.start_mark.index :]:
+    if scalar is None:
         return len(before)
-    return int(scalar.start_mark.index) if not (scalar.style and behind) else None
+    start = int(scalar.start_mark.index)
+    if "\n" in before[start:]:
+        return len(before)
+    is_quoted = bool(scalar.style)
+    return None if is_quoted and behind else start
 
 
-def _marked(text: str) -> tuple[SyntaxDocument, Place] | None:
+def _marked(text: str) -> tuple[SyntaxDocument, Place] | tuple[None, None]:
     for document in read_syntax(text):
         for place in document.places:
             if place.node.text == _MARK:
                 return document, place
-    return None
+    return None, None

@@ -77,7 +77,10 @@ class SyntaxNode:
 
     def get(self, name: str) -> "SyntaxNode | None":
         """Return the value of a key; None if there is none."""
-        return next((value for key, value in self.entries() if key.text == name), None)
+        for key, value in self.entries():
+            if key.text == name:
+                return value
+        return None
 
     def text_of(self, name: str) -> str:
         """Return the text of a key's value; "" if it has none."""
@@ -92,9 +95,9 @@ class SyntaxNode:
         """Return the value with every scalar as its text, to compare it with another one."""
         if self.is_mapping:
             return {key.text: value.content() for key, value in self.entries()}
-        return (
-            self.text if self.is_scalar else [value.content() for value in self.values]
-        )
+        if self.is_scalar:
+            return self.text
+        return [value.content() for value in self.values]
 
 
 class Place(NamedTuple):
@@ -122,7 +125,8 @@ class SyntaxDocument:
     @cached_property
     def places(self) -> tuple[Place, ...]:
         """Return all scalars of the document, keys included, in the order of the text."""
-        return tuple(_places(self.root, (), self.root))
+        places = _places(self.root, (), self.root)
+        return tuple(places)
 
 
 def read_syntax(text: str) -> tuple[SyntaxDocument, ...]:
@@ -157,11 +161,12 @@ def _places(node: SyntaxNode, path: Path, owner: SyntaxNode) -> Iterator[Place]:
     if node.is_scalar:
         yield Place(path, node, is_key=False, owner=owner)
     for key, value in node.entries():
-        inner = (*path, key.text or "")
-        yield Place(inner, key, is_key=True, owner=node)
-        yield from _places(value, inner, node)
+        value_path = (*path, key.text or "")
+        yield Place(value_path, key, is_key=True, owner=node)
+        yield from _places(value, value_path, node)
     for position, item in enumerate(node.items()):
-        yield from _places(item, (*path, position), owner)
+        item_path = (*path, position)
+        yield from _places(item, item_path, owner)
 
 
 class _TreeReader:
@@ -189,14 +194,15 @@ class _TreeReader:
         event = self._next()
         root = self._open(event)
         if root.text != "":
-            documents.append(
-                SyntaxDocument(root, root.start, self._end_of_document(root.start))
-            )
+            end = self._end_of_document(root.start)
+            documents.append(SyntaxDocument(root, root.start, end))
         self._fill(root, event, 0)
 
     def _end_of_document(self, start: int) -> int:
         following = _NEXT_DOCUMENT.search(self._text, start)
-        return following.start() if following else len(self._text)
+        if following is None:
+            return len(self._text)
+        return following.start()
 
     def _next(self) -> _Event:
         try:
@@ -225,9 +231,8 @@ class _TreeReader:
             style = "flow" if event.flow_style else "block"
             is_mapping = kind is MappingStartEvent
             return SyntaxNode(start=start, end=end, style=style, is_mapping=is_mapping)
-        return SyntaxNode(
-            start=start, end=end, style="", text=""
-        )  # an alias, which manifests refuse
+        # An alias, which manifests refuse.
+        return SyntaxNode(start=start, end=end, style="", text="")
 
     def _fill(self, node: SyntaxNode, event: _Event, depth: int) -> None:
         """Read the content of a node up to its end."""
@@ -249,7 +254,8 @@ class _TreeReader:
         key = self._open(event)
         self._fill(key, event, depth + 1)
         node.keys.append(key)
-        self._read_value(node, self._next(), depth)
+        value_event = self._next()
+        self._read_value(node, value_event, depth)
 
     def _read_value(self, node: SyntaxNode, event: _Event, depth: int) -> None:
         value = self._open(event)

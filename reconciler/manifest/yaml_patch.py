@@ -46,7 +46,9 @@ def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
     """Return the text with the edits applied; edits at the same position keep their order."""
     in_order = sorted(edits, key=itemgetter(0, 1))
     for edit in reversed(in_order):
-        text = text[: edit.start] + edit.text + text[edit.end :]
+        before = text[: edit.start]
+        after = text[edit.end :]
+        text = before + edit.text + after
     return text
 
 
@@ -64,7 +66,8 @@ class _Patcher:
     """Collects the edits of one text. Positions are character indexes; columns count from 0."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.line_end = text, "\r\n" if "\r\n" in text else "\n"
+        self.text = text
+        self.line_end = "\r\n" if "\r\n" in text else "\n"
         self.padding = _padding_of(text)
         self.edits: list[TextEdit] = []
 
@@ -77,36 +80,41 @@ class _Patcher:
             return
         if not _have_same_kind(old, new):
             space = " " if node.start == node.end else ""
-            self._add_edit(
-                node.start, node.end, space + self._format_like(node, new, style)
-            )
+            text = self._format_like(node, new, style)
+            self._add_edit(node.start, node.end, space + text)
         elif isinstance(old, dict):
             self._patch_mapping(node, old, new, inside)
         else:
             self._patch_list(node, old, new, inside)
 
     def _add_edit(self, start: int, end: int, text: str) -> None:
-        self.edits.append(TextEdit(start, end, text))
+        edit = TextEdit(start, end, text)
+        self.edits.append(edit)
 
     def _patch_mapping(
         self, node: SyntaxNode, old: dict[str, Json], new: dict[str, Json], style: str
     ) -> None:
-        names, new_names = list(old), _pair_names(old, new)
+        names = list(old)
+        new_names = _pair_names(old, new)
         for at, name in enumerate(names):
             if name in new_names:
                 new_name = new_names[name]
-                self._patch_entry(
-                    node, at, (name, old[name]), (new_name, new[new_name]), style
-                )
-        for is_kept, run in groupby(
-            range(len(names)), lambda at: names[at] in new_names
-        ):
-            if not is_kept:
-                first, *further = run
-                self._remove_parts(node, first, first + len(further) + 1)
+                new_entry = (new_name, new[new_name])
+                self._patch_entry(node, at, (name, old[name]), new_entry, style)
+        for stays, run in groupby(range(len(names)), lambda at: names[at] in new_names):
+            if not stays:
+                removed = list(run)
+                self._remove_parts(node, removed[0], removed[-1] + 1)
+
         positions = {
             new_name: names.index(name) for name, new_name in new_names.items()
         }
+        self._insert_entries(node, new, positions)
+
+    def _insert_entries(
+        self, node: SyntaxNode, new: dict[str, Json], positions: dict[str, int]
+    ) -> None:
+        """Insert the entries without a position, each after the entry before it."""
         before = -1
         for name, value in new.items():
             if name in positions:
@@ -123,35 +131,47 @@ class _Patcher:
         style: str,
     ) -> None:
         """Replace an entry's name and value; a list that replaces a text may need further lines."""
-        key, value = node.keys[at], node.values[at]
-        if old[0] != new[0]:
-            self._add_edit(key.start, key.end, yaml_writer.format_scalar(new[0]))
+        key = node.keys[at]
+        value = node.values[at]
+        old_name, old_value = old
+        new_name, new_value = new
+        if old_name != new_name:
+            self._add_edit(key.start, key.end, yaml_writer.format_scalar(new_name))
+
         between = self.text[key.end : value.start]
-        if (
-            not node.is_flow
-            and isinstance(new[1], list)
-            and isinstance(old[1], str)
-            and not between.strip(": ")
-        ):
-            first, *lines = yaml_writer.format_entry(
-                new[0], new[1], self.column(key.start), self.padding
-            )
-            text = self.line_end.join([first.partition(":")[2].strip(), *lines])
-            self._add_edit(
-                value.start if text[0] == "[" else key.end + 1, value.end, text
-            )
-        elif value.style == "block" and not _have_same_kind(old[1], new[1]):
-            # The value moves after its key and replaces the lines below; a comment in the key's
-            # line stays.
-            colon, end = self.text.index(":", key.end) + 1, self.end_of_line(key.end)
-            self._add_edit(colon, colon, f" {self._format_like(value, new[1], style)}")
-            self._add_edit(end, value.end, "")
+        becomes_list = isinstance(old_value, str) and isinstance(new_value, list)
+        if becomes_list and not node.is_flow and not between.strip(": "):
+            self._replace_by_list(key, value, new)
+        elif value.style == "block" and not _have_same_kind(old_value, new_value):
+            text = self._format_like(value, new_value, style)
+            self._replace_block(key, value, text)
         else:
-            self.patch_value(value, old[1], new[1], style)
+            self.patch_value(value, old_value, new_value, style)
+
+    def _replace_block(self, key: SyntaxNode, value: SyntaxNode, text: str) -> None:
+        # The value moves after its key and replaces the lines below; a comment in the key's
+        # line stays.
+        colon = self.text.index(":", key.end) + 1
+        end = self.end_of_line(key.end)
+        self._add_edit(colon, colon, f" {text}")
+        self._add_edit(end, value.end, "")
+
+    def _replace_by_list(
+        self, key: SyntaxNode, value: SyntaxNode, new: tuple[str, Json]
+    ) -> None:
+        """Replace the text of an entry by a list, in the entry's line if it fits there."""
+        name, items = new
+        column = self.column(key.start)
+        first, *lines = yaml_writer.format_entry(name, items, column, self.padding)
+        first_value = first.partition(":")[2].strip()
+        text = self.line_end.join([first_value, *lines])
+        start = value.start if text[0] == "[" else key.end + 1
+        self._add_edit(start, value.end, text)
 
     def _remove_parts(self, node: SyntaxNode, first: int, last: int) -> None:
         """Remove entries or items: with their lines in a block, with their commas in brackets."""
-        heads, values = node.keys or node.values, node.values
+        heads = node.keys or node.values
+        values = node.values
         if node.is_flow:
             parts = [
                 (head.start, value.end)
@@ -159,29 +179,39 @@ class _Patcher:
             ]
             self._remove_from_brackets(parts, first, last)
             return
+
         starts = [
             head.start if node.keys else self.find_dash(head)
             for head in heads[first:last]
         ]
-        if not self.text[self.line_start(starts[0]) : starts[0]].strip():
+        text_before = self.text[self.line_start(starts[0]) : starts[0]]
+        if not text_before.strip():
             for start, value in zip(starts, values[first:last], strict=True):
-                begin, end = self.lines(start, value.end)
-                while (
-                    not node.keys
-                    and begin
-                    and self._is_comment(above := self.line_start(begin - 1), start)
-                ):
-                    begin = above
-                self._add_edit(begin, end, "")
-        elif not node.keys:
+                self._remove_lines(node, start, value.end)
+            return
+        if not node.keys:
             raise CannotPatchError("a list begins in the line of another list")
-        elif (
-            last < len(heads)
-            and not self.text[values[last - 1].end : heads[last].start].strip()
-        ):
-            self._add_edit(starts[0], heads[last].start, "")
-        else:
-            raise CannotPatchError("removing the field would also remove a comment")
+        self._remove_from_first_line(node, starts[0], last)
+
+    def _remove_from_first_line(self, node: SyntaxNode, start: int, last: int) -> None:
+        """Remove entries that begin in the line of a dash: the next entry takes their place."""
+        if last < len(node.keys):
+            next_start = node.keys[last].start
+            between = self.text[node.values[last - 1].end : next_start]
+            if not between.strip():
+                self._add_edit(start, next_start, "")
+                return
+        raise CannotPatchError("removing the field would also remove a comment")
+
+    def _remove_lines(self, node: SyntaxNode, start: int, end: int) -> None:
+        """Remove the lines of an entry or item; those of an item with the comments above it."""
+        line_start, line_end = self.lines(start, end)
+        while line_start and not node.keys:
+            above = self.line_start(line_start - 1)
+            if not self._is_comment(above, start):
+                break
+            line_start = above
+        self._add_edit(line_start, line_end, "")
 
     def _is_comment(self, start: int, dash: int) -> bool:
         """Return whether a line is a comment that is not indented further than a dash: that of the
@@ -194,22 +224,27 @@ class _Patcher:
         self, node: SyntaxNode, before: int, name: str, value: Json
     ) -> None:
         """Insert an entry after another; with -1, as the first."""
-        at = node.keys[0].start if before < 0 else node.values[before].end
+        is_first = before < 0
+        first_start = node.keys[0].start
+        at = first_start if is_first else node.values[before].end
         if node.is_flow:
             text = yaml_writer.format_pair(name, value, self.padding)
-            self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
+            self._add_edit(at, at, f"{text}, " if is_first else f", {text}")
+            return
+        column = self.column(first_start)
+        lines = yaml_writer.format_entry(name, value, column, self.padding)
+        if is_first:
+            self._insert_before(at, lines)
         else:
-            insert = self._insert_before if before < 0 else self._insert_after
-            column = self.column(node.keys[0].start)
-            insert(at, yaml_writer.format_entry(name, value, column, self.padding))
+            self._insert_after(at, lines)
 
     def _patch_list(
         self, node: SyntaxNode, old: list[Json], new: list[Json], style: str
     ) -> None:
         """Replace items, and remove and insert those without a counterpart."""
-        matcher = SequenceMatcher(
-            None, list(map(json.dumps, old)), list(map(json.dumps, new)), autojunk=False
-        )
+        old_texts = list(map(json.dumps, old))
+        new_texts = list(map(json.dumps, new))
+        matcher = SequenceMatcher(None, old_texts, new_texts, autojunk=False)
         for kind, first, last, new_first, new_last in matcher.get_opcodes():
             if kind == "equal":
                 continue
@@ -228,41 +263,50 @@ class _Patcher:
 
     def _insert_item(self, node: SyntaxNode, at: int, item: Json) -> None:
         """Insert an item before the item at a position, or after the last."""
-        behind = at == len(node.values)
+        is_last = at == len(node.values)
         if node.is_flow:
-            where = node.values[-1].end if behind else node.values[at].start
             text = yaml_writer.format_flow(item, padding=self.padding)
-            self._add_edit(where, where, f", {text}" if behind else f"{text}, ")
+            if is_last:
+                end = node.values[-1].end
+                self._add_edit(end, end, f", {text}")
+            else:
+                start = node.values[at].start
+                self._add_edit(start, start, f"{text}, ")
             return
-        column = self.column(self.find_dash(node.values[0]))
-        lines = yaml_writer.format_item(item, column, self.padding)
-        if isinstance(item, str):
-            lines = [
-                f"{' ' * column}- {self._format_like(node.values[0], item, 'in block')}"
-            ]
-        elif isinstance(item, dict) and any(
-            value.keys and not value.is_flow for value in node.values
-        ):
-            lines = yaml_writer.add_dash(
-                yaml_writer.format_mapping(item, column + 2, self.padding), column
-            )
-        if behind:
+
+        lines = self._item_lines(node, item)
+        if is_last:
             self._insert_after(node.values[-1].end, lines)
         else:
             self._insert_before(self.find_dash(node.values[at]), lines)
 
+    def _item_lines(self, node: SyntaxNode, item: Json) -> list[str]:
+        """Return the lines of a new item of a list, in the form of the list's other items."""
+        first_item = node.values[0]
+        column = self.column(self.find_dash(first_item))
+        if isinstance(item, str):
+            text = self._format_like(first_item, item, "in block")
+            return [f"{' ' * column}- {text}"]
+        has_blocks = any(value.keys and not value.is_flow for value in node.values)
+        if isinstance(item, dict) and has_blocks:
+            lines = yaml_writer.format_mapping(item, column + 2, self.padding)
+            return yaml_writer.add_dash(lines, column)
+        return yaml_writer.format_item(item, column, self.padding)
+
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
         at = self.end_of_line(end)
-        self._add_edit(at, at, "".join(f"{self.line_end}{line}" for line in lines))
+        text = "".join(f"{self.line_end}{line}" for line in lines)
+        self._add_edit(at, at, text)
 
     def _insert_before(self, at: int, lines: Sequence[str]) -> None:
         column = self.column(at)
-        self._add_edit(
-            at, at, self.line_end.join([lines[0][column:], *lines[1:], " " * column])
-        )
+        first, *further = lines
+        text = self.line_end.join([first[column:], *further, " " * column])
+        self._add_edit(at, at, text)
 
     def line_start(self, at: int) -> int:
-        return self.text.rfind("\n", 0, at) + 1
+        previous_end = self.text.rfind("\n", 0, at)
+        return previous_end + 1
 
     def column(self, at: int) -> int:
         return at - self.line_start(at)
@@ -272,55 +316,62 @@ class _Patcher:
         line.
         """
         end = self.text.find("\n", at)
-        end = len(self.text) if end < 0 else end
-        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" and end > at else end
+        if end < 0:
+            end = len(self.text)
+        has_carriage_return = self.text[end - 1 : end + 1] == "\r\n"
+        return end - 1 if has_carriage_return and end > at else end
 
     def lines(self, start: int, end: int) -> tuple[int, int]:
         """Return the range of full lines, with the last line end (at the text's end, the first)."""
-        first, last = self.line_start(start), self.text.find("\n", end)
-        return (
-            (first, last + 1)
-            if last >= 0
-            else (max(self.text.rfind("\n", 0, first), 0), len(self.text))
-        )
+        first = self.line_start(start)
+        line_end = self.text.find("\n", end)
+        if line_end >= 0:
+            return first, line_end + 1
+        previous_end = self.text.rfind("\n", 0, first)
+        return max(previous_end, 0), len(self.text)
 
     def find_dash(self, item: SyntaxNode) -> int:
-        at = self.text.rfind("-", 0, item.start)
-        if at < 0 or self.text[at + 1 : item.start].strip():
+        dash = self.text.rfind("-", 0, item.start)
+        between = self.text[dash + 1 : item.start]
+        if dash < 0 or between.strip():
             raise CannotPatchError("there is a comment between a dash and its item")
-        return at
+        return dash
 
     def _remove_from_brackets(
         self, parts: Sequence[tuple[int, int]], first: int, last: int
     ) -> None:
         until_next = last < len(parts)
         begin = first if until_next else max(first - 1, 0)
-        if any(
-            "#" in self.text[left[1] : right[0]]
-            for left, right in pairwise(parts[begin : last + 1])
-        ):
-            raise CannotPatchError(
-                "removing the entry would also remove a comment next to it"
-            )
+        for part, next_part in pairwise(parts[begin : last + 1]):
+            if "#" in self.text[part[1] : next_part[0]]:
+                raise CannotPatchError(
+                    "removing the entry would also remove a comment next to it"
+                )
+
+        start, part_end = parts[begin]
+        if begin != first:
+            start = part_end
         end = parts[last][0] if until_next else parts[last - 1][1]
-        self._add_edit(parts[begin][0 if begin == first else 1], end, "")
+        self._add_edit(start, end, "")
 
     def _format_like(self, node: SyntaxNode, value: Json, style: str) -> str:
         """Return a value on one line, a text in the quotes of the previous value."""
         if isinstance(value, str) and node.style in ("'", '"'):
-            written = self.text[node.start : node.end]
-            if quoted := yaml_writer.format_like(written, value):
+            old_text = self.text[node.start : node.end]
+            quoted = yaml_writer.format_like(old_text, value)
+            if quoted:
                 return quoted
-        return yaml_writer.format_flow(
-            value, "in flow" if node.is_flow else style, self.padding
-        )
+        flow_style = "in flow" if node.is_flow else style
+        return yaml_writer.format_flow(value, flow_style, self.padding)
 
 
 def _have_same_kind(old: Json, new: Json) -> bool:
     """Return whether both are non-empty mappings or non-empty lists: then only parts change."""
-    return bool(old and new) and any(
-        isinstance(old, kind) and isinstance(new, kind) for kind in (dict, list)
-    )
+    if not old or not new:
+        return False
+    are_mappings = isinstance(old, dict) and isinstance(new, dict)
+    are_lists = isinstance(old, list) and isinstance(new, list)
+    return are_mappings or are_lists
 
 
 def _pair_names(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
@@ -343,9 +394,8 @@ def _previous_shared(
 ) -> str:
     """Return the last entry before a name that the second mapping also has."""
     names = list(fields)
-    return next(
-        filter(counterpart.__contains__, reversed(names[: names.index(name)])), ""
-    )
+    names_before = names[: names.index(name)]
+    return next(filter(counterpart.__contains__, reversed(names_before)), "")
 
 
 def _padding_of(text: str) -> str:

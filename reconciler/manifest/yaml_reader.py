@@ -45,6 +45,7 @@ MAX_ENTRIES: Final = 250_000
 10,000 rules with four fields: 50,000.
 """
 MAX_KEYS: Final = 10_000  # keys of one mapping
+_TOO_MANY_KEYS: Final = f"one mapping holds more than {MAX_KEYS:,} keys"
 MAX_DOCUMENTS: Final = 2_000  # documents of one file
 
 FORBIDDEN: Final = re.compile(
@@ -270,7 +271,9 @@ class _EventReader:
             self._note_misread(event)
 
     def _note_misread(self, event: _Event) -> None:
-        self._collector.note_misread(event.start_mark.index, event.end_mark.index)
+        start = event.start_mark.index
+        end = event.end_mark.index
+        self._collector.note_misread(start, end)
 
     def _number(self, event: _Event, text: str) -> int | float | str:
         """Return the decimal number that a text stands for; the text itself otherwise."""
@@ -305,9 +308,8 @@ class _EventReader:
     def _mapping(self, depth: int) -> Map:
         fields = Map()
         fields.marks = {}
-        duplicates: list[
-            tuple[str, int, int]
-        ] = []  # each with its position, and that of the first
+        # Each with its position, and that of the first.
+        duplicates: list[tuple[str, int, int]] = []
         while type(event := self._next()) is not MappingEndEvent:
             self._count(event)
             key = self._key(event, depth)
@@ -323,18 +325,18 @@ class _EventReader:
                 fields[key] = value
                 fields.marks[key] = event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
-                self._refuse_size(
-                    event, f"one mapping holds more than {MAX_KEYS:,} keys"
-                )
+                self._refuse_size(event, _TOO_MANY_KEYS)
         for key, index, first_index in duplicates:
-            line = (
-                0
-                if self._collector.is_full
-                else self._collector.text.source(first_index).line
-            )
-            message = f"duplicate key '{sanitize(key, MAX_NAME_LENGTH)}', first on line {line}"
-            self._collector.report_unreadable("CXR011", index, message)
+            self._refuse_duplicate(key, index, first_index)
         return fields
+
+    def _refuse_duplicate(self, key: str, index: int, first_index: int) -> None:
+        line = 0
+        if not self._collector.is_full:
+            line = self._collector.text.source(first_index).line
+        name = sanitize(key, MAX_NAME_LENGTH)
+        message = f"duplicate key '{name}', first on line {line}"
+        self._collector.report_unreadable("CXR011", index, message)
 
     def _refuse_joined_document(self, event: _Event, key: str) -> NoReturn:
         message = "a second document begins here, without a line --- before it"
@@ -466,34 +468,47 @@ _PROBLEMS: Final[dict[str, _SyntaxProblem]] = {
 
 def _describe_yaml_error(error: MarkedYAMLError, text: str) -> tuple[int, str, str]:
     """Return the position, message and hint of a merge conflict, or of a parser's error."""
-    if marker := _CONFLICT_MARKER.search(text):
+    marker = _CONFLICT_MARKER.search(text)
+    if marker:
         hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
         return marker.start(), "an unresolved merge conflict", hint
+
     stop: Any = error.problem_mark
-    began: Any = error.context_mark or stop
     index = min(stop.index, len(text))
-    start = min(began.index, len(text))
-    character = text[index : index + 1]
-    key = _problem_key(error.problem or "", character, text[:index])
+    key = _problem_key(error.problem or "", text[index : index + 1], text[:index])
     if not key:
-        where = f", {error.context}" if error.context else ""
-        return index, f"not YAML: {error.problem}{where}", ""
+        place = f", {error.context}" if error.context else ""
+        return index, f"not YAML: {error.problem}{place}", ""
+    return _describe_problem(_PROBLEMS[key], error, text)
+
+
+def _describe_problem(
+    problem: _SyntaxProblem, error: MarkedYAMLError, text: str
+) -> tuple[int, str, str]:
+    """Return the position, message and hint of a parser's error."""
+    stop: Any = error.problem_mark
+    index = min(stop.index, len(text))
+    character = text[index : index + 1]
+    context: Any = error.context_mark or stop
+    start = min(context.index, len(text))
     fields = {
-        "line": began.line + 1,
-        "column": began.column + 1,
-        "inner": began.column + 3,
+        "line": context.line + 1,
+        "column": context.column + 1,
+        "inner": context.column + 3,
         "character": quote_name(character) if character else "the end of the file",
         "opening": text[start : start + 1],
     }
-    problem = _PROBLEMS[key]
-    position = start if problem.at_start else index
-    return position, problem.message.format(**fields), problem.hint.format(**fields)
+    message = problem.message.format(**fields)
+    hint = problem.hint.format(**fields)
+    return start if problem.at_start else index, message, hint
 
 
 def _problem_key(problem: str, character: str, before: str) -> str:
     """Return the key of a parser's message; "" of a rare one."""
     key = next(filter(problem.startswith, _PROBLEMS), "")
-    line = before.rpartition("\n")[2]
+    _, _, line = before.rpartition("\n")
     if key.startswith("mapping values") and re.search(r":\s", line):
         return _SECOND_COLON
-    return _TAB if key.startswith("found character") and character == "\t" else key
+    if key.startswith("found character") and character == "\t":
+        return _TAB
+    return key

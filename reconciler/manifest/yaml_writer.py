@@ -16,9 +16,8 @@ from reconciler.text.escape import is_visible
 Json = Any
 
 MAX_LINE_WIDTH: Final = 80  # columns of a line; a longer list or mapping is split
-COMPACT: Final = (
-    ""  # the text inside of braces in messages and in files that have none there
-)
+# The text inside of braces in messages and in files that have none there.
+COMPACT: Final = ""
 SPACED: Final = " "  # in files
 
 _PLAIN_IN_BLOCK: Final = re.compile(
@@ -78,20 +77,20 @@ def format_flow(value: Json, style: str = "in flow", padding: str = COMPACT) -> 
     applies.
     """
     if isinstance(value, dict):
-        entries = ", ".join(
-            format_pair(key, item, padding) for key, item in value.items()
-        )
-        return f"{{{padding}{entries}{padding}}}" if entries else "{}"
+        entries = [format_pair(key, item, padding) for key, item in value.items()]
+        if not entries:
+            return "{}"
+        return "{" + padding + ", ".join(entries) + padding + "}"
     if isinstance(value, (list, tuple)):
-        return (
-            "[" + ", ".join(format_flow(item, padding=padding) for item in value) + "]"
-        )
+        items = [format_flow(item, padding=padding) for item in value]
+        return "[" + ", ".join(items) + "]"
     return format_scalar(value, style)
 
 
 def format_pair(key: str, value: Json, padding: str = COMPACT) -> str:
     """Return `key: value` as it stands in braces."""
-    return f"{format_scalar(key)}: {format_flow(value, padding=padding)}"
+    value_text = format_flow(value, padding=padding)
+    return f"{format_scalar(key)}: {value_text}"
 
 
 def format_entry(
@@ -99,12 +98,11 @@ def format_entry(
 ) -> list[str]:
     """Return the lines of `key: value` in a block; lists and mappings on one line if they fit."""
     head = f"{' ' * indent}{format_scalar(key)}:"
-    if (
-        isinstance(value, str)
-        and "\n" in value
-        and (literal := _format_literal(value, indent + 2))
-    ):
-        return [f"{head} |-", *literal]
+    if isinstance(value, str) and "\n" in value:
+        literal = _format_literal(value, indent + 2)
+        if literal:
+            return [f"{head} |-", *literal]
+
     line = f"{head} {format_flow(value, 'in block', padding)}"
     if _fits(line) or not isinstance(value, (dict, list, tuple)):
         return [line]
@@ -119,30 +117,38 @@ def format_mapping(
     fields: Mapping[str, Json], indent: int, padding: str = SPACED
 ) -> list[str]:
     """Return the lines of a mapping in a block."""
-    return [
-        line
-        for key, value in fields.items()
-        for line in format_entry(key, value, indent, padding)
-    ]
+    lines: list[str] = []
+    for key, value in fields.items():
+        lines += format_entry(key, value, indent, padding)
+    return lines
 
 
 def format_item(value: Json, indent: int, padding: str = SPACED) -> list[str]:
     """Return the lines of an item of a list in a block, its dash in the column `indent`."""
-    line = f"{' ' * indent}- {format_flow(value, 'in block', padding)}"
-    if _fits(line) or not isinstance(value, (dict, list, tuple)) or not value:
+    text = format_flow(value, "in block", padding)
+    line = f"{' ' * indent}- {text}"
+    is_scalar = not isinstance(value, (dict, list, tuple))
+    if _fits(line) or is_scalar or not value:
         return [line]
     if isinstance(value, dict):
-        return add_dash(format_mapping(value, indent + 2, padding), indent)
-    return add_dash(_format_items(value, indent + 2, padding), indent)
+        lines = format_mapping(value, indent + 2, padding)
+    else:
+        lines = _format_items(value, indent + 2, padding)
+    return add_dash(lines, indent)
 
 
 def add_dash(lines: list[str], indent: int) -> list[str]:
     """Return the lines of a mapping as a list item, its dash in the column `indent`."""
-    return [f"{' ' * indent}- {lines[0][indent + 2 :]}", *lines[1:]]
+    first, *further = lines
+    content = first[indent + 2 :]
+    return [f"{' ' * indent}- {content}", *further]
 
 
 def _format_items(items: Any, indent: int, padding: str) -> list[str]:  # noqa: ANN401 - a list or a tuple
-    return [line for item in items for line in format_item(item, indent, padding)]
+    lines: list[str] = []
+    for item in items:
+        lines += format_item(item, indent, padding)
+    return lines
 
 
 def _fits(line: str) -> bool:
@@ -154,9 +160,10 @@ def _fits(line: str) -> bool:
 def _format_literal(text: str, indent: int) -> list[str]:
     """Return the lines of a literal block; none if quotes are clearer."""
     lines = text.split("\n")
-    if not all(line.isprintable() and line == line.strip() for line in lines) or not (
-        lines[0] and lines[-1]
-    ):
+    if not lines[0] or not lines[-1]:
+        return []
+    are_plain = all(line.isprintable() and line == line.strip() for line in lines)
+    if not are_plain:
         return []
     return [f"{' ' * indent}{line}" if line else "" for line in lines]
 
@@ -164,8 +171,6 @@ def _format_literal(text: str, indent: int) -> list[str]:
 def _escape(character: str) -> str:
     if character in {'"', "\\"}:
         return f"\\{character}"
-    return (
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape").decode()
-    )
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode()

@@ -19,8 +19,14 @@ _ATTEMPTS: Final = 4
 _MINUTE: Final = 60.0  # for a rate limit without a time
 _MAX_RESPONSE_BYTES: Final = 16 << 20
 _MAX_MESSAGE: Final = 200
-_OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
-UNAUTHORIZED, FORBIDDEN, MISSING = 401, 403, 404
+_OK: Final = 200
+_MULTIPLE: Final = 300
+_REFUSED: Final = 400
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+MISSING: Final = 404
+_LIMITED: Final = 429
+_SERVER: Final = 500
 
 
 class RestError(CxrouteError, kind="Rest"):
@@ -66,10 +72,10 @@ class ListPage(NamedTuple):
 
 def page_by_link(response: RestResponse, payload: object) -> ListPage:
     """Return the page of a response that is a list, with the next one in its `Link` header."""
+    items = payload if isinstance(payload, list) else None
     links = httpx.Response(_OK, headers=response.headers).links
-    return ListPage(
-        payload if isinstance(payload, list) else None, links.get("next", {}).get("url")
-    )
+    next_url = links.get("next", {}).get("url")
+    return ListPage(items, next_url)
 
 
 class RestDialect(NamedTuple):
@@ -80,14 +86,11 @@ class RestDialect(NamedTuple):
     permission_advice: str  # the remedy for a refusal; `{}` in it is Purpose.permission
     missing_advice: str  # the remedy for "not found"; `{}` in it is Purpose.permission
     headers: Mapping[str, str] = {}
-    token_header: tuple[str, str] = (
-        "Authorization",
-        "Bearer {}",
-    )  # name and value; `{}` in it is the token
+    # Name and value; `{}` in it is the token.
+    token_header: tuple[str, str] = ("Authorization", "Bearer {}")
     page: Callable[[RestResponse, object], ListPage] = page_by_link
-    sign_in_statuses: tuple[
-        int, ...
-    ] = ()  # of a sign-in page, which an API sends in place of 401
+    # Of a sign-in page, which an API sends in place of 401.
+    sign_in_statuses: tuple[int, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -104,15 +107,17 @@ class RestClient:
 
     def get_object(self, path: str, purpose: Purpose) -> dict[str, Any]:
         """Return the JSON object at a path of the API."""
-        return as_object(self._payload(self._get(self.base + path, purpose), purpose))
+        response = self._get(self.base + path, purpose)
+        return as_object(self._payload(response, purpose))
 
     def get_file(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return the file that the API itself sends."""
-        return self._get(self.base + path, purpose, max_bytes).body
+        response = self._get(self.base + path, purpose, max_bytes)
+        return response.body
 
     def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
         """Yield every object of a list, page after page."""
-        url, base = self.base + path, httpx.URL(self.base)
+        url = self.base + path
         for _ in range(MAX_PAGES):
             response = self._get(url, purpose)
             page = self.dialect.page(response, self._payload(response, purpose))
@@ -123,16 +128,23 @@ class RestClient:
             yield from (item for item in page.items if isinstance(item, dict))
             if page.next_url is None:
                 return
-            url, next_page = page.next_url, _parse_url(page.next_url)
-            is_same_server = all(
-                getattr(next_page, name) == getattr(base, name)
-                for name in ("scheme", "host", "port")
-            )
-            if not is_same_server or next_page.userinfo:
+            url = page.next_url
+            if not self._is_own_url(url):
                 raise RestError(
                     f"cannot {purpose.task}: the link to the next page leads to another host"
                 )
         raise RestError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
+
+    def _is_own_url(self, text: str) -> bool:
+        """Return whether a URL leads to the API's server, without a user of its own."""
+        url = _parse_url(text)
+        base = httpx.URL(self.base)
+        is_same_server = (
+            url.scheme == base.scheme
+            and url.host == base.host
+            and url.port == base.port
+        )
+        return is_same_server and not url.userinfo
 
     def send(
         self,
@@ -151,7 +163,8 @@ class RestClient:
         request = self.http.build_request(
             method, self.base + path, headers=headers, content=content
         )
-        return as_object(self._payload(self._answer(request, purpose), purpose))
+        response = self._answer(request, purpose)
+        return as_object(self._payload(response, purpose))
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return a file from the location that the forge names; the token is not sent there."""
@@ -160,13 +173,15 @@ class RestClient:
             raise RestError(
                 f"cannot {purpose.task}: {self.dialect.name} sends no link to it"
             )
-        return self.download_from(
-            redirect.headers.get("location", ""), max_bytes, purpose
-        )
+        location = redirect.headers.get("location", "")
+        return self.download_from(location, max_bytes, purpose)
 
     def download_from(self, location: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return the file at a location that the API named; the token is not sent there."""
-        url, base, name = _parse_url(location), httpx.URL(self.base), self.dialect.name
+        name = self.dialect.name
+        url = _parse_url(location)
+        base = httpx.URL(self.base)
+
         # Over https, or from the API's host if that is plain http.
         is_local = (
             base.scheme == "http" and url.scheme == "http" and url.host == base.host
@@ -179,7 +194,8 @@ class RestClient:
             "GET", url, headers={"Accept-Encoding": "identity"}
         )
         response = self._send_with_retries(request, purpose, max_bytes)
-        if (status := response.status) != _OK:
+        status = response.status
+        if status != _OK:
             raise RestError(
                 f"cannot {purpose.task}: HTTP {status} from {name}'s link to it", status
             )
@@ -199,11 +215,8 @@ class RestClient:
     def _get(
         self, url: str, purpose: Purpose, max_bytes: int = _MAX_RESPONSE_BYTES
     ) -> RestResponse:
-        return self._answer(
-            self.http.build_request("GET", url, headers=self._headers),
-            purpose,
-            max_bytes,
-        )
+        request = self.http.build_request("GET", url, headers=self._headers)
+        return self._answer(request, purpose, max_bytes)
 
     def _answer(
         self,
@@ -229,12 +242,12 @@ class RestClient:
             try:
                 result = self._exchange(request, purpose, max_bytes)
             except httpx.HTTPError as error:
-                kind = (
-                    "took too long"
-                    if isinstance(error, httpx.TimeoutException)
-                    else "cannot be reached"
-                )
-                result = RestError(f"cannot {purpose.task}: {request.url.host} {kind}")
+                problem = "cannot be reached"
+                if isinstance(error, httpx.TimeoutException):
+                    problem = "took too long"
+                host = request.url.host
+                result = RestError(f"cannot {purpose.task}: {host} {problem}")
+
             wait = self._retry_pause(result, attempt, request.method)
             if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
                 if isinstance(result, RestError):
@@ -266,10 +279,14 @@ class RestClient:
         self, result: RestResponse | RestError, attempt: int, method: str
     ) -> float | None:
         # In seconds; None without a retry.
-        if isinstance(result, RestResponse) and result.status in (FORBIDDEN, _LIMITED):
-            return _rate_limit_wait(result, self.time.now())
-        is_fault = isinstance(result, RestError) or result.status >= _SERVER
-        return float(2 ** (attempt - 1)) if is_fault and method != "POST" else None
+        if isinstance(result, RestResponse):
+            if result.status in (FORBIDDEN, _LIMITED):
+                return _rate_limit_wait(result, self.time.now())
+            if result.status < _SERVER:
+                return None
+        if method == "POST":
+            return None
+        return float(2 ** (attempt - 1))
 
     def _payload(self, response: RestResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
         try:
@@ -279,20 +296,28 @@ class RestClient:
             raise RestError(text, response.status) from None
 
     def _refusal_text(self, response: RestResponse, purpose: Purpose) -> str:
-        text = sanitize(_message(parse_object(response.body)))[:_MAX_MESSAGE]
-        text = f"HTTP {response.status}{f' {text}' if text else ''}"
-        if _rate_limit_wait(response, 0.0) is not None and response.status in (
-            FORBIDDEN,
-            _LIMITED,
-        ):
-            limit = f"{self.dialect.name}'s rate limit asks for a longer wait than a step may take"
+        status = response.status
+        dialect = self.dialect
+        text = f"HTTP {status}"
+        message = sanitize(_message(parse_object(response.body)))[:_MAX_MESSAGE]
+        if message:
+            text = f"{text} {message}"
+
+        is_rate_limit = _rate_limit_wait(response, 0.0) is not None
+        if is_rate_limit and status in (FORBIDDEN, _LIMITED):
+            limit = f"{dialect.name}'s rate limit asks for a longer wait than a step may take"
             return f"cannot {purpose.task}: {limit} ({text})"
-        advice = {
-            UNAUTHORIZED: f"{self.dialect.token_variable} is not valid (any more)",
-            FORBIDDEN: self.dialect.permission_advice.format(purpose.permission),
-            MISSING: self.dialect.missing_advice.format(purpose.permission),
-        }.get(response.status, "")
-        return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"
+
+        advice = ""
+        if status == UNAUTHORIZED:
+            advice = f"{dialect.token_variable} is not valid (any more)"
+        elif status == FORBIDDEN:
+            advice = dialect.permission_advice.format(purpose.permission)
+        elif status == MISSING:
+            advice = dialect.missing_advice.format(purpose.permission)
+        if advice:
+            text = f"{text}; {advice}"
+        return f"cannot {purpose.task}: {text}"
 
 
 def _message(form: Mapping[str, Any]) -> str:
@@ -309,19 +334,22 @@ def _message(form: Mapping[str, Any]) -> str:
 
 def _rate_limit_wait(response: RestResponse, now: float) -> float | None:
     """Return the seconds that a rate limit asks for; None for another refusal."""
-    retry_after, reset, remaining = (
-        response.headers.get(name) or response.headers.get(f"x-{name}") or ""
-        for name in ("retry-after", "ratelimit-reset", "ratelimit-remaining")
-    )
+    retry_after = _header(response, "retry-after")
+    reset = _header(response, "ratelimit-reset")
+    remaining = _header(response, "ratelimit-remaining")
     if retry_after.isascii() and retry_after.isdecimal() and len(retry_after) < 8:  # noqa: PLR2004 - months
         return float(retry_after)
     if remaining == "0" and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
         return max(float(reset) - now, 0.0) + 1
-    return (
-        _MINUTE
-        if response.status == _LIMITED or b"rate limit" in response.body[:4096].lower()
-        else None
-    )
+    if response.status == _LIMITED or b"rate limit" in response.body[:4096].lower():
+        return _MINUTE
+    return None
+
+
+def _header(response: RestResponse, name: str) -> str:
+    """Return a header under its name, or under that of an extension; empty without one."""
+    headers = response.headers
+    return headers.get(name) or headers.get(f"x-{name}") or ""
 
 
 def _parse_url(text: str) -> httpx.URL:

@@ -61,43 +61,40 @@ class SimulatorApi:
         except http.ApiProblemError as refused:
             return refused.response
         except StateError as error:
-            return http.error_response(
-                507, http.ApiProblem(str(error), "insufficient.storage")
-            )
+            problem = http.ApiProblem(str(error), "insufficient.storage")
+            return http.error_response(507, problem)
         finally:
-            request.changed_state = (
-                request.changed_state or self.state.revision != before
-            )
+            if self.state.revision != before:
+                request.changed_state = True
 
     def list_rules(self, request: http.SimRequest) -> http.SimResponse:
         """GET rules."""
-        return list_page(
-            request, self._lag.visible(self.state.rules()), self.settings.page_cap
-        )
+        all_rules = self.state.rules()
+        rules = self._lag.visible(all_rules)
+        return list_page(request, rules, self.settings.page_cap)
 
     def read_rule(self, request: http.SimRequest) -> http.SimResponse:
         """GET one rule."""
-        return self._rule_response(200, self._find_rule(request))
+        rule = self._find_rule(request)
+        return self._rule_response(200, rule)
 
     def create_rule(self, request: http.SimRequest) -> http.SimResponse:
         """POST a rule; a repeated Idempotency-Key returns the first response, if the server
         supports these keys.
         """
-        key = (
-            request.headers.get("idempotency-key")
-            if self.settings.idempotency_keys
-            else None
-        )
+        key = None
+        if self.settings.idempotency_keys:
+            key = request.headers.get("idempotency-key")
         if key is None:
             return self._create_rule(request)
+
         if key not in self._idempotent_responses:
             self._idempotent_responses[key] = (request.body, self._create_rule(request))
         body, response = self._idempotent_responses[key]
         if body != request.body:
-            problem = "The Idempotency-Key was used with another body"
-            raise http.ApiProblemError(
-                422, http.ApiProblem(problem, "idempotency.mismatch")
-            )
+            message = "The Idempotency-Key was used with another body"
+            problem = http.ApiProblem(message, "idempotency.mismatch")
+            raise http.ApiProblemError(422, problem)
         return response
 
     def update_rule(self, request: http.SimRequest) -> http.SimResponse:
@@ -105,18 +102,19 @@ class SimulatorApi:
         live = self._find_rule(request)
         body = self._validate_rule(http.parse_json_body(request))
         if body.get("id", live["id"]) != live["id"]:
-            raise http.ApiProblemError(
-                422, http.ApiProblem("differs from the path's", "invalid.value", "id")
-            )
+            problem = http.ApiProblem("differs from the path's", "invalid.value", "id")
+            raise http.ApiProblemError(422, problem)
         self._check_etag(request, live)
         self._check_name_free(body["name"], live["id"])
-        rule: JsonObject = {
-            **body,
-            **{key: live[key] for key in _SERVER_FIELDS if key in live},
-            "version": rule_version(live) + 1,
-            "dateModified": format_timestamp(self.settings.clock()),
-        }
-        return self._rule_response(200, self.state.put(rule))
+
+        rule = dict(body)
+        for key in _SERVER_FIELDS:
+            if key in live:
+                rule[key] = live[key]
+        rule["version"] = rule_version(live) + 1
+        rule["dateModified"] = format_timestamp(self.settings.clock())
+        stored = self.state.put(rule)
+        return self._rule_response(200, stored)
 
     def delete_rule(self, request: http.SimRequest) -> http.SimResponse:
         """DELETE a rule."""
@@ -126,10 +124,12 @@ class SimulatorApi:
         return http.SimResponse(status=204)
 
     def _dispatch(self, request: http.SimRequest) -> http.SimResponse:
+        route = request.route
         for path, methods in _ROUTES.items():
-            if re.fullmatch(path, request.route):
+            if re.fullmatch(path, route):
                 return self._call(request, methods)
-        return http.error_response(404, http.ApiProblem("Not found", "not.found"))
+        problem = http.ApiProblem("Not found", "not.found")
+        return http.error_response(404, problem)
 
     def _call(
         self,
@@ -146,30 +146,31 @@ class SimulatorApi:
         self, request: http.SimRequest, scope: str
     ) -> http.SimResponse | None:
         if not self.tokens.accepts(request):
-            problem = http.ApiProblem(
-                "The token is invalid or has expired", "bad.credentials"
-            )
-            return http.error_response(
-                401, problem, headers=(("www-authenticate", "Bearer"),)
-            )
-        if rate_limited := self._bucket.take_permit():
+            message = "The token is invalid or has expired"
+            problem = http.ApiProblem(message, "bad.credentials")
+            challenge = ("www-authenticate", "Bearer")
+            return http.error_response(401, problem, headers=(challenge,))
+        rate_limited = self._bucket.take_permit()
+        if rate_limited:
             return rate_limited
         if scope not in self.settings.scopes:
-            return http.error_response(
-                403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope")
-            )
-        limit = MAX_BODY_BYTES * (8 if request.segments[-1] == "scripts" else 1)
+            problem = http.ApiProblem(f"Missing scope: {scope}", "missing.scope")
+            return http.error_response(403, problem)
+        limit = MAX_BODY_BYTES
+        if request.segments[-1] == "scripts":
+            limit *= 8
         return http.error_response(413) if len(request.body) > limit else None
 
     def _find_rule(self, request: http.SimRequest) -> JsonObject:
-        if (rule := self.state.stored_rules.get(request.segments[-1])) is None:
-            raise http.ApiProblemError(
-                404, http.ApiProblem("Rule not found", "not.found")
-            )
+        rule = self.state.stored_rules.get(request.segments[-1])
+        if rule is None:
+            problem = http.ApiProblem("Rule not found", "not.found")
+            raise http.ApiProblemError(404, problem)
         return rule
 
     def _validate_rule(self, body: http.Json) -> JsonObject:
-        if problems := rule_problems(body, self.state):
+        problems = rule_problems(body, self.state)
+        if problems:
             raise http.ApiProblemError(422, *problems)
         return dict(body)
 
@@ -192,23 +193,27 @@ class SimulatorApi:
         return self._rule_response(201, stored)
 
     def _check_etag(self, request: http.SimRequest, live: JsonObject) -> None:
-        etag = request.headers.get("if-match") if self.settings.etags else None
+        etag = None
+        if self.settings.etags:
+            etag = request.headers.get("if-match")
         if etag not in (None, "*", _etag(live)):
-            problem = http.ApiProblem(
-                "The rule was changed since it was read", "precondition.failed"
-            )
+            message = "The rule was changed since it was read"
+            problem = http.ApiProblem(message, "precondition.failed")
             raise http.ApiProblemError(412, problem)
 
     def _check_name_free(self, name: str, own_id: str | None) -> None:
-        if self.settings.names_unique and self.state.ids_named(name) - {own_id}:
-            problem = "A rule with this name may already exist, check for duplicates"
-            raise http.ApiProblemError(
-                409, http.ApiProblem(problem, "conflict", "name")
-            )
+        if not self.settings.names_unique:
+            return
+        if self.state.ids_named(name) - {own_id}:
+            message = "A rule with this name may already exist, check for duplicates"
+            problem = http.ApiProblem(message, "conflict", "name")
+            raise http.ApiProblemError(409, problem)
 
     def _rule_response(self, status: int, rule: JsonObject) -> http.SimResponse:
-        headers = (("etag", _etag(rule)),) if self.settings.etags else ()
-        return http.json_response(status, rule, *headers)
+        if not self.settings.etags:
+            return http.json_response(status, rule)
+        header = ("etag", _etag(rule))
+        return http.json_response(status, rule, header)
 
 
 class TokenBucket:
@@ -231,18 +236,17 @@ class TokenBucket:
         if self._permits >= 1:
             self._permits -= 1
             return None
+
         wait = max(math.ceil((1 - self._permits) / rate), 1)
         problem = http.ApiProblem("Rate limit exceeded", "too.many.requests")
-        return http.error_response(429, problem, headers=(("retry-after", str(wait)),))
+        header = ("retry-after", str(wait))
+        return http.error_response(429, problem, headers=(header,))
 
 
 def _wrong_method(methods: Iterable[str]) -> http.SimResponse:
     allow = ("allow", ", ".join(sorted(methods)))
-    return http.error_response(
-        405,
-        http.ApiProblem("Method not allowed", "method.not.allowed"),
-        headers=(allow,),
-    )
+    problem = http.ApiProblem("Method not allowed", "method.not.allowed")
+    return http.error_response(405, problem, headers=(allow,))
 
 
 def _etag(rule: JsonObject) -> str:

@@ -49,9 +49,8 @@ class SimRequest:
     method: str
     path: str  # percent-encoded
     query: str = ""
-    headers: Mapping[str, str] = field(
-        default_factory=dict, repr=False
-    )  # names in lower case
+    # Names in lower case.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     status: int | None = None  # None without a response
     changed_state: bool = False  # whether it changed the state, however late
@@ -59,7 +58,8 @@ class SimRequest:
     @property
     def segments(self) -> tuple[str, ...]:
         """The path's parts, decoded one by one: an encoded slash is not a separator."""
-        return tuple(unquote(part) for part in self.path.split("/")[1:])
+        _, *parts = self.path.split("/")
+        return tuple(map(unquote, parts))
 
     @property
     def route(self) -> str:
@@ -68,13 +68,16 @@ class SimRequest:
 
     def whole_number(self, name: str, default: int, least: int = 1) -> int:
         """Return a query parameter, an integer of `least` or more. Raises ApiProblemError."""
-        text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
+        parameters = dict(parse_qsl(self.query, keep_blank_values=True))
+        text = parameters.get(name)
         if text is None:
             return default
+
         is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
         if not is_number or int(text) < least:
-            problem = f"{name} must be a whole number of {least} or more"
-            raise ApiProblemError(400, ApiProblem(problem, "invalid.query", name))
+            message = f"{name} must be a whole number of {least} or more"
+            problem = ApiProblem(message, "invalid.query", name)
+            raise ApiProblemError(400, problem)
         return int(text)
 
     def json(self) -> Json:
@@ -120,18 +123,24 @@ def decode_json(data: bytes) -> Json:
 
 def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimResponse:
     """Return a response with a JSON value; bytes are JSON already."""
-    body = value if isinstance(value, bytes) else encode_json(value)
-    return SimResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
+    body = value
+    if not isinstance(value, bytes):
+        body = encode_json(value)
+    all_headers = (JSON_TYPE, *headers)
+    return SimResponse(status=status, body=body, headers=all_headers)
 
 
 def error_response(
     status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()
 ) -> SimResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
+    if not problems:
+        problems = (ApiProblem(HTTPStatus(status).phrase),)
     errors = []
-    for message, code, place in problems or (ApiProblem(HTTPStatus(status).phrase),):
+    for message, code, place in problems:
         texts = {"message": message, "errorCode": code, "field": place}
-        errors.append({name: text for name, text in texts.items() if text})
+        error = {name: text for name, text in texts.items() if text}
+        errors.append(error)
     return json_response(status, {"errors": errors}, *headers)
 
 
@@ -147,15 +156,13 @@ def parse_json_body(request: SimRequest) -> Json:
     """
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        raise ApiProblemError(
-            415, ApiProblem("The body must be application/json", "invalid.media.type")
-        )
+        message = "The body must be application/json"
+        raise ApiProblemError(415, ApiProblem(message, "invalid.media.type"))
     try:
         return request.json()
     except ValueError:
-        raise ApiProblemError(
-            400, ApiProblem("The body is not JSON", "invalid.body")
-        ) from None
+        problem = ApiProblem("The body is not JSON", "invalid.body")
+        raise ApiProblemError(400, problem) from None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -29,20 +29,23 @@ class ListLag:
 
     def visible(self, rules: Sequence[JsonObject]) -> Sequence[JsonObject]:
         """Return the rules that one read shows; counts as a read."""
-        still_hidden: dict[str, tuple[float, int]] = {}
         now = self._settings.clock()
-        for rule_id, (end, reads) in self._hidden.items():
+        hidden = self._hidden
+        self._hidden = {}
+        for rule_id, (end, reads) in hidden.items():
             if end > now or reads > 0:
-                still_hidden[rule_id] = (end, reads - 1)
-        self._hidden = still_hidden
-        return [rule for rule in rules if rule["id"] not in still_hidden]
+                self._hidden[rule_id] = (end, reads - 1)
+
+        return [rule for rule in rules if rule["id"] not in self._hidden]
 
 
 def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
     """Return a page's offset and its maximum size. Raises ApiProblemError."""
-    size = min(request.whole_number("pageSize", cap), cap)
+    size = request.whole_number("pageSize", cap)
+    size = min(size, cap)
     number = request.whole_number("pageNumber", 1)
-    return (number - 1) * size, size
+    offset = (number - 1) * size
+    return offset, size
 
 
 def list_page(
@@ -96,11 +99,9 @@ def skills_page(
     top = min(request.whole_number("top", settings.page_cap), settings.page_cap)
     skip = request.whole_number("skip", 0, least=0)
     following = skip + top
-    link = (
-        f"{request.path}?skip={following}&top={top}"
-        if following < len(skills)
-        else None
-    )
+    link = None
+    if following < len(skills):
+        link = f"{request.path}?skip={following}&top={top}"
     page = {
         "skills": skills[skip:following],
         "totalRecords": len(skills),
@@ -124,5 +125,9 @@ def routing_queues_page(
     offset = request.whole_number("scrollToken", 0, least=0)
     following = offset + size
     token = str(following) if following < len(queues) else None
-    page = {"data": queues[offset:following], "hits": len(queues), "scrollToken": token}
+    page = {
+        "data": queues[offset:following],
+        "hits": len(queues),
+        "scrollToken": token,
+    }
     return http.json_response(200, page)

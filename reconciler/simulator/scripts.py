@@ -32,9 +32,8 @@ def read_script(
     content = version["content"]
     lock = version["lock"] or {"lockedName": "", "lockedId": "", "lockedDate": ""}
     if isinstance(content, str):
-        raise http.ApiProblemError(
-            500, http.ApiProblem("A script of Desktop Studio has no JSON")
-        )
+        problem = http.ApiProblem("A script of Desktop Studio has no JSON")
+        raise http.ApiProblemError(500, problem)
     header = content["header"] | {"masterId": identity, "lockInfo": lock}
     return http.json_response(200, content | {"header": header})
 
@@ -52,29 +51,38 @@ def save_script(
     if settings.locks_bind and _other_holder(current, request):
         locked = [{"key": "ScriptLocked"}]
         actions["0"] = {"actionType": "BEGIN", "errors": locked, "warnings": []}
-    errors = sum(len(action["errors"]) for action in actions.values())
-    warnings = sum(len(action["warnings"]) for action in actions.values())
-
+    details = _save_details(actions)
+    has_errors = details["totalErrors"] > 0
     identity = ""
     status = 409
-    if not errors:
-        status = 206 if warnings else 200
+    if not has_errors:
+        status = 206 if details["totalWarnings"] else 200
         identity = settings.new_id()
         state.save_script(path, content, _user(request), settings.clock(), identity)
-    details = {"totalErrors": errors, "totalWarnings": warnings, "actions": actions}
     result = {
-        "success": not errors,
+        "success": not has_errors,
         "masterId": identity,
         "error_code": {"details": details},
     }
     return http.json_response(status, {"results": [result]})
 
 
+def _save_details(actions: JsonObject) -> JsonObject:
+    errors = [len(action["errors"]) for action in actions.values()]
+    warnings = [len(action["warnings"]) for action in actions.values()]
+    return {
+        "totalErrors": sum(errors),
+        "totalWarnings": sum(warnings),
+        "actions": actions,
+    }
+
+
 def _path_of(content: Any) -> str:  # noqa: ANN401 - any JSON
     """Return the path in a script's header. Raises ApiProblemError for other JSON."""
-    if isinstance(content, dict) and all(
+    is_script = isinstance(content, dict) and all(
         isinstance(content.get(part), dict) for part in _PARTS
-    ):
+    )
+    if is_script:
         path = content["header"].get("scriptName")
         if isinstance(path, str) and path:
             return path
@@ -90,21 +98,20 @@ def lock_script(
     command = parse_qs(request.query).get("lockScript", [""])[-1]
     results = {"true": "Locked", "false": "Unlocked"}
     if command not in results:
-        raise http.ApiProblemError(
-            400, http.ApiProblem("must be true or false", "invalid.query", "lockScript")
-        )
-    if holder := _other_holder(version, request):
+        message = "must be true or false"
+        problem = http.ApiProblem(message, "invalid.query", "lockScript")
+        raise http.ApiProblemError(400, problem)
+
+    holder = _other_holder(version, request)
+    if holder:
         form = {
             "errorState": True,
             "errorMessage": f"The script is locked by {holder}",
             "lockUnlockResult": "",
         }
     else:
-        state.lock_script(
-            version["path"],
-            _user(request) if command == "true" else "",
-            settings.clock(),
-        )
+        user = _user(request) if command == "true" else ""
+        state.lock_script(version["path"], user, settings.clock())
         form = {
             "errorState": False,
             "errorMessage": "",
@@ -119,18 +126,19 @@ def read_version(
     """GET a version by its id: JSON, or the XML of a Desktop script."""
     identity = request.segments[-1]
     if identity not in state.scripts:
-        raise http.ApiProblemError(
-            404, http.ApiProblem("Script not found", "not.found")
-        )
-    path, content = (state.scripts[identity][name] for name in ("path", "content"))
+        problem = http.ApiProblem("Script not found", "not.found")
+        raise http.ApiProblemError(404, problem)
+    version = state.scripts[identity]
+    path = version["path"]
     status = "CURR" if state.current_script(path) == identity else "PREV"
     form = {
         "name": re.split(r"[/\\]", path)[-1],
         "filePath": path,
         "scriptId": identity,
         "status": status,
+        "scriptContent": version["content"],
     }
-    return http.json_response(200, {**form, "scriptContent": content})
+    return http.json_response(200, form)
 
 
 def read_history(
@@ -154,11 +162,12 @@ def read_history(
 
 
 def _find(state: TenantState, request: http.SimRequest) -> tuple[str, JsonObject]:
-    identity = state.current_script(parse_qs(request.query).get("scriptPath", [""])[-1])
+    parameters = parse_qs(request.query)
+    path = parameters.get("scriptPath", [""])[-1]
+    identity = state.current_script(path)
     if not identity:
-        raise http.ApiProblemError(
-            404, http.ApiProblem("Script not found", "not.found", "scriptPath")
-        )
+        problem = http.ApiProblem("Script not found", "not.found", "scriptPath")
+        raise http.ApiProblemError(404, problem)
     return identity, state.scripts[identity]
 
 
@@ -169,8 +178,11 @@ def _user(request: http.SimRequest) -> str:
 
 
 def _other_holder(version: JsonObject, request: http.SimRequest) -> str:
-    name: str = version.get("lock", {}).get("lockedName", "")
-    return "" if name == _user(request) else name
+    lock = version.get("lock", {})
+    name: str = lock.get("lockedName", "")
+    if name == _user(request):
+        return ""
+    return name
 
 
 def _find_problems(
@@ -180,20 +192,18 @@ def _find_problems(
     actions: JsonObject = {}
     skills = {str(queue["id"]) for queue in state.queues}
     for identity, item in find_snippets(content):
-        problem = SimSnippet(
-            item["value"], {}, settings.studio_dialect, is_active=False
-        ).run()
-        unknown = sorted(set(_SKILL.findall(item["value"])) - skills)
-        if problem or unknown:
+        code = item["value"]
+        snippet = SimSnippet(code, {}, settings.studio_dialect, is_active=False)
+        problem = snippet.run()
+        unknown_skills = sorted(set(_SKILL.findall(code)) - skills)
+        if problem or unknown_skills:
             action = actions.setdefault(
                 identity, {"actionType": "SNIPPET", "errors": [], "warnings": []}
             )
-            action["errors"] += (
-                [{"key": f"InvalidSnippet ({problem})"}] if problem else []
-            )
-            action["warnings"] += [
-                {"key": f"UnknownSkill ({skill})"} for skill in unknown
-            ]
+            if problem:
+                action["errors"].append({"key": f"InvalidSnippet ({problem})"})
+            for skill in unknown_skills:
+                action["warnings"].append({"key": f"UnknownSkill ({skill})"})
     return actions
 
 
@@ -212,11 +222,12 @@ def run_script(
         _SIGNAL_VARIABLES.get(name, name).lower(): script_value(context[name])
         for name in context
     }
-    values["contactid"] = script_value(
-        int(contact) if contact.isdigit() else crc32(contact.encode())
-    )
+    contact_id = int(contact) if contact.isdigit() else crc32(contact.encode())
+    values["contactid"] = script_value(contact_id)
     for _, item in find_snippets(content):
-        SimSnippet(item["value"], values, settings.studio_dialect, is_active=True).run()
+        code = item["value"]
+        snippet = SimSnippet(code, values, settings.studio_dialect, is_active=True)
+        snippet.run()
     return {
         "skillId": script_text(values.get("cxr_skill")),
         "cxrRule": script_text(values.get("cxr_rule")),

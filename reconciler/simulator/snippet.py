@@ -8,7 +8,7 @@ braces in a text.
 
 import operator as op
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import (
     Context,
     Decimal,
@@ -20,9 +20,8 @@ from decimal import (
 from typing import Any, Final, NamedTuple
 
 Value = str | Decimal | None  # None: undefined
-Operand = tuple[
-    Value, bool
-]  # and whether it is a variable whose name ends in $: comparisons with it are of text
+# A value, and whether it is a variable whose name ends in $: comparisons with it are of text.
+Operand = tuple[Value, bool]
 
 _MAX_TEXT: Final = 32_768  # characters of a text
 _NUMBERS: Final = Context(
@@ -49,19 +48,10 @@ _ORDER: Final[_Functions] = {
 _ARITHMETIC: Final[_Functions] = dict(
     zip("+-*/%^", (op.add, op.sub, op.mul, op.truediv, op.mod, op.pow), strict=True)
 )
-_METHODS: Final[_Functions] = {
-    ".contains": op.contains,
-    ".beginswith": str.startswith,
-}  # the argument in parentheses
-_LEVELS: Final = (
-    "|~",
-    "&",
-    _ORDER,
-    "+-",
-    "*/%",
-    "^",
-    _METHODS,
-)  # the precedence is a guess
+# The argument is in parentheses.
+_METHODS: Final[_Functions] = {".contains": op.contains, ".beginswith": str.startswith}
+# The precedence is a guess.
+_LEVELS: Final = ("|~", "&", _ORDER, "+-", "*/%", "^", _METHODS)
 _LEVEL: Final = {
     symbol: level for level, symbols in enumerate(_LEVELS) for symbol in symbols
 }
@@ -72,9 +62,8 @@ class SimDialect(NamedTuple):
 
     case_sensitive: bool = False
     trims_blanks: bool = False
-    digit_text_is_number: bool = (
-        True  # text of digits, in arithmetic and in a comparison without `$`
-    )
+    # Text of digits, in arithmetic and in a comparison without `$`.
+    digit_text_is_number: bool = True
     mixed_is_zero: bool = False  # text that is not a number, compared with a number
 
 
@@ -107,9 +96,10 @@ class SimSnippet:
             with localcontext(_NUMBERS):
                 self._statements("EOF")
         except (ArithmeticError, RecursionError, ValueError) as error:
-            self._variables["_err"] = reason = (
-                str(error) if isinstance(error, ValueError) else type(error).__name__
-            )
+            reason = type(error).__name__
+            if isinstance(error, ValueError):
+                reason = str(error)
+            self._variables["_err"] = reason
             return reason
         return ""
 
@@ -127,12 +117,15 @@ class SimSnippet:
         elif word == "select":
             self._select()
         elif word == "trace":
-            self.traces += [script_text(self._expression()[0])] * self._is_active
+            value, _ = self._expression()
+            if self._is_active:
+                self.traces.append(script_text(value))
         else:
             name = self._need("NAME").lower() if word == "assign" else word
             self._need("=")
-            value = self._expression()[0]
-            self._variables |= {name: value} if self._is_active else {}
+            value, _ = self._expression()
+            if self._is_active:
+                self._variables[name] = value
             if self._tokens[self._at][1] not in ("", "}"):
                 self._need("END")
 
@@ -158,17 +151,19 @@ class SimSnippet:
         self._is_active = was_active
 
     def _condition(self) -> bool:
-        return bool(self._number(self._expression()[0]))
+        value, _ = self._expression()
+        return bool(self._number(value))
 
     def _expression(self, least: int = 0) -> Operand:
         left = self._operand()
-        while _LEVEL.get(symbol := self._tokens[self._at][1].lower(), -1) >= least:
+        while True:
+            symbol = self._tokens[self._at][1].lower()
+            level = _LEVEL.get(symbol, -1)
+            if level < least:
+                return left
             self._at += 1
-            left = (
-                self._apply(symbol, left, self._expression(_LEVEL[symbol] + 1)),
-                False,
-            )
-        return left
+            right = self._expression(level + 1)
+            left = (self._apply(symbol, left, right), False)
 
     def _apply(self, symbol: str, *operands: Operand) -> Value:
         if not self._is_active:
@@ -177,23 +172,25 @@ class SimSnippet:
         numbers = [self._number(value) for value in values]
         if symbol in _LOGIC:
             return Decimal(_LOGIC[symbol](*map(bool, numbers)))
-        if (
-            symbol in _ARITHMETIC
-        ):  # an undefined variable, and text that is not a number, are ignored
+        if symbol in _ARITHMETIC:
+            # An undefined variable, and text that is not a number, are ignored.
             terms = [number for number in numbers if number is not None]
-            return Decimal(
-                _ARITHMETIC[symbol](*terms) if len(terms) > 1 else sum(terms)
-            )
-        is_zero = self._dialect.mixed_is_zero and any(
-            isinstance(value, Decimal) for value in values
-        )
-        if (
-            symbol in _METHODS
-            or any(is_text for _, is_text in operands)
-            or (None in numbers and not is_zero)
-        ):
-            return Decimal({**_ORDER, **_METHODS}[symbol](*map(self._key, values)))
-        return Decimal(_ORDER[symbol](*(number or Decimal(0) for number in numbers)))
+            result = _ARITHMETIC[symbol](*terms) if len(terms) > 1 else sum(terms)
+            return Decimal(result)
+        if symbol in _METHODS or self._compares_texts(operands):
+            keys = map(self._key, values)
+            return Decimal({**_ORDER, **_METHODS}[symbol](*keys))
+        terms = [number or Decimal(0) for number in numbers]
+        return Decimal(_ORDER[symbol](*terms))
+
+    def _compares_texts(self, operands: Sequence[Operand]) -> bool:
+        """Return whether a comparison of these operands is one of texts."""
+        if any(is_text for _, is_text in operands):
+            return True
+        values = [value for value, _ in operands]
+        has_number = any(isinstance(value, Decimal) for value in values)
+        is_zero = self._dialect.mixed_is_zero and has_number
+        return not is_zero and None in map(self._number, values)
 
     def _operand(self) -> Operand:
         if self._take("("):
@@ -211,49 +208,55 @@ class SimSnippet:
     def _substitute(self, text: str) -> str:
         result = ""
         for index, part in enumerate(_INSERTED.split(text)):
-            result += (
-                script_text(self._variables.get(part.lower())) if index % 2 else part
-            )
+            is_variable = index % 2 == 1
+            if is_variable:
+                result += script_text(self._variables.get(part.lower()))
+            else:
+                result += part
             if len(result) > _MAX_TEXT:
                 raise ValueError(f"a text is longer than {_MAX_TEXT} characters")
         return result
 
     def _key(self, value: Value) -> str:
         # Returns a value as comparisons of text see it.
-        text = (
-            script_text(value).strip()
-            if self._dialect.trims_blanks
-            else script_text(value)
-        )
+        text = script_text(value)
+        if self._dialect.trims_blanks:
+            text = text.strip()
         return text if self._dialect.case_sensitive else text.casefold()
 
     def _number(self, value: Value) -> Decimal | None:
-        if isinstance(value, str):
-            is_number = self._dialect.digit_text_is_number and _NUMBER.fullmatch(value)
-            return _NUMBERS.create_decimal(value) if is_number else None
-        return value
+        if not isinstance(value, str):
+            return value
+        if self._dialect.digit_text_is_number and _NUMBER.fullmatch(value):
+            return _NUMBERS.create_decimal(value)
+        return None
 
     def _take(self, word: str) -> str | None:
         # Returns the next token if it is this word or of this kind.
         at = self._at
         while word in _AFTER_LINE_ENDS and self._tokens[at][0] == "END":
             at += 1
-        if word not in (self._tokens[at][0], self._tokens[at][1].lower()):
+        kind, text = self._tokens[at]
+        if word not in (kind, text.lower()):
             return None
         self._at = at + 1
-        return self._tokens[at][1]
+        return text
 
     def _need(self, word: str) -> str:
-        if (text := self._take(word)) is not None:
+        text = self._take(word)
+        if text is not None:
             return text
-        line = 1 + sum(kind == "END" for kind, _ in self._tokens[: self._at])
+        kinds = [kind for kind, _ in self._tokens[: self._at]]
+        line = 1 + kinds.count("END")
         raise ValueError(f"line {line}: expected {word}")
 
 
 def script_value(value: object) -> Value:
     """Return a scalar of JSON as a script's variable."""
-    if isinstance(value, (bool, str)) or value is None:
-        return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None or isinstance(value, str):
+        return value
     return _NUMBERS.create_decimal(str(value))
 
 

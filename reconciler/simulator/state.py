@@ -50,9 +50,8 @@ class TenantState:
         self.queues: list[JsonObject] = list(queues)
         self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
         self.contexts: dict[str, JsonObject] = {}
-        self.scripts: dict[
-            str, JsonObject
-        ] = {}  # versions by id: path, content, user, date, lock
+        # Versions by id: path, content, user, date, lock.
+        self.scripts: dict[str, JsonObject] = {}
         for rule in rules:
             self.stored_rules[rule["id"]] = StoredObject(rule)
         for conversation, context in (contexts or {}).items():

@@ -120,12 +120,12 @@ def _check_list(path: Path, key: str, items: object) -> None:
     ids = set()
     for index, item in enumerate(items):
         place = f"{path}: {key}[{index}]"
-        names = (
-            [item.get(name) for name in ("id", "name")]
-            if isinstance(item, dict)
-            else [None]
+        has_texts = (
+            isinstance(item, dict)
+            and isinstance(item.get("id"), str)
+            and isinstance(item.get("name"), str)
         )
-        if not all(isinstance(name, str) for name in names):
+        if not has_texts:
             raise StateError(f"{place} must be an object with an id and a name")
         if item["id"] in ids:
             raise StateError(f"{place}: duplicate id {item['id']}")
@@ -133,9 +133,12 @@ def _check_list(path: Path, key: str, items: object) -> None:
 
 
 def _check_objects(path: Path, key: str, objects: object) -> None:
-    values = objects.values() if isinstance(objects, dict) else [None]
-    if not all(isinstance(value, dict) for value in values):
-        raise StateError(f"{path}: {key} must be an object of objects")
+    problem = f"{path}: {key} must be an object of objects"
+    if not isinstance(objects, dict):
+        raise StateError(problem)
+    for value in objects.values():
+        if not isinstance(value, dict):
+            raise StateError(problem)
 
 
 def _text_of(document: dict[str, Any]) -> str:
@@ -148,6 +151,10 @@ def _text_of(document: dict[str, Any]) -> str:
         else:
             items = [item.text for item in value]
             form = "[%s]"
-        lines = "\n  " + ",\n  ".join(items) + "\n" if items else ""
+        lines = ""
+        if items:
+            joined = ",\n  ".join(items)
+            lines = f"\n  {joined}\n"
         parts.append(f'"{key}": {form % lines}')
+
     return "{" + ",\n".join(parts) + "}\n"

@@ -92,10 +92,8 @@ class Statement:
 def parse_snippet(text: str) -> tuple[Statement, ...]:
     """Return the statements of a snippet. Raises SnippetError."""
     if len(text) > MAX_LENGTH:
-        raise SnippetError(
-            1,
-            f"the snippet has more than {MAX_LENGTH:,} characters; specify a smaller one",
-        )
+        problem = f"the snippet has more than {MAX_LENGTH:,} characters"
+        raise SnippetError(1, f"{problem}; specify a smaller one")
     return _StatementParser(text).parse(0)
 
 
@@ -108,10 +106,13 @@ def format_expression(node: Expression) -> str:
         case "group":
             return f"( {parts[0]} )"
         case "operation":
-            pairs = zip(node.text.split(), parts[1:], strict=True)
-            return " ".join([parts[0], *(f"{symbol} {part}" for symbol, part in pairs)])
+            text = parts[0]
+            for symbol, part in zip(node.text.split(), parts[1:], strict=True):
+                text += f" {symbol} {part}"
+            return text
         case "call":
-            return f"{parts[0]}.{node.text}({', '.join(parts[1:])})"
+            arguments = ", ".join(parts[1:])
+            return f"{parts[0]}.{node.text}({arguments})"
     return node.spelling or node.text
 
 
@@ -128,69 +129,72 @@ _HEAD_ENDS: Final = frozenset((*_LINE_ENDS, "{", "}", ""))
 class _StatementParser:
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = [*_TOKEN.findall(f"{text}\n"), ""]
-        self.position, self.line = 0, 1
+        self.position = 0
+        self.line = 1
 
     def parse(self, depth: int) -> tuple[Statement, ...]:
         """Return the statements up to the end of the text, or of the block, and step over it."""
         if depth > MAX_DEPTH:
-            raise SnippetError(
-                self.line, f"blocks are nested more than {MAX_DEPTH} deep"
-            )
+            problem = f"blocks are nested more than {MAX_DEPTH} deep"
+            raise SnippetError(self.line, problem)
         statements: list[Statement] = []
         while (token := self.tokens[self.position]) not in ("}", ""):
             if token in _LINE_ENDS:
                 self.line += 1
                 self.position += 1
             elif token.startswith("//"):
-                line, self.position = self.line, self.position + 1
+                self.position += 1
                 statements.append(
-                    Statement(
-                        kind="comment", line=line, last_line=line, text=token.rstrip()
-                    )
+                    _simple_statement("comment", self.line, token.rstrip())
                 )
             else:
                 statements.append(self._parse_statement(depth))
-        if (token == "") != (depth == 0):
-            problem = (
-                "a block is not closed; add the missing }"
-                if depth
-                else "a } closes no block; remove it"
-            )
-            raise SnippetError(self.line, problem)
+        is_at_end = not token
+        if is_at_end and depth > 0:
+            raise SnippetError(self.line, "a block is not closed; add the missing }")
+        if not is_at_end and depth == 0:
+            raise SnippetError(self.line, "a } closes no block; remove it")
         self.position += 1
         return tuple(statements)
 
     def _parse_statement(self, depth: int) -> Statement:
-        line, head = self.line, self._take_head()
-        word, rest = head[0].lower() if head else "", head[1:]
-        target = head[1:] if word == "assign" and rest[:1] != ["="] else head
-        if target[1:2] == ["="] and _NAME.fullmatch(target[0]):
-            value = _parse_tokens(target[2:])
-            return Statement(
-                kind="assign",
-                line=line,
-                last_line=line,
-                text=target[0].lower(),
-                expressions=(value,),
-            )
+        line = self.line
+        head = self._take_head()
+        word = head[0].lower() if head else ""
+        rest = head[1:]
+
+        assignment = head
+        if word == "assign" and rest[:1] != ["="]:
+            assignment = rest
+        if assignment[1:2] == ["="] and _NAME.fullmatch(assignment[0]):
+            value = _parse_tokens(assignment[2:])
+            return _simple_statement("assign", line, assignment[0].lower(), value)
         if word == "trace":
-            return Statement(
-                kind="trace",
-                line=line,
-                last_line=line,
-                expressions=(_parse_tokens(rest),),
-            )
-        expressions = [_parse_tokens(rest)] if _HAS_EXPRESSION.get(word) else []
+            return _simple_statement("trace", line, "", _parse_tokens(rest))
+        return self._parse_block(line, head, depth)
+
+    def _parse_block(self, line: int, head: Sequence[str], depth: int) -> Statement:
+        """Return the statement with a block that begins with these tokens, or an unknown one."""
+        word = head[0].lower() if head else ""
+        rest = head[1:]
+        expressions: list[Expression] = []
+        if _HAS_EXPRESSION.get(word):
+            expressions.append(_parse_tokens(rest))
         while word == "case" and self._skip_to("case"):
             expressions.append(_parse_tokens(self._take_head()[1:]))
-        is_known = word in _HAS_EXPRESSION and (bool(expressions) or not rest)
+
         body = self._take_block(depth, "{")
         otherwise = self._take_block(depth, "else", "{") if word == "if" else None
+        is_known = (
+            word in _HAS_EXPRESSION
+            and (bool(expressions) or not rest)
+            and body is not None
+        )
         return Statement(
-            kind=word if is_known and body is not None else "unknown",
+            kind=word if is_known else "unknown",
             line=line,
             last_line=self.line,
-            text="" if is_known and body is not None else " ".join(head),
+            text="" if is_known else " ".join(head),
             expressions=tuple(expressions),
             body=body or (),
             otherwise=otherwise or (),
@@ -205,10 +209,10 @@ class _StatementParser:
     def _take_head(self) -> list[str]:
         """Return the tokens up to the end of the line, a comment, or a brace."""
         start = self.position
-        while (token := self.tokens[self.position]) not in _HEAD_ENDS and token[
-            :2
-        ] != "//":
+        token = self.tokens[start]
+        while token not in _HEAD_ENDS and not token.startswith("//"):
             self.position += 1
+            token = self.tokens[self.position]
         return self.tokens[start : self.position]
 
     def _skip_to(self, *words: str) -> bool:
@@ -217,16 +221,26 @@ class _StatementParser:
         """
         start = self.position, self.line
         for index, word in enumerate(words):
-            self.position += bool(index)
-            while (
-                token := self.tokens[self.position]
-            ) in _LINE_ENDS or token.startswith("//"):
+            if index > 0:
+                self.position += 1
+            token = self.tokens[self.position]
+            while token in _LINE_ENDS or token.startswith("//"):
                 self.line += token in _LINE_ENDS
                 self.position += 1
+                token = self.tokens[self.position]
             if token.lower() != word:
                 self.position, self.line = start
                 return False
         return True
+
+
+def _simple_statement(
+    kind: str, line: int, text: str, *expressions: Expression
+) -> Statement:
+    """Return a statement of one line, without a block."""
+    return Statement(
+        kind=kind, line=line, last_line=line, text=text, expressions=expressions
+    )
 
 
 def _parse_tokens(tokens: Sequence[str]) -> Expression:
@@ -257,14 +271,20 @@ class _ExpressionParser:
     def parse_operation(self, power: int) -> Expression:
         """Return the expression whose operators bind at least with this power."""
         left = self._parse_operand()
-        while (level := _POWERS.get(self.tokens[self.position], 0)) >= power:
-            symbols, parts = [], [left]
-            while _POWERS.get(symbol := self.tokens[self.position]) == level:
-                self.position += 1
-                symbols.append(symbol)
+        level = self._power()
+        while level >= power:
+            symbols: list[str] = []
+            parts = [left]
+            while self._power() == level:
+                symbols.append(self._take())
                 parts.append(self.parse_operation(level + 1))
             left = Expression("operation", " ".join(symbols), tuple(parts))
+            level = self._power()
         return left
+
+    def _power(self) -> int:
+        """Return the power of the operator that follows, or 0 if none follows."""
+        return _POWERS.get(self.tokens[self.position], 0)
 
     def _parse_operand(self) -> Expression:
         symbol = self._take()
@@ -275,9 +295,8 @@ class _ExpressionParser:
             node = Expression("group", "", (self.parse_operation(1),))
             self._take(")")
         elif symbol == "-":
-            node = Expression(
-                "operation", "-", (Expression("number", "0"), self._parse_operand())
-            )
+            operand = self._parse_operand()
+            node = Expression("operation", "-", (Expression("number", "0"), operand))
         else:
             node = _leaf(symbol)
         if self.tokens[self.position] == ".":

@@ -1,7 +1,7 @@
 """The settings of a managed block, and the form in which it can hold a rule."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
@@ -17,9 +17,8 @@ from reconciler.model.rule import (
 )
 from reconciler.text.escape import pluralize, quote, quote_name
 
-MAX_TARGETS: Final = (
-    50  # each further target is one IF deeper, and a reader bounds the depth
-)
+# Each further target is one IF deeper, and a reader bounds the depth.
+MAX_TARGETS: Final = 50
 _MAX_PRIORITY: Final = 1e15
 _MAX_INTEGER: Final = 10**400
 _VARIABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}", re.ASCII)
@@ -65,9 +64,8 @@ class BlockLayout:
     skill: str = "cxr_skill"
     rule: str = "cxr_rule"
     highest_first: bool = False
-    facts: Mapping[str, bool] = field(
-        default_factory=dict
-    )  # what is known of the script's dialect
+    # What is known of the script's dialect.
+    facts: Mapping[str, bool] = field(default_factory=dict)
     end: ClassVar[str] = "// cxroute:end"  # the block's last line
 
     @property
@@ -80,13 +78,11 @@ class BlockLayout:
 
         Raises NotStorableError for a name that is not a variable.
         """
-        name, reason = self.variables.get(attribute, attribute), ""
+        name = self.variables.get(attribute, attribute)
         lower = name.lower()
-        if (
-            lower in _RESERVED
-            or lower in (self.skill.lower(), self.rule.lower())
-            or lower.startswith("cxr_")
-        ):
+        own_variables = (self.skill.lower(), self.rule.lower())
+        reason = ""
+        if lower in _RESERVED or lower in own_variables or lower.startswith("cxr_"):
             reason = "has a meaning of its own in Studio"
         elif not _VARIABLE.fullmatch(name):
             reason = "is not letters, digits and _"
@@ -104,17 +100,15 @@ class BlockLayout:
         attributes = {
             name.lower(): attribute for attribute, name in self.variables.items()
         }
-        return attributes.get(
-            variable.lower(), None if variable in self.variables else variable
-        )
+        own_attribute = None if variable in self.variables else variable
+        return attributes.get(variable.lower(), own_attribute)
 
     def order_key(self, rule: Rule, rule_id: str) -> tuple[float, str, str]:
         """Return the key by which rules are evaluated, lowest first."""
-        return (
-            -rule.priority if self.highest_first else rule.priority,
-            rule.name,
-            rule_id,
-        )
+        rank = rule.priority
+        if self.highest_first:
+            rank = -rank
+        return rank, rule.name, rule_id
 
 
 def storable_rule(rule: Rule, layout: BlockLayout) -> Rule:
@@ -124,13 +118,13 @@ def storable_rule(rule: Rule, layout: BlockLayout) -> Rule:
             f"the priority {rule.priority} is too large for a Studio script; use a smaller number"
         )
     conditions, targets = known_parts(rule)
+    stored_conditions = [_storable_condition(part, layout) for part in conditions]
+    stored_targets = _storable_targets(targets)
     return replace(
         rule,
         priority=canonical_number(rule.priority),
-        conditions=normalized_conditions(
-            _storable_condition(part, layout) for part in conditions
-        ),
-        targets=sorted_targets(_storable_targets(targets)),
+        conditions=normalized_conditions(stored_conditions),
+        targets=sorted_targets(stored_targets),
     )
 
 
@@ -155,9 +149,10 @@ def canonical_number(number: float) -> int | float:
 
 def compare_with(attribute: str, operator: str, values: list[Scalar]) -> Condition:
     """Return a condition; the text of a list of one value is that of the value alone."""
-    if len(values) == 1:
-        return make_condition(attribute, _SINGLE.get(operator, operator), values[0])
-    return make_condition(attribute, operator, values or None)
+    if len(values) != 1:
+        return make_condition(attribute, operator, values or None)
+    operator = _SINGLE.get(operator, operator)
+    return make_condition(attribute, operator, values[0])
 
 
 def compared_kinds(condition: Condition) -> set[str]:
@@ -176,44 +171,60 @@ def find_conflicts(
     kinds: dict[str, tuple[str, Rule]] = {}
     attributes: dict[str, str] = {}
     conflicts: dict[tuple[Rule, str], None] = {}
-    pairs = (
-        (rule, part)
-        for rule in rules
-        for part in rule.conditions
-        if isinstance(part, Condition)
-    )
-    for rule, part in pairs:
-        name, variable = quote_name(part.attribute), layout.variable(part.attribute)
-        rival = attributes.setdefault(variable.lower(), part.attribute)
-        if rival != part.attribute:
-            message = (
-                f"the attributes {quote_name(rival)} and {name} have one script variable, "
-                f"{variable}"
-            )
-            conflicts[
-                rule, f"{message}; specify two variables in `api.studio.variables`"
-            ] = None
-        for kind in sorted(compared_kinds(part)):
-            first_kind, first_rule = kinds.setdefault(part.attribute, (kind, rule))
-            if kind != first_kind:
-                place = (
-                    "by this rule, too"
-                    if first_rule is rule
-                    else f"by the rule {quote_name(first_rule.name)}"
-                )
-                message = (
-                    f"{name} is compared as a {kind} here and as a {first_kind} {place}"
-                )
-                conflicts[
-                    rule,
-                    f"{message}, and Studio may not tell them apart; compare it in one way",
-                ] = None
+    for rule, part in _conditions_of(rules):
+        attribute = part.attribute
+        variable = layout.variable(attribute)
+        first_attribute = attributes.setdefault(variable.lower(), attribute)
+        if first_attribute != attribute:
+            names = f"{quote_name(first_attribute)} and {quote_name(attribute)}"
+            conflicts[rule, _same_variable(names, variable)] = None
+
+        for problem in _kind_conflicts(rule, part, kinds):
+            conflicts[rule, problem] = None
     return tuple(conflicts)
+
+
+def _kind_conflicts(
+    rule: Rule, part: Condition, kinds: dict[str, tuple[str, Rule]]
+) -> Iterator[str]:
+    """Yield why a condition does not compare like the first one; `kinds` gets the first one of
+    each attribute.
+    """
+    for kind in sorted(compared_kinds(part)):
+        first_kind, first_rule = kinds.setdefault(part.attribute, (kind, rule))
+        if kind != first_kind:
+            rival = "this rule, too"
+            if first_rule is not rule:
+                rival = f"the rule {quote_name(first_rule.name)}"
+            uses = f"{kind} here and as a {first_kind} by {rival}"
+            yield _different_kinds(part.attribute, uses)
+
+
+def _conditions_of(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Condition]]:
+    for rule in rules:
+        for part in rule.conditions:
+            if isinstance(part, Condition):
+                yield rule, part
+
+
+def _same_variable(names: str, variable: str) -> str:
+    return (
+        f"the attributes {names} have one script variable, {variable}; specify two variables in "
+        f"`api.studio.variables`"
+    )
+
+
+def _different_kinds(attribute: str, uses: str) -> str:
+    return (
+        f"{quote_name(attribute)} is compared as a {uses}, and Studio may not tell them apart; "
+        f"compare it in one way"
+    )
 
 
 def _storable_condition(part: Condition, layout: BlockLayout) -> Condition:
     layout.variable(part.attribute, part)
-    name, values = part.operator, part.values
+    name = part.operator
+    values = part.values
     texts = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if not isinstance(value, str)]
     unsafe = next(filter(_UNSAFE.search, texts), "")
@@ -250,9 +261,8 @@ def _storable_targets(targets: Sequence[Target]) -> list[Target]:
     }
     if not 0 < len(percents) <= MAX_TARGETS:
         message = f"a rule in a Studio script needs 1 to {MAX_TARGETS} queues with a weight above 0"
-        raise NotStorableError(
-            f"{message}; this rule has {pluralize(len(percents), 'queue')}"
-        )
+        number = pluralize(len(percents), "queue")
+        raise NotStorableError(f"{message}; this rule has {number}")
     for queue_id, percent in percents.items():
         if percent.denominator != 1:
             message = (
@@ -261,7 +271,6 @@ def _storable_targets(targets: Sequence[Target]) -> list[Target]:
             raise NotStorableError(
                 f"{message}; Studio splits by whole percents, so set weights that add up to 100"
             )
-    return [
-        Target(queue_id, int(percent) if len(percents) > 1 else 1)
-        for queue_id, percent in percents.items()
-    ]
+    if len(percents) == 1:
+        return [Target(queue_id, 1) for queue_id in percents]
+    return [Target(queue_id, int(percent)) for queue_id, percent in percents.items()]

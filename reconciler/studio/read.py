@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
@@ -57,9 +57,8 @@ _RULE_COMMENT: Final = re.compile(
     rf"(?: enabled=false)? name={_JSON_TEXT}(?: description={_JSON_TEXT})?",
     re.ASCII,
 )
-_NO_NOTE: Final = re.compile(
-    r"// *(?:cxroute:|CASE\b)", re.IGNORECASE
-)  # the end of a rule's comment lines
+# The end of a rule's comment lines.
+_NO_NOTE: Final = re.compile(r"// *(?:cxroute:|CASE\b)", re.IGNORECASE)
 _QUEUE_COMMENT: Final = re.compile(rf"(?:{DISABLED})?// ([0-9]{{1,18}}) (.*)", re.ASCII)
 _OWN_VARIABLE: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_\w+\$?|split)", re.ASCII)
 _STEP: Final = 10
@@ -114,9 +113,8 @@ class BlockReader:
         self.helpers = find_helpers(self.statements[: self.at])
         self.conditions = ConditionReader(layout, self.helpers)
         self.ids = Counter[str]()
-        self.comment: BlockRule | None = (
-            None  # the next rule, as far as its comment line says
-        )
+        # The next rule, as far as its comment line says.
+        self.comment: BlockRule | None = None
         self.disabled: list[Statement] = []  # the lines of a disabled rule
         self.rules: dict[str, list[BlockRule]] = {
             "statement": [],
@@ -129,45 +127,40 @@ class BlockReader:
         for place, statement in enumerate(self.statements):
             if place == self.at:
                 for item in statement.body:
-                    (
-                        self._read_branch
-                        if item.kind in ("case", "default")
-                        else self._read_item
-                    )(item)
+                    if item.kind in ("case", "default"):
+                        self._read_branch(item)
+                    else:
+                        self._read_item(item)
             elif place > self.at or not self._is_own(statement):
                 self._read_item(statement)
         self._end_comment()
-        return _with_priorities(
-            [rule for rules in self.rules.values() for rule in rules], self.layout
-        )
+
+        rules = [*chain.from_iterable(self.rules.values())]
+        return _with_priorities(rules, self.layout)
 
     def _is_own(self, item: Statement) -> bool:
         """Return whether a statement only assigns variables of cxroute, which have no effect
         outside of the block.
         """
-        if item.text == self.layout.rule.lower() and item.expressions == (
-            Expression("text", ""),
-        ):
+        is_rule_variable = item.text == self.layout.rule.lower()
+        if is_rule_variable and item.expressions == (Expression("text", ""),):
             return True
         parts = [*item.body, *item.otherwise] if item.kind == "if" else [item]
-        texts = [
-            part.text
-            for part in parts
-            if part.kind == "assign" and part.expressions[0].kind != "unknown"
-        ]
-        return len(texts) == len(parts) > 0 and all(map(_OWN_VARIABLE.fullmatch, texts))
+        return bool(parts) and all(map(_assigns_own_variable, parts))
 
     def _read_item(self, item: Statement) -> None:
         """Read a comment, or a statement that is not understood."""
         if item.kind == "comment" and self.comment:
-            if name := _QUEUE_COMMENT.fullmatch(item.text):
-                self.comment.queue_names[name[1]] = name[2]
+            queue = _QUEUE_COMMENT.fullmatch(item.text)
+            if queue:
+                self.comment.queue_names[queue[1]] = queue[2]
             if item.text.startswith(DISABLED):
                 self.disabled.append(item)
                 return
             if not self.disabled and not _NO_NOTE.match(item.text):
                 return
         self._end_comment()
+
         if item.kind == "comment":
             self.comment = _parse_comment(item)
             return
@@ -177,70 +170,78 @@ class BlockReader:
     def _read_branch(self, branch: Statement) -> None:
         if self.disabled or branch.kind == "default":
             self._end_comment()
-        self._add(
-            branch.kind.upper(),
-            branch.line,
-            branch.last_line,
-            self._parts(branch, self.lines),
-        )
+        parts = self._parts(branch, self.lines)
+        self._add(branch.kind.upper(), branch.line, branch.last_line, parts)
         self.comment = None
 
     def _end_comment(self) -> None:
         """Read the disabled rule that ends here, if there is one."""
         if self.comment and self.disabled:
             lines = [item.text.removeprefix(DISABLED).strip() for item in self.disabled]
-            parts: _Parts = (_opaque(*lines),), (_opaque(*lines),)
-            with suppress(SnippetError):
-                statements = [
-                    item
-                    for item in parse_snippet("\n".join(lines))
-                    if item.kind != "comment"
-                ]
-                if [item.kind for item in statements] == ["case"]:
-                    parts = self._parts(statements[0], lines)
+            parts = self._disabled_parts(lines)
             self._add("CASE", self.comment.line, self.disabled[-1].line, parts)
-        self.comment, self.disabled = None, []
+        self.comment = None
+        self.disabled = []
+
+    def _disabled_parts(self, lines: Sequence[str]) -> _Parts:
+        """Return the conditions and the targets of a disabled rule in these lines."""
+        with suppress(SnippetError):
+            statements = [
+                item
+                for item in parse_snippet("\n".join(lines))
+                if item.kind != "comment"
+            ]
+            if [item.kind for item in statements] == ["case"]:
+                return self._parts(statements[0], lines)
+        part = _opaque(*lines)
+        return (part,), (part,)
 
     def _add(self, kind: str, line: int, last_line: int, parts: _Parts) -> None:
-        found = self.comment or _bare_rule(line, f"{kind} in line {line}")
-        self.ids[found.id] += 1
-        rule_id = (
-            found.id
-            if self.ids[found.id] == 1
-            else f"{found.id} ({self.ids[found.id]})"
-        )
+        block_rule = self.comment or _bare_rule(line, f"{kind} in line {line}")
+        rule_id = block_rule.id
+        self.ids[rule_id] += 1
+        count = self.ids[rule_id]
+        if count > 1:
+            rule_id = f"{rule_id} ({count})"
+
+        conditions, targets = parts
         rule = replace(
-            found.rule, enabled=not self.disabled, conditions=parts[0], targets=parts[1]
+            block_rule.rule,
+            enabled=not self.disabled,
+            conditions=conditions,
+            targets=targets,
         )
-        text = "\n".join(self.lines[found.line - 1 : last_line])
-        self.rules[kind].append(found._replace(id=rule_id, rule=rule, text=text))
+        text = "\n".join(self.lines[block_rule.line - 1 : last_line])
+        self.rules[kind].append(block_rule._replace(id=rule_id, rule=rule, text=text))
 
     def _parts(self, branch: Statement, lines: Sequence[str]) -> _Parts:
         """Return the conditions and the targets of a CASE in these lines."""
-        parts = (
-            self._conditions(either(branch.expressions)) if branch.expressions else ()
-        )
-        conditions = normalized_conditions(parts)
-        if shares := self._shares(
-            [item for item in branch.body if item.kind != "comment"]
-        ):
+        conditions: tuple[Condition | Opaque, ...] = ()
+        if branch.expressions:
+            expression = either(branch.expressions)
+            conditions = normalized_conditions(self._conditions(expression))
+
+        statements = [item for item in branch.body if item.kind != "comment"]
+        shares = self._shares(statements)
+        if shares:
+            is_single = len(shares) == 1
             targets = [
-                Target(queue_id, percent if len(shares) > 1 else 1)
+                Target(queue_id, 1 if is_single else percent)
                 for queue_id, percent in shares.items()
             ]
             return conditions, sorted_targets(targets)
-        first, last = (
-            (branch.body[0].line, branch.body[-1].last_line) if branch.body else (1, 0)
-        )
-        return conditions, (_opaque(*lines[first - 1 : last]),)
+
+        body_lines: Sequence[str] = ()
+        if branch.body:
+            body_lines = lines[branch.body[0].line - 1 : branch.body[-1].last_line]
+        return conditions, (_opaque(*body_lines),)
 
     def _conditions(self, node: Expression) -> Iterator[Condition | Opaque]:
         """Yield the conditions of an expression; an opaque one for a part that they do not say
         exactly.
         """
-        if symbols_of(node) == {"&"} and {part.kind for part in node.parts} == {
-            "group"
-        }:
+        part_kinds = {part.kind for part in node.parts}
+        if symbols_of(node) == {"&"} and part_kinds == {"group"}:
             for part in node.parts:
                 yield from self._conditions(part)
             return
@@ -248,28 +249,36 @@ class BlockReader:
             alternatives = self.conditions.alternatives(node)
         except NotUnderstoodError:
             alternatives = []
-        yield from (
-            alternatives[0]
-            if len(alternatives) == 1
-            else (_opaque(format_expression(node)),)
-        )
+        if len(alternatives) == 1:
+            yield from alternatives[0]
+        else:
+            yield _opaque(format_expression(node))
 
     def _shares(self, statements: list[Statement]) -> Counter[str] | None:
         label: tuple[Expression, ...] = ()
-        if statements and (statements[-1].kind, statements[-1].text) == (
-            "assign",
-            self.layout.rule.lower(),
-        ):
-            label = statements.pop().expressions
-        if self.comment and label != (Expression("text", str(self.comment.address)),):
-            return None
+        if statements:
+            last = statements[-1]
+            if last.kind == "assign" and last.text == self.layout.rule.lower():
+                label = last.expressions
+                statements = statements[:-1]
+        if self.comment:
+            own_label = Expression("text", str(self.comment.address))
+            if label != (own_label,):
+                return None
         return self.conditions.shares(statements)
 
 
-def _opaque(*lines: str) -> Opaque:
-    return make_opaque(
-        {"type": "studio", "text": "\n".join(line.strip() for line in lines)}
+def _assigns_own_variable(statement: Statement) -> bool:
+    return (
+        statement.kind == "assign"
+        and statement.expressions[0].kind != "unknown"
+        and _OWN_VARIABLE.fullmatch(statement.text) is not None
     )
+
+
+def _opaque(*lines: str) -> Opaque:
+    text = "\n".join(line.strip() for line in lines)
+    return make_opaque({"type": "studio", "text": text})
 
 
 def _bare_rule(
@@ -289,15 +298,16 @@ def _bare_rule(
 
 def _parse_comment(item: Statement) -> BlockRule | None:
     """Return the rule of a comment line, or None for another comment."""
-    if fields := _RULE_COMMENT.fullmatch(item.text):
-        with suppress(ValueError):
-            priority = canonical_number(float(fields[4]))
-            name, description = json.loads(fields[5]), json.loads(fields[6] or '""')
-            address, rule = (
-                Address(fields[1], fields[2]),
-                _bare_rule(item.line, name, description, priority),
-            )
-            return rule._replace(id=str(address), address=address, digest=fields[3])
+    fields = _RULE_COMMENT.fullmatch(item.text)
+    if not fields:
+        return None
+    with suppress(ValueError):
+        priority = canonical_number(float(fields[4]))
+        name = json.loads(fields[5])
+        description = json.loads(fields[6] or '""')
+        address = Address(fields[1], fields[2])
+        rule = _bare_rule(item.line, name, description, priority)
+        return rule._replace(id=str(address), address=address, digest=fields[3])
     return None
 
 
@@ -308,30 +318,54 @@ def _with_priorities(
     they fit.
     """
     enabled = [rule for rule in rules if rule.rule.enabled]
-    keys = [layout.order_key(rule.rule, rule.id) for rule in enabled]
-    addressed = [place for place, rule in enumerate(enabled) if rule.address]
-    fixed = [addressed[at] for at in longest_rise(keys[place] for place in addressed)]
+    ranks = iter(_ranks(enabled, layout))
+    prioritized: list[BlockRule] = []
+    for block_rule in rules:
+        rule = block_rule.rule
+        if rule.enabled:
+            rank = next(ranks)
+            priority = canonical_number(-rank if layout.highest_first else rank)
+            rule = replace(rule, priority=priority)
+        prioritized.append(block_rule._replace(rule=rule))
+    return tuple(prioritized)
+
+
+def _ranks(rules: Sequence[BlockRule], layout: BlockLayout) -> list[float]:
+    """Return numbers that rise in the order of the rules: those of the comment lines, where they
+    fit.
+    """
+    keys = [layout.order_key(rule.rule, rule.id) for rule in rules]
+    addressed = [place for place, rule in enumerate(rules) if rule.address]
+    rising = longest_rise(keys[place] for place in addressed)
+    fixed = [addressed[at] for at in rising]
+
     ranks = [key[0] for key in keys]
-    for before, after in pairwise([-1, *fixed, len(keys)] if fixed else ()):
-        low = ranks[before] if before >= 0 else ranks[after] - after - 1
-        high = ranks[after] if after < len(ranks) else low + after - before
-        step = (high - low) / (after - before)
-        ranks[before + 1 : after] = [
-            low + step * number for number in range(1, after - before)
-        ]
+    places = [-1, *fixed, len(keys)] if fixed else []
+    for before, after in pairwise(places):
+        _spread_ranks(ranks, before, after)
     order = [(rank, *key[1:]) for rank, key in zip(ranks, keys, strict=True)]
-    if not fixed or order != sorted(order):
-        start = -_STEP * (len(ranks) + 1) if layout.highest_first else 0
-        ranks = [start + _STEP * number for number in range(1, len(ranks) + 1)]
-    priorities = (
-        canonical_number(-rank if layout.highest_first else rank) for rank in ranks
-    )
-    return tuple(
-        rule._replace(rule=replace(rule.rule, priority=next(priorities)))
-        if rule.rule.enabled
-        else rule
-        for rule in rules
-    )
+    if fixed and order == sorted(order):
+        return ranks
+    return _even_ranks(len(keys), layout)
+
+
+def _even_ranks(count: int, layout: BlockLayout) -> list[float]:
+    start = 0
+    if layout.highest_first:
+        start = -_STEP * (count + 1)
+    return [start + _STEP * number for number in range(1, count + 1)]
+
+
+def _spread_ranks(ranks: list[float], before: int, after: int) -> None:
+    """Give the ranks between two places values at equal distances; -1 and the number of ranks are
+    places outside.
+    """
+    distance = after - before
+    low = ranks[before] if before >= 0 else ranks[after] - after - 1
+    high = ranks[after] if after < len(ranks) else low + after - before
+    step = (high - low) / distance
+    for number in range(1, distance):
+        ranks[before + number] = low + step * number
 
 
 class ImportedSnippet:
@@ -344,92 +378,105 @@ class ImportedSnippet:
 
     def __init__(self, text: str, layout: BlockLayout) -> None:
         """Read the snippet. Raises CxrouteError with every line that cannot be a rule."""
-        self._statements, self._layout = parse_snippet(text), layout
+        self._statements = parse_snippet(text)
+        self._layout = layout
         self._lines = _LINE_END.split(text)
         self._problems: list[tuple[int, str]] = []
         self._notes: list[tuple[int, str]] = []
         self.rules: list[Rule] = []
         self.queue_names: dict[str, str] = {}
-        comments = (each for each in _walk(self._statements) if each.kind == "comment")
-        self._comments = {each.line: each.text.strip("/ ") for each in comments}
-        at = next(
-            (
-                at
-                for at, each in enumerate(self._statements)
-                if each.kind in ("select", "switch")
-            ),
-            None,
-        )
-        if at is None:
-            raise CxrouteError(f"{_REFUSED}, and this snippet has neither")
-        self._decision, before = self._statements[at], self._statements[:at]
-        inside = [each for each in _walk(self._decision.body) if each.kind == "assign"]
+        self._comments = {
+            statement.line: statement.text.strip("/ ")
+            for statement in _walk(self._statements)
+            if statement.kind == "comment"
+        }
+
+        place = self._decision_place()
+        self._decision = self._statements[place]
+        self.skill = self._skill_variable()
+        self._reader = self._condition_reader(self._statements[:place])
+        self._check_statements()
+        self._read_branches()
+        self._note_variables()
+        self.notes = _listed(self._notes)
+
+    def _decision_place(self) -> int:
+        """Return the place of the SELECT or SWITCH. Raises CxrouteError without one."""
+        for place, statement in enumerate(self._statements):
+            if statement.kind in ("select", "switch"):
+                return place
+        raise CxrouteError(f"{_REFUSED}, and this snippet has neither")
+
+    def _skill_variable(self) -> str:
+        """Return the variable that is assigned numbers: the layout's, one with `skill` in its
+        name, or the most frequent.
+        """
         counts = Counter(
-            each.text for each in inside if each.expressions[0].kind == "number"
+            statement.text
+            for statement in _assignments(self._decision.body)
+            if statement.expressions[0].kind == "number"
         )
-        own = layout.skill.lower()
-        self.skill = max(
+        own = self._layout.skill.lower()
+        return max(
             counts,
             key=lambda name: (name == own, "skill" in name, counts[name]),
             default=own,
         )
-        helpers = find_helpers(before)
-        for each in inside:
-            helpers.pop(each.text, None)
-        assigned = {each.text for each in _walk(before) if each.kind == "assign"}
-        self._reader = ConditionReader(
-            replace(layout, skill=self.skill), helpers, assigned
-        )
-        self._read()
-        self.notes = _listed(self._notes)
 
-    def _read(self) -> None:
+    def _condition_reader(self, before: Sequence[Statement]) -> ConditionReader:
+        """Return a reader of conditions that knows the helpers before the decision."""
+        helpers = find_helpers(before)
+        for statement in _assignments(self._decision.body):
+            helpers.pop(statement.text, None)
+        assigned = {statement.text for statement in _assignments(before)}
+        layout = replace(self._layout, skill=self.skill)
+        return ConditionReader(layout, helpers, assigned)
+
+    def _check_statements(self) -> None:
+        """Report each statement beside the decision that has an effect on the skill."""
         for statement in self._statements:
-            parts = (
-                (*statement.body, *statement.otherwise)
-                if statement.kind == "if"
-                else (statement,)
-            )
-            if statement is not self._decision and not all(
-                map(self._is_harmless, parts)
-            ):
+            if statement is self._decision:
+                continue
+            parts: tuple[Statement, ...] = (statement,)
+            if statement.kind == "if":
+                parts = (*statement.body, *statement.otherwise)
+            if not all(map(self._is_harmless, parts)):
                 self._refuse_beside(statement)
+
+    def _read_branches(self) -> None:
+        """Read the rules. Raises CxrouteError with every problem."""
         branches = [each for each in self._decision.body if each.kind not in _NO_EFFECT]
-        defaults = [each for each in branches if each.kind == "default"]
-        for branch in sorted(branches, key=lambda each: each.kind == "default"):
+        defaults = [branch for branch in branches if branch.kind == "default"]
+        for branch in sorted(branches, key=lambda branch: branch.kind == "default"):
             if branch.kind not in ("case", "default") or branch in defaults[1:]:
                 self._refuse(branch)
             elif len(self.rules) <= _MAX_RULES:
                 self._read_branch(branch)
-        if len(self.rules) > _MAX_RULES or not (self.rules or self._problems):
-            reason = (
-                f"more than {_MAX_RULES:,} rules"
-                if self.rules
-                else "no CASE assigns the number of a skill"
-            )
-            self._problems.append((self._decision.line, reason))
+
+        line = self._decision.line
+        if len(self.rules) > _MAX_RULES:
+            self._problems.append((line, f"more than {_MAX_RULES:,} rules"))
+        elif not self.rules and not self._problems:
+            self._problems.append((line, "no CASE assigns the number of a skill"))
         if self._problems:
             raise CxrouteError("\n  ".join([_REFUSED, *_listed(self._problems)]))
-        known = {self.skill, *self._reader.helpers}
-        for each in _walk(self._statements):
-            if (
-                each.kind == "assign"
-                and each.text not in known
-                and not each.text.startswith("cxr_")
-            ):
-                self._notes.append(
-                    (
-                        each.line,
-                        f"rules do not assign {each.text}: keep it in the script",
-                    )
-                )
-                known.add(each.text)
+
+    def _note_variables(self) -> None:
+        """Note each variable that the snippet assigns and rules do not."""
+        variables = {self.skill, *self._reader.helpers}
+        for statement in _assignments(self._statements):
+            name = statement.text
+            if name not in variables and not name.startswith("cxr_"):
+                note = f"rules do not assign {name}: keep it in the script"
+                self._notes.append((statement.line, note))
+                variables.add(name)
 
     def _refuse(self, statement: Statement, text: str = "") -> None:
-        text = text or self._lines[statement.line - 1].strip()
-        self._problems.append(
-            (statement.line, f"cannot be a rule: {sanitize(text[:100])}")
-        )
+        if not text:
+            text = self._lines[statement.line - 1].strip()
+        shortened = sanitize(text[:100])
+        problem = f"cannot be a rule: {shortened}"
+        self._problems.append((statement.line, problem))
 
     def _refuse_beside(self, statement: Statement) -> None:
         """Report a statement beside the decision that decides about the skill, too."""
@@ -454,27 +501,23 @@ class ImportedSnippet:
         return statement.kind in ("assign", *_NO_EFFECT)
 
     def _read_branch(self, branch: Statement) -> None:
-        subject, targets = self._decision.expressions, self._targets(branch)
-        nodes = [
-            Expression("operation", "=", (*subject, each)) if subject else each
-            for each in branch.expressions
-        ]
+        targets = self._targets(branch)
+        nodes = list(branch.expressions)
+        subject = self._decision.expressions
+        if subject:
+            nodes = [Expression("operation", "=", (*subject, node)) for node in nodes]
         try:
             alternatives = self._reader.alternatives(either(nodes)) if nodes else [()]
-            for conditions in alternatives if targets else ():
-                rule = _bare_rule(
-                    branch.line, "", f"line {branch.line}", len(self.rules)
-                ).rule
-                self.rules.append(
-                    storable_rule(
-                        replace(rule, conditions=conditions, targets=targets),
-                        self._layout,
-                    )
-                )
             if not alternatives:
-                self._notes.append(
-                    (branch.line, "no conversation meets this CASE: it became no rule")
-                )
+                note = "no conversation meets this CASE: it became no rule"
+                self._notes.append((branch.line, note))
+            if not targets:
+                return
+            for conditions in alternatives:
+                description = f"line {branch.line}"
+                rule = _bare_rule(branch.line, "", description, len(self.rules)).rule
+                rule = replace(rule, conditions=conditions, targets=targets)
+                self.rules.append(storable_rule(rule, self._layout))
         except (NotUnderstoodError, NotStorableError) as error:
             self._refuse(branch, str(error))
 
@@ -491,16 +534,14 @@ class ImportedSnippet:
             self._refuse(body[-1])
         elif not body and branch.kind == "case":
             needed = f"`ASSIGN {self.skill} = NUMBER`, the number of the skill of its conversations"
-            self._problems.append(
-                (
-                    branch.line,
-                    f"this CASE lacks an assignment of the skill: write {needed}",
-                )
-            )
-        for each in _walk(body):
-            name = self._comments.get(each.line) or self._comments.get(branch.line - 1)
-            if name and each.kind == "assign":
-                self.queue_names.setdefault(each.expressions[0].text, name)
+            problem = f"this CASE lacks an assignment of the skill: write {needed}"
+            self._problems.append((branch.line, problem))
+
+        line_above = self._comments.get(branch.line - 1)
+        for statement in _assignments(body):
+            name = self._comments.get(statement.line) or line_above
+            if name:
+                self.queue_names.setdefault(statement.expressions[0].text, name)
         return tuple(Target(*share) for share in shares.items())
 
 
@@ -510,10 +551,14 @@ def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
         yield from _walk((*statement.body, *statement.otherwise))
 
 
+def _assignments(statements: Sequence[Statement]) -> list[Statement]:
+    return [each for each in _walk(statements) if each.kind == "assign"]
+
+
 def _listed(places: Sequence[tuple[int, str]]) -> list[str]:
     lines = [f"line {line}: {text}" for line, text in sorted(places)]
-    return (
-        lines
-        if len(lines) <= _MAX_LISTED
-        else [*lines[:_MAX_LISTED], f"and {len(lines) - _MAX_LISTED:,} more"]
-    )
+    excess = len(lines) - _MAX_LISTED
+    if excess > 0:
+        lines = lines[:_MAX_LISTED]
+        lines.append(f"and {excess:,} more")
+    return lines

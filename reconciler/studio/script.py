@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
-from xml.etree import (
-    ElementTree as ET,
-)  # safe here: a document type, and so every entity, is refused before
+
+# Safe here: a document type, and so every entity, is refused before.
+from xml.etree import ElementTree as ET
 
 from reconciler.errors import CxrouteError
 from reconciler.studio.layout import BlockLayout
@@ -48,32 +48,33 @@ def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     """Return the block in the JSON of `GET /scripts`. Raises ScriptError."""
     script = _parse_object(content)
     properties = {*_property_values(script)}
-    candidates = [
-        string
-        for string in _STRING.finditer(content)
-        if "cxroute" in string[0] or "\\u" in string[0]
-    ]
-    strings = [
-        (string, value)
-        for string in candidates
-        if (value := json.loads(string[0])) in properties
-    ]
-    blocks = [
-        (string, value, span)
-        for string, value in strings
-        for span in _spans(value, layout)
-    ]
+    blocks: list[tuple[re.Match[str], str, tuple[int, int, str]]] = []
+    for string in _STRING.finditer(content):
+        if "cxroute" in string[0] or "\\u" in string[0]:
+            value = json.loads(string[0])
+            if value in properties:
+                blocks += [(string, value, span) for span in _spans(value, layout)]
     string, value, (start, end, newline) = _only(blocks, layout)
-    master_id = find_member(script, "header.masterId")
-    version = (
-        str(master_id)
-        if isinstance(master_id, (str, int)) and master_id is not True
-        else ""
-    )
+
     text, first_line = _cut(value, start, end)
     return ScriptBlock(
-        version, text, first_line, newline, *string.span(), value, start, end
+        master_id=_master_id(script),
+        text=text,
+        first_line=first_line,
+        newline=newline,
+        start=string.start(),
+        end=string.end(),
+        value=value,
+        value_start=start,
+        value_end=end,
     )
+
+
+def _master_id(script: dict[str, Any]) -> str:
+    master_id = find_member(script, "header.masterId")
+    if isinstance(master_id, str | int) and master_id is not True:
+        return str(master_id)
+    return ""
 
 
 def replace_block(content: str, found: ScriptBlock, block: str) -> str:
@@ -86,9 +87,11 @@ def replace_block(content: str, found: ScriptBlock, block: str) -> str:
         raise ScriptError(
             "the script is not the one that was read; run the command again"
         )
+    value_before = found.value[: found.value_start]
+    value_after = found.value[found.value_end :]
     lines = block.replace("\n", found.newline)
-    value = f"{found.value[: found.value_start]}{lines}{found.value[found.value_end :]}"
-    return f"{content[: found.start]}{json.dumps(value)}{content[found.end :]}"
+    new_string = json.dumps(f"{value_before}{lines}{value_after}")
+    return f"{content[: found.start]}{new_string}{content[found.end :]}"
 
 
 def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
@@ -106,18 +109,18 @@ def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
         for start, end, _ in _spans(value, layout)
     ]
     snippets = [(value, 0, len(value)) for value in values if _CASE.search(value)]
-    other = f", and {len(snippets) or 'no'} snippets with CASE lines"
-    return _cut(
-        *(_only(blocks, layout, other) if blocks or len(snippets) != 1 else snippets[0])
-    )
+    if not blocks and len(snippets) == 1:
+        return _cut(*snippets[0])
+    snippets_text = f", and {len(snippets) or 'no'} snippets with CASE lines"
+    return _cut(*_only(blocks, layout, snippets_text))
 
 
 def _cut(value: str, start: int, end: int) -> tuple[str, int]:
     """Return a part of a snippet with LF line ends, and the number of its first line."""
-    before, text = (
-        _CARRIAGE_RETURN.sub("\n", part) for part in (value[:start], value[start:end])
-    )
-    return text, before.count("\n") + 1
+    before = _CARRIAGE_RETURN.sub("\n", value[:start])
+    text = _CARRIAGE_RETURN.sub("\n", value[start:end])
+    first_line = before.count("\n") + 1
+    return text, first_line
 
 
 def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, str]]:
@@ -168,9 +171,14 @@ def _parse_object(content: str) -> dict[str, Any]:
 
 def _property_values(script: object) -> Iterator[str]:
     actions = find_member(script, "properties")
-    for action in actions.values() if isinstance(actions, dict) else ():
-        for item in action.values() if isinstance(action, dict) else ():
-            if isinstance(value := find_member(item, "value"), str):
+    if not isinstance(actions, dict):
+        return
+    for action in actions.values():
+        if not isinstance(action, dict):
+            continue
+        for item in action.values():
+            value = find_member(item, "value")
+            if isinstance(value, str):
                 yield value
 
 
@@ -182,11 +190,9 @@ def _script_values(text: str) -> Iterable[str]:
         return [text]
     script = _parse_object(text)
     content = script.get("scriptContent", script)
-    return (
-        _script_values(content)
-        if isinstance(content, str)
-        else _property_values(content)
-    )
+    if isinstance(content, str):
+        return _script_values(content)
+    return _property_values(content)
 
 
 def _xml_values(text: str) -> list[str]:

@@ -4,7 +4,7 @@ removed rows.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -57,6 +57,9 @@ _PRIORITY: Final = re.compile(r"-?[0-9]{1,10}")
 _LARGEST_PRIORITY: Final = 2**31 - 1
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
 _QUEUE_FORM: Final = "Several queues need weights, such as Cards 80; General 20"
+_UNKNOWN_ATTRIBUTE: Final = (
+    "is not an attribute of the rules or of an Attributes document"
+)
 _NEW_RULE: Final = Rule(
     name="", description="", priority=100, enabled=True, conditions=(), targets=()
 )
@@ -109,71 +112,78 @@ def compare_sheet(
     rows = {row.cells[NAME]: row for row in table.rows}
     if digest != table.digest:
         _refuse_stale_table(table, rows, lines, digest)
-    names = Counter(cells[NAME].text for cells in lines)
+
     reader = _RowReader(vocabulary, table.values)
+    edits = _read_rows(reader, rows, lines)
+    refuse_cells(reader.problems)
+    names = {cells[NAME].text for cells in lines}
+    removed = [row.entry for name, row in rows.items() if name not in names]
+    return TableEdits(tuple(edits), tuple(removed))
+
+
+def _read_rows(
+    reader: "_RowReader",
+    rows: Mapping[str, Row],
+    lines: Sequence[Mapping[Column, Cell]],
+) -> list[RowEdit]:
+    """Return the edited rows; the reader gets the problems."""
+    names = Counter(cells[NAME].text for cells in lines)
     edits = list[RowEdit]()
     for cells in lines:
         name = cells[NAME]
-        if not name.text:
-            reader.problems.append(
-                f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY"
-            )
-        elif row := rows.get(name.text):
-            if names[name.text] > 1:
-                problem = (
-                    f"{quote_name(name.text)} is in two rows: a copy needs a new key"
-                )
-                reader.problems.append(f"{name.name}: {problem}")
-            rule, changes = reader.read(cells, row.cells, row.entry.rule)
-            if changes:
-                edits.append(RowEdit(name, row.entry, rule, changes))
-        elif _ADDRESS.fullmatch(name.text):
-            rule, changes = reader.read(cells, {}, _NEW_RULE)
-            edits.append(RowEdit(name, None, rule, changes))
-        else:
-            reason = "is not a RuleSet, and not an address such as cards/card-help"
-            reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
-    refuse_cells(reader.problems)
-    removed = [row.entry for name, row in rows.items() if name not in names]
-    return TableEdits(tuple(edits), tuple(removed))
+        row = rows.get(name.text) if name.text else None
+        if row and names[name.text] > 1:
+            problem = "is in two rows: a copy needs a new key"
+            reader.refuse(name, f"{quote_name(name.text)} {problem}")
+        edit = reader.read_row(cells, row) if row else reader.read_new_row(cells)
+        if edit:
+            edits.append(edit)
+    return edits
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
     """Return the column of each heading, which is an attribute's name or label."""
     own = {column.heading: column for column in table.columns[:-1]}
+    by_heading = _columns_by_heading(table, own)
+    columns = list[Column]()
+    problems = list[str]()
+    for cell in sheet.headings:
+        column = by_heading.get(cell.text)
+        if ORIGIN.fullmatch(cell.text):
+            column = table.columns[-1]
+        if column is None or column in columns:
+            problem = _UNKNOWN_ATTRIBUTE if column is None else "is there twice"
+            hint = suggest(cell.text, by_heading)
+            problems.append(_heading_problem(cell, problem, hint))
+        else:
+            columns.append(column)
+
+    for heading, column in own.items():
+        if heading != "Share of callers" and column not in columns:
+            problem = f"there is no column {quote_name(heading)}"
+            problems.append(f"{sheet.headings[0].name}: {problem}")
+    refuse_cells(problems)
+    return columns
+
+
+def _heading_problem(cell: Cell, problem: str, hint: str) -> str:
+    text = f"{cell.name}: the heading {quote_name(cell.text)} {problem}"
+    return f"{text}; {hint}" if hint else text
+
+
+def _columns_by_heading(
+    table: DecisionTable, own: Mapping[str, Column]
+) -> dict[str, Column]:
+    """Return the columns that a sheet may have, by each heading that they may have there."""
     by_attribute = {column.attribute: column for column in own.values()}
     attributes = [
-        by_attribute.get(name) or Column(each.heading, name)
-        for name, each in table.values.items()
+        by_attribute.get(name) or Column(values.heading, name)
+        for name, values in table.values.items()
     ]
     by_label = {column.heading: column for column in attributes}
     by_name = {column.attribute: column for column in attributes}
     by_quoted_name = {write_quoted(name): column for name, column in by_name.items()}
-    known = {**by_label, **by_name, **by_quoted_name, **own}
-    columns = list[Column]()
-    problems = list[str]()
-    for cell in sheet.headings:
-        column = (
-            table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
-        )
-        if column is None or column in columns:
-            hint = suggest(cell.text, known)
-            remedy = f"; {hint}" if hint else ""
-            problem = "is not an attribute of the rules or of an Attributes document"
-            if column:
-                problem = "is there twice"
-            problems.append(
-                f"{cell.name}: the heading {quote_name(cell.text)} {problem}{remedy}"
-            )
-        else:
-            columns.append(column)
-
-    for column in own.values():
-        if column.heading != "Share of callers" and column not in columns:
-            problem = f"there is no column {quote_name(column.heading)}"
-            problems.append(f"{sheet.headings[0].name}: {problem}")
-    refuse_cells(problems)
-    return columns
+    return {**by_label, **by_name, **by_quoted_name, **own}
 
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
@@ -231,8 +241,33 @@ class _RowReader:
     def __init__(
         self, vocabulary: Vocabulary, values: Mapping[str, ColumnValues]
     ) -> None:
-        self.vocabulary, self.values = vocabulary, values
+        self.vocabulary = vocabulary
+        self.values = values
         self.problems: list[str] = []
+
+    def refuse(self, cell: Cell, problem: str) -> None:
+        """Add the problem of a cell."""
+        self.problems.append(f"{cell.name}: {problem}")
+
+    def read_row(self, cells: Mapping[Column, Cell], row: Row) -> RowEdit | None:
+        """Return the edit of a row of the table; None if no cell is edited."""
+        rule, changes = self.read(cells, row.cells, row.entry.rule)
+        if not changes:
+            return None
+        return RowEdit(cells[NAME], row.entry, rule, changes)
+
+    def read_new_row(self, cells: Mapping[Column, Cell]) -> RowEdit | None:
+        """Return the edit of a row that is new; None if its address is refused."""
+        name = cells[NAME]
+        if not name.text:
+            self.refuse(name, "a new row needs the RuleSet here, or RULESET/KEY")
+            return None
+        if not _ADDRESS.fullmatch(name.text):
+            reason = "is not a RuleSet, and not an address such as cards/card-help"
+            self.refuse(name, f"{quote_name(name.text)} {reason}")
+            return None
+        rule, changes = self.read(cells, {}, _NEW_RULE)
+        return RowEdit(name, None, rule, changes)
 
     def read(
         self, cells: Mapping[Column, Cell], before: Mapping[Column, str], rule: Rule
@@ -243,15 +278,14 @@ class _RowReader:
         edits = []
         for column, cell in cells.items():
             text = before.get(column, "")
-            is_absent = (
-                column.heading == "Queue" and not rule.targets
-            )  # of a new rule, which needs a queue
+            # A new rule needs a queue.
+            is_absent = column.heading == "Queue" and not rule.targets
             if not column.is_editable or (cell.text == text and not is_absent):
                 continue
             try:
                 edited = self._apply(column, cell.text, rule)
             except CellError as error:
-                self.problems.append(f"{cell.name}: {error}")
+                self.refuse(cell, str(error))
                 continue
             if edited != rule or not before:
                 rule = edited
@@ -270,53 +304,68 @@ class _RowReader:
                 f"round"
             )
             raise CellError(f"{quote_name(text)} is {reason}: edit it in the manifest")
+
         if column.heading == "Priority":
             return replace(rule, priority=_read_priority(text))
         if column.heading == "On":
             return replace(rule, enabled=_read_switch(text))
         if column.heading == "Queue":
             return replace(rule, targets=sorted_targets(self._targets(text, rule)))
-        values = self.values[column.attribute]
-        own = conditions_by_attribute(rule).get(column.attribute, [])
+        return self._apply_conditions(column.attribute, text, rule)
+
+    def _apply_conditions(self, attribute: str, text: str, rule: Rule) -> Rule:
+        values = self.values[attribute]
+        own = conditions_by_attribute(rule).get(attribute, [])
         # Only the first refusals are shown: further ones need no advice.
         read = read_cell if len(self.problems) < MOST_LINES else read_conditions
         new = read(text, values)
         if write_conditions(new, values) == write_conditions(own, values):
             return rule
-        others = [part for part in rule.conditions if part not in own]
-        return replace(rule, conditions=normalized_conditions([*others, *new]))
+
+        unchanged = [part for part in rule.conditions if part not in own]
+        conditions = normalized_conditions([*unchanged, *new])
+        return replace(rule, conditions=conditions)
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
-        known = self.vocabulary.queues
-        aliases = self.vocabulary.aliases
-        understood = (target for target in rule.targets if isinstance(target, Target))
-        own = {target.queue_id: target.weight for target in understood}
-        kept = next(iter(own.values())) if len(own) == 1 else 1
-        targets = list[Target]()
-        for typed, weight in read_queues(text):
-            if weight is not None and f"{typed} {weight}" in known:
+        own_targets = [part for part in rule.targets if isinstance(part, Target)]
+        own = {target.queue_id: target.weight for target in own_targets}
+        default_weight = next(iter(own.values())) if len(own) == 1 else 1
+        targets = dict[str, Target]()
+        for name, weight in read_queues(text):
+            full_name = f"{name} {weight}"
+            if weight is not None and full_name in self.vocabulary.queues:
                 raise CellError(
                     f"{quote_name(text)} is not clear: write the name in quotes,"
-                    f' "{typed} {weight}" or "{typed}" {weight}'
+                    f' "{full_name}" or "{name}" {weight}'
                 )
-            name = typed if typed in known else aliases.get(typed, typed)
-            named = known.get(name, ())
-            ids = [queue.id for queue in named]
-            matching = [queue_id for queue_id in ids if queue_id in own] or ids
-            if len(matching) > 1:
-                raise CellError(f"{quote_name(name)} is the name of several queues")
-            if not matching:
-                hint = suggest(name, [*known, *aliases])
-                remedy = f"; {hint}" if hint else "."
-                problem = f"{quote_name(name)} is not a queue of this Environment"
-                raise CellError(f"{problem}{remedy} {_QUEUE_FORM}")
-            if matching[0] in (target.queue_id for target in targets):
+            queue_name, queue_id = self._find_queue(name, own)
+            if queue_id in targets:
                 raise CellError(
-                    f"{quote_name(name)} is there twice: write each queue once, with its whole "
-                    f"weight"
+                    f"{quote_name(queue_name)} is there twice: write each queue once, with its "
+                    f"whole weight"
                 )
-            targets.append(Target(matching[0], kept if weight is None else weight))
-        return targets
+            target_weight = default_weight if weight is None else weight
+            targets[queue_id] = Target(queue_id, target_weight)
+        return list(targets.values())
+
+    def _find_queue(self, text: str, own: Container[str]) -> tuple[str, str]:
+        """Return the name and the id of the queue that a cell names, by its name or alias.
+
+        Of several queues with the name, it is the one that the rule has already.
+        """
+        queues = self.vocabulary.queues
+        aliases = self.vocabulary.aliases
+        name = text if text in queues else aliases.get(text, text)
+        ids = [queue.id for queue in queues.get(name, ())]
+        matching = [queue_id for queue_id in ids if queue_id in own] or ids
+        if len(matching) > 1:
+            raise CellError(f"{quote_name(name)} is the name of several queues")
+        if not matching:
+            hint = suggest(name, [*queues, *aliases])
+            remedy = f"; {hint}" if hint else "."
+            problem = f"{quote_name(name)} is not a queue of this Environment"
+            raise CellError(f"{problem}{remedy} {_QUEUE_FORM}")
+        return name, matching[0]
 
 
 def _read_priority(text: str) -> int:

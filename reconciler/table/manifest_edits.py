@@ -52,11 +52,10 @@ class ManifestWriter:
 
     def __init__(self, manifests: Manifests, tenant: TenantSnapshot) -> None:
         """`tenant` has the desired rules and the queues that they may name."""
-        self.manifests, self.tenant = manifests, tenant
-        self.expected = {
-            address: desired.rule.routing_fields
-            for address, desired in tenant.desired.rules.items()
-        }
+        desired_rules = tenant.desired.rules
+        self.manifests = manifests
+        self.tenant = tenant
+        self.expected = _routing_fields(tenant.desired)
         """What the edited manifests must define: the values of each rule, by address."""
         self.addresses = dict[str, Address]()
         """The addresses of edited rules, by the name of the row's first cell."""
@@ -64,9 +63,9 @@ class ManifestWriter:
         self.lost_fields = dict[str, list[str]]()
         """The fields of each removed rule that a table does not show, by address."""
         self._desired = {
-            str(address): desired for address, desired in tenant.desired.rules.items()
+            str(address): desired for address, desired in desired_rules.items()
         }
-        self._names = {desired.rule.name for desired in self._desired.values()}
+        self._names = {desired.rule.name for desired in desired_rules.values()}
         self._queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
         self._removed = defaultdict[int, set[int]](set)
         self._added = defaultdict[int, list[Fields]](list)
@@ -86,42 +85,42 @@ class ManifestWriter:
                 del self.expected[self._desired[row.entry.name].address]
         for row in edits.edited:
             with self._named(row.cell.name):
-                self.addresses[row.cell.name] = (
-                    self._change(row, row.entry) if row.entry else self._add(row)
-                )
+                address = self._change(row, row.entry) if row.entry else self._add(row)
+                self.addresses[row.cell.name] = address
         for loaded in self.manifests.rulesets:
-            root, removed, added = (
-                loaded.source_map.root,
-                self._removed[id(loaded)],
-                self._added[id(loaded)],
-            )
-            kept = [
-                fields
-                for index, fields in enumerate(root["rules"])
-                if index not in removed
-            ]
-            # A new rule does not take the place of a removed one, whose comments would describe it.
-            for rules in (kept, [*root["rules"], *added]):
-                if rules != root["rules"]:
-                    self._patch(loaded, (), {**root, "rules": rules})
-            if added and removed and not kept:
-                remedy = "add the new rows first, and remove these rows then"
-                self._problems.append(
-                    f"{loaded.file}: every rule of {root['name']} is replaced: {remedy}"
-                )
+            self._patch_ruleset(loaded)
         refuse_cells(self._problems)
+
         texts = edit_texts(self._edits, self.manifests)
-        before = {
+        self.lost_comments = self._find_lost_comments(texts)
+        return texts
+
+    def _patch_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
+        """Patch the list of a document, if rules are removed from it or added to it."""
+        root = loaded.source_map.root
+        removed = self._removed[id(loaded)]
+        added = self._added[id(loaded)]
+        remaining = [
+            fields for index, fields in enumerate(root["rules"]) if index not in removed
+        ]
+        # A new rule does not take the place of a removed one, whose comments would describe it.
+        for rules in (remaining, [*root["rules"], *added]):
+            if rules != root["rules"]:
+                self._patch(loaded, (), {**root, "rules": rules})
+        if added and removed and not remaining:
+            remedy = "add the new rows first, and remove these rows then"
+            problem = f"every rule of {root['name']} is replaced: {remedy}"
+            self._problems.append(f"{loaded.file}: {problem}")
+
+    def _find_lost_comments(self, texts: Mapping[str, str]) -> Counter[str]:
+        """Return the comments that changed texts no longer have."""
+        old_texts = {
             loaded.file: loaded.source_map.text.text
             for loaded in self.manifests.rulesets
         }
-        old, new = (
-            "\n".join(by_file[file] for file in texts) for by_file in (before, texts)
-        )
-        self.lost_comments = Counter(_COMMENT.findall(old)) - Counter(
-            _COMMENT.findall(new)
-        )
-        return texts
+        old = "\n".join(old_texts[file] for file in texts)
+        new = "\n".join(texts.values())
+        return Counter(_COMMENT.findall(old)) - Counter(_COMMENT.findall(new))
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:
@@ -134,69 +133,80 @@ class ManifestWriter:
         self, loaded: LoadedDocument[RuleSet], path: tuple[PathStep, ...], new: Fields
     ) -> None:
         with self._named(loaded.file):
-            self._edits.append((loaded.file, patch_document(loaded, path, new)))
+            edits = patch_document(loaded, path, new)
+            self._edits.append((loaded.file, edits))
 
     def _change(self, change: RowEdit, entry: RoutingEntry) -> Address:
         desired = self._desired[entry.name]
         loaded, index = find_rule(desired, self.manifests)
-        updater = RuleUpdater(
-            desired.address.key, change.rule, loaded.document, self.tenant
-        )
-        new = updater.update(loaded.source_map.value(("rules", index)), "values")
-        self._patch(loaded, ("rules", index), new)
-        return self._expect(
-            Address(desired.address.ruleset, updater.expander(new).key()), change.rule
-        )
+        path = ("rules", index)
+        address = desired.address
+        updater = RuleUpdater(address.key, change.rule, loaded.document, self.tenant)
+        new = updater.update(loaded.source_map.value(path), "values")
+        self._patch(loaded, path, new)
+
+        new_key = updater.expander(new).key()
+        new_address = Address(address.ruleset, new_key)
+        return self._expect(new_address, change.rule)
 
     def _remove(self, desired: DesiredRule) -> None:
         loaded, index = find_rule(desired, self.manifests)
         self._removed[id(loaded)].add(index)
         fields = loaded.source_map.value(("rules", index))
-        self.lost_fields[str(desired.address)] = [
-            name for name in fields if name in _NOT_IN_TABLE
-        ]
+
+        address = desired.address
+        lost = [name for name in fields if name in _NOT_IN_TABLE]
+        self.lost_fields[str(address)] = lost
         self._names.discard(desired.rule.name)
-        del self.expected[desired.address]
+        del self.expected[address]
 
     def _add(self, new: RowEdit) -> Address:
-        (ruleset, _, key), rule = new.cell.text.partition("/"), new.rule
-        loaded = next(
-            (each for each in self.manifests.rulesets if each.document.name == ruleset),
-            None,
-        )
-        if loaded is None:
-            hint = suggest(
-                ruleset, [each.document.name for each in self.manifests.rulesets]
-            )
-            raise NotRepresentableError(
-                f"there is no RuleSet {quote_name(ruleset)}{f'; {hint}' if hint else ''}"
-            )
-        environment, where = self.tenant.environment.name, loaded.document.environments
-        if where is not None and environment not in where:
-            raise NotRepresentableError(
-                f"RuleSet {quote_name(ruleset)} is not for {environment}"
-            )
-        fields = condition_fields(rule, self.tenant.environment.attributes)
-        fields |= queue_or_targets(
-            [understood(part) for part in rule.targets], self._queue_name
-        )
-        # An empty cell leaves the RuleSet's default.
-        stated = {edit.heading for edit in new.edits}
-        fields |= {"priority": rule.priority} if "Priority" in stated else {}
-        fields |= {"enabled": rule.enabled} if "On" in stated else {}
+        ruleset, _, key = new.cell.text.partition("/")
+        loaded = self._find_ruleset(ruleset)
+        fields = self._new_fields(new)
         fields = drop_defaults(fields, loaded.source_map.root.get("defaults") or {})
-        updater = RuleUpdater(key, rule, loaded.document, self.tenant)
-        fields, expander = (
-            updater.update_key(fields) if key else fields,
-            updater.expander,
-        )
-        if (name := expander(fields).name()) in self._names:
+        updater = RuleUpdater(key, new.rule, loaded.document, self.tenant)
+        expander = updater.expander
+        if key:
+            fields = updater.update_key(fields)
+
+        name = expander(fields).name()
+        if name in self._names:
             fields["name"] = escape_text(f"{name} ({expander(fields).key()})")
-        self._names.add(expander(fields).name())
+            name = expander(fields).name()
+        self._names.add(name)
         self._added[id(loaded)].append(fields)
-        return self._expect(
-            Address(ruleset, expander(fields).key()), expander(fields).rule()
-        )
+
+        address = Address(ruleset, expander(fields).key())
+        return self._expect(address, expander(fields).rule())
+
+    def _find_ruleset(self, name: str) -> LoadedDocument[RuleSet]:
+        """Return the RuleSet. Raises NotRepresentableError if the Environment has none of the name."""
+        environment = self.tenant.environment.name
+        for loaded in self.manifests.rulesets:
+            if loaded.document.name == name:
+                environments = loaded.document.environments
+                if environments is not None and environment not in environments:
+                    raise NotRepresentableError(
+                        f"RuleSet {quote_name(name)} is not for {environment}"
+                    )
+                return loaded
+        problem = f"there is no RuleSet {quote_name(name)}"
+        hint = suggest(name, [each.document.name for each in self.manifests.rulesets])
+        raise NotRepresentableError(f"{problem}; {hint}" if hint else problem)
+
+    def _new_fields(self, new: RowEdit) -> Fields:
+        rule = new.rule
+        fields = condition_fields(rule, self.tenant.environment.attributes)
+        targets = [understood(part) for part in rule.targets]
+        fields |= queue_or_targets(targets, self._queue_name)
+        # An empty cell leaves the RuleSet's default.
+        edited_headings = {edit.heading for edit in new.edits}
+        if "Priority" in edited_headings:
+            fields["priority"] = rule.priority
+        if "On" in edited_headings:
+            fields["enabled"] = rule.enabled
+        return fields
 
     def _expect(self, address: Address, rule: Rule) -> Address:
         if address in self.expected:
@@ -207,18 +217,18 @@ class ManifestWriter:
         return address
 
 
+def _routing_fields(desired: DesiredState) -> dict[Address, tuple[object, ...]]:
+    return {
+        address: rule.rule.routing_fields for address, rule in desired.rules.items()
+    }
+
+
 def find_difference(
     expected: Mapping[Address, tuple[object, ...]], desired: DesiredState
 ) -> Address | None:
     """Return the first rule whose values are not the expected ones; None if there is none."""
-    actual = {
-        address: rule.rule.routing_fields for address, rule in desired.rules.items()
-    }
-    return next(
-        (
-            each
-            for each in sorted({*expected, *actual})
-            if expected.get(each) != actual.get(each)
-        ),
-        None,
-    )
+    actual = _routing_fields(desired)
+    for address in sorted({*expected, *actual}):
+        if expected.get(address) != actual.get(address):
+            return address
+    return None

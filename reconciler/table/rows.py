@@ -26,7 +26,8 @@ from reconciler.text.phrases import Labels
 
 _EDITABLE: Final = ("Priority", "On", "Queue")
 HEADINGS: Final = ("Rule", *_EDITABLE, "Share of callers", "File")
-YES, NO = "yes", "no"
+YES: Final = "yes"
+NO: Final = "no"
 
 
 class Column(NamedTuple):
@@ -59,9 +60,8 @@ class DecisionTable:
     environment: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    values: Mapping[
-        str, ColumnValues
-    ]  # by attribute: of the columns, and of all others that rules may test
+    # By attribute: of the columns, and of all others that rules may test.
+    values: Mapping[str, ColumnValues]
 
     @cached_property
     def digest(self) -> str:
@@ -73,21 +73,18 @@ class DecisionTable:
             column for column in self.columns if column == NAME or column.is_editable
         ]
         cells = [[row.cells[column] for column in columns] for row in self.rows]
-        content = [self.environment, [column.heading for column in columns], cells]
+        headings = [column.heading for column in columns]
+        content: list[object] = [self.environment, headings, cells]
         # Equal cells have equal meanings only with equal labels and groups.
-        labels = [
-            [name, sorted(each.labels.items())]
-            for name, each in sorted(self.values.items())
-        ]
+        by_name = sorted(self.values.items())
+        labels = [(name, sorted(each.labels.items())) for name, each in by_name]
+        content.append(labels)
         groups = [
-            [name, *_listed(each.groups)]
-            for name, each in sorted(self.values.items())
-            if each.groups
+            [name, *_listed(each.groups)] for name, each in by_name if each.groups
         ]
-        meanings = [labels, groups] if groups else [labels]
-        return sha256(
-            CANONICAL_JSON.encode([*content, *meanings]).encode()
-        ).hexdigest()[:12]
+        if groups:
+            content.append(groups)
+        return sha256(CANONICAL_JSON.encode(content).encode()).hexdigest()[:12]
 
     @property
     def origin(self) -> str:
@@ -99,7 +96,9 @@ class DecisionTable:
     @property
     def headings(self) -> list[str]:
         """Return the headings as a file has them."""
-        return [*(column.heading for column in self.columns[:-1]), self.origin]
+        headings = [column.heading for column in self.columns]
+        headings[-1] = self.origin
+        return headings
 
 
 def build_table(
@@ -130,11 +129,12 @@ def build_table(
 
 def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
     """Return the attributes that conditions test: the bot's first, then by name."""
-    names = {name for entry in entries for name in conditions_by_attribute(entry.rule)}
-    return [
-        *(name for name in labels.short if name in names),
-        *sorted(names.difference(labels.short)),
-    ]
+    names: set[str] = set()
+    for entry in entries:
+        names.update(conditions_by_attribute(entry.rule))
+    of_bot = [name for name in labels.short if name in names]
+    further = sorted(names.difference(labels.short))
+    return [*of_bot, *further]
 
 
 def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
@@ -145,8 +145,12 @@ def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
         return labels.short[attribute]
     label = labels.texts.get((attribute,), attribute)
     text = write_scalar(attribute if label in names else label)
-    taken = text in HEADINGS or text in labels.short.values() or text.startswith("File")
-    return f'"{text}"' if taken and not text.startswith('"') else text
+    has_other_meaning = (
+        text in HEADINGS or text in labels.short.values() or text.startswith("File")
+    )
+    if has_other_meaning and not text.startswith('"'):
+        return f'"{text}"'
+    return text
 
 
 def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
@@ -159,7 +163,10 @@ def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
 
 
 def _listed(groups: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    return [[group, *sorted(values)] for group, values in sorted(groups.items())]
+    lists: list[list[str]] = []
+    for group, values in sorted(groups.items()):
+        lists.append([group, *sorted(values)])
+    return lists
 
 
 def _make_row(
@@ -169,34 +176,35 @@ def _make_row(
     values: Mapping[str, ColumnValues],
     shares: RuleShares | None,
 ) -> Row:
-    rule, source = entry.rule, entry.source
-    targets = sorted(
-        (part for part in rule.targets if isinstance(part, Target)),
-        key=lambda part: -part.weight,
-    )
-    weighted = [
-        WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight)
-        for target in targets
-    ]
+    rule = entry.rule
+    source = entry.source
     texts = {
         "Rule": write_name(entry.name),
         "Priority": write_scalar(rule.priority),
         "On": YES if rule.enabled else NO,
-        "Queue": write_queues(weighted),
-        "Share of callers": shares.of(entry).in_words()
-        if shares and rule.enabled
-        else "",
-        "File": f"{write_name(source.file)} line {source.line}" if source else "",
+        "Queue": write_queues(_weighted_queues(rule, queues)),
     }
-    parts_by_attribute = conditions_by_attribute(rule).items()
+    if shares and rule.enabled:
+        texts["Share of callers"] = shares.of(entry).in_words()
+    if source:
+        texts["File"] = f"{write_name(source.file)} line {source.line}"
+
     conditions = {
         name: write_conditions(parts, values[name])
-        for name, parts in parts_by_attribute
+        for name, parts in conditions_by_attribute(rule).items()
     }
-    return Row(
-        entry,
-        {
-            each: conditions.get(each.attribute) or texts.get(each.heading, "")
-            for each in columns
-        },
-    )
+    cells = {
+        column: conditions.get(column.attribute) or texts.get(column.heading, "")
+        for column in columns
+    }
+    return Row(entry, cells)
+
+
+def _weighted_queues(rule: Rule, queues: Mapping[str, str]) -> list[WeightedQueue]:
+    """Return the queues of a rule by their names, those of the largest weights first."""
+    targets = [part for part in rule.targets if isinstance(part, Target)]
+    targets.sort(key=lambda target: -target.weight)
+    return [
+        WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight)
+        for target in targets
+    ]

@@ -18,9 +18,8 @@ from reconciler.text.files import MIB
 
 ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
 """The heading by which a table is recognized: its Environment and digest."""
-BYTE_ORDER_MARK: Final = (
-    "\ufeff"  # without it, Excel reads a file as text of the local code page
-)
+# Without it, Excel reads a file as text of the local code page.
+BYTE_ORDER_MARK: Final = "\ufeff"
 
 _MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
@@ -38,17 +37,17 @@ def refuse_cells(problems: Sequence[str]) -> None:
     are any.
     """
     if problems:
-        raise SheetError(
-            f"nothing was written: {pluralize(len(problems), 'cell')} refused{list_lines(problems)}"
-        )
+        number = pluralize(len(problems), "cell")
+        raise SheetError(f"nothing was written: {number} refused{list_lines(problems)}")
 
 
 def list_lines(lines: Sequence[str]) -> str:
     """Return the first lines, each after a line end, and the number of the others."""
-    others = (
-        [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
-    )
-    return "".join(f"\n  {line}" for line in [*lines[:MOST_LINES], *others])
+    text = "".join(f"\n  {line}" for line in lines[:MOST_LINES])
+    excess = len(lines) - MOST_LINES
+    if excess > 0:
+        text += f"\n  and {excess:,} more"
+    return text
 
 
 class Cell(NamedTuple):
@@ -77,38 +76,45 @@ def build_sheet(
     ]
     if not filled:
         raise SheetError("the table is empty: it has no row with headings")
-    headings = filled[0][1]
+    _, headings = filled[0]
     width = max(at for at, text in enumerate(headings) if text) + 1
     if len(filled) * width > _MAX_CELLS:
         raise SheetError(f"a table has at most {_MAX_CELLS:,} cells")
-    texts = [
-        (number, at, text)
-        for number, line in filled
-        for at, text in enumerate(line)
-        if text
-    ]
-    beyond = [
-        f"{name_cell(number, at)}: there is no heading above it"
-        for number, at, _ in texts
-        if at >= width
-    ]
-    late = [
-        name_cell(number, at)
-        for number, at, text in texts
-        if number > filled[0][0] and ORIGIN.fullmatch(text)
-    ]
-    refuse_cells(
-        [f"{name}: the headings must be in the first row" for name in late] or beyond
-    )
-    # A row may end before the last heading.
-    cells = [
-        tuple(
-            Cell(line[at] if at < len(line) else "", name_cell(number, at))
-            for at in range(width)
-        )
-        for number, line in filled
-    ]
+
+    _refuse_misplaced(filled, width, name_cell)
+
+    cells: list[tuple[Cell, ...]] = []
+    for number, line in filled:
+        names = [name_cell(number, at) for at in range(width)]
+        cells.append(_make_cells(line, names))
     return Sheet(cells[0], tuple(cells[1:]))
+
+
+def _make_cells(line: Sequence[str], names: Sequence[str]) -> tuple[Cell, ...]:
+    # A row may end before the last heading.
+    width = len(names)
+    padding = [""] * (width - len(line))
+    texts = [*line[:width], *padding]
+    return tuple(map(Cell, texts, names))
+
+
+def _refuse_misplaced(
+    filled: Sequence[tuple[int, Sequence[str]]],
+    width: int,
+    name_cell: Callable[[int, int], str],
+) -> None:
+    """Raise SheetError for headings below the first row, and for texts beyond the headings."""
+    heading_number, _ = filled[0]
+    late: list[str] = []
+    beyond: list[str] = []
+    for number, line in filled:
+        for at, text in enumerate(line):
+            if number > heading_number and ORIGIN.fullmatch(text):
+                late.append(name_cell(number, at))
+            if text and at >= width:
+                beyond.append(name_cell(number, at))
+    refuse_cells([f"{name}: the headings must be in the first row" for name in late])
+    refuse_cells([f"{name}: there is no heading above it" for name in beyond])
 
 
 def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
@@ -129,18 +135,21 @@ def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
 def column_letters(index: int) -> str:
     """Return the letters of a column, which is counted from 0: `A`, `Z`, `AA`."""
     rest, last = divmod(index, 26)
-    return (column_letters(rest - 1) if rest else "") + chr(ord("A") + last)
+    first_letters = column_letters(rest - 1) if rest else ""
+    last_letter = chr(ord("A") + last)
+    return first_letters + last_letter
 
 
 def write_csv(rows: Sequence[Sequence[str]]) -> str:
     """Return CSV text. Raises SheetError for a cell that a program would take for a formula."""
-    names = [
-        f"{_csv_name(number, at)}: {cell[:40]!r} would be a formula"
-        for number, row in enumerate(rows)
-        for at, cell in enumerate(row)
-        if cell.startswith(FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell)
-    ]
-    refuse_cells(names)
+    problems: list[str] = []
+    for number, row in enumerate(rows):
+        for at, cell in enumerate(row):
+            if cell.startswith(FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell):
+                name = _csv_name(number, at)
+                problems.append(f"{name}: {cell[:40]!r} would be a formula")
+    refuse_cells(problems)
+
     stream = StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)
     return stream.getvalue()
@@ -156,14 +165,13 @@ def read_csv(data: bytes) -> Sheet:
         ) from None
     if text[:4].lower() == "sep=":  # a line of Excel's, about the separator
         text = "\n" + text.partition("\n")[2]
+
     heading = text.lstrip("\n").partition("\n")[0]
-    reader = csv.reader(
-        StringIO(text, newline=""),
-        delimiter=max(",;\t", key=heading.count),
-        strict=True,
-    )
+    delimiter = max(",;\t", key=heading.count)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = ([cell.strip() for cell in row] for row in reader)
     try:
-        return build_sheet((list(map(str.strip, row)) for row in reader), _csv_name)
+        return build_sheet(rows, _csv_name)
     except csv.Error as error:
         raise SheetError(
             f"line {reader.line_num}: the CSV text is not valid ({error})"
@@ -171,4 +179,5 @@ def read_csv(data: bytes) -> Sheet:
 
 
 def _csv_name(row: int, column: int) -> str:
-    return f"row {row + 1}, column {column_letters(column)}"
+    letters = column_letters(column)
+    return f"row {row + 1}, column {letters}"

@@ -1,6 +1,6 @@
 """Manifests and desired rules -> what the cells of each attribute's column may say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -14,6 +14,7 @@ from reconciler.model.rule import Condition, canonical_scalar
 from reconciler.plan.routing_table import desired_entries
 from reconciler.table.column_values import ColumnValues, ValueKind
 from reconciler.table.rows import conditions_by_attribute, heading_of
+from reconciler.text.phrases import Labels
 
 
 def column_values(
@@ -24,32 +25,17 @@ def column_values(
     """
     used = _used_values(desired_entries(desired))
     stated = _stated_conditions(desired_entries(desired))
-    declared, bot = manifests.declared_attributes, environment.attributes
-    names = tuple(dict.fromkeys((bot.intent, bot.confidence, *declared, *used)))
-    intents = [
-        intent for loaded in manifests.intents for intent in loaded.document.names
-    ]
+    bot = environment.attributes
+    all_names = (bot.intent, bot.confidence, *manifests.declared_attributes, *used)
+    names = tuple(dict.fromkeys(all_names))
     # A table has labels, whether messages have them or not: both ways of reading must give one
     # table.
     labels = labels_of(replace(manifests, labelled=True), environment)
     columns = dict[str, ColumnValues]()
     for name in names:
-        kind: ValueKind = "any"
-        offered: Sequence[Scalar] = ()
-        if name == bot.intent:
-            kind, offered = "text", intents
-        elif name == bot.confidence:
-            kind = "confidence"
-        elif name in declared:
-            kind = cast("ValueKind", declared[name].declared_type or "any")
-            offered = sorted(declared[name].canonical_values, key=str)
+        kind, offered = _offered_values(name, manifests, environment)
         values = frozenset(used.get(name, ()))
-        taken = {str(value) for value in (*offered, *values)}
-        shown = {
-            key[1]: label
-            for key, label in labels.texts.items()
-            if len(key) > 1 and key[0] == name
-        }
+        value_texts = {str(value) for value in (*offered, *values)}
         columns[name] = ColumnValues(
             attribute=name,
             heading=heading_of(name, labels, names),
@@ -57,16 +43,51 @@ def column_values(
             offered=tuple(offered),
             used=values,
             stated=stated.get(name, frozenset()),
-            labels={
-                value: label for value, label in shown.items() if label not in taken
-            },
-            groups={
-                group: each
-                for group, each in labels.groups.get(name, {}).items()
-                if group not in taken
-            },
+            labels=_value_labels(name, labels, value_texts),
+            groups=_groups(name, labels, value_texts),
         )
     return columns
+
+
+def _value_labels(
+    name: str, labels: Labels, value_texts: Container[str]
+) -> dict[str, str]:
+    """Return the labels of an attribute's values, without those that are values themselves."""
+    return {
+        key[1]: label
+        for key, label in labels.texts.items()
+        if len(key) > 1 and key[0] == name and label not in value_texts
+    }
+
+
+def _groups(
+    name: str, labels: Labels, value_texts: Container[str]
+) -> dict[str, frozenset[str]]:
+    """Return the groups of an attribute's values, without those that are values themselves."""
+    return {
+        group: members
+        for group, members in labels.groups.get(name, {}).items()
+        if group not in value_texts
+    }
+
+
+def _offered_values(
+    name: str, manifests: Manifests, environment: Environment
+) -> tuple[ValueKind, Sequence[Scalar]]:
+    """Return the kind of an attribute's values, and the values that documents declare."""
+    bot = environment.attributes
+    if name == bot.intent:
+        intents = [
+            intent for loaded in manifests.intents for intent in loaded.document.names
+        ]
+        return "text", intents
+    if name == bot.confidence:
+        return "confidence", ()
+    declared = manifests.declared_attributes.get(name)
+    if declared is None:
+        return "any", ()
+    kind = cast("ValueKind", declared.declared_type or "any")
+    return kind, sorted(declared.canonical_values, key=str)
 
 
 def _used_values(entries: Iterable[RoutingEntry]) -> dict[str, list[Scalar]]:

@@ -29,9 +29,8 @@ from reconciler.text.escape import quote, sanitize
 
 _MAX_TEXT: Final = 32_767  # characters of a cell
 _NOT_IN_TITLES: Final = re.compile(r"[\\/*?:\[\]']")
-_SPARE_ROWS: Final = (
-    500  # rows below the table that offer the same lists, for new rules
-)
+# Rows below the table that offer the same lists, for new rules.
+_SPARE_ROWS: Final = 500
 _MAX_BLANK: Final = 100  # rows above the headings
 _EXACT: Final = 10**15  # programs for spreadsheets keep 15 digits of a number
 _MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\s[^<>]*\bref="([^"<>]*)"')
@@ -42,7 +41,8 @@ _PROBLEMS: Final = {
 }
 """Why a cell must not be read, by openpyxl's type of its value."""
 NameCell = Callable[[int, int], str]
-_GUIDE, _LISTS = "How to edit", "Lists"
+_GUIDE: Final = "How to edit"
+_LISTS: Final = "Lists"
 
 
 def write_xlsx(
@@ -58,25 +58,33 @@ def write_xlsx(
     table = book.worksheets[0]
     table.title = _NOT_IN_TITLES.sub("-", title)[:31]
     table.freeze_panes = "B2"
-    explained, offered = (book.create_sheet(name) for name in (_GUIDE, _LISTS))
-    columns = zip_longest(*lists.values(), fillvalue="")
-    for sheet, lines in ((table, rows), (explained, guide), (offered, columns)):
-        _fill(sheet, lines)
-    offered.sheet_state = "hidden"
+    guide_sheet = book.create_sheet(_GUIDE)
+    lists_sheet = book.create_sheet(_LISTS)
+    _fill(table, rows)
+    _fill(guide_sheet, guide)
+    _fill(lists_sheet, zip_longest(*lists.values(), fillvalue=""))
+    lists_sheet.sheet_state = "hidden"
+
+    last_row = len(rows) + _SPARE_ROWS
     for number, (at, values) in enumerate(lists.items()):
         letters = column_letters(number)
-        # Another text is a warning, not an error: a cell may have several values, or an operator.
-        span = f"{offered.title}!${letters}$1:${letters}${max(len(values), 1)}"
-        choice = DataValidation(
-            type="list", formula1=span, allow_blank=True, errorStyle="warning"
-        )
-        choice.add(
-            f"{column_letters(at)}2:{column_letters(at)}{len(rows) + _SPARE_ROWS}"
-        )
-        table.add_data_validation(choice)
+        span = f"{lists_sheet.title}!${letters}$1:${letters}${len(values) or 1}"
+        table.add_data_validation(_choice(span, at, last_row))
+
     stream = BytesIO()
     book.save(stream)
     return stream.getvalue()
+
+
+def _choice(span: str, at: int, last_row: int) -> DataValidation:
+    """Return the choice of the texts in a span for the cells of a column."""
+    # Another text is a warning, not an error: a cell may have several values, or an operator.
+    choice = DataValidation(
+        type="list", formula1=span, allow_blank=True, errorStyle="warning"
+    )
+    letters = column_letters(at)
+    choice.add(f"{letters}2:{letters}{last_row}")
+    return choice
 
 
 def read_xlsx(data: bytes) -> Sheet:
@@ -85,9 +93,8 @@ def read_xlsx(data: bytes) -> Sheet:
     Raises SheetError.
     """
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # of what openpyxl cannot write again
+        # openpyxl warns of what it cannot write again.
+        with warnings.catch_warnings(action="ignore"):
             return _read_table(open_workbook(data))
     except SheetError:
         raise
@@ -111,7 +118,8 @@ def _read_table(book: Workbook) -> Sheet:
     title = sanitize(sheet.title)
 
     def name_cell(row: int, at: int) -> str:
-        return f"{title}!{column_letters(at)}{row + 1}"
+        letters = column_letters(at)
+        return f"{title}!{letters}{row + 1}"
 
     merged = _merged_cells(book, sheet)
     spans = [f"{title}!{sanitize(span, 20)}" for span in merged]
@@ -125,8 +133,10 @@ def _read_table(book: Workbook) -> Sheet:
 def _is_table(sheet: Any) -> bool:  # noqa: ANN401 - a sheet of openpyxl
     """Return whether the first row with text has the heading of a table."""
     rows = sheet.iter_rows(max_row=_MAX_BLANK, max_col=MAX_COLUMNS, values_only=True)
-    headings = next(filter(any, rows), ())
-    return any(ORIGIN.fullmatch(str(text)) for text in headings)
+    for row in rows:
+        if any(row):
+            return any(ORIGIN.fullmatch(str(text)) for text in row)
+    return False
 
 
 def _merged_cells(book: Any, sheet: Any) -> list[str]:  # noqa: ANN401 - of openpyxl
@@ -158,11 +168,8 @@ def _read_rows(
 
 def _find_problem(cell: Any) -> str:  # noqa: ANN401 - a cell of openpyxl
     """Return why a cell must not be read; empty if no program can have changed it."""
-    if (
-        cell.data_type == "n"
-        and cell.value is not None
-        and not abs(cell.value) < _EXACT
-    ):
+    is_number = cell.data_type == "n" and cell.value is not None
+    if is_number and not abs(cell.value) < _EXACT:
         return "a number of more than 15 digits, which the program rounds: write it as text"
     return _PROBLEMS.get(cell.data_type, "")
 
@@ -184,18 +191,23 @@ def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 -
     for number, line in enumerate(lines, start=1):
         for at, text in enumerate(line):
             if len(text) > _MAX_TEXT:
-                name = f"{sheet.title}!{column_letters(at)}{number}"
-                length = (
-                    f"its text has {len(text):,} characters, at most {_MAX_TEXT:,} fit"
+                letters = column_letters(at)
+                length = f"its text has {len(text):,} characters"
+                problems.append(
+                    f"{sheet.title}!{letters}{number}: {length}, at most {_MAX_TEXT:,} fit"
                 )
-                problems.append(f"{name}: {length}")
             elif text:
-                cell = sheet.cell(number, at + 1)
-                cell.value = text
-                cell.data_type = "s"
-                cell.number_format = "@"
-                cell.font = Font(bold=number == 1)
-                widths[at] = min(max(widths.get(at, 8), len(text) + 2), 60)
+                _fill_cell(sheet.cell(number, at + 1), text, Font(bold=number == 1))
+                width = max(widths.get(at, 8), len(text) + 2)
+                widths[at] = min(width, 60)
     refuse_cells(problems)
+
     for at, width in widths.items():
         sheet.column_dimensions[column_letters(at)].width = width
+
+
+def _fill_cell(cell: Any, text: str, font: Font) -> None:  # noqa: ANN401 - a cell of openpyxl
+    cell.value = text
+    cell.data_type = "s"
+    cell.number_format = "@"
+    cell.font = font

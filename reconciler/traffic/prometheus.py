@@ -9,10 +9,8 @@ from typing import Any, Final
 from reconciler.errors import CxrouteError
 from reconciler.traffic.cells import CONFIDENCE, INTENT, OTHER_INTENT, CellCounts
 
-_INTENTS: Final = {
-    "other": OTHER_INTENT,
-    "none": None,
-}  # of the labels in endpoint/metrics.py
+# Of the labels in endpoint/metrics.py.
+_INTENTS: Final = {"other": OTHER_INTENT, "none": None}
 
 
 def events_query(days: int, match: str) -> str:
@@ -22,7 +20,8 @@ def events_query(days: int, match: str) -> str:
     `match` has matchers of labels, such as `job="cxroute"`. The time is exact to the hour for up to
     59 days.
     """
-    counter, step = f"cxroute_events_total{{{match}}}", f"{max(1, days // 30)}h"
+    counter = f"cxroute_events_total{{{match}}}"
+    step = f"{max(1, days // 30)}h"
     events = f"sum by (intent, confidence) (increase({counter}[{days}d]))"
     return (
         f"{events} or min_over_time(timestamp(count({counter}))[{days}d:{step}]) or "
@@ -35,16 +34,15 @@ def count_events(payload: Any) -> tuple[CellCounts, datetime | None]:  # noqa: A
 
     Raises CxrouteError.
     """
-    cells, first = CellCounts((INTENT, CONFIDENCE)), None
+    cells = CellCounts((INTENT, CONFIDENCE))
+    first = None
     try:
         for series in payload["data"]["result"]:
             if not series["metric"]:
                 first = datetime.fromtimestamp(float(series["value"][1]), UTC)
                 continue
-            intent, confidence = (
-                series["metric"]["intent"],
-                series["metric"]["confidence"],
-            )
+            intent = series["metric"]["intent"]
+            confidence = series["metric"]["confidence"]
             value = None if confidence == "none" else float(confidence)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(confidence)  # noqa: TRY301 - one sentence for every wrong form

@@ -76,14 +76,13 @@ def read_period(comment: str) -> tuple[date, date] | None:
     """Return the first and the last day in a comment, or None if it has none, or in the wrong
     order.
     """
-    found = _PERIOD.fullmatch(comment)
+    match = _PERIOD.fullmatch(comment)
+    if not match:
+        return None
     with suppress(ValueError):
-        days = (
-            (date.fromisoformat(found[1]), date.fromisoformat(found[2]))
-            if found
-            else None
-        )
-        return days if days and days[0] <= days[1] else None
+        first = date.fromisoformat(match[1])
+        last = date.fromisoformat(match[2])
+        return (first, last) if first <= last else None
     return None
 
 
@@ -109,17 +108,15 @@ class RecordReader:
         self.attributes: tuple[str, ...] = ()  # of the columns without `count`
         self.line = 1  # the first line of the row that is read
         self.size = 0  # bytes of the row that is read
-        self._stream, self._default_count = stream, default_count
-        self._bot_names = {
-            "intent": bot.intent,
-            "confidence": bot.confidence,
-        }  # the attributes of these columns
+        self._stream = stream
+        self._default_count = default_count
+        # The attributes of these columns.
+        self._bot_names = {"intent": bot.intent, "confidence": bot.confidence}
         self._lines: list[str] = []  # of the row that is read
         self._separator = ","
         self._parsers: list[Callable[[str], CellValue]] = []  # of the columns
-        self._cached_parsers: list[
-            Callable[[str], CellValue]
-        ] = []  # most cells occur in many rows
+        # Most cells occur in many rows.
+        self._cached_parsers: list[Callable[[str], CellValue]] = []
 
     @classmethod
     def open(cls, path: str, bot: BotAttributes) -> "RecordReader":
@@ -151,11 +148,9 @@ class RecordReader:
                 yield row
                 total += row.number
         self.check_number(total)
-        if errors := [
-            finding
-            for finding in self.collector.findings()
-            if finding.severity == "error"
-        ]:
+        findings = self.collector.findings()
+        errors = [finding for finding in findings if finding.severity == "error"]
+        if errors:
             raise ManifestError(errors, self.name)
 
     def rows(self, tested: Collection[str] | None = None) -> Iterator[ParsedRow | None]:
@@ -173,9 +168,10 @@ class RecordReader:
 
     def check_number(self, conversations: float) -> None:
         """Report a file without conversations, unless it has other errors."""
-        if not conversations and all(
-            finding.severity == "warning" for finding in self.collector.collected
-        ):
+        has_errors = any(
+            finding.severity != "warning" for finding in self.collector.collected
+        )
+        if not conversations and not has_errors:
             self.collector.text = SourceText(self.name, "")
             hint = "write a row for each conversation, or their number in the column `count`"
             self.collector.report(
@@ -185,7 +181,8 @@ class RecordReader:
     def report(self, code: str, cell: int, message: str, hint: str = "") -> None:
         """Report an error of a cell of the row that is read, counted from 0."""
         text = self._locate()
-        self.collector.report(code, self._index_of_cell(text, cell), message, hint)
+        index = self._index_of_cell(text, cell)
+        self.collector.report(code, index, message, hint)
 
     def _locate(self) -> str:
         """Let positions of errors begin at the row that is read, and return its text."""
@@ -195,17 +192,19 @@ class RecordReader:
 
     def _index_of_cell(self, text: str, cell: int) -> int:
         if self.is_json:
-            names = "|".join(
-                re.escape(json.dumps(each[cell]))
-                for each in (self.names, [*self.attributes, "count"])
-            )
-            match = re.search(rf"(?:{names})\s*:", text)
+            names = (self.names[cell], [*self.attributes, "count"][cell])
+            pattern = "|".join(re.escape(json.dumps(name)) for name in names)
+            match = re.search(rf"(?:{pattern})\s*:", text)
             return match.start() if match else 0
+
         # The module csv has no positions of cells.
-        pattern, index = re.compile(rf'"(?:[^"]|"")*"|[^{self._separator}\r\n]*'), 0
+        csv_cell = re.compile(rf'"(?:[^"]|"")*"|[^{self._separator}\r\n]*')
+        index = 0
         for _ in range(cell):
-            match = pattern.match(text, index)
-            index = min(match.end() + 1 if match else index, len(text))
+            match = csv_cell.match(text, index)
+            if match:
+                index = match.end() + 1
+            index = min(index, len(text))
         return index
 
     def _read_lines(self) -> Iterator[str]:
@@ -213,15 +212,14 @@ class RecordReader:
         is_before = True
         for data in iter(partial(self._stream.readline, _MAX_ROW + 1), b""):
             self.size += len(data)
-            if (
-                self.size > _MAX_ROW
-            ):  # before it is decoded, because its last character may be cut
+            # Before it is decoded, because its last character may be cut.
+            if self.size > _MAX_ROW:
                 self._stop("this row is longer than 1 MiB", "is a quote missing?")
             text = self._decode(data)
             self._lines.append(text)
-            is_before = is_before and not (
-                text.strip("\r\n") and not _COMMENT.match(text)
-            )
+
+            if is_before and text.strip("\r\n") and not _COMMENT.match(text):
+                is_before = False
             if is_before:
                 self.period = self.period or read_period(text)
                 self._end_row()
@@ -249,7 +247,8 @@ class RecordReader:
         return text
 
     def _end_row(self) -> None:
-        self.line, self.size = self.line + len(self._lines), 0
+        self.line += len(self._lines)
+        self.size = 0
         self._lines.clear()
 
     def _stop(self, problem: str, hint: str = "") -> NoReturn:
@@ -261,40 +260,35 @@ class RecordReader:
         lines = self._read_lines()
         first = next(lines, "")
         lines = chain([first], lines)
-        self.is_json = self._default_count is not None and first.lstrip(" \t")[:1] in (
-            "{",
-            "[",
-        )
+        first_mark = first.lstrip(" \t")[:1]
+        self.is_json = self._default_count is not None and first_mark in ("{", "[")
         if self.is_json:
-            others = {*(tested or ())} - {
-                *self._bot_names,
-                *self._bot_names.values(),
-                COUNT_COLUMN,
-            }
-            yield [*self._bot_names, *sorted(others), COUNT_COLUMN]
+            yield self._json_columns(tested)
             for line in lines:
                 yield self._parse_line(line)
                 self._end_row()
             return
-        # The header with the column `count` determines the separator, because cells may contain
-        # both.
-        separators = (
-            mark
-            for mark in ",;"
-            if COUNT_COLUMN in (cell.strip(' "\r\n') for cell in first.split(mark))
-        )
-        self._separator = next(separators, max(",;", key=first.count))
+
+        self._separator = _find_separator(first)
         try:
             for cells in csv.reader(lines, delimiter=self._separator, strict=True):
                 yield cells
                 self._end_row()
         except csv.Error as error:
-            carriage_return = "a carriage return inside a cell"
-            reason = next(
-                (words for part, words in _CSV_ERRORS.items() if part in str(error)),
-                carriage_return,
-            )
+            reason = "a carriage return inside a cell"
+            for part, words in _CSV_ERRORS.items():
+                if part in str(error):
+                    reason = words
+                    break
             self._stop(f"this row is not CSV: {reason}")
+
+    def _json_columns(self, tested: Collection[str] | None) -> list[str]:
+        own_names = {*self._bot_names, *self._bot_names.values(), COUNT_COLUMN}
+        names = list(self._bot_names)
+        if tested:
+            names += sorted(set(tested) - own_names)
+        names.append(COUNT_COLUMN)
+        return names
 
     def _parse_line(self, line: str) -> list[str]:
         """Return the values of a JSON object as cells; a missing name is an empty cell.
@@ -311,9 +305,8 @@ class RecordReader:
             if len(values) != len(pairs):
                 raise ValueError  # noqa: TRY301
             values.setdefault(COUNT_COLUMN, 1)
-            return [
-                _as_cell(values.get(name)) for name in (*self.attributes, COUNT_COLUMN)
-            ]
+            names = (*self.attributes, COUNT_COLUMN)
+            return [_as_cell(values.get(name)) for name in names]
         except (ValueError, RecursionError):
             self._stop(_JSON_PROBLEM, _JSON_HINT)
 
@@ -322,16 +315,15 @@ class RecordReader:
 
         Raises StopReadingError if one is wrong.
         """
-        self.names, (intent, confidence) = cells, self._bot_names.values()
+        self.names = cells
         attributes = [self._bot_names.get(name, name) for name in cells]
         if not self.is_json:  # whose names are those of the rules
             self._check_columns(attributes)
+
         parsers = dict.fromkeys(attributes if tested is None else tested, _parse_value)
-        parsers |= {
-            intent: _parse_text,
-            confidence: _parse_confidence,
-            COUNT_COLUMN: self._parse_count,
-        }
+        parsers[self._bot_names["intent"]] = _parse_text
+        parsers[self._bot_names["confidence"]] = _parse_confidence
+        parsers[COUNT_COLUMN] = self._parse_count
         self._parsers = [
             parsers.get(attribute, lambda _cell: None) for attribute in attributes
         ]
@@ -346,29 +338,32 @@ class RecordReader:
     def _check_columns(self, attributes: Sequence[str]) -> None:
         """Raise StopReadingError if a column is wrong."""
         for index, name in enumerate(self.names[:_MAX_COLUMNS]):
-            if not name or name != name.strip():
-                problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
+            attribute = attributes[index]
+            if not name:
+                self.report("CXR232", index, f"column {index + 1} has no name")
+            elif name != name.strip():
+                problem = f"column {index + 1} has spaces around its name"
                 self.report("CXR232", index, problem)
-            elif attributes[index] in attributes[:index]:
-                self.report(
-                    "CXR232",
-                    index,
-                    f"a second column for {quote_name(attributes[index])}",
-                    "keep one",
-                )
+            elif attribute in attributes[:index]:
+                problem = f"a second column for {quote_name(attribute)}"
+                self.report("CXR232", index, problem, "keep one")
+
         if len(self.names) > _MAX_COLUMNS:
             self.report("CXR232", _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names and self._default_count is None:
-            near = next(
-                (name for name in self.names if suggest(name, [COUNT_COLUMN])), ""
-            )
-            hint = "add it: the number of conversations of each row"
-            hint = f"if {quote_name(near)} is meant, rename it" if near else hint
-            self.report("CXR232", 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
+            self._report_missing_count()
         elif self.names == [COUNT_COLUMN]:
             self.report("CXR232", 0, "no column for an attribute, such as intent")
         if self.collector.collected:
             raise StopReadingError
+
+    def _report_missing_count(self) -> None:
+        hint = "add it: the number of conversations of each row"
+        for name in self.names:
+            if suggest(name, [COUNT_COLUMN]):
+                hint = f"if {quote_name(name)} is meant, rename it"
+                break
+        self.report("CXR232", 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
 
     def _warn_of_similar_names(self) -> None:
         missing = {
@@ -376,8 +371,9 @@ class RecordReader:
             for name, attribute in self._bot_names.items()
             if attribute not in self.attributes
         }
+        candidates = [*missing, *missing.values()]
         for name in self.names:
-            near = suggest(name, [*missing, *missing.values()])
+            near = suggest(name, candidates)
             if near and name != COUNT_COLUMN:
                 self._locate()
                 message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
@@ -385,19 +381,16 @@ class RecordReader:
 
     def _read_row(self, cells: Sequence[str]) -> ParsedRow | None:
         """Return a row, or None for a wrong one."""
-        parsers = (
-            self._cached_parsers if self.size <= MAX_CACHED_LENGTH else self._parsers
-        )
+        is_cached = self.size <= MAX_CACHED_LENGTH
+        parsers = self._cached_parsers if is_cached else self._parsers
         try:
             values = [parse(cell) for parse, cell in zip(parsers, cells, strict=True)]
         except ValueError:
             self._report_row(cells)
             return None
-        number: Any = (
-            values.pop(self.names.index(COUNT_COLUMN))
-            if COUNT_COLUMN in self.names
-            else 1
-        )
+        number: Any = 1
+        if COUNT_COLUMN in self.names:
+            number = values.pop(self.names.index(COUNT_COLUMN))
         return ParsedRow(tuple(values), number)
 
     def _report_row(self, cells: Sequence[str]) -> None:
@@ -405,26 +398,19 @@ class RecordReader:
         columns = len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header, which has {columns}"
-            self.report(
-                "CXR233",
-                columns,
-                problem,
-                "put a cell that contains a separator in quotes",
-            )
-        elif len(cells) < columns:
-            self.report(
-                "CXR233", 0, f"this row ends after {len(cells)} of {columns} cells"
-            )
-        else:
-            for index, (parse, cell) in enumerate(
-                zip(self._parsers, cells, strict=True)
-            ):
-                try:
-                    parse(cell)
-                except ValueError as error:
-                    self.report(
-                        "CXR233", index, f"{quote_name(self.names[index])} {error}"
-                    )
+            hint = "put a cell that contains a separator in quotes"
+            self.report("CXR233", columns, problem, hint)
+            return
+        if len(cells) < columns:
+            problem = f"this row ends after {len(cells)} of {columns} cells"
+            self.report("CXR233", 0, problem)
+            return
+        for index, parse in enumerate(self._parsers):
+            try:
+                parse(cells[index])
+            except ValueError as error:
+                name = quote_name(self.names[index])
+                self.report("CXR233", index, f"{name} {error}")
 
     def _parse_count(self, cell: str) -> int | float:
         value = _parse_number(cell)
@@ -439,14 +425,27 @@ class RecordReader:
         return int(value) if value == int(value) else value
 
 
+def _find_separator(header: str) -> str:
+    """Return the separator of a header: that with the column `count`, because cells may contain
+    both.
+    """
+    for separator in ",;":
+        names = [cell.strip(' "\r\n') for cell in header.split(separator)]
+        if COUNT_COLUMN in names:
+            return separator
+    return max(",;", key=header.count)
+
+
 def _as_cell(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, str):
         return encode_basestring_ascii(value)
-    if not isinstance(value, int | float | None) or (
-        isinstance(value, float) and not isfinite(value)
-    ):
+    if not isinstance(value, int | float):
+        raise ValueError  # noqa: TRY004 - as for a number that is not finite
+    if isinstance(value, float) and not isfinite(value):
         raise ValueError
-    return "" if value is None else repr(value).lower()  # True is true
+    return repr(value).lower()  # True is true
 
 
 def _parse_value(cell: str) -> CellValue:
@@ -468,9 +467,8 @@ def _parse_text(cell: str) -> str | None:
         return cell
     with suppress(ValueError):
         text = json.loads(cell)
-        if isinstance(text, str) and not any(
-            "\ud800" <= char <= "\udfff" for char in text
-        ):
+        has_surrogate = any("\ud800" <= char <= "\udfff" for char in text)
+        if isinstance(text, str) and not has_surrogate:
             return text
     raise ValueError(
         f"begins with a quote and must be a JSON text, not {quote_name(cell)}"

@@ -23,6 +23,7 @@ from reconciler.text.files import read_start
 from reconciler.traffic.records import CellValue, RecordReader
 
 MAX_ROWS: Final = 100_000
+_TOO_MANY_ROWS: Final = f"more than {MAX_ROWS:,} rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +52,27 @@ class TrafficSample:
         """Return the finding about a sample that is too old for the Environment's limit, if it
         is.
         """
-        age = (
-            (now.astimezone(UTC).date() - self.last_day).days if self.last_day else None
-        )
-        # The period may be the current month; but after a typing error, the sample would never be
-        # too old.
-        if self.max_age_days is None or (
-            age is not None and abs(age) <= self.max_age_days
-        ):
+        if self.max_age_days is None:
             return ()
-        problem = f"ended {age} days ago" if age and age > 0 else "ends in the future"
-        problem = (
-            f"{problem}, on {self.last_day}"
-            if self.last_day
-            else "does not say when it ended"
+        if self.last_day is None:
+            problem = "does not say when it ended"
+        else:
+            age = (now.astimezone(UTC).date() - self.last_day).days
+            # The period may be the current month; but after a typing error, the sample would never
+            # be too old.
+            if abs(age) <= self.max_age_days:
+                return ()
+            when = f"ended {age} days ago" if age > 0 else "ends in the future"
+            problem = f"{when}, on {self.last_day}"
+
+        finding = Finding(
+            code="CXR235",
+            severity="warning",
+            message=f"the traffic sample {problem}, and `maxAgeDays` is {self.max_age_days}",
+            source=Source(escape_invisible(self.name), 1, 1),
+            hint="make a new one with `cxroute traffic`",
         )
-        message = (
-            f"the traffic sample {problem}, and `maxAgeDays` is {self.max_age_days}"
-        )
-        source, hint = (
-            Source(escape_invisible(self.name), 1, 1),
-            "make a new one with `cxroute traffic`",
-        )
-        return (
-            Finding(
-                code="CXR235",
-                severity="warning",
-                message=message,
-                source=source,
-                hint=hint,
-            ),
-        )
+        return (finding,)
 
 
 def read_traffic(
@@ -101,9 +92,11 @@ def read_traffic(
         reader.collector.report(
             "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up"
         )
-    findings, days = reader.collector.findings(), reader.period
+    findings = reader.collector.findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings, reader.name)
+
+    days = reader.period
     return TrafficSample(
         name=name,
         digest=sha256(data).hexdigest(),
@@ -118,31 +111,34 @@ def read_traffic(
 
 def _sum_rows(reader: RecordReader) -> tuple[SampleRow, ...]:
     """Return the rows, equal ones added up; errors are in the reader's collector."""
-    lines, counts = (
-        dict[tuple[CellValue, ...], int](),
-        defaultdict[tuple[CellValue, ...], int | float](int),
-    )
+    lines: dict[tuple[CellValue, ...], int] = {}
+    counts = defaultdict[tuple[CellValue, ...], int | float](int)
     for index, row in enumerate(reader.rows()):
         if index == MAX_ROWS:
-            reader.report(
-                "CXR230", 0, f"more than {MAX_ROWS:,} rows", "add equal rows up"
-            )
-        if index == MAX_ROWS or reader.collector.is_full:
+            reader.report("CXR230", 0, _TOO_MANY_ROWS, "add equal rows up")
+            break
+        if reader.collector.is_full:
             break
         if row and row.number:
             lines.setdefault(row.values, reader.line)
             counts[row.values] += row.number
-    if not reader.names and not reader.collector.collected:
+
+    collector = reader.collector
+    if not reader.names and not collector.collected:
         hint = "write the names of the columns in the first row"
-        reader.collector.report("CXR230", 0, "the traffic sample is empty", hint)
+        collector.report("CXR230", 0, "the traffic sample is empty", hint)
     reader.check_number(sum(counts.values()))
-    named = (
-        (dict(zip(reader.attributes, values, strict=True)), values) for values in counts
-    )
+
     return tuple(
-        SampleRow(attributes, counts[values], lines[values])
-        for attributes, values in named
+        SampleRow(_by_name(reader.attributes, values), count, lines[values])
+        for values, count in counts.items()
     )
+
+
+def _by_name(
+    names: tuple[str, ...], values: tuple[CellValue, ...]
+) -> dict[str, CellValue]:
+    return dict(zip(names, values, strict=True))
 
 
 def load_traffic(
@@ -171,10 +167,8 @@ def declared_traffic(
     declared = environment.document.traffic
     if declared is None:
         return None
-    code, problem = (
-        "CXR014",
-        "not found in the working directory or in the manifests' directory",
-    )
+    code = "CXR014"
+    problem = "not found in the working directory or in the manifests' directory"
     try:
         for root in (Path(), manifests):
             path = root / declared.file
@@ -183,14 +177,15 @@ def declared_traffic(
                 # ends, or to a file that a pull request may not name: errors would show its lines.
                 if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
                     data = read_start(path, MAX_FILE_BYTES + 1)
-                    attributes, limit = (
+                    return read_traffic(
+                        data,
+                        path.as_posix(),
                         environment.document.attributes,
+                        declared.period,
                         declared.max_age_days,
                     )
-                    return read_traffic(
-                        data, path.as_posix(), attributes, declared.period, limit
-                    )
-                code, problem = "CXR003", "the symbolic link leads out of the directory"
+                code = "CXR003"
+                problem = "the symbolic link leads out of the directory"
                 break
     except PermissionError:
         problem = "no permission to read the file"

@@ -68,10 +68,8 @@ async def _exchange(
             return await _read(request, response)
     except aiohttp.ClientConnectorCertificateError as error:
         raise http.UntrustedCertificateError(http.describe_failure(error)) from error
-    except (
-        *_NOT_CONNECTED,
-        UnicodeError,
-    ) as error:  # UnicodeError: the name cannot be looked up
+    except (*_NOT_CONNECTED, UnicodeError) as error:
+        # UnicodeError: the name cannot be looked up.
         raise http.NotSentError(http.describe_failure(error)) from error
     except (aiohttp.ClientError, OSError) as error:
         raise http.NoResponseError(_failure_text(error)) from error
@@ -86,7 +84,8 @@ async def _read(
     body = http.ResponseBody(headers.get("content-encoding", ""))
     async for part in response.content.iter_any():
         body.add(part)
-    return http.ApiResponse(request.call, response.status, headers, body.content())
+    content = body.content()
+    return http.ApiResponse(request.call, response.status, headers, content)
 
 
 def _check_line_ends(request: http.ApiRequest) -> None:

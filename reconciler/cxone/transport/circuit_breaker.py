@@ -66,7 +66,9 @@ class WaitingBreaker:
         """`patience` is the seconds to wait for a server that answered once; `rate_limiter` reports
         each wait.
         """
-        self._patience, self._time, self._rate_limiter = patience, time, rate_limiter
+        self._patience = patience
+        self._time = time
+        self._rate_limiter = rate_limiter
         self._probe_lock = asyncio.Lock()
         self._failures = self._pauses = 0
         self._since = 0.0
@@ -98,12 +100,12 @@ class WaitingBreaker:
             self._answering.add(attempt.host)
             self._rate_limiter.on_retry_after(attempt.retry_after, attempt.brief)
         self._failures += 1
-        self._error_text, self._brief = str(attempt.error), attempt.brief
+        self._error_text = str(attempt.error)
+        self._brief = attempt.brief
         if self._failures == MAX_FAILURES:
             self._since = self._time.clock()
-        if (
-            self.is_open and attempt.host not in self._answering
-        ) or attempt.cause is Cause.UNTRUSTED:
+        never_answered = self.is_open and attempt.host not in self._answering
+        if never_answered or attempt.cause is Cause.UNTRUSTED:
             self._final_error = self._final_error or attempt.error
 
     @asynccontextmanager
@@ -173,7 +175,8 @@ class FailFastBreaker:
         """Record a good answer: the circuit closes."""
         if self.is_open:
             self._recent.clear()
-        self._failures, self._pause = 0, 0.0
+        self._failures = 0
+        self._pause = 0.0
         self._recent.append(True)
 
     def record_failure(self, _attempt: FailedAttempt, /) -> None:
@@ -201,14 +204,15 @@ class FailFastBreaker:
             raise RetryLaterError(
                 "the tenant does not answer; the next attempt follows soon", remaining
             )
-        self._wait(
-            min(2 * self._pause, _MAX_PAUSE)
-        )  # for all others, and for this one if the probe fails
+        # For all others, and for this one if the probe fails.
+        self._wait(min(2 * self._pause, _MAX_PAUSE))
         yield True
 
     def _wait(self, pause: float) -> None:
         self._pause = pause
-        self._until = self._time.clock() + pause * (0.75 + self._time.random() / 4)
+        now = self._time.clock()
+        jitter = 0.75 + self._time.random() / 4
+        self._until = now + pause * jitter
 
 
 CircuitBreaker = WaitingBreaker | FailFastBreaker

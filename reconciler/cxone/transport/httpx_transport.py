@@ -18,25 +18,15 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     async def send(request: http.ApiRequest) -> http.ApiResponse:
-        headers, content = dict(request.headers), request.content or None
+        headers = dict(request.headers)
+        content = request.content or None
         try:
             async with client.stream(
                 request.method, request.url, headers=headers, content=content
             ) as response:
-                if (
-                    response.is_stream_consumed
-                ):  # the transport had the full response in memory
-                    return http.ApiResponse(
-                        request.call,
-                        response.status_code,
-                        response.headers,
-                        response.content,
-                    )
-                body = http.ResponseBody(response.headers.get("content-encoding", ""))
-                async for raw in response.aiter_raw():
-                    body.add(raw)
+                body = await _read_body(response)
                 return http.ApiResponse(
-                    request.call, response.status_code, response.headers, body.content()
+                    request.call, response.status_code, response.headers, body
                 )
         except httpx.ConnectError as failure:
             raise http.NotSentError(http.describe_failure(failure)) from failure
@@ -48,3 +38,12 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
             raise http.NoResponseError(text) from failure
 
     return send
+
+
+async def _read_body(response: httpx.Response) -> bytes:
+    if response.is_stream_consumed:  # the transport had the full response in memory
+        return response.content
+    body = http.ResponseBody(response.headers.get("content-encoding", ""))
+    async for raw in response.aiter_raw():
+        body.add(raw)
+    return body.content()

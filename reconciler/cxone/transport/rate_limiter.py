@@ -193,7 +193,8 @@ class RateLimiter:
 
     def backoff(self, attempt: int) -> float:
         """Return the seconds to wait after this many attempts: exponential, with full jitter."""
-        return self._time.random() * min(_FIRST_BACKOFF * 2.0**attempt, 30.0)
+        longest = min(_FIRST_BACKOFF * 2.0**attempt, 30.0)
+        return self._time.random() * longest
 
     def may_retry(self, attempt: int) -> bool:
         """Return whether a retry is allowed by attempts, retry budget and time limit."""
@@ -226,12 +227,12 @@ class RateLimiter:
         """Return the seconds of a Retry-After, at most two minutes; 0 if it is missing or
         absurd.
         """
-        text, seconds = (header or "").strip(), 0.0
+        text = (header or "").strip()
+        seconds = 0.0
         if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 16:  # noqa: PLR2004 - no number is longer
             seconds = float(text)
         else:
             with suppress(ValueError, TypeError, OverflowError):
-                seconds = (
-                    parsedate_to_datetime(text) - self._time.now()
-                ).total_seconds()
+                wait = parsedate_to_datetime(text) - self._time.now()
+                seconds = wait.total_seconds()
         return min(seconds, MAX_WAIT) if 0 < seconds < _MAX_RETRY_AFTER else 0.0

@@ -89,8 +89,11 @@ class RetryingSender:
         explain: Callable[[http.ApiResponse], str],
     ) -> None:
         """`explain` returns a displayable text for an error response."""
-        self._transport, self._timeout_seconds = transport, tenant.timeout_seconds
-        self._rate_limiter, self._time, self._explain = rate_limiter, time, explain
+        self._transport = transport
+        self._timeout_seconds = tenant.timeout_seconds
+        self._rate_limiter = rate_limiter
+        self._time = time
+        self._explain = explain
         self.circuit: CircuitBreaker = WaitingBreaker(
             tenant.patience_seconds, time, rate_limiter
         )
@@ -104,7 +107,8 @@ class RetryingSender:
         """
         # A read is repeated within the budget; a write only if it was certainly not executed.
         # Raises UnreachableError, OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
-        attempts, since = [0, 0], math.inf  # not throttled, and throttled
+        attempts = [0, 0]  # not throttled, and throttled
+        since = math.inf
         while True:
             self._rate_limiter.check_time_limit()
             result = await self._send_when_admitted(request, kind)
@@ -115,9 +119,8 @@ class RetryingSender:
                     raise result.error
                 since = min(since, self._time.clock())
                 throttled = result.cause is Cause.THROTTLED
-                attempts[
-                    throttled
-                ] += not self.circuit.is_open  # otherwise another request failed
+                if not self.circuit.is_open:  # otherwise another request failed
+                    attempts[throttled] += 1
                 await self._wait_before_retry(result, attempts[throttled], since)
 
     async def _wait_before_retry(
@@ -127,7 +130,8 @@ class RetryingSender:
 
         Raises the last error without a retry.
         """
-        limiter, throttled = self._rate_limiter, failure.cause is Cause.THROTTLED
+        limiter = self._rate_limiter
+        throttled = failure.cause is Cause.THROTTLED
         may_retry = limiter.may_retry_throttled if throttled else limiter.may_retry
         if (
             isinstance(failure.error, AmbiguousWriteError)
@@ -157,17 +161,14 @@ class RetryingSender:
         """Send an admitted request; None if it was not sent, or only as a probe that failed."""
         async with self.circuit.admit() as is_probe:
             deadline = CURRENT_DEADLINE.get()
-            sent_at = await self._rate_limiter.acquire(
-                deadline.expires_at if deadline else math.inf
-            )
+            expires_at = deadline.expires_at if deadline else math.inf
+            sent_at = await self._rate_limiter.acquire(expires_at)
             try:
                 if is_probe:
                     return await self._probe(request, kind, sent_at)
-                return (
-                    None
-                    if self.circuit.is_open
-                    else await self._attempt(request, kind, sent_at)
-                )
+                if self.circuit.is_open:
+                    return None
+                return await self._attempt(request, kind, sent_at)
             finally:
                 self._rate_limiter.release()
 
@@ -195,50 +196,33 @@ class RetryingSender:
         self, request: http.ApiRequest, kind: RequestKind, sent_at: float
     ) -> _Result:
         """Send a request once. Raises errors that repeating would not change."""
-        call, host = request.call, request.server.host
+        host = request.server.host
         self._rate_limiter.requests += 1
         try:
             response = await http.send_with_timeout(
                 self._transport, request, self._attempt_timeout(), self._time
             )
         except http.NotSentError as failure:
-            unreachable = UnreachableError(
-                f"{host} cannot be reached: {http.describe_failure(failure)}"
-            )
-            cause = (
-                Cause.UNTRUSTED
-                if isinstance(failure, http.UntrustedCertificateError)
-                else Cause.NO_ANSWER
-            )
-            return self._failed(
-                FailedAttempt(host, unreachable, f"{host} cannot be reached", cause)
-            )
+            return self._failed(_not_sent(host, failure))
         except (http.NoResponseError, TimeoutError) as failure:
-            error = _no_response_error(call, http.describe_failure(failure), kind)
-            return self._failed(
-                FailedAttempt(host, error, f"no response to {call}", Cause.NO_ANSWER)
-            )
+            reason = http.describe_failure(failure)
+            return self._failed(_no_answer(request, reason, kind))
         except CancelledError:
             if CURRENT_DEADLINE.get() is not None:  # the server exceeded the deadline
-                error = _no_response_error(call, "no response in time", kind)
-                self._failed(
-                    FailedAttempt(
-                        host, error, f"no response to {call}", Cause.NO_ANSWER
-                    )
-                )
-                if (
-                    not kind.is_repeatable
-                ):  # the owner of the deadline must learn that it may have been done
-                    raise error from None
+                failed = self._failed(_no_answer(request, "no response in time", kind))
+                # The owner of the deadline must learn that a write may have been done.
+                if not kind.is_repeatable:
+                    raise failed.error from None
             raise
         except UnexpectedResponseError as failure:
-            raise _unusable_response_error(f"{call}: {failure}", kind) from failure
-        failed = (
-            None
-            if response.is_success
-            else self._failure_of(response, host, kind, sent_at)
-        )
-        return failed or self._parse_response(response, kind, host, sent_at)
+            text = f"{request.call}: {failure}"
+            raise _unusable_response_error(text, kind) from failure
+
+        if not response.is_success:
+            refusal = self._failure_of(response, host, kind, sent_at)
+            if refusal:
+                return refusal
+        return self._parse_response(response, kind, host, sent_at)
 
     def _failed(self, attempt: FailedAttempt) -> FailedAttempt:
         self.circuit.record_failure(attempt)
@@ -247,11 +231,9 @@ class RetryingSender:
     def _failure_of(
         self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
     ) -> _Result | None:
-        call, status, retry_after = (
-            reply.call,
-            reply.status,
-            reply.headers.get("retry-after"),
-        )
+        call = reply.call
+        status = reply.status
+        retry_after = reply.headers.get("retry-after")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
             self._rate_limiter.on_throttle(sent_at, retry_after)
@@ -263,18 +245,11 @@ class RetryingSender:
         )
         if not is_server_error and status != HTTPStatus.REQUEST_TIMEOUT:
             return None  # the outcome is known
-        failure = _no_response_error(
-            call, f"status {status}, {self._explain(reply)}", kind
-        )
-        return self._failed(
-            FailedAttempt(
-                host,
-                failure,
-                f"HTTP {status} from {call}",
-                Cause.ERROR_STATUS,
-                retry_after,
-            )
-        )
+        reason = f"status {status}, {self._explain(reply)}"
+        failure = _no_response_error(call, reason, kind)
+        brief = f"HTTP {status} from {call}"
+        attempt = FailedAttempt(host, failure, brief, Cause.ERROR_STATUS, retry_after)
+        return self._failed(attempt)
 
     def _attempt_timeout(self) -> float:
         """Return the time-out of one attempt; infinite if its task ends earlier."""
@@ -282,30 +257,22 @@ class RetryingSender:
         if deadline is None:
             return self._timeout_seconds
         deadline.request_sent = True
-        return (
-            self._timeout_seconds
-            if self._time.clock() + self._timeout_seconds < deadline.expires_at
-            else math.inf
-        )
+        ends_earlier = self._time.clock() + self._timeout_seconds >= deadline.expires_at
+        return math.inf if ends_earlier else self._timeout_seconds
 
     def _parse_response(
         self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float
     ) -> _Result:
-        is_token, is_read = (
-            kind is RequestKind.TOKEN,
-            kind in (RequestKind.READ, RequestKind.PAGE),
-        )
+        is_token = kind is RequestKind.TOKEN
+        is_read = kind in (RequestKind.READ, RequestKind.PAGE)
         if reply.is_success and kind is RequestKind.DELETE and reply.is_html():
             raise _unusable_response_error(
                 f"{reply.call}: a web page (status {reply.status})", kind
             )
         try:
             if reply.is_success and not _may_be_empty(kind, reply):
-                reply = reply._replace(
-                    payload=reply.json(
-                        http.LENIENT_DECODER if is_token else STRICT_DECODER
-                    )
-                )
+                decoder = http.LENIENT_DECODER if is_token else STRICT_DECODER
+                reply = reply._replace(payload=reply.json(decoder))
         except UnexpectedResponseError as error:
             may_recover = is_read or (
                 is_token and reply.content.lstrip().startswith(b"{")
@@ -341,6 +308,25 @@ def _no_response_error(call: str, why: str, kind: RequestKind) -> ApiError:
 
 
 def _unusable_response_error(why: str, kind: RequestKind) -> ApiError:
-    return (
-        UnexpectedResponseError(why) if kind.is_repeatable else AmbiguousWriteError(why)
-    )
+    if kind.is_repeatable:
+        return UnexpectedResponseError(why)
+    return AmbiguousWriteError(why)
+
+
+def _not_sent(host: str, failure: http.NotSentError) -> FailedAttempt:
+    """Return the failure of a request that was certainly not sent."""
+    brief = f"{host} cannot be reached"
+    error = UnreachableError(f"{brief}: {http.describe_failure(failure)}")
+    cause = Cause.NO_ANSWER
+    if isinstance(failure, http.UntrustedCertificateError):
+        cause = Cause.UNTRUSTED
+    return FailedAttempt(host, error, brief, cause)
+
+
+def _no_answer(
+    request: http.ApiRequest, reason: str, kind: RequestKind
+) -> FailedAttempt:
+    """Return the failure of a request that was sent, and has no response."""
+    error = _no_response_error(request.call, reason, kind)
+    brief = f"no response to {request.call}"
+    return FailedAttempt(request.server.host, error, brief, Cause.NO_ANSWER)

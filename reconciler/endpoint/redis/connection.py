@@ -94,9 +94,8 @@ class SharedRedis:
         """Set a key if it still has the expected value; return whether it is set."""
         arguments: tuple[bytes | int, ...] = (expected, value, milliseconds)
         with suppress(LockUnavailableError):
-            return bool(
-                await self.call(self._compare_and_set(keys=[key], args=arguments))
-            )
+            command = self._compare_and_set(keys=[key], args=arguments)
+            return bool(await self.call(command))
         return False
 
     def in_background(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
@@ -137,12 +136,13 @@ def redis_client(url: str, ca_file: str | None) -> Redis:
     database = parts.path.strip("/") or "0"
     if not (database.isascii() and database.isdigit()):
         raise ValueError("the database must be a number, such as /0")
+
     options: dict[str, Any] = {
         "host": parts.hostname,
         "port": port or _DEFAULT_PORT,
         "db": int(database),
-        "username": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
+        "username": _unquoted(parts.username),
+        "password": _unquoted(parts.password),
         "socket_timeout": _TIMEOUT,
         "socket_connect_timeout": _TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
@@ -157,3 +157,7 @@ def redis_client(url: str, ca_file: str | None) -> Redis:
         max_connections=_MAX_CONNECTIONS, timeout=_TIMEOUT, **options
     )
     return Redis.from_pool(pool)
+
+
+def _unquoted(text: str | None) -> str | None:
+    return unquote(text) if text else None

@@ -16,9 +16,8 @@ Log = Callable[[str], object]
 _SECONDS: Final = 0.5  # between two heartbeats
 _LIFE_SECONDS: Final = 3  # of an instance without a heartbeat
 _TIMEOUT: Final = 2.0  # seconds for all commands of a heartbeat
-_NOTICEABLE_PAUSE: Final = (
-    0.1  # seconds by which a pause must be longer than the shared one
-)
+# Seconds by which a pause must be longer than the shared one.
+_NOTICEABLE_PAUSE: Final = 0.1
 
 
 class PaceControl(NamedTuple):
@@ -76,26 +75,31 @@ class Heartbeat:
         client = self._redis.client
         instances = self._redis.key("beats")
         now, _ = await client.time()  # Redis' clock: those of the instances may differ
+
         async with client.pipeline(transaction=False) as pipeline:
             pipeline.zadd(instances, {self._instance: now})
             pipeline.zremrangebyscore(instances, "-inf", now - _LIFE_SECONDS)
             pipeline.zcard(instances)
             pipeline.expire(instances, _LIFE_SECONDS)
             pipeline.pttl(self._redis.key("hold"))
-            _, _, self.instances, _, hold_milliseconds = await pipeline.execute()
+            results = await pipeline.execute()
+        _, _, self.instances, _, hold_milliseconds = results
+
         self._pace.set_share(1 / self.instances)
-        await self._share_pause(max(hold_milliseconds, 0) / 1000)
+        hold_seconds = max(hold_milliseconds, 0) / 1000
+        await self._share_pause(hold_seconds)
 
     async def _share_pause(self, shared_seconds: float) -> None:
         own_seconds = self._pace.pause_seconds()
         if own_seconds > shared_seconds + _NOTICEABLE_PAUSE:
-            await self._redis.client.set(
-                self._redis.key("hold"), b"1", px=int(own_seconds * 1000)
-            )
+            key = self._redis.key("hold")
+            milliseconds = int(own_seconds * 1000)
+            await self._redis.client.set(key, b"1", px=milliseconds)
         elif shared_seconds > own_seconds:
             self._pace.pause(shared_seconds)
 
     def _log_state(self, state: str, **fields: float | str) -> None:
         if state != self._logged_state:
             self._logged_state = state
-            self._log(json.dumps({"event": "shared", "state": state, **fields}))
+            line = {"event": "shared", "state": state, **fields}
+            self._log(json.dumps(line))

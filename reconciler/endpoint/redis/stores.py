@@ -34,13 +34,11 @@ from reconciler.endpoint.redis.connection import SharedRedis
 _LOCK_SECONDS: Final = 7  # lifetime of a lock: a request's deadline, and a reserve
 _RELEASE_ATTEMPTS: Final = 14
 _RELEASE_PAUSE: Final = 0.5  # seconds between two attempts
-_POLL_SECONDS: Final = (
-    0.02  # between two attempts to take a lock, or to read a response
-)
+# Between two attempts to take a lock, or to read a response.
+_POLL_SECONDS: Final = 0.02
 _EVENT_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation's newest event
-_RECORD_SECONDS: Final = (
-    0.04  # for the write of a late request: less than the margin in app.py
-)
+# For the write of a late request: less than the margin in app.py.
+_RECORD_SECONDS: Final = 0.04
 _ID_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 _DIGEST_BYTES: Final = 32
 _CLAIMED: Final = b"?"  # between the digest and the token
@@ -100,9 +98,8 @@ class RedisLocks:
         # the order of the two is unknown, and a repeated event is written again. The response to an
         # ambiguous write stays, because it does not ask for a repeat.
         task = asyncio.current_task()
-        is_late = (
-            task is not None and task.cancelling() > 0
-        )  # no timer can end this request
+        # No timer can end a late request.
+        is_late = task is not None and task.cancelling() > 0
         async with asyncio.timeout(_RECORD_SECONDS if is_late else None):
             is_recorded = await self._redis.compare_and_set(
                 self._redis.key("event", conversation),
@@ -146,12 +143,11 @@ class RedisMessageIds:
         deadline: float,
     ) -> EndpointResponse | None:
         """Return an id's response, once it exists; None: the caller must process the message."""
+        key = self._redis.key("message", message_id)
         claim = digest + _CLAIMED + secrets.token_bytes(16)
         try:
             async with asyncio.timeout_at(deadline):
-                stored = await self._claim_or_wait(
-                    self._redis.key("message", message_id), claim
-                )
+                stored = await self._claim_or_wait(key, claim)
         except LockUnavailableError as error:
             return retry_later(503, error.outcome, str(error))
         except TimeoutError:
@@ -181,9 +177,11 @@ class RedisMessageIds:
     async def complete(self, message_id: str, response: EndpointResponse) -> None:
         """Publish the response to all instances; a retryable one frees the id."""
         claim = self._claims.pop(message_id)
-        head = f"{response.status} {response.outcome}\n".encode()
-        value = claim[:_DIGEST_BYTES] + head + response.body
+        digest = claim[:_DIGEST_BYTES]
+        head = f"{response.status} {response.outcome}\n"
+        value = digest + head.encode() + response.body
         milliseconds = 1 if response.is_retryable else _ID_MILLISECONDS
+
         key = self._redis.key("message", message_id)
         completing = self._redis.compare_and_set(key, claim, value, milliseconds)
         await asyncio.shield(self._redis.in_background(completing))

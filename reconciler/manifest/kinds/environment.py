@@ -578,5 +578,7 @@ class Environment(f.ManifestDocument):
         """The API's host in lower case, with an unusual port: equal for equal tenants."""
         parts = urlsplit(self.address)
         host = (parts.hostname or "").rstrip(".")
-        usual = parts.port in {None, 443 if parts.scheme == "https" else 80}
-        return f"{host if usual else f'{host}:{parts.port}'}{self._shared_host_suffix}"
+        usual_port = 443 if parts.scheme == "https" else 80
+        if parts.port not in {None, usual_port}:
+            host = f"{host}:{parts.port}"
+        return f"{host}{self._shared_host_suffix}"

@@ -58,15 +58,18 @@ class WeeklyFreeze(f.StrictModel):
         """Return whether an instant is in the window, its end excluded."""
         local = now.astimezone(ZoneInfo(self.timezone))
         minute = local.hour * 60 + local.minute
-        start, end = (
-            int(clock[:2]) * 60 + int(clock[3:]) for clock in (self.from_, self.to)
-        )
-        today, yesterday = (
-            _DAYS[(local.weekday() - days) % len(_DAYS)] in self.days for days in (0, 1)
-        )
+        start = _minutes(self.from_)
+        end = _minutes(self.to)
+        weekday = local.weekday()
+        is_today = _DAYS[weekday] in self.days
         if start < end:
-            return today and start <= minute < end
-        return (today and minute >= start) or (yesterday and minute < end)
+            return is_today and start <= minute < end
+        is_yesterday = _DAYS[weekday - 1] in self.days
+        return (is_today and minute >= start) or (is_yesterday and minute < end)
+
+
+def _minutes(clock: str) -> int:
+    return int(clock[:2]) * 60 + int(clock[3:])
 
 
 class DatedFreeze(f.StrictModel):
@@ -93,7 +96,9 @@ class DatedFreeze(f.StrictModel):
 
     def bounds(self) -> tuple[datetime, datetime]:
         """Return the instants at which the window begins and ends."""
-        return self._instant(self.start, 0), self._instant(self.end, 1)
+        start = self._instant(self.start, 0)
+        end = self._instant(self.end, 1)
+        return start, end
 
     def _instant(self, when: date | datetime, days: int) -> datetime:
         if isinstance(when, datetime):

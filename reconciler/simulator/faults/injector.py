@@ -46,19 +46,15 @@ class FaultInjector:
             for number in range(len(self._faults))
         ]
         self._request_count = 0
-        self._delayed: list[
-            tuple[SimRequest, int]
-        ] = []  # each with the number of the request it runs before
-        depths = (
-            int(fault.argument or 1) for fault in self._faults if fault.name == "stale"
-        )
-        self._history: deque[list[JsonObject]] = deque(
-            maxlen=1 + max(depths, default=0)
-        )
+        # Each with the number of the request it runs before.
+        self._delayed: list[tuple[SimRequest, int]] = []
+        stale_faults = [fault for fault in self._faults if fault.name == "stale"]
+        depths = [int(fault.argument or 1) for fault in stale_faults]
+        length = 1 + max(depths, default=0)
+        self._history: deque[list[JsonObject]] = deque(maxlen=length)
         self._started_at: float | None = None
-        self.fired_faults: list[
-            tuple[str, SimRequest]
-        ] = []  # the rule of the SPEC, and the request that it affected
+        # The rule of the SPEC, and the request that it affected.
+        self.fired_faults: list[tuple[str, SimRequest]] = []
 
     def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
         """Return a request's response, with or without a fault."""
@@ -68,12 +64,12 @@ class FaultInjector:
         index = self._choose_fault(request, api.settings.clock() - started_at)
         if index is None:
             return api.handle(request)
+
         fault = self._faults[index]
         self.fired_faults.append((fault.text, request))
         if fault.name == DELAYED_FAULT:
-            self._delayed.append(
-                (request, self._request_count + int(fault.argument or 1))
-            )
+            number = self._request_count + int(fault.argument or 1)
+            self._delayed.append((request, number))
             return SimResponse(status=0, delivery=DeliveryMode.SILENT)
         call = FaultCall(
             request=request,
@@ -82,23 +78,15 @@ class FaultInjector:
             random=self._randoms[index],
             rules_before=self._rules_before,
         )
-        if fault.name in REAL_RESPONSES:
-            return REAL_RESPONSES[fault.name](call)
-        name = fault.name.removesuffix(APPLIED_SUFFIX)
-        if name != fault.name:
-            call.run_request()
-        return (
-            REPLACED_RESPONSES[name](call)
-            if name in REPLACED_RESPONSES
-            else status_response(call, int(name))
-        )
+        return _respond(fault.name, call)
 
     def run_delayed(self, api: SimulatorApi, number: float = math.inf) -> None:
         """Process the delayed requests up to a number of requests; default: all."""
-        due = [request for request, before in self._delayed if before <= number]
-        self._delayed = [entry for entry in self._delayed if entry[1] > number]
-        for request in due:
-            api.handle(request)
+        delayed = self._delayed
+        self._delayed = [entry for entry in delayed if entry[1] > number]
+        for request, before in delayed:
+            if before <= number:
+                api.handle(request)
 
     def _start(self, api: SimulatorApi) -> float:
         if self._started_at is None:
@@ -112,7 +100,8 @@ class FaultInjector:
         self._history.append(state.rules())
 
     def _rules_before(self, changes: int) -> list[JsonObject]:
-        return self._history[max(len(self._history) - 1 - changes, 0)]
+        index = len(self._history) - 1 - changes
+        return self._history[max(index, 0)]
 
     def _choose_fault(self, request: SimRequest, seconds: float) -> int | None:
         """Return the index of the first fault that applies; every matching fault counts the
@@ -122,11 +111,23 @@ class FaultInjector:
         for index, fault in enumerate(self._faults):
             if fault.matches(request):
                 self._counts[index] += 1
-                applies = fault.applies(
-                    self._counts[index], seconds, self._randoms[index]
-                )
-                chosen = index if applies and chosen is None else chosen
+                count = self._counts[index]
+                applies = fault.applies(count, seconds, self._randoms[index])
+                if applies and chosen is None:
+                    chosen = index
         return chosen
+
+
+def _respond(fault: str, call: FaultCall) -> SimResponse:
+    """Return a request's response with a fault."""
+    if fault in REAL_RESPONSES:
+        return REAL_RESPONSES[fault](call)
+    name = fault.removesuffix(APPLIED_SUFFIX)
+    if name != fault:
+        call.run_request()
+    if name in REPLACED_RESPONSES:
+        return REPLACED_RESPONSES[name](call)
+    return status_response(call, int(name))
 
 
 def _check_fault(fault: Fault) -> None:
@@ -151,11 +152,10 @@ def _is_argument(name: str, argument: str) -> bool:
     if name in _TAKE_STATUS:
         return re.fullmatch("[2-5][0-9]{2}", argument) is not None
     if name in _TAKE_NUMBERS:
-        number = re.compile(
-            {"shift": "-?[0-9]+", "drip": r"[0-9]+(\.[0-9]+)?"}.get(name, "[0-9]+")
-        )
-        return (
-            number.fullmatch(argument) is not None
-            and abs(float(argument)) <= _MAX_ARGUMENT
-        )
-    return argument in ALTERED_FIELDS if name == "altered" else name == "429"
+        patterns = {"shift": "-?[0-9]+", "drip": r"[0-9]+(\.[0-9]+)?"}
+        pattern = patterns.get(name, "[0-9]+")
+        is_number = re.fullmatch(pattern, argument) is not None
+        return is_number and abs(float(argument)) <= _MAX_ARGUMENT
+    if name == "altered":
+        return argument in ALTERED_FIELDS
+    return name == "429"

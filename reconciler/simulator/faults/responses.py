@@ -30,22 +30,20 @@ def status_response(call: FaultCall, status: int) -> http.SimResponse:
     problem = http.ApiProblem(f"Injected {status}", "injected")
     if status != 429:  # noqa: PLR2004 - too many requests
         return http.error_response(status, problem)
-    after = (
-        formatdate(call.api.settings.clock() + 2, usegmt=True)
-        if call.argument == "date"
-        else call.argument or "1"
-    )
-    return http.error_response(
-        429, problem, headers=() if after == "none" else (("retry-after", after),)
-    )
+    retry_after = call.argument or "1"
+    if retry_after == "none":
+        return http.error_response(429, problem)
+    if retry_after == "date":
+        retry_after = formatdate(call.api.settings.clock() + 2, usegmt=True)
+    header = ("retry-after", retry_after)
+    return http.error_response(429, problem, headers=(header,))
 
 
 def _default_status(call: FaultCall) -> int:
-    return call.count(
-        201
-        if call.request.method == "POST" and resource_of(call.request) == "rules"
-        else 200
-    )
+    request = call.request
+    is_create = request.method == "POST" and resource_of(request) == "rules"
+    success = 201 if is_create else 200
+    return call.count(success)
 
 
 @cache
@@ -53,7 +51,9 @@ def _bomb(megabytes: int) -> bytes:
     # gzip of so many megabytes of spaces and an object, which are never in memory at once.
     packer = zlib.compressobj(wbits=_GZIP)
     parts = [packer.compress(b" " * _MEGABYTE) for _ in range(megabytes)]
-    return b"".join([*parts, packer.compress(b"{}"), packer.flush()])
+    parts.append(packer.compress(b"{}"))
+    parts.append(packer.flush())
+    return b"".join(parts)
 
 
 REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
@@ -85,7 +85,9 @@ REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
 
 def _half(call: FaultCall) -> http.SimResponse:
     response = call.run_request()
-    return replace(response, body=response.body[: len(response.body) // 2])
+    body = response.body
+    half = body[: len(body) // 2]
+    return replace(response, body=half)
 
 
 def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
@@ -93,10 +95,8 @@ def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Res
 
     def respond(call: FaultCall) -> http.SimResponse:
         response = call.run_request()
-        is_list = call.request.method == "GET" and resource_of(call.request) in (
-            "rules",
-            "queues",
-        )
+        resource = resource_of(call.request)
+        is_list = call.request.method == "GET" and resource in ("rules", "queues")
         page = json.loads(response.body) if is_list and response.status == 200 else {}  # noqa: PLR2004 - success
         if "entities" not in page:  # not a list, or one of the platform's own
             return response
@@ -108,9 +108,11 @@ def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Res
 
 def _shift(call: FaultCall, page: dict[str, Any]) -> None:
     offset, size = page_window(call.request, call.api.settings.page_cap)
-    start = offset + call.count(1)
     if offset > 0 and resource_of(call.request) == "rules":
-        page["entities"] = call.api.state.rules()[start : start + size]
+        rules = call.api.state.rules()
+        start = offset + call.count(1)
+        end = start + size
+        page["entities"] = rules[start:end]
 
 
 def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
@@ -130,16 +132,19 @@ def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
 
 def _stale(call: FaultCall) -> http.SimResponse:
     response = call.run_request()
-    before = call.rules_before(call.count(1))
-    if call.request.method != "GET" or response.status not in (200, 404):
+    old_rules = call.rules_before(call.count(1))
+    request = call.request
+    if request.method != "GET" or response.status not in (200, 404):
         return response
-    if resource_of(call.request) == "rules":
-        return list_page(call.request, before, call.api.settings.page_cap)
-    if resource_of(call.request) == "rule":
-        rule = next(
-            (rule for rule in before if rule["id"] == call.request.segments[-1]), None
-        )
-        return http.json_response(200, rule) if rule else http.error_response(404)
+
+    resource = resource_of(request)
+    if resource == "rules":
+        return list_page(request, old_rules, call.api.settings.page_cap)
+    if resource == "rule":
+        for rule in old_rules:
+            if rule["id"] == request.segments[-1]:
+                return http.json_response(200, rule)
+        return http.error_response(404)
     return response
 
 
@@ -185,18 +190,16 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 def _altered(call: FaultCall) -> http.SimResponse:
     field = call.argument or "description"
     body = None
-    if call.request.method in ("POST", "PUT") and resource_of(call.request) in (
-        "rules",
-        "rule",
-    ):
+    resource = resource_of(call.request)
+    if call.request.method in ("POST", "PUT") and resource in ("rules", "rule"):
         with suppress(ValueError):
             body = call.request.json()
     if not isinstance(body, dict):
         return call.run_request()
-    request = replace(
-        call.request,
-        body=http.encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}),
-    )
+
+    altered_value = ALTERED_FIELDS[field](body.get(field))
+    altered_body = http.encode_json({**body, field: altered_value})
+    request = replace(call.request, body=altered_body)
     response = call.api.handle(request)
     call.request.changed_state = request.changed_state
     return response

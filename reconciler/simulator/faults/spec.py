@@ -83,29 +83,35 @@ class Fault:
         """Return whether the fault applies now; draws a random number only if the other conditions
         hold.
         """
-        is_due = self.first <= index <= self.last and self.since <= seconds < self.until
-        return is_due and (self.chance >= 1 or random.random() < self.chance)
+        if not self.first <= index <= self.last:
+            return False
+        if not self.since <= seconds < self.until:
+            return False
+        return self.chance >= 1 or random.random() < self.chance
 
     def matches(self, request: SimRequest) -> bool:
         """Return whether the request has the method and resource of the rule."""
-        return self.method in ("", "*", request.method) and self.resource in (
-            "",
-            resource_of(request),
-        )
+        if self.method not in ("", "*", request.method):
+            return False
+        return self.resource in ("", resource_of(request))
 
 
 def resource_of(request: SimRequest) -> str:
     """Return a request's RESOURCE of a SPEC, or "" for an unknown path."""
     route = request.route
-    return next(
-        (name for name, shape in _RESOURCES.items() if re.fullmatch(shape, route)), ""
-    )
+    for name, pattern in _RESOURCES.items():
+        if re.fullmatch(pattern, route):
+            return name
+    return ""
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
     """Return the rules of a SPEC, with unchecked names. Raises FaultSpecError."""
+    if not spec.strip():
+        return ()
     faults = []
-    for text in map(str.strip, spec.split(",") if spec.strip() else ()):
+    for part in spec.split(","):
+        text = part.strip()
         match = _RULE.fullmatch(text)
         if match is None:
             form = "[METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN]"
@@ -121,13 +127,14 @@ def _parse_timing(text: str, when: str) -> dict[str, float]:
         return {}
     if _CHANCE.fullmatch(when):
         return {"chance": float(when)}
-    if counts := _COUNTS.fullmatch(when):
+    counts = _COUNTS.fullmatch(when)
+    if counts:
         first, dash, last = counts.groups()
-        return {
-            "first": int(first),
-            "last": int(last or first) if last or not dash else math.inf,
-        }
-    if window := _WINDOW.fullmatch(when):
+        if dash and not last:
+            return {"first": int(first), "last": math.inf}
+        return {"first": int(first), "last": int(last or first)}
+    window = _WINDOW.fullmatch(when)
+    if window:
         return {"since": float(window[1]), "until": float(window[2])}
     raise FaultSpecError(
         f'fault "{text}": @{when} must be a probability (0.1), #3, #3-5, #3- or 0s-60s'
