@@ -285,10 +285,8 @@ class NotificationState:
             case "applied":
                 is_due = self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS)
                 self.reported_fingerprint = ""
-                recovered = self._recovered()
-                if is_due or reported:
-                    return (*recovered, "applied")
-                return recovered
+                applied = ("applied",) if is_due or reported else ()
+                return (*self._recovered(), *applied)
             case "clean":
                 is_settled = reported and not self.is_failing
                 self.reported_fingerprint = ""
