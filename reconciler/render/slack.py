@@ -164,28 +164,31 @@ def _rule_lines(drift: Drift) -> list[str]:
 
 
 def _outcome(outcome: Failed | Skipped | UnknownOutcome) -> str:
-    address = slack_code(str(outcome.change.address))
-    return f"{outcome.status}: {outcome.change.action} {address}: {slack_code(outcome.error)}"
+    change = outcome.change
+    address = slack_code(str(change.address))
+    error = slack_code(outcome.error)
+    return f"{outcome.status}: {change.action} {address}: {error}"
 
 
 def _impact_sentence(result: CycleResult) -> str:
     if result.plan is None or result.drift is None:
         return ""
-    impact, plan = result.drift.unaccepted_impact, result.plan
+    impact = result.drift.unaccepted_impact
+    plan = result.plan
     if impact.behaviour.regions:
         sentence = slack_code(headline(impact, plan.queue_names, plan.labels))
         return f"Conversations do not go where the manifests say: {sentence}"
     if not impact.behaviour.complete or plan.options.only:
         return ""
     text = unaffected_text(result.drift)
-    return (
-        "Conversations go where the manifests say (proven)."
-        if text == NO_IMPACT
-        else text
-    )
+    if text == NO_IMPACT:
+        return "Conversations go where the manifests say (proven)."
+    return text
 
 
 def _bullets(lines: Iterable[str]) -> list[str]:
     items = [f"• {line}" for line in lines]
     hidden = len(items) - _MAX_NAMED
-    return [*items[:_MAX_NAMED], f"• and {hidden:,} more"] if hidden > 0 else items
+    if hidden > 0:
+        items[_MAX_NAMED:] = [f"• and {hidden:,} more"]
+    return items
