@@ -122,7 +122,9 @@ class RowText:
     @property
     def short_route(self) -> str:
         """Return the route, with `...` for a place that the row above has, too."""
-        return f"{self.short_before or self.before} -> {self.short_after or self.after}"
+        before = self.short_before or self.before
+        after = self.short_after or self.after
+        return f"{before} -> {after}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +160,17 @@ class EffectText:
     @property
     def line_edits(self) -> tuple[str, ...]:
         """Return what was edited, without splits that a row below says in full."""
-        pairs = zip(self.edits, self.short_edits, strict=True)
-        return tuple(edit if short == ANOTHER_QUEUE else short for edit, short in pairs)
+        return tuple(
+            edit if short == ANOTHER_QUEUE else short
+            for edit, short in zip(self.edits, self.short_edits, strict=True)
+        )
 
     @property
     def source(self) -> Source | None:
         """Return the place of the edit, if it is one rule's."""
-        return self.members[0].source if len(self.members) == 1 else None
+        if len(self.members) != 1:
+            return None
+        return self.members[0].source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,9 @@ def slack_message(
     kind: NotificationKind, result: CycleResult, environment: str, next_command: str
 ) -> dict[str, Any]:
     """Return the message; `next_command` is the command that shows more."""
-    lines = [line for line in _LINES[kind](result, slack_code(environment)) if line]
-    return {"text": "\n".join([*lines, f"More: {slack_code(next_command)}"])}
+    lines = list(filter(None, _LINES[kind](result, slack_code(environment))))
+    lines.append(f"More: {slack_code(next_command)}")
+    return {"text": "\n".join(lines)}
 
 
 def slack_code(text: str) -> str:
@@ -59,15 +60,15 @@ def _refused(result: CycleResult, name: str) -> list[str]:
         return []
     drift = result.drift or Drift(plan=result.plan)
     head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
-    tests = [
+    reasons = [
         f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests
     ]
     refusals = [guard.message for guard in result.failed_guards]
     if result.error_text:
         refusals.append(result.error_text)
-    reasons = [f"refused: {slack_code(refusal)}" for refusal in refusals]
-    lines = [*_bullets([*tests, *reasons]), *_rule_lines(drift)]
-    return [head, _impact_sentence(result), *lines]
+    reasons += [f"refused: {slack_code(refusal)}" for refusal in refusals]
+    sentence = _impact_sentence(result)
+    return [head, sentence, *_bullets(reasons), *_rule_lines(drift)]
 
 
 def _applied(result: CycleResult, name: str) -> list[str]:
@@ -94,8 +95,10 @@ def _applied(result: CycleResult, name: str) -> list[str]:
 
 def _author(report: ApplyReport) -> str:
     """Return who made the run, and its name."""
-    who = f" by {slack_code(report.who)}" if report.who else ""
-    return f"{who}, run {slack_code(report.run_id)}" if report.run_id else who
+    author = f" by {slack_code(report.who)}" if report.who else ""
+    if report.run_id:
+        author += f", run {slack_code(report.run_id)}"
+    return author
 
 
 def _headline(plan: Plan) -> str:
@@ -152,15 +155,15 @@ _LINES: Final = {
 
 def _rule_lines(drift: Drift) -> list[str]:
     """Return a line for each rule in the way, and for each change that apply would make."""
-    names = (slack_code(live.rule.name) for live in drift.in_the_way)
-    blocking = _bullets(f"{name}: not managed, and in the way" for name in names)
+    names = [slack_code(live.rule.name) for live in drift.in_the_way]
+    blocking = [f"{name}: not managed, and in the way" for name in names]
     changes = []
     for change in sort_for_reading(drift.plan.changes):
-        cause = (
-            "missing in CXone" if isinstance(change, Create) else _CAUSES[change.cause]
-        )
-        changes.append(f"{change.action} {slack_code(str(change.address))}: {cause}")
-    return [*blocking, *_bullets(changes)]
+        is_missing = isinstance(change, Create)
+        cause = "missing in CXone" if is_missing else _CAUSES[change.cause]
+        address = slack_code(str(change.address))
+        changes.append(f"{change.action} {address}: {cause}")
+    return [*_bullets(blocking), *_bullets(changes)]
 
 
 def _outcome(outcome: Failed | Skipped | UnknownOutcome) -> str:

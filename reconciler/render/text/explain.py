@@ -157,16 +157,18 @@ def _table(
     priority_width = _column_width(priorities)
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
 
-    for (verdict, entry, why), name, priority in zip(
-        rows, names, priorities, strict=True
-    ):
+    for row, name, priority in zip(rows, names, priorities, strict=True):
+        verdict, entry, reason = row
         answer = style(colours[verdict], f"{verdict:<3}")
         place = style("dim", _where(entry))
-        yield f"  {answer}  {name:<{name_width}}  {priority:<{priority_width}}  {why}   {place}"
+        yield (
+            f"  {answer}  {name:<{name_width}}  {priority:<{priority_width}}  {reason}   {place}"
+        )
 
 
 def _column_width(cells: Sequence[str]) -> int:
-    return min(_MAX_WIDTH, max(map(len, cells), default=0))
+    longest = max(map(len, cells), default=0)
+    return min(_MAX_WIDTH, longest)
 
 
 def _hidden_rules(
