@@ -336,14 +336,16 @@ class ApplyProgress:
             return UnknownOutcome(change, attempts, progress.error or reason)
 
         if progress.error or (attempts and not skip_reason):
-            has_failures = any(each.failed for each in self.progress.values())
-            reason = _DEPENDENCY_FAILED if has_failures else "the rule still differs"
-            return Failed(change, attempts, progress.error or reason, left_partial)
+            reason = progress.error or self._failure_reason()
+            return Failed(change, attempts, reason, left_partial)
 
-        reason = skip_reason or _DEPENDENCY_FAILED
-        if isinstance(change, Delete) and not skip_reason:
-            reason = "kept, because another change was not applied"
+        reason = skip_reason or _skip_reason(change)
         return Skipped(change, reason, left_partial=left_partial)
+
+    def _failure_reason(self) -> str:
+        """Return why a change that was tried without an error still remains."""
+        has_failures = any(each.failed for each in self.progress.values())
+        return _DEPENDENCY_FAILED if has_failures else "the rule still differs"
 
     def _is_left_partial(
         self, key: object, change: Change, last_read: _LastRead | None
@@ -357,6 +359,12 @@ class ApplyProgress:
         return (
             change.address in last_read.copied_addresses or state != change.live.content
         )
+
+
+def _skip_reason(change: Change) -> str:
+    if isinstance(change, Delete):
+        return "kept, because another change was not applied"
+    return _DEPENDENCY_FAILED
 
 
 def _is_unknown(progress: ChangeProgress, last_read: _LastRead | None) -> bool:

@@ -432,12 +432,7 @@ def print_list(
         output.result(selection.nothing)
         return
 
-    verbose = output.loudness == "verbose"
-    texts = [
-        report.text
-        for report in reports
-        if report.text and (verbose or report.row.status != "same")
-    ]
+    texts = _printed_texts(reports, output)
     if output.form == "markdown":
         output.result(_within_a_comment([markdown, *texts]))
     elif output.form == "github":
@@ -447,6 +442,16 @@ def print_list(
     else:
         text = table.environments_text(rows, title, output.paint)
         output.result("\n".join([text, *texts]))
+
+
+def _printed_texts(reports: Sequence[EnvironmentResult], output: Output) -> list[str]:
+    """Return the parts of a list; without -v, those of environments that differ or fail."""
+    verbose = output.loudness == "verbose"
+    return [
+        report.text
+        for report in reports
+        if report.text and (verbose or report.row.status != "same")
+    ]
 
 
 def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:

@@ -2,7 +2,7 @@
 Lookup cases.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -69,17 +69,8 @@ def check_bot(
         if name not in bot.intents
     ]
     sources = group_pairs([*test_uses, *unknown_uses])
-
-    names_by_id = bot.names_by_id
-    unknown = []
-    for name in sorted(sources.keys() - kept, key=sort_key):
-        positions = sorted({*sources[name]})
-        use = {
-            "intent": name,
-            "renamedTo": names_by_id.get(ids.get(name, "")),
-            "sources": [":".join(map(str, position)) for position in positions],
-        }
-        unknown.append(use)
+    for name in kept:
+        sources.pop(name, None)
 
     changes = compare_names(ids, bot, kept)
     renamed = [{"before": old, "after": new} for old, new in changes.renamed.items()]
@@ -91,12 +82,29 @@ def check_bot(
         **changes._asdict(),
         "renamed": renamed,
         "unrouted": [name for name in bot.intents if name in unrouted],
-        "unknown": unknown,
+        "unknown": _describe_uses(sources, bot, ids),
         "unknownCases": unknown_cases,
         _FACT: [name for name in bot.intents if name in decided],
     }
     differs = any(intents for kind, intents in check.items() if kind != _FACT)
     return {**check, "differs": differs}
+
+
+def _describe_uses(
+    sources: Mapping[str, Sequence[Source]], bot: Bot, ids: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the intents that the bot does not have as JSON, with the positions of their uses."""
+    names_by_id = bot.names_by_id
+    uses = []
+    for name in sorted(sources, key=sort_key):
+        positions = sorted({*sources[name]})
+        use = {
+            "intent": name,
+            "renamedTo": names_by_id.get(ids.get(name, "")),
+            "sources": [":".join(map(str, position)) for position in positions],
+        }
+        uses.append(use)
+    return uses
 
 
 def _view_rules(

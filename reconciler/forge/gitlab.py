@@ -1,7 +1,8 @@
 """GitLab: the run from a job's variables, and the REST API (version 4) with an access token."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
@@ -280,12 +281,7 @@ class GitLab:
         approvals = self._http.get_object(f"{path}/approvals", purpose)
         if not isinstance(approvals.get("approved_by"), list):
             raise RestError(f"cannot {task}: the response has no approvals")
-        approvers = set()
-        for approval in list_objects(approvals, "approved_by"):
-            # Older versions of GitLab do not report the time.
-            approved_at = moment_at(approval, "approved_at")
-            if approved_at and approved_at > pushed_at:
-                approvers.add(_login(approval, "user"))
+        approvers = _approvers_since(pushed_at, list_objects(approvals, "approved_by"))
         return forge.Approvals(head, frozenset(approvers - refused - {author, ""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
@@ -343,6 +339,19 @@ def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:
     if run.get("sha") == head:
         return True
     return is_merge and isinstance(parents, list) and head in parents
+
+
+def _approvers_since(
+    moment: datetime, approvals: Iterable[Mapping[str, Any]]
+) -> set[str]:
+    """Return who approved after that moment."""
+    approvers = set()
+    for approval in approvals:
+        # Older versions of GitLab do not report the time.
+        approved_at = moment_at(approval, "approved_at")
+        if approved_at and approved_at > moment:
+            approvers.add(_login(approval, "user"))
+    return approvers
 
 
 def _login(item: Mapping[str, Any], *names: str) -> str:

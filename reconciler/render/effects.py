@@ -404,9 +404,6 @@ class _EffectWriter:
             above = routes
             number = numbers[id(row)]
             share = shares.rows[number]
-            example = conversation_phrase(
-                row.example.attributes, self._labels, row.example.absent
-            )
             yield RowText(
                 number=number,
                 callers=", ".join(phrases),
@@ -419,9 +416,13 @@ class _EffectWriter:
                 redirect=_redirect(row),
                 share=share_phrase(share) if share else "",
                 by=self._by(row),
-                example=example,
+                example=self._example(row),
                 all_callers=self._all_callers(row, phrases, exclusions),
             )
+
+    def _example(self, row: EffectRow) -> str:
+        example = row.example
+        return conversation_phrase(example.attributes, self._labels, example.absent)
 
     def _all_callers(
         self, row: EffectRow, phrases: Sequence[str], exclusions: Sequence[str]
@@ -457,15 +458,15 @@ class _EffectWriter:
                     phrases.remove(first)
                     phrases.insert(0, first)
 
-                number = self._number_of_intents(intents, own, listed_before, sizes)
-                listed_before.add(intents)
                 shown = list(phrases)
                 position = phrases.index(first)
+                number = self._number_of_intents(intents, own, listed_before, sizes)
                 if number:
                     shown[position] = number
                 elif intents and position > 0:
                     # Only at the beginning of a row is a list of intents clear without a name.
                     shown[position] = f"intent {first}"
+                listed_before.add(intents)
                 yield row, _Conditions(whole=tuple(phrases), shown=tuple(shown))
 
     def _number_of_intents(

@@ -46,6 +46,7 @@ from reconciler.table.rows import (
 )
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import (
+    Labels,
     condition_phrase,
     conditions_phrase,
     conversation_phrase,
@@ -203,22 +204,27 @@ def explore_data(page: ExplorePage) -> Document:
         change = effects_data(page.change, page.impact, tables, page.desired.evaluation)
         change["types"] = list(_type_forms(page.sides[-1].endpoint))
     texts = [[*name, label] for name, label in labels.texts.items() if len(name) > 1]
-    groups = []
-    for name, by_group in labels.groups.items():
-        groups += [[name, group, sorted(values)] for group, values in by_group.items()]
     return {
         "intent": endpoint.intent,
         "confidence": endpoint.confidence,
         "attributes": [[name, labels.name(name)] for name in tables.attributes],
         "columns": len(page.attributes),
         "labels": texts,
-        "groups": groups,
+        "groups": _group_forms(labels),
         "values": {name: encode(values) for name, values in page.values.items()},
         **tables.to_json(),
         "rules": rules,
         "sides": list(map(_side_form, page.sides)),
         **change,
     }
+
+
+def _group_forms(labels: Labels) -> list[list[Any]]:
+    """Return the groups of values: the attribute, the name, and the values."""
+    groups = []
+    for name, by_group in labels.groups.items():
+        groups += [[name, group, sorted(values)] for group, values in by_group.items()]
+    return groups
 
 
 def _rule_form(

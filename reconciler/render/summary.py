@@ -102,13 +102,6 @@ def summarize_plan(
     replayed = None
     if plan.replay:
         replayed = summarize_replay(plan.replay, plan.queue_names, plan.labels, values)
-    tenant_text = sanitize(tenant)
-    if plan.options.undo:
-        tenant_text = f"undoes run {plan.options.undo}, {tenant_text}"
-    managed = pluralize(len(plan.managed), "rule")
-    schedule = ""
-    if plan.changes and plan.steps and not plan.unproven:
-        schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
     acknowledged = ""
     if plan.acknowledged:
         acknowledged = acknowledged_phrase(len(plan.acknowledged))
@@ -121,8 +114,8 @@ def summarize_plan(
     changes_text = _changes_text(plan, counts)
     return PlanSummary(
         environment=plan.environment,
-        tenant_text=tenant_text,
-        rules_text=f"{managed} managed, {plan.unmanaged:,} unmanaged",
+        tenant_text=_tenant_text(plan, tenant),
+        rules_text=_rules_text(plan),
         failed_tests=plan.failed_tests,
         lifted_guards=tuple(_lifted_guards(plan)),
         refusals=tuple(_refusals(plan)),
@@ -137,10 +130,28 @@ def summarize_plan(
         counts=counts,
         totals_text=_totals_text(plan, counts, changes_text),
         changes_text=changes_text,
-        schedule_text=schedule,
+        schedule_text=_schedule_text(plan),
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
     )
+
+
+def _tenant_text(plan: Plan, tenant: str) -> str:
+    text = sanitize(tenant)
+    if plan.options.undo:
+        text = f"undoes run {plan.options.undo}, {text}"
+    return text
+
+
+def _rules_text(plan: Plan) -> str:
+    managed = pluralize(len(plan.managed), "rule")
+    return f"{managed} managed, {plan.unmanaged:,} unmanaged"
+
+
+def _schedule_text(plan: Plan) -> str:
+    if not plan.changes or not plan.steps or plan.unproven:
+        return ""
+    return f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
 
 
 def _lifted_guards(plan: Plan) -> Iterator[GuardSummary]:

@@ -4,6 +4,7 @@ queues, promises.
 
 import argparse
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from reconciler.cli.ci import source_links
@@ -68,13 +69,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
         f"Wrote {sanitize(options.out)}: {title}, {rules} and {promises}. It works offline, in any "
         f"browser.\n"
     )
-    missing = resolver.names.keys() - {queue.id for queue in queues}
-    if live and missing:
-        names = join_first(sorted(missing), 5, quote)
-        output.note(
-            f"{desired.environment} lacks queues that the manifests name: {names}"
-        )
+    if live:
+        _note_missing(resolver.names.keys() - {queue.id for queue in queues}, session)
     return 0
+
+
+def _note_missing(queues: AbstractSet[str], session: Session) -> None:
+    """Note queues that the manifests name and the tenant lacks."""
+    if queues:
+        names = join_first(sorted(queues), 5, quote)
+        session.output.note(
+            f"{session.environment.name} lacks queues that the manifests name: {names}"
+        )
 
 
 def plan_page(session: Session, plan: Plan) -> str:

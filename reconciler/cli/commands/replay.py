@@ -58,11 +58,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     ]
     order = evaluation(*sides)
     reader = RecordReader.open(options.file, _attributes(sides))
-    lists = read_sources(*sides)
+    before, after = read_sources(*sides)
     stages = endpoints(*sides)
-    ordered = (order_entries(rules.entries, order) for rules in lists)
+    ordered = [order_entries(rules.entries, order) for rules in (before, after)]
     result = replay(reader, *map(ReplaySide, ordered, stages))
-    queues = {**lists[0].queues, **lists[1].queues}
+    queues = {**before.queues, **after.queues}
     if output.form == "json":
         output.document(_document(result, queues))
     else:

@@ -228,7 +228,6 @@ def _import_snippet(
     """Print or write the manifests of a hand-written snippet, what they prove, and their
     findings.
     """
-    output = session.output
     snippet, _ = find_file_block(text, layout)
     if "// cxroute:begin " in snippet:
         raise UsageError(
@@ -256,16 +255,27 @@ def _import_snippet(
         f"Proven: the manifests, read again, route as the {count} of the snippet, by "
         f"`{imported.skill}`. {trial}"
     )
+    queues = {queue.id: queue.name for queue in live.queues}
+    view = LintView(desired, (), manifests, session.environment, queues)
+    _print_import(proof, imported.notes, view, into, session.output)
+
+
+def _print_import(
+    proof: str,
+    notes: Iterable[str],
+    view: LintView,
+    into: export.ExportTarget,
+    output: Output,
+) -> None:
+    """Print the proof, the notes about a snippet, and the findings about its rules."""
     if into.path is None:
         output.note(proof)
     else:
         output.result(f"{proof}\n")
-    for note in imported.notes:
+    for note in notes:
         output.warn(note)
-    queues = {queue.id: queue.name for queue in live.queues}
-    findings = lint(LintView(desired, (), manifests, session.environment, queues))
-    stream = sys.stderr if into.path is None else sys.stdout
-    output.findings(output.without_infos(findings), stream)
+    findings = output.without_infos(lint(view))
+    output.findings(findings, sys.stderr if into.path is None else sys.stdout)
 
 
 def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveState:

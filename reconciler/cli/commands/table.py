@@ -313,17 +313,18 @@ def _write_edits(
     output.result(f"{_count_edits(edits)}.\n\n")
     _print_impact(session, current, after)
     if changed_rules:
-        counts = ", ".join(
-            f"{name} ({pluralize(count, 'rule')})"
-            for name, count in changed_rules.items()
-        )
-        output.result(
-            f"These environments change too, because their rules are in the same files: {counts}.\n"
-        )
+        output.result(f"{_describe_others(changed_rules)}\n")
     output.result("".join(_effect_lines(effects, output.paint)))
     _refuse(session, options, _broken(effects))
     _finish(session, options, texts)
     return PENDING if options.detailed_exitcode else 0
+
+
+def _describe_others(changed_rules: Mapping[str, int]) -> str:
+    counts = ", ".join(
+        f"{name} ({pluralize(count, 'rule')})" for name, count in changed_rules.items()
+    )
+    return f"These environments change too, because their rules are in the same files: {counts}."
 
 
 def _count_edits(edits: TableEdits) -> str:

@@ -104,16 +104,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
             )
         output.result("\n".join(lines) + "\n")
 
-    noticed = sum(each.edits - len(each.unnoticed) for each in adequacies)
-    # an undecided edit is not proven to be noticed
-    edits = sum(each.edits + each.undecided for each in adequacies)
-    if 100 * noticed < required * edits:
+    if not _notices_enough(adequacies, required):
         output.warn(
             f"the tests and promises notice less than {required:g} % of the edits (--fail-under)"
         )
         return ManifestError.exit_code
     has_errors = any(finding.severity == "error" for finding in failed)
     return ManifestError.exit_code if has_errors else 0
+
+
+def _notices_enough(adequacies: Sequence[Adequacy], required: float) -> bool:
+    """Return whether the tests and promises notice the required percentage of the edits."""
+    noticed = sum(each.edits - len(each.unnoticed) for each in adequacies)
+    # an undecided edit is not proven to be noticed
+    edits = sum(each.edits + each.undecided for each in adequacies)
+    return 100 * noticed >= required * edits
 
 
 def _check_live(options: argparse.Namespace, output: Output) -> list[Checked]:

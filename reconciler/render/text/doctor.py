@@ -22,7 +22,7 @@ def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
         if line.advice:
             indent = " " * (width + 10)
             lines.append(f"{indent}{line.advice}")
-    counts = Counter(line.status for line in results if line.is_checked)
+    counts = Counter[str](line.status for line in results if line.is_checked)
     totals = ", ".join(f"{counts[status]} {status}" for status in _COLOURS)
     return "\n".join([*lines, "", f"{totals}."]) + "\n"
 

@@ -77,13 +77,11 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
             yield f"      {sanitize(finding.hint)}"
         return
     column = finding.source.column - 1
-    visible = finding.excerpt
-    if columns(visible) > width:
+    start = 0
+    if columns(finding.excerpt) > width:
         start = max(0, column - width // 3)
-        visible = visible[start:]
         column -= start
-    ends = accumulate(map(columns, visible))
-    visible = visible[: sum(end <= width for end in ends)]
+    visible = _cut(finding.excerpt[start:], width)
     yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
 
     # An escape is longer than its character, so the position of the caret is computed from the
@@ -98,3 +96,9 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     else:
         yield caret
         yield f"{margin} |{hint}"
+
+
+def _cut(text: str, width: int) -> str:
+    """Return as much of a text as a number of columns holds."""
+    ends = accumulate(map(columns, text))
+    return text[: sum(end <= width for end in ends)]
