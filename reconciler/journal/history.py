@@ -148,11 +148,9 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     is_owned = all(marker.owner == owner and not marker.copy for marker in markers)
     address = markers[0].address if markers and is_owned else None
     exists = (before is not None, after is not None)
-    if (
-        address is None
-        or str(address) != str(entry.get("address"))
-        or exists != _SIDES[str(entry.get("action"))]
-    ):
+    sides = _SIDES[str(entry.get("action"))]
+    is_same_address = str(address) == str(entry.get("address"))
+    if address is None or not is_same_address or exists != sides:
         raise IncompleteJournalError(
             f"the journal's entry for {_address_text(entry)} is not a possible change of owner "
             f"{owner}"

@@ -461,9 +461,8 @@ class _EffectWriter:
                 shown = list(phrases)
                 position = phrases.index(first)
                 number = self._number_of_intents(intents, own, listed_before, sizes)
-                if number:
-                    shown[position] = number
-                elif intents and position > 0:
+                shown[position] = number or first
+                if intents and position > 0 and not number:
                     # Only at the beginning of a row is a list of intents clear without a name.
                     shown[position] = f"intent {first}"
                 listed_before.add(intents)

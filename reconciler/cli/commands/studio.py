@@ -285,10 +285,7 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
     environment = session.environment
     desired, resolver = desire_offline(session.manifests, environment)
     queues = {**_snippet_queues(imported), **resolver.queues_by_id}
-    ruleset_names = {loaded.document.name for loaded in session.manifests.rulesets}
-    name = find_free_name(slugify(stem) or "rules", ruleset_names)
-    ruleset = RuleSet(name=name, rules=())
-
+    ruleset = _new_ruleset(session, stem)
     rule_names = {each.rule.name for each in desired.rules.values()}
     keys = set[str]()
     rules = []
@@ -300,8 +297,10 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
             fields = condition_fields(rule, environment.attributes)
             key = find_free_name(_key_of(fields) or f"rule-{number}", keys)
             fields |= {"key": key, "targets": _split(rule), "priority": priority}
-            entry = rule_entry(fields)
-            named = RuleExpander(environment, queues.__getitem__, ruleset, entry).rule()
+            expander = RuleExpander(
+                environment, queues.__getitem__, ruleset, rule_entry(fields)
+            )
+            named = expander.rule()
         except (NotRepresentableError, InvalidRuleError, ValueError) as error:
             raise CxrouteError(
                 f"nothing was written: {rule.description} cannot be a rule: {error}"
@@ -313,6 +312,13 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
         marker = Marker(environment.owner, Address(ruleset.name, key), "00000000")
         rules.append(LiveRule(str(marker.address), named, marker, {}))
     return LiveState(tuple(rules), tuple(queues.values()))
+
+
+def _new_ruleset(session: Session, stem: str) -> RuleSet:
+    """Return an empty RuleSet with the name of a file, or a similar one that is free."""
+    names = {loaded.document.name for loaded in session.manifests.rulesets}
+    name = find_free_name(slugify(stem) or "rules", names)
+    return RuleSet(name=name, rules=())
 
 
 def _snippet_queues(imported: ImportedSnippet) -> dict[str, Queue]:

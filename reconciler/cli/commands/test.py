@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reconciler.checks.adequacy import (
@@ -94,14 +94,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         lines = _lines(output, checked, adequacies)
         if failed:
             lines = ["", *lines]
-        if added:
-            tests = pluralize(added["tests"], "route test")
-            lines.append(f"{tests} added to {added['file']}.")
-        if not options.write and any(each.unnoticed for each in adequacies):
-            lines.append(
-                f"To add tests that notice them: cxroute test --adequacy --write "
-                f"{options.manifests}/FILE.yaml"
-            )
+        lines += _lines_about_adding(options, adequacies, added)
         output.result("\n".join(lines) + "\n")
 
     if not _notices_enough(adequacies, required):
@@ -162,6 +155,20 @@ def _lines(
     results = [result for each in checked for result in each.tried]
     limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
     return [report.tests_line(results), *report.adequacy_lines(adequacies, limit)]
+
+
+def _lines_about_adding(
+    options: argparse.Namespace, adequacies: Sequence[Adequacy], added: Json | None
+) -> Iterator[str]:
+    """Yield how many tests --write added, or that it can add some."""
+    if added:
+        tests = pluralize(added["tests"], "route test")
+        yield f"{tests} added to {added['file']}."
+    if not options.write and any(each.unnoticed for each in adequacies):
+        yield (
+            f"To add tests that notice them: cxroute test --adequacy --write "
+            f"{options.manifests}/FILE.yaml"
+        )
 
 
 def _check_offline(

@@ -78,9 +78,9 @@ def _totals(
     failing = [name for name, count in counts.items() if count]
     if not failing:
         return f"{total} {passed} in {join_all(passing, 'and', sanitize)}."
-    first = failing[0]
+    first, *further = failing
     text = f"{counts[first]:,} of {total} {failed} in {sanitize(first)}"
-    for name in failing[1:]:
+    for name in further:
         text += f", {counts[name]:,} in {sanitize(name)}"
     if passing:
         text += f"; all {passed} in {join_all(passing, 'and', sanitize)}"
