@@ -17,6 +17,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from reconciler.apply.loop import apply_changes
@@ -81,15 +82,14 @@ def expand(
 
     Raises ManifestError, and UsageError for `only`.
     """
-    resolver = QueueResolver(
-        environment.name, resolve_aliases(manifests, environment.name), live.queues
-    )
+    aliases = resolve_aliases(manifests, environment.name)
+    resolver = QueueResolver(environment.name, aliases, live.queues)
     desired = expand_checked(manifests, environment, resolver)
-    addresses = (
-        [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed]
-        if options.only
-        else ()
-    )
+    if not options.only:
+        return desired
+
+    managed = classify_by_owner(live.rules, desired.owner).managed
+    addresses = [*desired.rules, *managed]
     for selector in unmatched_selectors(options.only, addresses):
         hint = suggest(selector, [str(address) for address in addresses])
         raise UsageError(
@@ -106,15 +106,12 @@ class Planner:
     environment: Environment
     desired: DesiredState
     options: PlanOptions = field(default_factory=PlanOptions)
-    sample: TrafficSample | None = (
-        None  # the traffic sample for shares of conversations
-    )
+    sample: TrafficSample | None = None  # for shares of conversations
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     allowed: tuple[str, ...] = ()  # names of the guards to lift, for the `reason`
     reason: str = ""
-    reviewed: ReviewedPlan | None = (
-        None  # the saved plan to apply: edits in CXone that it does not cover are held
-    )
+    # the saved plan to apply: edits in CXone that it does not cover are held
+    reviewed: ReviewedPlan | None = None
     # Returns findings instead of the lint: a plan that undoes a run does not depend on the
     # manifests.
     advise: Callable[[Plan], Sequence[Finding]] | None = None
@@ -129,38 +126,38 @@ class Planner:
     def plan(self, live: LiveState) -> Plan:
         """Return the changes that make the live rules the desired ones."""
         fresh = draft_plan(self.desired, live, self.options, self.clock())
-        return hold_unreviewed_edits(fresh, self.reviewed) if self.reviewed else fresh
+        if self.reviewed:
+            fresh = hold_unreviewed_edits(fresh, self.reviewed)
+        return fresh
 
     def assess(self, plan: Plan) -> Plan:
         """Return the plan with its calls in order, its impact on conversations, and the results of
         the guards.
         """
-        predicted = self._require_consent(
-            predict_impact(schedule_steps(plan), self.sample)
-        )
-        return lift_guards(
-            check_guards(predicted, self.environment), self.allowed, self.reason
-        )
+        predicted = predict_impact(schedule_steps(plan), self.sample)
+        checked = check_guards(self._require_consent(predicted), self.environment)
+        return lift_guards(checked, self.allowed, self.reason)
 
     def _require_consent(self, plan: Plan) -> Plan:
         owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
         if not owned or plan.behaviour is None:
             return plan
         behaviour = plan.behaviour
+        if behaviour.rests_on and self._changes_context_types(plan.environment):
+            # the change itself states the types: no proof
+            behaviour = replace(behaviour, undecided=((),))
+        consent = required_consent(behaviour, plan.queue_names, owned)
+        return replace(plan, consent=tuple(consent))
+
+    def _changes_context_types(self, environment: str) -> bool:
+        """Return whether the change of the manifests changes the endpoint's types of attributes."""
         base = self.manifests.before
-        if base and (before := base.environments.get(plan.environment)):
-            types = endpoint_stage(base, before.document).context_types
-            if (
-                behaviour.rests_on
-                and types
-                != endpoint_stage(self.manifests, self.environment).context_types
-            ):
-                behaviour = replace(
-                    behaviour, undecided=((),)
-                )  # the change itself states the types: no proof
-        return replace(
-            plan, consent=tuple(required_consent(behaviour, plan.queue_names, owned))
-        )
+        before = base.environments.get(environment) if base else None
+        if base is None or before is None:
+            return False
+        stage_before = endpoint_stage(base, before.document)
+        stage = endpoint_stage(self.manifests, self.environment)
+        return stage_before.context_types != stage.context_types
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""
@@ -185,25 +182,23 @@ class Planner:
         entries = unmanaged_entries(plan.live.rules, plan.desired)
         unmanaged = [entry for entry in entries if entry.id not in adopted]
         count = len(plan.desired.rules) + len(plan.live.rules)
-        work = plan_lint_work(count, plan.behaviour.work if plan.behaviour else 0)
-        return lint(
-            LintView(
-                plan.desired,
-                unmanaged,
-                self.manifests,
-                self.environment,
-                plan.queue_names,
-            ),
-            work // 2,
+        work_done = plan.behaviour.work if plan.behaviour else 0
+        work = plan_lint_work(count, work_done)
+        view = LintView(
+            plan.desired,
+            unmanaged,
+            self.manifests,
+            self.environment,
+            plan.queue_names,
         )
+        return lint(view, work // 2)
 
 
 def read_live_file(path: str) -> LiveState:
     """Return the live rules and queues of a JSON file. Raises UsageError."""
     export = read_rules_file(path)
-    return LiveState(
-        export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items()))
-    )
+    queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
+    return LiveState(export.rules, queues)
 
 
 async def read_live(client: "ReadingClient") -> LiveState:
@@ -253,6 +248,10 @@ def explain(
     )
 
 
+def _is_within_review(reviewed: ReviewedPlan, plan: Plan) -> bool:
+    return not unreviewed_impact(predict_impact(plan), reviewed)
+
+
 async def apply_plan(
     plan: Plan,
     planner: Planner,
@@ -266,6 +265,9 @@ async def apply_plan(
     Raises RefusedError and ApiError before the first write.
     """
     reviewed = planner.reviewed
+    is_within_review: Callable[[Plan], bool] | None = None
+    if reviewed:
+        is_within_review = partial(_is_within_review, reviewed)
     api = planner.environment.api
     settings = ApplySettings(
         recorder=recorder or StepRecorder(),
@@ -274,11 +276,7 @@ async def apply_plan(
         concurrency=api.concurrency,
         lag=api.list_lag_seconds,
         names_unique=api.names_unique,
-        is_within_review=(
-            lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)
-        )
-        if reviewed
-        else None,
+        is_within_review=is_within_review,
         run_blocking=run_blocking,
     )
     if plan.desired.layout is not None:

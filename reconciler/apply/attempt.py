@@ -82,13 +82,11 @@ class Attempt:
     verdict: Verdict
     error: str = ""
     id: str = ""
-    uncertainty: Uncertainty = (
-        "none"  # "lasting": also after the next read, because the server can be late
-    )
+    # "lasting": also after the next read, because the server can be late
+    uncertainty: Uncertainty = "none"
     was_sent: bool = True
-    response: LiveRule | None = (
-        None  # the rule in the response, if it differs from the payload
-    )
+    # the rule in the response, if it differs from the payload
+    response: LiveRule | None = None
 
     @property
     def may_have_written(self) -> bool:
@@ -101,7 +99,8 @@ class Attempt:
 
 async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
     """Try one call once. Does not raise the errors of `reconciler.errors`."""
-    return await judge(_write(step.change, write_payload(step, owner), store))
+    payload = write_payload(step, owner)
+    return await judge(_write(step.change, payload, store))
 
 
 async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attempt:
@@ -110,18 +109,9 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
     """
     change = step.change
     if isinstance(change, Create | Delete) or step.call == "create":
-        return await judge(
-            _delete(Delete(address=change.address, live=live, cause="duplicate"), store)
-        )
-    before = change.live
-
-    async def restore() -> Attempt:
-        read = await store.rule(live.id)
-        if read is None or read.live.content != live.content:
-            return _conflict(_DELETED if read is None else _CHANGED)
-        return _check_response(before.content, await store.restore(read, before))
-
-    return await judge(restore())
+        deletion = Delete(address=change.address, live=live, cause="duplicate")
+        return await judge(_delete(deletion, store))
+    return await judge(_restore(live, change.live, store))
 
 
 async def judge(call: Awaitable[Attempt]) -> Attempt:
@@ -155,12 +145,10 @@ async def _write(
     if isinstance(change, Delete):
         return await _delete(change, store)
     assert payload is not None  # noqa: S101 - only a delete writes nothing
-    if payload.marker is not None and (
-        isinstance(change, Create) or payload.marker.copy
-    ):
-        return _check_response(
-            payload, await store.create(payload.rule, payload.marker)
-        )
+    marker = payload.marker
+    if marker is not None and (isinstance(change, Create) or marker.copy):
+        response = await store.create(payload.rule, marker)
+        return _check_response(payload, response)
     assert not isinstance(change, Create)  # noqa: S101 - every created rule has a marker
     return await _update(change, payload, store)
 
@@ -175,7 +163,18 @@ async def _update(
         return Attempt(verdict=Verdict.DONE, id=read.live.id, was_sent=False)
     if read.live.content != change.live.content:
         return _conflict(_CHANGED)
-    return _check_response(payload, await store.update(read, *payload))
+    response = await store.update(read, *payload)
+    return _check_response(payload, response)
+
+
+async def _restore(live: LiveRule, before: LiveRule, store: RuleStore) -> Attempt:
+    read = await store.rule(live.id)
+    if read is None:
+        return _conflict(_DELETED)
+    if read.live.content != live.content:
+        return _conflict(_CHANGED)
+    response = await store.restore(read, before)
+    return _check_response(before.content, response)
 
 
 async def _delete(change: Delete, store: RuleStore) -> Attempt:
@@ -186,15 +185,14 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
         return _conflict(_CHANGED)
     if change.original is not None:
         # The original is read by id, too, because a list may show fewer fields.
-        original, rule_id = (
-            await store.rule(change.original.id),
-            sanitize(change.original.id),
-        )
+        original = await store.rule(change.original.id)
+        rule_id = sanitize(change.original.id)
         if original is None or original.live.content != change.original.content:
             return _conflict(
                 f"rule {rule_id}, the original of this duplicate, was changed outside this run"
             )
-        if names := differing_fields(original.live, read.live):
+        names = differing_fields(original.live, read.live)
+        if names:
             return _conflict(
                 f"it differs from rule {rule_id} in {fields_phrase(names)}, so it is not a "
                 f"duplicate"
@@ -206,10 +204,9 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
     if response.content == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
-    paths = dict.fromkeys(
-        field.path for field in diff_fields(payload.rule, response.rule)
-    )
-    error = f"the server stored other values than were sent: {', '.join(paths) or _LAST_LINE}"
+    fields = diff_fields(payload.rule, response.rule)
+    paths = ", ".join(dict.fromkeys(field.path for field in fields))
+    error = f"the server stored other values than were sent: {paths or _LAST_LINE}"
     return Attempt(
         verdict=Verdict.ALTERED, error=error, id=response.id, response=response
     )

@@ -48,56 +48,61 @@ class FirstWrite:
         """Return the rules of the write that the tenant altered, from a complete read after it."""
         if not result.may_have_written:
             return []
-        change, is_sure = self.step.change, True
         touched = [live for live in rules if self.before.get(live.id) != live.content]
+        is_sure = True
         if self.step.call == "create":
             created = [live for live in touched if live.id not in self.before]
-            answered = [live for live in created if live.id == result.id]
-            touched = answered or [
-                live
-                for live in created
-                if live.marker is None and self._resembles_payload(live)
-            ]
-            is_only = len(touched) == 1 and bool(touched[0].rule.description)
-            is_sure = bool(answered) or (
-                result.uncertainty == "lasting" and not self.lag and is_only
-            )
+            touched, is_sure = self._find_created(result, created)
         else:
+            change = self.step.change
             rule_id = "" if isinstance(change, Create) else change.live.id
             touched = [live for live in touched if live.id == rule_id]
-        return [
-            AlteredRule(
-                live,
-                is_sure
-                and (_matches_response(live, result) or self._resembles_payload(live)),
-            )
-            for live in touched
-            if not self._is_intact(live, result)
+
+        altered = []
+        for live in touched:
+            if self._is_intact(live, result):
+                continue
+            is_own = _matches_response(live, result) or self._resembles_payload(live)
+            altered.append(AlteredRule(live, is_sure and is_own))
+        return altered
+
+    def _find_created(
+        self, result: Attempt, created: list[LiveRule]
+    ) -> tuple[list[LiveRule], bool]:
+        """Return which of the new rules this create may have made, and whether that is proven."""
+        answered = [live for live in created if live.id == result.id]
+        if answered:
+            return answered, True
+        similar = [
+            live
+            for live in created
+            if live.marker is None and self._resembles_payload(live)
         ]
+        is_only = len(similar) == 1 and bool(similar[0].rule.description)
+        is_sure = result.uncertainty == "lasting" and not self.lag and is_only
+        return similar, is_sure
 
     def _is_intact(self, live: LiveRule, result: Attempt) -> bool:
         """Return whether the marker was kept, and the routing fields, if the response already had
         other values.
         """
-        marker, expected = live.marker, self.payload.marker
-        if (
-            not marker
-            or not expected
-            or (marker.owner, marker.address) != (expected.owner, expected.address)
-        ):
+        marker = live.marker
+        expected = self.payload.marker
+        if not marker or not expected:
+            return False
+        if (marker.owner, marker.address) != (expected.owner, expected.address):
             return False
         is_same_route = live.rule.routing_fields == self.payload.rule.routing_fields
-        return (
-            self.keeps_markers or is_same_route or not _matches_response(live, result)
-        )
+        if self.keeps_markers or is_same_route:
+            return True
+        return not _matches_response(live, result)
 
     def _resembles_payload(self, live: LiveRule) -> bool:
-        rule, text, stored = (
-            self.payload.rule,
-            format_description(*self.payload),
-            live.rule.description,
-        )
-        has_marker = is_form_of(stored, text) or text.rpartition("\n")[2] in stored
+        rule = self.payload.rule
+        text = format_description(*self.payload)
+        last_line = text.rpartition("\n")[2]
+        stored = live.rule.description
+        has_marker = is_form_of(stored, text) or last_line in stored
         is_same_route = live.rule.routing_fields == rule.routing_fields
         return has_marker and is_same_route and is_form_of(live.rule.name, rule.name)
 
@@ -112,12 +117,6 @@ def find_first_write(
     # proves nothing about a longer one, which may be cut. So the longest description is written
     # first.
     live_rules = tuple(rules)
-    payloads = ((step, write_payload(step, owner)) for step in wave)
-    writes = [
-        (step, payload)
-        for step, payload in payloads
-        if payload is not None and payload.marker is not None
-    ]
     managed = [
         live
         for live in live_rules
@@ -128,17 +127,32 @@ def find_first_write(
         for live in managed
         if live.rule.description
     ]
-    if not writes or (
-        managed and not any(payload.rule.description for _, payload in writes)
-    ):
+
+    writes = _marked_writes(wave, owner)
+    has_descriptions = any(payload.rule.description for _, payload in writes)
+    if not writes or (managed and not has_descriptions):
         return None
     step, payload = max(writes, key=lambda write: len(format_description(*write[1])))
-    if lengths and len(format_description(*payload)) <= max(_SHORT_LENGTH, *lengths):
+    length = len(format_description(*payload))
+    if lengths and length <= max(_SHORT_LENGTH, *lengths):
         return None
+
     before = {live.id: live.content for live in live_rules}
     return FirstWrite(
         step=step, payload=payload, before=before, lag=lag, keeps_markers=bool(lengths)
     )
+
+
+def _marked_writes(
+    wave: Sequence[PlanStep], owner: str
+) -> list[tuple[PlanStep, WritePayload]]:
+    """Return the steps that write a rule with a marker, with their payloads."""
+    writes = []
+    for step in wave:
+        payload = write_payload(step, owner)
+        if payload is not None and payload.marker is not None:
+            writes.append((step, payload))
+    return writes
 
 
 def describe_difference(first: FirstWrite, live: LiveRule) -> str:
@@ -148,25 +162,19 @@ def describe_difference(first: FirstWrite, live: LiveRule) -> str:
     if live.marker is None:
         end = _quote_end(format_description(*first.payload))
         return f"its description, which ended in {end}, ends in {_quote_end(live.rule.description)}"
-    fields = (
-        field
-        for field in diff_fields(first.payload.rule, live.rule)
-        if field.path != "description"
-    )
     phrases = [
         f"{field.path} {quote(field.before)} as {quote(field.after)}"
-        for field in fields
+        for field in diff_fields(first.payload.rule, live.rule)
+        if field.path != "description"
     ]
     return f"the server stored other values than were sent: {join_first(phrases, _MAX_FIELDS)}"
 
 
 def describe_abort(first: FirstWrite, live: LiveRule) -> str:
     """Return why the run stops, and the remedy."""
-    address, text, stored = (
-        first.step.change.address,
-        format_description(*first.payload),
-        live.rule.description,
-    )
+    address = first.step.change.address
+    text = format_description(*first.payload)
+    stored = live.rule.description
     if live.marker is not None:
         reason = (
             f"the tenant stores other values of {address} than were sent, which would route "
@@ -192,15 +200,15 @@ def describe_abort(first: FirstWrite, live: LiveRule) -> str:
 
 def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
     """Return, for the journal, the step that reverts a first write which made the rule `live`."""
-    address, before = step.change.address, payload_before(step)
+    address = step.change.address
+    before = payload_before(step)
     if before is None:
         return PlanStep(Delete(address=address, live=live, cause="duplicate"), "back")
-    rule, fields = before.rule, diff_fields(live.rule, before.rule)
     update = Update(
         address=address,
         live=live,
-        after=rule,
-        fields=fields,
+        after=before.rule,
+        fields=diff_fields(live.rule, before.rule),
         source=None,
         cause="manifest",
     )
@@ -236,22 +244,22 @@ def describe_unread(step: PlanStep, result: Attempt) -> str:
     """Return the rule that a first write may have made if no read followed; empty if it made
     none.
     """
-    rule = (
-        f"{step.change.address} (rule {result.id})"
-        if result.id
-        else f"{step.change.address}"
-    )
-    phrase = f". It is not known whether the tenant kept {rule} as it was sent: check it in CXone"
-    return phrase if result.may_have_written else ""
+    if not result.may_have_written:
+        return ""
+    rule = str(step.change.address)
+    if result.id:
+        rule = f"{rule} (rule {result.id})"
+    return f". It is not known whether the tenant kept {rule} as it was sent: check it in CXone"
 
 
 def _quote_end(text: str) -> str:
-    return quote(text if len(text) <= _TAIL_LENGTH else f"...{text[-_TAIL_LENGTH:]}")
+    if len(text) <= _TAIL_LENGTH:
+        return quote(text)
+    return quote(f"...{text[-_TAIL_LENGTH:]}")
 
 
 def _matches_response(live: LiveRule, result: Attempt) -> bool:
     response = result.response
-    return response is not None and (response.id, response.content) == (
-        live.id,
-        live.content,
-    )
+    if response is None:
+        return False
+    return response.id == live.id and response.content == live.content

@@ -5,16 +5,15 @@ which decides (invariants F31, F33, F34). A list without many of the known rules
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from reconciler.apply.attempt import RuleSource
 from reconciler.errors import IncompleteReadError
 from reconciler.model.live import LiveRule, WritePayload
 
-MAX_SINGLE_READS: Final = (
-    50  # rules read by id after one list; if more look changed, the list is trusted
-)
+# rules read by id after one list; if more look changed, the list is trusted
+MAX_SINGLE_READS: Final = 50
 
 
 class KnownState:
@@ -28,9 +27,8 @@ class KnownState:
         self._rules_by_id: dict[str, WritePayload | None] = {
             live.id: live.content for live in rules
         }
-        self._not_yet_listed: set[str] = (
-            set()
-        )  # rules of this run that no list has shown so far
+        # rules of this run that no list has shown so far
+        self._not_yet_listed: set[str] = set()
 
     def record_write(self, rule_id: str, payload: WritePayload | None) -> None:
         """Store the acknowledged state of a rule; None: it is deleted."""
@@ -41,11 +39,31 @@ class KnownState:
     async def read(self) -> tuple[LiveRule, ...]:
         """Read every rule. Raises IncompleteReadError if too many known rules are missing."""
         listed = {live.id: live for live in await self._store.rules()}
-        known = self._rules_by_id
         self._not_yet_listed -= listed.keys()
+        doubtful = self._find_doubtful(listed)
+        self.saw_missing = False
+        reads = await asyncio.gather(
+            *(self._store.rule(rule_id) for rule_id in doubtful)
+        )
+
+        before = self._rules_by_id
+        for rule_id, read in zip(doubtful, reads, strict=True):
+            if read is None:
+                self.saw_missing |= before[rule_id] is not None
+                listed.pop(rule_id, None)
+            else:
+                listed[rule_id] = read.live
+
+        self._rules_by_id = dict.fromkeys(before.keys() - listed.keys())
+        for live in listed.values():
+            self._rules_by_id[live.id] = live.content
+        return tuple(listed.values())
+
+    def _find_doubtful(self, listed: Mapping[str, LiveRule]) -> list[str]:
+        """Return the ids of the rules that must be read alone."""
         missing = [
             rule_id
-            for rule_id, state in known.items()
+            for rule_id, state in self._rules_by_id.items()
             if state is not None and rule_id not in listed
         ]
         vanished = len(missing) - len(self._not_yet_listed.intersection(missing))
@@ -54,33 +72,19 @@ class KnownState:
             raise IncompleteReadError(
                 f"{message} The list is not trusted, and nothing more is written"
             )
-        self.saw_missing = False
+
+        # A rule that no list has shown so far may exist.
+        deleted = [
+            rule_id
+            for rule_id in self._not_yet_listed
+            if self._rules_by_id[rule_id] is None
+        ]
         changed = [
             rule_id
             for rule_id, live in listed.items()
-            if rule_id in known and live.content != known[rule_id]
+            if rule_id in self._rules_by_id
+            and live.content != self._rules_by_id[rule_id]
         ]
-        # A rule that no list has shown so far may exist.
-        deleted = [
-            rule_id for rule_id in self._not_yet_listed if known[rule_id] is None
-        ]
-        doubtful = [
-            *missing,
-            *sorted(deleted),
-            *(changed if len(changed) <= MAX_SINGLE_READS else ()),
-        ]
-        reads = await asyncio.gather(
-            *(self._store.rule(rule_id) for rule_id in doubtful)
-        )
-        for rule_id, read in zip(doubtful, reads, strict=True):
-            if read is None:
-                self.saw_missing |= known[rule_id] is not None
-                listed.pop(rule_id, None)
-            else:
-                listed[rule_id] = read.live
-        absent = dict.fromkeys(known.keys() - listed.keys())
-        self._rules_by_id = {
-            **absent,
-            **{live.id: live.content for live in listed.values()},
-        }
-        return tuple(listed.values())
+        if len(changed) > MAX_SINGLE_READS:
+            changed = []
+        return [*missing, *sorted(deleted), *changed]

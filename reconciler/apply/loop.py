@@ -40,19 +40,23 @@ async def apply_changes(
     """
     run = _ApplyRun(plan, store, planner, settings)
     fresh = await run.read()
-    if refused := await run.failed_guards(fresh):
+    refused = await run.failed_guards(fresh)
+    if refused:
         raise RefusedError(
             f"the tenant changed since the plan was created, and now {refused[0].message}"
         )
-    if reason := await run.find_obstacle(fresh):
-        raise RefusedError(f"the tenant changed since the plan was created: {reason}")
+    obstacle = await run.find_obstacle(fresh)
+    if obstacle:
+        raise RefusedError(f"the tenant changed since the plan was created: {obstacle}")
     try:
         await run.run_rounds(fresh)
     except ApiError as error:  # after the first read, errors are part of the report
-        first, result = run.first_write, run.latest_attempt
-        run.stop(
-            f"{error}{first_contact.describe_unread(first.step, result) if first and result else ''}"
-        )
+        first = run.first_write
+        result = run.latest_attempt
+        unread = ""
+        if first and result:
+            unread = first_contact.describe_unread(first.step, result)
+        run.stop(f"{error}{unread}")
     return run.build_report()
 
 
@@ -60,21 +64,19 @@ class _ApplyRun:
     def __init__(
         self, plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings
     ) -> None:
-        self.plan, self.store, self.planner, self.settings = (
-            plan,
-            store,
-            planner,
-            settings,
-        )
+        self.plan = plan
+        self.store = store
+        self.planner = planner
+        self.settings = settings
         self.progress = ApplyProgress(plan)
         self.progress.note_edited_copies(plan.live.rules)
         self.known_state = KnownState(store, plan.live.rules)
         self.fresh_plan: Plan | None = None
         self.stop_reason = ""
-        self.outside_rules, self.outside_changes = self.list_outside_rules(plan), 0
-        self.access_lost = (
-            False  # the tenant refuses access: no further read is possible
-        )
+        self.outside_rules = self.list_outside_rules(plan)
+        self.outside_changes = 0
+        # the tenant refuses access: no further read is possible
+        self.access_lost = False
         self.first_write_altered = False  # the tenant did not keep the first write
         # The write that goes alone, until a read shows that the tenant keeps markers.
         self.first_write: first_contact.FirstWrite | None = None
@@ -98,42 +100,27 @@ class _ApplyRun:
         return self.fresh_plan
 
     async def failed_guards(self, fresh: Plan) -> tuple[GuardResult, ...]:
-        return guard_refusals(
-            await self.settings.run_blocking(lambda: self.planner.assess(fresh))
-        )
+        assessed = await self.settings.run_blocking(lambda: self.planner.assess(fresh))
+        return guard_refusals(assessed)
 
     async def run_rounds(self, fresh: Plan) -> None:
         """Make the remaining changes, wave by wave, until none may be tried."""
         pauses = iter(self.settings.backoff)
         while not self.must_stop():
-            if reason := await self.find_obstacle(fresh):
-                self.stop(reason)
+            obstacle = await self.find_obstacle(fresh)
+            if obstacle:
+                self.stop(obstacle)
                 return
-            remaining = await self.plan_remaining(fresh)
-            is_allowed = any(
-                guard.name == "transient" and guard.allowed is not None
-                for guard in self.plan.guards
-            )
-            if remaining.unproven and not is_allowed:
-                address = remaining.unproven[0]
-                self.stop(
-                    f"no proven order keeps each conversation at its old or its new queue: "
-                    f"{address}"
-                )
-            # The first step of each address: the result is read before the next step (invariants
-            # R6).
-            steps = remaining.steps[0] if remaining.steps else ()
-            wave = list(
-                {step.change.address: step for step in reversed(steps)}.values()
-            )[::-1]
+
+            wave = await self.next_wave(fresh)
             if wave:
                 self.stop(self.planner.freeze())
             may_appear = bool(self.settings.lag) and self.known_state.saw_missing
             if self.must_stop() or (not wave and not may_appear):
                 return
-            if not wave or (
-                self.confirmations_left and any(step.call == "create" for step in wave)
-            ):
+
+            creates = any(step.call == "create" for step in wave)
+            if not wave or (self.confirmations_left and creates):
                 self.confirmations_left -= bool(wave)
                 await self.settings.sleep(self.settings.lag / CONFIRMATIONS)
             elif await self.run_wave(wave, fresh):
@@ -142,6 +129,27 @@ class _ApplyRun:
                 self.fresh_plan = None
                 return
             fresh = await self.revert_altered(await self.read())
+
+    async def next_wave(self, fresh: Plan) -> list[PlanStep]:
+        """Return the steps to make next; stop the run if their order is not proven."""
+        remaining = await self.plan_remaining(fresh)
+        is_allowed = any(
+            guard.name == "transient" and guard.allowed is not None
+            for guard in self.plan.guards
+        )
+        if remaining.unproven and not is_allowed:
+            address = remaining.unproven[0]
+            self.stop(
+                f"no proven order keeps each conversation at its old or its new queue: "
+                f"{address}"
+            )
+        if not remaining.steps:
+            return []
+        # The first step of each address: the result is read before the next step (invariants
+        # R6).
+        last_to_first = reversed(remaining.steps[0])
+        steps_by_address = {step.change.address: step for step in last_to_first}
+        return list(steps_by_address.values())[::-1]
 
     def require_confirmation(self) -> None:
         """Require further reads before a rule that is not listed counts as missing."""
@@ -159,7 +167,8 @@ class _ApplyRun:
         # A reviewed plan continues while it moves only reviewed conversations; another plan
         # continues after one change of rules outside the plan. A change of a managed rule outside
         # the plan ends the run.
-        if unplanned := self.progress.unplanned_changes(fresh_plan):
+        unplanned = self.progress.unplanned_changes(fresh_plan)
+        if unplanned:
             return f"{unplanned[0].address} changed but is not part of this plan. Run `plan` again"
         outside_rules = self.list_outside_rules(fresh_plan)
         has_strayed = outside_rules != self.outside_rules
@@ -185,14 +194,11 @@ class _ApplyRun:
         """
         if self.settings.is_within_review is None:
             return True
-        is_planned, live = self.progress.is_planned_rule, self.plan.live
-        planned, others = (
-            filter(is_planned, live.rules),
-            filterfalse(is_planned, fresh.live.rules),
-        )
-        return self.settings.is_within_review(
-            replace(self.plan, live=replace(live, rules=(*planned, *others)))
-        )
+        is_planned = self.progress.is_planned_rule
+        planned = filter(is_planned, self.plan.live.rules)
+        unplanned = filterfalse(is_planned, fresh.live.rules)
+        live = replace(self.plan.live, rules=(*planned, *unplanned))
+        return self.settings.is_within_review(replace(self.plan, live=live))
 
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
@@ -216,9 +222,8 @@ class _ApplyRun:
             if self.progress.planned_for(change) is not None
         ]
         lost = self.progress.unreachable_changes(fresh)
-        abandoned = [
-            change for change in changes if not self.may_attempt(change)
-        ] + lost
+        abandoned = [change for change in changes if not self.may_attempt(change)]
+        abandoned += lost
         if any(not isinstance(change, Delete) for change in abandoned):
             abandoned += [change for change in changes if isinstance(change, Delete)]
         remaining = replace(fresh, changes=(*changes, *lost))
@@ -232,34 +237,49 @@ class _ApplyRun:
             return False
         progress = self.progress.progress_of(change)
         if self.progress.is_edited_copy(change):
-            progress.failed, progress.error = (
-                True,
-                "the rule was deleted, and the other rule with its marker is a copy",
+            progress.failed = True
+            progress.error = (
+                "the rule was deleted, and the other rule with its marker is a copy"
             )
-        if not self.progress.is_own_write(change) and not self.settings.accepts(
-            planned, change
-        ):
-            progress.failed, progress.error = (
-                True,
-                progress.error or "changed since the plan was created",
-            )
+        is_own_write = self.progress.is_own_write(change)
+        if not is_own_write and not self.settings.accepts(planned, change):
+            progress.failed = True
+            progress.error = progress.error or "changed since the plan was created"
         return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
     async def revert_altered(self, fresh: Plan) -> Plan:
         """Revert a first write that the tenant altered, and stop the run; return a fresh plan."""
-        first, result = self.first_write, self.latest_attempt
+        first = self.first_write
+        result = self.latest_attempt
         if first is None or result is None:
             return fresh
-        altered = remaining = first.altered_rules(result, fresh.live.rules)
+        altered = first.altered_rules(result, fresh.live.rules)
         if not altered:
             is_listed = any(live.id == result.id for live in fresh.live.rules)
-            self.first_write = (
-                None if is_listed and result.uncertainty == "none" else first
-            )
+            if is_listed and result.uncertainty == "none":
+                self.first_write = None
             return fresh
+
         self.first_write_altered = True
         self.stop(first_contact.describe_abort(first, altered[0].live))
-        errors = [""]
+        fresh, remaining, error = await self.revert_rules(first, result, fresh)
+
+        outcome = first_contact.describe_revert(first.step, remaining, error)
+        self.stop_reason = f"{self.stop_reason}. {outcome}"
+        difference = first_contact.describe_difference(first, altered[0].live)
+        remaining_id = remaining[0].live.id if remaining else ""
+        self.progress.record_failure(first.step, difference, remaining_id)
+        return fresh
+
+    async def revert_rules(
+        self, first: first_contact.FirstWrite, result: Attempt, fresh: Plan
+    ) -> tuple[Plan, list[first_contact.AlteredRule], str]:
+        """Revert the rules of an altered first write, with retries.
+
+        Return a fresh plan, the rules that remain altered, and the errors of the last round.
+        """
+        remaining = first.altered_rules(result, fresh.live.rules)
+        error = ""
         for pause in self.settings.backoff:
             attempts = [
                 await self.revert_rule(first.step, rule.live)
@@ -267,34 +287,26 @@ class _ApplyRun:
                 if rule.is_certain
             ]
             fresh = await self.read()
-            remaining, errors = (
-                first.altered_rules(result, fresh.live.rules),
-                [attempt.error for attempt in attempts],
-            )
+            remaining = first.altered_rules(result, fresh.live.rules)
+            error = "; ".join(attempt.error for attempt in attempts)
             can_retry = all(
                 attempt.verdict in (Verdict.RETRY, Verdict.DONE) for attempt in attempts
             )
             if not remaining or not attempts or not can_retry:
                 break
             await self.settings.sleep(pause)
-        outcome = first_contact.describe_revert(
-            first.step, remaining, "; ".join(errors)
-        )
-        self.stop_reason = f"{self.stop_reason}. {outcome}"
-        difference = first_contact.describe_difference(first, altered[0].live)
-        self.progress.record_failure(
-            first.step, difference, remaining[0].live.id if remaining else ""
-        )
-        return fresh
+        return fresh, remaining, error
 
     async def revert_rule(self, step: PlanStep, live: LiveRule) -> Attempt:
+        recorder = self.settings.recorder
         back = first_contact.reverting_step(step, live)
-        self.settings.recorder.intend(back)
+        recorder.intend(back)
         result = await revert_step(step, live, self.store)
-        self.settings.recorder.tried(back, result)
-        self.settings.recorder.wave()
+        recorder.tried(back, result)
+        recorder.wave()
         if result.verdict is Verdict.DONE:
-            self.known_state.record_write(live.id, first_contact.payload_before(step))
+            payload = first_contact.payload_before(step)
+            self.known_state.record_write(live.id, payload)
         return result
 
     async def run_wave(self, steps: Sequence[PlanStep], fresh: Plan) -> bool:
@@ -304,9 +316,8 @@ class _ApplyRun:
         """
         # One kind of call after the other; after a call that is not certainly done, a read comes
         # first.
-        owner, lag = self.plan.owner, self.settings.lag
         self.first_write = first_contact.find_first_write(
-            steps, fresh.live.rules, owner, lag
+            steps, fresh.live.rules, self.plan.owner, self.settings.lag
         )
         wave = [self.first_write.step] if self.first_write else steps
         for call in ("create", "update", "delete"):
@@ -350,9 +361,9 @@ class _ApplyRun:
         report = self.progress.report(
             self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop()
         )
-        error = report.error or (
-            "" if report.converged else self.progress.leftover_copy_error()
-        )
+        error = report.error
+        if not error and not report.converged:
+            error = self.progress.leftover_copy_error()
         return replace(
             report, error=error, first_write_altered=self.first_write_altered
         )

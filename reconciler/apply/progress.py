@@ -39,9 +39,8 @@ class ApplyReport:
     interrupted: bool = False
     error: str = ""  # why the run ended early, if it did
     remaining: Plan | None = None  # a fresh plan from the last read
-    first_write_altered: bool = (
-        False  # the tenant altered the first write: another run would end the same way
-    )
+    # the tenant altered the first write: another run would end the same way
+    first_write_altered: bool = False
     run_id: str = ""  # the run's name in the journal, if one was written
     who: str = ""  # the person who started it
     notes: tuple[str, ...] = ()  # edits since the plan, and warnings of the tenant
@@ -74,17 +73,14 @@ class ChangeProgress:
     conflicts: int = 0
     failed: bool = False
     uncertainty: Uncertainty = "none"
-    altered: tuple[str, WritePayload] | None = (
-        None  # a rule's id and payload, where the response had other values
-    )
-    is_temporary: bool = (
-        False  # that payload is temporary: a tenant's form of its texts does not matter
-    )
+    # a rule's id and payload, where the response had other values
+    altered: tuple[str, WritePayload] | None = None
+    # that payload is temporary: a tenant's form of its texts does not matter
+    is_temporary: bool = False
     # A rule in the state of one of these payloads is the run's own work:
     acknowledged: WritePayload | None = None  # the last acknowledged payload
-    unconfirmed: WritePayload | None = (
-        None  # the last payload that was sent and perhaps written
-    )
+    # the last payload that was sent and perhaps written
+    unconfirmed: WritePayload | None = None
     may_have_written: bool = False  # a part of the change was written, or may have been
 
     @property
@@ -113,7 +109,8 @@ class ApplyProgress:
     """The planned changes, and the progress of each."""
 
     def __init__(self, plan: Plan) -> None:
-        self.owner, self._desired = plan.owner, plan.desired
+        self.owner = plan.owner
+        self._desired = plan.desired
         self.planned: dict[object, Change] = {
             change_key(change): change for change in plan.changes
         }
@@ -145,11 +142,9 @@ class ApplyProgress:
         if planned is not None or not isinstance(change, Delete):
             return planned
         planned = self.planned.get(change.address)
-        return (
-            planned
-            if is_copy_removal(change) or (planned and self._is_own_duplicate(change))
-            else None
-        )
+        if is_copy_removal(change) or (planned and self._is_own_duplicate(change)):
+            return planned
+        return None
 
     def unplanned_changes(self, fresh: Plan) -> list[Change]:
         """Return the changes of a later read that are not planned: a managed rule was edited."""
@@ -163,17 +158,17 @@ class ApplyProgress:
         """Return the planned changes that are not done and can no longer be made, as changes of the
         current rules.
         """
-        live_by_id, remaining = (
-            {live.id: live for live in fresh.live.rules},
-            remaining_keys(fresh),
-        )
+        live_by_id = {live.id: live for live in fresh.live.rules}
+        remaining = remaining_keys(fresh)
         fresh_keys = {change_key(change) for change in fresh.changes}
-        lost = (change for key, change in self.planned.items() if key not in fresh_keys)
-        return [
-            change
-            for planned in lost
-            if (change := _retarget(planned, live_by_id, remaining)) is not None
-        ]
+        changes = []
+        for key, planned in self.planned.items():
+            if key in fresh_keys:
+                continue
+            change = _retarget(planned, live_by_id, remaining)
+            if change is not None:
+                changes.append(change)
+        return changes
 
     def progress_of(self, change: Change) -> ChangeProgress:
         """Return the progress of the planned change that a later change belongs to; a temporary
@@ -196,31 +191,26 @@ class ApplyProgress:
         return change.live.content in (progress.acknowledged, progress.unconfirmed)
 
     def _is_own_duplicate(self, change: Change) -> bool:
-        duplicate = isinstance(change, Delete) and change.cause == "duplicate"
-        return duplicate and bool(
-            self.progress.get(change.address, ChangeProgress()).attempts_by_call[
-                "whole create"
-            ]
-        )
+        if not isinstance(change, Delete) or change.cause != "duplicate":
+            return False
+        progress = self.progress.get(change.address)
+        return progress is not None and progress.attempts_by_call["whole create"] > 0
 
     def has_external_edits(self, fresh: Plan) -> bool:
         """Return whether a rule of the plan was edited outside this run since the plan was
         created.
         """
-        pairs = [
-            (change, self.planned_for(change))
-            for change in fresh.changes
-            if not isinstance(change, Create)
-        ]
-        others = (
-            (change, planned)
-            for change, planned in pairs
-            if planned and not self.is_own_write(change)
-        )
-        return any(
-            isinstance(old, Create) or change.live.content != old.live.content
-            for change, old in others
-        )
+        for change in fresh.changes:
+            if isinstance(change, Create):
+                continue
+            planned = self.planned_for(change)
+            if not planned or self.is_own_write(change):
+                continue
+            if isinstance(planned, Create):
+                return True
+            if change.live.content != planned.live.content:
+                return True
+        return False
 
     def is_planned_rule(self, live: LiveRule) -> bool:
         """Return whether a live rule belongs to the plan."""
@@ -236,46 +226,44 @@ class ApplyProgress:
         """Store the result of an attempt at a change."""
         progress = self.progress_of(step.change)
         progress.attempts_by_call[f"{step.kind} {step.call}"] += 1
-        progress.error, progress.uncertainty = result.error, result.uncertainty
+        progress.error = result.error
+        progress.uncertainty = result.uncertainty
         if step.kind != "copy" and not is_copy_removal(step.change):
             progress.id = result.id or progress.id
+
+        verdict = result.verdict
         payload = write_payload(step, self.owner)
         progress.may_have_written |= result.may_have_written
-        if result.verdict is Verdict.DONE:
+        progress.altered = None
+        if verdict is Verdict.DONE:
             progress.acknowledged = payload or progress.acknowledged
         elif result.uncertainty != "none":
             progress.unconfirmed = payload or progress.unconfirmed
-        progress.altered = (
-            (result.id, payload)
-            if result.verdict is Verdict.ALTERED and payload
-            else None
-        )
+        if verdict is Verdict.ALTERED and payload:
+            progress.altered = (result.id, payload)
         progress.is_temporary = bool(step.name)
-        progress.conflicts += result.verdict is Verdict.CONFLICT
-        progress.failed = (
-            result.verdict in (Verdict.FAILED, Verdict.ABORT) or progress.conflicts > 1
-        )
+
+        is_refused = verdict in (Verdict.FAILED, Verdict.ABORT)
+        progress.conflicts += verdict is Verdict.CONFLICT
+        progress.failed = is_refused or progress.conflicts > 1
 
     def record_failure(self, step: PlanStep, reason: str, rule_id: str) -> None:
         """Store that a change failed although it was written; `rule_id` is the remaining rule, if
         there is one.
         """
         progress = self.progress_of(step.change)
-        progress.failed, progress.error, progress.id = True, reason, rule_id
-        progress.uncertainty, progress.altered = "none", None
+        progress.failed = True
+        progress.error = reason
+        progress.id = rule_id
+        progress.uncertainty = "none"
+        progress.altered = None
 
     def leftover_copy_error(self) -> str:
         """Return which temporary copy could not be deleted, and why; empty if none remains."""
-        errors = (
-            (address, progress.error)
-            for address, progress in self.copy_progress.items()
-            if progress.error
-        )
-        phrases = (
-            f"the temporary copy of {address}: {error}; the next run deletes it"
-            for address, error in errors
-        )
-        return next(phrases, "")
+        for address, progress in self.copy_progress.items():
+            if progress.error:
+                return f"the temporary copy of {address}: {progress.error}; the next run deletes it"
+        return ""
 
     def resolve_altered(self, rules: Iterable[LiveRule]) -> None:
         """Compare rules whose response had other values with a read: the change was made, or it
@@ -288,12 +276,14 @@ class ApplyProgress:
         ]
         states = {live.id: live.content for live in rules} if doubtful else {}
         for progress, (rule_id, payload) in doubtful:
-            progress.altered, state = None, states.get(rule_id)
+            progress.altered = None
+            state = states.get(rule_id)
             if state is not None and (
                 state == payload
                 or (progress.is_temporary and _is_stored_form(state, payload))
             ):
-                progress.acknowledged, progress.error = state, ""
+                progress.acknowledged = state
+                progress.error = ""
             else:
                 progress.failed = True
 
@@ -303,24 +293,19 @@ class ApplyProgress:
         """Return the outcome of every planned change, by the last read; `stop_reason` is why the
         run ended early.
         """
-        skip_reason = (
-            "interrupted"
-            if interrupted
-            else "the run stopped early"
-            if stop_reason
-            else ""
-        )
+        skip_reason = ""
+        if interrupted:
+            skip_reason = "interrupted"
+        elif stop_reason:
+            skip_reason = "the run stopped early"
         last_read = None if fresh is None else _LastRead(fresh)
-        changes = (
-            (key, change)
+        outcomes = tuple(
+            self._outcome(key, change, last_read, skip_reason)
             for key, change in self.planned.items()
             if not is_copy_removal(change)
         )
         return ApplyReport(
-            outcomes=tuple(
-                self._outcome(key, change, last_read, skip_reason)
-                for key, change in changes
-            ),
+            outcomes=outcomes,
             converged=fresh is not None and not fresh.changes and not fresh.conflicts,
             interrupted=interrupted,
             error=stop_reason,
@@ -331,39 +316,36 @@ class ApplyProgress:
         self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str
     ) -> Outcome:
         progress = self.progress[key]
+        attempts = progress.attempts
         if last_read is not None and key not in last_read.remaining:
             if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
                 return Skipped(change, "no longer managed by cxroute; not changed")
-            return Applied(change, progress.attempts, progress.id)
-        left_partial, blocked = self._is_left_partial(key, change, last_read), ""
+            return Applied(change, attempts, progress.id)
+
+        left_partial = self._is_left_partial(key, change, last_read)
+        blocked = ""
         if last_read is not None and not progress.failed:
             blocked = last_read.conflicts.get(change.address, "")
         if progress.failed or blocked:
-            return Failed(
-                change, progress.attempts, progress.error or blocked, left_partial
-            )
-        was_tried = progress.attempts and not progress.error
-        is_unread = last_read is None and (
-            progress.uncertainty == "until read" or was_tried
-        )
-        if progress.uncertainty == "lasting" or is_unread:
+            return Failed(change, attempts, progress.error or blocked, left_partial)
+
+        if _is_unknown(progress, last_read):
             reason = "it could not be read again"
-            reason = f"acknowledged, but {reason}" if progress.acknowledged else reason
-            return UnknownOutcome(change, progress.attempts, progress.error or reason)
-        if progress.error or (progress.attempts and not skip_reason):
-            has_failures = any(
-                other_progress.failed for other_progress in self.progress.values()
-            )
-            reason = _DEPENDENCY_FAILED if has_failures else "the rule still differs"
-            return Failed(
-                change, progress.attempts, progress.error or reason, left_partial
-            )
-        reason = (
-            "kept, because another change was not applied"
-            if isinstance(change, Delete)
-            else _DEPENDENCY_FAILED
-        )
-        return Skipped(change, skip_reason or reason, left_partial=left_partial)
+            if progress.acknowledged:
+                reason = f"acknowledged, but {reason}"
+            return UnknownOutcome(change, attempts, progress.error or reason)
+
+        if progress.error or (attempts and not skip_reason):
+            reason = progress.error or self._failure_reason()
+            return Failed(change, attempts, reason, left_partial)
+
+        reason = skip_reason or _skip_reason(change)
+        return Skipped(change, reason, left_partial=left_partial)
+
+    def _failure_reason(self) -> str:
+        """Return why a change that was tried without an error still remains."""
+        has_failures = any(each.failed for each in self.progress.values())
+        return _DEPENDENCY_FAILED if has_failures else "the rule still differs"
 
     def _is_left_partial(
         self, key: object, change: Change, last_read: _LastRead | None
@@ -377,6 +359,20 @@ class ApplyProgress:
         return (
             change.address in last_read.copied_addresses or state != change.live.content
         )
+
+
+def _skip_reason(change: Change) -> str:
+    if isinstance(change, Delete):
+        return "kept, because another change was not applied"
+    return _DEPENDENCY_FAILED
+
+
+def _is_unknown(progress: ChangeProgress, last_read: _LastRead | None) -> bool:
+    """Return whether no read shows if a change that did not fail was made."""
+    if progress.uncertainty == "lasting":
+        return True
+    was_tried = progress.attempts > 0 and not progress.error
+    return last_read is None and (progress.uncertainty == "until read" or was_tried)
 
 
 def _retarget(
@@ -397,18 +393,14 @@ def _retarget(
 
 def _is_stored_form(state: WritePayload, payload: WritePayload) -> bool:
     """Return whether a read shows the payload, except for texts that the tenant alters."""
-    (rule, marker), intended = state, payload.rule
-    is_form = is_form_of(rule.name, intended.name) and is_form_of(
-        rule.description, intended.description
-    )
-    return (
-        is_form
-        and (
-            replace(rule, name=intended.name, description=intended.description),
-            marker,
-        )
-        == payload
-    )
+    rule, marker = state
+    intended = payload.rule
+    if not is_form_of(rule.name, intended.name):
+        return False
+    if not is_form_of(rule.description, intended.description):
+        return False
+    with_texts = replace(rule, name=intended.name, description=intended.description)
+    return (with_texts, marker) == payload
 
 
 def change_key(change: Change) -> object:
@@ -418,36 +410,31 @@ def change_key(change: Change) -> object:
 
 def remaining_keys(fresh: Plan) -> set[object]:
     """Return the keys of all differences: changes, held changes and conflicts."""
-    changes = (*fresh.changes, *(hold.change for hold in fresh.held))
-    return {change_key(change) for change in changes} | {
-        finding.address for finding in fresh.conflicts
-    }
+    changes = [*fresh.changes, *(hold.change for hold in fresh.held)]
+    keys = {change_key(change) for change in changes}
+    return keys | {finding.address for finding in fresh.conflicts}
 
 
 def matches_intent(planned: Change, fresh: Change) -> bool:
     """Return whether a change has the intent of the planned one, in any state of the rule: without
     a reviewed plan.
     """
-    if isinstance(
-        fresh, Adopt
-    ):  # an unmanaged rule is adopted only if that was planned (invariants R1)
+    # an unmanaged rule is adopted only if that was planned (invariants R1)
+    if isinstance(fresh, Adopt):
         return isinstance(planned, Adopt) and planned.live.id == fresh.live.id
     return isinstance(planned, Delete) == isinstance(fresh, Delete)
 
 
 def matches_review(planned: Change, fresh: Change) -> bool:
     """Return whether a change is the reviewed one, on a rule in the reviewed state."""
-    return type(planned) is type(fresh) and _reviewed_state(planned) == _reviewed_state(
-        fresh
-    )
+    if type(planned) is not type(fresh):
+        return False
+    return _reviewed_state(planned) == _reviewed_state(fresh)
 
 
 def _reviewed_state(change: Change) -> object:
-    before = (
-        None if isinstance(change, Create) else (change.live.id, change.live.content)
-    )
-    return (
-        before,
-        None if isinstance(change, Delete) else change.after,
-        is_unadoption(change),
-    )
+    before = None
+    if not isinstance(change, Create):
+        before = (change.live.id, change.live.content)
+    after = None if isinstance(change, Delete) else change.after
+    return (before, after, is_unadoption(change))

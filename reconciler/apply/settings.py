@@ -61,9 +61,8 @@ class ApplySettings:
     """The settings of a run. Times are in seconds."""
 
     recorder: StepRecorder = field(default_factory=StepRecorder)
-    accepts: Callable[
-        [Change, Change], bool
-    ]  # whether the planned change (first) covers a change of a later read
+    # whether the planned change (first) covers a change of a later read
+    accepts: Callable[[Change, Change], bool]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     should_stop: Callable[[], bool] = lambda: False  # whether no new write may start
     # the number of changes in progress at one time; the others can still be stopped
@@ -71,15 +70,10 @@ class ApplySettings:
     lag: float = 0.0  # the maximum lag of lists, during which they may not show a rule
     # the server refuses a second rule of one name: a first create needs no confirmation
     names_unique: bool = False
-    backoff: Sequence[float] = (
-        0.5,
-        1.0,
-        2.0,
-        4.0,
-    )  # pauses after rounds with an unclear result
+    # pauses after rounds with an unclear result
+    backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
     # With a reviewed plan: whether the plan, with the current other rules, moves only reviewed
     # conversations. Without a reviewed plan, rules outside the plan may change once.
     is_within_review: Callable[[Plan], bool] | None = None
-    run_blocking: BlockingRunner = (
-        run_inline  # plans in another thread, if the event loop must not wait
-    )
+    # plans in another thread, if the event loop must not wait
+    run_blocking: BlockingRunner = run_inline

@@ -64,15 +64,15 @@ async def apply_to_table(
     try:
         async with table.lock():
             fresh = await run.read()
-            if refusal := await run.find_refusal(fresh):
+            refusal = await run.find_refusal(fresh)
+            if refusal:
                 raise RefusedError(
                     f"the script changed since the plan was made: {refusal}"
                 )
+            # after the first save, errors are part of the report
             try:
                 await run.save_changes(fresh)
-            except (
-                ApiError
-            ) as error:  # after the first save, errors are part of the report
+            except ApiError as error:
                 run.stop(str(error))
     except CxrouteError as error:
         error.args = (". ".join((str(error), *table.notes)),)
@@ -84,47 +84,46 @@ class _TableRun:
     def __init__(
         self, plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings
     ) -> None:
-        self.plan, self.table, self.planner, self.settings = (
-            plan,
-            table,
-            planner,
-            settings,
-        )
-        self.progress, self.stop_reason = ApplyProgress(plan), ""
+        self.plan = plan
+        self.table = table
+        self.planner = planner
+        self.settings = settings
+        self.progress = ApplyProgress(plan)
+        self.stop_reason = ""
         self.fresh_plan: Plan | None = None
-        self.known: dict[str, object] = {
-            live.id: live.rule for live in plan.live.rules
-        }  # by the last read
-        self.edited = set[
-            str
-        ]()  # the rules that another user edited since the plan was made
-        self.warnings = list[str]()
+        # the rules of the last read
+        self.known: dict[str, object] = {live.id: live.rule for live in plan.live.rules}
+        # the rules that another user edited since the plan was made
+        self.edited: set[str] = set()
+        self.warnings: list[str] = []
 
     async def read(self) -> Plan:
         self.fresh_plan = None
         live = replace(self.plan.live, rules=await self.table.rules())
-        contents: dict[str, object] = {
-            rule.id: rule.rule for rule in live.rules
-        }  # a save may write a marker again
-        tried = self.progress.progress.values()
-        payloads = [
-            payload
-            for each in tried
-            for payload in (each.acknowledged, each.unconfirmed)
-            if payload
-        ]
-        own = {*(each.id for each in tried), *(payload.rule for payload in payloads)}
+        # without markers: a save may write a marker again
+        contents: dict[str, object] = {rule.id: rule.rule for rule in live.rules}
+        own_states = self.list_own_states()
         differing = {rule_id for rule_id, _ in contents.items() ^ self.known.items()}
         self.edited |= {
             rule_id
             for rule_id in differing
-            if contents.get(rule_id, rule_id) not in own
+            if contents.get(rule_id, rule_id) not in own_states
         }
         self.known = contents
         self.fresh_plan = await self.settings.run_blocking(
             lambda: self.planner.plan(live)
         )
         return self.fresh_plan
+
+    def list_own_states(self) -> set[object]:
+        """Return the ids and the rules that this run wrote, or may have written."""
+        states = set[object]()
+        for progress in self.progress.progress.values():
+            states.add(progress.id)
+            for payload in (progress.acknowledged, progress.unconfirmed):
+                if payload:
+                    states.add(payload.rule)
+        return states
 
     async def find_refusal(self, fresh: Plan) -> str:
         """Return why nothing may be written; empty if the changes may be made."""
@@ -138,30 +137,29 @@ class _TableRun:
         assessed = await self.settings.run_blocking(
             lambda: self.planner.assess(reduced)
         )
-        return next(
-            (f"now {result.message}" for result in guard_refusals(assessed)), ""
-        )
+        refusals = guard_refusals(assessed)
+        return f"now {refusals[0].message}" if refusals else ""
 
     def edited_phrase(self) -> str:
-        return (
-            f"{join_first(sorted(self.edited), _MAX_NAMES)} changed in Studio meanwhile"
-        )
+        names = join_first(sorted(self.edited), _MAX_NAMES)
+        return f"{names} changed in Studio meanwhile"
 
     def changes_to_make(self, fresh: Plan) -> list[Change]:
         """Return the planned changes that remain. An edit that the plan does not cover stays."""
-        pairs = [
-            (change, self.progress.planned_for(change)) for change in fresh.changes
-        ]
-        own, accepts = self.progress.is_own_write, self.settings.accepts
-        return [
-            change
-            for change, planned in pairs
-            if planned and (own(change) or accepts(planned, change))
-        ]
+        changes = []
+        for change in fresh.changes:
+            planned = self.progress.planned_for(change)
+            if not planned:
+                continue
+            is_own_write = self.progress.is_own_write(change)
+            if is_own_write or self.settings.accepts(planned, change):
+                changes.append(change)
+        return changes
 
     async def save_changes(self, fresh: Plan) -> None:
         """Save until a read shows no remaining change, within limits."""
-        pauses, conflicts = iter(self.settings.backoff), 0
+        pauses = iter(self.settings.backoff)
+        conflicts = 0
         for _ in range(MAX_SAVES):
             changes = self.changes_to_make(fresh)
             self.stop(self.planner.freeze() if changes else "")
@@ -213,7 +211,9 @@ class _TableRun:
         report = self.progress.report(
             self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop()
         )
-        notes = [self.edited_phrase()] if self.edited else []
+        notes = []
+        if self.edited:
+            notes.append(self.edited_phrase())
         notes += [f"Studio warns: {warning}" for warning in self.warnings]
         return replace(report, notes=(*notes, *self.table.notes))
 
@@ -222,20 +222,16 @@ def warn_of_size(plan: Plan) -> Iterator[Finding]:
     """Yield a warning if the block after the plan's changes is larger than any that is known to
     work.
     """
-    layout = plan.desired.layout if plan.changes else None
-    rules = rules_after(plan, plan.changes) if layout else ()
+    layout = plan.desired.layout
+    if not plan.changes or not layout:
+        return
     entries = [
         BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "")
-        for live in rules
+        for live in rules_after(plan, plan.changes)
     ]
-    with suppress(
-        NotStorableError
-    ):  # only the script has the text of a rule that a person edited
-        size = (
-            len(build_block(entries, layout, plan.queue_names).encode())
-            if layout
-            else 0
-        )
+    # only the script has the text of a rule that a person edited
+    with suppress(NotStorableError):
+        size = len(build_block(entries, layout, plan.queue_names).encode())
         if size > MAX_PROVEN_BYTES:
             text = (
                 f"the block would have {size:,} bytes; the largest text known to work has "

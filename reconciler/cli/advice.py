@@ -104,13 +104,15 @@ def other_command(name: str, arguments: Sequence[str]) -> str:
     """Return the command for a word of another program, such as `undo`; an empty text if it is
     none.
     """
-    found = _COMMANDS.get(name.lower())
-    if found is None:
+    advice = _COMMANDS.get(name.lower())
+    if advice is None:
         return ""
+    command = advice.command
     run = next((word for word in arguments if not word.startswith("-")), "")
-    command = found.command.replace("RUN", shlex.quote(run)) if run else found.command
-    did_you_mean = f"did you mean `cxroute {command}`?" if command else ""
-    return " ".join(filter(None, (did_you_mean, found.remark)))
+    if run:
+        command = command.replace("RUN", shlex.quote(run))
+    question = f"did you mean `cxroute {command}`?" if command else ""
+    return " ".join(filter(None, (question, advice.remark)))
 
 
 def is_secret_option(word: str) -> bool:
@@ -252,16 +254,22 @@ class ArgumentAdvice:
     @property
     def _formats(self) -> Sequence[str]:
         action = self._known.get("--format")
-        return tuple(action.choices or ()) if action else ()
+        if action is None:
+            return ()
+        return tuple(action.choices or ())
 
     def _of_format(self, value: str) -> str:
         if value in self._formats:
             return f"write `--format {value}`"
-        if directory := _directory_of(value or self._argument):
+        directory = _directory_of(value or self._argument)
+        if directory:
             return f"write `-m {shlex.quote(directory)}`"
         if value and "--out" in self._known:
             return f"write `--out {shlex.quote(value)}`"
-        return f"write `--format {'|'.join(self._formats)}`" if self._formats else ""
+        if not self._formats:
+            return ""
+        formats = "|".join(self._formats)
+        return f"write `--format {formats}`"
 
     def _of_dry_run(self, value: str) -> str:
         if value in environment_names(

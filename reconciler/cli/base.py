@@ -237,9 +237,12 @@ def _load_directory(place: Path, base: BaseManifests) -> BaseManifests:
         first = error.findings[0]
         if first.code == "CXR115":  # before the first manifest
             return base.with_manifests(Manifests(environments={}))
-        path = os.path.relpath(first.source.file, place) if first.source else "."
-        where = f"{path}:{first.source.line}: " if first.source and path != "." else ""
-        return base.with_problem(f"its manifests are invalid: {where}{first.message}")
+        message = first.message
+        if first.source:
+            path = os.path.relpath(first.source.file, place)
+            if path != ".":
+                message = f"{path}:{first.source.line}: {message}"
+        return base.with_problem(f"its manifests are invalid: {message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,9 +333,10 @@ def _wanted_files(repository: GitRepository, files: Sequence[GitFile]) -> list[G
 def _link_targets(
     repository: GitRepository, links: Sequence[GitFile]
 ) -> Iterator[PurePosixPath]:
-    for link, content in zip(links, repository.read_files(links), strict=True):
-        target = os.path.normpath(link.path.parent / os.fsdecode(content))
-        yield PurePosixPath(target)
+    contents = repository.read_files(links)
+    for link, content in zip(links, contents, strict=True):
+        target = link.path.parent / os.fsdecode(content)
+        yield PurePosixPath(os.path.normpath(target))
 
 
 def _is_manifest(path: PurePosixPath) -> bool:

@@ -4,7 +4,7 @@ manifests.
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -42,37 +42,37 @@ def run_intents(options: argparse.Namespace, output: Output) -> int:
     if options.format and not options.check:
         raise UsageError("--format goes with --check")
     if options.project is not None:
-        url = options.url or API
-        parts = request_url(url)
-        base = f"{url.rstrip('/')}/v2.0" if parts and not parts.path.strip("/") else url
-        with open_rest_client(
-            DIALECT, "--url", base, partial(read_secret, purpose="API key of Cognigy")
-        ) as client:
-            client.wait_budget = _WAIT_BUDGET
-            bot, origin = (
-                read_project(client, options.project),
-                f"project {options.project} at {client.base}",
-            )
+        bot, origin = _fetch_bot(options.project, options.url or API)
     else:
-        bot, origin = read_bot(Path(source)), source
+        bot = read_bot(Path(source))
+        origin = source
     output.note(f"{pluralize(len(bot.intents), 'intent')} from {sanitize(origin)}")
-    _note_list(
-        "left out",
-        (f"{quote_name(each.name)} ({each.exclusion})" for each in bot.excluded),
-        output,
-    )
+    excluded = [f"{quote_name(each.name)} ({each.exclusion})" for each in bot.excluded]
+    _note_list("left out", excluded, output)
     if options.check:
         return _check(bot, options, output)
-    _write(bot, head_line(origin, f"{utc_now():%Y-%m-%d %H:%M} UTC"), options, output)
+    head = head_line(origin, f"{utc_now():%Y-%m-%d %H:%M} UTC")
+    _write(bot, head, options, output)
     return 0
 
 
-def _note_list(title: str, items: Iterable[str], output: Output) -> None:
-    if listed := list(items):
-        limit = len(listed) if output.loudness == "verbose" else _MAX_LISTED
-        output.note(
-            f"{pluralize(len(listed), 'intent')} {title}: {join_first(listed, limit)}"
-        )
+def _fetch_bot(project: str, url: str) -> tuple[Bot, str]:
+    """Return the bot of a project, and where it came from."""
+    parts = request_url(url)
+    base = f"{url.rstrip('/')}/v2.0" if parts and not parts.path.strip("/") else url
+    read_key = partial(read_secret, purpose="API key of Cognigy")
+    with open_rest_client(DIALECT, "--url", base, read_key) as client:
+        client.wait_budget = _WAIT_BUDGET
+        bot = read_project(client, project)
+        return bot, f"project {project} at {client.base}"
+
+
+def _note_list(title: str, intents: Sequence[str], output: Output) -> None:
+    if not intents:
+        return
+    limit = len(intents) if output.loudness == "verbose" else _MAX_LISTED
+    names = join_first(intents, limit)
+    output.note(f"{pluralize(len(intents), 'intent')} {title}: {names}")
 
 
 def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> None:
@@ -80,27 +80,23 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
     if options.into is None:
         output.file_text(new_document(bot, head))
         return
-    path, place = Path(options.into), sanitize(options.into)
-    before = (
-        read_limited(path, MAX_FILE_BYTES)
-        if path.exists()
-        else new_document(bot, head).encode()
-    )
+    path = Path(options.into)
+    place = sanitize(options.into)
+    before = new_document(bot, head).encode()
+    if path.exists():
+        before = read_limited(path, MAX_FILE_BYTES)
     after, changes = update_document(before, place, bot, head, {options.none})
+
     if changes.removed:
-        output.warn(
-            f"removed, because the bot does not have them: "
-            f"{', '.join(map(quote_name, changes.removed))}"
-        )
-    _note_list(
-        "renamed",
-        (
-            f"{quote_name(old)} to {quote_name(new)}"
-            for old, new in changes.renamed.items()
-        ),
-        output,
-    )
-    _note_list("added", map(quote_name, changes.added), output)
+        removed = ", ".join(map(quote_name, changes.removed))
+        output.warn(f"removed, because the bot does not have them: {removed}")
+    renamed = [
+        f"{quote_name(old)} to {quote_name(new)}"
+        for old, new in changes.renamed.items()
+    ]
+    _note_list("renamed", renamed, output)
+    _note_list("added", list(map(quote_name, changes.added)), output)
+
     if path.exists() and after == before:
         output.note(f"{place} is up to date")
         return
@@ -114,14 +110,13 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
 
 def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
     """Print the differences from the manifests, and return the exit code."""
-    manifests, into = load_manifests(Path(options.manifests)), options.into
+    manifests = load_manifests(Path(options.manifests))
     documents = manifests.intents
+    into = options.into
     if into is not None:
-        contents = (
-            [(into, read_limited(Path(into), MAX_FILE_BYTES))]
-            if Path(into).exists()
-            else []
-        )
+        contents = []
+        if Path(into).exists():
+            contents.append((into, read_limited(Path(into), MAX_FILE_BYTES)))
         documents = load_contents(contents).intents
     chosen = tested_environments(manifests, options.environment)
     check = check_bot(bot, manifests, chosen, documents, {options.none})
@@ -131,8 +126,7 @@ def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
         ]
         output.document({"intents": len(bot.intents), "excluded": excluded, **check})
     else:
-        lines = check_lines(
-            check, sys.maxsize if output.loudness == "verbose" else _MAX_LISTED
-        )
+        limit = sys.maxsize if output.loudness == "verbose" else _MAX_LISTED
+        lines = check_lines(check, limit)
         output.result("".join(f"{line}\n" for line in lines))
     return _DIFFERENT if check["differs"] else 0

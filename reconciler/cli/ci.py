@@ -33,43 +33,44 @@ def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
     @cache
     def within(file: str) -> str:
         path = os.path.relpath(os.path.realpath(file), root)
-        return file if path.startswith("..") else Path(path).as_posix()
+        if path.startswith(".."):
+            return file
+        return Path(path).as_posix()
 
     def relative(finding: Finding) -> Finding:
-        source = (
-            finding.source._replace(file=within(finding.source.file))
-            if finding.source
-            else None
-        )
-        return replace(
-            finding, source=source, repeats=tuple(map(relative, finding.repeats))
-        )
+        source = finding.source
+        if source:
+            source = source._replace(file=within(source.file))
+        repeats = tuple(map(relative, finding.repeats))
+        return replace(finding, source=source, repeats=repeats)
 
     return [relative(finding) for finding in findings]
 
 
 def source_links() -> SourceLinks:
     """Return the links to the commit and the log of this run."""
-    if project := _variable(
-        "CI_PROJECT_URL", _PAGE
-    ):  # on GitLab; the first commit is only set for merged results
-        commit = _variable("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", _COMMIT) or _variable(
-            "CI_COMMIT_SHA", _COMMIT
-        )
-        return SourceLinks(
-            f"{project}/-",
-            commit,
-            _variable("CI_PIPELINE_URL", _PAGE),
-            _prefix("CI_PROJECT_DIR"),
-        )
-    server, name = (
-        _variable("GITHUB_SERVER_URL", _SERVER),
-        _variable("GITHUB_REPOSITORY", _NAME),
-    )
+    project = _variable("CI_PROJECT_URL", _PAGE)
+    if project:
+        return _gitlab_links(project)
+    server = _variable("GITHUB_SERVER_URL", _SERVER)
+    name = _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()
-    repository, number = f"{server}/{name}", _variable("GITHUB_RUN_ID", _NUMBER)
-    run = f"{repository}/actions/runs/{number}" if number else ""
+    return _github_links(f"{server}/{name}")
+
+
+def _gitlab_links(project: str) -> SourceLinks:
+    # only set for merged results
+    commit = _variable("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", _COMMIT)
+    if not commit:
+        commit = _variable("CI_COMMIT_SHA", _COMMIT)
+    log = _variable("CI_PIPELINE_URL", _PAGE)
+    return SourceLinks(f"{project}/-", commit, log, _prefix("CI_PROJECT_DIR"))
+
+
+def _github_links(repository: str) -> SourceLinks:
+    number = _variable("GITHUB_RUN_ID", _NUMBER)
+    log = f"{repository}/actions/runs/{number}" if number else ""
     try:  # the pull request's own commit is kept; that of its run is a temporary merge
         event = json.loads(read_file(os.environ.get("GITHUB_EVENT_PATH", ""), _LARGEST))
         head = event["pull_request"]["head"]["sha"]
@@ -77,7 +78,7 @@ def source_links() -> SourceLinks:
         commit = _variable("GITHUB_SHA", _COMMIT)
     else:
         commit = head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
-    return SourceLinks(repository, commit, run, _prefix("GITHUB_WORKSPACE"))
+    return SourceLinks(repository, commit, log, _prefix("GITHUB_WORKSPACE"))
 
 
 def _prefix(variable: str) -> str:
@@ -85,12 +86,8 @@ def _prefix(variable: str) -> str:
     top.
     """
     try:
-        folder = (
-            Path.cwd()
-            .resolve()
-            .relative_to(Path(os.environ[variable]).resolve())
-            .as_posix()
-        )
+        root = Path(os.environ[variable]).resolve()
+        folder = Path.cwd().resolve().relative_to(root).as_posix()
     except (KeyError, ValueError, OSError):
         folder = "."
     return "" if folder == "." else f"{folder}/"
@@ -98,4 +95,6 @@ def _prefix(variable: str) -> str:
 
 def _variable(name: str, pattern: re.Pattern[str]) -> str:
     value = os.environ.get(name, "")
-    return value if pattern.fullmatch(value) else ""
+    if not pattern.fullmatch(value):
+        return ""
+    return value

@@ -109,17 +109,15 @@ async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
 
 @asynccontextmanager
 async def _connect(session: Session, access: Access) -> AsyncIterator[_Connection]:
-    tenant, waits = (
-        read_tenant_settings(session),
-        WaitLog(session.output, session.environment.name),
-    )
+    tenant = read_tenant_settings(session)
+    waits = WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant, access) as transport:
 
         async def send(request: ApiRequest) -> ApiResponse:
-            token = f"an access token from {request.server.host}"
-            with waits.answer(
-                f"an answer to {request.call}" if has_token(request) else token
-            ):
+            reason = f"an access token from {request.server.host}"
+            if has_token(request):
+                reason = f"an answer to {request.call}"
+            with waits.answer(reason):
                 return await transport(request)
 
         yield send, tenant, read_credentials(session), waits.log
@@ -148,21 +146,21 @@ async def open_context_client(
 
 def read_tenant_settings(session: Session) -> TenantSettings:
     """Return the settings of the environment's tenant. Raises ManifestError where none is set."""
-    if unset := unset_tenant(session.manifests, session.environment.name):
+    unset = unset_tenant(session.manifests, session.environment.name)
+    if unset:
         raise ManifestError(unset)
-    hosts = frozenset(
-        filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(",")))
-    )
+    names = os.environ.get("CXROUTE_HOSTS", "").split(",")
+    hosts = frozenset(name.strip() for name in names if name.strip())
     tenant = tenant_settings(session.manifests, session.environment, hosts)
     if not session.simulated:
         return tenant
-    base, rate = "http://localhost", _UNLIMITED
+    base = "http://localhost"
     return replace(
         tenant,
         base_url=base,
         token_url=f"{base}/oauth/token",
         issuer="",
-        requests_per_second=rate,
+        requests_per_second=_UNLIMITED,
     )
 
 
@@ -196,13 +194,13 @@ def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
     """Return the variables of the client's id and secret and of the access key's; "" for each that
     is not needed.
     """
-    names, api = environment.credentials, environment.api
-    client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
-    key = (
-        (names.access_key_id_env, names.access_key_secret_env)
-        if api.auth == "access-key"
-        else ("", "")
-    )
+    names = environment.credentials
+    client = ("", "")
+    if not environment.api.area:
+        client = (names.client_id_env, names.client_secret_env)
+    key = ("", "")
+    if environment.api.auth == "access-key":
+        key = (names.access_key_id_env, names.access_key_secret_env)
     return (*client, *key)
 
 

@@ -110,9 +110,8 @@ class CommandLine:
     """The words of this command line that a further command repeats."""
 
     directory: str  # the directory of the manifests, as in the command line
-    selection: tuple[
-        str, ...
-    ]  # the options that select the environments, such as `-e prod`
+    # the options that select the environments, such as `-e prod`
+    selection: tuple[str, ...]
     options: PlanOptions = field(default_factory=PlanOptions)
     undo: "UndoRequest | None" = None
     base: str | None = None  # --base; a plan without it chooses the base itself
@@ -120,13 +119,20 @@ class CommandLine:
     def command(self, name: str, *words: str) -> str:
         """Return a command for the same manifests, environments and options."""
         options = self.options
-        start = [*program(self.directory), name, *self.selection]
-        start += [word for address in options.only for word in ("--only", address)]
-        start += ["--adopt"] * options.adopt + ["--keep-drift"] * options.keep_drift
-        start += ["--traffic", options.traffic] if options.traffic else []
-        start += ["--base", self.base] if self.base else []
-        start += ["--undo", self.undo.run.id] if self.undo else []
-        return shlex.join([*start, *self._journal, *words])
+        command = [*program(self.directory), name, *self.selection]
+        for address in options.only:
+            command += ["--only", address]
+        if options.adopt:
+            command.append("--adopt")
+        if options.keep_drift:
+            command.append("--keep-drift")
+        if options.traffic:
+            command += ["--traffic", options.traffic]
+        if self.base:
+            command += ["--base", self.base]
+        if self.undo:
+            command += ["--undo", self.undo.run.id]
+        return shlex.join([*command, *self._journal, *words])
 
     def apply_saved(self, plan: str, *words: str) -> str:
         """Return the command that applies a saved plan, which contains the environments and the

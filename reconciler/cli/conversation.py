@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.checks.route_tests import Checked
+from reconciler.checks.route_tests import Checked, CheckResult
 from reconciler.cli.command_line import program
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
@@ -80,23 +80,27 @@ def conversation_words(
     words: list[str] = []
     for name, value in attributes.items():
         if name == names.intent and isinstance(value, str):
-            option, text = "--intent", value
+            option = "--intent"
+            text = value
         elif (
             name == names.confidence and not isinstance(value, str) and 0 <= value <= 1
         ):
-            option, text = "--confidence", json.dumps(value)
+            option = "--confidence"
+            text = json.dumps(value)
         else:
-            is_quoted = (
-                not isinstance(value, str)
-                or value.startswith('"')
-                or JSON_NUMBER.fullmatch(value)
-            )
-            option, text = (
-                "--attr",
-                f"{name}={json.dumps(value) if is_quoted else value}",
-            )
+            option = "--attr"
+            text = f"{name}={_quote_value(value)}"
         words += [f"{option}={text}"] if text.startswith("-") else [option, text]
     return words
+
+
+def _quote_value(value: str | float) -> str:
+    """Return a value as `--attr` takes it: a text that looks like JSON is in quotes."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if value.startswith('"') or JSON_NUMBER.fullmatch(value):
+        return json.dumps(value)
+    return value
 
 
 def _value(text: str) -> str | int | float:
@@ -118,36 +122,42 @@ def _value(text: str) -> str | int | float:
 
 
 def _quoted(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+    if len(text) <= _LONGEST:
+        return repr(text)
+    return repr(f"{text[:_LONGEST]}...")
 
 
 def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
     """Return a finding for each distinct failure of a test or promise; the hint is the command that
     explains it.
     """
-    alike = group_pairs(
-        (result.failure, result)
-        for each in checked
-        for result in each.tried
-        if result.failure
+    results = [result for each in checked for result in each.tried]
+    grouped = group_pairs(
+        (result.failure, result) for result in results if result.failure
     )
     environments = {each.environment.name: each for each in checked}
     findings = []
-    for failure, results in alike.items():
-        named = join_all((each.environment for each in results), "and", sanitize)
-        where = f", in {named}" if len(environments) > 1 else ""
-        one = environments[results[0].environment]
-        words = conversation_words(results[0].conversation, one.environment.attributes)
-        command = [
-            *program(directory),
-            "explain",
-            "-e",
-            one.environment.name,
-            *["--live"] * (one.rules == "live"),
-        ]
-        why = f"why: {shlex.join([*command, *words])}" if words else ""
-        hint = "; ".join(filter(None, (failure.hint, why)))
-        findings.append(
-            replace(failure, message=f"{failure.message}{where}", hint=hint)
-        )
+    for failure, failed in grouped.items():
+        message = failure.message
+        if len(environments) > 1:
+            names = join_all((each.environment for each in failed), "and", sanitize)
+            message += f", in {names}"
+        command = _explain_command(environments, failed[0], directory)
+        reason = f"why: {command}" if command else ""
+        hint = "; ".join(filter(None, (failure.hint, reason)))
+        findings.append(replace(failure, message=message, hint=hint))
     return sorted(findings, key=lambda finding: finding.source or ("", 0, 0))
+
+
+def _explain_command(
+    environments: Mapping[str, Checked], result: CheckResult, directory: str
+) -> str:
+    """Return the command that explains a failure; empty if it cannot name the conversation."""
+    checked = environments[result.environment]
+    environment = checked.environment
+    words = conversation_words(result.conversation, environment.attributes)
+    if not words:
+        return ""
+    live = ["--live"] if checked.rules == "live" else []
+    command = [*program(directory), "explain", "-e", environment.name, *live, *words]
+    return shlex.join(command)

@@ -92,7 +92,8 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
             f"--shard {text[:100]!r}: must be INDEX/COUNT, such as 0/4, or /4 with the index in "
             f"${INDEX}"
         )
-    index, count = parts[1] or variables.get(INDEX, ""), int(parts[2])
+    index = parts[1] or variables.get(INDEX, "")
+    count = int(parts[2])
     if not index:
         raise UsageError(
             f"--shard {text}: ${INDEX} has no index. Specify INDEX/COUNT, such as 0/{count}"
@@ -148,13 +149,13 @@ class EnvironmentSelection:
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         nothing = ""
         if options.shard is not None:
-            shard, total = (
-                parse_shard(options.shard, os.environ),
-                pluralize(len(names), "environment"),
-            )
+            shard = parse_shard(options.shard, os.environ)
+            total = pluralize(len(names), "environment")
             names = tuple(filter(shard.includes, names))
-            listed = f": {', '.join(names)}" if names else ""
-            output.note(f"Shard {shard} takes {len(names)} of {total}{listed}.")
+            note = f"Shard {shard} takes {len(names)} of {total}"
+            if names:
+                note += f": {', '.join(names)}"
+            output.note(f"{note}.")
             nothing = f"Shard {shard} has no environments: nothing to do.\n"
         return cls(
             manifests=manifests,
@@ -189,25 +190,24 @@ class EnvironmentSelection:
     @property
     def command_line(self) -> CommandLine:
         """Return the words that a further command about these environments repeats."""
-        first = self.session(self.names[0], self.output).command_line
-        return replace(first, selection=self.words) if self.listed else first
+        command_line = self.session(self.names[0], self.output).command_line
+        if self.listed:
+            command_line = replace(command_line, selection=self.words)
+        return command_line
 
     @property
     def words(self) -> tuple[str, ...]:
         """Return the words that choose the environments of a list."""
-        return (
-            *(
-                ("--all",)
-                if self.options.all
-                else ("-e", env_name(self.options.environment))
-            ),
-            *self.share,
-        )
+        if self.options.all:
+            return ("--all", *self.share)
+        return ("-e", env_name(self.options.environment), *self.share)
 
     @property
     def share(self) -> tuple[str, ...]:
         """Return the words that choose a share of the environments."""
-        return ("--shard", self.options.shard) if self.options.shard else ()
+        if not self.options.shard:
+            return ()
+        return ("--shard", self.options.shard)
 
 
 def _chosen(
@@ -349,21 +349,8 @@ class _EnvironmentRunner:
             for field in fields(Output)
         }
         part = BufferedOutput(**{**shared, "asks": False}, environment=name)
-        stop = Cancellation(task=asyncio.current_task())
-        self.stop.children.append(stop)
         try:
-            async with (
-                self.hosts[choose_environment(self.selection.manifests, name).host],
-                self.gate,
-            ):
-                hidden = ProgressBar(replace(part, loudness="quiet"))
-                session = self.selection.session(name, part)
-                session = replace(
-                    session, progress=hidden, run_blocking=self.run_blocking
-                )
-                if prepare := self.prepare:
-                    session = await self.run_blocking(partial(prepare, session))
-                result = await self.work(session, stop)
+            result = await self.run_in_turn(name, part)
         except (asyncio.CancelledError, CxrouteError) as failure:
             interrupted = InterruptedRunError("interrupted; nothing was written")
             error = failure if isinstance(failure, CxrouteError) else interrupted
@@ -377,6 +364,19 @@ class _EnvironmentRunner:
             gc.collect()  # reference cycles of connections and tasks
         self.bar.step("environments", self.finished, len(self.selection.names))
         return replace(result, text="".join(part.buffer))
+
+    async def run_in_turn(self, name: str, part: BufferedOutput) -> EnvironmentResult:
+        """Do the work for one environment when it is the turn of its host."""
+        stop = Cancellation(task=asyncio.current_task())
+        self.stop.children.append(stop)
+        environment = choose_environment(self.selection.manifests, name)
+        async with self.hosts[environment.host], self.gate:
+            hidden = ProgressBar(replace(part, loudness="quiet"))
+            session = self.selection.session(name, part)
+            session = replace(session, progress=hidden, run_blocking=self.run_blocking)
+            if self.prepare:
+                session = await self.run_blocking(partial(self.prepare, session))
+            return await self.work(session, stop)
 
     async def run_blocking(self, work: Callable[[], Result], /) -> Result:
         """Run work in a thread, one piece at a time: responses that arrive during the work must not
@@ -392,9 +392,9 @@ def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
         RefusedError: "refused",
     }
     state = states.get(type(error), "failed")
-    detail = (
-        state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
-    )
+    detail: str = state
+    if state != "interrupted":
+        detail = f"{state}: {str(error).splitlines()[0]}"
     document = error_document(error)
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": document})
     row = EnvironmentRow(
@@ -417,37 +417,41 @@ def print_list(
     """
     if not selection.listed:
         return  # a single environment has printed its own result
-    output, rows = selection.output, [report.row for report in reports]
+    output = selection.output
+    rows = [report.row for report in reports]
     markdown = table.environments_markdown(rows, title)
-    if folder := getattr(selection.options, "report", None):
-        write_text(
-            new_folder(Path(folder)) / "environments.md", REDACTOR.redact(markdown)
-        )
+    folder = getattr(selection.options, "report", None)
+    if folder:
+        path = new_folder(Path(folder)) / "environments.md"
+        write_text(path, REDACTOR.redact(markdown))
     if output.form == "json":
-        output.result(f"{join_documents([report.text for report in reports])}\n")
+        documents = join_documents([report.text for report in reports])
+        output.result(f"{documents}\n")
         return
     if not reports:
         output.result(selection.nothing)
         return
+
+    texts = _printed_texts(reports, output)
+    if output.form == "markdown":
+        output.result(_within_a_comment([markdown, *texts]))
+    elif output.form == "github":
+        text = table.environments_text(rows, title, no_style)
+        quoted = quote_for_runner(text, token_hex(16))
+        output.result("".join([quoted, *texts]))
+    else:
+        text = table.environments_text(rows, title, output.paint)
+        output.result("\n".join([text, *texts]))
+
+
+def _printed_texts(reports: Sequence[EnvironmentResult], output: Output) -> list[str]:
+    """Return the parts of a list; without -v, those of environments that differ or fail."""
     verbose = output.loudness == "verbose"
-    texts = [
+    return [
         report.text
         for report in reports
         if report.text and (verbose or report.row.status != "same")
     ]
-    if output.form == "markdown":
-        output.result(_within_a_comment([markdown, *texts]))
-    elif output.form == "github":
-        output.result(
-            quote_for_runner(
-                table.environments_text(rows, title, no_style), token_hex(16)
-            )
-            + "".join(texts)
-        )
-    else:
-        output.result(
-            "\n".join([table.environments_text(rows, title, output.paint), *texts])
-        )
 
 
 def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:

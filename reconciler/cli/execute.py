@@ -29,7 +29,7 @@ from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
-from reconciler.traffic.sample import load_traffic
+from reconciler.traffic.sample import TrafficSample, load_traffic
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _USERS: Final = (
@@ -42,9 +42,8 @@ _LARGEST: Final = 128 * MIB
 _JOURNAL_ALONE: Final = (
     "--journal is the journal with the run of --undo, but --undo is not set"
 )
-_SEVERAL: Final = re.compile(
-    r'\s*\{\s*"environments"\s*:'
-)  # the start of a file with several plans
+# the start of a file with several plans
+_SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 
 
 async def execute_plan(
@@ -61,29 +60,21 @@ async def execute_plan(
     Raises RefusedError and ApiError if nothing was written. `reason` is for the journal.
     """
     stop.writing = True
-    api = session.environment.api
-    pages = 2 + len(plan.live.rules) / (
-        api.page_size or session.manifests.profile(session.environment).page_size
-    )
-    calls = _CALLS * len(plan.changes) + pages * (
-        len(plan.steps) + 1
-    )  # at most: everything is read before each step
-    client.rate_limiter.restart_time_limit(
-        _EXTRA_SECONDS + calls / api.requests_per_second
-    )
-    try:
-        named = (os.environ.get(name) for name in _USERS)
-        user = next(filter(None, named), None) or getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
+    client.rate_limiter.restart_time_limit(_longest_time(session, plan))
+    user = _user_name()
     place = prepared_place(session.environment)
     name = place.reserve(run_name(plan, utc_now()))
     journal = Journal(
         place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json
     )
-    tenant, progress = session.address, session.progress
+    progress = session.progress
     recorder = Recorder.begin(
-        journal, plan, who=user, reason=reason, tenant=tenant, progress=progress.step
+        journal,
+        plan,
+        who=user,
+        reason=reason,
+        tenant=session.address,
+        progress=progress.step,
     )
     try:
         report = await apply_plan(
@@ -101,6 +92,30 @@ async def execute_plan(
     progress.end()
     recorder.end(report)
     return replace(report, run_id=recorder.name, who=user)
+
+
+def _longest_time(session: Session, plan: Plan) -> float:
+    """Return the seconds that the calls of a plan may take at most."""
+    api = session.environment.api
+    page_size = api.page_size
+    if not page_size:
+        page_size = session.manifests.profile(session.environment).page_size
+    pages = 2 + len(plan.live.rules) / page_size
+    # at most: everything is read before each step
+    reads = len(plan.steps) + 1
+    calls = _CALLS * len(plan.changes) + pages * reads
+    return _EXTRA_SECONDS + calls / api.requests_per_second
+
+
+def _user_name() -> str:
+    for variable in _USERS:
+        name = os.environ.get(variable)
+        if name:
+            return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def read_saved_plans(
@@ -135,13 +150,12 @@ def _read_list(text: str, name: str) -> dict[str, ReviewedPlan | str]:
     try:
         forms = json.loads(text)["environments"]
         for form in forms:
-            environment, error = (
-                str(form["environment"]),
-                form["error"]["message"] if "error" in form else None,
-            )
-            plans[environment] = (
-                read_saved_plan(json.dumps(form), name) if error is None else str(error)
-            )
+            environment = str(form["environment"])
+            error = form["error"]["message"] if "error" in form else None
+            if error is None:
+                plans[environment] = read_saved_plan(json.dumps(form), name)
+            else:
+                plans[environment] = str(error)
     except (ValueError, RecursionError, LookupError, TypeError):
         raise UsageError(
             f"{name} does not contain plans: create them with `cxroute plan --all --out {name}`"
@@ -164,32 +178,38 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
             f"{session.environment.owner!r}"
         )
         raise RefusedError(f"the plan was made for owner {owners}. Run `plan` again")
-    sample = session.sample
-    if reviewed.traffic is not None:
-        path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
-        if sample is None or sample.digest != digest:
-            sample = load_traffic(
-                path, session.environment.attributes, session.environment.max_sample_age
-            )
-        if sample.digest != digest:
-            raise RefusedError(
-                f"the traffic sample {path} changed since the plan was made. Run `plan` again"
-            )
+    sample = _reviewed_sample(session, reviewed)
     base = session.manifests.base
     if base and base.problem and not base.is_default:
         raise RefusedError(
             f"who must consent is not known: {base.name} cannot be read: {base.problem}"
         )
     options = replace(reviewed.options, prune=session.options.prune)
-    if (
-        session.options.base is not None
-    ):  # of this command line, which the author of the plan cannot choose
+    # of this command line, which the author of the plan cannot choose
+    if session.options.base is not None:
         options = replace(
             options,
             base=session.options.base,
             base_fallback=session.options.base_fallback,
         )
     return replace(session, options=options, sample=sample, reviewed=reviewed)
+
+
+def _reviewed_sample(session: Session, reviewed: ReviewedPlan) -> TrafficSample | None:
+    """Return the traffic sample of the plan. Raises RefusedError if it changed."""
+    sample = session.sample
+    if reviewed.traffic is None:
+        return sample
+    path = str(reviewed.traffic["file"])
+    digest = reviewed.traffic["digest"]
+    if sample is None or sample.digest != digest:
+        environment = session.environment
+        sample = load_traffic(path, environment.attributes, environment.max_sample_age)
+    if sample.digest != digest:
+        raise RefusedError(
+            f"the traffic sample {path} changed since the plan was made. Run `plan` again"
+        )
+    return sample
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
@@ -225,7 +245,8 @@ def check_undo_options(options: argparse.Namespace) -> None:
 
 def with_undo(session: Session, options: argparse.Namespace) -> Session:
     """Return the session with the run to undo, if any. Raises UsageError and RefusedError."""
-    name, journal = session.options.undo, options.journal
+    name = session.options.undo
+    journal = options.journal
     if name is None:
         if journal is not None:
             raise UsageError(_JOURNAL_ALONE)

@@ -132,21 +132,24 @@ class GitRepository:
 
     def list_files(self, commit: str) -> list[GitFile]:
         """Return the files of a commit below the directory. Raises GitError."""
-        below = ["--", self.prefix] if self.prefix else []
-        listed = self._run("ls-tree", "-r", "-z", "--full-tree", commit, *below)
+        paths = ["--", self.prefix] if self.prefix else []
+        tree = self._run("ls-tree", "-r", "-z", "--full-tree", commit, *paths)
         files = []
-        for line in listed.split(b"\0"):
+        for line in tree.split(b"\0"):
+            if not line:
+                continue
             head, _, name = line.partition(b"\t")
-            mode, kind, blob = head.decode().split() if head else ("", "", "")
+            mode, kind, blob = head.decode().split()
             if kind == "blob":
-                path = PurePosixPath(os.fsdecode(name).removeprefix(self.prefix))
-                files.append(GitFile(path, blob, mode == _LINK))
+                path = os.fsdecode(name).removeprefix(self.prefix)
+                files.append(GitFile(PurePosixPath(path), blob, mode == _LINK))
         return files
 
     def read_files(self, files: Sequence[GitFile]) -> list[bytes]:
         """Return the contents of files, as they are in the commit. Raises GitError."""
         names = "".join(f"{file.blob}\n" for file in files)
-        objects = BytesIO(self._run("cat-file", "--batch", text=names.encode()))
+        content = self._run("cat-file", "--batch", text=names.encode())
+        objects = BytesIO(content)
         return [self._read_object(objects) for _ in files]
 
     def _read_object(self, objects: BytesIO) -> bytes:
@@ -167,7 +170,8 @@ class GitRepository:
         return f". {remedy}" if shallow else ""
 
     def _text(self, *words: str) -> str:
-        return self._run(*words).decode(errors="replace").strip()
+        output = self._run(*words)
+        return output.decode(errors="replace").strip()
 
     def _run(self, *words: str, text: bytes = b"") -> bytes:
         return _git(self.directory, *words, text=text)
@@ -204,4 +208,5 @@ def _git(directory: str, *words: str, text: bytes = b"") -> bytes:
 def _own_message(text: str) -> str:
     """Return git's message on one line: `fatal: ...`, and the command that it advises."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return sanitize(" ".join(lines))[:_LONGEST_TEXT].rstrip(".")
+    message = sanitize(" ".join(lines))
+    return message[:_LONGEST_TEXT].rstrip(".")

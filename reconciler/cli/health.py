@@ -21,15 +21,17 @@ _PROGRAM: Final = "reconciler"
 
 def main(proc: str = "/proc") -> int:
     """Return 0 when every cxroute process below `proc` is healthy, and 1 when one is not."""
-    return int(not all(_is_healthy(process) for process in Path(proc).glob("[0-9]*")))
+    processes = Path(proc).glob("[0-9]*")
+    return 0 if all(map(_is_healthy, processes)) else 1
 
 
 def _is_healthy(process: Path) -> bool:
     try:
         words = _text(process / "cmdline").split("\0")[:-1]
-        return _PROGRAM not in words or _answers(
-            process, words[words.index(_PROGRAM) + 1 :]
-        )
+        if _PROGRAM not in words:
+            return True
+        position = words.index(_PROGRAM)
+        return _answers(process, words[position + 1 :])
     except (FileNotFoundError, ProcessLookupError):
         return True  # the process has ended
     except OSError as error:
@@ -43,13 +45,12 @@ def _answers(process: Path, arguments: list[str]) -> bool:
         name = "" if position is None else arguments[position]
     except UsageError:
         name = ""
-    addresses = list(
-        _addresses(process)
-    )  # from /proc, so that no port number is needed
-    if not addresses and (
-        name in ("serve", "simulate")
-        or any(word.startswith("--listen") for word in arguments)
-    ):
+    # from /proc, so that no port number is needed
+    addresses = list(_addresses(process))
+    listens = name in ("serve", "simulate") or any(
+        word.startswith("--listen") for word in arguments
+    )
+    if listens and not addresses:
         sys.stderr.write(
             f"process {process.name}: `cxroute {name}` does not listen yet\n"
         )
@@ -59,21 +60,23 @@ def _answers(process: Path, arguments: list[str]) -> bool:
 
 def _addresses(process: Path) -> Iterator[tuple[str, int]]:
     links = {str(link.readlink()) for link in (process / "fd").iterdir()}
-    for table in filter(
-        Path.exists, (process / "net" / "tcp", process / "net" / "tcp6")
-    ):  # IPv6 may be switched off
+    for name in ("tcp", "tcp6"):
+        table = process / "net" / name
+        if not table.exists():  # IPv6 may be switched off
+            continue
         for line in _text(table).splitlines()[1:]:
             fields = line.split()
             if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in links:
-                digits, _, port = fields[1].partition(":")
-                # The kernel writes an address as hexadecimal words in the byte order of the
-                # machine.
-                packed = b"".join(
-                    struct.pack("=I", int(word, 16))
-                    for word in re.findall(".{8}", digits)
-                )
-                family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6  # noqa: PLR2004 - bytes
-                yield socket.inet_ntop(family, packed), int(port, 16)
+                yield _parse_address(fields[1])
+
+
+def _parse_address(text: str) -> tuple[str, int]:
+    digits, _, port = text.partition(":")
+    # The kernel writes an address as hexadecimal words in the byte order of the machine.
+    words = re.findall(".{8}", digits)
+    packed = b"".join(struct.pack("=I", int(word, 16)) for word in words)
+    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6  # noqa: PLR2004 - bytes
+    return socket.inet_ntop(family, packed), int(port, 16)
 
 
 def _text(path: Path) -> str:

@@ -122,17 +122,12 @@ def _run(module: "CommandModule", options: "argparse.Namespace") -> int:
     # If click is installed, httpx imports its command line and rich with it: 40 ms for nothing.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     REDACTOR.add_from_environment()
-    form, log_format, asks = (
-        getattr(options, "format", "text"),
-        options.log_format,
-        not options.no_input,
-    )
     output = Output(
         colour=options.color,
         loudness=options.loudness,
-        log_format=log_format,
-        form=form,
-        asks=asks,
+        log_format=options.log_format,
+        form=getattr(options, "format", "text"),
+        asks=not options.no_input,
     )
     try:
         return module.run(options, output)

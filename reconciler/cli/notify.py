@@ -61,7 +61,8 @@ class Webhook:
         """Deliver messages until one fails; return their number and the error. The others stay."""
         count = 0
         while waiting:
-            if error := await self.send(waiting[0]):
+            error = await self.send(waiting[0])
+            if error:
                 return count, error
             waiting.popleft()
             count += 1
@@ -70,7 +71,9 @@ class Webhook:
     async def send(self, message: Message) -> str:
         """Deliver a message; return the error, or an empty text. Does not raise."""
         error = await self._post(json.dumps(message).encode())
-        return f"{urlsplit(self.url).hostname}: {error}" if error else ""
+        if not error:
+            return ""
+        return f"{urlsplit(self.url).hostname}: {error}"
 
     async def _post(self, body: bytes) -> str:
         headers = {
@@ -92,11 +95,9 @@ class Webhook:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             # The system's words do not repeat the address.
             return sanitize(system_error(error)) or "unreachable"
-        return (
-            ""
-            if response.is_success
-            else f"the response has status {response.status_code}"
-        )
+        if response.is_success:
+            return ""
+        return f"the response has status {response.status_code}"
 
 
 def webhook_url(session: Session) -> str:
@@ -106,15 +107,16 @@ def webhook_url(session: Session) -> str:
     """
     settings = session.environment.notify
     if settings is not None and settings.url_env is not None:
-        url, source = read_secret(settings.url_env, "webhook address"), settings.url_env
+        source = settings.url_env
+        url = read_secret(source, "webhook address")
         REDACTOR.add(urlsplit(url).path)
     else:
-        url, source = str(settings.url if settings else ""), "notify.url"
+        source = "notify.url"
+        url = str(settings.url if settings else "")
     host = webhook_host(url, source)
-    local = session.simulated or is_loopback(
-        urlsplit(session.environment.address).hostname or ""
-    )
-    if is_loopback(host) and not local:
+    tenant_host = urlsplit(session.environment.address).hostname or ""
+    is_local = session.simulated or is_loopback(tenant_host)
+    if is_loopback(host) and not is_local:
         raise UsageError(
             f"{host} is this machine, which is notified of tenants on this machine only"
         )
@@ -134,24 +136,20 @@ def build_message(
     session: Session, kind: NotificationKind, cycle: CycleResult
 ) -> dict[str, Any]:
     """Return the message, with secrets redacted."""
-    command = (
-        "validate"
-        if isinstance(cycle.error, ManifestError)
-        else "drift"
-        if kind == "drift"
-        else "plan"
-    )
-    words = session.command_line.command(command)
-    if (
-        cycle.report is not None and cycle.report.run_id
-    ):  # a plan shows nothing any more
-        chosen = replace(
+    name = "plan"
+    if isinstance(cycle.error, ManifestError):
+        name = "validate"
+    elif kind == "drift":
+        name = "drift"
+    command = session.command_line.command(name)
+    # a plan shows nothing any more
+    if cycle.report is not None and cycle.report.run_id:
+        command_line = replace(
             session.command_line, options=PlanOptions(), undo=None, base=None
         )
-        words = chosen.command("history", cycle.report.run_id)
-    payload: dict[str, Any] = REDACTOR.redact_json(
-        slack_message(kind, cycle, session.environment.name, words)
-    )
+        command = command_line.command("history", cycle.report.run_id)
+    message = slack_message(kind, cycle, session.environment.name, command)
+    payload: dict[str, Any] = REDACTOR.redact_json(message)
     return payload
 
 
@@ -166,7 +164,8 @@ async def deliver_messages(
         waiting.clear()
         return 0, 0
     try:
-        url, proxy_url = webhook_url(session), os.environ.get("CXROUTE_PROXY")
+        url = webhook_url(session)
+        proxy_url = os.environ.get("CXROUTE_PROXY")
         # The client ignores the environment of the process; an address on this machine needs no
         # proxy.
         is_local = is_loopback(urlsplit(url).hostname or "")

@@ -152,16 +152,15 @@ class Output:
         if self.log_format == "json":
             sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
         else:
-            prefix = f"{level}: " if level in ("warning", "error") else ""
-            line = (
-                f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}"
-                if prefix
-                else text
-            )
-            sys.stderr.write(wrap_for(f"{line}\n", sys.stderr))
+            if level in ("warning", "error"):
+                paint = self._paint(sys.stderr)
+                text = f"{paint(_COLOURS[level], f'{level}: ')}{text}"
+            sys.stderr.write(wrap_for(f"{text}\n", sys.stderr))
 
     def _paint(self, stream: IO[str]) -> Style:
-        return ansi_style if has_colours(stream, self.colour) else no_style
+        if has_colours(stream, self.colour):
+            return ansi_style
+        return no_style
 
 
 def _hide_passwords(text: str) -> str:

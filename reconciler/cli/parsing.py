@@ -108,12 +108,10 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         del indent
-        paragraphs = re.sub(r"^(\S.*)\n(?=\S)", r"\1 ", text, flags=re.MULTILINE).split(
-            "\n"
-        )
+        joined = re.sub(r"^(\S.*)\n(?=\S)", r"\1 ", text, flags=re.MULTILINE)
         return "\n".join(
             line if line.startswith(" ") else wrap_line(line, width, 0)
-            for line in paragraphs
+            for line in joined.split("\n")
         )
 
 
@@ -124,16 +122,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog, allow_abbrev=False, formatter_class=HelpFormatter, **options
         )
-        self.color = (
-            False  # from Python 3.14 on argparse colours its help and ignores --color
-        )
+        # from Python 3.14 on argparse colours its help and ignores --color
+        self.color = False
         self.register("action", None, StoreOnce)
 
     def error(self, message: str) -> NoReturn:
         """Raise the error that argparse found."""
         with_value = _SWITCH_WITH_VALUE.fullmatch(message)
         if with_value:
-            option, value = with_value["option"], with_value["value"]
+            option = with_value["option"]
+            value = with_value["value"]
             message = (
                 f"{option} takes no value, but {value} follows it; a long option begins with "
                 f"--"

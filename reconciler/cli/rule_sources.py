@@ -3,7 +3,7 @@
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -65,48 +65,45 @@ def with_live_file(session: Session, path: str | None) -> Session:
     """
     if path is None:
         return session
-    export, name = _read_file(path, session), sanitize(Path(path).name)
+    export = _read_file(path, session)
+    name = sanitize(Path(path).name)
     message = (
         f"the live rules come from {name}, and no tenant was contacted; apply reads the tenant "
         f"itself"
     )
-    queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
+    hint = ""
+    queues = [Queue(*pair) for pair in sorted(export.queues.items())]
     if not export.lists_queues:
-        names, ids = ({queue.name for queue in queues}, {queue.id for queue in queues})
-        expected = expected_queues(session.manifests, session.environment.name)
-        assumed = tuple(
-            queue
-            for queue in expected
-            if queue.name not in names and queue.id not in ids
-        )
+        assumed = _missing_queues(session, queues)
         queues += assumed
         message += (
             f". It lists no queues; assumed from the manifests: "
             f"{pluralize(len(assumed), 'queue')}"
         )
-    remedy = (
-        ": add `queues`, each with id and name, next to `rules`"
-        if session.environment.api.studio is None
-        else ""
-    )
-    changed = f"a rule looks changed if the file has only the id of its queue{remedy}"
-    finding = Finding(
-        code="CXR320",
-        severity="warning",
-        message=message,
-        hint="" if export.lists_queues else changed,
-    )
-    live_file = LiveFile(name, LiveState(export.rules, queues))
+        hint = "a rule looks changed if the file has only the id of its queue"
+        if session.environment.api.studio is None:
+            hint += ": add `queues`, each with id and name, next to `rules`"
+    finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
+    live_file = LiveFile(name, LiveState(export.rules, tuple(queues)))
     return replace(session, live_file=live_file, findings=(*session.findings, finding))
+
+
+def _missing_queues(session: Session, queues: Iterable[Queue]) -> list[Queue]:
+    """Return the queues of the manifests whose name and id none of these queues has."""
+    names = {queue.name for queue in queues}
+    ids = {queue.id for queue in queues}
+    return [
+        queue
+        for queue in expected_queues(session.manifests, session.environment.name)
+        if queue.name not in names and queue.id not in ids
+    ]
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:
     fields = session.environment.block_fields if session else {}
-    return (
-        read_block_file(path, BlockLayout(**fields))
-        if fields
-        else read_rules_file(path)
-    )
+    if fields:
+        return read_block_file(path, BlockLayout(**fields))
+    return read_rules_file(path)
 
 
 def read_tenant(session: Session) -> LiveState:
@@ -127,18 +124,15 @@ def list_rules(
 
     Raises ManifestError.
     """
-    name, (desired, queues) = (
-        session.environment.name,
-        desire_offline(session.manifests, session.environment),
-    )
+    name = session.environment.name
+    desired, queues = desire_offline(session.manifests, session.environment)
     if live is None:
-        return desired_entries(desired), DisplayNames(
-            f"the manifests of {name}", queues.names, desired.labels
-        )
-    names = {queue.id: queue.name for queue in live.queues}
-    return live_entries(live.rules, desired), DisplayNames(
-        f"the live rules of {name}", names, desired.labels
-    )
+        title = f"the manifests of {name}"
+        names = DisplayNames(title, queues.names, desired.labels)
+        return desired_entries(desired), names
+    queue_names = {queue.id: queue.name for queue in live.queues}
+    names = DisplayNames(f"the live rules of {name}", queue_names, desired.labels)
+    return live_entries(live.rules, desired), names
 
 
 class DiffSide(NamedTuple):
@@ -188,10 +182,8 @@ def labels(first: DiffSide, second: DiffSide) -> Labels:
     defaults.
     """
     sessions = [source.session for source in (first, second) if source.session]
-    sides = [labels_of(each.manifests, each.environment) for each in sessions] or [
-        short_labels(BotAttributes())
-    ]
-    return merge_labels(sides)
+    sides = [labels_of(each.manifests, each.environment) for each in sessions]
+    return merge_labels(sides or [short_labels(BotAttributes())])
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:
@@ -202,7 +194,8 @@ def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, Endpoin
     left, right = (
         each and endpoint_stage(each.manifests, each.environment) for each in sessions
     )
-    before, after = left or right or DIRECT, right or left or DIRECT
+    before = left or right or DIRECT
+    after = right or left or DIRECT
     return before.compared_with(after), after.compared_with(before)
 
 
@@ -216,58 +209,54 @@ def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]
     if across and first.kind == second.kind == "manifests":
         return _read_by_alias(sessions[0]), _read_by_alias(sessions[1])
     tenants: dict[str, LiveState] = {}
+    has_file = "file" in (first.kind, second.kind)
     for source in (first, second):
-        tenant_needed = source.kind == "live" or "file" in (first.kind, second.kind)
-        if (
-            source.session
-            and source.session.environment.name not in tenants
-            and tenant_needed
-        ):
-            tenants[source.session.environment.name] = read_tenant(source.session)
+        if source.session and (source.kind == "live" or has_file):
+            name = source.session.environment.name
+            if name not in tenants:
+                tenants[name] = read_tenant(source.session)
     reader = first.session or second.session  # says what the file of the other side has
-    left, right = (_read_source(source, tenants, reader) for source in (first, second))
-    return (left.by_name(), right.by_name()) if across else (left, right)
+    left = _read_source(first, tenants, reader)
+    right = _read_source(second, tenants, reader)
+    if across:
+        return left.by_name(), right.by_name()
+    return left, right
 
 
 def _read_source(
     source: DiffSide, tenants: Mapping[str, LiveState], reader: Session | None
 ) -> RuleList:
     if source.session is None:
-        try:
-            export = _read_file(source.name, reader)
-        except UsageError as error:
-            if Path(source.name).suffix:
-                raise
-            raise UsageError(
-                f"{error}; a side is live:ENV, manifests:ENV or a JSON file"
-            ) from None
-        rules = [
-            (live, live.marker.address if live.marker else None)
-            for live in export.rules
-        ]
-        named = (
-            (live.rule, live.id, address, str(address or live.rule.name))
-            for live, address in rules
-        )
-        entries = (
-            RoutingEntry(name=name, rule=rule, id=id_, address=address)
-            for rule, id_, address, name in named
-        )
-        return RuleList(tuple(entries), export.queues)
-    manifests, environment = source.session.manifests, source.session.environment
+        return _read_export(source.name, reader)
+    manifests = source.session.manifests
+    environment = source.session.environment
     tenant = tenants.get(environment.name)
     if tenant is not None and source.kind == "manifests":
-        resolver = QueueResolver(
-            environment.name,
-            resolve_aliases(manifests, environment.name),
-            tenant.queues,
-        )
-        return RuleList(
-            desired_entries(expand_manifests(manifests, environment, resolver)),
-            resolver.names,
-        )
-    listed, names = list_rules(source.session, tenant)
-    return RuleList(listed, names.queues)
+        aliases = resolve_aliases(manifests, environment.name)
+        resolver = QueueResolver(environment.name, aliases, tenant.queues)
+        desired = expand_manifests(manifests, environment, resolver)
+        return RuleList(desired_entries(desired), resolver.names)
+    entries, names = list_rules(source.session, tenant)
+    return RuleList(entries, names.queues)
+
+
+def _read_export(file: str, reader: Session | None) -> RuleList:
+    """Return the rules of a file. Raises UsageError."""
+    try:
+        export = _read_file(file, reader)
+    except UsageError as error:
+        if Path(file).suffix:
+            raise
+        raise UsageError(
+            f"{error}; a side is live:ENV, manifests:ENV or a JSON file"
+        ) from None
+    entries = []
+    for live in export.rules:
+        address = live.marker.address if live.marker else None
+        name = str(address or live.rule.name)
+        entry = RoutingEntry(name=name, rule=live.rule, id=live.id, address=address)
+        entries.append(entry)
+    return RuleList(tuple(entries), export.queues)
 
 
 def _read_by_alias(session: Session) -> RuleList:

@@ -78,8 +78,9 @@ class Log:
         """
         while self._pieces or self._lines:
             if not self._pieces:
-                lines, self._lines = self._lines, []
-                self._pieces = _split(REDACTOR.redact("\n".join(lines)))
+                text = "\n".join(self._lines)
+                self._lines = []
+                self._pieces = _split(REDACTOR.redact(text))
             try:
                 count = _writer_to(sys.stderr)(self._pieces[0])
             except BlockingIOError:
@@ -90,19 +91,17 @@ class Log:
             rest = self._pieces[0][count:]
             self._pieces[:1] = [rest] if rest else []
         if self._lost:
+            event = json.dumps({"event": "log", "lost": self._lost})
             with contextlib.suppress(OSError):
-                _writer_to(sys.stderr)(
-                    json.dumps({"event": "log", "lost": self._lost}).encode() + b"\n"
-                )
+                _writer_to(sys.stderr)(f"{event}\n".encode())
                 self._lost = 0
         return True
 
 
 def _split(text: str) -> list[bytes]:
     pieces = [b""]
-    for line in f"{text}\n".encode("utf-8", "backslashreplace").splitlines(
-        keepends=True
-    ):
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    for line in data.splitlines(keepends=True):
         if len(pieces[-1]) + len(line) > _PIECE:
             pieces.append(b"")
         pieces[-1] += line

@@ -225,7 +225,8 @@ class Session:
         if self.undo_request:
             desired, advise = self.undo_request.target(*inputs, self.options, live)
         else:
-            desired, advise = expand(*inputs, live, self.options), None
+            desired = expand(*inputs, live, self.options)
+            advise = None
         return Planner(
             manifests=self.manifests,
             environment=self.environment,
@@ -291,13 +292,7 @@ def build_session(
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
     manifests = replace(manifests, labelled=output.loudness != "verbose")
-    sample = None
-    if getattr(options, "traffic", None):
-        sample = load_traffic(options.traffic, chosen.attributes, chosen.max_sample_age)
-    elif hasattr(options, "traffic") and (
-        loaded := manifests.environments.get(chosen.name)
-    ):
-        sample = declared_traffic(loaded, Path(options.manifests))
+    sample = _load_sample(manifests, options, chosen)
     before = fallback_before(manifests.base, chosen) if manifests.base else None
     base_name, base_fallback = _base_options(manifests, chosen, before)
     planning = PlanOptions(
@@ -321,6 +316,20 @@ def build_session(
         findings=(before,) if isinstance(before, Finding) else (),
         base_option=getattr(options, "base", None),
     )
+
+
+def _load_sample(
+    manifests: Manifests, options: Namespace, environment: Environment
+) -> TrafficSample | None:
+    """Return the sample of --traffic, or the one of the Environment."""
+    if getattr(options, "traffic", None):
+        return load_traffic(
+            options.traffic, environment.attributes, environment.max_sample_age
+        )
+    loaded = manifests.environments.get(environment.name)
+    if loaded is None or not hasattr(options, "traffic"):
+        return None
+    return declared_traffic(loaded, Path(options.manifests))
 
 
 def _base_options(

@@ -83,7 +83,8 @@ class GuardedStream:
 def silence(stream: TextIO) -> None:
     """Redirect a stream to the null device, also for the interpreter's flush at its end."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, stream.fileno())
 
 
 @contextmanager

@@ -76,16 +76,19 @@ class WaitLog:
     """
 
     def __init__(self, output: Output, environment: str) -> None:
-        self._output, self._environment = output, environment
-        self._reason, self._said = "", -math.inf
+        self._output = output
+        self._environment = environment
+        self._reason = ""
+        self._logged_at = -math.inf
 
     def log(self, reason: str, text: str, seconds: float, /) -> None:
         """Log a wait, unless it is short or the last line is recent."""
         now = time.monotonic()
         pause = _REPEAT_SECONDS if reason == self._reason else _PATIENCE
-        if seconds < _MIN_WAIT or now - self._said < pause:
+        if seconds < _MIN_WAIT or now - self._logged_at < pause:
             return
-        self._reason, self._said = reason, now
+        self._reason = reason
+        self._logged_at = now
         form = {
             "event": "wait",
             "environment": self._environment,

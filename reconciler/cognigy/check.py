@@ -2,7 +2,7 @@
 Lookup cases.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -34,9 +34,8 @@ _TITLES: Final = {
     _FACT: "with a Lookup case: the flow itself decides for them, before CXone does",
 }
 
-BotCheck = dict[
-    str, Any
-]  # the intents of each kind in `_TITLES`, as JSON; `differs` is true if there is a difference
+# the intents of each kind in `_TITLES`, as JSON; `differs` is true if there is a difference
+BotCheck = dict[str, Any]
 
 
 def check_bot(
@@ -55,64 +54,89 @@ def check_bot(
     ids = reference_ids(
         entry for loaded in documents for entry in loaded.source_map.value(("intents",))
     )
-    with_bot = replace(
-        manifests,
-        intents=load_contents([("bot", new_document(bot, "# bot").encode())]).intents,
-    )
-    views = [
-        LintView(desire_offline(with_bot, each)[0], (), with_bot, each, {})
-        for each in environments
-    ]
+    views = _view_rules(bot, manifests, environments)
     kept = {*kept, *(view.fallback.intent or "" for view in views)}
-    uses = [use for use in _test_intents(manifests, ids) if use[0] not in bot.intents]
-    unrouted = {*bot.intents}
     try:
-        for view in views:
-            unrouted.intersection_update(
-                unrouted_intents(view, analyze_slices(view.slices))
-            )
-            unknown = entries_of_unknown_intents(view).items()
-            uses += [
-                (name, entry.source)
-                for name, users in unknown
-                for entry in users
-                if entry.source
-            ]
+        unrouted = _find_unrouted(bot, views)
+        unknown_uses = _list_unknown_uses(views)
     except UndecidedError:
         raise CxrouteError(
             "the rules overlap too much for this check; use conditions on fewer attributes"
         ) from None
-    changes, sources, names_by_id = (
-        compare_names(ids, bot, kept),
-        group_pairs(uses),
-        bot.names_by_id,
-    )
+    test_uses = [
+        (name, source)
+        for name, source in _test_intents(manifests, ids)
+        if name not in bot.intents
+    ]
+    sources = group_pairs([*test_uses, *unknown_uses])
+    for name in kept:
+        sources.pop(name, None)
+
+    changes = compare_names(ids, bot, kept)
+    renamed = [{"before": old, "after": new} for old, new in changes.renamed.items()]
+    unknown_cases = [
+        case._asdict() for case in bot.cases if case.intent not in bot.intents
+    ]
     decided = {case.intent for case in bot.cases}
     check = {
         **changes._asdict(),
-        "renamed": [
-            {"before": old, "after": new} for old, new in changes.renamed.items()
-        ],
+        "renamed": renamed,
         "unrouted": [name for name in bot.intents if name in unrouted],
-        "unknown": [
-            {
-                "intent": name,
-                "renamedTo": names_by_id.get(ids.get(name, "")),
-                "sources": [
-                    ":".join(map(str, source)) for source in sorted({*sources[name]})
-                ],
-            }
-            for name in sorted(sources.keys() - kept, key=sort_key)
-        ],
-        "unknownCases": [
-            case._asdict() for case in bot.cases if case.intent not in bot.intents
-        ],
+        "unknown": _describe_uses(sources, bot, ids),
+        "unknownCases": unknown_cases,
         _FACT: [name for name in bot.intents if name in decided],
     }
-    return {
-        **check,
-        "differs": any(items for kind, items in check.items() if kind != _FACT),
-    }
+    differs = any(intents for kind, intents in check.items() if kind != _FACT)
+    return {**check, "differs": differs}
+
+
+def _describe_uses(
+    sources: Mapping[str, Sequence[Source]], bot: Bot, ids: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the intents that the bot does not have as JSON, with the positions of their uses."""
+    names_by_id = bot.names_by_id
+    uses = []
+    for name in sorted(sources, key=sort_key):
+        positions = sorted({*sources[name]})
+        use = {
+            "intent": name,
+            "renamedTo": names_by_id.get(ids.get(name, "")),
+            "sources": [":".join(map(str, position)) for position in positions],
+        }
+        uses.append(use)
+    return uses
+
+
+def _view_rules(
+    bot: Bot, manifests: Manifests, environments: Iterable[Environment]
+) -> list[LintView]:
+    """Return the rules of each environment, as if the bot's intents were the documented ones."""
+    document = new_document(bot, "# bot").encode()
+    intents = load_contents([("bot", document)]).intents
+    with_bot = replace(manifests, intents=intents)
+    views = []
+    for environment in environments:
+        desired, _ = desire_offline(with_bot, environment)
+        views.append(LintView(desired, (), with_bot, environment, {}))
+    return views
+
+
+def _find_unrouted(bot: Bot, views: Iterable[LintView]) -> set[str]:
+    """Return the bot's intents that no rule of any environment takes."""
+    unrouted = {*bot.intents}
+    for view in views:
+        facts = analyze_slices(view.slices)
+        unrouted.intersection_update(unrouted_intents(view, facts))
+    return unrouted
+
+
+def _list_unknown_uses(views: Iterable[LintView]) -> list[tuple[str, Source]]:
+    """Return the intents of rules that the bot does not have, each with a rule's position."""
+    uses = []
+    for view in views:
+        for name, entries in entries_of_unknown_intents(view).items():
+            uses += [(name, entry.source) for entry in entries if entry.source]
+    return uses
 
 
 def _test_intents(
@@ -136,15 +160,16 @@ def check_lines(check: BotCheck, limit: int) -> list[str]:
     """Return the differences as lines; of each kind at most `limit` intents."""
     lines = []
     for kind, title in _TITLES.items():
-        if items := check[kind]:
-            lines += [
-                f"{pluralize(len(items), 'intent')} {title}:",
-                *(f"  {_phrase(item)}" for item in items[:limit]),
-            ]
-            lines += [f"  and {len(items) - limit:,} more (-v lists all)"] * (
-                len(items) > limit
-            )
-    return lines if check["differs"] else [*lines, "The bot and the manifests agree."]
+        items = check[kind]
+        if not items:
+            continue
+        lines.append(f"{pluralize(len(items), 'intent')} {title}:")
+        lines += [f"  {_phrase(item)}" for item in items[:limit]]
+        if len(items) > limit:
+            lines.append(f"  and {len(items) - limit:,} more (-v lists all)")
+    if not check["differs"]:
+        lines.append("The bot and the manifests agree.")
+    return lines
 
 
 def _phrase(item: Any) -> str:  # noqa: ANN401 - a name, or a mapping
@@ -154,10 +179,8 @@ def _phrase(item: Any) -> str:  # noqa: ANN401 - a name, or a mapping
         return f"{quote_name(item['before'])} is now {quote_name(item['after'])}"
     if "flow" in item:
         return f"{quote_name(item['intent'])} in flow {quote_name(item['flow'])}"
-    renamed = (
-        f"; renamed to {quote_name(item['renamedTo'])}?" if item["renamedTo"] else ""
-    )
-    return (
-        f"{quote_name(item['intent'])} in "
-        f"{join_first(item['sources'], _MAX_SOURCES, sanitize)}{renamed}"
-    )
+    sources = join_first(item["sources"], _MAX_SOURCES, sanitize)
+    phrase = f"{quote_name(item['intent'])} in {sources}"
+    if item["renamedTo"]:
+        phrase += f"; renamed to {quote_name(item['renamedTo'])}?"
+    return phrase

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from functools import reduce
 from typing import Any, Final, NamedTuple
 
 from reconciler.cognigy.bot import Bot, BotIntent, sort_key
@@ -26,9 +25,8 @@ class NameChanges(NamedTuple):
 
     added: list[str]
     removed: list[str]
-    renamed: dict[
-        str, str
-    ]  # the new names by the old ones; the reference id is the same
+    # the new names by the old ones; the reference id is the same
+    renamed: dict[str, str]
 
 
 def head_line(origin: str, when: str) -> str:
@@ -55,10 +53,8 @@ def compare_names(
     """Return the differences from a document's intents, with their reference ids or ""; `kept` are
     not the bot's.
     """
-    names_by_id, old_names = (
-        bot.names_by_id,
-        dict[str, str](),
-    )  # the old names by the new ones
+    names_by_id = bot.names_by_id
+    old_names: dict[str, str] = {}  # by the new ones
     for name, reference in ids.items():
         new = names_by_id.get(reference, name)
         if name not in bot.intents and new not in ids:
@@ -83,37 +79,45 @@ def update_document(
     document, text = _find_document(data, file)
     entries = document.value["intents"]
     changes = compare_names(reference_ids(entries), bot, kept)
-    intents = [
-        bot.intents.get(changes.renamed.get(_name(entry), _name(entry)))
-        for entry in entries
-    ]
-    updated = list(map(_update_entry, entries, intents))
-    extended = [
-        *updated,
-        *(_update_entry(name, bot.intents[name]) for name in changes.added),
-    ]
-    if updated == sorted(updated, key=lambda entry: sort_key(_name(entry))):
-        extended.sort(key=lambda entry: sort_key(_name(entry)))
-    final = [entry for entry in extended if _name(entry) not in changes.removed]
+    edited = text
     # One kind of change at a time, so that no line with its comment is taken for that of another
     # intent.
-    edited = reduce(
-        lambda before, new: _replace_entries(before, file, new),
-        (updated, extended, final),
-        text,
-    )
+    for new_entries in _list_stages(entries, bot, changes):
+        edited = _replace_entries(edited, file, new_entries)
     if edited == text:
         return data, changes
+
     edited, count = _HEAD_LINE.subn(lambda _match: head, edited, count=1)
     if not count:
-        start = (
-            edited.rfind("\n", 0, document.start) + 1
-        )  # no edit is above the document
+        # no edit is above the document
+        start = edited.rfind("\n", 0, document.start) + 1
         line_end = "\r\n" if "\r\n" in text else "\n"
         edited = f"{edited[:start]}{head}{line_end}{edited[start:]}"
-    return _BYTE_ORDER_MARK * data.startswith(
-        _BYTE_ORDER_MARK
-    ) + edited.encode(), changes
+    content = edited.encode()
+    if data.startswith(_BYTE_ORDER_MARK):
+        content = _BYTE_ORDER_MARK + content
+    return content, changes
+
+
+def _list_stages(
+    entries: Iterable[Entry], bot: Bot, changes: NameChanges
+) -> list[list[Entry]]:
+    """Return the list of intents with updated entries, then with the added ones, then without the
+    removed ones.
+    """
+    updated = []
+    for entry in entries:
+        name = _name(entry)
+        intent = bot.intents.get(changes.renamed.get(name, name))
+        updated.append(_update_entry(entry, intent))
+
+    added = [_update_entry(name, bot.intents[name]) for name in changes.added]
+    extended = [*updated, *added]
+    if updated == sorted(updated, key=_sort_key):
+        extended.sort(key=_sort_key)
+
+    final = [entry for entry in extended if _name(entry) not in changes.removed]
+    return [updated, extended, final]
 
 
 def _find_document(data: bytes, file: str) -> tuple[Document, str]:
@@ -130,14 +134,15 @@ def _find_document(data: bytes, file: str) -> tuple[Document, str]:
         raise CxrouteError(
             f"{file} has {pluralize(len(documents), 'Intents document')}; name a file with one"
         )
-    entries = documents[0].value.get("intents")
+    document = documents[0]
+    entries = document.value.get("intents")
     if not isinstance(entries, list) or not all(
         isinstance(_name(entry), str) for entry in entries
     ):
         raise CxrouteError(
             f"{file}: the list of intents is not valid; run `cxroute validate` first"
         )
-    return documents[0], parsed.text.text
+    return document, parsed.text.text
 
 
 def _replace_entries(text: str, file: str, entries: list[Entry]) -> str:
@@ -147,14 +152,14 @@ def _replace_entries(text: str, file: str, entries: list[Entry]) -> str:
         return text
     new = {**document.value, "intents": entries}
     try:
-        edited = apply_edits(
-            text, compute_edits(text, document.start, document.value, new)
-        )
+        edits = compute_edits(text, document.start, document.value, new)
+        edited = apply_edits(text, edits)
     except CannotPatchError as error:
         raise CxrouteError(
             f"{file}: edit the list of intents by hand: {error}"
         ) from None
-    if _find_document(edited.encode(), file)[0].value != new:
+    edited_document, _ = _find_document(edited.encode(), file)
+    if edited_document.value != new:
         raise CxrouteError(
             f"{file}: the list of intents cannot be edited in place; write one intent per line"
         )
@@ -171,6 +176,10 @@ def reference_ids(entries: Iterable[Entry]) -> dict[Any, str]:
 
 def _name(entry: Entry) -> Any:  # noqa: ANN401 - the name may be missing
     return entry.get("name") if isinstance(entry, dict) else entry
+
+
+def _sort_key(entry: Entry) -> tuple[str, str]:
+    return sort_key(_name(entry))
 
 
 def _update_entry(entry: Entry, intent: BotIntent | None) -> Entry:

@@ -37,32 +37,42 @@ def read_bot(path: Path) -> Bot:
     """Return the bot of a folder or a file. Raises BotError."""
     if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises an error in a folder without permission
         return merge_bot(_parse_intents(*_read_json(path, path)))
-    root = next(
-        (each for each in (path / "agent/flows", path / "flows") if each.is_dir()), path
-    )
-    # As a pattern it also finds a link to nothing: its intents must not count as removed.
-    files = list(islice(root.glob("*/*/intents.jso[n]"), _MAX_FILES + 1))
-    if not 0 < len(files) <= _MAX_FILES:
-        advice = "name a folder of the Cognigy CLI, with agent/flows/FLOW/LOCALE/intents.json"
-        raise BotError(
-            f"{sanitize(str(path))} has {'too many' if files else 'no'} files with intents; "
-            f"{advice}"
-        )
-    listed = root / "locales.json"
-    locales = _parse_locales(*_read_json(listed, root)) if listed.exists() else {}
-    ranks = {name: rank for rank, name in enumerate(locales)}
+    folders = (path / "agent/flows", path / "flows")
+    root = next((folder for folder in folders if folder.is_dir()), path)
     intents: list[BotIntent] = []
     cases: list[LookupCase] = []
-    flows = (
-        (file.parts[-3], ranks.get(file.parts[-2], len(ranks)), file.parts[-2], file)
-        for file in files
-    )
-    for flow, _, _, file in sorted(flows):
+    for flow, file in _list_flow_files(path, root):
         intents += _parse_intents(*_read_json(file, root))
         chart = file.with_name("chart.json")
         if chart.exists():
             cases += _parse_cases(*_read_json(chart, root), flow)
     return merge_bot(intents, cases)
+
+
+def _list_flow_files(path: Path, root: Path) -> list[tuple[str, Path]]:
+    """Return each flow with a file of its intents: by flow, then by the order of the locales.
+
+    Raises BotError.
+    """
+    # As a pattern it also finds a link to nothing: its intents must not count as removed.
+    files = list(islice(root.glob("*/*/intents.jso[n]"), _MAX_FILES + 1))
+    if not 0 < len(files) <= _MAX_FILES:
+        count = "too many" if files else "no"
+        advice = "name a folder of the Cognigy CLI, with agent/flows/FLOW/LOCALE/intents.json"
+        raise BotError(
+            f"{sanitize(str(path))} has {count} files with intents; {advice}"
+        )
+    locales_file = root / "locales.json"
+    locales: dict[str, str] = {}
+    if locales_file.exists():
+        locales = _parse_locales(*_read_json(locales_file, root))
+    ranks = {name: rank for rank, name in enumerate(locales)}
+
+    keyed = []
+    for file in files:
+        flow, locale, _ = file.parts[-3:]
+        keyed.append((flow, ranks.get(locale, len(ranks)), locale, file))
+    return [(flow, file) for flow, _, _, file in sorted(keyed)]
 
 
 def read_limited(path: Path, limit: int) -> bytes:
@@ -81,9 +91,8 @@ def _read_json(path: Path, root: Path) -> tuple[Any, str]:
             raise BotError(
                 f"{place} is a link that leaves the folder; copy the file instead"
             )
-        return STRICT_DECODER.decode(
-            read_limited(path, _MAX_BYTES).decode("utf-8-sig")
-        ), place
+        text = read_limited(path, _MAX_BYTES).decode("utf-8-sig")
+        return STRICT_DECODER.decode(text), place
     except (ValueError, RecursionError):
         raise BotError(f"{place} is not JSON in UTF-8; export it again") from None
 
@@ -97,44 +106,44 @@ def _parse_intents(payload: object, place: str) -> list[BotIntent]:
         payload,
         f"{place}: not a list of intents with names; export the flow's intents as JSON",
     )
-    names = {
-        as_text(item.get(field)): item["name"]
-        for item in items
-        for field in ("_id", "referenceId")
-    }
+    names = {}
+    for item in items:
+        for field in ("_id", "referenceId"):
+            names[as_text(item.get(field))] = item["name"]
     return [_parse_intent(item, names) for item in items]
 
 
 def _require_named(payload: object, message: str) -> list[dict[str, Any]]:
     """Return a list of objects, each with a name. Raises BotError with the message."""
-    items: list[Any] = payload if isinstance(payload, list) else [None]
-    if not all(isinstance(as_object(item).get("name"), str) for item in items):
+    if not isinstance(payload, list):
         raise BotError(message)
-    return items
+    for item in payload:
+        name = as_object(item).get("name")
+        if not isinstance(name, str):
+            raise BotError(message)
+    return payload
 
 
 def _parse_intent(item: dict[str, Any], names: dict[str, str]) -> BotIntent:
     """Return an intent; `names` are the names of its flow's intents by id."""
-    name, parent = (
-        item["name"],
-        as_text(item.get("parent") or item.get("parentIntentId")),
-    )
-    unusable = not name.strip() or len(name) > _MAX_NAME or _encodable(name) != name
-    exclusions = (("disabled", "isDisabled"), ("reject", "isRejectIntent"))
-    exclusion = next(
-        (word for word, field in exclusions if item.get(field) is True),
-        "unusable name" * unusable,
-    )
-    label = sanitize(" ".join(as_text(item.get("description")).split()), _MAX_LABEL)
+    name = item["name"]
+    exclusion = ""
+    if item.get("isDisabled") is True:
+        exclusion = "disabled"
+    elif item.get("isRejectIntent") is True:
+        exclusion = "reject"
+    elif not name.strip() or len(name) > _MAX_NAME or _encodable(name) != name:
+        exclusion = "unusable name"
+
+    description = as_text(item.get("description"))
+    label = sanitize(" ".join(description.split()), _MAX_LABEL)
     # The API names the parent by its id, which may be unknown; an exported file by its name.
-    above = names.get(parent, parent if "parent" in item else "") if parent else ""
-    return BotIntent(
-        name,
-        label,
-        _encodable(above),
-        _encodable(as_text(item.get("referenceId"))),
-        exclusion,
-    )
+    parent = as_text(item.get("parent") or item.get("parentIntentId"))
+    above = ""
+    if parent:
+        above = names.get(parent, parent if "parent" in item else "")
+    reference = as_text(item.get("referenceId"))
+    return BotIntent(name, label, _encodable(above), _encodable(reference), exclusion)
 
 
 def _encodable(text: str) -> str:
@@ -152,24 +161,21 @@ def _parse_cases(payload: object, place: str, flow: str) -> list[LookupCase]:
     nodes = {text_at(node, "_id"): node for node in list_objects(chart, "nodes")}
     cases = []
     for relation in list_objects(chart, "relations"):
-        lookup, below = (
-            nodes.get(text_at(relation, "node"), {}),
-            relation.get("children"),
-        )
+        lookup = nodes.get(text_at(relation, "node"), {})
         is_on_intent = (
             lookup.get("type") == "switch"
             and text_at(lookup, "config", "switch", "type") == "intent"
         )
-        if not is_on_intent or lookup.get("isDisabled") is True:
+        children = relation.get("children")
+        if not is_on_intent or not isinstance(children, list):
             continue
-        for child in below if isinstance(below, list) else ():
+        if lookup.get("isDisabled") is True:
+            continue
+        for child in children:
             case = nodes.get(as_text(child), {})
-            intent = (
-                text_at(case, "config", "case", "value")
-                if case.get("type") == "case"
-                else ""
-            )
-            cases += [LookupCase(_encodable(intent), flow)] if intent else []
+            intent = text_at(case, "config", "case", "value")
+            if case.get("type") == "case" and intent:
+                cases.append(LookupCase(_encodable(intent), flow))
     return cases
 
 
@@ -191,7 +197,8 @@ def page_by_cursor(response: RestResponse, payload: object) -> ListPage:
     another page.
     """
     form = as_object(payload)
-    items, cursor = form.get("items"), form.get("nextCursor")
+    items = form.get("items")
+    cursor = form.get("nextCursor")
     is_repeated = bool(cursor) and cursor == response.url.params.get("next")
     if (
         not isinstance(items, list)
@@ -200,9 +207,9 @@ def page_by_cursor(response: RestResponse, payload: object) -> ListPage:
         or is_repeated
     ):
         return ListPage(None, None)
-    return ListPage(
-        items, str(response.url.copy_set_param("next", cursor)) if cursor else None
-    )
+    if not cursor:
+        return ListPage(items, None)
+    return ListPage(items, str(response.url.copy_set_param("next", cursor)))
 
 
 DIALECT: Final = RestDialect(
@@ -220,23 +227,23 @@ def read_project(client: RestClient, project: str) -> Bot:
     """Return the bot of a project. Raises RestError and BotError."""
     fields = {"projectId": project}
     flows = _list(client, "/flows", fields, Purpose("list the flows", "project"))
-    listed = _list(client, "/locales", fields, Purpose("list the locales", "project"))
-    locales = _parse_locales(listed, "the list of locales")
+    items = _list(client, "/locales", fields, Purpose("list the locales", "project"))
+    locales = _parse_locales(items, "the list of locales")
     intents: list[BotIntent] = []
     for flow in sorted(flows, key=lambda item: as_text(item.get("name"))):
         place = f"the intents of flow {quote_name(as_text(flow.get('name')))}"
+        purpose = Purpose(f"list {place}", "flow")
+        flow_id = quote(as_text(flow.get("_id")), safe="")
+        path = f"/flows/{flow_id}/intents"
         for locale in locales.values():
             fields = {"includeChildren": "true", "preferredLocaleId": locale}
-            path = f"/flows/{quote(as_text(flow.get('_id')), safe='')}/intents"
-            intents += _parse_intents(
-                _list(client, path, fields, Purpose(f"list {place}", "flow")), place
-            )
+            items = _list(client, path, fields, purpose)
+            intents += _parse_intents(items, place)
     return merge_bot(intents)
 
 
 def _list(
     client: RestClient, path: str, fields: dict[str, str], purpose: Purpose
 ) -> list[dict[str, Any]]:
-    return list(
-        client.pages(f"{path}?{urlencode({**fields, 'limit': _PAGE})}", purpose)
-    )
+    query = urlencode({**fields, "limit": _PAGE})
+    return list(client.pages(f"{path}?{query}", purpose))

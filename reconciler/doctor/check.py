@@ -136,18 +136,19 @@ def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
         reply.kind in ("page", "garbled") and reply.status >= 400  # noqa: PLR2004 - an error with any body
     ):
         text = f"{reply.call}: status {reply.status}{server_text}"
-        return CheckResult(
-            context.name, "fail", text, _status_advice(reply.status, context)
-        )
-    message, advice = _KIND_TEXTS[reply.kind]
-    base = "api.tokenUrl" if context.name == "token" else "api.baseUrl"
-    detail = f" (status {reply.status}){server_text}" if reply.status else server_text
+        advice = _status_advice(reply.status, context)
+        return CheckResult(context.name, "fail", text, advice)
+
+    detail = server_text
+    if reply.status:
+        detail = f" (status {reply.status}){server_text}"
     if reply.kind == "redirect":  # the text is the other address
         detail = f" ({sanitize(reply.error_text)})" if reply.error_text else ""
+    message, advice_form = _KIND_TEXTS[reply.kind]
     text = f"{reply.call}: {message}{detail}"
-    return CheckResult(
-        context.name, "fail", text, advice.format(base=base, setting=context.setting)
-    )
+    base = "api.tokenUrl" if context.name == "token" else "api.baseUrl"
+    advice = advice_form.format(base=base, setting=context.setting)
+    return CheckResult(context.name, "fail", text, advice)
 
 
 def _status_advice(status: int, context: AdviceContext) -> str:

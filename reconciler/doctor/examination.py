@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -181,10 +182,9 @@ class Probe:
         self, request: http.ApiRequest
     ) -> tuple[ProbeReply, http.ApiResponse | None]:
         before = self._time.now()
+        seconds = min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)
         try:
-            async with self._time.deadline(
-                min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)
-            ):
+            async with self._time.deadline(seconds):
                 response = await self._transport(request)
         except TimeoutError:
             return ProbeReply(call=request.call, kind="silent"), None
@@ -197,36 +197,28 @@ class Probe:
             text = http.describe_failure(error)
             return ProbeReply(call=request.call, kind=kind, error_text=text), None
         middle = before + (self._time.now() - before) / 2
-        skew = None
-        with suppress(ValueError, TypeError, OverflowError):
-            date = parsedate_to_datetime(response.headers.get("date", ""))
-            skew = date.timestamp() - middle.timestamp()
         reply = ProbeReply(
             call=request.call,
             kind=_reply_kind(response),
             status=response.status,
             headers=response.headers,
-            clock_skew=skew,
+            clock_skew=_clock_skew(response, middle),
         )
         return self._parse_body(reply, response)
 
     def _parse_body(
         self, reply: ProbeReply, response: http.ApiResponse
     ) -> tuple[ProbeReply, http.ApiResponse]:
-        text, kind = "", reply.kind
+        text = ""
+        kind = reply.kind
         if kind == "redirect":
-            with suppress(
-                ValueError
-            ):  # only the host of the location: the rest may hold a session
-                text = sanitize(
-                    urlsplit(response.headers.get("location", "")).hostname or "", 100
-                )
+            # only the host of the location: the rest may hold a session
+            with suppress(ValueError):
+                location = urlsplit(response.headers.get("location", ""))
+                text = sanitize(location.hostname or "", 100)
         elif kind == "json":
-            decoder = (
-                http.LENIENT_DECODER
-                if response.call.startswith("POST")
-                else STRICT_DECODER
-            )
+            is_post = response.call.startswith("POST")
+            decoder = http.LENIENT_DECODER if is_post else STRICT_DECODER
             try:
                 response = response._replace(payload=response.json(decoder))
             except UnexpectedResponseError:
@@ -238,6 +230,14 @@ class Probe:
         ), response
 
 
+def _clock_skew(response: http.ApiResponse, middle: datetime) -> float | None:
+    """Return by how many seconds the tenant's clock is ahead; None if it does not send its time."""
+    with suppress(ValueError, TypeError, OverflowError):
+        date = parsedate_to_datetime(response.headers.get("date", ""))
+        return date.timestamp() - middle.timestamp()
+    return None
+
+
 def _reply_kind(response: http.ApiResponse) -> ReplyKind:
     if response.status in http.REDIRECTS:
         return "redirect"
@@ -247,15 +247,12 @@ def _reply_kind(response: http.ApiResponse) -> ReplyKind:
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:
     """Yield the aspects that only a write can check, and the prerequisites of `cxroute serve`."""
     path = sanitize(context_path(environment, profile))
-    names, signal, writer = (
-        environment.attributes,
-        environment.context.signal,
-        environment.context.writer,
-    )
+    names = environment.attributes
+    signal = environment.context.signal
+    writer = environment.context.writer
     if writer == "digital-custom-fields":
-        hint = sanitize(
-            custom_fields_hint((names.intent, names.confidence, names.updated_at))
-        )
+        fields = (names.intent, names.confidence, names.updated_at)
+        hint = sanitize(custom_fields_hint(fields))
         text = (
             "cxroute serve sets custom fields of digital contacts; only a write can show whether "
             "they are defined"
@@ -269,14 +266,15 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
             f"OnSignal that reads them"
         )
         yield CheckResult("context", "ok", text)
-    writes, last = "locking and saving the script", ""
+    writes = "locking and saving the script"
+    order = ""
     if environment.api.studio is None:
         writes = "the scopes routing:write and interaction:write"
-        last = (
+        order = (
             f", and which of two priorities comes first (api.evaluation: "
             f"{environment.api.evaluation})"
         )
-    untried = f"{writes}, the path of conversations' contexts ({path}){last}"
+    untried = f"{writes}, the path of conversations' contexts ({path}){order}"
     yield CheckResult(UNCHECKED, "ok", f"not checked (a check would write): {untried}")
 
 
@@ -337,21 +335,16 @@ class Examination:
             "ok" if save.by else "warn",
             f"{studio.api_version} of the API answers; {text}",
         )
-        holder = display_text(
-            find_member(replies[0].payload, "header.lockInfo.lockedName")
-        )
-        advice = (
-            "Close or unlock it in Studio: apply does not take a user's lock away"
-            if holder
-            else ""
-        )
-        self._add(
-            "lock",
-            "warn" if holder else "ok",
-            f"locked by {holder}" if holder else "not locked",
-            advice,
-        )
-        return self._check_block(json.dumps(replies[0].payload), studio.layout)
+        script = replies[0].payload
+        holder = display_text(find_member(script, "header.lockInfo.lockedName"))
+        if holder:
+            advice = (
+                "Close or unlock it in Studio: apply does not take a user's lock away"
+            )
+            self._add("lock", "warn", f"locked by {holder}", advice)
+        else:
+            self._add("lock", "ok", "not locked")
+        return self._check_block(json.dumps(script), studio.layout)
 
     def _check_block(self, content: str, layout: BlockLayout) -> list[LiveRule]:
         try:
@@ -365,11 +358,9 @@ class Examination:
             )
             return []
         unmanaged = [live.rule.name for live in rules if not live.marker]
+        managed_count = len(rules) - len(unmanaged)
         size = len(block.value.encode(errors="replace"))
-        snippet = (
-            f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} "
-            f"bytes"
-        )
+        snippet = f"{pluralize(managed_count, 'managed rule')}, in a snippet of {size:,} bytes"
         self._add("block", "ok", snippet)
         if unmanaged:
             text = (
@@ -395,8 +386,9 @@ class Examination:
         try:
             reply = await probe.request_token()
         except ApiError as error:
-            if probe.replies and not probe.replies[-1].is_good:
-                self.lines.append(explain_failure(probe.replies[-1], context))
+            last_reply = probe.replies[-1] if probe.replies else None
+            if last_reply is not None and not last_reply.is_good:
+                self.lines.append(explain_failure(last_reply, context))
             else:
                 self._add(
                     "token", "fail", str(error), f"{context.setting} may be wrong"
@@ -419,12 +411,14 @@ class Examination:
 
     def _check_reply(self, reply: ProbeReply, name: str) -> bool:
         """Return whether a reply is good; add advice if it is not."""
-        if not reply.is_good:
-            line = explain_failure(reply, self._context_for(name))
-            known = _STUDIO_ADVICE if self.tenant.studio else {}
-            advice = known.get((name, reply.status), line.advice)
-            self.lines.append(replace(line, advice=advice))
-        return reply.is_good
+        if reply.is_good:
+            return True
+        line = explain_failure(reply, self._context_for(name))
+        if self.tenant.studio:
+            advice = _STUDIO_ADVICE.get((name, reply.status), line.advice)
+            line = replace(line, advice=advice)
+        self.lines.append(line)
+        return False
 
     def _check_page(
         self, name: str, reply: ProbeReply, page: FirstPage | None
@@ -449,13 +443,14 @@ class Examination:
     ) -> list[LiveRule]:
         """Add lines on the first page's rules, read one of them by itself, and return them."""
         environment = self.environment
+        rules: list[LiveRule] = []
+        reply = None
         try:
-            rules = list(map(rule_json.parse_live_rule, page.entries)) if page else []
-            reply = (
-                await probe.get(rule_path(self.tenant.rules_path, rules[0].id))
-                if rules
-                else None
-            )
+            if page:
+                rules = list(map(rule_json.parse_live_rule, page.entries))
+            if rules:
+                path = rule_path(self.tenant.rules_path, rules[0].id)
+                reply = await probe.get(path)
         except UnexpectedResponseError as error:
             self._add(
                 "rules",
@@ -512,16 +507,15 @@ def check_skills(
     """Return whether the queues of the manifests and of the block are active skills; `skills` must
     be complete.
     """
-    lines = observations.check_queues(
-        rules, [skill for skill in skills if skill.active], expected
-    )
-    ok = CheckResult(
-        "skills",
-        "ok",
-        f"{pluralize(len(expected), 'queue')} of the manifests: active skills",
-    )
-    change = "do not exist", "do not exist or are inactive", 1
-    return [
-        replace(line, name="skills", message=line.message.replace(*change))
-        for line in lines
-    ] or [ok]
+    active = [skill for skill in skills if skill.active]
+    lines = []
+    for line in observations.check_queues(rules, active, expected):
+        message = line.message.replace(
+            "do not exist", "do not exist or are inactive", 1
+        )
+        lines.append(replace(line, name="skills", message=message))
+    if not lines:
+        count = pluralize(len(expected), "queue")
+        text = f"{count} of the manifests: active skills"
+        lines.append(CheckResult("skills", "ok", text))
+    return lines

@@ -21,20 +21,19 @@ _MAX_NAMED: Final = 5
 
 def check_token(payload: Mapping[str, Any]) -> CheckResult:
     """Return the type and lifetime of the token."""
-    kind, expires_in = payload.get("token_type"), payload.get("expires_in")
+    kind = payload.get("token_type")
+    expires_in = payload.get("expires_in")
     lifetime = None
+    duration = "without a lifetime"
     if (
         isinstance(expires_in, int | float)
         and not isinstance(expires_in, bool)
         and 0 <= expires_in < _MAX_LIFETIME
     ):
         lifetime = int(expires_in)
-    text = f"issued: {sanitize(str(kind)) if kind else 'without a type'}, "
-    text += (
-        "without a lifetime"
-        if lifetime is None
-        else f"for {pluralize(lifetime, 'second')}"
-    )
+        duration = f"for {pluralize(lifetime, 'second')}"
+    kind_text = sanitize(str(kind)) if kind else "without a type"
+    text = f"issued: {kind_text}, {duration}"
     if str(kind).lower() != "bearer":
         return CheckResult(
             "token",
@@ -111,13 +110,13 @@ def check_etag(etag: str | None) -> CheckResult:
 def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResult:
     """Return the owners of the rules; `scope` limits the statement to some rules."""
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
-    others = len(rules) - owners[owner] - owners[""]
-    text = f"{owners[owner]:,} managed by {owner}, {owners['']:,} without an owner"
-    return CheckResult(
-        "owners",
-        "ok",
-        f"{text}{f', {others:,} managed by other owners' if others else ''}{scope}",
-    )
+    own = owners[owner]
+    unowned = owners[""]
+    foreign = len(rules) - own - unowned
+    text = f"{own:,} managed by {owner}, {unowned:,} without an owner"
+    if foreign:
+        text += f", {foreign:,} managed by other owners"
+    return CheckResult("owners", "ok", f"{text}{scope}")
 
 
 def check_operators(
@@ -126,44 +125,41 @@ def check_operators(
     """Return the operators and types of live rules, and those unknown to cxroute or the
     Environment.
     """
-    parts: list[Condition | Target | Opaque] = [
-        part for rule in rules for part in rule.rule.conditions
-    ]
-    parts += [part for rule in rules for part in rule.rule.targets]
+    conditions = [part for rule in rules for part in rule.rule.conditions]
+    targets = [part for rule in rules for part in rule.rule.targets]
+    parts: list[Condition | Target | Opaque] = [*conditions, *targets]
     used = Counter(part.operator for part in parts if isinstance(part, Condition))
-    missing = sorted(set(used) - set(known_operators))
-    operators = (
-        ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
+    lines = [_check_known(used, known_operators, scope)]
+
+    opaque = Counter(
+        _describe_opaque(part) for part in parts if isinstance(part, Opaque)
     )
-    lines = [CheckResult("operators", "ok", f"live rules use {operators}{scope}")]
+    if opaque:
+        counts = opaque.most_common(_MAX_NAMED)
+        names = ", ".join(f"{name} ({count:,})" for name, count in counts)
+        text = f"not understood: {names}{scope}"
+        advice = (
+            "Rules with these parts are changed only if they are managed; a plan assumes that "
+            "such a condition may match or not"
+        )
+        lines.append(CheckResult("unknown parts", "warn", text, advice))
+    return lines
+
+
+def _check_known(
+    used: Counter[str], known_operators: Iterable[str], scope: str
+) -> CheckResult:
+    missing = sorted(set(used) - set(known_operators))
     if missing:
         text = (
             f"live rules use {', '.join(missing)}, which api.operators of the Environment "
             f"omits{scope}"
         )
-        lines = [
-            CheckResult(
-                "operators",
-                "warn",
-                text,
-                "Add them to api.operators, if the tenant understands them",
-            )
-        ]
-    opaque = Counter(
-        _describe_opaque(part) for part in parts if isinstance(part, Opaque)
-    )
-    if opaque:
-        names = ", ".join(
-            f"{name} ({count:,})" for name, count in opaque.most_common(_MAX_NAMED)
-        )
-        advice = "Rules with these parts are changed only if they are managed"
-        advice += "; a plan assumes that such a condition may match or not"
-        lines.append(
-            CheckResult(
-                "unknown parts", "warn", f"not understood: {names}{scope}", advice
-            )
-        )
-    return lines
+        advice = "Add them to api.operators, if the tenant understands them"
+        return CheckResult("operators", "warn", text, advice)
+    operators = ", ".join(f"{name} {count:,}" for name, count in used.most_common())
+    text = f"live rules use {operators or 'none'}{scope}"
+    return CheckResult("operators", "ok", text)
 
 
 def _describe_opaque(part: Opaque) -> str:
@@ -172,33 +168,26 @@ def _describe_opaque(part: Opaque) -> str:
         return "a part without a type"
     operator = part_json.get("operator")
     if part_json["type"] == "attribute" and isinstance(operator, str):
-        return (
-            f"a value of {operator}"
-            if operator in OPERATORS
-            else f"operator {quote(operator)}"
-        )
+        if operator in OPERATORS:
+            return f"a value of {operator}"
+        return f"operator {quote(operator)}"
     return f"type {quote(str(part_json['type']))}"
 
 
 def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> CheckResult:
     """Return whether live names are unique."""
-    repeated = sorted(
-        name
-        for name, count in Counter(rule.rule.name for rule in rules).items()
-        if count > 1
-    )
+    counts = Counter(rule.rule.name for rule in rules)
+    repeated = sorted(name for name, count in counts.items() if count > 1)
     if not repeated:
         return CheckResult("names", "ok", f"rule names are unique{scope}")
-    names = ", ".join(map(quote, repeated[:_MAX_NAMED])) + (
-        " and others" if len(repeated) > _MAX_NAMED else ""
-    )
+    names = ", ".join(map(quote, repeated[:_MAX_NAMED]))
+    if len(repeated) > _MAX_NAMED:
+        names += " and others"
     text = f"several rules are named {names}; the tenant does not keep names unique"
-    advice = (
-        "The Environment sets api.namesUnique: true, which is wrong: remove it"
-        if unique
-        else ""
-    )
-    return CheckResult("names", "fail" if unique else "ok", text, advice)
+    if not unique:
+        return CheckResult("names", "ok", text)
+    advice = "The Environment sets api.namesUnique: true, which is wrong: remove it"
+    return CheckResult("names", "fail", text, advice)
 
 
 def check_queues(
@@ -207,22 +196,21 @@ def check_queues(
     """Return the queues in rules or manifests that are missing in the tenant; `queues` must be
     complete.
     """
-    ids, names = {queue.id for queue in queues}, {queue.name for queue in queues}
-    used = {
-        part.queue_id
-        for rule in rules
-        for part in rule.rule.targets
-        if isinstance(part, Target)
-    }
+    ids = {queue.id for queue in queues}
+    names = {queue.name for queue in queues}
+    targets = [part for rule in rules for part in rule.rule.targets]
+    used = {part.queue_id for part in targets if isinstance(part, Target)}
     lines = []
-    if unlisted := used - ids:
+    unlisted = used - ids
+    if unlisted:
         count = pluralize(len(unlisted), "queue")
         text = (
             f"live rules send conversations to {count} missing from the list of queues"
         )
         advice = "They may be deleted, or api.queuesPath may list other queues than routing uses"
         lines.append(CheckResult("queues", "warn", text, advice))
-    if missing := sorted(set(expected) - names - ids):
+    missing = sorted(set(expected) - names - ids)
+    if missing:
         text = (
             f"the manifests name queues that do not exist: "
             f"{join_first(missing, _MAX_NAMED, quote)}"

@@ -2,7 +2,8 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -29,9 +30,8 @@ from reconciler.text.json_values import (
 )
 
 TAG: Final = "cxroute-drift"
-_VERSION: Final = (
-    "7.0"  # of Azure DevOps Services, and of Azure DevOps Server since 2022
-)
+# of Azure DevOps Services, and of Azure DevOps Server since 2022
+_VERSION: Final = "7.0"
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OWNER: Final = re.compile(r"@([^\s/]+)(?:/([^\s/]+))?")
 _NAME: Final = re.compile(r"[^\w .'-]")
@@ -64,14 +64,15 @@ def _read_page(response: RestResponse, payload: object) -> ListPage:
     """Return a page of `value`: the next one has a continuation token, or an offset if the list
     takes `$top`.
     """
-    items, url = as_object(payload).get("value"), response.url
-    token, next_url = response.headers.get("x-ms-continuationtoken"), None
+    items = as_object(payload).get("value")
+    url = response.url
+    token = response.headers.get("x-ms-continuationtoken")
+    next_url = None
     if token:
         next_url = str(url.copy_set_param("continuationToken", token))
     elif items and "$top" in url.params:
-        next_url = str(
-            url.copy_set_param("$skip", int(url.params.get("$skip", "0")) + len(items))
-        )
+        offset = int(url.params.get("$skip", "0")) + len(items)
+        next_url = str(url.copy_set_param("$skip", offset))
     return ListPage(items if isinstance(items, list) else None, next_url)
 
 
@@ -91,21 +92,22 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     Raises UsageError outside of a pipeline of Azure Repos.
     """
     step = StepVariables(variables, "Azure DevOps")
-    project, repository = (
-        step.matching("SYSTEM_TEAMPROJECTID", _GUID),
-        step.matching("BUILD_REPOSITORY_ID", _GUID),
-    )
-    api, run = step.address("SYSTEM_COLLECTIONURI"), step.number("BUILD_BUILDID")
+    project = step.matching("SYSTEM_TEAMPROJECTID", _GUID)
+    repository = step.matching("BUILD_REPOSITORY_ID", _GUID)
+    api = step.address("SYSTEM_COLLECTIONURI")
+    run = step.number("BUILD_BUILDID")
     number = step.optional_number("SYSTEM_PULLREQUEST_PULLREQUESTID")
+    sha_variable = (
+        "SYSTEM_PULLREQUEST_SOURCECOMMITID" if number else "BUILD_SOURCEVERSION"
+    )
+    actor = _NAME.sub("", variables.get("BUILD_REQUESTEDFOR", ""))[:60]
     return forge.PipelineRun(
         repository=f"{project}/{repository}",
         id=run,
         attempt=step.number("SYSTEM_JOBATTEMPT", "1"),
-        sha=step.sha(
-            "SYSTEM_PULLREQUEST_SOURCECOMMITID" if number else "BUILD_SOURCEVERSION"
-        ),
+        sha=step.sha(sha_variable),
         is_manual=variables.get("BUILD_REASON") == "Manual",
-        actor=_NAME.sub("", variables.get("BUILD_REQUESTEDFOR", ""))[:60] or "nobody",
+        actor=actor or "nobody",
         api=api,
         link=f"[run]({api}/{project}/_build/results?buildId={run})",
         pull_request=number,
@@ -127,7 +129,9 @@ class AzureDevOps:
 
     def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
         project, repository = run.repository.split("/")
-        self._http, self._run, self._project = http, run, f"/{project}/_apis"
+        self._http = http
+        self._run = run
+        self._project = f"/{project}/_apis"
         self._git = f"{self._project}/git/repositories/{repository}"
 
     def fetch_login(self) -> str:
@@ -143,39 +147,29 @@ class AzureDevOps:
 
     def list_notes(self, number: int) -> list[forge.Post]:
         """Return the first comment of every thread that is not of the system, oldest first."""
-        posts, purpose = (
-            [],
-            Purpose(f"read the comments of pull request {number}", _READ),
-        )
+        purpose = Purpose(f"read the comments of pull request {number}", _READ)
+        posts = []
         for thread in self._list_of_pull(number, "threads", purpose):
             first = next(iter(list_objects(thread, "comments")), {})
             if first.get("commentType") == "text" and not first.get("isDeleted"):
+                author = text_at(first, "author", "id")
                 body = _from_azure(text_at(first, "content"))
-                posts.append(
-                    forge.Post(
-                        number_at(thread, "id"), text_at(first, "author", "id"), body
-                    )
-                )
+                posts.append(forge.Post(number_at(thread, "id"), author, body))
         return posts
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write the first comment of a new thread, or of that one."""
         purpose = Purpose(f"write the comment of pull request {number}", _NOTE)
-        path, content = (
-            f"{self._git}/pullRequests/{number}/threads",
-            {"content": _to_azure(body)},
-        )
-        if (
-            note is None
-        ):  # without a status: a branch policy does not wait for its resolution
-            thread = {
-                "comments": [{"parentCommentId": 0, "commentType": "text", **content}]
-            }
-            self._http.send("POST", _address(path), thread, purpose)
-        else:
-            self._http.send(
-                "PATCH", _address(f"{path}/{note}/comments/1"), content, purpose
-            )
+        path = f"{self._git}/pullRequests/{number}/threads"
+        content = {"content": _to_azure(body)}
+        if note is not None:
+            address = _address(f"{path}/{note}/comments/1")
+            self._http.send("PATCH", address, content, purpose)
+            return
+        comment = {"parentCommentId": 0, "commentType": "text", **content}
+        # without a status: a branch policy does not wait for its resolution
+        thread = {"comments": [comment]}
+        self._http.send("POST", _address(path), thread, purpose)
 
     def _list_of_pull(
         self, number: int, what: str, purpose: Purpose
@@ -188,49 +182,40 @@ class AzureDevOps:
     def list_drift_issues(self) -> list[forge.Post]:
         """Return the open tasks with our tag."""
         purpose = Purpose("list the tasks about drift", _ITEMS)
-        found = self._http.send(
-            "POST",
-            _address(f"{self._project}/wit/wiql"),
-            {"query": _DRIFT_QUERY},
-            purpose,
-        )
-        ids = [str(number_at(item, "id")) for item in list_objects(found, "workItems")]
+        address = _address(f"{self._project}/wit/wiql")
+        response = self._http.send("POST", address, {"query": _DRIFT_QUERY}, purpose)
+        items = list_objects(response, "workItems")
+        ids = [str(number_at(item, "id")) for item in items]
         closed = self._closed_states(purpose)
         posts = []
         for start in range(0, len(ids), _BATCH):
-            options = {
-                "ids": ",".join(ids[start : start + _BATCH]),
-                "fields": ",".join(_ITEM_FIELDS),
-            }
-            for item in self._http.pages(
-                _address(f"{self._project}/wit/workitems", **options), purpose
-            ):
-                author, state, text = map(
-                    as_object(item.get("fields")).get, _ITEM_FIELDS
-                )
+            address = _address(
+                f"{self._project}/wit/workitems",
+                ids=",".join(ids[start : start + _BATCH]),
+                fields=",".join(_ITEM_FIELDS),
+            )
+            for item in self._http.pages(address, purpose):
+                fields = as_object(item.get("fields"))
+                author, state, text = map(fields.get, _ITEM_FIELDS)
                 if state not in closed:
+                    number = number_at(item, "id")
                     body = html.unescape(_ELEMENT.sub("", as_text(text)))
-                    posts.append(
-                        forge.Post(number_at(item, "id"), text_at(author, "id"), body)
-                    )
+                    posts.append(forge.Post(number, text_at(author, "id"), body))
         return posts
 
     def _closed_states(self, purpose: Purpose) -> list[str]:
         """Return the names of the closed states of a task, which the process of the project
         decides; done first.
         """
-        states = list(
-            self._http.pages(
-                _address(f"{self._project}/wit/workitemtypes/Task/states"), purpose
-            )
-        )
-        closed = ("Completed", "Removed")
-        names = [
-            text_at(state, "name")
-            for kind in closed
-            for state in states
-            if state.get("category") == kind
-        ]
+        address = _address(f"{self._project}/wit/workitemtypes/Task/states")
+        states = list(self._http.pages(address, purpose))
+        names = []
+        for category in ("Completed", "Removed"):
+            names += [
+                text_at(state, "name")
+                for state in states
+                if state.get("category") == category
+            ]
         if not names:
             raise RestError(
                 f"cannot {purpose.task}: tasks of this project have no closed state"
@@ -249,11 +234,8 @@ class AzureDevOps:
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
         """Replace a task's text or close it, with a remark in its discussion."""
         if body is None:
-            change = {
-                "System.State": self._closed_states(
-                    Purpose("read the states of a task", _ITEMS)
-                )[0]
-            }
+            purpose = Purpose("read the states of a task", _ITEMS)
+            change = {"System.State": self._closed_states(purpose)[0]}
         else:
             change = {"System.Description": _preformatted(body)}
         self._write_item("PATCH", issue, {**change, "System.History": _linked(remark)})
@@ -265,26 +247,22 @@ class AzureDevOps:
             {"op": "add", "path": f"/fields/{name}", "value": value}
             for name, value in fields.items()
         ]
-        path, purpose = (
-            _address(f"{self._project}/wit/workitems/{item}"),
-            Purpose("write the task about drift", _ITEMS),
-        )
+        path = _address(f"{self._project}/wit/workitems/{item}")
+        purpose = Purpose("write the task about drift", _ITEMS)
         return self._http.send(method, path, patch, purpose, _PATCH)
 
     def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _READ)
-        ref = text_at(
-            self._http.get_object(_address(self._git), purpose), "defaultBranch"
-        )
-        path = _address(f"{self._git}/refs", filter=ref.removeprefix("refs/"))
-        for found in (
-            self._http.pages(path, purpose) if ref else ()
-        ):  # all refs that start with that name
-            if found.get("name") == ref:
-                return forge.BranchTip(
-                    ref.removeprefix("refs/heads/"), text_at(found, "objectId")
-                )
+        repository = self._http.get_object(_address(self._git), purpose)
+        name = text_at(repository, "defaultBranch")
+        path = _address(f"{self._git}/refs", filter=name.removeprefix("refs/"))
+        # all refs that start with that name
+        refs = self._http.pages(path, purpose) if name else ()
+        for ref in refs:
+            if ref.get("name") == name:
+                branch = name.removeprefix("refs/heads/")
+                return forge.BranchTip(branch, text_at(ref, "objectId"))
         raise RestError(f"cannot {purpose.task}: the repository has none")
 
     def find_merged_request(
@@ -293,32 +271,20 @@ class AzureDevOps:
         """Return the completed pull request whose merge, in any of its forms, is this commit."""
         query = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}
         purpose = Purpose("find the pull request of this commit", _READ)
-        answer, found = (
-            self._http.send(
-                "POST", _address(f"{self._git}/pullrequestquery"), query, purpose
-            ),
-            {},
-        )
-        for pull in (
-            pull
-            for result in list_objects(answer, "results")
-            for pull in list_objects(result, sha)
-        ):
-            place = (
-                pull.get("status"),
-                pull.get("targetRefName"),
-                text_at(pull, "lastMergeCommit", "commitId"),
-            )
-            if place == ("completed", f"refs/heads/{tip.branch}", sha):
-                number, head = (
-                    number_at(pull, "pullRequestId"),
-                    text_at(pull, "lastMergeSourceCommit", "commitId"),
+        address = _address(f"{self._git}/pullrequestquery")
+        response = self._http.send("POST", address, query, purpose)
+        requests_by_date = {}
+        for result in list_objects(response, "results"):
+            for pull in list_objects(result, sha):
+                place = (
+                    pull.get("status"),
+                    pull.get("targetRefName"),
+                    text_at(pull, "lastMergeCommit", "commitId"),
                 )
-                is_from_fork = pull.get("forkSource") is not None
-                found[text_at(pull, "closedDate")] = forge.MergedRequest(
-                    number, head, is_from_fork
-                )
-        return found[max(found)] if found else None
+                if place == ("completed", f"refs/heads/{tip.branch}", sha):
+                    date = text_at(pull, "closedDate")
+                    requests_by_date[date] = _merged_request(pull)
+        return requests_by_date[max(requests_by_date)] if requests_by_date else None
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished build for a pull request with this head, by the pipelines of
@@ -349,17 +315,13 @@ class AzureDevOps:
             **options,
             definitions=",".join(definitions),
         )
-        for build in (
-            islice(self._http.pages(path, purpose), _MAX_BUILDS) if definitions else ()
-        ):
+        if not definitions:
+            return None
+        for build in islice(self._http.pages(path, purpose), _MAX_BUILDS):
             facts = (build.get("reason"), build.get("status"), _built_commit(build))
-            if (
-                facts == ("pullRequest", "completed", head)
-                and build.get("result") != "canceled"
-            ):
-                return forge.PlanRun(
-                    number_at(build, "id"), build.get("result") == "succeeded"
-                )
+            result = build.get("result")
+            if facts == ("pullRequest", "completed", head) and result != "canceled":
+                return forge.PlanRun(number_at(build, "id"), result == "succeeded")
         return None
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
@@ -367,22 +329,20 @@ class AzureDevOps:
         artifact of another.
         """
         purpose = Purpose("fetch the reviewed plan", _BUILDS)
-        name = re.compile(
-            rf"(routing-plan-{re.escape(environment)}-)([1-9][0-9]{{0,5}})"
+        pattern = re.compile(
+            rf"routing-plan-{re.escape(environment)}-([1-9][0-9]{{0,5}})"
         )
-        listed = self._http.pages(
-            _address(f"{self._project}/build/builds/{run}/artifacts"), purpose
-        )
-        names = [
-            match for item in listed if (match := name.fullmatch(text_at(item, "name")))
-        ]
-        if not names:
+        build_path = f"{self._project}/build/builds/{run}"
+        items = self._http.pages(_address(f"{build_path}/artifacts"), purpose)
+        matches = [pattern.fullmatch(text_at(item, "name")) for item in items]
+        attempts = [match for match in matches if match]
+        if not attempts:
             return None
-        artifact = max(names, key=lambda match: int(match[2]))[0]
-        build = self._http.get_object(
-            _address(f"{self._project}/build/builds/{run}"), purpose
-        )
-        path = f"{self._project}/pipelines/{number_at(as_object(build.get('definition')), 'id')}/runs/{run}/artifacts"
+        artifact = max(attempts, key=lambda match: int(match[1]))[0]
+
+        build = self._http.get_object(_address(build_path), purpose)
+        pipeline = number_at(as_object(build.get("definition")), "id")
+        path = f"{self._project}/pipelines/{pipeline}/runs/{run}/artifacts"
         path = _address(path, **{"artifactName": artifact, "$expand": "signedContent"})
         link = text_at(self._http.get_object(path, purpose), "signedContent", "url")
         archive = self._http.download_from(link, forge.MAX_PLAN_BYTES, purpose)
@@ -395,47 +355,28 @@ class AzureDevOps:
         must be younger.
         """
         purpose = Purpose(f"read the votes on pull request {number}", _READ)
-        pull = self._http.get_object(
-            _address(f"{self._git}/pullRequests/{number}"), purpose
-        )
-        last: dict[str, Any] = next(
-            reversed(self._list_of_pull(number, "iterations", purpose)), {}
-        )
-        head, pushed = (
-            text_at(last, "sourceRefCommit", "commitId"),
-            moment_at(last, "createdDate"),
-        )
-        authors = {text_at(pull, "createdBy", "id"), text_at(last, "author", "id")}
-        if not head or pushed is None or "" in authors:
+        address = _address(f"{self._git}/pullRequests/{number}")
+        pull = self._http.get_object(address, purpose)
+        iterations = self._list_of_pull(number, "iterations", purpose)
+        last_push = iterations[-1] if iterations else {}
+        head = text_at(last_push, "sourceRefCommit", "commitId")
+        pushed_at = moment_at(last_push, "createdDate")
+        authors = {text_at(pull, "createdBy", "id"), text_at(last_push, "author", "id")}
+        if not head or pushed_at is None or "" in authors:
             raise RestError(
                 f"cannot {purpose.task}: the response has no last push, or not its author"
             )
-        votes: dict[str, str] = {}
-        for thread in self._list_of_pull(number, "threads", purpose):
-            voted = moment_at(thread, "publishedDate")
-            if (
-                _property(thread, "CodeReviewThreadType") == "VoteUpdate"
-                and voted is not None
-                and voted > pushed
-            ):
-                voter = text_at(
-                    thread,
-                    "identities",
-                    _property(thread, "CodeReviewVotedByIdentity"),
-                    "id",
-                )
-                votes[voter] = _property(thread, "CodeReviewVoteResult")
+
+        threads = self._list_of_pull(number, "threads", purpose)
+        votes = _votes_since(pushed_at, threads)
         approvers = set()
-        for reviewer in list_objects(
-            pull, "reviewers"
-        ):  # a group gets the vote of a member, who is listed too
-            identity, vote = text_at(reviewer, "id"), reviewer.get("vote")
+        for reviewer in list_objects(pull, "reviewers"):
+            identity = text_at(reviewer, "id")
+            vote = reviewer.get("vote")
             is_current = vote in _APPROVED and votes.get(identity) == str(vote)
-            if (
-                is_current
-                and identity not in {"", *authors}
-                and not reviewer.get("isContainer")
-            ):
+            # a group gets the vote of a member, who is listed too
+            is_person = identity and not reviewer.get("isContainer")
+            if is_current and is_person and identity not in authors:
                 approvers.add(text_at(reviewer, "uniqueName").lower())
         return forge.Approvals(head, frozenset(approvers - {""}))
 
@@ -454,25 +395,19 @@ class AzureDevOps:
         purpose = Purpose(
             f"read the members of {owner}", "View project-level information"
         )
-        identities = (
-            as_object(member.get("identity"))
-            for member in self._http.pages(_address(path, **_TOP), purpose)
-        )
-        people = (
-            identity for identity in identities if not identity.get("isContainer")
-        )
-        return frozenset(text_at(person, "uniqueName").lower() for person in people) - {
-            ""
-        }
+        members = set()
+        for member in self._http.pages(_address(path, **_TOP), purpose):
+            identity = as_object(member.get("identity"))
+            if not identity.get("isContainer"):
+                members.add(text_at(identity, "uniqueName").lower())
+        return frozenset(members - {""})
 
     def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit; in a pull request's run, of its push: a branch policy can only
         require that.
         """
-        number, purpose = (
-            self._run.pull_request,
-            Purpose(f"set the status of {sha[:8]}", _NOTE),
-        )
+        number = self._run.pull_request
+        purpose = Purpose(f"set the status of {sha[:8]}", _NOTE)
         if number is None:
             return self._post_status(f"commits/{sha}", status, purpose)
         try:
@@ -511,14 +446,38 @@ class AzureDevOps:
 
 
 def _address(path: str, *, version: str = _VERSION, **options: str) -> str:
-    return f"{path}?{urlencode({**options, 'api-version': version})}"
+    query = urlencode({**options, "api-version": version})
+    return f"{path}?{query}"
+
+
+def _merged_request(pull: Mapping[str, Any]) -> forge.MergedRequest:
+    number = number_at(pull, "pullRequestId")
+    head = text_at(pull, "lastMergeSourceCommit", "commitId")
+    is_from_fork = pull.get("forkSource") is not None
+    return forge.MergedRequest(number, head, is_from_fork)
+
+
+def _votes_since(
+    moment: datetime, threads: Iterable[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Return the last vote of each person after that moment, by the person's id."""
+    votes = {}
+    for thread in threads:
+        published_at = moment_at(thread, "publishedDate")
+        if published_at is None or published_at <= moment:
+            continue
+        if _property(thread, "CodeReviewThreadType") != "VoteUpdate":
+            continue
+        key = _property(thread, "CodeReviewVotedByIdentity")
+        voter = text_at(thread, "identities", key, "id")
+        votes[voter] = _property(thread, "CodeReviewVoteResult")
+    return votes
 
 
 def _property(thread: Mapping[str, Any], name: str) -> str:
     """Return a property of a thread of the system: `{"$type": "System.String", "$value": "10"}`."""
-    return str(
-        as_object(as_object(thread.get("properties")).get(name)).get("$value", "")
-    )
+    properties = as_object(thread.get("properties"))
+    return str(as_object(properties.get(name)).get("$value", ""))
 
 
 def _built_commit(build: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -51,10 +51,11 @@ _REPLACED: Final = {"<br>": "; ", "<summary>": "**", "</summary>": "** ", "\\<":
 
 def page_by_next(_response: RestResponse, payload: object) -> ListPage:
     """Return the page in an object with `values` and the address of the `next` page."""
-    values, following = as_object(payload).get("values"), as_object(payload).get("next")
-    return ListPage(
-        values if isinstance(values, list) else None, as_text(following) or None
-    )
+    page = as_object(payload)
+    values = page.get("values")
+    items = values if isinstance(values, list) else None
+    next_url = as_text(page.get("next")) or None
+    return ListPage(items, next_url)
 
 
 DIALECT: Final = RestDialect(
@@ -69,17 +70,15 @@ DIALECT: Final = RestDialect(
 def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     """Return the run from the step's variables. Raises UsageError outside of a pipeline."""
     step = StepVariables(variables, "Bitbucket")
-    repository, run = (
-        step.matching("BITBUCKET_REPO_FULL_NAME", _REPOSITORY),
-        step.number("BITBUCKET_BUILD_NUMBER"),
-    )
+    repository = step.matching("BITBUCKET_REPO_FULL_NAME", _REPOSITORY)
+    run = step.number("BITBUCKET_BUILD_NUMBER")
     return forge.PipelineRun(
         repository=repository,
         id=run,
         attempt=step.number("BITBUCKET_STEP_RUN_NUMBER", "1"),
         sha=step.sha("BITBUCKET_COMMIT"),
-        is_manual=variables.get("CXROUTE_BITBUCKET_MANUAL")
-        == "true",  # no variable of Bitbucket says it
+        # no variable of Bitbucket says it
+        is_manual=variables.get("CXROUTE_BITBUCKET_MANUAL") == "true",
         actor=step.matching("BITBUCKET_STEP_TRIGGERER_UUID", _ACTOR, "unknown"),
         api=step.address("CXROUTE_BITBUCKET_API", "https://api.bitbucket.org/2.0"),
         link=f"[run]({_run_address(repository, run)})",
@@ -123,7 +122,9 @@ class Bitbucket:
     max_text = 32_768
 
     def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
-        self._http, self._run, self._key = http, run, http.token.encode()
+        self._http = http
+        self._run = run
+        self._key = http.token.encode()
         self._path = f"/repositories/{run.repository}"
 
     def fetch_login(self) -> str:
@@ -135,49 +136,43 @@ class Bitbucket:
 
         Of several with one signature the first counts: others are copies.
         """
-        purpose, signed = (
-            Purpose(f"read the comments of pull request {number}", _NOTES),
-            set(),
-        )
-        posts = []
+        purpose = Purpose(f"read the comments of pull request {number}", _NOTES)
         path = f"{self._path}/pullrequests/{number}/comments?pagelen=100"
-        written = (
+        items = [
             item
             for item in self._http.pages(path, purpose)
             if item.get("deleted") is not True
-        )
-        for item in sorted(written, key=lambda item: number_at(item, "id")):
-            body, author = (
-                text_at(item, "content", "raw").replace("\r\n", "\n"),
-                _account(item),
-            )
+        ]
+        signatures = set()
+        posts = []
+        for item in sorted(items, key=lambda item: number_at(item, "id")):
+            author = _account(item)
+            body = text_at(item, "content", "raw").replace("\r\n", "\n")
             first, _, rest = body.partition("\n")
             line, _, below = rest.partition("\n")
-            if (
-                hmac.compare_digest(
-                    line.encode(), sign_note(self._key, number, first).encode()
-                )
-                and line not in signed
-            ):
-                signed.add(line)
-                author, body = SELF, f"{first}\n{below}"
-            posts.append(
-                forge.Post(
-                    number_at(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)
-                )
-            )
+            signature = sign_note(self._key, number, first)
+            is_signed = hmac.compare_digest(line.encode(), signature.encode())
+            if is_signed and line not in signatures:
+                signatures.add(line)
+                author = SELF
+                body = f"{first}\n{below}"
+            text = _HIDDEN.sub(r"<!-- \1 -->", body)
+            posts.append(forge.Post(number_at(item, "id"), author, text))
         return posts
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a comment, or replace the text of one."""
         first, _, rest = to_bitbucket(body).partition("\n")
-        raw = f"{first}\n{sign_note(self._key, number, first)}\n{rest}"[
-            : self.max_text
-        ]  # conversion can add text
+        signature = sign_note(self._key, number, first)
+        text = f"{first}\n{signature}\n{rest}"
+        # conversion can add text
+        content = {"content": {"raw": text[: self.max_text]}}
         purpose = Purpose(f"write the comment of pull request {number}", _NOTES)
-        method, path = ("POST", "") if note is None else ("PUT", f"/{note}")
-        path = f"{self._path}/pullrequests/{number}/comments{path}"
-        self._http.send(method, path, {"content": {"raw": raw}}, purpose)
+        path = f"{self._path}/pullrequests/{number}/comments"
+        if note is None:
+            self._http.send("POST", path, content, purpose)
+        else:
+            self._http.send("PUT", f"{path}/{note}", content, purpose)
 
     def _refuse_issues(self, *_arguments: object, **_options: object) -> NoReturn:
         """Raise RestError: Bitbucket removed its issues in August 2026."""
@@ -210,21 +205,18 @@ class Bitbucket:
         for pull in self._http.pages(path, purpose):
             if _moment(pull, "updated_on", purpose) < since:
                 return None  # merged before this commit was made
-            merge = text_at(pull, "merge_commit", "hash")
-            is_here = text_at(pull, "destination", "branch", "name") == tip.branch
-            if not (
-                is_here
-                and merge
-                and sha.startswith(merge)
-                and self._resolve(merge, purpose) == sha
-            ):
+            if text_at(pull, "destination", "branch", "name") != tip.branch:
                 continue
-            is_from_fork = (
-                text_at(pull, "source", "repository", "full_name")
-                != self._run.repository
-            )
+            merge = text_at(pull, "merge_commit", "hash")
+            if not merge or not sha.startswith(merge):
+                continue
+            if self._resolve(merge, purpose) != sha:
+                continue
+            source = text_at(pull, "source", "repository", "full_name")
+            is_from_fork = source != self._run.repository
             head = text_at(pull, "source", "commit", "hash")
-            head = head if is_from_fork else self._resolve(head, purpose)
+            if not is_from_fork:
+                head = self._resolve(head, purpose)
             return forge.MergedRequest(number_at(pull, "id"), head, is_from_fork)
         return None
 
@@ -232,37 +224,27 @@ class Bitbucket:
         """Return the newest finished pipeline of the pull request's head commit; `pipeline` is the
         only file.
         """
-        purpose, newest = (
-            Purpose(f"list the runs of {pipeline}", "Pipelines: Read"),
-            None,
-        )
+        purpose = Purpose(f"list the runs of {pipeline}", "Pipelines: Read")
         path = f"{self._path}/pipelines?target.commit.hash={quote(head)}&sort=-created_on&pagelen=100"
+        runs = []
         for item in self._http.pages(path, purpose):
-            commit, result = (
-                text_at(item, "target", "commit", "hash"),
-                text_at(item, "state", "result", "name"),
-            )
+            commit = text_at(item, "target", "commit", "hash")
+            result = text_at(item, "state", "result", "name")
             facts = (text_at(item, "target", "type"), text_at(item, "state", "name"))
-            is_plan = (
-                facts == ("pipeline_pullrequest_target", "COMPLETED")
-                and result != "STOPPED"
-            )
-            if is_plan and commit and head.startswith(commit):
-                run = forge.PlanRun(
-                    number_at(item, "build_number"), result == "SUCCESSFUL"
-                )
-                newest = max(newest or run, run)
-        return newest
+            if facts != ("pipeline_pullrequest_target", "COMPLETED"):
+                continue
+            if result != "STOPPED" and commit and head.startswith(commit):
+                number = number_at(item, "build_number")
+                runs.append(forge.PlanRun(number, result == "SUCCESSFUL"))
+        return max(runs, default=None)
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan in the repository's downloads."""
-        path = (
-            f"{self._path}/downloads/{quote(f'cxroute-plan-{environment}-{run}.json')}"
-        )
+        name = quote(f"cxroute-plan-{environment}-{run}.json")
+        path = f"{self._path}/downloads/{name}"
+        purpose = Purpose("fetch the reviewed plan", _CODE)
         try:
-            return self._http.download(
-                path, forge.MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _CODE)
-            )
+            return self._http.download(path, forge.MAX_PLAN_BYTES, purpose)
         except RestError as error:
             if error.status == MISSING:
                 return None
@@ -277,46 +259,28 @@ class Bitbucket:
         )
         path = f"{self._path}/pullrequests/{number}"
         activity = list(self._http.pages(f"{path}/activity?pagelen=50", purpose))
-        pull = self._http.get_object(
-            path, purpose
-        )  # read second: it has a withdrawal that the activity lacks
-        author, head = (
-            _account(pull, "author"),
-            text_at(pull, "source", "commit", "hash"),
-        )
-        updates = [as_object(item["update"]) for item in activity if "update" in item]
-        updates = [
-            update for update in updates if update.get("state") != "MERGED"
-        ]  # the merge is one, too
-        newest = max(
-            updates, key=lambda update: _moment(update, "date", purpose), default={}
-        )
-        if (
-            not author
-            or not head
-            or text_at(newest, "source", "commit", "hash") != head
-        ):
+        # read second: it has a withdrawal that the activity lacks
+        pull = self._http.get_object(path, purpose)
+        author = _account(pull, "author")
+        head = text_at(pull, "source", "commit", "hash")
+        updated_at = _last_update(activity, head, purpose)
+        if not author or not head or updated_at is None:
             raise RestError(
                 f"cannot {purpose.task}: its activity does not show the update to its head commit"
             )
-        since = _moment(newest, "date", purpose)
-        approvals = [
-            as_object(item["approval"]) for item in activity if "approval" in item
-        ]
-        in_time = {
-            _account(approval)
-            for approval in approvals
-            if _moment(approval, "date", purpose) > since
-        }
-        people = list_objects(pull, "participants")
+
+        in_time = set()
+        for item in activity:
+            approval = as_object(item.get("approval"))
+            if "approval" in item and _moment(approval, "date", purpose) > updated_at:
+                in_time.add(_account(approval))
         current = {
-            _account(one)
-            for one in people
-            if one.get("approved") is True and one.get("state") == "approved"
+            _account(person)
+            for person in list_objects(pull, "participants")
+            if person.get("approved") is True and person.get("state") == "approved"
         }
-        return forge.Approvals(
-            self._resolve(head, purpose), frozenset(in_time & current) - {author, ""}
-        )
+        approvers = frozenset(in_time & current) - {author, ""}
+        return forge.Approvals(self._resolve(head, purpose), approvers)
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return a user, by the UUID of their account: nicknames are not unique, and users change
@@ -332,18 +296,16 @@ class Bitbucket:
 
     def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit."""
-        key = (
-            status.name
-            if len(status.name) <= _MAX_KEY
-            else hashlib.sha256(status.name.encode()).hexdigest()[:32]
-        )
+        key = status.name
+        if len(key) > _MAX_KEY:
+            key = hashlib.sha256(key.encode()).hexdigest()[:32]
         fields = {
             "key": key,
             "name": status.name,
             "state": _STATES[status.state],
             "description": status.text,
+            "url": _run_address(self._run.repository, self._run.id),
         }
-        fields["url"] = _run_address(self._run.repository, self._run.id)
         purpose = Purpose(f"set the status of {sha[:8]}", "Repositories: Write")
         self._http.send(
             "POST", f"{self._path}/commit/{sha}/statuses/build", fields, purpose
@@ -358,11 +320,9 @@ class Bitbucket:
         """Return the full hash: lists of pull requests have its first 12 digits, which two commits
         can share.
         """
-        full = (
-            sha
-            if len(sha) == _FULL_SHA
-            else text_at(self._commit(sha, purpose), "hash")
-        )
+        full = sha
+        if len(sha) != _FULL_SHA:
+            full = text_at(self._commit(sha, purpose), "hash")
         if len(full) != _FULL_SHA or not full.startswith(sha):
             raise RestError(
                 f"cannot {purpose.task}: Bitbucket has no full hash of {sha}"
@@ -371,13 +331,35 @@ class Bitbucket:
 
 
 def _account(item: Mapping[str, Any], name: str = "user") -> str:
-    return text_at(item, name, "uuid").strip("{}").lower()
+    uuid = text_at(item, name, "uuid")
+    return uuid.strip("{}").lower()
 
 
 def _moment(item: Mapping[str, Any], name: str, purpose: Purpose) -> datetime:
-    if moment := moment_at(item, name):
-        return moment
-    raise RestError(f"cannot {purpose.task}: Bitbucket's response has no valid {name}")
+    moment = moment_at(item, name)
+    if moment is None:
+        raise RestError(
+            f"cannot {purpose.task}: Bitbucket's response has no valid {name}"
+        )
+    return moment
+
+
+def _last_update(
+    activity: Iterable[Mapping[str, Any]], head: str, purpose: Purpose
+) -> datetime | None:
+    """Return when a pull request got its head commit; None if its last update is not to that."""
+    updates = []
+    for item in activity:
+        update = as_object(item.get("update"))
+        # the merge is one, too
+        if "update" in item and update.get("state") != "MERGED":
+            updates.append((_moment(update, "date", purpose), update))
+    if not updates:
+        return None
+    updated_at, newest = max(updates, key=lambda pair: pair[0])
+    if text_at(newest, "source", "commit", "hash") != head:
+        return None
+    return updated_at
 
 
 ADAPTER: Final = Bitbucket

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from reconciler.forge.forge import Forge
+from reconciler.forge.forge import Forge, Post
 from reconciler.model.live import normalize_line_ends
 from reconciler.text.json_values import list_objects
 
@@ -54,37 +54,39 @@ def update_issues(forge: Forge, observation: DriftObservation) -> Iterator[str]:
     Of several issues with this author the oldest is edited; all are closed in the end.
     """
     first_line = _first_line(observation.environment)
-    mine = sorted(
+    issues = sorted(
         issue
         for issue in forge.list_drift_issues()
         if issue.author == observation.author and _lines(issue.body)[0] == first_line
     )
     if not observation.difference:
-        for issue in mine:
-            forge.change_drift_issue(
-                issue.id, None, f"No drift since {observation.when}."
-            )
+        for issue in issues:
+            remark = f"No drift since {observation.when}."
+            forge.change_drift_issue(issue.id, None, remark)
             yield f"closed issue {issue.id}"
-        if not mine:
+        if not issues:
             yield "did not change the issues: there is no drift, and no open issue"
-        return
-
-    if not mine:
+    elif not issues:
         body = _body(observation, "First seen", forge.max_text)
-        yield f"opened issue {forge.open_drift_issue(_title(observation), body)}"
-        return
+        number = forge.open_drift_issue(_title(observation), body)
+        yield f"opened issue {number}"
+    else:
+        yield _update_issue(forge, issues[0], observation)
 
-    number = mine[0].id
-    state = _STATE.fullmatch("".join(_lines(mine[0].body)[1:2]))
+
+def _update_issue(forge: Forge, issue: Post, observation: DriftObservation) -> str:
+    """Edit an open issue if the difference is another one, and return what was done."""
+    second_line = "".join(_lines(issue.body)[1:2])
+    state = _STATE.fullmatch(second_line)
     if state and state[1] == observation.difference:
-        yield f"did not change the issues: issue {number} is up to date"
-        return
-    seen = f"The difference has changed, seen {observation.when}."
+        return f"did not change the issues: issue {issue.id} is up to date"
     body = _body(observation, "Unchanged since", forge.max_text)
-    forge.change_drift_issue(
-        number, body, f"{seen} The text above shows the current state."
+    remark = (
+        f"The difference has changed, seen {observation.when}. The text above shows the current "
+        f"state."
     )
-    yield f"edited issue {number}"
+    forge.change_drift_issue(issue.id, body, remark)
+    return f"edited issue {issue.id}"
 
 
 def drift_headline(plan: Mapping[str, Any]) -> str:
@@ -99,8 +101,11 @@ def drift_headline(plan: Mapping[str, Any]) -> str:
 def _title(observation: DriftObservation) -> str:
     if not observation.headline:
         return f"Routing of {observation.environment} differs from the manifests"
-    title = f"{observation.environment}: {observation.headline.removesuffix('.')}"
-    return title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 3]}..."
+    headline = observation.headline.removesuffix(".")
+    title = f"{observation.environment}: {headline}"
+    if len(title) > _MAX_TITLE:
+        title = f"{title[: _MAX_TITLE - 3]}..."
+    return title
 
 
 def _body(observation: DriftObservation, since: str, limit: int) -> str:

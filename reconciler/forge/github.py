@@ -47,28 +47,22 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
 
     Raises UsageError outside of a workflow.
     """
-    step, event_file = (
-        StepVariables(variables, "GitHub"),
-        variables.get("GITHUB_EVENT_PATH"),
-    )
-    pull = (
-        as_object(read_json_object(Path(event_file)).get("pull_request"))
-        if event_file
-        else {}
-    )
-    ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
-    number = number_at(pull, "number") or (int(ref[1]) if ref else 0)
-    repository, run = (
-        step.matching("GITHUB_REPOSITORY", _REPOSITORY),
-        step.number("GITHUB_RUN_ID"),
-    )
+    step = StepVariables(variables, "GitHub")
+    event_file = variables.get("GITHUB_EVENT_PATH")
+    event = read_json_object(Path(event_file)) if event_file else {}
+    pull = as_object(event.get("pull_request"))
+    number = number_at(pull, "number")
+    if not number:
+        ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
+        number = int(ref[1]) if ref else 0
+
+    repository = step.matching("GITHUB_REPOSITORY", _REPOSITORY)
+    run = step.number("GITHUB_RUN_ID")
     attempt = step.number("GITHUB_RUN_ATTEMPT", "1")
     server = step.address("GITHUB_SERVER_URL", "https://github.com")
-    sha = (
-        text_at(pull, "head", "sha")
-        if "head" in pull
-        else variables.get("GITHUB_SHA", "")
-    )
+    sha = variables.get("GITHUB_SHA", "")
+    if "head" in pull:
+        sha = text_at(pull, "head", "sha")
     return forge.PipelineRun(
         repository=repository,
         id=run,
@@ -93,11 +87,9 @@ class GitHub:
     max_text = 65_536
 
     def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
-        self._http, self._repository, self._path = (
-            http,
-            run.repository,
-            f"/repos/{run.repository}",
-        )
+        self._http = http
+        self._repository = run.repository
+        self._path = f"/repos/{run.repository}"
 
     def fetch_login(self) -> str:
         """Return the login of the token. A workflow's token has no permission to read it."""
@@ -121,13 +113,13 @@ class GitHub:
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a comment, or replace the text of one."""
-        method, path = (
-            ("POST", f"{number}/comments")
-            if note is None
-            else ("PATCH", f"comments/{note}")
-        )
         purpose = Purpose(f"write the comment of pull request {number}", _COMMENT)
-        self._http.send(method, f"{self._path}/issues/{path}", {"body": body}, purpose)
+        content = {"body": body}
+        path = f"{self._path}/issues"
+        if note is None:
+            self._http.send("POST", f"{path}/{number}/comments", content, purpose)
+        else:
+            self._http.send("PATCH", f"{path}/comments/{note}", content, purpose)
 
     def list_drift_issues(self) -> list[forge.Post]:
         """Return the open issues with our label."""
@@ -174,10 +166,10 @@ class GitHub:
 
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
         """Replace an issue's text or close it, and add a comment."""
-        closed = {"state": "closed", "state_reason": "completed"}
-        self._write_issue(
-            "PATCH", f"/{issue}", closed if body is None else {"body": body}
-        )
+        fields = {"body": body}
+        if body is None:
+            fields = {"state": "closed", "state_reason": "completed"}
+        self._write_issue("PATCH", f"/{issue}", fields)
         self._write_issue("POST", f"/{issue}/comments", {"body": remark})
 
     def _write_issue(self, method: str, path: str, fields: object) -> dict[str, Any]:
@@ -198,23 +190,24 @@ class GitHub:
     ) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")
-        found: dict[str, forge.MergedRequest] = {}
-        for pull in self._http.pages(
-            f"{self._path}/commits/{sha}/pulls?per_page=100", purpose
-        ):
-            base, merged = as_object(pull.get("base")), text_at(pull, "merged_at")
+        path = f"{self._path}/commits/{sha}/pulls?per_page=100"
+        requests_by_date: dict[str, forge.MergedRequest] = {}
+        for pull in self._http.pages(path, purpose):
+            base = as_object(pull.get("base"))
+            merged_at = text_at(pull, "merged_at")
             place = (
                 text_at(base, "repo", "full_name"),
                 base.get("ref"),
                 pull.get("merge_commit_sha"),
             )
-            if merged and place == (self._repository, tip.branch, sha):
-                is_from_fork = (
-                    text_at(pull, "head", "repo", "full_name") != self._repository
-                )
-                number, head = number_at(pull, "number"), text_at(pull, "head", "sha")
-                found[merged] = forge.MergedRequest(number, head, is_from_fork)
-        return found[max(found)] if found else None
+            if merged_at and place == (self._repository, tip.branch, sha):
+                number = number_at(pull, "number")
+                head = text_at(pull, "head", "sha")
+                source = text_at(pull, "head", "repo", "full_name")
+                is_from_fork = source != self._repository
+                request = forge.MergedRequest(number, head, is_from_fork)
+                requests_by_date[merged_at] = request
+        return requests_by_date[max(requests_by_date)] if requests_by_date else None
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished run.
@@ -225,38 +218,33 @@ class GitHub:
         query = f"?event=pull_request&head_sha={quote(head)}&per_page=100"
         purpose = Purpose(f"list the runs of {pipeline}", "actions: read")
         payload = self._http.get_object(f"{self._path}{path}{query}", purpose)
-        finished = [
-            run
-            for run in list_objects(payload, "workflow_runs")
-            if text_at(run, "head_repository", "full_name") == self._repository
-            and (run.get("event"), run.get("head_sha")) == ("pull_request", head)
-            and str(run.get("path", "")).split("@")[0]
-            == f".github/workflows/{pipeline}"
-            and run.get("conclusion") not in (None, "cancelled", "skipped")
-        ]
+        expected = (self._repository, "pull_request", head)
+        finished = []
+        for run in list_objects(payload, "workflow_runs"):
+            repository = text_at(run, "head_repository", "full_name")
+            facts = (repository, run.get("event"), run.get("head_sha"))
+            file = str(run.get("path", "")).split("@")[0]
+            if facts != expected or file != f".github/workflows/{pipeline}":
+                continue
+            if run.get("conclusion") not in (None, "cancelled", "skipped"):
+                finished.append(run)
         newest = max(finished, key=lambda run: int(run["id"]), default=None)
-        return (
-            forge.PlanRun(int(newest["id"]), newest.get("conclusion") == "success")
-            if newest
-            else None
-        )
+        if newest is None:
+            return None
+        is_success = newest.get("conclusion") == "success"
+        return forge.PlanRun(int(newest["id"]), is_success)
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan in the newest artifact of that name; checks the digest of the
         artifact.
         """
-        purpose, name = (
-            Purpose("fetch the reviewed plan", "actions: read"),
-            f"routing-plan-{environment}",
-        )
-        payload = self._http.get_object(
-            f"{self._path}/actions/runs/{run}/artifacts?name={name}&per_page=100",
-            purpose,
-        )
-        artifacts = list_objects(payload, "artifacts")
+        purpose = Purpose("fetch the reviewed plan", "actions: read")
+        name = f"routing-plan-{environment}"
+        path = f"{self._path}/actions/runs/{run}/artifacts?name={name}&per_page=100"
+        payload = self._http.get_object(path, purpose)
         valid = [
             entry
-            for entry in artifacts
+            for entry in list_objects(payload, "artifacts")
             if entry.get("name") == name and entry.get("expired") is False
         ]
         if not valid:
@@ -279,32 +267,25 @@ class GitHub:
             f"read the reviews of pull request {number}", "pull-requests: read"
         )
         pull = self._http.get_object(f"{self._path}/pulls/{number}", purpose)
-        head, author = (
-            text_at(pull, "head", "sha"),
-            text_at(pull, "user", "login").lower(),
-        )
+        head = text_at(pull, "head", "sha")
+        author = text_at(pull, "user", "login").lower()
         if not head or not author:
             raise RestError(
                 f"cannot {purpose.task}: the response has no head commit or no author"
             )
-        approved: dict[str, bool] = {}
-        for review in self._http.pages(
-            f"{self._path}/pulls/{number}/reviews?per_page=100", purpose
-        ):
-            if review.get("state") in (
-                "APPROVED",
-                "CHANGES_REQUESTED",
-                "DISMISSED",
-            ):  # a comment changes nothing
-                counts = (
-                    review["state"] == "APPROVED" and review.get("commit_id") == head
-                )
-                approved[text_at(review, "user", "login").lower()] = counts
-        return forge.Approvals(
-            head,
-            frozenset(login for login, counts in approved.items() if counts)
-            - {author, ""},
-        )
+        path = f"{self._path}/pulls/{number}/reviews?per_page=100"
+        approvers = set()
+        for review in self._http.pages(path, purpose):
+            login = text_at(review, "user", "login").lower()
+            state = review.get("state")
+            # a comment changes nothing
+            if state not in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
+                continue
+            if state == "APPROVED" and review.get("commit_id") == head:
+                approvers.add(login)
+            else:
+                approvers.discard(login)
+        return forge.Approvals(head, frozenset(approvers - {author, ""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return a user, or the members of a team: to read these, a token needs the organization's
@@ -337,9 +318,9 @@ class GitHub:
 
 
 def _parse_post(item: Mapping[str, Any], id_name: str) -> forge.Post:
-    return forge.Post(
-        number_at(item, id_name), text_at(item, "user", "login"), text_at(item, "body")
-    )
+    number = number_at(item, id_name)
+    author = text_at(item, "user", "login")
+    return forge.Post(number, author, text_at(item, "body"))
 
 
 ADAPTER: Final = GitHub

@@ -1,7 +1,8 @@
 """GitLab: the run from a job's variables, and the REST API (version 4) with an access token."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
@@ -73,7 +74,9 @@ class GitLab:
     max_text = 1_000_000
 
     def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
-        self._http, self._path = http, f"/projects/{quote(run.repository, safe='')}"
+        project = quote(run.repository, safe="")
+        self._http = http
+        self._path = f"/projects/{project}"
 
     def fetch_login(self) -> str:
         """Return the login of the token's user; that of a project's token is its bot."""
@@ -85,9 +88,8 @@ class GitLab:
 
     def _list(self, path: str, task: str) -> Iterator[dict[str, Any]]:
         separator = "&" if "?" in path else "?"
-        return self._http.pages(
-            f"{path}{separator}per_page=100", Purpose(task, _REPORTER)
-        )
+        purpose = Purpose(task, _REPORTER)
+        return self._http.pages(f"{path}{separator}per_page=100", purpose)
 
     def _write(
         self, method: str, path: str, fields: Mapping[str, str], target: str
@@ -115,11 +117,12 @@ class GitLab:
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a note, or replace the text of one."""
-        method, path = ("POST", "") if note is None else ("PUT", f"/{note}")
+        path = f"/merge_requests/{number}/notes"
         target = f"the note of merge request {number}"
-        self._write(
-            method, f"/merge_requests/{number}/notes{path}", {"body": body}, target
-        )
+        if note is None:
+            self._write("POST", path, {"body": body}, target)
+        else:
+            self._write("PUT", f"{path}/{note}", {"body": body}, target)
 
     def list_drift_issues(self) -> list[forge.Post]:
         """Return the open issues with our label."""
@@ -132,9 +135,8 @@ class GitLab:
     def open_drift_issue(self, title: str, body: str) -> int:
         """Open an issue with our label, which GitLab creates."""
         fields = {"title": title, "description": body, "labels": LABEL}
-        return number_at(
-            self._write("POST", "/issues", fields, "the issue about drift"), "iid"
-        )
+        issue = self._write("POST", "/issues", fields, "the issue about drift")
+        return number_at(issue, "iid")
 
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
         """Replace an issue's text or close it, and add a note."""
@@ -146,7 +148,8 @@ class GitLab:
 
     @cached_property
     def _project(self) -> dict[str, Any]:
-        return self._http.get_object(self._path, Purpose("read the project", _REPORTER))
+        purpose = Purpose("read the project", _REPORTER)
+        return self._http.get_object(self._path, purpose)
 
     def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
@@ -255,39 +258,30 @@ class GitLab:
 
         GitLab removes older approvals only if it is set up so.
         """
-        task, path = (
-            f"read the approvals of merge request {number}",
-            f"{self._path}/merge_requests/{number}",
-        )
-        request = self._http.get_object(path, Purpose(task, _REPORTER))
+        task = f"read the approvals of merge request {number}"
+        purpose = Purpose(task, _REPORTER)
+        path = f"{self._path}/merge_requests/{number}"
+        request = self._http.get_object(path, purpose)
         versions = self._list(f"{path}/versions", task)
         newest = max(versions, key=lambda version: number_at(version, "id"), default={})
-        head, pushed = text_at(request, "sha"), moment_at(newest, "created_at")
+        head = text_at(request, "sha")
         author = _login(request, "author")
-        if (
-            not head
-            or not author
-            or pushed is None
-            or newest.get("head_commit_sha") != head
-        ):
+        pushed_at = moment_at(newest, "created_at")
+        is_of_head = bool(head) and newest.get("head_commit_sha") == head
+        if not author or pushed_at is None or not is_of_head:
             raise RestError(
                 f"cannot {task}: the response has no author, or no version of the head commit"
             )
-        reviewers = self._list(f"{path}/reviewers", task)
+
         refused = {
             _login(item, "user")
-            for item in reviewers
+            for item in self._list(f"{path}/reviewers", task)
             if item.get("state") == "requested_changes"
         }
-        approvals = self._http.get_object(f"{path}/approvals", Purpose(task, _REPORTER))
+        approvals = self._http.get_object(f"{path}/approvals", purpose)
         if not isinstance(approvals.get("approved_by"), list):
             raise RestError(f"cannot {task}: the response has no approvals")
-        approvers = {
-            _login(approval, "user")
-            for approval in list_objects(approvals, "approved_by")
-            # Older versions of GitLab do not report the time.
-            if (approved := moment_at(approval, "approved_at")) and approved > pushed
-        }
+        approvers = _approvers_since(pushed_at, list_objects(approvals, "approved_by"))
         return forge.Approvals(head, frozenset(approvers - refused - {author, ""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
@@ -313,9 +307,8 @@ class GitLab:
         except RestError as error:
             if error.status != MISSING or "/" in name[1]:
                 raise
-            return frozenset(
-                {name[1].lower()}
-            )  # users and groups share their names, so no user has a group's
+            # users and groups share their names, so no user has a group's
+            return frozenset({name[1].lower()})
         return frozenset(map(_login, members)) - {""}
 
     def set_status(self, sha: str, status: forge.CommitStatus) -> None:
@@ -343,20 +336,34 @@ def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:
     """
     is_merge = text_at(run, "ref").endswith("/merge")
     parents = as_object(job.get("commit")).get("parent_ids")
-    return run.get("sha") == head or (
-        is_merge and isinstance(parents, list) and head in parents
-    )
+    if run.get("sha") == head:
+        return True
+    return is_merge and isinstance(parents, list) and head in parents
+
+
+def _approvers_since(
+    moment: datetime, approvals: Iterable[Mapping[str, Any]]
+) -> set[str]:
+    """Return who approved after that moment."""
+    approvers = set()
+    for approval in approvals:
+        # Older versions of GitLab do not report the time.
+        approved_at = moment_at(approval, "approved_at")
+        if approved_at and approved_at > moment:
+            approvers.add(_login(approval, "user"))
+    return approvers
 
 
 def _login(item: Mapping[str, Any], *names: str) -> str:
-    return text_at(item, *names, "username").lower()
+    login = text_at(item, *names, "username")
+    return login.lower()
 
 
 def _parse_post(item: Mapping[str, Any], id_name: str, text_name: str) -> forge.Post:
+    number = number_at(item, id_name)
+    author = text_at(item, "author", "username")
     body = _QUOTED_ACTION.sub("/", text_at(item, text_name))
-    return forge.Post(
-        number_at(item, id_name), text_at(item, "author", "username"), body
-    )
+    return forge.Post(number, author, body)
 
 
 ADAPTER: Final = GitLab

@@ -7,7 +7,7 @@ for an applied plan.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
@@ -47,35 +47,37 @@ def applied_header(
     report: Mapping[str, Any], run: PipelineRun, now: datetime
 ) -> CommentHeader:
     """Return a header for the report of `cxroute apply --format json`."""
-    outcomes, error = list_objects(report, "outcomes"), report.get("error")
+    when = _when(run, now)
+    outcomes = list_objects(report, "outcomes")
+    error = report.get("error")
     if isinstance(error, dict) and not outcomes:
-        word = (
-            "Refused" if error.get("exitCode") == RefusedError.exit_code else "Failed"
-        )
-        return _header(
-            "CAUTION",
-            f"**{word}** {_when(run, now)}",
-            *_reason_lines(str(error.get("message", ""))),
-        )
+        is_refused = error.get("exitCode") == RefusedError.exit_code
+        word = "Refused" if is_refused else "Failed"
+        reason = _reason_lines(str(error.get("message", "")))
+        return _header("CAUTION", f"**{word}** {when}", *reason)
+
     missing = [outcome for outcome in outcomes if outcome.get("status") != "applied"]
     total = len(outcomes)
     if report.get("converged") is True and not missing:
         text = "**Applied**" if total else "**Nothing was left to apply**"
-        return _header("NOTE", f"{text} {_when(run, now)}")._replace(applied=True)
-    lines = [f"- {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]]
-    lines += (
-        [f"- and {len(missing) - _MAX_LISTED} more"]
-        if len(missing) > _MAX_LISTED
-        else []
-    )
-    lines = lines or [
-        "After another read, the tenant still differs from the manifests."
-    ]
+        return _header("NOTE", f"{text} {when}")._replace(applied=True)
+
+    title = f"**Applied {total - len(missing)} of {total}** {when}"
     advice = (
         "The remaining changes are part of the reviewed plan: run it again to continue."
     )
-    title = f"**Applied {total - len(missing)} of {total}** {_when(run, now)}"
-    return _header("CAUTION", title, "", *lines, "", advice)
+    return _header("CAUTION", title, "", *_missing_lines(missing), "", advice)
+
+
+def _missing_lines(missing: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the changes that were not applied as lines of a list."""
+    if not missing:
+        return ["After another read, the tenant still differs from the manifests."]
+    lines = [f"- {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]]
+    hidden = len(missing) - _MAX_LISTED
+    if hidden > 0:
+        lines.append(f"- and {hidden} more")
+    return lines
 
 
 def _header(kind: str, *lines: str) -> CommentHeader:
@@ -98,19 +100,17 @@ def _outcome_text(outcome: Mapping[str, Any]) -> str:
         "skipped": "not tried",
         "unknown": "unknown: the next run checks",
     }
-    text = (
-        f"{code_span(str(outcome.get('address')))} "
-        f"{words.get(str(outcome.get('status')), 'unknown')}"
-    )
-    return (
-        f"{text}: {escape_markdown(str(outcome['error']))}"
-        if outcome.get("error")
-        else text
-    )
+    address = code_span(str(outcome.get("address")))
+    status = words.get(str(outcome.get("status")), "unknown")
+    text = f"{address} {status}"
+    if outcome.get("error"):
+        text += f": {escape_markdown(str(outcome['error']))}"
+    return text
 
 
 def _when(run: PipelineRun, now: datetime) -> str:
-    return f"on {now:%Y-%m-%d at %H:%M} UTC by @{run.actor} ({run.link})."
+    time = f"{now:%Y-%m-%d at %H:%M} UTC"
+    return f"on {time} by @{run.actor} ({run.link})."
 
 
 _HEAD: Final = "<!-- cxroute:head -->"
@@ -167,15 +167,12 @@ class DesiredComment:
 
 def compose_comment(desired: DesiredComment) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
-    text, first = normalize_line_ends(desired.text), comment_marker(desired.environment)
-    rest = (
-        text[len(first) :].lstrip("\n")
-        if _belongs_to(desired.environment, text)
-        else text
-    )
-    return _bounded(
-        f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n", desired.limit
-    )
+    text = normalize_line_ends(desired.text)
+    first = comment_marker(desired.environment)
+    if _belongs_to(desired.environment, text):
+        text = text[len(first) :].lstrip("\n")
+    body = f"{first}\n{desired.state.marker_line}\n{text.rstrip()}\n"
+    return _bounded(body, desired.limit)
 
 
 def parse_state(body: str) -> CommentState | None:
@@ -244,10 +241,10 @@ def _replace_header(
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
     rest = rest.lstrip("\n")
-    text = desired.text.strip().replace(
-        "<!--", "<!-"
-    )  # only this function marks the header's end
-    text += f"\n\n{remark}" if remark and rest else ""
+    # only this function marks the header's end
+    text = desired.text.strip().replace("<!--", "<!-")
+    if remark and rest:
+        text += f"\n\n{remark}"
     above = f"{first}\n{state.marker_line}\n{_HEAD}\n\n{text}\n\n{_HEAD_ENDS}\n\n"
     return _bounded(above + rest, desired.limit)
 
@@ -257,7 +254,8 @@ def _bounded(text: str, limit: int) -> str:
 
 
 def _belongs_to(environment: str, text: str) -> bool:
-    return text.split("\n", 1)[0] == comment_marker(environment)
+    first_line, _, _ = text.partition("\n")
+    return first_line == comment_marker(environment)
 
 
 def request_plan(report: PlanReport, run: PipelineRun) -> DesiredComment:
@@ -284,11 +282,8 @@ def request_planless(
         reason = f"the manifests have {pluralize(len(failure.errors), 'error')}"
         lines = ["", *map(_error_line, failure.errors[:_MAX_ERRORS])]
         hidden = len(failure.errors) - _MAX_ERRORS
-        lines += (
-            [f"- and {hidden} more, which the log of the run lists"]
-            if hidden > 0
-            else []
-        )
+        if hidden > 0:
+            lines.append(f"- and {hidden} more, which the log of the run lists")
     elif failure:
         reason = "it failed with this error"
         lines = _reason_lines(failure.message)
@@ -299,7 +294,9 @@ def request_planless(
 
 def _error_line(error: PlacedError) -> str:
     message = escape_markdown(" ".join(error.message.split()))
-    return f"- {code_span(error.place)}: {message}" if error.place else f"- {message}"
+    if error.place:
+        return f"- {code_span(error.place)}: {message}"
+    return f"- {message}"
 
 
 def request_applied(

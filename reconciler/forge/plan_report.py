@@ -44,21 +44,24 @@ def read_plan_report(directory: Path) -> PlanReport | None:
         text = read_text(directory / "plan.md", _MAX_FILE_BYTES)
     except OSError:
         return None
-    environment, plan_id = str(plan.get("environment")), str(plan.get("planId"))
+    environment = str(plan.get("environment"))
+    plan_id = str(plan.get("planId"))
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
-    summary, endpoint = as_object(plan.get("summary")), as_object(plan.get("endpoint"))
-    conflicts = any(
-        finding.get("severity") == "error" for finding in list_objects(plan, "findings")
-    )
+
+    summary = as_object(plan.get("summary"))
+    endpoint = as_object(plan.get("endpoint"))
+    changes_endpoint = endpoint.get("before") != endpoint.get("after")
+    findings = list_objects(plan, "findings")
+    guards = list_objects(plan, "guards")
+    has_errors = any(finding.get("severity") == "error" for finding in findings)
+    is_guarded = any(guard.get("ok") is False for guard in guards)
     return PlanReport(
         environment=environment,
         plan_id=plan_id,
         counts={name: number_at(summary, name) for name in COUNTED_ACTIONS},
-        has_changes=bool(plan.get("changes"))
-        or endpoint.get("before") != endpoint.get("after"),
-        is_refused=conflicts
-        or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
+        has_changes=bool(plan.get("changes")) or changes_endpoint,
+        is_refused=has_errors or is_guarded,
         text=text,
     )
 
@@ -96,10 +99,13 @@ def read_failure(directory: Path) -> FailedPlan | None:
 
 
 def _placed_error(finding: dict[str, Any]) -> PlacedError:
-    source, message = as_object(finding.get("source")), str(finding.get("message"))
-    file, line = source.get("file"), source.get("line")
-    place = f"{file}:{line}" if isinstance(file, str) and isinstance(line, int) else ""
-    return PlacedError(place, message)
+    source = as_object(finding.get("source"))
+    file = source.get("file")
+    line = source.get("line")
+    place = ""
+    if isinstance(file, str) and isinstance(line, int):
+        place = f"{file}:{line}"
+    return PlacedError(place, str(finding.get("message")))
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

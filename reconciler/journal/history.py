@@ -15,10 +15,8 @@ from reconciler.model.rule import Address
 from reconciler.text.json_values import as_text, text_at
 
 NOT_APPLIED: Final = ("failed", "skipped")
-_APPLIED: Final = (
-    "applied",
-    "acknowledged",
-)  # by a read; by the server alone, if the run was killed before that
+# by a read; by the server alone, if the run was killed before that
+_APPLIED: Final = ("applied", "acknowledged")
 # Whether an action has a rule before and after it.
 _SIDES: Final = {
     "create": (False, True),
@@ -66,28 +64,28 @@ def find_last_runs(
     address.
     """
     last_runs: dict[Address, str] = {}
-
-    def address(rule_json: object) -> Address | None:
-        marker = parse_marker(text_at(rule_json, "description"))[1]
-        return marker.address if marker is not None and marker.owner == owner else None
-
-    runs = (
-        run
-        for run in recorded
-        if run.start.get("environment") == environment
-        and run.start.get("owner") == owner
-    )
-    for name, entry in (
-        (run.id, entry)
-        for run in runs
-        for entry in run.changes
-        if entry.get("status") in _APPLIED
-    ):
-        if (before := address(entry.get("before"))) is not None:
-            last_runs.pop(before, None)
-        if (after := address(entry.get("after"))) is not None:
-            last_runs[after] = name
+    for run in recorded:
+        if run.start.get("environment") != environment:
+            continue
+        if run.start.get("owner") != owner:
+            continue
+        for entry in run.changes:
+            if entry.get("status") not in _APPLIED:
+                continue
+            before = _marked_address(entry.get("before"), owner)
+            after = _marked_address(entry.get("after"), owner)
+            if before is not None:
+                last_runs.pop(before, None)
+            if after is not None:
+                last_runs[after] = run.id
     return last_runs
+
+
+def _marked_address(rule_json: object, owner: str) -> Address | None:
+    _, marker = parse_marker(text_at(rule_json, "description"))
+    if marker is None or marker.owner != owner:
+        return None
+    return marker.address
 
 
 class IncompleteJournalError(Exception):
@@ -137,52 +135,58 @@ def _check_complete(run: RecordedRun) -> None:
 
 def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     """Return one change, or None if nothing was written. Raises IncompleteJournalError."""
-    is_outcome, status, rule_id = (
-        entry["event"] == "outcome",
-        entry.get("status"),
-        as_text(entry.get("id")),
-    )
+    is_outcome = entry["event"] == "outcome"
+    status = entry.get("status")
     was_not_made = status in NOT_APPLIED and entry.get("touched") is not True
     if is_outcome and (was_not_made or entry.get("attempts") == 0):
         return None
-    text = str(entry.get("address"))
-    name, sides = text[:130], _SIDES.get(str(entry.get("action")))
-    if sides is None or "before" not in entry or "after" not in entry:
+
+    before, after = _read_sides(entry)
+    # The address is that of the marker after the run, if the rule exists then.
+    rules = [rule for rule in (after, before) if rule is not None]
+    markers = [rule.marker for rule in rules if rule.marker is not None]
+    is_owned = all(marker.owner == owner and not marker.copy for marker in markers)
+    address = markers[0].address if markers and is_owned else None
+    exists = (before is not None, after is not None)
+    sides = _SIDES[str(entry.get("action"))]
+    is_same_address = str(address) == str(entry.get("address"))
+    if address is None or not is_same_address or exists != sides:
         raise IncompleteJournalError(
-            f"the journal does not contain {name} before and after the run"
+            f"the journal's entry for {_address_text(entry)} is not a possible change of owner "
+            f"{owner}"
+        )
+    return RecordedChange(
+        address=address,
+        before=before,
+        after=after,
+        id=as_text(entry.get("id")),
+        is_confirmed=is_outcome and status == "applied",
+    )
+
+
+def _address_text(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("address"))[:130]
+
+
+def _read_sides(
+    entry: Mapping[str, Any],
+) -> tuple[LiveRule | None, LiveRule | None]:
+    """Return the rule before and after a change. Raises IncompleteJournalError."""
+    address = _address_text(entry)
+    is_known_action = str(entry.get("action")) in _SIDES
+    if not is_known_action or "before" not in entry or "after" not in entry:
+        raise IncompleteJournalError(
+            f"the journal does not contain {address} before and after the run"
         )
     if entry.get("hidden") is True:
         raise IncompleteJournalError(
-            f"the journal's entry for {name} contained a secret, which is not stored"
+            f"the journal's entry for {address} contained a secret, which is not stored"
         )
     try:
-        before, after = (_read_rule(entry, side) for side in ("before", "after"))
+        return _read_rule(entry, "before"), _read_rule(entry, "after")
     except UnexpectedResponseError as error:
-        raise IncompleteJournalError(
-            str(error).replace(" in the response", "")
-        ) from None
-    # The address is that of the marker after the run, if the rule exists then.
-    markers = [
-        rule.marker
-        for rule in (after, before)
-        if rule is not None and rule.marker is not None
-    ]
-    has_marker = len(markers) == 1 or (bool(markers) and sides == (True, True))
-    is_possible = has_marker and all(
-        marker.owner == owner and not marker.copy for marker in markers
-    )
-    if (
-        (before is not None, after is not None) != sides
-        or not is_possible
-        or str(markers[0].address) != text
-    ):
-        raise IncompleteJournalError(
-            f"the journal's entry for {name} is not a possible change of owner {owner}"
-        )
-    address, is_applied = markers[0].address, is_outcome and status == "applied"
-    return RecordedChange(
-        address=address, before=before, after=after, id=rule_id, is_confirmed=is_applied
-    )
+        reason = str(error).replace(" in the response", "")
+        raise IncompleteJournalError(reason) from None
 
 
 def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
@@ -193,6 +197,6 @@ def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
         json.dumps(payload, ensure_ascii=False)
     ):
         raise IncompleteJournalError(
-            f"the journal's rule at {str(entry.get('address'))[:130]} is invalid"
+            f"the journal's rule at {_address_text(entry)} is invalid"
         )
     return parse_live_rule({**payload, "id": "in the journal"})

@@ -40,10 +40,8 @@ RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 Another name in a journal is not a run, and is not suggested as a word of a command.
 """
-LARGEST: Final = (
-    256 * MIB
-)  # the maximum size of a journal: some hundred thousand changes
-
+# the maximum size of a journal: some hundred thousand changes
+LARGEST: Final = 256 * MIB
 
 _VERDICT_WORDS: Final = {
     Verdict.DONE: "acknowledged",
@@ -55,9 +53,8 @@ _VERDICT_WORDS: Final = {
 }
 JournalEntry = dict[str, Any]
 Redact = Callable[[dict[str, object]], dict[str, object]]
-Progress = Callable[
-    [str, int, int], None
-]  # gets a noun, the number that is done, and the total
+# gets a noun, the number that is done, and the total
+Progress = Callable[[str, int, int], None]
 
 
 class Journal:
@@ -75,24 +72,22 @@ class Journal:
         redact: Redact = dict,
     ) -> None:
         """`redact` takes secrets out of an entry; the field `hidden` says that it did."""
-        self.sink, self.run_id, self._now, self._warn, self._redact = (
-            sink,
-            run_id,
-            now,
-            warn,
-            redact,
-        )
-        self.is_broken = (
-            False  # the journal cannot be written, so the run is incomplete there
-        )
+        self.sink = sink
+        self.run_id = run_id
+        self._now = now
+        self._warn = warn
+        self._redact = redact
+        # the journal cannot be written, so the run is incomplete there
+        self.is_broken = False
 
     def write_entry(self, event: str, **entry: object) -> None:
         """Append one entry."""
         now = self._now().isoformat().replace("+00:00", "Z")
         full_entry = {**entry, "run": self.run_id, "at": now, "event": event}
         redacted = self._redact(full_entry)
-        hidden = {} if redacted == full_entry else {"hidden": True}
-        line = (CANONICAL_JSON.encode({**redacted, **hidden}) + "\n").encode()
+        if redacted != full_entry:
+            redacted = {**redacted, "hidden": True}
+        line = f"{CANONICAL_JSON.encode(redacted)}\n".encode()
         self._run_safely(lambda: self.sink.append(line))
 
     def sync(self) -> None:
@@ -110,9 +105,8 @@ class Journal:
             action()
         except OSError as error:
             self.is_broken = True
-            with contextlib.suppress(
-                OSError
-            ):  # the reader of the warning may be gone too
+            # the reader of the warning may be gone too
+            with contextlib.suppress(OSError):
                 self._warn(
                     f"cannot write the journal {self.sink.name} ({error.strerror}); the run "
                     f"continues without it"
@@ -121,7 +115,8 @@ class Journal:
 
 def run_name(plan: Plan, now: datetime) -> str:
     """Return the name of a run that starts at `now`."""
-    return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{plan_id(plan)[:4]}"
+    short_id = plan_id(plan)[:4]
+    return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{short_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +127,8 @@ class Recorder(StepRecorder):
     journal: Journal
     progress: Progress
     done: set[str] = field(default_factory=set)
-    announced: dict[int, PlanStep] = field(
-        default_factory=dict
-    )  # by identity; the steps are kept
+    # by identity; the steps are kept
+    announced: dict[int, PlanStep] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -196,15 +190,16 @@ class Recorder(StepRecorder):
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record the result of the call."""
-        kind, fields = _kind(step), _change_fields(step.change)
+        kind = _kind(step)
+        fields = _change_fields(step.change)
         fields |= {
             "status": _VERDICT_WORDS[result.verdict],
             "error": result.error,
             "step": kind,
         }
-        self.journal.write_entry(
-            "tried", **fields | ({"id": result.id} if result.id else {})
-        )
+        if result.id:
+            fields["id"] = result.id
+        self.journal.write_entry("tried", **fields)
         if result.verdict is Verdict.DONE and kind == "whole":
             self.done.add(f"{step.change.action} {step.change.address}")
         self.progress("changes", len(self.done), len(self.plan.changes))
@@ -215,17 +210,12 @@ class Recorder(StepRecorder):
 
     def end(self, report: ApplyReport) -> None:
         """Record the outcome of each change, and close."""
-        for outcome, fields in zip(
-            report.outcomes, outcomes_to_json(report), strict=True
-        ):
-            touched = (
-                {"touched": outcome.left_partial}
-                if isinstance(outcome, Failed | Skipped)
-                else {}
-            )
-            self.journal.write_entry(
-                "outcome", **{**_change_fields(outcome.change), **touched, **fields}
-            )
+        documents = outcomes_to_json(report)
+        for outcome, document in zip(report.outcomes, documents, strict=True):
+            fields = _change_fields(outcome.change)
+            if isinstance(outcome, Failed | Skipped):
+                fields["touched"] = outcome.left_partial
+            self.journal.write_entry("outcome", **{**fields, **document})
         self._close(
             converged=report.converged,
             interrupted=report.interrupted,
@@ -251,13 +241,14 @@ def _kind(step: PlanStep) -> str:
 
 
 def _change_fields(change: Change) -> dict[str, Any]:
-    rule_id = {} if isinstance(change, Create) else {"id": change.live.id}
-    return {
+    fields = {
         "address": str(change.address),
         "action": change.action,
         "cause": change.cause,
-        **rule_id,
     }
+    if not isinstance(change, Create):
+        fields["id"] = change.live.id
+    return fields
 
 
 def find_run(
@@ -279,40 +270,50 @@ def parse_runs(
     entries_by_run: dict[str, list[tuple[int, JournalEntry]]] = {}
     unreadable: list[int] = []
     for number, line in enumerate(lines):
-        try:
-            entry = STRICT_DECODER.decode(line)
-        except (ValueError, RecursionError):
-            entry = None
-        if isinstance(entry, dict) and all(
-            isinstance(entry.get(name), str) for name in ("run", "at", "event")
-        ):
+        entry = _parse_entry(line)
+        if entry is not None:
             entries_by_run.setdefault(entry["run"], []).append((number, entry))
         elif line.strip():
             unreadable.append(number)
     if unreadable:
         on_skipped(len(unreadable))
-    runs = []
-    for name, numbered in entries_by_run.items():
-        entries = [entry for _, entry in numbered]
-        start = next(
-            (entry for entry in entries if entry["event"] == "start"), entries[0]
-        )
-        changes, latest = _join_changes(entries), entries[-1]
-        end = next(
-            (entry for entry in reversed(entries) if entry["event"] == "end"), None
-        )
-        first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
-        count = sum(first < number < last for number in unreadable)
-        run = RecordedRun(
-            id=name,
-            start=start,
-            changes=changes,
-            end=end,
-            last_entry=latest,
-            unreadable_lines=count,
-        )
-        runs.append(run)
-    return tuple(runs)
+    return tuple(
+        _build_run(name, numbered, unreadable)
+        for name, numbered in entries_by_run.items()
+    )
+
+
+def _parse_entry(line: str) -> JournalEntry | None:
+    try:
+        entry = STRICT_DECODER.decode(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    has_texts = all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
+    return entry if has_texts else None
+
+
+def _build_run(
+    name: str, numbered: Sequence[tuple[int, JournalEntry]], unreadable: Sequence[int]
+) -> RecordedRun:
+    """Return a run from its entries with the numbers of their lines, and those of unreadable
+    lines.
+    """
+    entries = [entry for _, entry in numbered]
+    starts = (entry for entry in entries if entry["event"] == "start")
+    ends = (entry for entry in reversed(entries) if entry["event"] == "end")
+    end = next(ends, None)
+    first_line = numbered[0][0]
+    last_line = math.inf if end is None else numbered[-1][0]
+    return RecordedRun(
+        id=name,
+        start=next(starts, entries[0]),
+        changes=_join_changes(entries),
+        end=end,
+        last_entry=entries[-1],
+        unreadable_lines=sum(first_line < number < last_line for number in unreadable),
+    )
 
 
 def _join_changes(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
@@ -330,22 +331,19 @@ def _join_changes(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
         rule_id = str(entry.get("id")) if entry.get("action") == "delete" else ""
         key = (str(entry.get("address")), str(entry.get("action")), rule_id)
         if entry["event"] == "intend" and not (step == "copy" and key in changes):
-            earlier, before, after = (
-                changes.get(key, {}),
-                entry.get("before"),
-                entry.get("after"),
-            )
+            earlier = changes.get(key, {})
             changes[key] = {**entry, "status": "unknown"}
-            if (
-                earlier.get("step") == "aside"
-                and isinstance(before, dict)
-                and isinstance(after, dict)
-            ):
-                names = ("priority", "enabled", "conditions", "targets")
-                if all(
-                    before.get(name) == after.get(name) for name in names
-                ):  # this step changes only the name
-                    changes[key]["before"] = earlier.get("before")
+            if earlier.get("step") == "aside" and _changes_only_name(entry):
+                changes[key]["before"] = earlier.get("before")
         elif step == "whole" and entry["event"] in ("tried", "outcome"):
             changes[key] = {**changes.get(key, {}), **entry}
     return tuple(changes.values())
+
+
+def _changes_only_name(entry: JournalEntry) -> bool:
+    before = entry.get("before")
+    after = entry.get("after")
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return False
+    names = ("priority", "enabled", "conditions", "targets")
+    return all(before.get(name) == after.get(name) for name in names)

@@ -17,9 +17,8 @@ from reconciler.text.pages import page
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SECONDS: Final = (
-    20.0  # for one call: a store that does not answer must not stop an apply
-)
+# for one call: a store that does not answer must not stop an apply
+_SECONDS: Final = 20.0
 _WITH_FOLDERS: Final = frozenset({"file", "local", "memory", "sftp", "ssh", "smb"})
 """Only these have folders to create: with an object store it would create a bucket."""
 _LONGEST_REASON: Final = 200  # characters of a store's message
@@ -42,9 +41,8 @@ def _within_time(method: Callable[P, T]) -> Callable[P, T]:
             except BaseException as failure:  # noqa: BLE001 - each library has its own errors
                 failures.append(failure)
 
-        thread = Thread(
-            target=work, daemon=True
-        )  # a stuck call does not keep the process alive
+        # a stuck call does not keep the process alive
+        thread = Thread(target=work, daemon=True)
         thread.start()
         thread.join(_SECONDS)
         if results:
@@ -56,9 +54,8 @@ def _within_time(method: Callable[P, T]) -> Callable[P, T]:
             raise FileNotFoundError(errno.ENOENT, "it does not exist") from None
         own = failure.strerror if isinstance(failure, OSError) else None
         reason = own or f"{type(failure).__name__}: {failure}"
-        raise OSError(
-            errno.EIO, sanitize(" ".join(reason.split()), _LONGEST_REASON)
-        ) from None
+        short_reason = sanitize(" ".join(reason.split()), _LONGEST_REASON)
+        raise OSError(errno.EIO, short_reason) from None
 
     return call
 
@@ -73,7 +70,8 @@ class ObjectStore:
     def write(self, name: str, content: bytes) -> None:
         """Write an object, or replace it."""
         filesystem, path = self._open()
-        if self.address.partition("://")[0] in _WITH_FOLDERS:
+        scheme, _, _ = self.address.partition("://")
+        if scheme in _WITH_FOLDERS:
             filesystem.makedirs(path, exist_ok=True)
         filesystem.pipe_file(f"{path}/{name}", content)
 
@@ -88,9 +86,12 @@ class ObjectStore:
         """Return the names of the objects with a suffix, in order."""
         filesystem, path = self._open()
         filesystem.invalidate_cache()
-        found = [str(each).rstrip("/") for each in filesystem.ls(path, detail=False)]
-        names = [each.rpartition("/")[2] for each in found]
-        return sorted(name for name in names if name.endswith(suffix))
+        names = []
+        for object_path in filesystem.ls(path, detail=False):
+            name = str(object_path).rstrip("/").rpartition("/")[2]
+            if name.endswith(suffix):
+                names.append(name)
+        return sorted(names)
 
     @_within_time
     def read(self, name: str, limit: int) -> bytes:

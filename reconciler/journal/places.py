@@ -111,9 +111,8 @@ class JournalFolder(JournalPlace):
 
     def reserve(self, run: str) -> str:
         """Return an unused name, whose file is created: another process cannot take it."""
-        with suppress(
-            OSError
-        ):  # the first entry reports why the directory cannot be written
+        # the first entry reports why the directory cannot be written
+        with suppress(OSError):
             self.path.mkdir(parents=True, exist_ok=True)
             for name in _candidates(run):
                 with suppress(FileExistsError):
@@ -127,10 +126,9 @@ class JournalFolder(JournalPlace):
 
     def contents(self) -> list[bytes]:
         """Return the contents of the newest files."""
-        names = sorted(
-            path.name for path in self.path.iterdir() if path.name.endswith(SUFFIX)
-        )
-        return [read_file(self.path / name, LARGEST) for name in names[-MOST_RUNS:]]
+        paths = [path for path in self.path.iterdir() if path.name.endswith(SUFFIX)]
+        newest = sorted(path.name for path in paths)[-MOST_RUNS:]
+        return [read_file(self.path / name, LARGEST) for name in newest]
 
     def _file(self, run: str) -> Path:
         return self.path / f"{run}{SUFFIX}"

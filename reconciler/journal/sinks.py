@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
-_NON_BLOCKING: Final = getattr(
-    os, "O_NONBLOCK", 0
-)  # a write to a pipe without a reader is an error, not a hang
+# a write to a pipe without a reader is an error, not a hang
+_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)
 
 
 class JournalSink(Protocol):
@@ -17,9 +16,8 @@ class JournalSink(Protocol):
     Each method raises OSError, whose `strerror` has the reason.
     """
 
-    stores_at_sync: ClassVar[
-        bool
-    ]  # whether entries survive a killed process only from the next sync on
+    # whether entries survive a killed process only from the next sync on
+    stores_at_sync: ClassVar[bool]
 
     @property
     def name(self) -> str:
@@ -51,9 +49,11 @@ class FileSink:
 
     def append(self, line: bytes) -> None:
         """Append an entry, and pass it to the operating system."""
-        rest, file = line, self._open()
+        file = self._open()
+        rest = line
         while rest:  # a disk that is almost full takes a part of a line
-            rest = rest[os.write(file, rest) :]
+            count = os.write(file, rest)
+            rest = rest[count:]
 
     def sync(self) -> None:
         """Wait until the entries are on the disk."""
@@ -62,7 +62,8 @@ class FileSink:
 
     def close(self) -> None:
         """Sync and close the file."""
-        file, self._file = self._file, None
+        file = self._file
+        self._file = None
         if file is None:
             return
         try:

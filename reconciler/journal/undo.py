@@ -10,6 +10,7 @@ from typing import Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
+from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.change import Change, Update
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
@@ -37,13 +38,12 @@ def build_undo_state(
     builder = _UndoBuilder(run, later, live, state)
     for change in changes:
         builder.undo_change(change)
-    rules, scope, findings = (
-        builder.rules,
-        frozenset(builder.scope),
-        tuple(builder.findings),
-    )
     return replace(
-        state, rules=rules, findings=findings, scope=scope, skipped=builder.skipped
+        state,
+        rules=builder.rules,
+        findings=tuple(builder.findings),
+        scope=frozenset(builder.scope),
+        skipped=builder.skipped,
     )
 
 
@@ -57,34 +57,36 @@ class _UndoBuilder:
         live: LiveState,
         manifests: DesiredState,
     ) -> None:
-        self.run, self.owner, self.manifests = run, manifests.owner, manifests
+        self.run = run
+        self.owner = manifests.owner
+        self.manifests = manifests
         self.by_owner = classify_live_rules(live.rules, manifests)
         self.queues = {queue.id for queue in live.queues}
-        self.later_runs = _last_runs(later)
-        self.rival_runs = _last_runs(
+
+        rivals = (
             later_run for later_run in later if later_run.start.get("undo") != run.id
         )
-        unmanaged = (*self.by_owner.unmanaged, *self.by_owner.edited_copies)
-        self.unmanaged_by_name = group_pairs(
-            (rule.rule.name, rule) for rule in unmanaged
-        )
-        self.unmanaged_by_id = {rule.id: rule for rule in self.by_owner.unmanaged}
-        self.copied_addresses = {
-            rule.marker.address
-            for rule in self.by_owner.temporary_copies
-            if rule.marker
-        }
+        self.later_runs = _last_runs(later)
+        self.rival_runs = _last_runs(rivals)
+
+        unmanaged = self.by_owner.unmanaged
+        with_copies = (*unmanaged, *self.by_owner.edited_copies)
+        pairs = ((rule.rule.name, rule) for rule in with_copies)
+        self.unmanaged_by_name = group_pairs(pairs)
+        self.unmanaged_by_id = {rule.id: rule for rule in unmanaged}
+        copies = self.by_owner.temporary_copies
+        self.copied_addresses = {copy.marker.address for copy in copies if copy.marker}
+
         self.rules: dict[Address, DesiredRule] = {}
         self.scope: set[Address] = set()
         self.skipped: dict[Address, str] = {}
         self.findings: list[Finding] = []
 
     def undo_change(self, change: RecordedChange) -> None:
-        rules = (rule for rule in (change.before, change.after) if rule and rule.marker)
-        addresses = {
-            change.address,
-            *(rule.marker.address for rule in rules if rule.marker),
-        }
+        addresses = {change.address}
+        for rule in (change.before, change.after):
+            if rule and rule.marker:
+                addresses.add(rule.marker.address)
         if addresses & self.by_owner.ambiguous.keys():
             self._warn(
                 change,
@@ -112,15 +114,10 @@ class _UndoBuilder:
     ) -> None:
         """Undo an update or a delete; the rule may have come from another address."""
         address = before.marker.address if before.marker else change.address
-        current, has_moved = (
-            self.by_owner.managed.get(address),
-            address != change.address,
-        )
-        if (
-            current is not None
-            and current.rule == before.rule
-            and (not has_moved or now is None)
-        ):
+        current = self.by_owner.managed.get(address)
+        has_moved = address != change.address
+        is_restored = current is not None and current.rule == before.rule
+        if is_restored and (not has_moved or now is None):
             self._keep_current(address, current)
             return
         if self._report_name_conflict(change, before.rule, now):
@@ -142,12 +139,10 @@ class _UndoBuilder:
     ) -> None:
         """Undo an adoption: the rule becomes unmanaged again, in its original state."""
         rule = self.unmanaged_by_id.get(change.id)
-        if (
-            now is None
-            and rule is not None
-            and rule.marker is None
-            and rule.rule == before.rule
-        ):
+        is_original = (
+            rule is not None and rule.marker is None and rule.rule == before.rule
+        )
+        if now is None and is_original:
             self._keep_current(change.address, None)
         elif now is not None and self.manifests.layout is not None:
             message = (
@@ -164,18 +159,19 @@ class _UndoBuilder:
                 change, "the adopted rule is no longer managed", "it is not changed"
             )
         elif not self._report_name_conflict(change, before.rule, now):
-            self.scope.add(change.address)
-            self.rules[change.address] = replace(
-                self._desired_rule(change.address, before.rule), unadopted_id=now.id
-            )
-            is_unchanged = self._is_unchanged(change, now) or self._matches(now, before)
-            reason = (
-                self._missing_queue_reason(before.rule)
-                if is_unchanged
-                else self._describe_change(change, now)
-            )
-            if reason:
-                self.skipped[change.address] = reason
+            self._release(change, before, now)
+
+    def _release(self, change: RecordedChange, before: LiveRule, now: LiveRule) -> None:
+        """Make an adopted rule unmanaged, as it was before."""
+        self.scope.add(change.address)
+        desired = self._desired_rule(change.address, before.rule)
+        self.rules[change.address] = replace(desired, unadopted_id=now.id)
+        if self._is_unchanged(change, now) or self._matches(now, before):
+            reason = self._missing_queue_reason(before.rule)
+        else:
+            reason = self._describe_change(change, now)
+        if reason:
+            self.skipped[change.address] = reason
 
     def _undo_unadopt(
         self, change: RecordedChange, before: LiveRule, now: LiveRule | None
@@ -186,24 +182,17 @@ class _UndoBuilder:
         if now is not None and now.rule == before.rule:
             self._keep_current(change.address, now)
             return
-        rule, desired = (
-            self.unmanaged_by_id.get(change.id),
-            self.manifests.rules.get(change.address),
-        )
-        adopt, is_adopted = desired.adopt if desired else None, False
-        if rule is not None and adopt is not None:
-            is_alone = len(self.unmanaged_by_name[rule.rule.name]) == 1
-            is_adopted = (
-                adopt == rule.rule.name and is_alone
-                if isinstance(adopt, str)
-                else adopt.id == rule.id
-            )
-        is_untouched = (
-            rule is not None
+        rule = self.unmanaged_by_id.get(change.id)
+        desired = self.manifests.rules.get(change.address)
+        adopt = desired.adopt if desired else None
+        is_ready = (
+            now is None
+            and rule is not None
+            and self._adopts(adopt, rule)
             and rule.marker is None
             and self._matches(rule, change.after)
         )
-        if now is not None or not is_adopted or not is_untouched:
+        if not is_ready:
             self._warn(
                 change,
                 "the rule was released and is not managed",
@@ -211,9 +200,17 @@ class _UndoBuilder:
             )
         elif not self._report_name_conflict(change, before.rule, rule):
             self.scope.add(change.address)
-            self.rules[change.address] = replace(
-                self._desired_rule(change.address, before.rule), adopt=adopt
-            )
+            restored = self._desired_rule(change.address, before.rule)
+            self.rules[change.address] = replace(restored, adopt=adopt)
+
+    def _adopts(self, adopt: str | AdoptById | None, rule: LiveRule) -> bool:
+        """Return whether `adopt` of a manifest names an unmanaged rule, and no other."""
+        if adopt is None:
+            return False
+        if isinstance(adopt, str):
+            is_alone = len(self.unmanaged_by_name[rule.rule.name]) == 1
+            return adopt == rule.rule.name and is_alone
+        return adopt.id == rule.id
 
     def _keep_current(self, address: Address, now: LiveRule | None) -> None:
         """Keep a rule that is in its state before the run; delete a leftover temporary copy."""
@@ -247,15 +244,15 @@ class _UndoBuilder:
     def _report_name_conflict(
         self, change: RecordedChange, before: Rule, now: LiveRule | None
     ) -> bool:
-        if (
-            is_used := (now is None or now.rule.name != before.name)
-            and before.name in self.unmanaged_by_name
-        ):
-            message = f'it is not restored: an unmanaged rule has the name "{before.name}" now'
-            self._warn(
-                change, message, "rename that rule in CXone, and undo the run again"
-            )
-        return is_used
+        if now is not None and now.rule.name == before.name:
+            return False
+        if before.name not in self.unmanaged_by_name:
+            return False
+        message = (
+            f'it is not restored: an unmanaged rule has the name "{before.name}" now'
+        )
+        self._warn(change, message, "rename that rule in CXone, and undo the run again")
+        return True
 
     def _missing_queue_reason(self, before: Rule) -> str:
         queues = {
@@ -266,23 +263,19 @@ class _UndoBuilder:
 
     def _describe_change(self, change: RecordedChange, now: LiveRule | None) -> str:
         """Return how a rule changed since the run, and the author if known."""
-        action = (
-            "deleted"
-            if now is None
-            else "recreated"
-            if change.after is None
-            else "changed"
-        )
-        run = self.later_runs.get(str(change.address))
+        action = "changed"
+        if now is None:
+            action = "deleted"
+        elif change.after is None:
+            action = "recreated"
         if now is not None and was_edited(now):
-            when = now.raw.get("dateModified")
-            return f"{action} in CXone since" + (
-                f", last at {when[:40]}" if isinstance(when, str) else ""
-            )
+            time = now.raw.get("dateModified")
+            last = f", last at {time[:40]}" if isinstance(time, str) else ""
+            return f"{action} in CXone since{last}"
+        run = self.later_runs.get(str(change.address))
         if run is not None:
-            who, at = (
-                str(run.start.get(name, "unknown"))[:60] for name in ("who", "at")
-            )
+            who = str(run.start.get("who", "unknown"))[:60]
+            at = str(run.start.get("at", "unknown"))[:60]
             return f"{action} since by run {run.id[:130]} ({who}, {at}): undo that run first"
         if not change.is_confirmed:
             neither = "its state is neither that before nor that after the run"
@@ -306,13 +299,12 @@ class _UndoBuilder:
 
 
 def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
-    made = (
-        (change, run)
-        for run in later
-        for change in run.changes
-        if change.get("status") not in NOT_APPLIED
-    )
-    return {str(change.get("address")): run for change, run in made}
+    last_runs = {}
+    for run in later:
+        for change in run.changes:
+            if change.get("status") not in NOT_APPLIED:
+                last_runs[str(change.get("address"))] = run
+    return last_runs
 
 
 def warn_reapplied_changes(

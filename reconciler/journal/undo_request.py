@@ -68,25 +68,24 @@ class UndoRequest:
 
     def refuse_running(self, now: datetime) -> None:
         """Raise RefusedError for a run that may still be in progress."""
-        run, last_entry_at = self.run, moment_at(self.run.last_entry, "at")
-        if (
-            run.end is None
-            and last_entry_at
-            and now - last_entry_at < _SILENCE
-            and not _is_dead(run)
-        ):
-            minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
-            last = (
-                f"its last entry is from {sanitize(run.last_entry['at'])}: it may still be in "
-                f"progress"
-            )
-            remedy = (
-                f"Wait for its end, or stop it; it counts as ended {minutes} after its last "
-                f"entry"
-            )
-            raise RefusedError(
-                f"run {run.id} has no end in the journal, and {last}. {remedy}"
-            )
+        run = self.run
+        last_entry_at = moment_at(run.last_entry, "at")
+        if run.end is not None or not last_entry_at:
+            return
+        if now - last_entry_at >= _SILENCE or _is_dead(run):
+            return
+        minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
+        last = (
+            f"its last entry is from {sanitize(run.last_entry['at'])}: it may still be in "
+            f"progress"
+        )
+        remedy = (
+            f"Wait for its end, or stop it; it counts as ended {minutes} after its last "
+            f"entry"
+        )
+        raise RefusedError(
+            f"run {run.id} has no end in the journal, and {last}. {remedy}"
+        )
 
     def target(
         self,
@@ -105,38 +104,34 @@ class UndoRequest:
         expanded = _expand(manifests, environment, live)
         state = expanded
         if isinstance(state, ManifestError):
-            rulesets = {
-                address.ruleset
-                for address in classify_by_owner(live.rules, environment.owner).managed
-            }
+            managed = classify_by_owner(live.rules, environment.owner).managed
+            rulesets = frozenset(address.ruleset for address in managed)
             state = replace(
-                empty_desired_state(manifests, environment),
-                rulesets=frozenset(rulesets),
+                empty_desired_state(manifests, environment), rulesets=rulesets
             )
         desired = build_undo_state(self.run, changes, self.later, live, state)
-        for selector in unmatched_selectors(
-            options.only, [change.address for change in changes]
-        ):
+        addresses = [change.address for change in changes]
+        for selector in unmatched_selectors(options.only, addresses):
             raise UsageError(
                 f"--only {selector}: run {self.run.id} changed no rule at that address"
             )
 
         def warnings(plan: Plan) -> Sequence[Finding]:
             if isinstance(expanded, ManifestError):
-                message = f"the effect of the next apply is unknown: {expanded}"
-                hint = (
-                    "`cxroute validate` lists the errors; they do not affect the undo"
-                )
-                return [
-                    Finding(
-                        code=REAPPLIED, severity="warning", message=message, hint=hint
-                    )
-                ]
-            return warn_reapplied_changes(
-                plan, expanded, PlanOptions(prune=environment.prune)
-            )
+                return [_warn_of_manifests(expanded)]
+            next_options = PlanOptions(prune=environment.prune)
+            return warn_reapplied_changes(plan, expanded, next_options)
 
         return desired, warnings
+
+
+def _warn_of_manifests(error: ManifestError) -> Finding:
+    return Finding(
+        code=REAPPLIED,
+        severity="warning",
+        message=f"the effect of the next apply is unknown: {error}",
+        hint="`cxroute validate` lists the errors; they do not affect the undo",
+    )
 
 
 def _expand(
@@ -154,7 +149,8 @@ def _expand(
 
 
 def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> None:
-    start, name = run.start, environment.name
+    start = run.start
+    name = environment.name
     if not RUN_NAME.fullmatch(run.id):
         raise UsageError(f"{sanitize(run.id)} is not a valid name of a run")
     if start.get("event") != "start":

@@ -161,20 +161,16 @@ def _two_queues(
     places = destination_of(before), destination_of(after)
     if places[0] != places[1]:
         return two_destinations(*places, names)
-    old, new = (
-        ", ".join(target_phrase(target, names) for target in targets)
-        for targets in (before, after)
-    )
+    old = ", ".join(target_phrase(target, names) for target in before)
+    new = ", ".join(target_phrase(target, names) for target in after)
     return old, new
 
 
 def _two_conditions(field: FieldEdit, labels: Labels) -> tuple[str, str]:
     removed: Sequence[Condition | Opaque] = field.before  # type: ignore[assignment]
     added: Sequence[Condition | Opaque] = field.after  # type: ignore[assignment]
-    old, new = (
-        " and ".join(condition_phrase(part, labels) for part in parts)
-        for parts in (removed, added)
-    )
+    old = " and ".join(condition_phrase(part, labels) for part in removed)
+    new = " and ".join(condition_phrase(part, labels) for part in added)
     return old or NO_VALUE, new or NO_VALUE
 
 

@@ -280,9 +280,11 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     owner = "not managed" if marker is None else f"managed by {marker.owner}"
     if marker is not None and marker.owner == plan.owner:
         owner = f"an edited copy of {marker.address}"
-    sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
-    temporary = "in the way only until apply changes the rules to match the manifests"
-    notes = (temporary,) if live.id in drift.temporary_ids else ()
-    return DriftRule(
-        quote(live.rule.name), None, (owner, sentence, *notes), (), (owner, *notes)
-    )
+    sentences = [owner, rule_phrase(live.rule, plan.queue_names, plan.labels)]
+    remarks = [owner]
+    if live.id in drift.temporary_ids:
+        note = "in the way only until apply changes the rules to match the manifests"
+        sentences.append(note)
+        remarks.append(note)
+    name = quote(live.rule.name)
+    return DriftRule(name, None, tuple(sentences), (), tuple(remarks))

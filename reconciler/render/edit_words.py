@@ -124,8 +124,11 @@ def _all_field_texts(
 
 
 def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:
-    state = "" if rule.enabled else ", switched off"
-    return f"{_NEW_TO}{queues_phrase(rule.targets, names)}, priority {quote(rule.priority)}{state}"
+    queues = queues_phrase(rule.targets, names)
+    text = f"{_NEW_TO}{queues}, priority {quote(rule.priority)}"
+    if not rule.enabled:
+        text += ", switched off"
+    return text
 
 
 def shorten_new_rule(text: str, said: Collection[str]) -> str:
@@ -185,12 +188,14 @@ def _condition(part: Condition | Opaque, labels: Labels) -> str:
 
 
 def _changed_condition(old: Condition, new: Condition, labels: Labels) -> str:
-    name = labels.name(new.attribute)
     if old.operator == new.operator and new.operator in BOUNDS:
+        name = labels.name(new.attribute)
         return f"{name} {quote(old.value)} -> {quote(new.value)}"
     if {old.operator, new.operator} <= _LISTS:
         return _changed_list(old, new, labels)
-    return f"{_condition(old, labels)} -> {_condition(new, labels)}"
+    before = _condition(old, labels)
+    after = _condition(new, labels)
+    return f"{before} -> {after}"
 
 
 def _changed_list(old: Condition, new: Condition, labels: Labels) -> str:
@@ -199,10 +204,16 @@ def _changed_list(old: Condition, new: Condition, labels: Labels) -> str:
     added = [value for value in new.values if value not in old.values]
     write = partial(labels.plain_value, new.attribute)
     if len(old.values) == len(new.values) == 1:
-        return f"{name} {write(old.values[0])} -> {write(new.values[0])}"
+        before = write(old.values[0])
+        after = write(new.values[0])
+        return f"{name} {before} -> {after}"
     parts = []
     if added:
-        parts.append(f"adds {name} {join_first(added, _MAX_VALUES, write)}")
+        values = join_first(added, _MAX_VALUES, write)
+        parts.append(f"adds {name} {values}")
     if removed:
-        parts.append(f"removes {name} {join_first(removed, _MAX_VALUES, write)}")
-    return ", ".join(parts) or f"{name}: the order of the list"
+        values = join_first(removed, _MAX_VALUES, write)
+        parts.append(f"removes {name} {values}")
+    if not parts:
+        return f"{name}: the order of the list"
+    return ", ".join(parts)

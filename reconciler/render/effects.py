@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final, Literal
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
@@ -121,7 +122,9 @@ class RowText:
     @property
     def short_route(self) -> str:
         """Return the route, with `...` for a place that the row above has, too."""
-        return f"{self.short_before or self.before} -> {self.short_after or self.after}"
+        before = self.short_before or self.before
+        after = self.short_after or self.after
+        return f"{before} -> {after}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +160,17 @@ class EffectText:
     @property
     def line_edits(self) -> tuple[str, ...]:
         """Return what was edited, without splits that a row below says in full."""
-        pairs = zip(self.edits, self.short_edits, strict=True)
-        return tuple(edit if short == ANOTHER_QUEUE else short for edit, short in pairs)
+        return tuple(
+            edit if short == ANOTHER_QUEUE else short
+            for edit, short in zip(self.edits, self.short_edits, strict=True)
+        )
 
     @property
     def source(self) -> Source | None:
         """Return the place of the edit, if it is one rule's."""
-        return self.members[0].source if len(self.members) == 1 else None
+        if len(self.members) != 1:
+            return None
+        return self.members[0].source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,26 +357,26 @@ class _EffectWriter:
         notes = self._rules.leading_notes(effect)
 
         rows = effect.rows
-        others = [row for row in rows if row.other_type]
-        if others and self._values < ALL_VALUES:
+        other_type_rows = [row for row in rows if row.other_type]
+        if other_type_rows and self._values < ALL_VALUES:
             rows = tuple(row for row in rows if not row.other_type)
-            notes.append(self._other_type_note(others))
+            notes.append(self._other_type_note(other_type_rows))
         blocks = row_blocks(rows, self._labels)
 
         # Words about a rule that perhaps never was in CXone are true for one that was deleted
         # there, too.
-        first = next(
-            (edited for edited in edits if edited.is_missing),
-            edits[0] if edits else None,
-        )
+        missing = [edited for edited in edits if edited.is_missing]
+        first = next(iter([*missing, *edits]), None)
+        texts = edit_texts(first, self._names, self._labels) if first else ()
+        members = [
+            MemberText(name=entry_name(edited.entry), source=edited.source)
+            for edited in edits
+        ]
         return EffectText(
             sign=edit_sign(first),
             subject=_subject(edits),
-            edits=tuple(edit_texts(first, self._names, self._labels)) if first else (),
-            members=tuple(
-                MemberText(name=entry_name(edited.entry), source=edited.source)
-                for edited in edits
-            ),
+            edits=tuple(texts),
+            members=tuple(members),
             share=share_phrase(share.total) if share.total else "",
             rows=tuple(self._rows(blocks, edits, numbers, share)),
             notes=tuple(notes),
@@ -389,75 +396,77 @@ class _EffectWriter:
         for row, conditions in self._conditions(blocks, edits):
             repeated = _repeated(head, conditions.whole)
             head = head if repeated else conditions.whole
-            phrases = conditions.shown
             exclusions = tuple(self._exclusions(row))
-            every = (*phrases, *exclusions)
-            whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
+            phrases = (*conditions.shown, *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
+            before, after = routes
             short_before, short_after = _short_route(row, routes, above, may_be_short)
             above = routes
             number = numbers[id(row)]
             share = shares.rows[number]
             yield RowText(
                 number=number,
-                callers=", ".join(every),
-                phrases=every,
+                callers=", ".join(phrases),
+                phrases=phrases,
                 repeated=repeated,
-                before=routes[0],
-                after=routes[1],
+                before=before,
+                after=after,
                 short_before=short_before,
                 short_after=short_after,
                 redirect=_redirect(row),
                 share=share_phrase(share) if share else "",
                 by=self._by(row),
-                example=conversation_phrase(
-                    row.example.attributes, self._labels, row.example.absent
-                ),
-                all_callers="" if sorted(whole) == sorted(every) else ", ".join(whole),
+                example=self._example(row),
+                all_callers=self._all_callers(row, phrases, exclusions),
             )
+
+    def _example(self, row: EffectRow) -> str:
+        example = row.example
+        return conversation_phrase(example.attributes, self._labels, example.absent)
+
+    def _all_callers(
+        self, row: EffectRow, phrases: Sequence[str], exclusions: Sequence[str]
+    ) -> str:
+        """Return the callers of a row with all values; empty if the phrases have them."""
+        all_phrases = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
+        if sorted(all_phrases) == sorted(phrases):
+            return ""
+        return ", ".join(all_phrases)
 
     def _conditions(
         self, blocks: Sequence[Sequence[EffectRow]], edits: Sequence[EditedRule]
     ) -> Iterator[tuple[EffectRow, _Conditions]]:
         """Yield each row with its conditions in words, those that most rows have first."""
         own = self._own_intents(edits)
-        intents_of = {
-            id(row): tuple(listed_intents(row, self._labels))
-            for block in blocks
-            for row in block
-        }
-        phrases_of = {
-            id(row): row_phrases(row, self._labels, self._values)
-            for block in blocks
-            for row in block
-        }
+        intents_of: dict[int, tuple[str, ...]] = {}
+        phrases_of: dict[int, tuple[str, ...]] = {}
+        for row in chain.from_iterable(blocks):
+            intents_of[id(row)] = tuple(listed_intents(row, self._labels))
+            phrases_of[id(row)] = row_phrases(row, self._labels, self._values)
         sizes = Counter(len(intents) for intents in {*intents_of.values()})
-        counts = Counter(
-            phrase for phrases in phrases_of.values() for phrase in phrases
-        )
+        counts = Counter(chain.from_iterable(phrases_of.values()))
 
-        seen: set[tuple[str, ...]] = set()
+        listed_before: set[tuple[str, ...]] = set()
         for block in blocks:
             lists = {intents_of[id(row)] for row in block}
             begins_with_intents = len(block) > 1 and len(lists) == 1
             for row in block:
                 intents = intents_of[id(row)]
-                phrases = phrases_of[id(row)]
-                whole = sorted(phrases, key=lambda phrase: -counts[phrase])
+                first = phrases_of[id(row)][0]  # the intents, if the row lists some
+                phrases = sorted(phrases_of[id(row)], key=lambda text: -counts[text])
                 if intents and begins_with_intents:
-                    whole.remove(phrases[0])
-                    whole.insert(0, phrases[0])
+                    phrases.remove(first)
+                    phrases.insert(0, first)
 
-                place = whole.index(phrases[0])  # of the intents, if the row lists some
-                number = self._number_of_intents(intents, own, seen, sizes)
-                shown = list(whole)
-                if number:
-                    shown[place] = number
-                elif intents and place > 0:
+                shown = list(phrases)
+                position = phrases.index(first)
+                number = self._number_of_intents(intents, own, listed_before, sizes)
+                shown[position] = number or first
+                if intents and position > 0 and not number:
                     # Only at the beginning of a row is a list of intents clear without a name.
-                    shown[place] = f"intent {phrases[0]}"
-                seen.add(intents)
-                yield row, _Conditions(whole=tuple(whole), shown=tuple(shown))
+                    shown[position] = f"intent {first}"
+                listed_before.add(intents)
+                yield row, _Conditions(whole=tuple(phrases), shown=tuple(shown))
 
     def _number_of_intents(
         self,
@@ -512,15 +521,18 @@ class _EffectWriter:
     def _by(self, row: EffectRow) -> str:
         if row.kind == "redirects":
             return ""
-        rules = [None if rule is None else rule.entry for rule in row.counterpart]
-        named = list(dict.fromkeys(entry_name(entry) for entry in rules))
-        if named == [entry_name(None)]:
+        entries = [None if rule is None else rule.entry for rule in row.counterpart]
+        names = list(dict.fromkeys(map(entry_name, entries)))
+        if names == [entry_name(None)]:
             return ""  # the destination says it: the default routing
-        is_short = len(named) <= _MAX_COUNTERPARTS or self._values >= ALL_VALUES
-        shown = named if is_short else named[: _MAX_COUNTERPARTS - 1]
-        rest = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
+        limit = len(names)
+        if limit > _MAX_COUNTERPARTS and self._values < ALL_VALUES:
+            limit = _MAX_COUNTERPARTS - 1
+        text = ", ".join(names[:limit])
+        if len(names) > limit:
+            text += f" and {len(names) - limit} more"
         word = "from" if row.kind == "takes" else "by"
-        return f"{word} {', '.join(shown)}{rest}"
+        return f"{word} {text}"
 
     def _other_type_note(self, rows: Sequence[EffectRow]) -> str:
         attributes = dict.fromkeys(
@@ -567,10 +579,13 @@ def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
     in full.
     """
     count = len(head) - 1
-    if count < 1 or tuple(phrases[:count]) != tuple(head[:count]):
+    common = tuple(head[:count])
+    if count < 1 or tuple(phrases[:count]) != common:
         return 0
-    is_long = len(" ".join(head[:count]).split()) >= _MANY_WORDS
-    return count if count >= _FEW_REPEATED or is_long else 0
+    words = " ".join(common).split()
+    if count < _FEW_REPEATED and len(words) < _MANY_WORDS:
+        return 0
+    return count
 
 
 def _short_route(
@@ -648,13 +663,15 @@ def _balance(impact: Impact, names: Names) -> tuple[tuple[QueueText, ...], str]:
 
 
 def _touched_queues(impact: Impact) -> set[str | None]:
-    rows = (row for effect in impact.behaviour.effects for row in effect.rows)
-    splits = [split for row in rows for split in (row.before, row.after)]
-    return {
-        queue
-        for split in splits
-        for queue in ((None,) if split is None else dict(split) or ("",))
-    }
+    queues: set[str | None] = set()
+    for effect in impact.behaviour.effects:
+        for row in effect.rows:
+            for split in (row.before, row.after):
+                if split is None:
+                    queues.add(None)
+                else:
+                    queues.update(dict(split) or ("",))
+    return queues
 
 
 def _is_known(item: QueueShare) -> bool:

@@ -63,10 +63,10 @@ def escape_markdown(text: str) -> str:
 def code_span(text: str) -> str:
     """Return a code span with exactly this text, on one line."""
     content = sanitize(text)
-    fence = "`" * (
-        max((len(run) for run in _BACKTICKS.findall(content)), default=0) + 1
-    )
-    pad = " " if content[:1] in ("`", " ", "") or content[-1:] in ("`", " ") else ""
+    longest_run = max(map(len, _BACKTICKS.findall(content)), default=0)
+    fence = "`" * (longest_run + 1)
+    needs_pad = content[:1] in ("`", " ", "") or content[-1:] in ("`", " ")
+    pad = " " if needs_pad else ""
     return f"{fence}{pad}{content}{pad}{fence}"
 
 
@@ -75,11 +75,9 @@ def unquote(value: str) -> str:
     bare = value[1:-1]
     if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
         return value
-    return (
-        value
-        if bare in ("true", "false", "null") or not re.fullmatch(QUOTED_VALUE, value)
-        else bare
-    )
+    if bare in ("true", "false", "null") or not re.fullmatch(QUOTED_VALUE, value):
+        return value
+    return bare
 
 
 def unquote_values(text: str) -> str:
@@ -97,13 +95,16 @@ def table_cell(text: str) -> str:
 
 def code_block(lines: str, language: str) -> str:
     """Return a code block. Its fence is longer than any run of backticks in it."""
-    fence = "`" * max(3, *(len(run) + 1 for run in [*_BACKTICKS.findall(lines), ""]))
+    longest_run = max(map(len, _BACKTICKS.findall(lines)), default=0)
+    fence = "`" * max(3, longest_run + 1)
     return f"{fence}{language}\n{lines.rstrip()}\n{fence}\n"
 
 
 def alert(kind: str, lines: Sequence[str]) -> str:
     """Return one of GitHub's coloured boxes: NOTE, WARNING, CAUTION."""
-    return "\n".join([f"> [!{kind}]", *(f"> {line}".rstrip() for line in lines)])
+    quoted = [f"> [!{kind}]"]
+    quoted += [f"> {line}".rstrip() for line in lines]
+    return "\n".join(quoted)
 
 
 def details(title: str, body: str) -> str:
@@ -118,17 +119,25 @@ def _escape_piece(piece: str) -> str:
         return "\u00a0%"  # a line is not broken between a number and its percent sign
     if piece in _SIGNS:
         return _SIGNS[piece]
-    if value := _VALUE.fullmatch(piece):
-        return f"{_escape(value[1])}{code_span(unquote(value[2]))}{_escape(value[3])}"
+    value = _VALUE.fullmatch(piece)
+    if value:
+        span = code_span(unquote(value[2]))
+        return f"{_escape(value[1])}{span}{_escape(value[3])}"
     core = piece.lstrip(_OPENING).rstrip(_CLOSING)
     if not core:
         return _escape(piece)
-    start = piece[: piece.index(core)]
-    end = piece[piece.index(core) + len(core) :]
-    is_harmless = _WORD.fullmatch(core) and not any(
-        map(_REFERENCE.fullmatch, re.split("['-]", core))
-    )
-    return f"{_escape(start)}{_SIGNS.get(core) or (core if is_harmless else code_span(core))}{_escape(end)}"
+    start, _, end = piece.partition(core)
+    return f"{_escape(start)}{_escape_core(core)}{_escape(end)}"
+
+
+def _escape_core(core: str) -> str:
+    """Return a word without the signs around it; as a code span if it may mean something."""
+    if core in _SIGNS:
+        return _SIGNS[core]
+    parts = re.split("['-]", core)
+    if _WORD.fullmatch(core) and not any(map(_REFERENCE.fullmatch, parts)):
+        return core
+    return code_span(core)
 
 
 def _escape(signs: str) -> str:

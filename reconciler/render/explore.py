@@ -47,6 +47,7 @@ from reconciler.table.rows import (
 )
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import (
+    Labels,
     condition_phrase,
     conditions_phrase,
     conversation_phrase,
@@ -108,10 +109,8 @@ class ExplorePage:
         for number, side in enumerate(self.sides):
             for entry in side.entries:
                 rules.setdefault(id(entry), (entry, []))[1].append(number)
-        return sorted(
-            rules.values(),
-            key=lambda rule: evaluation_key(rule[0], self.desired.evaluation),
-        )
+        order = self.desired.evaluation
+        return sorted(rules.values(), key=lambda rule: evaluation_key(rule[0], order))
 
     @cached_property
     def attributes(self) -> list[str]:
@@ -218,19 +217,14 @@ def explore_data(page: ExplorePage) -> Document:
     if page.change is not None and page.impact is not None:
         change = effects_data(page.change, page.impact, tables, page.desired.evaluation)
         change["types"] = list(_type_forms(page.sides[-1].endpoint))
+    texts = [[*name, label] for name, label in labels.texts.items() if len(name) > 1]
     return {
         "intent": endpoint.intent,
         "confidence": endpoint.confidence,
         "attributes": [[name, labels.name(name)] for name in tables.attributes],
         "columns": len(page.attributes),
-        "labels": [
-            [*name, label] for name, label in labels.texts.items() if len(name) > 1
-        ],
-        "groups": [
-            [name, group, sorted(values)]
-            for name, by_group in labels.groups.items()
-            for group, values in by_group.items()
-        ],
+        "labels": texts,
+        "groups": _group_forms(labels),
         "values": {name: encode(values) for name, values in page.values.items()},
         **tables.to_json(),
         "rules": rules,
@@ -239,14 +233,21 @@ def explore_data(page: ExplorePage) -> Document:
     }
 
 
+def _group_forms(labels: Labels) -> list[list[Any]]:
+    """Return the groups of values: the attribute, the name, and the values."""
+    groups = []
+    for name, by_group in labels.groups.items():
+        groups += [[name, group, sorted(values)] for group, values in by_group.items()]
+    return groups
+
+
 def _rule_form(
     entry: RoutingEntry, numbers: Sequence[int], tables: PageTables
 ) -> list[Any]:
     rule = entry.rule
     source = entry.source
-    is_as_shown = (
-        entry.address and sanitize(entry.name).strip() == entry.name
-    )  # the script reads it from the row
+    # the script reads it from the row
+    is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name
     conditions = [tables.condition(part) for part in rule.conditions]
     destination = tables.destination(destination_of_rule(entry))
     place = [tables.file(source), source.line, source.column] if source else [None]
@@ -282,16 +283,18 @@ def _text_attributes(types: Types) -> list[str]:
 
 def _side_form(side: ExploreSide) -> Document:
     policy = side.endpoint.fallback
-    shares = side.shares
+    shares = None
+    if side.shares:
+        shares = [
+            [queue, share.in_words()] for queue, share in side.shares.queues.items()
+        ]
     return {
         "name": side.name,
         "fallback": policy.intent,
         "minConfidence": policy.min_confidence,
         "known": sorted(policy.known_intents),
         "texts": _text_attributes(side.endpoint.context_types),
-        "shares": [[queue, share.in_words()] for queue, share in shares.queues.items()]
-        if shares
-        else None,
+        "shares": shares,
     }
 
 
@@ -327,44 +330,58 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
     rule = entry.rule
     labels = page.desired.labels
     by_attribute = conditions_by_attribute(entry.rule)
-    notes = {"switched off": not rule.enabled, "not managed": entry.address is None}
-    notes[f"only {page.sides[numbers[0]].name}"] = len(numbers) < len(page.sides)
-    cells = [
-        [
-            condition_phrase(part, labels).removeprefix(f"{labels.name(name)} ")
-            for part in by_attribute.get(name, ())
+    cells = []
+    for name in page.attributes:
+        prefix = f"{labels.name(name)} "
+        phrases = [
+            condition_phrase(part, labels) for part in by_attribute.get(name, ())
         ]
-        for name in page.attributes
-    ]
-    sides = [page.sides[number] for number in numbers if rule.enabled]
-    shares = {
-        side.name: side.shares.of(entry).in_words() for side in sides if side.shares
-    }
-    differ = len({*shares.values()}) > 1
+        cells.append([phrase.removeprefix(prefix) for phrase in phrases])
+    opaque = [part.text for part in rule.conditions if isinstance(part, Opaque)]
+    cells.append(list(map(sanitize, opaque)))
+
+    place = ""
+    if entry.source:
+        place = source_location(entry.source)
+    elif entry.address:
+        place = "in no manifest"
     return {
         "name": entry_name(entry),
-        "notes": [note for note, applies in notes.items() if applies],
+        "notes": _row_notes(page, entry, numbers),
         "priority": quote(rule.priority),
-        "cells": [
-            *cells,
-            [
-                sanitize(part.text)
-                for part in rule.conditions
-                if isinstance(part, Opaque)
-            ],
-        ],
+        "cells": cells,
         "queue": destination_phrase(destination_of_rule(entry), page.queues),
-        "share": ", ".join(
-            dict.fromkeys(
-                f"{text} {name}" if differ else text for name, text in shares.items()
-            )
-        ),
-        "place": source_location(entry.source)
-        if entry.source
-        else "in no manifest"
-        if entry.address
-        else "",
+        "share": _row_share(page, entry, numbers),
+        "place": place,
     }
+
+
+def _row_notes(
+    page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]
+) -> list[str]:
+    notes = []
+    if not entry.rule.enabled:
+        notes.append("switched off")
+    if entry.address is None:
+        notes.append("not managed")
+    if len(numbers) < len(page.sides):
+        notes.append(f"only {page.sides[numbers[0]].name}")
+    return notes
+
+
+def _row_share(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> str:
+    """Return a rule's share of conversations, on each side if it differs."""
+    if not entry.rule.enabled:
+        return ""
+    shares = {}
+    for number in numbers:
+        side = page.sides[number]
+        if side.shares:
+            shares[side.name] = side.shares.of(entry).in_words()
+    texts = dict.fromkeys(shares.values())
+    if len(texts) > 1:
+        texts = dict.fromkeys(f"{text} {name}" for name, text in shares.items())
+    return ", ".join(texts)
 
 
 def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Document:

@@ -39,14 +39,15 @@ class ShownEffect:
     effect: Effect
     text: EffectText
     rows: tuple[tuple[RowText, EffectRow], ...]
-    unwritten: tuple[
-        EffectRow, ...
-    ]  # rows about values of another type, which a note counts
+    # rows about values of another type, which a note counts
+    unwritten: tuple[EffectRow, ...]
 
     @property
     def members(self) -> Sequence[MemberText]:
         """Return the first rules of equal edits, if there are several."""
-        return self.text.members[:_MAX_MEMBERS] if len(self.text.members) > 1 else ()
+        if len(self.text.members) <= 1:
+            return ()
+        return self.text.members[:_MAX_MEMBERS]
 
     @property
     def more_members(self) -> int:
@@ -135,9 +136,11 @@ def effects_data(
 def _named_rules(change: ShownChange, evaluation: Evaluation) -> list[RoutingEntry]:
     """Return the rules that rows name in the order of evaluation, so that neighbours are ranges."""
     rules: dict[int, RoutingEntry] = {}
-    for each in change.effects:
-        for row in (*(row for _, row in each.rows), *each.unwritten):
-            rules.update((id(rule.entry), rule.entry) for rule in row.earlier)
+    for effect in change.effects:
+        rows = [row for _, row in effect.rows]
+        for row in [*rows, *effect.unwritten]:
+            for rule in row.earlier:
+                rules[id(rule.entry)] = rule.entry
     return sorted(rules.values(), key=lambda entry: evaluation_key(entry, evaluation))
 
 
@@ -153,7 +156,9 @@ def _ranges(numbers: Iterable[int]) -> list[int]:
 
 
 def _files(effect: Effect, impact: Impact, tables: PageTables) -> list[int]:
-    sources = (
-        impact.edits[number].source for number in effect.edits if number != FALLBACK
-    )
-    return list(dict.fromkeys(tables.file(source) for source in sources if source))
+    files: dict[int, None] = {}
+    for number in effect.edits:
+        source = impact.edits[number].source if number != FALLBACK else None
+        if source:
+            files[tables.file(source)] = None
+    return list(files)

@@ -34,7 +34,9 @@ def annotate_findings(
     listed = [*errors[:MAX_ANNOTATIONS], *warnings[:MAX_ANNOTATIONS]]
     commands = [_command(finding) for finding in listed]
     hidden = len(errors) + len(warnings) - len(listed)
-    commands += [f"::notice::{_data(f'and {hidden:,} more, {rest}')}"] if hidden else []
+    if hidden:
+        text = _data(f"and {hidden:,} more, {rest}")
+        commands.append(f"::notice::{text}")
     return "".join(f"{command}\n" for command in commands)
 
 

@@ -129,16 +129,22 @@ def split_sentence(text: str) -> list[TextPiece]:
     """Return the words and the quoted values of a sentence, with typographic arrows."""
     escaped = escape_invisible(text)
     command = EXPLAIN_COMMAND.search(escaped)
+    sentence = escaped[: command.start()] if command else escaped
     pieces = []
-    for number, part in enumerate(
-        _PIECES.split(escaped[: command.start()] if command else escaped)
-    ):
-        words = unquote(part) if number % 2 else part
-        for typed, drawn in () if number % 2 else _TYPESET:
-            words = words.replace(typed, drawn)
-        pieces.append(TextPiece(words, is_value=bool(number % 2)))
-    pieces += [TextPiece(command.group(), is_value=True)] if command else []
+    for number, part in enumerate(_PIECES.split(sentence)):
+        is_value = number % 2 == 1
+        pieces.append(
+            TextPiece(unquote(part) if is_value else _typeset(part), is_value)
+        )
+    if command:
+        pieces.append(TextPiece(command.group(), is_value=True))
     return [piece for piece in pieces if piece.text]
+
+
+def _typeset(words: str) -> str:
+    for typed, drawn in _TYPESET:
+        words = words.replace(typed, drawn)
+    return words
 
 
 def page_files(*names: str) -> str:

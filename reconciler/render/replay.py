@@ -47,17 +47,38 @@ def summarize_replay(
     limit: int = MAX_PAIRS,
 ) -> ReplaySummary:
     """Return the counts in words, with up to `limit` pairs of destinations."""
-    percent = 100 * result.moved / result.total
-    share = f"{share_phrase(ShareRange(percent, percent))}{' of all' if result.unknown else ''}"
-    moved = f"{_number(result.moved)} ({share})" if result.moved else "none"
+    cases = [_case(pair, names, labels) for pair in result.pairs[:limit]]
+    notes = _notes(result, labels, limit)
+    return ReplaySummary(_title(result), tuple(cases), tuple(notes))
+
+
+def _title(result: ReplayResult) -> str:
     noun = "conversation" if result.total == 1 else "conversations"
+    title = f"Of {_number(result.total)} recorded {noun}, "
+    if result.unknown:
+        verb = "goes" if result.unknown == 1 else "go"
+        title += (
+            f"it is not known where {_number(result.unknown)} {verb}; of the others, "
+        )
+    moved = "none"
+    if result.moved:
+        percent = 100 * result.moved / result.total
+        share = share_phrase(ShareRange(percent, percent))
+        if result.unknown:
+            share += " of all"
+        moved = f"{_number(result.moved)} ({share})"
     verb = "goes" if result.moved == 1 else "go"
-    start = f"Of {_number(result.total)} recorded {noun}, "
+    return f"{title}{moved} {verb} elsewhere."
+
+
+def _notes(result: ReplayResult, labels: Labels, limit: int) -> list[str]:
+    """Return what the list of pairs omits, and what is not known, with up to `limit` names."""
     notes = []
-    if hidden := result.pairs[limit:]:
-        rest = sum(pair.moved for pair in hidden)
+    hidden = result.pairs[limit:]
+    if hidden:
+        count = sum(pair.moved for pair in hidden)
         notes.append(
-            f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON "
+            f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(count)}; JSON "
             f"lists all."
         )
     if result.unlisted:
@@ -65,48 +86,38 @@ def summarize_replay(
             f"and {_number(result.unlisted)} of further pairs, which are not listed."
         )
     if result.unknown:
-        unknown = f"{_number(result.unknown)} {'goes' if result.unknown == 1 else 'go'}"
-        start += f"it is not known where {unknown}; of the others, "
-        reasons = ["conditions that cxroute does not understand"] * result.has_opaque
+        reasons = []
         if result.unrecorded:
-            reasons.insert(
-                0,
-                f"attributes without a column: {join_first(result.unrecorded, limit, labels.name)}",
-            )
+            names = join_first(result.unrecorded, limit, labels.name)
+            reasons.append(f"attributes without a column: {names}")
+        if result.has_opaque:
+            reasons.append("conditions that cxroute does not understand")
         notes.append(f"Where they go depends on {', or on '.join(reasons)}.")
     if result.unseen:
-        seen = join_first(result.unseen, limit, labels.name)
+        names = join_first(result.unseen, limit, labels.name)
         notes.append(
-            f"No row has these attributes, which rules test; they count as missing: {seen}."
+            f"No row has these attributes, which rules test; they count as missing: {names}."
         )
-    title = f"{start}{moved} {verb} elsewhere."
-    return ReplaySummary(
-        title,
-        tuple(_case(pair, names, labels) for pair in result.pairs[:limit]),
-        tuple(notes),
-    )
+    return notes
 
 
 def _case(
     pair: DestinationPair, names: Mapping[str, str], labels: Labels
 ) -> ReplayCase:
-    before, after = (
-        destination_phrase(destination, names)
-        for destination in (pair.before, pair.after)
-    )
+    noun = "conversation" if pair.moved == 1 else "conversations"
     line, attributes = pair.examples[0]
     recorded = {name: value for name, value in attributes.items() if value is not None}
+    rules = [" -> ".join(map(entry_name, rules)) for rules in pair.rules.values()]
     return ReplayCase(
-        callers=f"{_number(pair.moved)} {'conversation' if pair.moved == 1 else 'conversations'}",
-        before=before,
-        after=after,
+        callers=f"{_number(pair.moved)} {noun}",
+        before=destination_phrase(pair.before, names),
+        after=destination_phrase(pair.after, names),
         example=f"line {line:,}: {conversation_phrase(recorded, labels)}",
-        rules=join_first(
-            [" -> ".join(map(entry_name, rules)) for rules in pair.rules.values()],
-            _MAX_RULES,
-        ),
+        rules=join_first(rules, _MAX_RULES),
     )
 
 
 def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}"

@@ -46,19 +46,20 @@ def build_routing_map(plan: Plan) -> list[Lane]:
     of evaluation.
     """
     transition = build_transition(plan)
-    moves = [(entry, entry) for entry in transition.fixed] + [
-        (move.before, move.after) for move in transition.moves
-    ]
-    enabled = (
-        [entry if entry and entry.rule.enabled else None for entry in move]
-        for move in moves
-    )
+    moves: list[tuple[RoutingEntry | None, RoutingEntry | None]] = []
+    moves += [(entry, entry) for entry in transition.fixed]
+    moves += [(move.before, move.after) for move in transition.moves]
+    enabled = [(_if_enabled(before), _if_enabled(after)) for before, after in moves]
     lanes = [_lane(plan, before, after) for before, after in enabled if before or after]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     return sorted(
         lanes,
         key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule),
     )
+
+
+def _if_enabled(entry: RoutingEntry | None) -> RoutingEntry | None:
+    return entry if entry and entry.rule.enabled else None
 
 
 def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
@@ -70,17 +71,15 @@ def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -
     )
     state: LaneState = "new" if after else "gone"
     if before and after:
-        old, new = (
-            (each.rule.conditions, each.rule.priority, each.rule.targets)
-            for each in (before, after)
-        )
-        state = "same" if old == new else "changed"
-    named = join_first(
-        list(map(str, intents)), _MAX_INTENTS, partial(plan.labels.value, intent)
-    )
+        is_same = _routing_of(before) == _routing_of(after)
+        state = "same" if is_same else "changed"
+    callers = conditions_phrase(entry.rule, plan.labels)
+    if intents:
+        label = partial(plan.labels.value, intent)
+        callers = join_first(list(map(str, intents)), _MAX_INTENTS, label)
     return Lane(
         rule=entry_name(entry),
-        callers=named if intents else conditions_phrase(entry.rule, plan.labels),
+        callers=callers,
         before=_queues(before, plan.queue_names),
         after=_queues(after, plan.queue_names),
         state=state,
@@ -88,15 +87,19 @@ def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -
     )
 
 
+def _routing_of(entry: RoutingEntry) -> tuple[object, ...]:
+    rule = entry.rule
+    return rule.conditions, rule.priority, rule.targets
+
+
 def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, ...]:
     if entry is None:
         return ()
-    split = sorted(
-        destination_of(entry.rule.targets) or (), key=lambda part: (-part[1], part[0])
-    )
-    return tuple(unquote(destination_phrase((part,), names)) for part in split) or (
-        destination_phrase((), names),
-    )
+    split = destination_of(entry.rule.targets)
+    if not split:
+        return (destination_phrase((), names),)
+    largest_first = sorted(split, key=lambda part: (-part[1], part[0]))
+    return tuple(unquote(destination_phrase((part,), names)) for part in largest_first)
 
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable
@@ -116,20 +119,19 @@ def render_mermaid(lanes: Sequence[Lane]) -> str:
     queues = {queue: f"q{index}" for index, queue in enumerate(names)}
     lines = ["flowchart LR"]
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
-    edge_states: list[str] = []
+    edge_count = 0
+    edges_by_state: dict[str, list[str]] = {}
     for index, lane in enumerate(lanes):
         lines.append(f'  i{index}["{label(unquote_values(lane.callers))}"]')
         lines.append(f'  r{index}("{label(unquote_values(lane.rule))}")')
         for state, text in _edges(lane, f"i{index}", f"r{index}", queues):
             lines.append(f"  {text}")
-            edge_states.append(state)
+            edges_by_state.setdefault(state, []).append(str(edge_count))
+            edge_count += 1
     for state, style in _STYLES.items():
-        if edges := [
-            str(number)
-            for number, edge_state in enumerate(edge_states)
-            if edge_state == state
-        ]:
-            lines.append(f"  linkStyle {','.join(edges)} {style}")
+        if state in edges_by_state:
+            edges = ",".join(edges_by_state[state])
+            lines.append(f"  linkStyle {edges} {style}")
     return "\n".join(lines) + "\n"
 
 

@@ -71,17 +71,18 @@ class RuleNamer:
 
     def folded(self, rules: Sequence[NamedRule], conjunction: str = "") -> str:
         """Return the names of some rules: many by RuleSet, very many counted."""
-        named = {self._name(rule): rule.entry for rule in rules}
-        if self._every:
-            return join_all(named, conjunction) if conjunction else ", ".join(named)
-        texts = (
-            _by_set(named) if len(named) > _MAX_NAMED else [*self._by_beginning(named)]
-        )
-        shown = [text for text, _ in texts[:_MAX_NAMED]]
-        hidden = sum(count for _, count in texts[_MAX_NAMED:])
-        if hidden:
-            return f"{', '.join(shown)} and {hidden} more"
-        return join_all(shown, conjunction) if conjunction else ", ".join(shown)
+        entries = {self._name(rule): rule.entry for rule in rules}
+        names = list(entries)
+        if not self._every:
+            is_many = len(entries) > _MAX_NAMED
+            texts = _by_set(entries) if is_many else [*self._by_beginning(entries)]
+            names = [text for text, _ in texts[:_MAX_NAMED]]
+            hidden = sum(count for _, count in texts[_MAX_NAMED:])
+            if hidden:
+                return f"{', '.join(names)} and {hidden} more"
+        if conjunction:
+            return join_all(names, conjunction)
+        return ", ".join(names)
 
     def _both(self, entry: RoutingEntry | None) -> Sequence[RoutingEntry]:
         """Return a rule as it is before and after."""

@@ -132,28 +132,10 @@ def _log(results: list[Document], invocation: Document) -> Document:
 
 
 def _result(finding: Finding, fingerprint: str) -> Document:
-    message = (
-        f"{sanitize(finding.message)} ({sanitize(finding.hint)})"
-        if finding.hint
-        else sanitize(finding.message)
-    )
-    location: Document = {}
-    if source := finding.source:
-        start = source.column
-        end = source.column + finding.span
-        region = {
-            "startLine": source.line,
-            "startColumn": start,
-            "endLine": source.line,
-            "endColumn": end,
-        }
-        # A colon is encoded too: in a first step it would end a scheme. A URI cannot contain what
-        # is not Unicode.
-        uri = quote(source.file, safe="/", errors="replace")
-        artifact = {"uri": f"file://{uri}" if uri.startswith("/") else uri}
-        location["physicalLocation"] = {"artifactLocation": artifact, "region": region}
-    if finding.address:
-        location["logicalLocations"] = [{"fullyQualifiedName": str(finding.address)}]
+    message = sanitize(finding.message)
+    if finding.hint:
+        message = f"{message} ({sanitize(finding.hint)})"
+    location = _location(finding)
     result: Document = {
         "ruleId": finding.code,
         "level": _LEVELS[finding.severity],
@@ -172,8 +154,29 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     return result
 
 
+def _location(finding: Finding) -> Document:
+    location: Document = {}
+    source = finding.source
+    if source:
+        region = {
+            "startLine": source.line,
+            "startColumn": source.column,
+            "endLine": source.line,
+            "endColumn": source.column + finding.span,
+        }
+        # A colon is encoded too: in a first step it would end a scheme. A URI cannot contain what
+        # is not Unicode.
+        uri = quote(source.file, safe="/", errors="replace")
+        artifact = {"uri": f"file://{uri}" if uri.startswith("/") else uri}
+        location["physicalLocation"] = {"artifactLocation": artifact, "region": region}
+    if finding.address:
+        location["logicalLocations"] = [{"fullyQualifiedName": str(finding.address)}]
+    return location
+
+
 def _notification(level: str, text: str) -> Document:
-    return {"level": level, "message": {"text": _text(sanitize(text))}}
+    message = {"text": _text(sanitize(text))}
+    return {"level": level, "message": message}
 
 
 def _text(text: str) -> str:

@@ -36,8 +36,9 @@ def slack_message(
     kind: NotificationKind, result: CycleResult, environment: str, next_command: str
 ) -> dict[str, Any]:
     """Return the message; `next_command` is the command that shows more."""
-    lines = [line for line in _LINES[kind](result, slack_code(environment)) if line]
-    return {"text": "\n".join([*lines, f"More: {slack_code(next_command)}"])}
+    lines = list(filter(None, _LINES[kind](result, slack_code(environment))))
+    lines.append(f"More: {slack_code(next_command)}")
+    return {"text": "\n".join(lines)}
 
 
 def slack_code(text: str) -> str:
@@ -59,15 +60,15 @@ def _refused(result: CycleResult, name: str) -> list[str]:
         return []
     drift = result.drift or Drift(plan=result.plan)
     head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
-    tests = [
+    reasons = [
         f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests
     ]
     refusals = [guard.message for guard in result.failed_guards]
     if result.error_text:
         refusals.append(result.error_text)
-    reasons = [f"refused: {slack_code(refusal)}" for refusal in refusals]
-    lines = [*_bullets([*tests, *reasons]), *_rule_lines(drift)]
-    return [head, _impact_sentence(result), *lines]
+    reasons += [f"refused: {slack_code(refusal)}" for refusal in refusals]
+    sentence = _impact_sentence(result)
+    return [head, sentence, *_bullets(reasons), *_rule_lines(drift)]
 
 
 def _applied(result: CycleResult, name: str) -> list[str]:
@@ -94,8 +95,10 @@ def _applied(result: CycleResult, name: str) -> list[str]:
 
 def _author(report: ApplyReport) -> str:
     """Return who made the run, and its name."""
-    who = f" by {slack_code(report.who)}" if report.who else ""
-    return f"{who}, run {slack_code(report.run_id)}" if report.run_id else who
+    author = f" by {slack_code(report.who)}" if report.who else ""
+    if report.run_id:
+        author += f", run {slack_code(report.run_id)}"
+    return author
 
 
 def _headline(plan: Plan) -> str:
@@ -152,40 +155,43 @@ _LINES: Final = {
 
 def _rule_lines(drift: Drift) -> list[str]:
     """Return a line for each rule in the way, and for each change that apply would make."""
-    names = (slack_code(live.rule.name) for live in drift.in_the_way)
-    blocking = _bullets(f"{name}: not managed, and in the way" for name in names)
+    names = [slack_code(live.rule.name) for live in drift.in_the_way]
+    blocking = [f"{name}: not managed, and in the way" for name in names]
     changes = []
     for change in sort_for_reading(drift.plan.changes):
-        cause = (
-            "missing in CXone" if isinstance(change, Create) else _CAUSES[change.cause]
-        )
-        changes.append(f"{change.action} {slack_code(str(change.address))}: {cause}")
-    return [*blocking, *_bullets(changes)]
+        is_missing = isinstance(change, Create)
+        cause = "missing in CXone" if is_missing else _CAUSES[change.cause]
+        address = slack_code(str(change.address))
+        changes.append(f"{change.action} {address}: {cause}")
+    return [*_bullets(blocking), *_bullets(changes)]
 
 
 def _outcome(outcome: Failed | Skipped | UnknownOutcome) -> str:
-    address = slack_code(str(outcome.change.address))
-    return f"{outcome.status}: {outcome.change.action} {address}: {slack_code(outcome.error)}"
+    change = outcome.change
+    address = slack_code(str(change.address))
+    error = slack_code(outcome.error)
+    return f"{outcome.status}: {change.action} {address}: {error}"
 
 
 def _impact_sentence(result: CycleResult) -> str:
     if result.plan is None or result.drift is None:
         return ""
-    impact, plan = result.drift.unaccepted_impact, result.plan
+    impact = result.drift.unaccepted_impact
+    plan = result.plan
     if impact.behaviour.regions:
         sentence = slack_code(headline(impact, plan.queue_names, plan.labels))
         return f"Conversations do not go where the manifests say: {sentence}"
     if not impact.behaviour.complete or plan.options.only:
         return ""
     text = unaffected_text(result.drift)
-    return (
-        "Conversations go where the manifests say (proven)."
-        if text == NO_IMPACT
-        else text
-    )
+    if text == NO_IMPACT:
+        return "Conversations go where the manifests say (proven)."
+    return text
 
 
 def _bullets(lines: Iterable[str]) -> list[str]:
     items = [f"• {line}" for line in lines]
     hidden = len(items) - _MAX_NAMED
-    return [*items[:_MAX_NAMED], f"• and {hidden:,} more"] if hidden > 0 else items
+    if hidden > 0:
+        items[_MAX_NAMED:] = [f"• and {hidden:,} more"]
+    return items

@@ -1,9 +1,10 @@
 """A plan in words for all report formats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from reconciler.model.change import Change
 from reconciler.model.finding import Finding
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
@@ -80,11 +81,9 @@ class PlanSummary:
         """Return whose consent is needed, and where it is checked, in one line; empty without
         any.
         """
-        return (
-            f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}"
-            if self.consent
-            else ""
-        )
+        if not self.consent:
+            return ""
+        return f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}"
 
 
 def summarize_plan(
@@ -95,75 +94,97 @@ def summarize_plan(
     With the extent `flows`, the flows of a large plan stand in place of its effects and of the
     changes without a note.
     """
-    steps = (step for wave in plan.steps for step in wave)
-    detours = {
-        id(step.change): _STEP_NOTES[step.kind]
-        for step in steps
-        if step.kind in _STEP_NOTES
-    }
     effects = None
-    counts = count_changes(plan)
     if plan.impact and (plan.changes or plan.changes_endpoint):
         effects = summarize_effects(
             plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent
         )
-    undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    rules = (
-        f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
-    )
-    schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
-    changes_text = _changes_text(plan, counts)
-    allowed = [
-        (result, result.allowed) for result in plan.guards if result.allowed is not None
-    ]
-    held = [
-        (item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held
-    ]
-    noted = [
-        (change, detours.get(id(change), ""))
-        for change in sort_for_reading(plan.changes)
-    ]
+    replayed = None
+    if plan.replay:
+        replayed = summarize_replay(plan.replay, plan.queue_names, plan.labels, values)
+    acknowledged = ""
+    if plan.acknowledged:
+        acknowledged = acknowledged_phrase(len(plan.acknowledged))
+    notes = [finding for finding in plan.findings if finding.severity != "error"]
+    noted = _note_changes(plan)
     if extent == "flows" and effects is not None and effects.flows:
         noted = [(change, note) for change, note in noted if note]
+    changes = [summarize_change(plan, change, note) for change, note in noted]
+    counts = count_changes(plan)
+    changes_text = _changes_text(plan, counts)
     return PlanSummary(
         environment=plan.environment,
-        tenant_text=f"{undone}{sanitize(tenant)}",
-        rules_text=rules,
+        tenant_text=_tenant_text(plan, tenant),
+        rules_text=_rules_text(plan),
         failed_tests=plan.failed_tests,
-        lifted_guards=tuple(
-            GuardSummary(item.name, sanitize(item.message), sanitize(why))
-            for item, why in allowed
-        ),
-        refusals=tuple(
-            GuardSummary(item.name, sanitize(item.message, _MAX_MESSAGE))
-            for item in plan.guards
-            if not item.ok
-        ),
+        lifted_guards=tuple(_lifted_guards(plan)),
+        refusals=tuple(_refusals(plan)),
         conflicts=plan.conflicts,
         effects=effects,
-        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, values)
-        if plan.replay
-        else None,
+        replay=replayed,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
-        changes=tuple(summarize_change(plan, change, note) for change, note in noted),
-        held_changes=tuple(
-            summarize_change(plan, change, note) for change, note in held
-        ),
-        notes=tuple(
-            finding for finding in plan.findings if finding.severity != "error"
-        ),
-        acknowledged=acknowledged_phrase(len(plan.acknowledged))
-        if plan.acknowledged
-        else "",
+        changes=tuple(changes),
+        held_changes=tuple(_held_summaries(plan)),
+        notes=tuple(notes),
+        acknowledged=acknowledged,
         counts=counts,
         totals_text=_totals_text(plan, counts, changes_text),
         changes_text=changes_text,
-        schedule_text=schedule
-        if plan.changes and plan.steps and not plan.unproven
-        else "",
+        schedule_text=_schedule_text(plan),
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
     )
+
+
+def _tenant_text(plan: Plan, tenant: str) -> str:
+    text = sanitize(tenant)
+    if plan.options.undo:
+        text = f"undoes run {plan.options.undo}, {text}"
+    return text
+
+
+def _rules_text(plan: Plan) -> str:
+    managed = pluralize(len(plan.managed), "rule")
+    return f"{managed} managed, {plan.unmanaged:,} unmanaged"
+
+
+def _schedule_text(plan: Plan) -> str:
+    if not plan.changes or not plan.steps or plan.unproven:
+        return ""
+    return f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
+
+
+def _lifted_guards(plan: Plan) -> Iterator[GuardSummary]:
+    for guard in plan.guards:
+        if guard.allowed is not None:
+            yield GuardSummary(
+                guard.name, sanitize(guard.message), sanitize(guard.allowed)
+            )
+
+
+def _refusals(plan: Plan) -> Iterator[GuardSummary]:
+    for guard in plan.guards:
+        if not guard.ok:
+            yield GuardSummary(guard.name, sanitize(guard.message, _MAX_MESSAGE))
+
+
+def _note_changes(plan: Plan) -> list[tuple[Change, str]]:
+    """Return the changes, each with a note if it is made in several calls."""
+    detours: dict[int, str] = {}
+    for wave in plan.steps:
+        for step in wave:
+            if step.kind in _STEP_NOTES:
+                detours[id(step.change)] = _STEP_NOTES[step.kind]
+    return [
+        (change, detours.get(id(change), ""))
+        for change in sort_for_reading(plan.changes)
+    ]
+
+
+def _held_summaries(plan: Plan) -> Iterator[ChangeSummary]:
+    for hold in plan.held:
+        note = f"not applied: {sanitize(hold.reason)}"
+        yield summarize_change(plan, hold.change, note)
 
 
 def _broken_promises(plan: Plan) -> tuple[Finding, ...]:

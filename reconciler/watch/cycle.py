@@ -27,15 +27,13 @@ or a failing route test prevented the apply. partly: only a part was written. fa
 written."""
 
 CYCLE_STATUSES: Final[tuple[CycleStatus, ...]] = get_args(CycleStatus)
-MAX_BACKOFF: Final = (
-    900.0  # seconds: the longest delay after failures, unless the interval is longer
-)
+# seconds: the longest delay after failures, unless the interval is longer
+MAX_BACKOFF: Final = 900.0
 _MAX_DOUBLINGS: Final = 20
 # the share by which a delay varies, so that loops with one start do not stay together
 _JITTER: Final = 0.1
-_MIN_PAUSE: Final = (
-    1.0  # seconds between two cycles, also after one that took longer than the interval
-)
+# seconds between two cycles, also after one that took longer than the interval
+_MIN_PAUSE: Final = 1.0
 # after that a cycle counts as stuck: twice the longest time for reading, or writing
 _MAX_CYCLE_SECONDS: Final = 1800.0
 
@@ -63,37 +61,29 @@ class CycleResult:
     report: ApplyReport | None = None
     error: CxrouteError | None = None
     may_write: bool = False
-    drift: Drift | None = (
-        None  # the differences at its end; None if it did not compare them
-    )
+    # the differences at its end; None if it did not compare them
+    drift: Drift | None = None
 
     @property
     def status(self) -> CycleStatus:
         """Return the result of the cycle."""
         if self.report is not None:
-            outcomes = self.report.outcomes
+            if self.report.converged:
+                return "applied"
             has_written = any(
-                isinstance(each, Applied | UnknownOutcome) or each.left_partial
-                for each in outcomes
+                isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial
+                for outcome in self.report.outcomes
             )
-            return (
-                "applied"
-                if self.report.converged
-                else "partly"
-                if has_written
-                else "failed"
-            )
-        if self.plan is None or (
-            self.error is not None and not isinstance(self.error, RefusedError)
-        ):
+            return "partly" if has_written else "failed"
+
+        if self.plan is None:
             return "failed"
-        if (
-            self.error is not None
-            or self.plan.failed_tests
-            or (self.may_write and is_blocked(self.plan))
-        ):
+        if self.error is not None:
+            return "refused" if isinstance(self.error, RefusedError) else "failed"
+        if self.plan.failed_tests or (self.may_write and is_blocked(self.plan)):
             return "refused"
-        return "pending" if (self.drift or Drift(plan=self.plan)).has_drift else "clean"
+        drift = self.drift or Drift(plan=self.plan)
+        return "pending" if drift.has_drift else "clean"
 
     @property
     def remaining(self) -> Plan | None:
@@ -105,78 +95,37 @@ class CycleResult:
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
         """Return the guards that refuse the plan; a plan without changes is not refused."""
-        return (
-            guard_refusals(self.plan)
-            if self.plan is not None and self.plan.changes
-            else ()
-        )
+        if self.plan is None or not self.plan.changes:
+            return ()
+        return guard_refusals(self.plan)
 
     @property
     def should_back_off(self) -> bool:
         """Return whether to wait longer before the next cycle: the tenant or the connection to it
         failed.
         """
-        return self.status in ("failed", "partly") and not isinstance(
-            self.error, ManifestError
-        )
+        if isinstance(self.error, ManifestError):
+            return False
+        return self.status in ("failed", "partly")
 
     @property
     def error_text(self) -> str:
         """Return the error as a sentence, or an empty text."""
-        return (
-            str(self.error)
-            if self.error is not None
-            else self.report.error
-            if self.report is not None
-            else ""
-        )
+        if self.error is not None:
+            return str(self.error)
+        return self.report.error if self.report is not None else ""
 
     @property
     def fingerprint(self) -> str:
         """Return a digest that is equal for cycles with the same status, error, plan and
         outcomes.
         """
-        facts: list[object] = [self.status]
-        if isinstance(self.error, ManifestError):
-            findings = (
-                (finding, finding.source.file if finding.source else "")
-                for finding in self.error.findings
-            )
-            facts.append(
-                sorted(
-                    f"{finding.code} {file} {finding.message}"
-                    for finding, file in findings
-                )
-            )
-        # an ApiError's message contains times and counts that always differ, so its kind identifies
-        # it
-        else:
-            text = "" if isinstance(self.error, ApiError) else str(self.error)
-            facts.append([] if self.error is None else [self.error.kind, text])
+        facts: list[object] = [self.status, _error_facts(self.error)]
         if self.plan is not None:
-            drift = self.drift or Drift(plan=self.plan)
-            facts += [
-                change_facts(change_to_json(self.plan, change))
-                for change in self.plan.changes
-            ]
-            facts += sorted(
-                f"{finding.address} {finding.message}"
-                for finding in self.plan.conflicts
-            )
-            facts += [
-                f"{finding.source} {finding.message}"
-                for finding in self.plan.failed_tests
-            ]
-            facts += [guard.name for guard in self.failed_guards if self.may_write]
-            facts += sorted(
-                [live.id, live.rule.name, marker_digest(live.rule)]
-                for live in drift.in_the_way
-            )
-            facts += sorted(
-                f"{finding.code} {finding.source} {finding.message}"
-                for finding in drift.failed_checks
-            )
-            facts.append(drift.has_unfixable_drift)
+            facts += _plan_facts(self.plan)
+            if self.may_write:
+                facts += [guard.name for guard in self.failed_guards]
+            facts += _drift_facts(self.drift or Drift(plan=self.plan))
         if self.report is not None:
             facts += [
                 [str(outcome.change.address), outcome.status]
@@ -185,13 +134,50 @@ class CycleResult:
         return sha256(CANONICAL_JSON.encode(facts).encode()).hexdigest()
 
 
+def _error_facts(error: CxrouteError | None) -> list[str]:
+    if error is None:
+        return []
+    if isinstance(error, ManifestError):
+        texts = []
+        for finding in error.findings:
+            file = finding.source.file if finding.source else ""
+            texts.append(f"{finding.code} {file} {finding.message}")
+        return sorted(texts)
+    # an ApiError's message contains times and counts that always differ, so its kind identifies
+    # it
+    text = "" if isinstance(error, ApiError) else str(error)
+    return [error.kind, text]
+
+
+def _plan_facts(plan: Plan) -> list[object]:
+    changes = [change_facts(change_to_json(plan, change)) for change in plan.changes]
+    conflicts = sorted(
+        f"{finding.address} {finding.message}" for finding in plan.conflicts
+    )
+    failed_tests = [
+        f"{finding.source} {finding.message}" for finding in plan.failed_tests
+    ]
+    return [*changes, *conflicts, *failed_tests]
+
+
+def _drift_facts(drift: Drift) -> list[object]:
+    in_the_way = sorted(
+        [live.id, live.rule.name, marker_digest(live.rule)] for live in drift.in_the_way
+    )
+    failed_checks = sorted(
+        f"{finding.code} {finding.source} {finding.message}"
+        for finding in drift.failed_checks
+    )
+    return [*in_the_way, *failed_checks, drift.has_unfixable_drift]
+
+
 def is_blocked(plan: Plan) -> bool:
     """Return whether apply would refuse: a route test fails, a guard refuses, or a rule
     conflicts.
     """
-    return bool(plan.failed_tests or plan.conflicts) or bool(
-        plan.changes and guard_refusals(plan)
-    )
+    if plan.failed_tests or plan.conflicts:
+        return True
+    return bool(plan.changes and guard_refusals(plan))
 
 
 def count_drifted(plan: Plan) -> int:
@@ -226,12 +212,10 @@ class WatchLoop:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
-    failures: int = field(
-        default=0, init=False
-    )  # consecutive cycles with `should_back_off`
-    _alive_until: float = field(
-        default=math.inf, init=False
-    )  # by then, a cycle must have ended or begun
+    # consecutive cycles with `should_back_off`
+    failures: int = field(default=0, init=False)
+    # by then, a cycle must have ended or begun
+    _alive_until: float = field(default=math.inf, init=False)
 
     async def run(
         self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]
@@ -253,10 +237,9 @@ class WatchLoop:
 
     def _next_delay(self) -> float:
         """Return the seconds from one start to the next, which each failure in a row doubles."""
-        delay = min(
-            self.interval * 2.0 ** min(self.failures, _MAX_DOUBLINGS),
-            max(self.interval, MAX_BACKOFF),
-        )
+        doublings = min(self.failures, _MAX_DOUBLINGS)
+        longest = max(self.interval, MAX_BACKOFF)
+        delay = min(self.interval * 2.0**doublings, longest)
         return delay * (1 - _JITTER + 2 * _JITTER * self.random())
 
     @property
@@ -273,16 +256,13 @@ NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
 applied: changes were made. failed: a cycle, or a part of its changes, failed. recovered: the
 earlier problem is over."""
 
-REMINDER_SECONDS: Final = (
-    6 * 3600.0
-)  # until a failure that lasts, or recurs, is notified again
-_REPEATED_CHANGE_SECONDS: Final = (
-    3600.0  # until equal changes, which CXone's users revert repeatedly, are notified
-)
+# until a failure that lasts, or recurs, is notified again
+REMINDER_SECONDS: Final = 6 * 3600.0
+# until equal changes, which CXone's users revert repeatedly, are notified
+_REPEATED_CHANGE_SECONDS: Final = 3600.0
 _MAX_REMEMBERED: Final = 200
-MAX_WAITING: Final = (
-    20  # messages for the next attempt; beyond these, the oldest are dropped
-)
+# messages for the next attempt; beyond these, the oldest are dropped
+MAX_WAITING: Final = 20
 
 
 @dataclass(slots=True)
@@ -305,27 +285,26 @@ class NotificationState:
             case "applied":
                 is_due = self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS)
                 self.reported_fingerprint = ""
-                return (
-                    *self._recovered(),
-                    *(("applied",) if is_due or reported else ()),
-                )
+                applied = ("applied",) if is_due or reported else ()
+                return (*self._recovered(), *applied)
             case "clean":
                 is_settled = reported and not self.is_failing
                 self.reported_fingerprint = ""
                 return self._recovered() or (("recovered",) if is_settled else ())
             case _:
                 self.reported_fingerprint = cycle.fingerprint
+                recovered = self._recovered()
+                if self.reported_fingerprint == reported:
+                    return recovered
                 kind: NotificationKind = (
                     "refused" if cycle.status == "refused" else "drift"
                 )
-                return (
-                    *self._recovered(),
-                    *((kind,) if self.reported_fingerprint != reported else ()),
-                )
+                return (*recovered, kind)
 
     def _recovered(self) -> tuple[NotificationKind, ...]:
-        over, self.is_failing = self.is_failing, False
-        return ("recovered",) if over else ()
+        was_failing = self.is_failing
+        self.is_failing = False
+        return ("recovered",) if was_failing else ()
 
     def _is_due(self, key: str, now: float, seconds: float) -> bool:
         """Return whether `key` was not notified within the last `seconds`, and record it as
@@ -368,12 +347,11 @@ class WatchMetrics:
     """
 
     def __init__(self) -> None:
-        self.cycles, self.calls, self.notifications = (
-            Counter[str](),
-            Counter[str](),
-            Counter[str](),
-        )
-        self._applied, self._seconds = 0, 0.0
+        self.cycles = Counter[str]()
+        self.calls = Counter[str]()
+        self.notifications = Counter[str]()
+        self._applied = 0
+        self._seconds = 0.0
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0.0)
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
@@ -383,32 +361,35 @@ class WatchMetrics:
         """
         self.cycles[cycle.status] += 1
         self.calls.update(asdict(cycle.calls))
-        self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0
+        if cycle.report:
+            self._applied += len(applied_outcomes(cycle.report))
         self._seconds += cycle.seconds
         end = cycle.started_at.timestamp() + cycle.seconds
-        self._gauges |= {
-            "failures_in_a_row": failures,
-            "last_round_seconds": cycle.seconds,
-        }
+        self._gauges["failures_in_a_row"] = failures
+        self._gauges["last_round_seconds"] = cycle.seconds
         self._gauges["last_round_timestamp_seconds"] = end
         if cycle.status not in ("failed", "partly"):
             self._gauges["last_success_timestamp_seconds"] = end
-        plan, remaining = cycle.plan, cycle.remaining
-        if plan is not None and remaining is not None:
-            drift = cycle.drift or Drift(plan=remaining)
-            self._gauges |= {
-                "pending_changes": count_pending(remaining),
-                "drifted_rules": count_drifted(remaining),
-                "missing_rules": len(missing_rules(remaining)),
-                "rules_in_the_way": len(drift.in_the_way),
-                "failed_live_tests": drift.failed_tests,
-                "broken_promises": drift.broken_promises,
-                "held_changes": len(remaining.held),
-                "conflicts": len(remaining.conflicts),
-                "refused_guards": len(cycle.failed_guards) if remaining is plan else 0,
-                "failed_tests": len(plan.failed_tests),
-                "managed_rules": len(remaining.managed),
-            }
+        if cycle.plan is not None and cycle.remaining is not None:
+            self._record_differences(cycle, cycle.plan, cycle.remaining)
+
+    def _record_differences(
+        self, cycle: CycleResult, plan: Plan, remaining: Plan
+    ) -> None:
+        drift = cycle.drift or Drift(plan=remaining)
+        self._gauges |= {
+            "pending_changes": count_pending(remaining),
+            "drifted_rules": count_drifted(remaining),
+            "missing_rules": len(missing_rules(remaining)),
+            "rules_in_the_way": len(drift.in_the_way),
+            "failed_live_tests": drift.failed_tests,
+            "broken_promises": drift.broken_promises,
+            "held_changes": len(remaining.held),
+            "conflicts": len(remaining.conflicts),
+            "refused_guards": len(cycle.failed_guards) if remaining is plan else 0,
+            "failed_tests": len(plan.failed_tests),
+            "managed_rules": len(remaining.managed),
+        }
 
     def lines(self) -> Iterator[str]:
         """Yield all metrics in Prometheus' text format."""

@@ -104,23 +104,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    if unknown := [name for name in options.allow if name not in GUARD_NAMES]:
-        raise UsageError(
-            f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}"
-        )
-    if options.allow and not options.reason.strip():
-        raise UsageError("--allow requires --reason TEXT, which the journal records")
-    execute.check_undo_options(options)
-    chosen = (
-        options.only,
-        options.adopt,
-        options.keep_drift,
-        options.traffic,
-        options.undo,
-    )
-    if options.plan and any(chosen):
-        names = "--only, --adopt, --keep-drift, --traffic and --undo"
-        raise UsageError(f"a saved plan contains its options: remove {names}")
+    _check_options(options)
     saved = execute.read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(
@@ -134,6 +118,28 @@ def run(options: argparse.Namespace, output: Output) -> int:
     code, reports = _apply(selection, saved or {})
     environments.print_list(selection, reports, "Apply to")
     return code
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that do not go together."""
+    unknown = [name for name in options.allow if name not in GUARD_NAMES]
+    if unknown:
+        raise UsageError(
+            f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}"
+        )
+    if options.allow and not options.reason.strip():
+        raise UsageError("--allow requires --reason TEXT, which the journal records")
+    execute.check_undo_options(options)
+    options_of_plan = (
+        options.only,
+        options.adopt,
+        options.keep_drift,
+        options.traffic,
+        options.undo,
+    )
+    if options.plan and any(options_of_plan):
+        names = "--only, --adopt, --keep-drift, --traffic and --undo"
+        raise UsageError(f"a saved plan contains its options: remove {names}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,8 @@ class _ApplyCommand:
 
     async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
         """Read, plan, compare with the reviewed plan, and print. Raises RefusedError."""
-        session, output = self.session, self.session.output
+        session = self.session
+        output = session.output
         live = await session.read(client)
 
         def build() -> tuple[Planner, Plan]:
@@ -376,7 +383,8 @@ def _apply(
     selection: EnvironmentSelection, plans: SavedPlans
 ) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
-        return await _ApplyCommand(session, selection.options).run_and_notify(stop)
+        command = _ApplyCommand(session, selection.options)
+        return await command.run_and_notify(stop)
 
     prepare = partial(_prepared, selection.options, plans)
     return environments.run_environments(
@@ -433,13 +441,12 @@ def _plan(
 
 def _confirm(selection: EnvironmentSelection, number: int) -> None:
     if not selection.output.interactive:
-        plans, again = selection.options.plan, selection.command_line
+        plans = selection.options.plan
         words = selection.words if selection.options.environment else selection.share
-        command = (
-            again.apply_saved(plans, *words, "--yes")
-            if plans
-            else again.command("apply", "--yes")
-        )
+        command_line = selection.command_line
+        command = command_line.command("apply", "--yes")
+        if plans:
+            command = command_line.apply_saved(plans, *words, "--yes")
         raise RefusedError(
             f"cannot ask for confirmation here; nothing was written\nTo apply these: {command}"
         )

@@ -66,28 +66,35 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("specify a shell, or --values KIND")
     if options.values:
         with suppress(CxrouteError):  # a completion has no place for a message
-            values = _VALUES[options.values](Path(options.manifests))
-            safe = [value for value in sorted(set(values)) if _SAFE.fullmatch(value)]
-            listed = (
-                _further(safe, options.typed or "")
-                if options.values == _LISTED
-                else safe
-            )
-            output.result("".join(f"{value}\n" for value in listed))
-        return 0
+            _print_values(options, output)
+    else:
+        output.file_text(_script(options.shell))
+    return 0
+
+
+def _print_values(options: argparse.Namespace, output: Output) -> None:
+    values = _VALUES[options.values](Path(options.manifests))
+    safe = [value for value in sorted(set(values)) if _SAFE.fullmatch(value)]
+    if options.values == _LISTED:
+        safe = _further(safe, options.typed or "")
+    output.result("".join(f"{value}\n" for value in safe))
+
+
+def _script(shell: str) -> str:
+    """Return the script that completes commands and options in a shell."""
     import shtab  # noqa: PLC0415 - only this command needs it
 
     parser = Parser("cxroute")
     add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
-        below = commands.add_parser(name, help=command.help)
-        command_module(name).options(below)
-        add_common_options(below)
-        _complete_values(below, shtab.cmd)
+        subparser = commands.add_parser(name, help=command.help)
+        command_module(name).options(subparser)
+        add_common_options(subparser)
+        _complete_values(subparser, shtab.cmd)
     _complete_values(parser, shtab.cmd)
-    output.file_text(shtab.complete(parser, shell=options.shell).rstrip() + "\n")
-    return 0
+    script: str = shtab.complete(parser, shell=shell)
+    return f"{script.rstrip()}\n"
 
 
 def _further(values: list[str], typed: str) -> list[str]:
@@ -105,25 +112,28 @@ def _complete_values(
     parser: argparse.ArgumentParser, run_command: Callable[[str], Mapping[str, object]]
 ) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of them
-        if (kind := _VALUES_OF.get(action.dest)) and action.nargs != 0:
-            command = f"cxroute completion --values {kind}"
-            typed = _TYPED if kind == _LISTED else dict.fromkeys(_TYPED, "")
-            fish = f"({command}{typed['fish']})"
-            # run at each completion, not when the script is read
-            zsh = f"{{compadd -- \\$({command}{typed['zsh']})}}"
-            forms = {
-                **run_command(f"{command}{typed['bash']}"),
-                "tcsh": f"`{command}`",
-                "fish": fish,
-                "zsh": zsh,
-            }
-            action.complete = forms  # type: ignore[attr-defined]
+        kind = _VALUES_OF.get(action.dest)
+        if not kind or action.nargs == 0:
+            continue
+        command = f"cxroute completion --values {kind}"
+        typed = _TYPED if kind == _LISTED else dict.fromkeys(_TYPED, "")
+        fish = f"({command}{typed['fish']})"
+        # run at each completion, not when the script is read
+        zsh = f"{{compadd -- \\$({command}{typed['zsh']})}}"
+        forms = {
+            **run_command(f"{command}{typed['bash']}"),
+            "tcsh": f"`{command}`",
+            "fish": fish,
+            "zsh": zsh,
+        }
+        action.complete = forms  # type: ignore[attr-defined]
 
 
 def _list_addresses(directory: Path) -> Iterator[str]:
     manifests = load_manifests(directory)
     for name in (*manifests.environments, SANDBOX):
-        desired, _ = desire_offline(manifests, manifests.environment(name))
+        environment = manifests.environment(name)
+        desired, _ = desire_offline(manifests, environment)
         yield from map(str, desired.rules)
 
 

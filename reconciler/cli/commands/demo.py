@@ -29,12 +29,12 @@ _SCRIPT: Final = "Bot\\Hand-over"
 _STUDIO: Final = "studio"
 _EDITED_RULE: Final = "Cognigy Intent Route: pin_blocked"
 _EDITED_CASE: Final = '>= %s ) ) & ( cxr_text_intent$ = "pin_blocked" )'
-_WRITTEN, _BY_HAND = (
-    0.75,
-    0.7,
-)  # the rule's least confidence in the manifests, and as a colleague sets it in CXone
-
-_DRIFT, _REFUSED = 2, 4  # exit codes
+# the rule's least confidence in the manifests, and as a colleague sets it in CXone
+_WRITTEN: Final = 0.75
+_BY_HAND: Final = 0.7
+# exit codes
+_DRIFT: Final = 2
+_REFUSED: Final = 4
 _MAX_MANIFEST: Final = 256 * KIB
 
 
@@ -127,14 +127,18 @@ def _next_steps(here: Path) -> str:
     """Return the next command, with the path of the program if the shell does not find it by
     name.
     """
-    beside, on_path = Path(sys.executable).with_name("cxroute"), shutil.which("cxroute")
-    if on_path and (not beside.exists() or beside.samefile(on_path)):
+    program = Path(sys.executable).with_name("cxroute")
+    on_path = shutil.which("cxroute")
+    if on_path and (not program.exists() or program.samefile(on_path)):
         return "Next: cxroute init my-routing"
-    if not beside.exists():
-        return f"Next: {shlex.join([sys.executable, '-m', 'reconciler', 'init', 'my-routing'])}"
-    command = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
-    export = f'export PATH={shlex.quote(str(beside.parent))}:"$PATH"'
-    first = f"Next: {shlex.join([command, 'init', 'my-routing'])}"
+    if not program.exists():
+        words = [sys.executable, "-m", "reconciler", "init", "my-routing"]
+        return f"Next: {shlex.join(words)}"
+    folder = shlex.quote(str(program.parent))
+    if program.is_relative_to(here):
+        program = program.relative_to(here)
+    first = f"Next: {shlex.join([str(program), 'init', 'my-routing'])}"
+    export = f'export PATH={folder}:"$PATH"'
     return (
         f"{first}\nMessages call it `cxroute`. To use this name in your shell: {export}"
     )
@@ -143,10 +147,9 @@ def _next_steps(here: Path) -> str:
 def bank_manifests() -> Path:
     """Return the bank's manifests: from the wheel, or next to the package in a checkout."""
     package = Path(str(files("reconciler")))
-    if folder := next(
-        filter(Path.is_dir, (package / "bank", package.parent / "manifests")), None
-    ):
-        return folder
+    for folder in (package / "bank", package.parent / "manifests"):
+        if folder.is_dir():
+            return folder
     raise CxrouteError("the bank's manifests are not installed with this program")
 
 
@@ -251,8 +254,8 @@ class _Tour:
 
     def command(self, *arguments: str, expected: int = 0) -> None:
         """Run a command of the program, and print it with all that it prints."""
-        paint = self.output.paint
-        self.output.result(f"{paint('bold', '$ cxroute ' + ' '.join(arguments))}\n")
+        command_line = " ".join(["$ cxroute", *arguments])
+        self.output.result(f"{self.output.paint('bold', command_line)}\n")
         printed = self.run(*arguments, expected=expected)
         self.output.result(f"{printed}\n\n")
 

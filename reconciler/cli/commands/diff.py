@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.routing_entry import Destination
+from reconciler.behaviour.routing_entry import Destination, Evaluation
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import (
+    DiffSide,
     endpoints,
     evaluation,
     labels,
@@ -25,6 +26,7 @@ from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import Impact
+from reconciler.plan.routing_table import RuleList
 from reconciler.plan.words import ALL_VALUES, order_effects
 from reconciler.render.effects import summarize_effects
 from reconciler.render.text.effects import effects_lines, headline_lines
@@ -67,19 +69,46 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     With --detailed-exitcode, return 2 for them.
     """
-    first, second = (
-        parse_source(name, options, output) for name in (options.left, options.right)
-    )
+    first = parse_source(options.left, options, output)
+    second = parse_source(options.right, options, output)
     order = evaluation(first, second)
     before, after = read_sources(first, second)
-    left, right = endpoints(first, second)
+    impact = _compare((first, second), (before, after), order)
+    difference = impact.behaviour
+    queues = {**before.queues, **after.queues}
+
+    if output.form == "json":
+        output.document(_document(impact, queues, labels(first, second)))
+    else:
+        if is_simulated(first) or is_simulated(second):
+            output.result(SIMULATED)
+        count_before = pluralize(len(before.entries), "rule")
+        count_after = pluralize(len(after.entries), "rule")
+        output.result(
+            f"From {sanitize(first.name)} ({count_before}) to {sanitize(second.name)} "
+            f"({count_after})\n\n"
+        )
+        _print_effects(impact, queues, labels(first, second), output)
+
+    is_different = difference.changed or not difference.complete
+    return PENDING if options.detailed_exitcode and is_different else 0
+
+
+def _compare(
+    sources: tuple[DiffSide, DiffSide],
+    lists: tuple[RuleList, RuleList],
+    order: Evaluation,
+) -> Impact:
+    """Return the conversations that the two lists of rules route differently."""
+    before, after = lists
+    left, right = endpoints(*sources)
     types = {
         name: type_
         for name, type_ in left.types.items()
         if right.types.get(name) == type_
     }
     edits = edits_of_lists(
-        before.entries, after.entries, labels(first, second), words="plan"
+        before.entries, after.entries, labels(*sources), words="plan"
     )
     has_other_fallback = left.fallback.settings != right.fallback.settings
     middle = right.pull_back(before.entries) if has_other_fallback else None
@@ -90,62 +119,43 @@ def run(options: argparse.Namespace, output: Output) -> int:
         types=types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
-    impact = order_effects(Impact(difference, edits), labels(first, second))
-    queues = {**before.queues, **after.queues}
-    code = (
-        PENDING
-        if options.detailed_exitcode and (difference.changed or not difference.complete)
-        else 0
-    )
-    if output.form == "json":
-        output.document(_document(impact, queues, labels(first, second)))
-        return code
-    if any(
-        side.kind == "live" and side.session and side.session.simulated
-        for side in (first, second)
-    ):
-        output.result(SIMULATED)
-    counts = [pluralize(len(side.entries), "rule") for side in (before, after)]
-    output.result(
-        f"From {sanitize(first.name)} ({counts[0]}) to {sanitize(second.name)} ({counts[1]})\n\n"
-    )
+    return order_effects(Impact(difference, edits), labels(*sources))
+
+
+def is_simulated(source: DiffSide) -> bool:
+    """Return whether a source is a simulated tenant."""
+    return source.kind == "live" and bool(source.session and source.session.simulated)
+
+
+def _print_effects(
+    impact: Impact, queues: Mapping[str, str], sides: Labels, output: Output
+) -> None:
     is_verbose = output.loudness == "verbose"
-    splits = (
-        split
-        for region in difference.regions
-        for split in (region.before, region.after)
-    )
+    splits = []
+    for region in impact.behaviour.regions:
+        splits += [region.before, region.after]
     names = queue_names(splits, queues)
-    summary = summarize_effects(
-        impact,
-        names,
-        labels(first, second),
-        values=ALL_VALUES if is_verbose else FEW_VALUES,
-    )
+    values = ALL_VALUES if is_verbose else FEW_VALUES
+    summary = summarize_effects(impact, names, sides, values=values)
+    lines = [*headline_lines(summary, output.paint)]
     effects = list(effects_lines(summary, output.paint, verbose=is_verbose))
-    lines = [
-        *headline_lines(summary, output.paint),
-        *([""] if effects else []),
-        *effects,
-    ]
+    if effects:
+        lines += ["", *effects]
     output.result("".join(f"{line}\n" for line in lines))
-    return code
 
 
 def queue_names(
     splits: Iterable[Destination], queues: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the names of queues by id; equal names are followed by their ids."""
-    ids = dict.fromkeys(
-        queue
-        for split in splits
-        for queue, _ in split or ()
-        if not queue.startswith('{"')
-    )
-    count = Counter(queues[queue] for queue in ids if queue in queues)
-    names = {queue: queues.get(queue, queue) for queue in ids}
+    names: dict[str, str] = {}
+    for split in splits:
+        for queue, _ in split or ():
+            if not queue.startswith('{"'):
+                names[queue] = queues.get(queue, queue)
+    counts = Counter(queues[queue] for queue in names if queue in queues)
     return {
-        queue: f"{name} ({queue})" if count[name] > 1 else name
+        queue: f"{name} ({queue})" if counts[name] > 1 else name
         for queue, name in names.items()
     }
 

@@ -110,7 +110,8 @@ class _Doctor:
             self.add("client", "fail", str(error))
 
     async def check_all(self) -> None:
-        session, complete = self.session, self.credentials()
+        session = self.session
+        complete = self.credentials()
         if session.simulated:
             self.add(
                 "network", "ok", "not needed: the tenant is simulated in this process"
@@ -217,16 +218,11 @@ class _Doctor:
             raise UsageError(
                 "--endpoint: must be an address with https:// (http:// only for this machine)"
             )
-        expected, text = (
-            endpoint_stage(
-                self.session.manifests, self.session.environment
-            ).fallback.digest,
-            "",
-        )
-        problem, advice = (
-            "there is no usable response",
-            "Check that `cxroute serve` runs there",
-        )
+        stage = endpoint_stage(self.session.manifests, self.session.environment)
+        expected = stage.fallback.digest
+        text = ""
+        problem = "there is no usable response"
+        advice = "Check that `cxroute serve` runs there"
         with contextlib.suppress(
             TimeoutError, httpx.HTTPError, httpx.InvalidURL, CxrouteError
         ):
@@ -241,9 +237,8 @@ class _Doctor:
                     headers={"Accept-Encoding": "identity"},
                 ) as response,
             ):
-                raw = await anext(
-                    response.aiter_raw(MIB), b""
-                )  # not decompressed: a little may expand to much
+                # not decompressed: a little may expand to much
+                raw = await anext(response.aiter_raw(MIB), b"")
                 text = raw.decode(errors="replace")
                 problem = (
                     "" if response.is_success else f"status {response.status_code}"

@@ -87,40 +87,46 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def compute_drift(session: Session, plan: Plan) -> Drift:
     """Return the drift of a plan, with the runs of the journal and the failed route tests."""
-    loaded = session.manifests.environments.get(session.environment.name)
-    accept = [
-        Acceptance(
-            rule.name,
-            rule.digest,
-            loaded.source_of("unmanaged", "accept", index) if loaded else None,
-        )
-        for index, rule in enumerate(session.environment.unmanaged.accept)
-    ]
+    # promises are about other rules
     findings = tuple(
         finding for finding in plan.findings if finding.code != BROKEN_PROMISE
-    )  # about other rules
-    drift = find_drift(replace(plan, findings=findings), accept, session.sample)
+    )
+    drift = find_drift(
+        replace(plan, findings=findings), _accepted_rules(session), session.sample
+    )
     checked = check_live(
         session.manifests, session.environment, plan.desired, plan.live
     )
     failures = failure_findings([checked], session.directory)
-    failed = (
-        *drift.failed_checks,
-        *(finding for finding in failures if finding.severity == "error"),
+    failed = [finding for finding in failures if finding.severity == "error"]
+    notes = [finding for finding in failures if finding.severity != "error"]
+    return replace(
+        drift,
+        last_runs=_last_runs(session),
+        failed_checks=(*drift.failed_checks, *failed),
+        notes=(*drift.notes, *notes),
     )
-    notes = (
-        *drift.notes,
-        *(finding for finding in failures if finding.severity != "error"),
-    )
-    runs: Mapping[Address, str] = {}
+
+
+def _accepted_rules(session: Session) -> list[Acceptance]:
+    """Return the unmanaged rules that the Environment accepts."""
+    loaded = session.manifests.environments.get(session.environment.name)
+    accepted = []
+    for index, rule in enumerate(session.environment.unmanaged.accept):
+        source = loaded.source_of("unmanaged", "accept", index) if loaded else None
+        accepted.append(Acceptance(rule.name, rule.digest, source))
+    return accepted
+
+
+def _last_runs(session: Session) -> Mapping[Address, str]:
+    """Return the last run of each rule; none, with a warning, if the journal cannot be read."""
+    environment = session.environment
     try:
-        place = journal_place(None, session.environment)
-        runs = find_last_runs(
-            place.read(), session.environment.name, session.environment.owner
-        )
+        recorded = journal_place(None, environment).read()
+        return find_last_runs(recorded, environment.name, environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
-    return replace(drift, last_runs=runs, failed_checks=failed, notes=notes)
+        return {}
 
 
 def print_drift(session: Session, drift: Drift) -> None:
@@ -148,15 +154,19 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
 
-    def keep(addresses: Sequence[str]) -> str:
-        words = replace(session.command_line, options=PlanOptions())
-        return words.command("export", *(addresses or ("--all",)), "--write")
+    commands = DriftCommands(partial(_heal, session), partial(_keep, session))
+    return drift_text(drift, paint, commands, session.limits.rows)
 
-    return drift_text(
-        drift, paint, DriftCommands(partial(_heal, session), keep), session.limits.rows
-    )
+
+def _keep(session: Session, addresses: Sequence[str]) -> str:
+    command_line = replace(session.command_line, options=PlanOptions())
+    rules = addresses or ("--all",)
+    return command_line.command("export", *rules, "--write")
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:
-    chosen = replace(session.options, only=tuple(only)) if only else session.options
-    return replace(session.command_line, options=chosen).command("apply")
+    options = session.options
+    if only:
+        options = replace(options, only=tuple(only))
+    command_line = replace(session.command_line, options=options)
+    return command_line.command("apply")

@@ -46,29 +46,38 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.code is not None and (has_conversation or options.live):
         raise UsageError("specify a code or a conversation, not both")
     if options.code is not None:
-        code = options.code.upper()
-        if code not in CODES:
-            hint = (
-                suggest(code, CODES)
-                or f"for a conversation, specify --intent {sanitize(options.code)}"
-            )
-            raise UsageError(f"unknown code {quote_name(options.code)}; {hint}")
-        title, text = CODES[code]
-        if output.form == "json":
-            output.document({"code": code, "title": title, "text": text})
-        else:
-            output.result(f"{code}: {title}\n\n{text}\n")
+        _explain_code(options.code, output)
         return 0
     if not has_conversation:
         example = "--intent lost_or_stolen_card --confidence 0.8 --attr language=de"
         raise UsageError(
             f"specify a conversation, such as {example}, or the code of a finding, such as CXR105"
         )
+    _explain_conversation(options, output)
+    return 0
+
+
+def _explain_code(text: str, output: Output) -> None:
+    code = text.upper()
+    if code not in CODES:
+        hint = suggest(code, CODES)
+        if not hint:
+            hint = f"for a conversation, specify --intent {sanitize(text)}"
+        raise UsageError(f"unknown code {quote_name(text)}; {hint}")
+    title, explanation = CODES[code]
+    if output.form == "json":
+        output.document({"code": code, "title": title, "text": explanation})
+    else:
+        output.result(f"{code}: {title}\n\n{explanation}\n")
+
+
+def _explain_conversation(options: argparse.Namespace, output: Output) -> None:
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)
     stage = endpoint_stage(session.manifests, environment)
-    entries, names = list_rules(session, read_tenant(session) if options.live else None)
+    live = read_tenant(session) if options.live else None
+    entries, names = list_rules(session, live)
     explanation = explain(entries, words, environment, stage)
     if output.form == "json":
         head = {
@@ -78,9 +87,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**head, **explain_document(explanation, names)})
     else:
         session.print_banner()
-        output.result(
-            explain_text(explanation, names, output.paint, session.limits.rows)
-        )
+        text = explain_text(explanation, names, output.paint, session.limits.rows)
+        output.result(text)
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
-    return 0

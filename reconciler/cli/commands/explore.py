@@ -4,6 +4,7 @@ queues, promises.
 
 import argparse
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from reconciler.cli.ci import source_links
@@ -49,29 +50,37 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     live = read_tenant(session) if options.live else None
-    desired, resolver = desire_offline(
-        session.manifests, session.environment, live.queues if live else ()
-    )
-    entries = live_entries(live.rules, desired) if live else desired_entries(desired)
-    title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
+    queues = live.queues if live else ()
+    desired, resolver = desire_offline(session.manifests, session.environment, queues)
+    if live:
+        entries = live_entries(live.rules, desired)
+        title = f"the live rules of {desired.environment}"
+    else:
+        entries = desired_entries(desired)
+        title = f"the manifests of {desired.environment}"
     side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
-    write_text(
-        Path(options.out),
-        REDACTOR.redact(_render(session, desired, resolver.names, side)),
-    )
+    page = _render(session, desired, resolver.names, side)
+    write_text(Path(options.out), REDACTOR.redact(page))
+
     session.print_banner()
-    counts = f"{pluralize(len(entries), 'rule')} and {pluralize(len(side.promises), 'promise')}"
+    rules = pluralize(len(entries), "rule")
+    promises = pluralize(len(side.promises), "promise")
     output.result(
-        f"Wrote {sanitize(options.out)}: {title}, {counts}. It works offline, in any browser.\n"
+        f"Wrote {sanitize(options.out)}: {title}, {rules} and {promises}. It works offline, in any "
+        f"browser.\n"
     )
-    if live and (
-        missing := resolver.names.keys() - {queue.id for queue in live.queues}
-    ):
-        names = join_first(sorted(missing), 5, quote)
-        output.note(
-            f"{desired.environment} lacks queues that the manifests name: {names}"
-        )
+    if live:
+        _note_missing(resolver.names.keys() - {queue.id for queue in queues}, session)
     return 0
+
+
+def _note_missing(queues: AbstractSet[str], session: Session) -> None:
+    """Note queues that the manifests name and the tenant lacks."""
+    if queues:
+        names = join_first(sorted(queues), 5, quote)
+        session.output.note(
+            f"{session.environment.name} lacks queues that the manifests name: {names}"
+        )
 
 
 def plan_page(session: Session, plan: Plan) -> str:
@@ -92,10 +101,10 @@ def _render(
     *sides: ExploreSide,
     impact: Impact | None = None,
 ) -> str:
-    entries, sample = session.manifests.declared_attributes.items(), session.sample
+    sample = session.sample
     values = {
         name: sorted(entry.canonical_values, key=str)
-        for name, entry in entries
+        for name, entry in session.manifests.declared_attributes.items()
         if entry.values
     }
     page = ExplorePage(

@@ -31,7 +31,12 @@ from reconciler.export.export import (
     TenantSnapshot,
 )
 from reconciler.export.names import find_free_name
-from reconciler.export.update_manifest import all_edits, edit_texts, prove_edits
+from reconciler.export.update_manifest import (
+    ManifestEdit,
+    all_edits,
+    edit_texts,
+    prove_edits,
+)
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
@@ -117,24 +122,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
         _update(session, tenant, drifted)
         return 0
     exported = _export_new(session, tenant, rules, into)
-    return (
-        RefusedError.exit_code
-        if options.rules and exported.skipped and not exported.rules
-        else 0
-    )
+    if options.rules and exported.skipped and not exported.rules:
+        return RefusedError.exit_code
+    return 0
 
 
 def snapshot(session: Session, live: LiveState) -> TenantSnapshot:
     """Return the live rules beside the manifests. Raises ManifestError."""
-    at, desired = session.environment, session.planner(live).desired
-    resolver = QueueResolver(
-        at.name, resolve_aliases(session.manifests, at.name), live.queues
-    )
+    environment = session.environment
+    desired = session.planner(live).desired
+    aliases = resolve_aliases(session.manifests, environment.name)
     return TenantSnapshot(
         rules=live.rules,
         queues=live.queues,
-        resolver=resolver,
-        environment=at,
+        resolver=QueueResolver(environment.name, aliases, live.queues),
+        environment=environment,
         desired=desired,
     )
 
@@ -146,36 +148,40 @@ def _chosen_rules(
     if options.all:
         return list(live.rules)
     if not options.rules:
-        owned = classify_by_owner(live.rules, owner)
-        free = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
-        lines = [f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES]]
-        lines += (
-            [f"\n  and {len(free) - _MOST_NAMES:,} more"]
-            if len(free) > _MOST_NAMES
-            else []
-        )
-        total, managed = (
-            pluralize(len(live.rules), "live rule"),
-            f"{len(owned.managed):,} of them managed",
-        )
-        counts = f"{session.environment.name} has {total}, {managed} and {len(free):,} made by hand"
-        listed = f"{':' if lines else '.'}{''.join(lines)}"
         raise UsageError(
-            f"specify rules: names, addresses such as cards/card-help, or --all. {counts}{listed}"
+            f"specify rules: names, addresses such as cards/card-help, or --all. "
+            f"{_describe_rules(session, live)}"
         )
     rules: dict[str, LiveRule] = {}
     for selector in options.rules:
         matches = list(exports.match_rules(live.rules, selector, owner))
         if not matches:
-            names = [
-                *(rule.rule.name for rule in live.rules),
-                *map(str, classify_by_owner(live.rules, owner).managed),
-            ]
+            names = [rule.rule.name for rule in live.rules]
+            managed = classify_by_owner(live.rules, owner).managed
+            hint = suggest(selector, [*names, *map(str, managed)])
             raise UsageError(
-                f'there is no live rule "{sanitize(selector)}". {suggest(selector, names)}'.rstrip()
+                f'there is no live rule "{sanitize(selector)}". {hint}'.rstrip()
             )
         rules |= {rule.id: rule for rule in matches}
     return list(rules.values())
+
+
+def _describe_rules(session: Session, live: LiveState) -> str:
+    """Return how many rules are live, and the first names of those made by hand."""
+    owned = classify_by_owner(live.rules, session.environment.owner)
+    names = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
+    total = pluralize(len(live.rules), "live rule")
+    counts = (
+        f"{session.environment.name} has {total}, {len(owned.managed):,} of them managed and "
+        f"{len(names):,} made by hand"
+    )
+    if not names:
+        return f"{counts}."
+    lines = [f"{counts}:"]
+    lines += [f'  "{sanitize(name)}"' for name in names[:_MOST_NAMES]]
+    if len(names) > _MOST_NAMES:
+        lines.append(f"  and {len(names) - _MOST_NAMES:,} more")
+    return "\n".join(lines)
 
 
 _MAX_LISTED: Final = 20
@@ -200,24 +206,20 @@ class ExportTarget(NamedTuple):
     ) -> dict[str, str]:
         """Return the files' texts by their paths. Raises UsageError for a file that exists."""
         if self.path and self.is_folder:
-            texts = {
-                self.path / name: text
-                for name, text in exports.format_files(exported, header).items()
-            }
+            files = exports.format_files(exported, header)
+            texts = {self.path / name: text for name, text in files.items()}
             for path in texts:
                 _refuse_existing(path)
         else:
-            texts = {
-                self.path or self.manifests / "exported.yaml": exports.format_one_file(
-                    exported, header
-                )
-            }
-        schema, head = self.manifests / SCHEMA, "# yaml-language-server: $schema="
+            path = self.path or self.manifests / "exported.yaml"
+            texts = {path: exports.format_one_file(exported, header)}
+
+        schema = self.manifests / SCHEMA
         if self.read and schema.exists():
-            texts = {
-                path: f"{head}{os.path.relpath(schema, path.parent)}\n{text}"
-                for path, text in texts.items()
-            }
+            for path, text in texts.items():
+                schema_path = os.path.relpath(schema, path.parent)
+                head = f"# yaml-language-server: $schema={schema_path}"
+                texts[path] = f"{head}\n{text}"
         return {path.as_posix(): text for path, text in texts.items()}
 
 
@@ -299,38 +301,39 @@ def write_new(
         after = _plan_with(session, tenant, texts)
         proof = exports.verify_export(exported, tenant, after[1])
     except (ManifestError, exports.ExportMismatchError) as error:
-        reason = sanitize(
-            error.findings[0].message
-            if isinstance(error, ManifestError)
-            else str(error)
-        )
+        reason = str(error)
+        if isinstance(error, ManifestError):
+            reason = error.findings[0].message
         mismatch = "the exported manifests would not match the live rules"
-        raise CxrouteError(f"nothing was written: {mismatch} ({reason})") from error
+        raise CxrouteError(
+            f"nothing was written: {mismatch} ({sanitize(reason)})"
+        ) from error
+    _write_files(session, texts, into)
+    return proof, after
+
+
+def _write_files(
+    session: Session, texts: Mapping[str, str], into: ExportTarget
+) -> None:
     if into.path is None:
         session.output.file_text("".join(texts.values()))
-    else:
-        for path in texts:
-            new_folder(Path(path).parent)
-        write_all({Path(path): text for path, text in texts.items()})
-        session.print_banner()
-        session.output.result("".join(f"wrote {path}\n" for path in texts))
-    return proof, after
+        return
+    for path in texts:
+        new_folder(Path(path).parent)
+    write_all({Path(path): text for path, text in texts.items()})
+    session.print_banner()
+    session.output.result("".join(f"wrote {path}\n" for path in texts))
 
 
 def _header(session: Session) -> ManifestHeader:
     environment = session.environment.name
-    further = {
-        name
-        for name in session.manifests.environments
-        if name not in {environment, SANDBOX}
-    }
-    names = {loaded.document.name for loaded in session.manifests.queues}
+    is_only = session.manifests.environments.keys() <= {environment, SANDBOX}
+    environments = () if is_only else (environment,)
     prefix = f"{SIMULATED.strip()} " if session.simulated else ""
     read_at = f"read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}"
     head = f"{prefix}Live rules of {environment} ({session.tenant}), {read_at}."
-    return ManifestHeader(
-        head, (environment,) if further else (), find_free_name("queues", names)
-    )
+    names = {loaded.document.name for loaded in session.manifests.queues}
+    return ManifestHeader(head, environments, find_free_name("queues", names))
 
 
 def _plan_with(
@@ -340,25 +343,23 @@ def _plan_with(
 
     Raises ManifestError.
     """
-    manifests = load_with_changes(
-        Path(session.directory), {file: text.encode() for file, text in changed.items()}
-    )
-    return manifests, replace(session, manifests=manifests).planner(
-        LiveState(tenant.rules, tenant.queues)
-    ).desired
+    contents = {file: text.encode() for file, text in changed.items()}
+    manifests = load_with_changes(Path(session.directory), contents)
+    live = LiveState(tenant.rules, tenant.queues)
+    planner = replace(session, manifests=manifests).planner(live)
+    return manifests, planner.desired
 
 
 def _print_skipped(
     session: Session, exported: ExportedManifests, chosen: exports.ExportSelection
 ) -> None:
-    output, lines = session.output, exports.describe_skipped(exported.skipped)
-    listed = lines if output.loudness == "verbose" else lines[:_MAX_LISTED]
-    for line in listed:
+    output = session.output
+    lines = exports.describe_skipped(exported.skipped)
+    limit = len(lines) if output.loudness == "verbose" else _MAX_LISTED
+    for line in lines[:limit]:
         output.warn(f"skipped: {line}")
-    if len(lines) > len(listed):
-        output.warn(
-            f"and {len(lines) - len(listed):,} more rules are skipped; -v lists them"
-        )
+    if len(lines) > limit:
+        output.warn(f"and {len(lines) - limit:,} more rules are skipped; -v lists them")
     for line in exports.describe_skipped(chosen.already_in_manifests):
         output.detail(f"in the manifests already: {line}")
 
@@ -369,54 +370,48 @@ def _print_result(
     proof: ExportVerification,
     into: ExportTarget,
 ) -> None:
-    lines = [
-        (
-            f"{pluralize(len(exported.rules), 'rule')} in "
-            f"{pluralize(len(exported.rulesets), 'RuleSet')}."
-        )
-    ]
-    adopted = f"{pluralize(proof.adoptions, 'rule')} unchanged"
-    renamed = (
-        f"; {proof.renamed:,} of them get an explicit name (`name`)"
-        if proof.renamed
-        else ""
-    )
-    if proof.behaviour.complete:
-        lines.append(
-            f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed "
-            f"differently."
-        )
-    else:
-        summary = summarize_effects(
-            Impact(proof.behaviour), {}, proof.labels, values=session.limits.values
-        )
-        lines.append(f"The next apply adopts {adopted}{renamed}.")
-        lines += [
-            *headline_lines(summary, session.output.paint),
-            *effects_lines(summary, session.output.paint),
-        ]
+    rules = pluralize(len(exported.rules), "rule")
+    rulesets = pluralize(len(exported.rulesets), "RuleSet")
+    lines = [f"{rules} in {rulesets}.", *_proof_lines(session, proof)]
     if proof.other_changes:
-        changes = (
-            f"{pluralize(proof.other_changes, 'other change')}, which this export does not "
-            f"include"
-        )
+        changes = pluralize(proof.other_changes, "other change")
         lines.append(
-            f"The other manifests lead to {changes}; `plan` shows all changes."
+            f"The other manifests lead to {changes}, which this export does not include; `plan` "
+            f"shows all changes."
         )
-    where = "" if into.read else f"put it below {session.directory}/, then "
-    lines.append(f"Next: {where}{session.command_line.command('plan')}")
+    move = "" if into.read else f"put it below {session.directory}/, then "
+    lines.append(f"Next: {move}{session.command_line.command('plan')}")
     for line in lines:
-        session.output.note(line) if into.path is None else session.output.result(
-            f"{line}\n"
-        )
+        if into.path is None:
+            session.output.note(line)
+        else:
+            session.output.result(f"{line}\n")
+
+
+def _proof_lines(session: Session, proof: ExportVerification) -> list[str]:
+    """Return what the next apply does with the exported rules."""
+    adopted = f"{pluralize(proof.adoptions, 'rule')} unchanged"
+    if proof.renamed:
+        adopted += f"; {proof.renamed:,} of them get an explicit name (`name`)"
+    if proof.behaviour.complete:
+        return [
+            f"Verified: the next apply adopts {adopted}, and no conversation is routed differently."
+        ]
+    summary = summarize_effects(
+        Impact(proof.behaviour), {}, proof.labels, values=session.limits.values
+    )
+    return [
+        f"The next apply adopts {adopted}.",
+        *headline_lines(summary, session.output.paint),
+        *effects_lines(summary, session.output.paint),
+    ]
 
 
 def _all_drifted(session: Session, tenant: TenantSnapshot) -> Drifted:
     """Return each managed rule that was changed in CXone, unless its manifest changed too."""
+    managed = classify_live_rules(tenant.rules, tenant.desired).managed
     drifted = []
-    for address, rule in sorted(
-        classify_live_rules(tenant.rules, tenant.desired).managed.items()
-    ):
+    for address, rule in sorted(managed.items()):
         desired = tenant.desired.rules.get(address)
         if desired is None or desired.rule == rule.rule:
             continue
@@ -440,7 +435,8 @@ def _named_drifted(
     """
     owned = classify_by_owner(tenant.rules, tenant.desired.owner)
     managed = {rule.id: address for address, rule in owned.managed.items()}
-    drifted, refused = [], []
+    drifted = []
+    refused = []
     for rule in rules:
         address = managed.get(rule.id)
         desired = tenant.desired.rules.get(address) if address else None
@@ -477,6 +473,10 @@ def _update(session: Session, tenant: TenantSnapshot, drifted: Drifted) -> None:
         ) from error
     prove_edits(edits, (session.manifests, manifests), (tenant.desired, after))
     replace_files(changed, session.manifests)
+    _print_edits(session, edits)
+
+
+def _print_edits(session: Session, edits: Sequence[ManifestEdit]) -> None:
     session.print_banner()
     for edit in edits:
         names = ", ".join([*edit.changed_fields, *edit.removed_fields])

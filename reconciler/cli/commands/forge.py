@@ -5,7 +5,7 @@
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -80,7 +80,8 @@ _REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --re
 
 def options(parser: argparse.ArgumentParser) -> None:
     name = parser.prog.rpartition(" ")[2]  # the command is the name of the forge
-    forge, token_variable = FORGES[name], _load_forge(name).DIALECT.token_variable
+    forge = FORGES[name]
+    token_variable = _load_forge(name).DIALECT.token_variable
     parser.set_defaults(forge=name)
     parser.add_argument(
         "task",
@@ -92,17 +93,27 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="LOGIN",
         help="login of the token's owner (default: as the forge reports)",
     )
-    plan = parser.add_argument_group(
-        ", ".join(task for task in forge.tasks if task in _REPORTING)
-    )
-    plan.add_argument(
+    reporting = ", ".join(task for task in forge.tasks if task in _REPORTING)
+    parser.add_argument_group(reporting).add_argument(
         "--report",
         metavar="DIR",
         help="directory that `cxroute plan --report DIR` wrote",
     )
-    comment = parser.add_argument_group(
-        next(task for task in forge.tasks if task in _NOTES)
-    )
+    _add_note_options(parser, forge)
+    _add_review_options(parser, forge)
+    if "drift-issue" in forge.tasks:
+        drift = parser.add_argument_group("drift-issue")
+        drift.add_argument(
+            "--plan", metavar="FILE", help="output of `cxroute drift --format json`"
+        )
+        drift.add_argument(
+            "--body", metavar="FILE", help="output of `cxroute drift --format markdown`"
+        )
+
+
+def _add_note_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
+    task = next(task for task in forge.tasks if task in _NOTES)
+    comment = parser.add_argument_group(task)
     comment.add_argument(
         "--applied",
         metavar="FILE",
@@ -120,35 +131,32 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         help="the pull request (default: from the event)",
     )
+
+
+def _add_review_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
-    metavar, meaning = forge.pipeline_help
-    workflow = f"{meaning} (default: {forge.pipeline})"
-    unchanged = "no manifest is changed: no consent is needed"
     parser.add_argument_group("consent").add_argument(
-        "--unchanged", action="store_true", help=unchanged
+        "--unchanged",
+        action="store_true",
+        help="no manifest is changed: no consent is needed",
     )
+    metavar, meaning = forge.pipeline_help
     planned = parser.add_argument_group("consent (without --report), reviewed-plan")
     planned.add_argument(
-        "--workflow", metavar=metavar, default=forge.pipeline, help=workflow
+        "--workflow",
+        metavar=metavar,
+        default=forge.pipeline,
+        help=f"{meaning} (default: {forge.pipeline})",
     )
-    if "drift-issue" in forge.tasks:
-        drift = parser.add_argument_group("drift-issue")
-        drift.add_argument(
-            "--plan", metavar="FILE", help="output of `cxroute drift --format json`"
-        )
-        drift.add_argument(
-            "--body", metavar="FILE", help="output of `cxroute drift --format markdown`"
-        )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     module = _load_forge(options.forge)
     for variable in (module.DIALECT.token_variable, MEMBERS_TOKEN):
         REDACTOR.add(os.environ.get(variable))
-    _TASKS[options.task](
-        Step(options, output, module, StepFiles.from_variables(os.environ))
-    )
+    files = StepFiles.from_variables(os.environ)
+    _TASKS[options.task](Step(options, output, module, files))
     return 0
 
 
@@ -184,12 +192,12 @@ class Step(NamedTuple):
 
         Raises UsageError.
         """
-        run, number = self.module.read_run(os.environ), self.options.pull_request
+        run = self.module.read_run(os.environ)
+        number = self.options.pull_request
         if not number:
             return run
-        if not (
-            number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER
-        ):
+        is_number = number.isascii() and number.isdecimal()
+        if not is_number or len(number) >= _LONGEST_NUMBER:
             raise UsageError(f"--pull-request {number}: not a number")
         return replace(run, pull_request=int(number))
 
@@ -244,7 +252,8 @@ def _write_outputs(step: Step) -> None:
 def _write_widget(step: Step) -> None:
     """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
     directory = Path(step.required("report", "--report DIR"))
-    if report := read_plan_report(directory):
+    report = read_plan_report(directory)
+    if report:
         create, update, adopt, delete = (
             report.counts[action] for action in COUNTED_ACTIONS
         )
@@ -253,7 +262,8 @@ def _write_widget(step: Step) -> None:
 
 
 def _publish_note(step: Step) -> None:
-    run, options = step.read_run(), step.options
+    run = step.read_run()
+    options = step.options
     comment = _build_comment(step, run)
     if options.report is None:
         step.files.add_summary(comment.text)
@@ -266,15 +276,12 @@ def _publish_note(step: Step) -> None:
             notes = forge.list_notes(run.pull_request)
             desired = replace(comment, author=step.author(forge), limit=forge.max_text)
             decision = note.decide(notes, desired)
-            step.output.result(
-                f"{note.write_note(forge, run.pull_request, decision)}\n"
-            )
+            description = note.write_note(forge, run.pull_request, decision)
+            step.output.result(f"{description}\n")
     except (RestError, UsageError) as error:
-        place = (
-            "; the text of the comment is in the job summary"
-            if step.files.summary
-            else ""
-        )
+        place = ""
+        if step.files.summary:
+            place = "; the text of the comment is in the job summary"
         step.output.warn(f"{error}{place}")
         if options.report is not None:
             step.files.add_summary(comment.text)
@@ -288,11 +295,11 @@ def _build_comment(step: Step, run: PipelineRun) -> note.DesiredComment:
         )
     if options.report is not None:
         return _request_report(step, run, Path(options.report))
-    environment, now = step.environment, datetime.now(UTC)
+    environment = step.environment
+    now = datetime.now(UTC)
     if options.applied is not None:
-        return note.request_applied(
-            environment, read_json_object(Path(options.applied)), run, now
-        )
+        report = read_json_object(Path(options.applied))
+        return note.request_applied(environment, report, run, now)
     return note.request_outdated(environment, options.outdated, run, now)
 
 
@@ -301,7 +308,8 @@ def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.DesiredC
     report = None if failure else read_plan_report(folder)
     if report is not None:
         return note.request_plan(report, run)
-    return note.request_planless(step.environment, run, datetime.now(UTC), failure)
+    now = datetime.now(UTC)
+    return note.request_planless(step.environment, run, now, failure)
 
 
 def _write_reviewed_plan(step: Step) -> None:
@@ -309,17 +317,16 @@ def _write_reviewed_plan(step: Step) -> None:
 
     Pull request and reason of a failure are step outputs.
     """
-    environment, out = step.environment, Path(step.required("out", "--out FILE"))
+    environment = step.environment
+    out = Path(step.required("out", "--out FILE"))
     run = step.read_run()
     try:
         with step.connect(run) as forge:
             tip = forge.fetch_branch_tip()
-            sleep = RestClock().sleep
-            source = (
-                None
-                if run.is_manual
-                else reviewed_plan.find_merged_request(forge, run, tip, sleep)
-            )
+            source = None
+            if not run.is_manual:
+                sleep = RestClock().sleep
+                source = reviewed_plan.find_merged_request(forge, run, tip, sleep)
             step.files.write_outputs({"pull-request": source.number if source else ""})
             reviewed_plan.check_is_tip(run, tip)
             plan = reviewed_plan.fetch_reviewed_plan(
@@ -343,16 +350,15 @@ def _update_consent(step: Step) -> None:
 
     Raises RefusedError if consent is missing.
     """
-    environment, run = step.environment, step.read_run()
+    environment = step.environment
+    run = step.read_run()
     if run.pull_request is None:
         raise UsageError("there is no pull request whose consent could be read")
     with step.connect(run) as forge:
-
-        def report(state: Literal["pending", "success", "failure"], text: str) -> None:
-            forge.set_status(run.sha, consent.make_status(environment, state, text))
-
         if step.options.unchanged:
-            report("success", "No manifest is changed: no consent is needed")
+            text = "No manifest is changed: no consent is needed"
+            status = consent.make_status(environment, "success", text)
+            forge.set_status(run.sha, status)
             step.output.result("no manifest is changed: no consent is needed\n")
             return
         plan = _fetch_planned(step, forge, run)
@@ -361,26 +367,44 @@ def _update_consent(step: Step) -> None:
                 f"there is no plan of {run.sha[:8]} yet: the run that plans it sets the status\n"
             )
             return
-        report(
-            "pending", "Reading the approvals"
-        )  # in place of an earlier success, should this fail
-        try:
-            needed = consent.list_needed(plan, environment)
-            with step.connect_voters(run, forge, run.pull_request, run.sha) as voters:
-                missing = consent.find_missing(voters, needed)
-        except (RestError, RefusedError, UsageError):
-            with suppress(RestError):
-                report("failure", "The consent could not be read: see the run")
-            raise
-        if missing:
-            report("failure", f"Consent is missing: {describe_consent(missing)}")
-            raise RefusedError(
-                f"an approval of {run.sha[:8]} is missing of {describe_consent(missing)}"
-            )
-        text = "No consent is needed: no queue with owners gains or loses callers"
-        text = f"Consent is given: {describe_consent(needed)}" if needed else text
-        report("success", text)
-        step.output.result(f"{text}\n")
+        _check_consent(step, forge, run, run.pull_request, plan)
+
+
+def _check_consent(
+    step: Step,
+    forge: Forge,
+    run: PipelineRun,
+    pull_request: int,
+    plan: Mapping[str, Any],
+) -> None:
+    """Set the status by the approvals of the pull request.
+
+    Raises RefusedError if consent is missing.
+    """
+    environment = step.environment
+
+    def report(state: Literal["pending", "success", "failure"], text: str) -> None:
+        forge.set_status(run.sha, consent.make_status(environment, state, text))
+
+    # in place of an earlier success, should this fail
+    report("pending", "Reading the approvals")
+    try:
+        needed = consent.list_needed(plan, environment)
+        with step.connect_voters(run, forge, pull_request, run.sha) as voters:
+            missing = consent.find_missing(voters, needed)
+    except (RestError, RefusedError, UsageError):
+        with suppress(RestError):
+            report("failure", "The consent could not be read: see the run")
+        raise
+    if missing:
+        owners = describe_consent(missing)
+        report("failure", f"Consent is missing: {owners}")
+        raise RefusedError(f"an approval of {run.sha[:8]} is missing of {owners}")
+    text = "No consent is needed: no queue with owners gains or loses callers"
+    if needed:
+        text = f"Consent is given: {describe_consent(needed)}"
+    report("success", text)
+    step.output.result(f"{text}\n")
 
 
 def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any] | None:
@@ -391,14 +415,16 @@ def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any]
         return read_json_object(Path(step.options.report, PLAN_FILE))
     for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
         RestClock().sleep(pause)
-        if plan_run := forge.find_plan_run(run.sha, step.options.workflow):
+        plan_run = forge.find_plan_run(run.sha, step.options.workflow)
+        if plan_run:
             content = forge.fetch_plan(plan_run.id, step.environment)
             return parse_object(content) if content else None
     return None
 
 
 def _update_issue(step: Step) -> None:
-    environment, plan_file = step.environment, step.required("plan", "--plan FILE")
+    environment = step.environment
+    plan_file = step.required("plan", "--plan FILE")
     plan = read_json_object(Path(plan_file))
     if plan.get("environment") != environment or "changes" not in plan:
         remedy = "Write it with `cxroute drift --format json`"

@@ -44,7 +44,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         options.manifests,
         options.environment or os.environ.get("CXROUTE_ENV"),
     )
-    recorded, names = _read(places, output), ", ".join(place.name for place in places)
+    recorded = _read(places, output)
+    names = ", ".join(place.name for place in places)
     advice = remote_advice(places)
     if options.run is not None:
         if options.run not in {run.id for run in recorded}:
@@ -74,11 +75,9 @@ def _read(places: Sequence[JournalPlace], output: Output) -> list[RecordedRun]:
     runs: list[RecordedRun] = []
     for place in places:
         runs += place.read(partial(_warn_of_lines, output, place.name))
-    return (
-        runs
-        if len(places) == 1
-        else sorted(runs, key=lambda run: str(run.start.get("at")))
-    )
+    if len(places) > 1:
+        runs.sort(key=lambda run: str(run.start.get("at")))
+    return runs
 
 
 def _refuse_environment(options: argparse.Namespace) -> None:
@@ -89,7 +88,8 @@ def _refuse_environment(options: argparse.Namespace) -> None:
 
 
 def _warn_of_lines(output: Output, name: str, count: int) -> None:
-    output.warn(f"{pluralize(count, 'line')} of {name} could not be read")
+    lines = pluralize(count, "line")
+    output.warn(f"{lines} of {name} could not be read")
 
 
 def command(run: RecordedRun, journal: str | None, manifests: str) -> str:

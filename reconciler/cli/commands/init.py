@@ -78,36 +78,40 @@ def run(options: argparse.Namespace, output: Output) -> int:
             f"-m {options.manifests} has no effect with {options.directory}: remove one of them"
         )
     directory = Path(options.directory or options.manifests)
-    texts = dict(_starter())
-    existing = [
-        directory / name for name in texts if (directory / name).exists()
-    ] or sorted(directory.rglob("*.y*ml"))
+    texts = {directory / name: text for name, text in _starter()}
+    existing = [path for path in texts if path.exists()]
+    if not existing:
+        existing = sorted(directory.rglob("*.y*ml"))
     if existing and kind is None:
         raise UsageError(
             f"{existing[0]} already exists; nothing was written. Choose another directory."
         )
+
     if kind:
         _check_pipelines(kind, directory, options.action)
-    for name, text in {} if existing else texts.items():
-        write_new(directory / name, text)
-        output.result(f"wrote {directory / name}\n")
+    if not existing:
+        for path, text in texts.items():
+            write_new(path, text)
+            output.result(f"wrote {path}\n")
     if kind:
         _write_pipelines(kind, directory, options.action, output)
     if not existing:
-        chosen = (
-            ""
-            if str(directory) == "manifests"
-            else f" -m {shlex.quote(str(directory))}"
-        )
-        for step in _manifest_steps(directory, {"": ()}):
-            output.result(
-                f"\nBefore `cxroute validate`, and the pre-commit hook that runs it, can pass: "
-                f"{step}\n"
-            )
-        output.result(
-            f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n"
-        )
+        _print_next(directory, output)
     return 0
+
+
+def _print_next(directory: Path, output: Output) -> None:
+    for step in _manifest_steps(directory, {"": ()}):
+        output.result(
+            f"\nBefore `cxroute validate`, and the pre-commit hook that runs it, can pass: "
+            f"{step}\n"
+        )
+    option = ""
+    if str(directory) != "manifests":
+        option = f" -m {shlex.quote(str(directory))}"
+    output.result(
+        f"\nNext: cxroute{option} plan   (in the sandbox: simulated, no tenant is contacted)\n"
+    )
 
 
 def _starter() -> Iterator[tuple[str, str]]:
@@ -165,61 +169,66 @@ def _write_pipelines(
     kind: PipelineKind, directory: Path, action: str | None, output: Output
 ) -> None:
     needed = credentials_by_environment(directory)
-    named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
-    variables = tuple(sorted({name for names in named for name in names}))
+    variables = {name for names in needed.values() for name in names}
+    if not needed:
+        variables = {"CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"}
     existing = _existing_pipelines(kind)
-    used = map(pipelines.current_action, existing.values())
-    known = next(
-        (name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)),
-        pipelines.UNKNOWN_ACTION,
-    )
-    source = action or _installed_from() or known
     settings = PipelineSettings(
-        source, directory.as_posix(), variables, tuple(needed) or ("prod",)
+        action or _installed_from() or _current_action(existing),
+        directory.as_posix(),
+        tuple(sorted(variables)),
+        tuple(needed) or ("prod",),
     )
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
-        path, before = Path(name), existing.get(name)
-        if before is None:
-            write_new(path, text)
-            output.result(f"wrote {path}\n")
-        elif before == text:
-            output.result(f"unchanged {path}\n")
-        elif pipelines.is_edited(before):
-            output.result(f"kept {path}, which was edited\n")
-        else:
-            write_text(path, text)
-            output.result(f"rewrote {path}\n")
+        result = _write_pipeline(Path(name), text, existing.get(name))
+        output.result(f"{result}\n")
+
     steps = [*_manifest_steps(directory, needed), *pipelines.setup_steps(kind, needed)]
     if kind.option == "github":
         steps = [*_action_steps(kind, directory), *steps]
-    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    output.result(
-        "\n".join(
-            [
-                "",
-                f"Set up {kind.forge} in this order ({pipelines.setup_page(kind)}):",
-                *lines,
-                "",
-            ]
-        )
-    )
+    page = pipelines.setup_page(kind)
+    lines = [f"  {number}. {step}\n" for number, step in enumerate(steps, 1)]
+    output.result(f"\nSet up {kind.forge} in this order ({page}):\n{''.join(lines)}")
+
+
+def _current_action(existing: Mapping[str, str]) -> str:
+    """Return the action that existing workflows use."""
+    for text in existing.values():
+        action = pipelines.current_action(text)
+        if action not in (None, pipelines.UNKNOWN_ACTION):
+            return action
+    return pipelines.UNKNOWN_ACTION
+
+
+def _write_pipeline(path: Path, text: str, before: str | None) -> str:
+    """Write a pipeline, unless it was edited, and return what was done."""
+    if before is None:
+        write_new(path, text)
+        return f"wrote {path}"
+    if before == text:
+        return f"unchanged {path}"
+    if pipelines.is_edited(before):
+        return f"kept {path}, which was edited"
+    write_text(path, text)
+    return f"rewrote {path}"
 
 
 def _action_steps(kind: PipelineKind, directory: Path) -> Iterator[str]:
-    placeholder, existing = pipelines.UNKNOWN_ACTION, _existing_pipelines(kind)
+    placeholder = pipelines.UNKNOWN_ACTION
     unknown = {
         name: pipelines.is_edited(text)
-        for name, text in existing.items()
+        for name, text in _existing_pipelines(kind).items()
         if placeholder in text
     }
-    where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
+    folder = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
-        command = f"cxroute init{where} --github --action OWNER/cxroute@COMMIT"
+        command = f"cxroute init{folder} --github --action OWNER/cxroute@COMMIT"
         yield (
             f"replace {placeholder} with the repository of your cxroute and the hash of a commit "
             f"in it: {command}"
         )
-    if edited := [name for name, by_hand in unknown.items() if by_hand]:
+    edited = [name for name, is_edited in unknown.items() if is_edited]
+    if edited:
         yield f"replace {placeholder} in {', '.join(edited)}"
 
 
@@ -241,12 +250,11 @@ def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
     documents = {
         name: loaded.document
         for name, loaded in load_manifests(directory).environments.items()
+        if name != SANDBOX
     }
-    documents.pop(SANDBOX, None)
-    names = order_environments(documents)
     return {
         name: tuple(filter(None, credential_variables(documents[name])))
-        for name in names
+        for name in order_environments(documents)
     }
 
 
@@ -255,9 +263,8 @@ def _installed_from() -> str | None:
     GitHub.
     """
     try:
-        return action_of(
-            json.loads(distribution("cxroute").read_text("direct_url.json") or "{}")
-        )
+        text = distribution("cxroute").read_text("direct_url.json")
+        return action_of(json.loads(text or "{}"))
     except (PackageNotFoundError, ValueError):
         return None
 
@@ -268,4 +275,5 @@ def action_of(form: Mapping[str, Any]) -> str | None:
     place = urlsplit(str(form.get("url", "")))
     if not commit or place.hostname != "github.com":
         return None
-    return f"{place.path.strip('/').removesuffix('.git')}@{commit}"
+    repository = place.path.strip("/").removesuffix(".git")
+    return f"{repository}@{commit}"

@@ -130,8 +130,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _write_error(folder: Path, error: Mapping[str, Any]) -> None:
-    text = dump_indented(REDACTOR.redact_json({"error": error}))
-    write_text(new_folder(folder) / ERROR_FILE, f"{text}\n")
+    redacted = REDACTOR.redact_json({"error": error})
+    text = dump_indented(redacted)
+    path = new_folder(folder) / ERROR_FILE
+    write_text(path, f"{text}\n")
 
 
 def _run(options: argparse.Namespace, output: Output) -> int:
@@ -142,36 +144,12 @@ def _run(options: argparse.Namespace, output: Output) -> int:
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         plan = await _with_replay(session, await read_and_plan(session), options.replay)
-        saved = (
-            plan_file_text(session, plan, Path(options.out).name, options.out)
-            if options.out
-            else ""
-        )
-        if saved and not selection.listed:
-            write_text(Path(options.out), f"{saved}\n")
-        if options.report:
-            write_report(
-                session, plan, selection.folder(options.report, plan.environment)
-            )
-        print_plan(session, plan)
-        if not selection.listed:
-            print_next_command(session, plan, options.out)
-            return EnvironmentResult(code=exit_code(plan, options))
-        if session.output.form == "text" and (
-            plan.failed_tests or plan.conflicts or guard_refusals(plan)
-        ):
-            session.output.result(f"{next_command(session, plan, None)}\n")
-        return EnvironmentResult(
-            code=exit_code(plan, options), row=planned_row(plan), saved=saved
-        )
+        return _finish_plan(selection, session, plan)
 
     def prepare(session: Session) -> Session:
-        single = (
-            with_live_file(with_undo(session, options), options.live)
-            if not selection.listed
-            else session
-        )
-        return single.with_test_results()
+        if not selection.listed:
+            session = with_live_file(with_undo(session, options), options.live)
+        return session.with_test_results()
 
     code, reports = environments.run_environments(selection, work, prepare)
     if selection.listed:
@@ -179,29 +157,51 @@ def _run(options: argparse.Namespace, output: Output) -> int:
     return code
 
 
+def _finish_plan(
+    selection: EnvironmentSelection, session: Session, plan: Plan
+) -> EnvironmentResult:
+    """Write and print the plan of one environment."""
+    options = selection.options
+    saved = ""
+    if options.out:
+        saved = plan_file_text(session, plan, Path(options.out).name, options.out)
+    if saved and not selection.listed:
+        write_text(Path(options.out), f"{saved}\n")
+    if options.report:
+        folder = selection.folder(options.report, plan.environment)
+        write_report(session, plan, folder)
+    print_plan(session, plan)
+
+    code = exit_code(plan, options)
+    if not selection.listed:
+        print_next_command(session, plan, options.out)
+        return EnvironmentResult(code=code)
+    is_refused = plan.failed_tests or plan.conflicts or guard_refusals(plan)
+    if session.output.form == "text" and is_refused:
+        session.output.result(f"{next_command(session, plan, None)}\n")
+    return EnvironmentResult(code=code, row=planned_row(plan), saved=saved)
+
+
 def _finish_list(
     selection: EnvironmentSelection, reports: Sequence[EnvironmentResult]
 ) -> None:
     """Write and print what concerns all environments of a list."""
-    options, output = selection.options, selection.output
+    options = selection.options
+    output = selection.output
     if options.out:
-        write_text(
-            Path(options.out),
-            f"{environments.join_documents([report.saved for report in reports])}\n",
-        )
+        text = environments.join_documents([report.saved for report in reports])
+        write_text(Path(options.out), f"{text}\n")
     for report in reports if options.report else ():
         if report.error:
-            _write_error(
-                selection.folder(options.report, report.row.environment), report.error
-            )
+            folder = selection.folder(options.report, report.row.environment)
+            _write_error(folder, report.error)
     environments.print_list(selection, reports, "Plan for")
-    if output.form == "text" and any(
-        report.row.status == "differs" for report in reports
-    ):
-        again = selection.command_line
-        command = (
-            again.apply_saved(options.out) if options.out else again.command("apply")
-        )
+    is_different = any(report.row.status == "differs" for report in reports)
+    if output.form == "text" and is_different:
+        command_line = selection.command_line
+        command = command_line.command("apply")
+        if options.out:
+            command = command_line.apply_saved(options.out)
         plans = "exactly these plans" if options.out else "these"
         output.result(f"\nNothing was changed. To apply {plans}: {command}\n")
 
@@ -412,11 +412,10 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
 def plan_provenance(plan: Plan, banner: str, explore: str = "") -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    links, text = source_links(), banner.strip()
     return Provenance(
         plan_id=plan_id(plan),
         read_at=read_at,
-        links=links,
-        banner=text,
+        links=source_links(),
+        banner=banner.strip(),
         explore=explore,
     )

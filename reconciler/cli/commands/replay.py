@@ -3,6 +3,8 @@ differently.
 """
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.cli.command_line import SIMULATED
@@ -20,12 +22,16 @@ from reconciler.cli.rule_sources import (
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.plan.behaviour_json import hide_assumed_ids
-from reconciler.plan.replay import ReplaySide, replay, replay_to_json
+from reconciler.plan.replay import ReplayResult, ReplaySide, replay, replay_to_json
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.replay import summarize_replay
 from reconciler.render.text.effects import replay_lines
 from reconciler.text.escape import sanitize
+from reconciler.text.phrases import Labels
 from reconciler.traffic.records import RecordReader
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan_json import ReplayJson
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -50,43 +56,45 @@ def run(options: argparse.Namespace, output: Output) -> int:
     sides = [
         parse_source(name, options, output) for name in (options.left, options.right)
     ]
-    order, reader = (
-        evaluation(*sides),
-        RecordReader.open(options.file, _attributes(sides)),
-    )
-    lists, stages = read_sources(*sides), endpoints(*sides)
-    ordered = (order_entries(rules.entries, order) for rules in lists)
+    order = evaluation(*sides)
+    reader = RecordReader.open(options.file, _attributes(sides))
+    before, after = read_sources(*sides)
+    stages = endpoints(*sides)
+    ordered = [order_entries(rules.entries, order) for rules in (before, after)]
     result = replay(reader, *map(ReplaySide, ordered, stages))
-    queues = {**lists[0].queues, **lists[1].queues}
-    code = (
-        PENDING if options.detailed_exitcode and (result.moved or result.unknown) else 0
-    )
+    queues = {**before.queues, **after.queues}
     if output.form == "json":
-        document = replay_to_json(result, queues)
-        hide_assumed_ids(
-            destination
-            for pair in document["pairs"]
-            for destination in (pair["before"], pair["after"])
-        )
-        output.document(document)
-        return code
-    if any(
-        side.kind == "live" and side.session and side.session.simulated
-        for side in sides
-    ):
-        output.result(SIMULATED)
+        output.document(_document(result, queues))
+    else:
+        if any(map(diff.is_simulated, sides)):
+            output.result(SIMULATED)
+        first, second = (sanitize(side.name) for side in sides)
+        output.result(f"{reader.name}, from {first} to {second}\n\n")
+        _print_moved(result, queues, labels(*sides), output)
+    is_different = result.moved or result.unknown
+    return PENDING if options.detailed_exitcode and is_different else 0
+
+
+def _document(result: ReplayResult, queues: Mapping[str, str]) -> "ReplayJson":
+    document = replay_to_json(result, queues)
+    destinations = []
+    for pair in document["pairs"]:
+        destinations += [pair["before"], pair["after"]]
+    hide_assumed_ids(destinations)
+    return document
+
+
+def _print_moved(
+    result: ReplayResult, queues: Mapping[str, str], sides: Labels, output: Output
+) -> None:
+    splits = []
+    for pair in result.pairs:
+        splits += [pair.before, pair.after]
+    names = diff.queue_names(splits, queues)
     most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
-    names = diff.queue_names(
-        (split for pair in result.pairs for split in (pair.before, pair.after)), queues
-    )
-    lines = replay_lines(
-        summarize_replay(result, names, labels(*sides), most), output.paint
-    )
-    output.result(
-        f"{reader.name}, from {sanitize(sides[0].name)} to {sanitize(sides[1].name)}\n\n"
-    )
+    summary = summarize_replay(result, names, sides, most)
+    lines = replay_lines(summary, output.paint)
     output.result("".join(f"{line}\n" for line in lines))
-    return code
 
 
 def _attributes(sides: list[DiffSide]) -> BotAttributes:

@@ -141,9 +141,8 @@ def build_endpoint(
         conversation: str, attributes: Mapping[str, Any], seconds: float
     ) -> Any:  # noqa: ANN401 - any JSON
         try:
-            return REDACTOR.redact_json(
-                await client.write(conversation, attributes, seconds)
-            )
+            answer = await client.write(conversation, attributes, seconds)
+            return REDACTOR.redact_json(answer)
         except UndefinedFieldsError as error:
             advise(str(error))
             raise
@@ -158,27 +157,36 @@ def build_endpoint(
         yield from upstream_metrics(client)
         yield from process_metrics()
 
-    def hashed(conversation: str) -> str:
-        return hashlib.sha256(conversation.encode()).hexdigest()[:16]
-
-    label = hashed if options.hash_conversations else str
-    limit = max_calls(session.environment.api.requests_per_second * DEADLINE)
+    rate = session.environment.api.requests_per_second
     alone = EndpointDependencies(
         now=utc_now,
         ready=client.is_ready,
         log=log,
-        log_label=label,
+        log_label=_hash_conversation if options.hash_conversations else str,
         metrics=metrics,
-        max_waiting=limit,
+        max_waiting=max_calls(rate * DEADLINE),
     )
-    names = session.environment.attributes
-    policy = EventPolicy(
-        names=(names.intent, names.confidence, names.updated_at),
-        fallback=endpoint_stage(session.manifests, session.environment).fallback,
-        explain=_route_explainer(session) if options.explain else None,
-        ignored_conversations=ignored_conversations(session.environment),
-    )
+    explain_route = _route_explainer(session) if options.explain else None
+    policy = _event_policy(session, explain_route)
     return ContextApp(write, settings.keys, settings.secrets, policy, join(alone))
+
+
+def _hash_conversation(conversation: str) -> str:
+    digest = hashlib.sha256(conversation.encode())
+    return digest.hexdigest()[:16]
+
+
+def _event_policy(
+    session: Session, explain_route: Callable[[Mapping[str, Any]], Any] | None
+) -> EventPolicy:
+    environment = session.environment
+    names = environment.attributes
+    return EventPolicy(
+        names=(names.intent, names.confidence, names.updated_at),
+        fallback=endpoint_stage(session.manifests, environment).fallback,
+        explain=explain_route,
+        ignored_conversations=ignored_conversations(environment),
+    )
 
 
 def upstream_metrics(client: ContextClient) -> Iterator[str]:
@@ -206,13 +214,10 @@ def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return a function from attributes to their rule and queue, as `cxroute explain` prints
     them.
     """
-    (entries, names), stage = (
-        list_rules(session),
-        endpoint_stage(session.manifests, session.environment),
-    )
-    written = replace(
-        stage, fallback=NO_FALLBACK
-    )  # what is explained has passed the fallback
+    entries, names = list_rules(session)
+    stage = endpoint_stage(session.manifests, session.environment)
+    # what is explained has passed the fallback
+    stage = replace(stage, fallback=NO_FALLBACK)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         scalars = {
@@ -220,15 +225,14 @@ def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
             for name, item in attributes.items()
             if isinstance(item, str | int | float)
         }
-        document = explain_document(
-            explain(entries, scalars, session.environment, written), names
-        )
-        queues: dict[str, Any] = {
-            key: document[key]
-            for key in ("destination", "otherwise")
-            if key in document
-        }
-        return {"rule": document["winner"], **queues}
+        explanation = explain(entries, scalars, session.environment, stage)
+        document = explain_document(explanation, names)
+        form: dict[str, Any] = {"rule": document["winner"]}
+        if "destination" in document:
+            form["destination"] = document["destination"]
+        if "otherwise" in document:
+            form["otherwise"] = document["otherwise"]
+        return form
 
     return route
 
@@ -239,7 +243,8 @@ class Advice:
     def __init__(
         self, log: Callable[[str], object], clock: Callable[[], float]
     ) -> None:
-        self._log, self._clock = log, clock
+        self._log = log
+        self._clock = clock
         self._next = clock()
 
     def __call__(self, text: str) -> None:
@@ -292,13 +297,10 @@ async def open_cluster(
     from reconciler.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
     from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
 
-    redis = SharedRedis(
-        redis_client(url, os.environ.get("CXROUTE_CA_FILE")), f"cxroute:{environment}"
-    )
-    stores = (
-        RedisLocks(redis, ConversationLocks(time.monotonic)),
-        RedisMessageIds(redis),
-    )
+    connection = redis_client(url, os.environ.get("CXROUTE_CA_FILE"))
+    redis = SharedRedis(connection, f"cxroute:{environment}")
+    locks = RedisLocks(redis, ConversationLocks(time.monotonic))
+    stores = (locks, RedisMessageIds(redis))
     limiter = client.rate_limiter
     pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
     heartbeat = Heartbeat(redis, pace, log)
@@ -329,7 +331,8 @@ async def open_cluster(
         await redis.close()
 
 
-_KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
+_KEYS: Final = "CXROUTE_API_KEYS"
+_SECRETS: Final = "CXROUTE_WEBHOOK_SECRETS"
 
 
 class ServeSettings(NamedTuple):
@@ -343,9 +346,9 @@ class ServeSettings(NamedTuple):
 
 def read_settings(options: Namespace) -> ServeSettings:
     """Return the settings of the command line and the environment. Raises UsageError."""
-    port = (
-        options.port if options.port is not None else os.environ.get("PORT") or "3000"
-    )
+    port = options.port
+    if port is None:
+        port = os.environ.get("PORT") or "3000"
     if not (port.isascii() and port.isdigit()) or int(port[:6]) > LAST_PORT:
         raise UsageError(f"invalid port {port[:20]!r} (0-{LAST_PORT})")
     settings = ServeSettings(

@@ -67,7 +67,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _print_text(view: PlanView, output: Output) -> None:
-    banner = f"{view.provenance.banner}\n" if view.provenance.banner else ""
+    banner = view.provenance.banner
+    if banner:
+        banner = f"{banner}\n"
     limits = _ALL if output.loudness == "verbose" else TextLimits()
     if output.form == "github":
         output.result(github_log(banner, view.summary, limits, view.findings))

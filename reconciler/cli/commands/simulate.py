@@ -27,7 +27,7 @@ from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults import __doc__ as faults_help
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
-from reconciler.simulator.settings import PROFILES
+from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.text.hosts import LAST_PORT, is_loopback
 
 
@@ -122,28 +122,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
-    clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
-    keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
-    directory = Path(options.manifests)
     with (
         open_state(Path(options.state), start)
         if options.state
         else nullcontext(start) as state
     ):
-        fields: tuple[str, ...] = ()
-        if options.speak:
-            fields = _simulate_environment(state, options.speak, directory)
-        else:
-            add_queues(state, _named_queues(directory))
-        # As is assumed of most tenants, it refuses duplicate names and has ETags.
-        settings = replace(
-            PROFILES["A"],
-            clients=clients,
-            access_keys=keys,
-            custom_fields=fields,
-            rate=options.rate,
-            latency=options.latency_ms / 1000,
-        )
+        settings = _prepare(state, options)
         app = Simulator(state, settings, faults)
         with requires_extra("serve", "`cxroute simulate`"):
             from reconciler.endpoint.server import open_listener, serve  # noqa: PLC0415 - an optional extra
@@ -153,6 +137,27 @@ def run(options: argparse.Namespace, output: Output) -> int:
                     serve(app, listener, lambda url: _print_address(url, output))
                 )
     return 0
+
+
+def _prepare(
+    state: tenants.TenantState, options: argparse.Namespace
+) -> SimulatorSettings:
+    """Add the queues of the manifests to a tenant, and return the settings of its simulator."""
+    directory = Path(options.manifests)
+    fields: tuple[str, ...] = ()
+    if options.speak:
+        fields = _simulate_environment(state, options.speak, directory)
+    else:
+        add_queues(state, _named_queues(directory))
+    # As is assumed of most tenants, it refuses duplicate names and has ETags.
+    return replace(
+        PROFILES["A"],
+        clients=_pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
+        access_keys=_pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
+        custom_fields=fields,
+        rate=options.rate,
+        latency=options.latency_ms / 1000,
+    )
 
 
 def _print_address(url: str, output: Output) -> None:
@@ -177,9 +182,12 @@ def _check(options: argparse.Namespace) -> None:
         )
 
 
-def _pair(name: str, secret: str) -> dict[str, str] | None:
-    key, word = os.environ.get(name), os.environ.get(secret)
-    return {key: word} if key and word else None
+def _pair(id_variable: str, secret_variable: str) -> dict[str, str] | None:
+    client_id = os.environ.get(id_variable)
+    secret = os.environ.get(secret_variable)
+    if not client_id or not secret:
+        return None
+    return {client_id: secret}
 
 
 def _named_queues(directory: Path) -> list[Queue]:

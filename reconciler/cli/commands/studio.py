@@ -4,10 +4,11 @@ manifests.
 
 import argparse
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import route_conversation
@@ -28,16 +29,17 @@ from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.export.export import describe_skipped, export_rules
 from reconciler.export.names import NotRepresentableError, find_free_name, slugify
 from reconciler.export.ruleset import condition_fields
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address, Condition, Opaque, Queue, Target
+from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
 from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.evaluate import Dialect, possible_dialects, run_snippet
-from reconciler.studio.language import SnippetError, parse_snippet
+from reconciler.studio.language import SnippetError, Statement, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
 from reconciler.studio.probe import format_recipe, parse_probe, probe_snippet
 from reconciler.studio.read import ImportedSnippet
@@ -112,7 +114,7 @@ def _build(options: argparse.Namespace) -> str:
     """
     manifests = load_manifests(Path(options.manifests))
     environment = choose_environment(manifests, options.environment)
-    layout, names = block_layout(environment), environment.attributes
+    layout = block_layout(environment)
     if layout is None:
         remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
         raise UsageError(
@@ -121,36 +123,36 @@ def _build(options: argparse.Namespace) -> str:
     desired, resolver = desire_offline(manifests, environment)
     rules = desired.rules.values()
     if options.task == "recipe":
-        used = {
-            part.attribute
-            for each in rules
-            for part in each.rule.conditions
-            if isinstance(part, Condition)
-        }
+        conditions = [part for each in rules for part in each.rule.conditions]
+        used = {part.attribute for part in conditions if isinstance(part, Condition)}
+        names = environment.attributes
         return format_recipe(layout, (names.intent, names.confidence, *sorted(used)))
-    queues = {
-        part.queue_id
-        for each in rules
-        for part in each.rule.targets
-        if isinstance(part, Target)
-    }
-    if unknown := sorted(name for name in queues if not QUEUE_ID.fullmatch(name)):
-        message = (
-            f"{pluralize(len(unknown), 'queue')} without a skill id: "
-            f"{join_first(unknown, _MAX_LISTED, sanitize)}"
-        )
-        example = f'`{{{environment.name}: {{id: "4001"}}}}`'
-        hint = (
-            f"write ids in a Queues document, such as {example}; `plan` and `apply` read them from "
-            f"the tenant"
-        )
-        raise ManifestError(
-            [Finding(code="CXR105", severity="error", message=message, hint=hint)]
-        )
+    _refuse_names(environment.name, [each.rule for each in rules])
     entries = [
         BlockEntry(each.rule, each.address, each.marker_digest, "") for each in rules
     ]
     return f"{build_block(entries, layout, resolver.names)}\n"
+
+
+def _refuse_names(environment: str, rules: Iterable[Rule]) -> None:
+    """Raise ManifestError for queues without an id."""
+    targets = [part for rule in rules for part in rule.targets]
+    queues = {part.queue_id for part in targets if isinstance(part, Target)}
+    unknown = sorted(name for name in queues if not QUEUE_ID.fullmatch(name))
+    if not unknown:
+        return
+    message = (
+        f"{pluralize(len(unknown), 'queue')} without a skill id: "
+        f"{join_first(unknown, _MAX_LISTED, sanitize)}"
+    )
+    example = f'`{{{environment}: {{id: "4001"}}}}`'
+    hint = (
+        f"write ids in a Queues document, such as {example}; `plan` and `apply` read them from "
+        f"the tenant"
+    )
+    raise ManifestError(
+        [Finding(code="CXR105", severity="error", message=message, hint=hint)]
+    )
 
 
 def _probe(result: str | None) -> str:
@@ -161,11 +163,9 @@ def _probe(result: str | None) -> str:
         facts = parse_probe(result)
     except ValueError as error:
         raise UsageError(f"--result: {error}") from None
-    return (
-        "\n".join(["dialect:", *format_mapping(facts, 2), ""])
-        if facts
-        else "dialect: {}\n"
-    )
+    if not facts:
+        return "dialect: {}\n"
+    return "\n".join(["dialect:", *format_mapping(facts, 2), ""])
 
 
 def _read(file: str) -> str:
@@ -183,35 +183,51 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(
             "studio import needs FILE: a snippet, or a script in JSON or XML; `-` reads stdin"
         )
-    into, session = (
-        export.parse_target(options.into, Path(options.manifests)),
-        open_session(options, output),
-    )
-    text, own, names = (
-        _read(options.file),
-        block_layout(session.environment),
-        session.environment.attributes,
-    )
-    if (
-        own and own.begin in text and options.file != "-"
-    ):  # the addresses, names and priorities of a block stay
-        rules = read_block_file(options.file, own).rules
-        edited = [
-            each.id
-            for each in rules
-            if {Opaque} & {*map(type, each.rule.conditions + each.rule.targets)}
-        ]
-        if edited:
-            listed = join_first(edited, _MAX_LISTED)
-            raise CxrouteError(
-                f"nothing was written: edited by hand, and not understood: {listed}"
-            )
+    into = export.parse_target(options.into, Path(options.manifests))
+    session = open_session(options, output)
+    text = _read(options.file)
+    own_layout = block_layout(session.environment)
+    # the addresses, names and priorities of a block stay
+    if own_layout and own_layout.begin in text and options.file != "-":
+        _refuse_edited(options.file, own_layout)
         vars(options).update(rules=[], all=True, write=False, live=options.file)
         return export.run(options, output)
+    layout = own_layout or _default_layout(session.environment)
+    _import_snippet(text, layout, session, options.file, into)
+    return 0
+
+
+def _refuse_edited(file: str, layout: BlockLayout) -> None:
+    """Raise CxrouteError for a block with rules that are not understood."""
+    edited = []
+    for live in read_block_file(file, layout).rules:
+        parts = [*live.rule.conditions, *live.rule.targets]
+        if any(isinstance(part, Opaque) for part in parts):
+            edited.append(live.id)
+    if edited:
+        ids = join_first(edited, _MAX_LISTED)
+        raise CxrouteError(
+            f"nothing was written: edited by hand, and not understood: {ids}"
+        )
+
+
+def _default_layout(environment: Environment) -> BlockLayout:
+    """Return the layout of a snippet for an environment whose rules are not in a script."""
+    names = environment.attributes
     variables = {names.intent: "intent", names.confidence: "confidence"}
-    layout = own or BlockLayout(
-        owner=session.environment.owner, block="main", variables=variables
-    )
+    return BlockLayout(owner=environment.owner, block="main", variables=variables)
+
+
+def _import_snippet(
+    text: str,
+    layout: BlockLayout,
+    session: Session,
+    file: str,
+    into: export.ExportTarget,
+) -> None:
+    """Print or write the manifests of a hand-written snippet, what they prove, and their
+    findings.
+    """
     snippet, _ = find_file_block(text, layout)
     if "// cxroute:begin " in snippet:
         raise UsageError(
@@ -219,37 +235,47 @@ def _import(options: argparse.Namespace, output: Output) -> int:
             "block"
         )
     imported = ImportedSnippet(snippet, layout)
-    trial, live = (
-        _try_snippet(snippet, imported, layout),
-        _live_state(imported, session, Path(options.file).stem),
-    )
-    session = replace(session, live_file=LiveFile(sanitize(options.file), live))
+    trial = _try_snippet(snippet, imported, layout)
+    live = _live_state(imported, session, Path(file).stem)
+    session = replace(session, live_file=LiveFile(sanitize(file), live))
     tenant = export.snapshot(session, live)
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
-        raise CxrouteError(
-            f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}"
-        )
-    groups = tuple(
-        replace(each, title="Rules of a hand-written snippet.")
-        for each in exported.rulesets
+        skipped = join_first(describe_skipped(exported.skipped), _MAX_LISTED)
+        raise CxrouteError(f"nothing was written: {skipped}")
+    rulesets = tuple(
+        replace(ruleset, title="Rules of a hand-written snippet.")
+        for ruleset in exported.rulesets
     )
-    exported = replace(exported, rulesets=groups)
+    exported = replace(exported, rulesets=rulesets)
     _, (manifests, desired) = export.write_new(session, tenant, exported, into)
+
     count = pluralize(len(live.rules), "rule")
     proof = (
         f"Proven: the manifests, read again, route as the {count} of the snippet, by "
         f"`{imported.skill}`. {trial}"
     )
-    output.note(proof) if into.path is None else output.result(f"{proof}\n")
-    for note in imported.notes:
-        output.warn(note)
     queues = {queue.id: queue.name for queue in live.queues}
-    findings = lint(LintView(desired, (), manifests, session.environment, queues))
-    output.findings(
-        output.without_infos(findings), sys.stderr if into.path is None else sys.stdout
-    )
-    return 0
+    view = LintView(desired, (), manifests, session.environment, queues)
+    _print_import(proof, imported.notes, view, into, session.output)
+
+
+def _print_import(
+    proof: str,
+    notes: Iterable[str],
+    view: LintView,
+    into: export.ExportTarget,
+    output: Output,
+) -> None:
+    """Print the proof, the notes about a snippet, and the findings about its rules."""
+    if into.path is None:
+        output.note(proof)
+    else:
+        output.result(f"{proof}\n")
+    for note in notes:
+        output.warn(note)
+    findings = output.without_infos(lint(view))
+    output.findings(findings, sys.stderr if into.path is None else sys.stdout)
 
 
 def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveState:
@@ -258,61 +284,70 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
     """
     environment = session.environment
     desired, resolver = desire_offline(session.manifests, environment)
-    targets = [
-        [part for part in rule.targets if isinstance(part, Target)]
-        for rule in imported.rules
-    ]
-    queues: dict[str, Queue] = {}
-    for queue_id in sorted({part.queue_id for parts in targets for part in parts}):
-        name = imported.queue_names.get(queue_id, "skill")
-        # A comment may not have the name of the skill. The name of two queues leads to an alias
-        # with the id.
-        queues |= {queue_id: Queue(queue_id, name), f"{name} ": Queue(f"{name} ", name)}
-    queues |= resolver.queues_by_id
-    taken = {each.document.name for each in session.manifests.rulesets}
-    ruleset = RuleSet(name=find_free_name(slugify(stem) or "rules", taken), rules=())
-    names, keys, rules = (
-        {each.rule.name for each in desired.rules.values()},
-        set[str](),
-        list[LiveRule](),
-    )
-    highest = (
-        0 if environment.api.evaluation == "lowest-first" else len(imported.rules) + 1
-    )
-    for number, (rule, parts) in enumerate(
-        zip(imported.rules, targets, strict=True), 1
-    ):
+    queues = {**_snippet_queues(imported), **resolver.queues_by_id}
+    ruleset = _new_ruleset(session, stem)
+    rule_names = {each.rule.name for each in desired.rules.values()}
+    keys = set[str]()
+    rules = []
+    is_lowest_first = environment.api.evaluation == "lowest-first"
+    highest = 0 if is_lowest_first else len(imported.rules) + 1
+    for number, rule in enumerate(imported.rules, 1):
+        priority = _STEP * abs(highest - number)
         try:
             fields = condition_fields(rule, environment.attributes)
-            tests = [fields.get("intent"), *fields.get("intents", ())]
-            tests += (each.get("equals") for each in fields.get("when", ()))
-            key = find_free_name(
-                slugify(str(next(filter(None, tests), ""))) or f"rule-{number}", keys
+            key = find_free_name(_key_of(fields) or f"rule-{number}", keys)
+            fields |= {"key": key, "targets": _split(rule), "priority": priority}
+            expander = RuleExpander(
+                environment, queues.__getitem__, ruleset, rule_entry(fields)
             )
-            split = [{"queue": part.queue_id, "weight": part.weight} for part in parts]
-            entry = rule_entry(
-                fields
-                | {
-                    "key": key,
-                    "targets": split,
-                    "priority": _STEP * abs(highest - number),
-                }
-            )
-            named = RuleExpander(environment, queues.__getitem__, ruleset, entry).rule()
+            named = expander.rule()
         except (NotRepresentableError, InvalidRuleError, ValueError) as error:
             raise CxrouteError(
                 f"nothing was written: {rule.description} cannot be a rule: {error}"
             ) from None
-        named = (
-            replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}")
-            if named.name in names
-            else named
-        )
+        if named.name in rule_names:
+            named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}")
         keys.add(key)
-        names.add(named.name)
+        rule_names.add(named.name)
         marker = Marker(environment.owner, Address(ruleset.name, key), "00000000")
         rules.append(LiveRule(str(marker.address), named, marker, {}))
     return LiveState(tuple(rules), tuple(queues.values()))
+
+
+def _new_ruleset(session: Session, stem: str) -> RuleSet:
+    """Return an empty RuleSet with the name of a file, or a similar one that is free."""
+    names = {loaded.document.name for loaded in session.manifests.rulesets}
+    name = find_free_name(slugify(stem) or "rules", names)
+    return RuleSet(name=name, rules=())
+
+
+def _snippet_queues(imported: ImportedSnippet) -> dict[str, Queue]:
+    """Return the queues of a snippet's rules, by id."""
+    targets = [part for rule in imported.rules for part in rule.targets]
+    ids = {part.queue_id for part in targets if isinstance(part, Target)}
+    queues = {}
+    for queue_id in sorted(ids):
+        name = imported.queue_names.get(queue_id, "skill")
+        queues[queue_id] = Queue(queue_id, name)
+        # A comment may not have the name of the skill. The name of two queues leads to an alias
+        # with the id.
+        queues[f"{name} "] = Queue(f"{name} ", name)
+    return queues
+
+
+def _key_of(fields: Mapping[str, Any]) -> str:
+    """Return the first value that a rule's conditions name, as a key; empty if there is none."""
+    values = [fields.get("intent"), *fields.get("intents", ())]
+    values += [test.get("equals") for test in fields.get("when", ())]
+    return slugify(str(next(filter(None, values), "")))
+
+
+def _split(rule: Rule) -> list[dict[str, object]]:
+    return [
+        {"queue": part.queue_id, "weight": part.weight}
+        for part in rule.targets
+        if isinstance(part, Target)
+    ]
 
 
 def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -> str:
@@ -324,43 +359,60 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
     regions = compare_behaviour((), entries).regions
     step = 1 + len(regions) * len(entries) // _TRIAL_WORK
     examples = [{}, *(region.example.attributes for region in regions[::step])]
-    statements, dialects = parse_snippet(snippet), possible_dialects(layout.facts)
+    dialects = possible_dialects(layout.facts)
+    trial = _Trial(parse_snippet(snippet), entries, layout.variables, imported.skill)
     differing: dict[Dialect, str] = {}
-    for example, dialect in product(examples, dialects):
-        expected = dict(
-            destination_of_rule(route_conversation(entries, example).winner) or {"": 1}
+    try:
+        for example, dialect in product(examples, dialects):
+            difference = trial.find_difference(example, dialect)
+            if difference:
+                differing.setdefault(dialect, difference)
+    except SnippetError as error:
+        imported.notes.append(f"the snippet itself was not run: {error}")
+        return ""
+
+    trials = f"The snippet itself was run on {pluralize(len(examples), 'example')}"
+    if not differing:
+        return (
+            f"{trials}, in every possible dialect of Studio, and assigns the skills of the rules. "
+            f"This holds where each variable has a value of the type that it is compared with."
         )
-        values = {
-            layout.variables.get(name, name): value for name, value in example.items()
-        }
-        for contact in (0, 99)[: len(expected)]:
-            try:
-                skill = (
-                    run_snippet(statements, values, dialect, contact).get(
-                        imported.skill
-                    )
-                    or ""
-                )
-            except SnippetError as error:
-                imported.notes.append(f"the snippet itself was not run: {error}")
-                return ""
-            if str(skill) not in expected:
-                text = (
-                    f"it assigns {skill or 'no skill'} for {example}, and the rules "
-                    f"{' or '.join(expected)}"
-                )
-                differing.setdefault(dialect, sanitize(text))
-    tried = f"The snippet itself was run on {pluralize(len(examples), 'example')}"
-    for text in differing.values():
-        if len(differing) == len(dialects):
-            raise CxrouteError(f"nothing was written. {tried}: {text}")
-        doubt = f"in {len(differing)} of {len(dialects)} possible dialects of Studio"
-        imported.notes.append(
-            f"{doubt}, the snippet does not decide as its rules: {text}. Run `cxroute studio probe`"
-        )
-        return f"{tried}."
-    types = "This holds where each variable has a value of the type that it is compared with"
-    return (
-        f"{tried}, in every possible dialect of Studio, and assigns the skills of the rules. "
-        f"{types}."
+    text = next(iter(differing.values()))
+    if len(differing) == len(dialects):
+        raise CxrouteError(f"nothing was written. {trials}: {text}")
+    doubt = f"in {len(differing)} of {len(dialects)} possible dialects of Studio"
+    imported.notes.append(
+        f"{doubt}, the snippet does not decide as its rules: {text}. Run `cxroute studio probe`"
     )
+    return f"{trials}."
+
+
+class _Trial(NamedTuple):
+    """A snippet to run, the rules read from it, the variables by attribute, and the variable of
+    the skill.
+    """
+
+    statements: Sequence[Statement]
+    entries: Sequence[RoutingEntry]
+    variables: Mapping[str, str]
+    skill: str
+
+    def find_difference(self, example: Mapping[str, Any], dialect: Dialect) -> str:
+        """Return how the snippet decides differently from the rules; empty if it does not.
+
+        Raises SnippetError.
+        """
+        winner = route_conversation(self.entries, example).winner
+        expected = dict(destination_of_rule(winner) or {"": 1})
+        values = {
+            self.variables.get(name, name): value for name, value in example.items()
+        }
+        difference = ""
+        for contact in (0, 99)[: len(expected)]:
+            result = run_snippet(self.statements, values, dialect, contact)
+            skill = result.get(self.skill) or ""
+            if str(skill) not in expected:
+                queues = " or ".join(expected)
+                text = f"it assigns {skill or 'no skill'} for {example}, and the rules {queues}"
+                difference = difference or sanitize(text)
+        return difference

@@ -4,7 +4,6 @@ of the manifests.
 
 import argparse
 import re
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -46,7 +45,12 @@ from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.render.text.findings import findings_text
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.table.column_values import ColumnValues
-from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
+from reconciler.table.compare_sheet import (
+    RowEdit,
+    TableEdits,
+    Vocabulary,
+    compare_sheet,
+)
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.table.rows import NO, YES, DecisionTable, build_table
 from reconciler.table.sheet import (
@@ -211,17 +215,20 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
         "On": [YES, NO],
     }
     offered: dict[int, Sequence[str]] = {}
-    for at, column in enumerate(current.table.columns):
+    for position, column in enumerate(current.table.columns):
+        choices = fixed.get(column.heading)
         values = current.table.values.get(column.attribute)
-        shown = _choices(values) if values else []
-        if choices := fixed.get(column.heading) or shown:
-            offered[at] = choices
+        if not choices and values:
+            choices = _choices(values)
+        if choices:
+            offered[position] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
 
 def _choices(values: ColumnValues) -> list[str]:
     """Return the cells that a column offers: each of its values, then each of its groups."""
-    texts = [*map(values.shown, values.offered), *sorted(values.groups)]
+    texts = [values.shown(value) for value in values.offered]
+    texts += sorted(values.groups)
     return [write_scalar(text, values.spellings) for text in texts]
 
 
@@ -229,46 +236,33 @@ def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     """Return the sheet of explanations: a heading, then each cell with its meaning."""
     desired = current.tenant.desired
     first = "lowest" if desired.evaluation == "lowest-first" else "highest"
+    new_rule = "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key"
+    order = "has no effect: the priority decides, then the rule's name in CXone"
     lines = [
         ("Cell", "Meaning"),
-        (
-            "Rule",
-            "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key",
-        ),
-    ]
-    lines += [
+        ("Rule", new_rule),
         ("Priority", f"a whole number; the {first} is tried first"),
         ("On", f"{YES} or {NO}"),
-    ]
-    lines += [
         ("Queue", "a name from the list; several with weights: Cards 80; General 20"),
         ("", ""),
-    ]
-    lines += [("Condition", "Meaning"), ("(empty)", "any value, or none"), *SYNTAX]
-    lines += [
+        ("Condition", "Meaning"),
+        ("(empty)", "any value, or none"),
+        *SYNTAX,
         ("confidence", "a comparison with numbers from 0 to 1, such as >= 0.6"),
         ("", ""),
-    ]
-    lines += [
-        (
-            "Order of rows",
-            "has no effect: the priority decides, then the rule's name in CXone",
-        )
-    ]
-    lines += [("A removed row", "deletes the rule")]
-    lines += [
+        ("Order of rows", order),
+        ("A removed row", "deletes the rule"),
         ("Share of callers, File", "are for reading, edits have no effect"),
         ("", ""),
         ("Column", "Attribute"),
     ]
-    lines += [
-        (each.heading, write_scalar(name))
-        for name, each in current.table.values.items()
-    ]
-    groups = [
-        line for each in current.table.values.values() for line in _group_lines(each)
-    ]
-    return [*lines, ("", ""), ("Group", "Its values"), *groups] if groups else lines
+    groups: list[tuple[str, str]] = []
+    for name, values in current.table.values.items():
+        lines.append((values.heading, write_scalar(name)))
+        groups += _group_lines(values)
+    if groups:
+        lines += [("", ""), ("Group", "Its values"), *groups]
+    return lines
 
 
 def _group_lines(values: ColumnValues) -> Iterator[tuple[str, str]]:
@@ -290,10 +284,8 @@ def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
     for name in names:
         if name not in _ALLOWED:
             hint = suggest(name, _ALLOWED)
-            raise UsageError(
-                f"--allow {sanitize(name)}: write one of "
-                f"{', '.join(_ALLOWED)}{f'; {hint}' if hint else ''}"
-            )
+            message = f"--allow {sanitize(name)}: write one of {', '.join(_ALLOWED)}"
+            raise UsageError(f"{message}; {hint}" if hint else message)
     return frozenset(names)
 
 
@@ -301,52 +293,64 @@ def _write_edits(
     session: Session, current: CurrentRules, options: argparse.Namespace
 ) -> int:
     """Write the edits of a table, or say what they would be. Raises CxrouteError."""
-    say = session.output.result
+    output = session.output
     sheet = _read_sheet(Path(options.edited))
     edits = compare_sheet(current.table, sheet, current.vocabulary)
     if not any(edits):
-        say("The table has no edits.\n")
+        output.result("The table has no edits.\n")
         return 0
     _refuse(session, options, _removals(session, current, edits))
     writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
-    others = _find_others(session, manifests)
-    effects = _find_effects(session, manifests, others)
+    changed_rules = _find_others(session, manifests)
+    effects = _find_effects(session, manifests, changed_rules)
+
     session.print_banner()
-    if session.output.loudness != "quiet":
-        say(
-            "".join(
-                f"{line}\n" for line in _edit_lines(edits, writer, session.output.paint)
-            )
-        )
-    numbers = Counter(
-        "changed" if row.entry else "new" for row in edits.edited
-    ) | Counter(removed=len(edits.removed))
-    say(
-        f"{', '.join(f'{numbers[word]} {word}' for word in ('changed', 'new', 'removed') if numbers[word])}.\n\n"
-    )
+    if output.loudness != "quiet":
+        lines = _edit_lines(edits, writer, output.paint)
+        output.result("".join(f"{line}\n" for line in lines))
+    output.result(f"{_count_edits(edits)}.\n\n")
     _print_impact(session, current, after)
-    if others:
-        listed = ", ".join(
-            f"{name} ({pluralize(count, 'rule')})" for name, count in others.items()
-        )
-        say(
-            f"These environments change too, because their rules are in the same files: {listed}.\n"
-        )
-    say("".join(_effect_lines(effects, session.output.paint)))
+    if changed_rules:
+        output.result(f"{_describe_others(changed_rules)}\n")
+    output.result("".join(_effect_lines(effects, output.paint)))
     _refuse(session, options, _broken(effects))
-    words = session.command_line
-    if options.check:
-        say(
-            f"Nothing was written. To write this: "
-            f"{_again(session, options, _read_allowed(options))}\n"
-        )
-    else:
-        replace_files(texts, session.manifests)
-        say("".join(f"wrote {sanitize(file)}\n" for file in texts))
-        say(f"Next: {words.command('validate')}, then {words.command('plan')}\n")
+    _finish(session, options, texts)
     return PENDING if options.detailed_exitcode else 0
+
+
+def _describe_others(changed_rules: Mapping[str, int]) -> str:
+    counts = ", ".join(
+        f"{name} ({pluralize(count, 'rule')})" for name, count in changed_rules.items()
+    )
+    return f"These environments change too, because their rules are in the same files: {counts}."
+
+
+def _count_edits(edits: TableEdits) -> str:
+    changed = sum(row.entry is not None for row in edits.edited)
+    numbers = {
+        "changed": changed,
+        "new": len(edits.edited) - changed,
+        "removed": len(edits.removed),
+    }
+    return ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
+
+
+def _finish(
+    session: Session, options: argparse.Namespace, texts: Mapping[str, str]
+) -> None:
+    """Write the files, unless this is a check, and print the next command."""
+    output = session.output
+    if options.check:
+        command = _again(session, options, _read_allowed(options))
+        output.result(f"Nothing was written. To write this: {command}\n")
+        return
+    replace_files(texts, session.manifests)
+    output.result("".join(f"wrote {sanitize(file)}\n" for file in texts))
+    validate = session.command_line.command("validate")
+    plan = session.command_line.command("plan")
+    output.result(f"Next: {validate}, then {plan}\n")
 
 
 def _again(
@@ -377,22 +381,22 @@ def _find_effects(
 
 def _effect_lines(effects: EditEffects, style: Style) -> Iterator[str]:
     """Yield what the edits break, under one heading for each kind."""
-    listed = {
+    sections = {
         "These edits break {}:": ("route test", effects.broken_tests),
         "These edits break {} of severity error:": ("promise", effects.broken_promises),
         "These edits cause {}:": ("warning", effects.new_findings),
     }
-    for heading, (noun, findings) in listed.items():
+    for heading, (noun, findings) in sections.items():
         if findings:
-            yield f"{heading.format(_count(findings, noun))}\n{findings_text(findings[:_MOST_SHOWN], style)}"
+            text = findings_text(findings[:_MOST_SHOWN], style)
+            yield f"{heading.format(_count(findings, noun))}\n{text}"
         if len(findings) > _MOST_SHOWN:
             yield f"and {len(findings) - _MOST_SHOWN:,} more\n"
-    if count := effects.failed_before:
-        checks = (
-            "route test or promise fails"
-            if count == 1
-            else "route tests or promises fail"
-        )
+    count = effects.failed_before
+    if count:
+        checks = "route tests or promises fail"
+        if count == 1:
+            checks = "route test or promise fails"
         yield f"{count:,} {checks} without these edits, too: see cxroute test.\n"
 
 
@@ -418,24 +422,23 @@ def _removals(
     session: Session, current: CurrentRules, edits: TableEdits
 ) -> Iterator[tuple[str, str]]:
     """Yield the guards that the removed rows break, each with its name for --allow."""
-    environment, managed, removed = (
-        session.environment,
-        len(current.table.rows),
-        len(edits.removed),
-    )
-    emptied = "the table has no row of any rule of the manifests"
-    is_kept = removed < managed or not managed
+    environment = session.environment
+    managed = len(current.table.rows)
+    removed = len(edits.removed)
     result = GuardResult(
-        name="emptied", value=removed, limit=managed - 1, ok=is_kept, message=emptied
+        name="emptied",
+        value=removed,
+        limit=managed - 1,
+        ok=removed < managed or not managed,
+        message="the table has no row of any rule of the manifests",
     )
     if not apply_allowance(result, environment, utc_now()).ok:
         yield result.name, result.message
     yield from _deletes(environment, current.tenant.desired, edits)
     for name, loaded in session.manifests.environments.items():
         if name != environment.name:
-            with suppress(
-                ManifestError
-            ):  # it is invalid without the edits, too; `validate` reports it
+            # it is invalid without the edits, too; `validate` reports it
+            with suppress(ManifestError):
                 desired, _ = desire_offline(session.manifests, loaded.document)
                 yield from _deletes(loaded.document, desired, edits)
 
@@ -562,22 +565,7 @@ def _edit_lines(
 ) -> Iterator[str]:
     """Yield the edited cells of each row, the removed rows, and the comments that are lost."""
     for row in edits.edited:
-        before, address = row.entry, str(writer.addresses[row.cell.name])
-        place = (
-            source_location(before.source)
-            if before and before.source
-            else row.cell.name
-        )
-        symbol = style("yellow", "~") if before else style("green", "+")
-        yield f"{symbol} {sanitize(before.name if before else address)}   {style('dim', place)}"
-        for edit in row.edits:
-            change = f"{sanitize(edit.before) or '(empty)'} -> " if before else ""
-            yield (
-                f"    {edit.name} {sanitize(edit.heading)}: "
-                f"{change}{sanitize(edit.after) or '(empty)'}"
-            )
-        if before and address != before.name:
-            yield f"    new address: {address}"
+        yield from _row_lines(row, str(writer.addresses[row.cell.name]), style)
     for entry in edits.removed:
         lost = writer.lost_fields[entry.name]
         fields = f", with its {' and '.join(lost)}" if lost else ""
@@ -585,40 +573,64 @@ def _edit_lines(
             f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is "
             f"deleted{fields}"
         )
-    yield from (
-        f"    {sanitize(comment)}: this comment is deleted, too"
-        for comment in writer.lost_comments
-    )
+    for comment in writer.lost_comments:
+        yield f"    {sanitize(comment)}: this comment is deleted, too"
+
+
+def _row_lines(row: RowEdit, address: str, style: Style) -> Iterator[str]:
+    """Yield an edited or new row, with its edited cells."""
+    before = row.entry
+    place = row.cell.name
+    if before and before.source:
+        place = source_location(before.source)
+    name = before.name if before else address
+    symbol = style("yellow", "~") if before else style("green", "+")
+    yield f"{symbol} {sanitize(name)}   {style('dim', place)}"
+    for edit in row.edits:
+        change = sanitize(edit.after) or "(empty)"
+        if before:
+            change = f"{sanitize(edit.before) or '(empty)'} -> {change}"
+        yield f"    {edit.name} {sanitize(edit.heading)}: {change}"
+    if before and address != before.name:
+        yield f"    new address: {address}"
 
 
 def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:
     """Print the conversations that go elsewhere by the edited rules."""
     before = current.tenant.desired
-    stage = before.endpoint  # no rule changes it
-    unedited = desired_entries(before)
-    edited_list = desired_entries(after)
-    edits = edits_of_lists(unedited, edited_list, before.labels, words="plan")
-
-    old = order_entries(stage.pull_back(unedited), before.evaluation)
-    new = order_entries(stage.pull_back(edited_list), before.evaluation)
-    edited_set = EditSet([edited.edit for edited in edits])
-    difference = compare_behaviour(
-        old, new, before.evaluation, types=stage.types, edited=edited_set
-    )
-    sample = session.sample and convert_sample(stage.types, session.sample)
-    traffic = measure_traffic(difference, old, new, sample) if sample else None
-
+    impact = _measure_impact(before, after, session.sample)
     queues = current.tenant.resolver.names
-    impact = order_effects(Impact(difference, edits, traffic), before.labels)
     summary = summarize_effects(
         impact, queues, before.labels, values=session.limits.values
     )
     style = session.output.paint
-    lines = list(headline_lines(summary, style))
+    plan = session.command_line.command("plan")
+    lines = [
+        f"Without the tenant's own rules (run `{plan}` to include them):",
+        *headline_lines(summary, style),
+    ]
     if session.output.loudness != "quiet":
         lines += ["", *effects_lines(summary, style, verbose=session.limits.verbose)]
-    scope = (
-        f"Without the tenant's own rules (run `{session.command_line.command('plan')}` to include "
-        f"them):"
+    session.output.result("".join(f"{line}\n" for line in lines))
+
+
+def _measure_impact(
+    before: DesiredState, after: DesiredState, sample: TrafficSample | None
+) -> Impact:
+    """Return the conversations that the edited rules move, in reading order."""
+    stage = before.endpoint  # no rule changes it
+    unedited = desired_entries(before)
+    edited = desired_entries(after)
+    edits = edits_of_lists(unedited, edited, before.labels, words="plan")
+
+    old = order_entries(stage.pull_back(unedited), before.evaluation)
+    new = order_entries(stage.pull_back(edited), before.evaluation)
+    edit_set = EditSet([each.edit for each in edits])
+    difference = compare_behaviour(
+        old, new, before.evaluation, types=stage.types, edited=edit_set
     )
-    session.output.result("".join(f"{line}\n" for line in [scope, *lines]))
+    traffic = None
+    if sample:
+        converted = convert_sample(stage.types, sample)
+        traffic = measure_traffic(difference, old, new, converted)
+    return order_effects(Impact(difference, edits, traffic), before.labels)

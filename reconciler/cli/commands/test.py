@@ -3,9 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from reconciler.checks.adequacy import (
     Adequacy,
@@ -75,73 +74,101 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     Return 3 if one of them fails.
     """
-    required, adequacies, added = (
-        _required_percent(options),
-        list[Adequacy](),
-        dict[str, Any](),
-    )
+    required = _required_percent(options)
+    adequacies: list[Adequacy] = []
+    added = None
     if options.live:
-        names = split_names(options.environment) if options.environment else (None,)
-        sessions = [open_session(options, output, name) for name in names]
-        sessions[0].print_banner()
-        tenants = ((each, read_tenant(each)) for each in sessions)
-        checked = [
-            check_live(s.manifests, s.environment, s.planner(live).desired, live)
-            for s, live in tenants
-        ]
+        checked = _check_live(options, output)
     else:
         manifests, checked, adequacies = _check_offline(options)
         if options.write is not None:
-            added = {"added": _TestFile(options, manifests).add_missing(adequacies)}
+            added = _TestFile(options, manifests).add_missing(adequacies)
             _, checked, adequacies = _check_offline(options)
     failed = failure_findings(checked, options.manifests)
-    results = [result for each in checked for result in each.tried]
     if options.junit is not None:
         _write_junit(Path(options.junit), checked)
     if output.form == "json":
-        queues = {each.environment.name: each.queues for each in checked}
-        further = (
-            {"adequacy": report.adequacy_document(adequacies) | added}
-            if options.adequacy
-            else {}
-        )
-        output.document(report.tests_document(results, queues) | further)
+        output.document(_document(options, checked, adequacies, added))
     else:
         output.findings(failed, sys.stdout)
-        limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
-        lines = [
-            *([""] if failed else []),
-            report.tests_line(results),
-            *report.adequacy_lines(adequacies, limit),
-        ]
-        lines += [
-            f"{pluralize(each['tests'], 'route test')} added to {each['file']}."
-            for each in added.values()
-        ]
-        if not options.write and any(each.unnoticed for each in adequacies):
-            lines += [
-                (
-                    f"To add tests that notice them: cxroute test --adequacy --write "
-                    f"{options.manifests}/FILE.yaml"
-                )
-            ]
+        lines = _lines(output, checked, adequacies)
+        if failed:
+            lines = ["", *lines]
+        lines += _lines_about_adding(options, adequacies, added)
         output.result("\n".join(lines) + "\n")
-    edits = sum(
-        each.edits + each.undecided for each in adequacies
-    )  # an undecided edit is not proven to be noticed
-    if (
-        100 * sum(each.edits - len(each.unnoticed) for each in adequacies)
-        < required * edits
-    ):
+
+    if not _notices_enough(adequacies, required):
         output.warn(
             f"the tests and promises notice less than {required:g} % of the edits (--fail-under)"
         )
         return ManifestError.exit_code
-    return (
-        ManifestError.exit_code
-        if any(finding.severity == "error" for finding in failed)
-        else 0
-    )
+    has_errors = any(finding.severity == "error" for finding in failed)
+    return ManifestError.exit_code if has_errors else 0
+
+
+def _notices_enough(adequacies: Sequence[Adequacy], required: float) -> bool:
+    """Return whether the tests and promises notice the required percentage of the edits."""
+    noticed = sum(each.edits - len(each.unnoticed) for each in adequacies)
+    # an undecided edit is not proven to be noticed
+    edits = sum(each.edits + each.undecided for each in adequacies)
+    return 100 * noticed >= required * edits
+
+
+def _check_live(options: argparse.Namespace, output: Output) -> list[Checked]:
+    """Return the tests and promises on the live rules of each environment."""
+    names = split_names(options.environment) if options.environment else (None,)
+    sessions = [open_session(options, output, name) for name in names]
+    sessions[0].print_banner()
+    checked = []
+    for session in sessions:
+        live = read_tenant(session)
+        desired = session.planner(live).desired
+        checked.append(
+            check_live(session.manifests, session.environment, desired, live)
+        )
+    return checked
+
+
+def _document(
+    options: argparse.Namespace,
+    checked: Sequence[Checked],
+    adequacies: Sequence[Adequacy],
+    added: Json | None,
+) -> Json:
+    """Return the results as JSON; `added` is about the tests that --write added."""
+    results = [result for each in checked for result in each.tried]
+    queues = {each.environment.name: each.queues for each in checked}
+    document = report.tests_document(results, queues)
+    if options.adequacy:
+        adequacy = report.adequacy_document(adequacies)
+        if added:
+            adequacy |= {"added": added}
+        document |= {"adequacy": adequacy}
+    return document
+
+
+def _lines(
+    output: Output,
+    checked: Sequence[Checked],
+    adequacies: Sequence[Adequacy],
+) -> list[str]:
+    results = [result for each in checked for result in each.tried]
+    limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
+    return [report.tests_line(results), *report.adequacy_lines(adequacies, limit)]
+
+
+def _lines_about_adding(
+    options: argparse.Namespace, adequacies: Sequence[Adequacy], added: Json | None
+) -> Iterator[str]:
+    """Yield how many tests --write added, or that it can add some."""
+    if added:
+        tests = pluralize(added["tests"], "route test")
+        yield f"{tests} added to {added['file']}."
+    if not options.write and any(each.unnoticed for each in adequacies):
+        yield (
+            f"To add tests that notice them: cxroute test --adequacy --write "
+            f"{options.manifests}/FILE.yaml"
+        )
 
 
 def _check_offline(
@@ -155,33 +182,29 @@ def _check_offline(
     checked = [
         with_promises(check(manifests, environment)) for environment in environments
     ]
-    if wrong := [
-        finding
-        for each in checked
-        for finding in each.findings
-        if finding.severity == "error"
-    ]:
+    findings = [finding for each in checked for finding in each.findings]
+    wrong = [finding for finding in findings if finding.severity == "error"]
+    if wrong:
         raise ManifestError(list(dict.fromkeys(wrong)))
-    loaded = [
-        (each, manifests.environments.get(each.environment.name))
-        for each in checked
-        if options.adequacy
-    ]
-    samples = [
-        (each, declared_traffic(at, Path(options.manifests)) if at else None)
-        for each, at in loaded
-    ]
-    return (
-        manifests,
-        checked,
-        [measure_adequacy(each, sample) for each, sample in samples],
-    )
+    if not options.adequacy:
+        return manifests, checked, []
+
+    samples = []
+    for each in checked:
+        loaded = manifests.environments.get(each.environment.name)
+        sample = None
+        if loaded:
+            sample = declared_traffic(loaded, Path(options.manifests))
+        samples.append(sample)
+    adequacies = list(map(measure_adequacy, checked, samples))
+    return manifests, checked, adequacies
 
 
 def _write_junit(path: Path, checked: Sequence[Checked]) -> None:
     results = [result for each in checked for result in each.tried]
     labels = {each.environment.name: each.labels for each in checked}
-    write_text(path, REDACTOR.redact(report.junit_document(results, labels, utc_now())))
+    document = report.junit_document(results, labels, utc_now())
+    write_text(path, REDACTOR.redact(document))
 
 
 def _required_percent(options: argparse.Namespace) -> float:
@@ -213,56 +236,36 @@ class _TestFile:
 
     def __init__(self, options: argparse.Namespace, manifests: Manifests) -> None:
         """Find the document of `--write`. Raises UsageError."""
-        root, real = (
-            os.path.realpath(options.manifests),
-            Path(os.path.realpath(options.write)),
-        )
-        parts = Path(os.path.relpath(real, root)).parts
-        is_hidden = any(part.startswith(".") for part in parts)
-        if (
-            real.suffix not in (".yaml", ".yml")
-            or is_hidden
-            or not real.parent.is_dir()
-        ):
-            place = (
-                f"must be a .yaml file in a directory of {sanitize(options.manifests)}, where its "
-                f"tests run"
-            )
-            raise UsageError(f"--write {sanitize(options.write)}: {place}")
-        self.manifests, self.directory = manifests, Path(options.manifests)
-        self.path = Path(self.directory, *parts)
+        self.manifests = manifests
+        self.directory = Path(options.manifests)
+        self.path = _path_within(self.directory, options)
         self.name = escape_invisible(self.path.as_posix())
         documents = [
             loaded for loaded in manifests.route_tests if loaded.file == self.name
         ]
         self.loaded = documents[-1] if documents else None
-        names = [loaded.document.name for loaded in manifests.route_tests]
-        self.document = (
-            self.loaded.document.name
-            if self.loaded
-            else find_free_name(self.path.stem, names)
-        )
+        if self.loaded:
+            self.document = self.loaded.document.name
+        else:
+            names = [loaded.document.name for loaded in manifests.route_tests]
+            self.document = find_free_name(self.path.stem, names)
 
     def add_missing(self, adequacies: Sequence[Adequacy]) -> Json:
         """Add the fewest tests that notice most edits. Return the file and their number."""
-        names = [each.checked.environment.name for each in adequacies]
-        resolvers = [
-            OfflineQueueResolver(name, resolve_aliases(self.manifests, name))
-            for name in names
-        ]
-        candidates = [
-            test
-            for pair in zip(adequacies, resolvers, strict=True)
-            for test in candidate_tests(*pair)
-        ]
-        tests = list(
-            {CANONICAL_JSON.encode(test): test for test in candidates}.values()
-        )
-        chosen = (
-            choose_tests(adequacies, self._try_tests(tests, names)) if tests else []
-        )
+        names = [adequacy.checked.environment.name for adequacy in adequacies]
+        tests_by_json = {}
+        for name, adequacy in zip(names, adequacies, strict=True):
+            aliases = resolve_aliases(self.manifests, name)
+            resolver = OfflineQueueResolver(name, aliases)
+            for test in candidate_tests(adequacy, resolver):
+                tests_by_json[CANONICAL_JSON.encode(test)] = test
+        tests = list(tests_by_json.values())
+        chosen = []
+        if tests:
+            positions = choose_tests(adequacies, self._try_tests(tests, names))
+            chosen = [tests[position] for position in positions]
         if chosen:
-            write_text(self.path, self._with_tests([tests[at] for at in chosen]))
+            write_text(self.path, self._with_tests(chosen))
         return {"file": self.name, "tests": len(chosen)}
 
     def _try_tests(
@@ -271,36 +274,32 @@ class _TestFile:
         """Return the results of the tests in these environments, then in the others that run
         tests.
         """
-        manifests = load_with_changes(
-            self.directory, {self.name: self._with_tests(tests).encode()}
-        )
-        others = (
+        content = self._with_tests(tests).encode()
+        manifests = load_with_changes(self.directory, {self.name: content})
+        tested = [
             environment.name for environment in tested_environments(manifests, None)
-        )
-        environments = (
-            manifests.environment(name) for name in dict.fromkeys([*names, *others])
-        )
-        tried = (check(manifests, environment).tried for environment in environments)
-        results = (
-            [each for each in some if isinstance(each, RouteTestResult)]
-            for some in tried
-        )
-        return [
-            [each for each in some if each.document == self.document][-len(tests) :]
-            for some in results
         ]
+        results_by_environment = []
+        for name in dict.fromkeys([*names, *tested]):
+            checked = check(manifests, manifests.environment(name))
+            results = [
+                result
+                for result in checked.tried
+                if isinstance(result, RouteTestResult)
+                and result.document == self.document
+            ]
+            results_by_environment.append(results[-len(tests) :])
+        return results_by_environment
 
     def _with_tests(self, tests: Sequence[Json]) -> str:
         """Return the text of the file with further tests; its comments and other documents stay.
 
         Raises UsageError.
         """
+        text = ""
         try:
-            text = (
-                read_file(self.path, MAX_FILE_BYTES).decode()
-                if self.path.exists()
-                else ""
-            )
+            if self.path.exists():
+                text = read_file(self.path, MAX_FILE_BYTES).decode()
         except (OSError, UnicodeDecodeError):
             raise UsageError(
                 f"--write {sanitize(str(self.path))}: the file cannot be read"
@@ -312,13 +311,29 @@ class _TestFile:
                 "name": self.document,
                 "tests": tests,
             }
-            return "\n".join(
-                [
-                    *([text.rstrip(), "---"] if text.strip() else []),
-                    *format_mapping(fields, 0),
-                    "",
-                ]
-            )
-        source_map, old = self.loaded.source_map, dict(self.loaded.source_map.root)
+            lines = [*format_mapping(fields, 0), ""]
+            if text.strip():
+                lines = [text.rstrip(), "---", *lines]
+            return "\n".join(lines)
+        source_map = self.loaded.source_map
+        old = dict(source_map.root)
         new = old | {"tests": [*old["tests"], *tests]}
         return apply_edits(text, compute_edits(text, source_map.index(()), old, new))
+
+
+def _path_within(directory: Path, options: argparse.Namespace) -> Path:
+    """Return the file of `--write`, below the directory as it is written.
+
+    Raises UsageError for another place.
+    """
+    real = Path(os.path.realpath(options.write))
+    parts = Path(os.path.relpath(real, os.path.realpath(options.manifests))).parts
+    is_hidden = any(part.startswith(".") for part in parts)
+    is_yaml = real.suffix in (".yaml", ".yml")
+    if not is_yaml or is_hidden or not real.parent.is_dir():
+        place = (
+            f"must be a .yaml file in a directory of {sanitize(options.manifests)}, where its "
+            f"tests run"
+        )
+        raise UsageError(f"--write {sanitize(options.write)}: {place}")
+    return Path(directory, *parts)

@@ -4,7 +4,7 @@ records.
 
 import argparse
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -98,17 +98,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
     counted, notes = _pull(options) if options.task == "pull" else _import(options)
     cells = merge_small(counted)
     text = format_sample(cells, notes)
-    sample = read_traffic(
-        text.encode(), options.into, BotAttributes()
-    )  # checks the size and the names of columns
+    # checks the size and the names of columns
+    sample = read_traffic(text.encode(), options.into, BotAttributes())
     write_text(Path(options.into), text)
-    size = f"{cells.total:,} conversations in {pluralize(len(sample.rows), 'row')}"
-    output.result(
-        f"wrote {options.into}: {size}{f', {sample.period}' if sample.period else ''}\n"
-    )
-    for warning in filter(
-        None, (notes.get("warning"), *(finding.message for finding in sample.warnings))
-    ):
+    summary = f"{cells.total:,} conversations in {pluralize(len(sample.rows), 'row')}"
+    if sample.period:
+        summary += f", {sample.period}"
+    output.result(f"wrote {options.into}: {summary}\n")
+    warnings = [notes.get("warning"), *(finding.message for finding in sample.warnings)]
+    for warning in filter(None, warnings):
         output.warn(warning)
     if cells.merged:
         output.note(f"merged, so that no small group can be identified: {cells.merged}")
@@ -117,31 +115,42 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     """Return the events of the last days, and the lines about their origin."""
-    url, days, now = options.prometheus or "", options.days or "30", utc_now()
-    if not (days.isascii() and days.isdecimal() and 0 < int(days[:5]) <= _MAX_DAYS):
-        raise UsageError(f"--days must be a number from 1 to {_MAX_DAYS}")
-    query = events_query(int(days), options.match or "")
-    path = f"/api/v1/query?{urlencode({'query': query, 'time': now.timestamp()})}"
+    url = options.prometheus or ""
+    days = _read_days(options.days or "30")
+    now = utc_now()
+    query = events_query(days, options.match or "")
+    parameters = urlencode({"query": query, "time": now.timestamp()})
+    path = f"/api/v1/query?{parameters}"
+    purpose = Purpose("read the counts from Prometheus", "queries")
     read_token = partial(text_of_variable, error=CredentialsError)
     with open_rest_client(_DIALECT, "--prometheus", url, read_token) as client:
-        payload = client.get_object(
-            path, Purpose("read the counts from Prometheus", "queries")
-        )
+        payload = client.get_object(path, purpose)
     payload = REDACTOR.redact_json(payload)
+
     cells, first = count_events(payload)
-    # A server in front of several others, such as Thanos, may answer with what it has.
-    warnings = payload["warnings"] if isinstance(payload.get("warnings"), list) else []
-    missing = f"counts may be missing: {join_first([*map(str, warnings)], 3, sanitize)}"
-    start = max(
-        now - timedelta(days=int(days)), first or datetime.min.replace(tzinfo=UTC)
-    )
-    return cells, {
+    start = now - timedelta(days=days)
+    if first:
+        start = max(start, first)
+    notes = {
         "source": f"Prometheus at {urlsplit(url).hostname}, {query}",
         "period": f"{start.date()} to {now.date()}",
         "counts": "rounded to whole numbers; increase() extrapolates, so they are estimates",
         "confidence": _TENTHS,
-        **({"warning": missing} if warnings else {}),
     }
+    # A server in front of several others, such as Thanos, may answer with what it has.
+    warnings = payload.get("warnings")
+    if isinstance(warnings, list) and warnings:
+        texts = join_first(list(map(str, warnings)), 3, sanitize)
+        notes["warning"] = f"counts may be missing: {texts}"
+    return cells, notes
+
+
+def _read_days(text: str) -> int:
+    """Return the number of --days. Raises UsageError."""
+    is_number = text.isascii() and text.isdecimal()
+    if not is_number or not 0 < int(text[:5]) <= _MAX_DAYS:
+        raise UsageError(f"--days must be a number from 1 to {_MAX_DAYS}")
+    return int(text)
 
 
 def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 from reconciler.checks.route_tests import RouteTestResult
 from reconciler.cli.ci import relative_to_root
@@ -68,64 +68,70 @@ def run(options: argparse.Namespace, output: Output) -> int:
             raise
         output.document(failure_to_sarif(str(error)))
         return error.exit_code
-    wrong = any(finding.severity == "error" for finding in validated.findings)
-    refused = [] if wrong else strict_findings(validated, strict)
+    has_errors = any(finding.severity == "error" for finding in validated.findings)
+    refused = [] if has_errors else strict_findings(validated, strict)
     if output.form == "json":
-        results = [
-            result
-            for result in validated.results
-            if isinstance(result, RouteTestResult)
-        ]
-        tests = {
-            "tests": len(results),
-            "failed": sum(result.failure is not None for result in results),
+        status = {
+            "valid": not has_errors,
+            "strict": not refused and not has_errors,
         }
-        document = {
-            "valid": not wrong,
-            "strict": not refused and not wrong,
-            "findings": list(map(finding_to_json, validated.findings)),
-        }
-        document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
-        output.document(
-            {
-                **document,
-                "routeTests": tests,
-                "leftToCatchAll": validated.unhandled_intents,
-            }
-        )
-    elif output.form == "sarif":
-        output.document(
-            findings_to_sarif(
-                relative_to_root([*validated.findings, *validated.acknowledged])
-            )
-        )
-    elif output.form == "gitlab":
-        output.document(
-            code_quality_report(relative_to_root(validated.findings), options.manifests)
-        )
+        output.document({**status, **_document(validated)})
     else:
-        findings = output.without_infos(validated.findings)
-        totals = _totals(findings, validated, Path(options.manifests))
-        if output.form == "github":
-            _print_for_github(relative_to_root(findings), totals, output)
-        else:
-            output.findings(findings, sys.stdout)
-            output.result(("\n" if findings else "") + totals)
+        _print(validated, options.manifests, output)
     if refused and output.form == "text":
         codes = ", ".join(dict.fromkeys(finding.code for finding in refused))
         output.note(f"Exit 3, because warnings count as errors here (strict): {codes}.")
-    return ManifestError.exit_code if wrong or refused else 0
+    return ManifestError.exit_code if has_errors or refused else 0
+
+
+def _document(validated: Validation) -> dict[str, Any]:
+    results = [
+        result for result in validated.results if isinstance(result, RouteTestResult)
+    ]
+    tests = {
+        "tests": len(results),
+        "failed": sum(result.failure is not None for result in results),
+    }
+    return {
+        "findings": list(map(finding_to_json, validated.findings)),
+        "acknowledged": list(map(finding_to_json, validated.acknowledged)),
+        "routeTests": tests,
+        "leftToCatchAll": validated.unhandled_intents,
+    }
+
+
+def _print(validated: Validation, directory: str, output: Output) -> None:
+    """Print the findings in a form other than JSON."""
+    if output.form == "sarif":
+        findings = [*validated.findings, *validated.acknowledged]
+        output.document(findings_to_sarif(relative_to_root(findings)))
+        return
+    if output.form == "gitlab":
+        findings = relative_to_root(validated.findings)
+        output.document(code_quality_report(findings, directory))
+        return
+    findings = output.without_infos(validated.findings)
+    totals = _totals(findings, validated, Path(directory))
+    if output.form == "github":
+        _print_for_github(relative_to_root(findings), totals, output)
+    else:
+        output.findings(findings, sys.stdout)
+        output.result(f"\n{totals}" if findings else totals)
 
 
 def _strict_codes(text: str | None) -> frozenset[str]:
     """Return the codes of `--strict`, or `ALL_CODES`. Raises UsageError for an unknown one."""
     if text is None:
         return frozenset()
+    every = ALL_CODES.upper()
     codes = frozenset(code.strip().upper() for code in text.split(","))
-    for code in sorted(codes - {*CODES, ALL_CODES.upper()}):
-        hint = suggest(code, CODES) or "`cxroute explain CODE` explains a code"
-        raise UsageError(f"--strict: unknown code {quote_name(code)}; {hint}")
-    return frozenset({ALL_CODES}) if ALL_CODES.upper() in codes else codes
+    unknown = sorted(codes - {*CODES, every})
+    if unknown:
+        hint = suggest(unknown[0], CODES) or "`cxroute explain CODE` explains a code"
+        raise UsageError(f"--strict: unknown code {quote_name(unknown[0])}; {hint}")
+    if every in codes:
+        return frozenset({ALL_CODES})
+    return codes
 
 
 def strict_findings(validated: Validation, codes: frozenset[str]) -> list[Finding]:
@@ -176,14 +182,13 @@ def _print_for_github(findings: Sequence[Finding], totals: str, output: Output) 
 
 
 def _totals(findings: Sequence[Finding], validated: Validation, directory: Path) -> str:
-    tests_too = f" {tests_line(validated.results)}" if validated.results else ""
-    accepted = (
-        f" {acknowledged_phrase(len(validated.acknowledged))}"
-        if validated.acknowledged
-        else ""
-    )
-    caught = _catch_all_sentence(validated.unhandled_intents)
-    return f"{severity_totals(findings, count_files(directory))}{accepted}{caught}{tests_too}\n"
+    totals = severity_totals(findings, count_files(directory))
+    if validated.acknowledged:
+        totals += f" {acknowledged_phrase(len(validated.acknowledged))}"
+    totals += _catch_all_sentence(validated.unhandled_intents)
+    if validated.results:
+        totals += f" {tests_line(validated.results)}"
+    return f"{totals}\n"
 
 
 def _catch_all_sentence(intents: Sequence[str]) -> str:

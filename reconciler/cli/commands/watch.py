@@ -11,13 +11,13 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reconciler.apply.progress import ApplyReport
 from reconciler.cli.arguments import requires_extra
@@ -42,6 +42,8 @@ from reconciler.errors import (
     ManifestError,
     UsageError,
 )
+from reconciler.plan.drift import Drift
+from reconciler.plan.plan import Plan
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.text.hosts import LAST_PORT, url_of
@@ -59,7 +61,8 @@ from reconciler.watch.cycle import (
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_SHORTEST, _LONGEST = 10.0, 86_400.0
+_SHORTEST: Final = 10.0
+_LONGEST: Final = 86_400.0
 _LISTEN: Final = re.compile(
     r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII
 )
@@ -157,15 +160,13 @@ class _Watch:
     interval: float  # seconds
     loop: WatchLoop = field(init=False)
     cycle: CycleResult = field(init=False)  # the current cycle so far
-    wake: asyncio.Event = field(
-        default_factory=asyncio.Event
-    )  # starts the next round now
+    # starts the next round now
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
     metrics: WatchMetrics = field(default_factory=WatchMetrics)
     news: NotificationState = field(default_factory=NotificationState)
     waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
-    unkept: tuple[str, ApplyReport] | None = (
-        None  # manifests and report of a round whose first rule was not kept
-    )
+    # manifests and report of a round whose first rule was not kept
+    unkept: tuple[str, ApplyReport] | None = None
 
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
         self.loop = WatchLoop(
@@ -175,7 +176,7 @@ class _Watch:
             random=random.random,
         )
         async with AsyncExitStack() as stack:
-            where = ""
+            pages = ""
             if listener is not None:
                 server = serve_health(
                     listener,
@@ -184,20 +185,13 @@ class _Watch:
                     self.log_refusal,
                 )
                 await stack.enter_async_context(server)
-                where = f", with /metrics and /health on {url_of(listener)}"
+                pages = f", with /metrics and /health on {url_of(listener)}"
             # Windows has neither this signal nor signal handlers of a loop.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(
                     signal.SIGHUP, self.wake.set
                 )
-            does, name = (
-                "Reconciling" if self.options.apply else "Watching",
-                self.session.environment.name,
-            )
-            self.output.result(
-                f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n"
-            )
-            self.output.flush()
+            self.print_start(pages)
             try:
                 last = await self.loop.run(
                     lambda: self.run_cycle(stop), self.report, lambda: stop.requested
@@ -206,12 +200,18 @@ class _Watch:
                 if not stop.requested:
                     raise
                 return 0
-        cut = (
-            last.report is not None
-            and last.report.interrupted
-            and not last.report.converged
+        report = last.report
+        if report is not None and report.interrupted and not report.converged:
+            return InterruptedRunError.exit_code
+        return 0
+
+    def print_start(self, pages: str) -> None:
+        action = "Reconciling" if self.options.apply else "Watching"
+        name = self.session.environment.name
+        self.output.result(
+            f"{action} {name} every {self.options.every}{pages}   (stop it with Ctrl-C)\n"
         )
-        return InterruptedRunError.exit_code if cut else 0
+        self.output.flush()
 
     def metrics_page(self) -> str:
         return exposition(chain(self.metrics.lines(), process_metrics()))
@@ -229,10 +229,8 @@ class _Watch:
         self.wake.clear()
 
     async def run_cycle(self, stop: Cancellation) -> CycleResult:
-        started, self.cycle = (
-            time.monotonic(),
-            CycleResult(started_at=utc_now(), may_write=self.options.apply),
-        )
+        started = time.monotonic()
+        self.cycle = CycleResult(started_at=utc_now(), may_write=self.options.apply)
         try:
             session = open_session(self.options, self.output).with_test_results()
             self.session = replace(session, run_blocking=asyncio.to_thread)
@@ -241,12 +239,11 @@ class _Watch:
                 try:
                     await self.plan_and_heal(client, stop)
                 finally:
-                    pacer = client.rate_limiter
-                    self.record(
-                        calls=cycles.ApiCallCounts(
-                            pacer.requests, pacer.retries, pacer.throttled
-                        )
+                    limiter = client.rate_limiter
+                    calls = cycles.ApiCallCounts(
+                        limiter.requests, limiter.retries, limiter.throttled
                     )
+                    self.record(calls=calls)
         except CxrouteError as error:
             self.record(error=error)
         except Exception as bug:  # noqa: BLE001 - the bug is reported, and the next round may succeed
@@ -260,46 +257,50 @@ class _Watch:
         self.cycle = replace(self.cycle, **fields)
 
     async def plan_and_heal(self, client: ReadingClient, stop: Cancellation) -> None:
-        session, run_blocking = self.session, self.session.run_blocking
+        session = self.session
         live = await session.read(client)
-        planner = await run_blocking(partial(session.planner, live))
-        plan = await run_blocking(partial(planner.build, live))
+        planner = await session.run_blocking(partial(session.planner, live))
+        plan = await session.run_blocking(partial(planner.build, live))
         self.record(plan=plan)
-        self.record(
-            drift=await run_blocking(partial(drift.compute_drift, session, plan))
-        )
+        self.record(drift=await self.compute_drift(plan))
         if (
             isinstance(client, TenantWriter)
             and plan.changes
             and not cycles.is_blocked(plan)
             and not stop.requested
         ):
-            # After a cycle whose first rule was not kept, nothing is written again while the
-            # manifests are the same.
-            digest, report = self.unkept or ("", None)
-            report = None if plan.managed or plan.manifest_digest != digest else report
-            report = report or await execute_plan(
+            report = self.last_unkept(plan) or await execute_plan(
                 session, client, planner, plan, stop, reason="watch"
             )
             self.record(report=report)
-            self.unkept = (
-                (plan.manifest_digest, report) if report.first_write_altered else None
-            )
+            self.unkept = None
+            if report.first_write_altered:
+                self.unkept = (plan.manifest_digest, report)
             remaining = report.remaining
-            self.record(
-                drift=remaining
-                and await run_blocking(partial(drift.compute_drift, session, remaining))
-            )
+            self.record(drift=remaining and await self.compute_drift(remaining))
+
+    async def compute_drift(self, plan: Plan) -> Drift:
+        work = partial(drift.compute_drift, self.session, plan)
+        return await self.session.run_blocking(work)
+
+    def last_unkept(self, plan: Plan) -> ApplyReport | None:
+        """Return the report of a round whose first rule was not kept, while the manifests are the
+        same: nothing is written again then.
+        """
+        if self.unkept is None:
+            return None
+        digest, report = self.unkept
+        if plan.managed or plan.manifest_digest != digest:
+            return None
+        return report
 
     async def report(self, cycle: CycleResult, following: float) -> None:
         self.metrics.record_cycle(cycle, self.loop.failures)
-        level, name = (
-            "warning" if cycle.status in _BAD else "info",
-            self.session.environment.name,
-        )
-        self.output.event(
-            level, cycle_line(cycle, following), cycle_document(cycle, name, following)
-        )
+        level = "warning" if cycle.status in _BAD else "info"
+        name = self.session.environment.name
+        line = cycle_line(cycle, following)
+        document = cycle_document(cycle, name, following)
+        self.output.event(level, line, document)
         for kind in self.news.find_due(cycle, self.loop.clock()):
             self.waiting.append(build_message(self.session, kind, cycle))
             self.print_news(kind, cycle)
@@ -307,16 +308,12 @@ class _Watch:
         self.metrics.notifications.update(sent=delivered, failed=failed)
 
     def print_news(self, kind: NotificationKind, cycle: CycleResult) -> None:
-        session, output = self.session, self.output
+        session = self.session
+        output = self.output
         if cycle.report is not None and kind in ("applied", "failed"):
-            output.result(
-                report_text(
-                    cycle.report,
-                    output.paint,
-                    session.command_line.command("plan"),
-                    cycle.seconds,
-                )
-            )
+            command = session.command_line.command("plan")
+            text = report_text(cycle.report, output.paint, command, cycle.seconds)
+            output.result(text)
         elif cycle.plan is not None and kind == "refused":
             plan.print_plan(session, cycle.plan)
             plan.print_next_command(session, cycle.plan, None)
@@ -325,6 +322,27 @@ class _Watch:
         elif isinstance(cycle.error, ManifestError) and output.log_format == "text":
             output.failed(cycle.error)
         output.flush()
+
+
+class _Answer(NamedTuple):
+    status: int
+    text: str
+    media: bytes = b"text/plain; charset=utf-8"
+
+
+def _answer(
+    scope: Mapping[str, Any], metrics: Callable[[], str], alive: Callable[[], bool]
+) -> _Answer:
+    """Return the answer to a request for a page."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return _Answer(405, "GET only\n")
+    if scope["path"] == "/metrics":
+        return _Answer(200, metrics(), CONTENT_TYPE)
+    if scope["path"] != "/health":
+        return _Answer(404, "not found: use /metrics or /health\n")
+    if alive():
+        return _Answer(200, "ok\n")
+    return _Answer(503, "no round has started for too long\n")
 
 
 @asynccontextmanager
@@ -354,21 +372,7 @@ async def serve_health(
         _receive: object,
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        status, text, media = (
-            404,
-            "not found: use /metrics or /health\n",
-            b"text/plain; charset=utf-8",
-        )
-        if scope["method"] not in ("GET", "HEAD"):
-            status, text = 405, "GET only\n"
-        elif scope["path"] == "/metrics":
-            status, text, media = 200, metrics(), CONTENT_TYPE
-        elif scope["path"] == "/health":
-            status, text = (
-                (200, "ok\n")
-                if alive()
-                else (503, "no round has started for too long\n")
-            )
+        status, text, media = _answer(scope, metrics, alive)
         body = text.encode()
         headers = [
             (b"content-type", media),

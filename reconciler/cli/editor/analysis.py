@@ -96,7 +96,8 @@ def find_reach(
                 EditedRule(edit=Edit(entry, changed[place], name), action="update")
             )
 
-    before, after = endpoint.pull_back(entries), endpoint.pull_back(changed)
+    before = endpoint.pull_back(entries)
+    after = endpoint.pull_back(changed)
     edited = EditSet([edited.edit for edited in edits])
     behaviour = compare_behaviour(
         before, after, evaluation, types=endpoint.types, edited=edited

@@ -44,17 +44,19 @@ def complete(text: str, offset: int, names: Names) -> Completion | None:
     cursor = find_cursor(text, offset)
     if cursor is None:
         return None
-    quote = cursor.typed[:1] if cursor.typed[:1] in ("'", '"') else ""
-    end = offset + 1 if quote and text[offset : offset + 1] == quote else offset
-    has_colon = text[end : end + 1] == ":"
-    fields = [
-        _without_colon(choice) if has_colon else choice
-        for choice in _fields(cursor, names)
-    ]
-    choices = list(
-        {choice.text: choice for choice in [*_values(cursor, names), *fields]}.values()
-    )
-    return Completion(cursor.start, end, quote, choices) if choices else None
+    quote = cursor.typed[:1]
+    if quote not in ("'", '"'):
+        quote = ""
+    end = offset
+    if quote and text[offset : offset + 1] == quote:
+        end += 1
+    fields = list(_fields(cursor, names))
+    if text[end : end + 1] == ":":
+        fields = list(map(_without_colon, fields))
+    choices = {choice.text: choice for choice in [*_values(cursor, names), *fields]}
+    if not choices:
+        return None
+    return Completion(cursor.start, end, quote, list(choices.values()))
 
 
 def _without_colon(choice: Choice) -> Choice:

@@ -93,7 +93,9 @@ def _hover(server: _Server, parameters: lsp.HoverParams) -> lsp.Hover | None:
         return None
     index = manifest.offset(parameters.position)
     text = manifest.session.hover(manifest.path, index)
-    return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text)) if text else None
+    if not text:
+        return None
+    return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text))
 
 
 def _define(
@@ -103,12 +105,14 @@ def _define(
     mention = manifest.mention_at(parameters.position) if manifest else None
     if manifest is None or mention is None:
         return None
-    mentions = manifest.session.mentions(mention)
-    definitions = [
-        each._replace(node=each.target) for each in mentions if each.is_definition
-    ]
-    locations = [server.location(manifest, each) for each in definitions]
-    return locations[0] if len(locations) == 1 else locations or None
+    locations = []
+    for each in manifest.session.mentions(mention):
+        if each.is_definition:
+            definition = each._replace(node=each.target)
+            locations.append(server.location(manifest, definition))
+    if len(locations) == 1:
+        return locations[0]
+    return locations or None
 
 
 def _refer(
@@ -119,9 +123,11 @@ def _refer(
     if manifest is None or mention is None:
         return None
     with_definition = parameters.context.include_declaration
-    mentions = manifest.session.mentions(mention)
-    chosen = [each for each in mentions if with_definition or not each.is_definition]
-    return [server.location(manifest, each) for each in chosen]
+    return [
+        server.location(manifest, each)
+        for each in manifest.session.mentions(mention)
+        if with_definition or not each.is_definition
+    ]
 
 
 def _complete(
@@ -153,12 +159,15 @@ def _prepare_rename(
     server: _Server, parameters: lsp.PrepareRenameParams
 ) -> lsp.PrepareRenamePlaceholder | None:
     manifest = server.manifest(parameters.text_document.uri)
-    index = manifest.offset(parameters.position) if manifest else 0
-    alias = manifest.session.alias(manifest.path, index) if manifest else None
-    if manifest is None or alias is None:
+    if manifest is None:
         return None
-    quote = 1 if alias.node.style in ("'", '"') else 0
-    place = manifest.text.range(alias.node.start + quote, alias.node.end - quote)
+    index = manifest.offset(parameters.position)
+    alias = manifest.session.alias(manifest.path, index)
+    if alias is None:
+        return None
+    node = alias.node
+    quote = 1 if node.style in ("'", '"') else 0
+    place = manifest.text.range(node.start + quote, node.end - quote)
     return lsp.PrepareRenamePlaceholder(place, alias.name)
 
 

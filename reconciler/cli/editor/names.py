@@ -140,14 +140,14 @@ class Names:
     @cached_property
     def intent_attributes(self) -> frozenset[str]:
         """Return the names of the attribute that holds the intent, of all Environments."""
+        names = {_DEFAULT_ATTRIBUTES.intent, "intent"}
         documents = [each for file in self.files.values() for each in file.documents]
-        attributes = (
-            each.root.get("attributes")
-            for each in documents
-            if each.kind == "Environment"
-        )
-        names = {node.text_of("intent") for node in attributes if node is not None}
-        return frozenset({*names, _DEFAULT_ATTRIBUTES.intent, "intent"} - {""})
+        for document in documents:
+            if document.kind == "Environment":
+                attributes = document.root.get("attributes")
+                if attributes is not None:
+                    names.add(attributes.text_of("intent"))
+        return frozenset(names - {""})
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:
@@ -191,8 +191,12 @@ class Names:
 
     def same_name(self, mention: Mention) -> Sequence[Mention]:
         """Return all mentions of the name; of a value only those of the same attribute."""
-        mentions = self._by_name.get((mention.role, mention.name), [])
-        return [each for each in mentions if each.attribute == mention.attribute]
+        key = (mention.role, mention.name)
+        return [
+            each
+            for each in self._by_name.get(key, [])
+            if each.attribute == mention.attribute
+        ]
 
     def defined(self, role: Role) -> tuple[str, ...]:
         """Return the names that documents define, in order."""
@@ -305,18 +309,25 @@ def definition_of(kind: str, place: Place) -> Role | None:
 
 def rules_of(document: SyntaxDocument) -> Iterator[SyntaxNode]:
     """Yield the rules of a RuleSet that are mappings."""
-    rules = document.root.get("rules") if document.kind == "RuleSet" else None
-    yield from (item for item in (rules.items() if rules else ()) if item.is_mapping)
+    if document.kind != "RuleSet":
+        return
+    rules = document.root.get("rules")
+    for item in rules.items() if rules else ():
+        if item.is_mapping:
+            yield item
 
 
 def key_node(rule: SyntaxNode) -> SyntaxNode | None:
     """Return the text from which a rule's key follows: `key`, or its only intent."""
     for name in ("key", "intent"):
-        if (node := rule.get(name)) is not None and node.text:
+        node = rule.get(name)
+        if node is not None and node.text:
             return node
     intents = rule.get("intents")
     items = intents.items() if intents else []
-    return items[0] if len(items) == 1 and items[0].text else None
+    if len(items) != 1 or not items[0].text:
+        return None
+    return items[0]
 
 
 def address_of(document: SyntaxDocument, rule: SyntaxNode) -> str:
@@ -324,13 +335,17 @@ def address_of(document: SyntaxDocument, rule: SyntaxNode) -> str:
     node = key_node(rule)
     text = (node.text or "") if node else ""
     key = text if node is rule.get("key") else slug_of(text)
-    return f"{document.root.text_of('name')}/{key}" if key and "$" not in text else ""
+    if not key or "$" in text:
+        return ""
+    ruleset = document.root.text_of("name")
+    return f"{ruleset}/{key}"
 
 
 def _rule_definitions(path: str, document: SyntaxDocument) -> Iterator[Mention]:
     for rule in rules_of(document):
         node = key_node(rule)
-        if node is not None and (address := address_of(document, rule)):
+        address = address_of(document, rule)
+        if node is not None and address:
             yield Mention("rule", address, path, node, is_definition=True, target=node)
 
 
@@ -355,28 +370,30 @@ def _attribute_of(place: Place) -> str:
 def _shape(place: Place) -> tuple[str, ...]:
     """Return the path with `*` for each item, and with `#` behind it for a key."""
     steps = tuple(_ITEM if isinstance(step, int) else step for step in place.path)
-    return (*steps, _KEY) if place.is_key else steps
+    if place.is_key:
+        steps += (_KEY,)
+    return steps
 
 
 @lru_cache(maxsize=4096)
 def _role(table: str, kind: str, shape: tuple[str, ...]) -> Role | None:
     patterns = _TABLES[table].get(kind, {})
-    return next(
-        (
-            role
-            for pattern, role in patterns.items()
-            if _matches(pattern.split("/"), shape)
-        ),
-        None,
-    )
+    for pattern, role in patterns.items():
+        if _matches(pattern.split("/"), shape):
+            return role
+    return None
 
 
 def _matches(pattern: Sequence[str], shape: tuple[str, ...]) -> bool:
     """Return whether a path has a pattern; the pattern's last `#` stands for a name and for that it
     is a key.
     """
-    steps = [*pattern[:-1], "?", _KEY] if pattern[-1] == _KEY else pattern
-    return len(steps) == len(shape) and all(map(_fits, steps, shape))
+    steps = pattern
+    if pattern[-1] == _KEY:
+        steps = [*pattern[:-1], "?", _KEY]
+    if len(steps) != len(shape):
+        return False
+    return all(map(_fits, steps, shape))
 
 
 def _fits(expected: str, step: str) -> bool:

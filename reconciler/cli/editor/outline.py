@@ -66,13 +66,22 @@ def _items(document: SyntaxDocument) -> Iterator[Symbol]:
     if items is None:
         return
     for key, value in items.entries():
-        name = _shorten(key.text or "")
         yield Symbol(
-            name=name, kind=kind, start=key.start, end=max(key.end, value.end), node=key
+            name=_shorten(key.text or ""),
+            kind=kind,
+            start=key.start,
+            end=max(key.end, value.end),
+            node=key,
         )
-    for position, item in enumerate(items.items()):
-        name = _shorten(_name(document, kind, item)) or f"{kind} {position + 1}"
-        yield Symbol(name=name, kind=kind, start=item.start, end=item.end, node=item)
+    for number, item in enumerate(items.items(), 1):
+        name = _shorten(_name(document, kind, item))
+        yield Symbol(
+            name=name or f"{kind} {number}",
+            kind=kind,
+            start=item.start,
+            end=item.end,
+            node=item,
+        )
 
 
 def _name(document: SyntaxDocument, kind: SymbolKind, item: SyntaxNode) -> str:
@@ -104,5 +113,7 @@ def _destination(expected: SyntaxNode) -> str:
 
 
 def _shorten(text: str) -> str:
-    shown = sanitize(text)
-    return shown if len(shown) <= _MAX_NAME else f"{shown[: _MAX_NAME - 1]}…"
+    name = sanitize(text)
+    if len(name) > _MAX_NAME:
+        name = f"{name[: _MAX_NAME - 1]}…"
+    return name

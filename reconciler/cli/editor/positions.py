@@ -38,13 +38,9 @@ class PositionedText:
             raise JsonRpcInvalidParams(message)
         start = self._starts[position.line]
         line = self._line(position.line)
-        character = min(position.character, self._codec.client_num_units(line))
-        return (
-            start
-            + self._codec.position_from_client_units(
-                [line], lsp.Position(0, character)
-            ).character
-        )
+        units = min(position.character, self._codec.client_num_units(line))
+        in_line = self._codec.position_from_client_units([line], lsp.Position(0, units))
+        return start + in_line.character
 
     def range(self, start: int, end: int) -> lsp.Range:
         """Return the range of characters."""
@@ -52,13 +48,16 @@ class PositionedText:
 
     def index_of(self, line: int, column: int) -> int:
         """Return the index of a line and column from 1."""
-        return self._starts[min(line, len(self._starts)) - 1] + column - 1
+        number = min(line, len(self._starts)) - 1
+        return self._starts[number] + column - 1
 
     def _position(self, index: int) -> lsp.Position:
         index = min(index, len(self.text))
         line = bisect_right(self._starts, index) - 1
-        before = self.text[self._starts[line] : index]
-        return lsp.Position(line, self._codec.client_num_units(before))
+        start = self._starts[line]
+        before = self.text[start:index]
+        units = self._codec.client_num_units(before)
+        return lsp.Position(line, units)
 
     def _line(self, number: int) -> str:
         """Return a line without its end."""

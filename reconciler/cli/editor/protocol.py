@@ -72,4 +72,5 @@ def _reason(error: BaseException) -> str:
     """Return the innermost reason of an error of cattrs, on one line."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
-    return " ".join(f"{error}".split())[:_MAX_REASON] or type(error).__name__
+    text = " ".join(str(error).split())
+    return text[:_MAX_REASON] or type(error).__name__

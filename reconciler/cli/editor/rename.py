@@ -107,14 +107,14 @@ def _rules(desired: DesiredState | None) -> Mapping[Address, Rule]:
 def _check_rules(
     before: Mapping[Address, Rule], after: Mapping[Address, Rule], old: str, new: str
 ) -> None:
-    names = re.compile(
-        "|".join(re.escape(name) for name in sorted((old, new), key=len, reverse=True))
-    )
-    for address in [*before, *(address for address in after if address not in before)]:
-        same = address in before and address in after
-        if not same or _content(before[address], names, {old}) != _content(
-            after[address], names, {new}
-        ):
+    longest_first = sorted((old, new), key=len, reverse=True)
+    names = re.compile("|".join(map(re.escape, longest_first)))
+    for address in dict.fromkeys([*before, *after]):
+        is_same = False
+        if address in before and address in after:
+            content_before = _content(before[address], names, {old})
+            is_same = content_before == _content(after[address], names, {new})
+        if not is_same:
             reason = "a variable or a live queue has this name, too"
             raise RenameError(
                 f"Rule {address} would have another queue, because {reason}: rename it by hand."
@@ -138,7 +138,8 @@ def _content(rule: Rule, names: re.Pattern[str], alias: set[str]) -> tuple[objec
 def _target(target: Target | Opaque, alias: set[str]) -> object:
     if isinstance(target, Opaque):
         return str(target)
-    return "" if target.queue_id in alias else target.queue_id, target.weight
+    queue = "" if target.queue_id in alias else target.queue_id
+    return queue, target.weight
 
 
 def _place(finding: Finding) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -206,7 +207,8 @@ class ManifestServer:
         """Return the place of a name, which may be in another file of the folder."""
         text = self.positioned(manifest.session.text(mention.file) or "")
         uri = file_uri(mention.file, self.open_uris())
-        return lsp.Location(uri, text.range(mention.node.start, mention.node.end))
+        place = text.range(mention.node.start, mention.node.end)
+        return lsp.Location(uri, place)
 
     def workspace_edit(
         self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]"
@@ -227,23 +229,25 @@ class ManifestServer:
         opened: dict[str, str] = {}
         for document in self.server.workspace.text_documents.values():
             file = uris.to_fs_path(document.uri) or ""
-            paths = (
-                folder.session.display_path(file) for folder in self._folders.values()
-            )
-            opened |= {path: document.uri for path in paths if path}
+            for folder in self._folders.values():
+                path = folder.session.display_path(file)
+                if path:
+                    opened[path] = document.uri
         return opened
 
     def _show(self, folder: _Folder, findings: "list[Finding]") -> None:
         opened = self.open_uris()
         texts: dict[str, PositionedText | None] = {}
         diagnostics = defaultdict[str, list[lsp.Diagnostic]](list)
-        for finding in (each for group in findings for each in group.occurrences):
+        for finding in chain.from_iterable(group.occurrences for group in findings):
             path = finding.source.file if finding.source else ""
             uri = file_uri(path, opened)
-            if uri and path not in texts:
-                text = folder.session.text(path)
-                texts[path] = None if text is None else self.positioned(text)
-            place = _range(finding, texts[path]) if uri else _START
+            place = _START
+            if uri:
+                if path not in texts:
+                    text = folder.session.text(path)
+                    texts[path] = None if text is None else self.positioned(text)
+                place = _range(finding, texts[path])
             # What has no place, such as an unknown name after -e, or that of a folder, stands in
             # the first file.
             anchor = uri or file_uri(folder.session.anchor, opened)

@@ -5,6 +5,7 @@ place in a text.
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -166,19 +167,20 @@ class FolderSession:
     def complete(self, path: str, offset: int) -> Completion | None:
         """Return what can be written at a character."""
         text = self.text(path)
-        return None if text is None else complete(text, offset, self._names)
+        if text is None:
+            return None
+        return complete(text, offset, self._names)
 
     def outline(self, path: str) -> list[Symbol]:
         """Return the documents of a file, with their rules, tests and promises."""
         file = self._files.get(path)
-        return (
-            [outline(document, file.text) for document in file.documents]
-            if file
-            else []
-        )
+        if file is None:
+            return []
+        return [outline(document, file.text) for document in file.documents]
 
     def _keep(self, texts: Mapping[str, str]) -> None:
-        if {path: file.text for path, file in self._files.items()} == texts:
+        earlier = {path: file.text for path, file in self._files.items()}
+        if earlier == texts:
             return
         self._files = {
             path: self._source_file(path, text) for path, text in texts.items()
@@ -187,7 +189,9 @@ class FolderSession:
 
     def _source_file(self, path: str, text: str) -> SourceFile:
         earlier = self._files.get(path)
-        return earlier if earlier and earlier.text == text else SourceFile(text)
+        if earlier is not None and earlier.text == text:
+            return earlier
+        return SourceFile(text)
 
     def _rule_at(self, path: str, offset: int) -> SyntaxNode | None:
         """Return the rule around a character; without one, the only one of its line."""
@@ -196,17 +200,23 @@ class FolderSession:
             return None
         line_start = file.text.rfind("\n", 0, offset) + 1
         line_end = file.text.find("\n", offset)
-        line_end = len(file.text) if line_end < 0 else line_end
-        rules = [rule for document in file.documents for rule in rules_of(document)]
-        rules = [
-            each for each in rules if each.start <= line_end and each.end >= line_start
+        if line_end < 0:
+            line_end = len(file.text)
+        all_rules = chain.from_iterable(map(rules_of, file.documents))
+        in_line = [
+            rule
+            for rule in all_rules
+            if rule.start <= line_end and rule.end >= line_start
         ]
-        around = [each for each in rules if each.start <= offset <= each.end] or rules
-        return around[0] if len(around) == 1 else None
+        around = [rule for rule in in_line if rule.start <= offset <= rule.end]
+        rules = around or in_line
+        return rules[0] if len(rules) == 1 else None
 
     def _source(self, path: str, node: SyntaxNode) -> Source:
         before = self._files[path].text[: node.start]
-        return Source(path, before.count("\n") + 1, node.start - before.rfind("\n"))
+        line = before.count("\n") + 1
+        column = node.start - before.rfind("\n")
+        return Source(path, line, column)
 
 
 def _has_manifests(contents: Contents) -> bool:

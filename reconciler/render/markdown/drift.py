@@ -9,6 +9,7 @@ from reconciler.model.finding import Finding
 from reconciler.plan.drift import Drift
 from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
+from reconciler.render.effects import EffectsSummary
 from reconciler.render.escape_markdown import (
     code_block,
     code_span,
@@ -27,9 +28,8 @@ from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.text.escape import pluralize, sanitize
 
 _MAX_OPEN: Final = 5  # lines of acceptance outside of a closed part
-_MAX_ITEMS: Final = (
-    100  # rules of a section, and findings: GitHub limits the length of an issue
-)
+# rules of a section, and findings: GitHub limits the length of an issue
+_MAX_ITEMS: Final = 100
 
 
 def drift_markdown(
@@ -43,81 +43,89 @@ def drift_markdown(
     plan = drift.plan
     summary = words.effects_of(drift)
     verdict = words.verdict(drift, summary)
-    blocks = [f"**{escape_markdown(verdict)}**"] if verdict else []
+    blocks = []
+    if verdict:
+        blocks.append(f"**{escape_markdown(verdict)}**")
     blocks.append(
         f"{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}."
     )
-    blocks += [*_findings(drift)]
-    blocks += [
-        *moves_blocks(summary, provenance.links, DRIFT_COLUMNS),
-        *quiet_blocks(summary),
-    ]
-    sections = [escape_markdown(summary.premise)] if summary.premise else []
-    sections += [
-        block
-        for section in words.drift_sections(drift)
-        for block in _section(section, provenance.links)
-    ]
-    if sections:
-        blocks.append(details("Every field that differs", "\n\n".join(sections) + "\n"))
+    blocks += _findings(drift)
+    blocks += moves_blocks(summary, provenance.links, DRIFT_COLUMNS)
+    blocks += quiet_blocks(summary)
+    fields = _field_blocks(drift, summary, provenance.links)
+    if fields:
+        blocks.append(details("Every field that differs", "\n\n".join(fields) + "\n"))
     blocks += _acceptance(drift)
-    blocks += [f"**{refusal}.**"] if (refusal := words.refusal_text(drift)) else []
+    refusal = words.refusal_text(drift)
+    if refusal:
+        blocks.append(f"**{refusal}.**")
     if plan.changes:
         blocks.append(
             f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}"
         )
-    foot = [
+    foot = _foot(drift, tenant, provenance)
+    return "\n\n".join([*blocks, f"<sub>{foot}</sub>"]) + "\n"
+
+
+def _field_blocks(
+    drift: Drift, summary: EffectsSummary, links: SourceLinks
+) -> list[str]:
+    blocks = []
+    if summary.premise:
+        blocks.append(escape_markdown(summary.premise))
+    for section in words.drift_sections(drift):
+        blocks += _section(section, links)
+    return blocks
+
+
+def _foot(drift: Drift, tenant: str, provenance: Provenance) -> str:
+    phrases = [
         escape_markdown(sanitize(tenant)),
         f"live rules read {escape_markdown(provenance.read_at)}",
     ]
-    foot += [
-        escape_markdown(phrase)
-        for phrase in (words.accepted_phrase(drift), words.save_phrase(drift))
-        if phrase
-    ]
-    foot += [f"[run log]({provenance.links.run})"] if provenance.links.run else []
-    return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
+    optional = (words.accepted_phrase(drift), words.save_phrase(drift))
+    phrases += [escape_markdown(phrase) for phrase in optional if phrase]
+    if provenance.links.run:
+        phrases.append(f"[run log]({provenance.links.run})")
+    return " · ".join(phrases)
 
 
 def _acceptance(drift: Drift) -> Iterator[str]:
     """Yield how to accept the rules in the way; many lines are in a closed part."""
-    if (
-        not drift.in_the_way or drift.plan.desired.layout is not None
-    ):  # for a script, the conflicts say what to do
+    # for a script, the conflicts say what to do
+    if not drift.in_the_way or drift.plan.desired.layout is not None:
         return
     yield escape_markdown(" ".join(words.blocking_advice(drift)))
     lines = code_block("\n".join(words.acceptance_lines(drift)), "yaml").rstrip()
     count = len(drift.in_the_way)
-    yield (
-        lines
-        if count <= _MAX_OPEN
-        else details(f"The lines that accept all {count:,} rules", f"{lines}\n")
-    )
+    if count <= _MAX_OPEN:
+        yield lines
+    else:
+        yield details(f"The lines that accept all {count:,} rules", f"{lines}\n")
 
 
 def _section(section: DriftSection, links: SourceLinks) -> Iterator[str]:
-    visible = section.rules[:_MAX_ITEMS]
     yield f"#### {section.title}"
-    head = (f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|")
-    yield "\n".join([*head, *(line for rule in visible for line in _rows(rule, links))])
-    hidden = len(section.rules) - len(visible)
-    if hidden:
+    table = [f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|"]
+    for rule in section.rules[:_MAX_ITEMS]:
+        table += _rows(rule, links)
+    yield "\n".join(table)
+    hidden = len(section.rules) - _MAX_ITEMS
+    if hidden > 0:
         yield f"and {pluralize(hidden, 'further rule')}: see drift.json."
 
 
 def _findings(drift: Drift) -> Iterator[str]:
-    if first := (*drift.plan.conflicts, *words.noted_findings(drift)):
-        yield "\n".join(_finding(finding) for finding in first[:_MAX_ITEMS])
+    findings = [*drift.plan.conflicts, *words.noted_findings(drift)]
+    if findings:
+        yield "\n".join(map(_finding, findings[:_MAX_ITEMS]))
     if drift.failed_checks:
-        hidden = len(drift.failed_checks) - _MAX_ITEMS
-        rest = [f"- and {pluralize(hidden, 'further check')}"] if hidden > 0 else []
         yield f"#### {words.FAILED}"
-        yield "\n".join(
-            [
-                *(_finding(finding) for finding in drift.failed_checks[:_MAX_ITEMS]),
-                *rest,
-            ]
-        )
+        lines = list(map(_finding, drift.failed_checks[:_MAX_ITEMS]))
+        hidden = len(drift.failed_checks) - _MAX_ITEMS
+        if hidden > 0:
+            lines.append(f"- and {pluralize(hidden, 'further check')}")
+        yield "\n".join(lines)
 
 
 def _rows(rule: DriftRule, links: SourceLinks) -> Iterator[str]:
@@ -125,18 +133,17 @@ def _rows(rule: DriftRule, links: SourceLinks) -> Iterator[str]:
     if rule.source:
         where = source_link(rule.source, links)
     sentences = "<br>".join(map(escape_markdown, rule.sentences))
-    name = (
-        code_span(rule.name)
-        if rule.source or '"' not in rule.name
-        else escape_markdown(rule.name)
-    )
+    is_code = rule.source or '"' not in rule.name
+    name = code_span(rule.name) if is_code else escape_markdown(rule.name)
     yield f"| {table_cell(name)} | {table_cell(sentences)} | | | {table_cell(where)} |"
     for pair in rule.fields:
-        yield f"| | {_cell(pair.name)} | {_cell(pair.after)} | {_cell(pair.before)} | |"
+        field = _cell(pair.name)
+        yield f"| | {field} | {_cell(pair.after)} | {_cell(pair.before)} | |"
 
 
 def _finding(finding: Finding) -> str:
-    return f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}"
+    text = f"{address_prefix(finding)}{finding_text(finding)}"
+    return f"- **{finding.code}** {text}"
 
 
 def _cell(text: str) -> str:

@@ -1,6 +1,6 @@
 """Effects as Markdown: one table with each edit above its rows, or the flows of a large change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from reconciler.model.rule import Source
@@ -157,9 +157,11 @@ def _effect_table(
 
 def _cause(effect: EffectText, table: _Table, longest: int) -> str:
     """Return the row of an edit: what was edited, and its notes about earlier rules."""
-    small = [f"<sub>{escape_markdown(note)}</sub>" for note in effect.notes]
+    parts = [_edit(effect, table.links)]
+    parts += [f"<sub>{escape_markdown(note)}</sub>" for note in effect.notes]
+    cell = table_cell("<br>".join(parts))
     empty = " |" * (3 if table.has_share else 2)
-    line = f"| {table_cell('<br>'.join([_edit(effect, table.links), *small]))} |{empty}"
+    line = f"| {cell} |{empty}"
     if len(line) <= longest:
         return line
     return f"| **{_SIGNS[effect.sign]}** an edit whose text is too long for this table |{empty}"
@@ -312,12 +314,16 @@ def replay_examples(replay: ReplaySummary, limit: int) -> list[str]:
 
 def _replay_lines(replay: ReplaySummary) -> Iterator[str]:
     for case in replay.cases:
-        cells: Sequence[str] = (case.callers, case.before, case.after)
-        yield f"| {' | '.join(table_cell(escape_markdown(text)) for text in cells)} |"
+        texts = (case.callers, case.before, case.after)
+        cells = [table_cell(escape_markdown(text)) for text in texts]
+        yield f"| {' | '.join(cells)} |"
 
 
 def source_link(source: Source, links: SourceLinks) -> str:
     """Return the file and line as a code span, with a link if the URL is known."""
+    _, _, name = source_location(source).rpartition("/")
+    label = code_span(name)
     link = links.link(source)
-    label = code_span(source_location(source).rpartition("/")[2])
-    return f"[{label}]({link})" if link else label
+    if not link:
+        return label
+    return f"[{label}]({link})"

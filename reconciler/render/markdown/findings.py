@@ -33,8 +33,10 @@ def finding_items(
 
 def finding_text(finding: Finding) -> str:
     """Return the message with the hint."""
-    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
-    return f"{escape_markdown(sanitize(finding.message))}{hint}"
+    text = escape_markdown(sanitize(finding.message))
+    if finding.hint:
+        text += f"; {escape_markdown(sanitize(finding.hint))}"
+    return text
 
 
 def address_prefix(finding: Finding) -> str:

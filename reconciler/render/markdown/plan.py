@@ -76,8 +76,10 @@ def _rule(change: ChangeSummary, links: SourceLinks, sign: str) -> str:
         where = source_link(change.source, links)
     elif change.action == "delete":
         where = "removed"
-    cells = ("<br>".join(lines), escape_markdown(change.reason or YOUR_CHANGE), where)
-    return f"| {sign} | {code_span(str(change.address))} | {' | '.join(map(table_cell, cells))} |"
+    reason = escape_markdown(change.reason or YOUR_CHANGE)
+    cells = " | ".join(map(table_cell, ("<br>".join(lines), reason, where)))
+    address = code_span(str(change.address))
+    return f"| {sign} | {address} | {cells} |"
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
@@ -93,11 +95,8 @@ def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[
     for title, findings in groups.items():
         lines += [f"**{title}**", "", *finding_items(findings[:limit], links, limit)]
         hidden = len(findings) - limit
-        lines += (
-            [f"- and {pluralize(hidden, 'further one')}: see the report."]
-            if hidden > 0
-            else []
-        )
+        if hidden > 0:
+            lines.append(f"- and {pluralize(hidden, 'further one')}: see the report.")
         lines.append("")
     return [details(", ".join(groups), "\n".join(lines))]
 
@@ -106,17 +105,19 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
     """Yield every change as lines of a diff."""
     for change in summary.changes:
         sign = _DIFF[change.action]
-        where = f"  # {source_location(change.source)}" if change.source else ""
-        yield f"{sign} {change.address}{where}"
-        yield from (f"{sign}     {line}" for line in change.sentences)
+        head = f"{sign} {change.address}"
+        if change.source:
+            head += f"  # {source_location(change.source)}"
+        yield head
+        for sentence in change.sentences:
+            yield f"{sign}     {sentence}"
         for row in change.rows:
             yield f"-     {row.name}: {row.before}"
             yield f"+     {row.name}: {row.after}"
 
 
-MAX_CHARACTERS: Final = (
-    60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan
-)
+# GitHub accepts 65,536; the head of a comment may grow after the plan
+MAX_CHARACTERS: Final = 60_000
 MAX_BYTES: Final = 200_000
 WANTED_BYTES: Final = 12_000  # of a comment that is read, and not scrolled
 
@@ -197,8 +198,9 @@ def _comment(
 
 
 def _verdict(summary: PlanSummary, facts: Provenance) -> list[str]:
-    origin = f" ({escape_markdown(summary.tenant_text)})" if facts.banner else ""
-    title = f"### Routing plan for {code_span(summary.environment)}{origin}"
+    title = f"### Routing plan for {code_span(summary.environment)}"
+    if facts.banner:
+        title += f" ({escape_markdown(summary.tenant_text)})"
     blocks = [f"{comment_marker(summary.environment)}\n{title}"]
     if summary.effects:
         blocks.append(f"**{escape_markdown(summary.effects.headline)}**")
@@ -246,7 +248,8 @@ def _lifted_guards(summary: PlanSummary) -> list[str]:
 def _ways_on(summary: PlanSummary, level: DetailLevel) -> list[str]:
     """Return whose consent is needed, and one line with the totals and the next step."""
     step = escape_markdown(next_step(summary))
-    return [*_consent(summary, level), f"{_totals_text(summary)} {step}".rstrip()]
+    line = f"{_totals_text(summary)} {step}"
+    return [*_consent(summary, level), line.rstrip()]
 
 
 def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
@@ -270,12 +273,16 @@ def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
 
 
 def _totals_text(summary: PlanSummary) -> str:
-    counts = summary.counts
     if not summary.changes:
         return escape_markdown(summary.totals_text)
-    held = f"{counts['held']:,} held" if counts["held"] else ""
-    words = ", ".join(filter(None, (summary.changes_text, held)))
-    return f"**{escape_markdown(words) or 'Only a clean-up after an earlier run'}.**"
+    phrases = []
+    if summary.changes_text:
+        phrases.append(summary.changes_text)
+    held = summary.counts["held"]
+    if held:
+        phrases.append(f"{held:,} held")
+    text = escape_markdown(", ".join(phrases))
+    return f"**{text or 'Only a clean-up after an earlier run'}.**"
 
 
 def _closed_parts(
@@ -315,20 +322,25 @@ def _map(routing: Sequence[Lane]) -> list[str]:
     lanes = drawn_lanes(routing)
     if not lanes:
         return []
-    title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
+    title = "Routing map"
+    if len(lanes) < len(routing):
+        title += ": changed rules"
     return [details(title, code_block(render_mermaid(lanes), "mermaid"))]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:
     links = facts.links
-    parts = [escape_markdown(facts.banner)] if facts.banner else []
+    parts = []
+    if facts.banner:
+        parts.append(escape_markdown(facts.banner))
     parts.append(f"Plan {code_span(facts.plan_id)}")
-    parts += [f"commit {code_span(links.commit[:8])}"] if links.commit else []
-    parts += [
-        f"live rules read {escape_markdown(facts.read_at)}",
-        escape_markdown(f"{summary.tenant_text}, {summary.rules_text}"),
-    ]
-    parts += [f"{summary.counts['unchanged']:,} unchanged"] if summary.changes else []
-    report = f", report and {facts.explore}" if facts.explore else " and report"
-    parts += [f"[run log{report}]({links.run})"] if links.run else []
+    if links.commit:
+        parts.append(f"commit {code_span(links.commit[:8])}")
+    parts.append(f"live rules read {escape_markdown(facts.read_at)}")
+    parts.append(escape_markdown(f"{summary.tenant_text}, {summary.rules_text}"))
+    if summary.changes:
+        parts.append(f"{summary.counts['unchanged']:,} unchanged")
+    if links.run:
+        report = f", report and {facts.explore}" if facts.explore else " and report"
+        parts.append(f"[run log{report}]({links.run})")
     return f"<sub>{' · '.join(parts)}</sub>"

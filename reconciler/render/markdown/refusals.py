@@ -56,11 +56,15 @@ def _failed_tests(failed: Sequence[Finding], links: SourceLinks) -> Iterator[str
 
 
 def _group(group: FailedTests, links: SourceLinks) -> str:
-    hint = f"; {escape_markdown(sanitize(group.hint))}" if group.hint else ""
+    message = escape_markdown(sanitize(group.message))
+    text = f"**{group.tests[0].code}** {message}"
+    if group.hint:
+        text += f"; {escape_markdown(sanitize(group.hint))}"
     sources = [test.source for test in group.tests if test.source]
     places = join_first([source_link(source, links) for source in sources], MAX_GROUPS)
-    where = f" ({places})" if places else ""
-    return f"**{group.tests[0].code}** {escape_markdown(sanitize(group.message))}{hint}{where}"
+    if places:
+        text += f" ({places})"
+    return text
 
 
 def _promise(promise: Finding, links: SourceLinks) -> str:

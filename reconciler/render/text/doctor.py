@@ -1,5 +1,6 @@
 """The results of `doctor`: one line per check, followed by its advice."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,18 +15,15 @@ def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
     width = max((len(line.name) for line in results), default=0)
     lines = []
     for line in results:
-        status = (
-            style(_COLOURS[line.status], f"{line.status:<4}")
-            if line.is_checked
-            else f"{'':<4}"
-        )
+        status = " " * 4
+        if line.is_checked:
+            status = style(_COLOURS[line.status], f"{line.status:<4}")
         lines.append(f"  {status}  {line.name:<{width}}  {line.message}")
-        lines += [f"{' ' * (width + 10)}{line.advice}"] if line.advice else []
-    counts = {
-        state: sum(line.status == state for line in results if line.is_checked)
-        for state in _COLOURS
-    }
-    totals = ", ".join(f"{count} {state}" for state, count in counts.items())
+        if line.advice:
+            indent = " " * (width + 10)
+            lines.append(f"{indent}{line.advice}")
+    counts = Counter[str](line.status for line in results if line.is_checked)
+    totals = ", ".join(f"{counts[status]} {status}" for status in _COLOURS)
     return "\n".join([*lines, "", f"{totals}."]) + "\n"
 
 

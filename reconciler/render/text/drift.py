@@ -45,47 +45,41 @@ def drift_text(
     """Return the differences between the manifests and the tenant; the limit `ALL_ROWS` shows every
     field of them.
     """
-    plan = drift.plan
     is_verbose = limit == ALL_ROWS
     write_section = _section if is_verbose else _short_section
-    rules = [
-        line
-        for section in words.drift_sections(drift)
-        for line in write_section(section, style)
-    ]
+    rules: list[str] = []
+    for section in words.drift_sections(drift):
+        rules += write_section(section, style)
     if not drift.has_drift:
-        lines = [
-            _no_drift(drift),
-            *(["", *rules] if rules else []),
-            *_notes(drift, style),
-        ]
+        lines = [_no_drift(drift)]
+        if rules:
+            lines += ["", *rules]
+        lines += _notes(drift, style)
         return "\n".join(lines).rstrip() + "\n"
 
     summary = words.effects_of(drift, ALL_VALUES if is_verbose else FEW_VALUES)
-    effects = list(effects_lines(summary, style, verbose=is_verbose))
+    conflicts: list[str] = []
+    for conflict in drift.plan.conflicts:
+        conflicts += finding_lines(conflict, style)
+    refusal = words.refusal_text(drift)
     parts = [
-        [*_head(drift, summary, style)],
-        [
-            line
-            for conflict in plan.conflicts
-            for line in finding_lines(conflict, style)
-        ],
-        [*_failures(drift, style, limit)],
-        effects,
+        list(_head(drift, summary, style)),
+        conflicts,
+        list(_failures(drift, style, limit)),
+        list(effects_lines(summary, style, verbose=is_verbose)),
         rules,
         _notes(drift, style),
         _acceptance(drift, style, is_verbose=is_verbose),
-        [style("red", f"{refusal}.")] if (refusal := words.refusal_text(drift)) else [],
-        [*_commands(drift, commands)],
+        [style("red", f"{refusal}.")] if refusal else [],
+        list(_commands(drift, commands)),
     ]
     return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
 
 
 def _acceptance(drift: Drift, style: Style, *, is_verbose: bool) -> list[str]:
     """Return how to accept the rules in the way, with the lines to paste if they are few."""
-    if (
-        not drift.in_the_way or drift.plan.desired.layout is not None
-    ):  # for a script, the conflicts say what to do
+    # for a script, the conflicts say what to do
+    if not drift.in_the_way or drift.plan.desired.layout is not None:
         return []
     lines = words.acceptance_lines(drift)
     count = len(drift.in_the_way)
@@ -98,7 +92,8 @@ def _acceptance(drift: Drift, style: Style, *, is_verbose: bool) -> list[str]:
 def _commands(drift: Drift, commands: DriftCommands) -> Iterator[str]:
     """Yield the commands that apply the manifests, or keep the edits."""
     plan = drift.plan
-    verb = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "fix it"
+    is_unapplied = len(unapplied_changes(plan)) == len(plan.changes)
+    verb = "apply it" if is_unapplied else "fix it"
     edits = [change for change in edited_changes(plan) if isinstance(change, Update)]
     for title, changes, command in (
         (verb, plan.changes, commands.apply),
@@ -106,7 +101,8 @@ def _commands(drift: Drift, commands: DriftCommands) -> Iterator[str]:
     ):
         names = sorted({str(change.address) for change in changes})
         if names:
-            yield f"  {title:<7}   {command(names if len(names) <= _MAX_NAMED else ())}"
+            text = command(names if len(names) <= _MAX_NAMED else ())
+            yield f"  {title:<7}   {text}"
 
 
 def drift_brief(drift: Drift, style: Style) -> str:
@@ -115,13 +111,14 @@ def drift_brief(drift: Drift, style: Style) -> str:
         return f"{_no_drift(drift)}\n"
     summary = words.effects_of(drift)
     lines = [f"{drift.plan.environment}: {words.counts_phrase(drift)}."]
-    lines += filter(None, [words.verdict(drift, summary)])
-    named = (
-        (item.title, join_first(item.rules, 10, lambda rule: rule.name))
-        for item in words.drift_sections(drift)
-    )
-    lines += [f"  {style('bold', title)}: {names}" for title, names in named]
-    for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MAX_NAMED]:
+    verdict = words.verdict(drift, summary)
+    if verdict:
+        lines.append(verdict)
+    for section in words.drift_sections(drift):
+        names = join_first(section.rules, 10, lambda rule: rule.name)
+        lines.append(f"  {style('bold', section.title)}: {names}")
+    findings = [*drift.plan.conflicts, *drift.failed_checks]
+    for finding in findings[:_MAX_NAMED]:
         lines += finding_lines(finding, style)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -129,48 +126,50 @@ def drift_brief(drift: Drift, style: Style) -> str:
 def _head(drift: Drift, summary: EffectsSummary, style: Style) -> Iterator[str]:
     """Yield the verdict, and the number of rules that differ."""
     plan = drift.plan
-    if verdict := words.verdict(drift, summary):
+    verdict = words.verdict(drift, summary)
+    if verdict:
         yield style("bold", verdict)
-    rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
-    differ = "differs" if len(plan.changes) == 1 else "differ"
-    differences = (
-        f"{len(plan.changes):,} of {rules} {differ} from the manifests in "
-        f"{plan.environment}."
-    )
-    yield differences if plan.changes else match_phrase(plan)
-    if count := len(drift.in_the_way):
-        yield (
-            f"{pluralize(count, 'unmanaged live rule')} {'is' if count == 1 else 'are'} in the way "
-            f"of the manifests."
-        )
-    for phrase in filter(
-        None, (words.accepted_phrase(drift), words.save_phrase(drift))
-    ):
-        yield f"{phrase[:1].upper()}{phrase[1:]}."
+    changed = len(plan.changes)
+    if changed:
+        rules = pluralize(changed + plan.unchanged, "rule")
+        verb = "differs" if changed == 1 else "differ"
+        yield f"{changed:,} of {rules} {verb} from the manifests in {plan.environment}."
+    else:
+        yield match_phrase(plan)
+    count = len(drift.in_the_way)
+    if count:
+        verb = "is" if count == 1 else "are"
+        rules = pluralize(count, "unmanaged live rule")
+        yield f"{rules} {verb} in the way of the manifests."
+    for phrase in (words.accepted_phrase(drift), words.save_phrase(drift)):
+        if phrase:
+            yield f"{phrase[:1].upper()}{phrase[1:]}."
 
 
 def _no_drift(drift: Drift) -> str:
-    phrases = [words.accepted_phrase(drift)]
+    lines = [f"No drift. {match_phrase(drift.plan)}"]
+    accepted = words.accepted_phrase(drift)
+    if accepted:
+        lines.append(f"{accepted}.")
     count = len(drift.plan.held)
-    phrases += (
-        [f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held"]
-        if count
-        else []
-    )
-    return f"No drift. {match_phrase(drift.plan)}" + "".join(
-        f"\n{phrase}." for phrase in phrases if phrase
-    )
+    if count:
+        verb = "is" if count == 1 else "are"
+        lines.append(f"{pluralize(count, 'change')} {verb} held.")
+    return "\n".join(lines)
 
 
 def _short_section(section: DriftSection, style: Style) -> Iterator[str]:
     """Yield the names of a section's rules, and what no effect tells about each of a few."""
     title = style("bold", section.title)
     if len(section.rules) > _MAX_NAMED:
-        yield f"{title}: {join_first([rule.name for rule in section.rules], _MAX_NAMED)}"
+        names = [rule.name for rule in section.rules]
+        yield f"{title}: {join_first(names, _MAX_NAMED)}"
         return
     for rule in section.rules:
-        remarks = f" ({'; '.join(rule.remarks)})" if rule.remarks else ""
-        yield f"{title}: {rule.name}{remarks}"
+        remarks = "; ".join(rule.remarks)
+        yield (
+            f"{title}: {rule.name} ({remarks})" if remarks else f"{title}: {rule.name}"
+        )
 
 
 def _section(section: DriftSection, style: Style) -> Iterator[str]:
@@ -185,31 +184,48 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     if not drift.failed_checks:
         return
     yield from (style("bold", f"{words.FAILED}:"), "")
-    visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
-    yield from (line for finding in visible for line in finding_lines(finding, style))
-    if hidden := len(drift.failed_checks) - len(visible):
+    most = _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit
+    visible = drift.failed_checks[:most]
+    for finding in visible:
+        yield from finding_lines(finding, style)
+    hidden = len(drift.failed_checks) - len(visible)
+    if hidden:
         yield f"  and {pluralize(hidden, 'further check')}; -v shows all of them."
 
 
 def _rule(rule: DriftRule, style: Style) -> Iterator[str]:
-    where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
-    yield f"  {style('yellow', rule.name)}{where}"
-    yield from (f"      {line}" for line in rule.sentences)
-    titles = FieldRow(name="", before=LIVE, after=MANIFESTS)
-    rows = [titles, *rule.fields]
-    first = max(len(row.name) for row in rows)
-    second = max(len(row.after) for row in rows)
-    head, *lines = (
-        f"      {row.name:<{first}}  {row.after:<{second}}  {row.before}"
-        for row in rows
-    )
-    if lines and max(map(len, (head, *lines))) <= _MAX_WIDTH:
-        yield from (style("dim", head), *lines)
+    name = style("yellow", rule.name)
+    if rule.source:
+        place = style("dim", source_location(rule.source))
+        yield f"  {name}   {place}"
+    else:
+        yield f"  {name}"
+    for sentence in rule.sentences:
+        yield f"      {sentence}"
+
+    table = _field_table(rule.fields)
+    if rule.fields and max(map(len, table)) <= _MAX_WIDTH:
+        head, *lines = table
+        yield style("dim", head)
+        yield from lines
         return
+    width = len(LIVE)
     for pair in rule.fields:
         yield f"      {pair.name}"
-        yield f"        {MANIFESTS:<{len(LIVE)}}  {pair.after}"
-        yield f"        {LIVE:<{len(LIVE)}}  {pair.before}"
+        yield f"        {MANIFESTS:<{width}}  {pair.after}"
+        yield f"        {LIVE:<{width}}  {pair.before}"
+
+
+def _field_table(fields: Sequence[FieldRow]) -> list[str]:
+    """Return fields as lines of aligned columns, below a line with the titles."""
+    titles = FieldRow(name="", before=LIVE, after=MANIFESTS)
+    rows = [titles, *fields]
+    name_width = max(len(row.name) for row in rows)
+    after_width = max(len(row.after) for row in rows)
+    return [
+        f"      {row.name:<{name_width}}  {row.after:<{after_width}}  {row.before}"
+        for row in rows
+    ]
 
 
 def _notes(drift: Drift, style: Style) -> list[str]:

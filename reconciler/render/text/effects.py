@@ -72,15 +72,17 @@ def effect_lines(
     members = [member.name for member in effect.members]
     is_listed = 1 < len(members) <= _MAX_MEMBERS
     subject = ", ".join(members) if is_listed else effect.subject
-    edits = f"   {', '.join(effect.line_edits)}" if effect.edits else ""
-    place = (
-        f"   {style('dim', source_location(effect.source))}" if effect.source else ""
-    )
-    yield f"{style(colour, f'{symbol} {subject}')}{edits}{place}"
+    parts = [style(colour, f"{symbol} {subject}")]
+    if effect.edits:
+        parts.append(", ".join(effect.line_edits))
+    if effect.source:
+        parts.append(style("dim", source_location(effect.source)))
+    yield "   ".join(parts)
     if verbose and len(members) > _MAX_MEMBERS:
         yield style("dim", f"    {', '.join(members)}")
     yield from _row_lines(effect.rows, style, verbose=verbose)
-    yield from (f"    {note}" for note in effect.notes)
+    for note in effect.notes:
+        yield f"    {note}"
 
 
 def _row_lines(
@@ -137,5 +139,7 @@ def replay_lines(replay: ReplaySummary, style: Style) -> Iterator[str]:
 
 
 def _replay_case(case: ReplayCase, style: Style) -> Iterator[str]:
-    yield f"  {case.callers}: {style('yellow', case.route)}"
-    yield style("dim", f"      example: {case.example}   ({case.rules})")
+    route = style("yellow", case.route)
+    yield f"  {case.callers}: {route}"
+    example = f"      example: {case.example}   ({case.rules})"
+    yield style("dim", example)

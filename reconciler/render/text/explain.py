@@ -58,54 +58,48 @@ def explain_text(
         explanation.non_matches if limit == ALL_ROWS else [*near[:limit], *undecided]
     )
     rows = [_non_match_row(non_match, explanation, names) for non_match in non_matches]
-    event, context = (
-        conversation_phrase(each, names.labels)
-        for each in (explanation.event, explanation.conversation)
-    )
-    lines = [f"By {names.rules_label}, a conversation with {event}"]
-    if explanation.fallback:
-        reason = (
-            f"a confidence of at least {quote(explanation.endpoint.fallback.min_confidence)} is "
-            f"required"
-        )
-        reason = (
-            "the intent is in no Intents document"
-            if explanation.fallback == "unknown"
-            else reason
-        )
-        lines.append(f"has {context} after the endpoint's fallback ({reason}), and")
-    if first := explanation.winner:
-        rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
-        destination = queues_phrase(first.rule.targets, names.queues)
-        lines.append(f"goes to {style('bold', destination)}, by {entry_name(first)}.")
-    else:
-        lines.append(f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it.")
-    if explanation.undecided:
-        alone = len(explanation.undecided) == 1
-        rule, condition = (
-            ("the rule", "its condition")
-            if alone
-            else ("one of the rules", "their conditions")
-        )
-        lines.append(
-            f"Unless {rule} marked ? takes it: cxroute does not understand {condition}."
-        )
+    winner = explanation.winner
+    if winner:
+        rows.append(("yes", winner, conditions_phrase(winner.rule, names.labels)))
     notes = [
         *_hidden_rules(explanation, names, non_matches),
         *_related_rules(explanation, names),
     ]
-    return (
-        "\n".join(
-            [
-                *lines,
-                "",
-                *_table(rows, style),
-                *([""] if rows and notes else []),
-                *notes,
-            ]
+    lines = [*_answer(explanation, names, style), "", *_table(rows, style)]
+    if rows and notes:
+        lines.append("")
+    lines += notes
+    return "\n".join(lines) + "\n"
+
+
+def _answer(
+    explanation: Explanation, names: DisplayNames, style: Style
+) -> Iterator[str]:
+    """Yield where the conversation goes, and what the answer depends on."""
+    event = conversation_phrase(explanation.event, names.labels)
+    yield f"By {names.rules_label}, a conversation with {event}"
+    if explanation.fallback:
+        context = conversation_phrase(explanation.conversation, names.labels)
+        reason = "the intent is in no Intents document"
+        if explanation.fallback != "unknown":
+            minimum = quote(explanation.endpoint.fallback.min_confidence)
+            reason = f"a confidence of at least {minimum} is required"
+        yield f"has {context} after the endpoint's fallback ({reason}), and"
+    winner = explanation.winner
+    if winner:
+        destination = queues_phrase(winner.rule.targets, names.queues)
+        yield f"goes to {style('bold', destination)}, by {entry_name(winner)}."
+    else:
+        yield f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it."
+    if len(explanation.undecided) == 1:
+        yield (
+            "Unless the rule marked ? takes it: cxroute does not understand its condition."
         )
-        + "\n"
-    )
+    elif explanation.undecided:
+        yield (
+            "Unless one of the rules marked ? takes it: cxroute does not understand their "
+            "conditions."
+        )
 
 
 def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
@@ -146,11 +140,8 @@ def _non_match_row(
 ) -> tuple[str, RoutingEntry, str]:
     condition = condition_phrase(non_match.condition, names.labels)
     if not isinstance(non_match.condition, Condition):
-        return (
-            "?",
-            non_match.entry,
-            f"{condition}; then to {queues_phrase(non_match.entry.rule.targets, names.queues)}",
-        )
+        queues = queues_phrase(non_match.entry.rule.targets, names.queues)
+        return "?", non_match.entry, f"{condition}; then to {queues}"
     name = non_match.condition.attribute
     value = explanation.conversation.get(name)
     actual = "missing" if value is None else names.labels.value(name, value)
@@ -166,16 +157,18 @@ def _table(
     priority_width = _column_width(priorities)
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
 
-    for (verdict, entry, why), name, priority in zip(
-        rows, names, priorities, strict=True
-    ):
+    for row, name, priority in zip(rows, names, priorities, strict=True):
+        verdict, entry, reason = row
         answer = style(colours[verdict], f"{verdict:<3}")
         place = style("dim", _where(entry))
-        yield f"  {answer}  {name:<{name_width}}  {priority:<{priority_width}}  {why}   {place}"
+        yield (
+            f"  {answer}  {name:<{name_width}}  {priority:<{priority_width}}  {reason}   {place}"
+        )
 
 
 def _column_width(cells: Sequence[str]) -> int:
-    return min(_MAX_WIDTH, max(map(len, cells), default=0))
+    longest = max(map(len, cells), default=0)
+    return min(_MAX_WIDTH, longest)
 
 
 def _hidden_rules(

@@ -63,13 +63,12 @@ def severity_totals(findings: Iterable[Finding], files: int) -> str:
 
 def _head(finding: Finding, style: Style) -> str:
     colour = SEVERITY_COLOURS[finding.severity]
+    head = style(colour, f"{finding.severity}[{finding.code}]")
     source = finding.source
-    where = f"{sanitize(source.file)}:{source.line}:{source.column}: " if source else ""
+    if source:
+        head = f"{sanitize(source.file)}:{source.line}:{source.column}: {head}"
     number = subject_prefix(finding) if finding.repeats else ""
-    return (
-        f"{where}{style(colour, f'{finding.severity}[{finding.code}]')}: "
-        f"{number}{sanitize(finding.message)}"
-    )
+    return f"{head}: {number}{sanitize(finding.message)}"
 
 
 def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
@@ -78,16 +77,28 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
             yield f"      {sanitize(finding.hint)}"
         return
     column = finding.source.column - 1
-    start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
-    ends = accumulate(map(columns, finding.excerpt[start:]))
-    visible = finding.excerpt[start:][: sum(end <= width for end in ends)]
+    start = 0
+    if columns(finding.excerpt) > width:
+        start = max(0, column - width // 3)
+        column -= start
+    visible = _cut(finding.excerpt[start:], width)
+    yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
+
     # An escape is longer than its character, so the position of the caret is computed from the
     # escaped text.
-    offset = columns(sanitize(visible[: column - start]))
-    yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
-    span = max(1, columns(visible[column - start : column - start + finding.span]))
+    offset = columns(sanitize(visible[:column]))
+    span = max(1, columns(visible[column : column + finding.span]))
     hint = f" {sanitize(finding.hint)}" if finding.hint else ""
-    fits = offset + span + columns(hint) <= width
-    yield f"{'':>5} | {' ' * offset}{style('red', '^' * span)}{hint if fits else ''}"
-    if not fits:
-        yield f"{'':>5} |{hint}"
+    margin = " " * 5
+    caret = f"{margin} | {' ' * offset}{style('red', '^' * span)}"
+    if offset + span + columns(hint) <= width:
+        yield f"{caret}{hint}"
+    else:
+        yield caret
+        yield f"{margin} |{hint}"
+
+
+def _cut(text: str, width: int) -> str:
+    """Return as much of a text as a number of columns holds."""
+    ends = accumulate(map(columns, text))
+    return text[: sum(end <= width for end in ends)]

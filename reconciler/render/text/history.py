@@ -74,13 +74,12 @@ def run_document(run: RecordedRun) -> "RunJson":
 
 
 def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
-    forms = [
-        change[side]
-        for side in ("before", "after")
-        if isinstance(change.get(side), dict)
-    ]
+    sides = (change.get("before"), change.get("after"))
+    forms = [side for side in sides if isinstance(side, dict)]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
-    names = {queue: name for form in forms for queue, name in _queue_names(form)}
+    names: dict[str, str] = {}
+    for form in forms:
+        names.update(_queue_names(form))
     if len(rules) < len(forms):
         yield "      a rule that cannot be read"
     elif len(rules) == 1:
@@ -102,13 +101,12 @@ def _rule(form: Mapping[str, Any]) -> Rule | None:
 
 
 def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for target in form["targets"] if isinstance(form.get("targets"), list) else ():
-        if isinstance(target, dict) and isinstance(target.get("queueId"), str):
+    targets = form.get("targets")
+    for target in targets if isinstance(targets, list) else ():
+        queue = target.get("queueId") if isinstance(target, dict) else None
+        if isinstance(queue, str):
             name = target.get("queueName")
-            yield (
-                target["queueId"],
-                name if isinstance(name, str) else target["queueId"],
-            )
+            yield queue, name if isinstance(name, str) else queue
 
 
 def _outcome(run: RecordedRun) -> str:

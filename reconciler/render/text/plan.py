@@ -123,17 +123,20 @@ def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
     warnings = [note for note in summary.notes if note.severity == "warning"]
     has_changes = bool(summary.changes_text or summary.changes or summary.held_changes)
     is_full = limits.verbose or limits.has_all_warnings or not has_changes
-    listed = warnings if limits.has_all_warnings or not has_changes else near
-    shown = list(summary.notes) if limits.verbose else listed[: limits.warnings]
-    lines = [
-        line
-        for note in shown
-        for line in _note_lines(note, style, limits.names, is_full=is_full)
-    ]
-    visible = set(map(id, shown))
-    hidden = [note for note in summary.notes if id(note) not in visible]
-    lines += [f"  {_hidden_notes(hidden, is_rest=bool(shown))}"] if hidden else []
-    return [*lines, f"  {summary.acknowledged}"] if summary.acknowledged else lines
+    visible = list(summary.notes)
+    if not limits.verbose:
+        is_all = limits.has_all_warnings or not has_changes
+        visible = list(warnings if is_all else near)[: limits.warnings]
+    lines: list[str] = []
+    for note in visible:
+        lines += _note_lines(note, style, limits.names, is_full=is_full)
+    visible_ids = set(map(id, visible))
+    hidden = [note for note in summary.notes if id(note) not in visible_ids]
+    if hidden:
+        lines.append(f"  {_hidden_notes(hidden, is_rest=bool(visible))}")
+    if summary.acknowledged:
+        lines.append(f"  {summary.acknowledged}")
+    return lines
 
 
 def _note_lines(note: Finding, style: Style, names: int, *, is_full: bool) -> list[str]:
@@ -163,20 +166,24 @@ def brief_summary_text(
     summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()
 ) -> str:
     """Return a summarized plan in brief."""
+    totals = [summary.totals_text] if summary.totals_text else []
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
-    noted = f"{pluralize(warnings, 'warning')}." if warnings else ""
-    totals = " ".join(filter(None, (summary.totals_text, noted)))
-    return "\n".join([*_head(summary, style), totals]) + "\n"
+    if warnings:
+        totals.append(f"{pluralize(warnings, 'warning')}.")
+    lines = [*_head(summary, style), " ".join(totals)]
+    return "\n".join(lines) + "\n"
 
 
 def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
     """Yield a head line and the details of one change."""
     symbol, colour = SYMBOLS[change.action]
-    where = (
-        f"   {style('dim', source_location(change.source))}" if change.source else ""
-    )
-    yield f"  {style(colour, f'{symbol} {change.address}')}{where}"
-    yield from (f"      {line}" for line in change.sentences)
+    head = style(colour, f"{symbol} {change.address}")
+    if change.source:
+        place = style("dim", source_location(change.source))
+        head = f"{head}   {place}"
+    yield f"  {head}"
+    for sentence in change.sentences:
+        yield f"      {sentence}"
     yield from _align_rows(change.rows)
 
 

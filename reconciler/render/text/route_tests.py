@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from reconciler.behaviour.diff.promises import RuleEdit
 from reconciler.checks.adequacy import Adequacy, UnnoticedEdit
 from reconciler.checks.route_tests import CheckResult, RouteTestResult
+from reconciler.model.finding import Finding
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
@@ -68,24 +69,22 @@ def _totals(
 ) -> str:
     if not results:
         return f"No {noun} was run."
-    each = max(Counter(name for name, _ in results).values())
-    counts = dict.fromkeys((name for name, _ in results), 0)
+    names = [name for name, _ in results]
+    total = pluralize(max(Counter(names).values()), noun)
+    counts = dict.fromkeys(names, 0)
     for name, has_failed in results:
         counts[name] += has_failed
-    wrong = [(name, count) for name, count in counts.items() if count]
-    if not wrong:
-        return (
-            f"{pluralize(each, noun)} {passed} in {join_all(counts, 'and', sanitize)}."
-        )
-    (first, count), *others = wrong
-    text = f"{count:,} of {pluralize(each, noun)} {failed} in {sanitize(first)}"
-    text += "".join(f", {count:,} in {sanitize(name)}" for name, count in others)
-    fine = [name for name, count in counts.items() if not count]
-    return (
-        f"{text}; all {passed} in {join_all(fine, 'and', sanitize)}."
-        if fine
-        else f"{text}."
-    )
+    passing = [name for name, count in counts.items() if not count]
+    failing = [name for name, count in counts.items() if count]
+    if not failing:
+        return f"{total} {passed} in {join_all(passing, 'and', sanitize)}."
+    first, *further = failing
+    text = f"{counts[first]:,} of {total} {failed} in {sanitize(first)}"
+    for name in further:
+        text += f", {counts[name]:,} in {sanitize(name)}"
+    if passing:
+        text += f"; all {passed} in {join_all(passing, 'and', sanitize)}"
+    return f"{text}."
 
 
 def tests_document(
@@ -144,7 +143,8 @@ def junit_document(
 def _title(check: CheckResult, labels: Labels) -> str:
     if isinstance(check, PromiseResult):
         return f"promise {quote(check.name)}"
-    return f"{check.number}. {conversation_phrase(check.conversation, Labels(labels.short))}"
+    conversation = conversation_phrase(check.conversation, Labels(labels.short))
+    return f"{check.number}. {conversation}"
 
 
 def _suite(
@@ -179,65 +179,67 @@ def _suite(
             time="0",
         )
         if check.failure:
-            message = sanitize(check.failure.message)
-            text = (
-                f"{source_location(check.failure.source)}: {message}"
-                if check.failure.source
-                else message
-            )
-            if check.failure.severity == "error":
-                ET.SubElement(
-                    case, "failure", message=message, type=check.failure.code
-                ).text = text
-            else:
-                warnings.append(text)
+            warnings += _add_failure(case, check.failure)
     ET.SubElement(suite, "system-out").text = "\n".join(warnings) or None
     ET.SubElement(suite, "system-err")
     return suite
+
+
+def _add_failure(case: ET.Element, failure: Finding) -> list[str]:
+    """Add a failure of severity error to a case; return the text of another one."""
+    message = sanitize(failure.message)
+    text = message
+    if failure.source:
+        text = f"{source_location(failure.source)}: {message}"
+    if failure.severity != "error":
+        return [text]
+    element = ET.SubElement(case, "failure", message=message, type=failure.code)
+    element.text = text
+    return []
 
 
 def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
     """Yield up to `limit` unnoticed edits, each once for all environments, and the totals of each
     environment.
     """
-    texts: dict[str, str] = {}
+    examples: dict[str, str] = {}
     for adequacy in adequacies:
-        labels = adequacy.checked.labels
-        queues = adequacy.checked.queues
         for unnoticed in adequacy.unnoticed:
-            entry, _ = unnoticed.edit
-            where = f"   {source_location(entry.source)}" if entry.source else ""
-            before = destination_phrase(unnoticed.before, queues)
-            after = destination_phrase(unnoticed.after, queues)
-            way = f"{before} -> {after}"
-            head = (
-                f"  {sanitize(entry.name)}: "
-                f"{_edit_phrase(unnoticed.edit, labels, queues)}{where}"
-            )
-            texts.setdefault(
-                head,
-                f"{head}\n      {conversation_phrase(unnoticed.event, labels)}: {way}",
-            )
-    yield from list(texts.values())[:limit]
-    if len(texts) > limit:
-        yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
+            head, example = _unnoticed_lines(unnoticed, adequacy)
+            examples.setdefault(head, example)
+    for head, example in list(examples.items())[:limit]:
+        yield f"{head}\n{example}"
+    if len(examples) > limit:
+        yield f"  and {pluralize(len(examples) - limit, 'further edit')}: -v lists all"
     for adequacy in adequacies:
-        edits = adequacy.edits
-        noticed = adequacy.edits - len(adequacy.unnoticed)
-        share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
-        undecided = (
-            f"; {pluralize(adequacy.undecided, 'edit')} not decided"
-            if adequacy.undecided
-            else ""
-        )
-        count = (
-            f"{noticed:,} of {pluralize(edits, 'single edit')} that move "
-            f"callers{share}{undecided}"
-        )
-        yield (
-            f"Adequacy in {sanitize(adequacy.checked.environment.name)}: the tests and promises "
-            f"notice {count}."
-        )
+        yield _adequacy_line(adequacy)
+
+
+def _unnoticed_lines(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> tuple[str, str]:
+    """Return an unnoticed edit, and a conversation that it moves."""
+    labels = adequacy.checked.labels
+    queues = adequacy.checked.queues
+    entry = unnoticed.edit.before
+    edit = _edit_phrase(unnoticed.edit, labels, queues)
+    head = f"  {sanitize(entry.name)}: {edit}"
+    if entry.source:
+        head += f"   {source_location(entry.source)}"
+    conversation = conversation_phrase(unnoticed.event, labels)
+    before = destination_phrase(unnoticed.before, queues)
+    after = destination_phrase(unnoticed.after, queues)
+    return head, f"      {conversation}: {before} -> {after}"
+
+
+def _adequacy_line(adequacy: Adequacy) -> str:
+    edits = adequacy.edits
+    noticed = edits - len(adequacy.unnoticed)
+    count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers"
+    if edits:
+        count += f" ({100 * noticed / edits:.1f} %)"
+    if adequacy.undecided:
+        count += f"; {pluralize(adequacy.undecided, 'edit')} not decided"
+    environment = sanitize(adequacy.checked.environment.name)
+    return f"Adequacy in {environment}: the tests and promises notice {count}."
 
 
 def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> str:
@@ -274,7 +276,8 @@ def adequacy_document(adequacies: Sequence[Adequacy]) -> "AdequacyJson":
 
 
 def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> "UnnoticedEditJson":
-    (entry, edited), queues = unnoticed.edit, adequacy.checked.queues
+    entry, edited = unnoticed.edit
+    queues = adequacy.checked.queues
     ordered = (edited if each is entry else each for each in adequacy.rules.ordered)
     return {
         "environment": adequacy.checked.environment.name,

@@ -1,8 +1,11 @@
 """One round as one line of a log, as text and as JSON."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from reconciler.apply.progress import ApplyReport
 from reconciler.errors import ManifestError
+from reconciler.model.finding import Finding
 from reconciler.plan.drift import Drift, missing_rules
 from reconciler.plan.finding_json import finding_to_json
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases
@@ -31,12 +34,11 @@ def cycle_document(
     plan = result.remaining
     report = result.report
     drift = result.drift
-    failed_tests = result.plan.failed_tests if result.plan else ()
-    findings = (
-        result.error.findings
-        if isinstance(result.error, ManifestError)
-        else failed_tests
-    )
+    findings: Sequence[Finding] = ()
+    if isinstance(result.error, ManifestError):
+        findings = result.error.findings
+    elif result.plan:
+        findings = result.plan.failed_tests
     return {
         "event": "round",
         "at": f"{result.started_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -63,25 +65,25 @@ def cycle_document(
 
 
 def _result_phrase(result: CycleResult) -> str:
-    rest = "".join(
-        f", {phrase}"
-        for phrase in (
-            remaining_phrases(result.drift) if result.drift is not None else ()
-        )
-    )
+    error = sanitize(result.error_text)
     if result.report is not None:
-        changes = pluralize(len(result.report.outcomes), "change")
-        text = f"{len(applied_outcomes(result.report)):,} of {changes} applied{rest}"
-        return f"{text}: {sanitize(result.error_text)}" if result.error_text else text
+        text = _report_phrase(result.report, result.drift)
+        return f"{text}: {error}" if result.error_text else text
     if result.plan is None or result.status == "failed":
-        return f"failed: {sanitize(result.error_text)}"
-    suffix = f", {len(result.plan.held):,} held" if result.plan.held else ""
-    if result.status == "clean":
-        return f"no differences{suffix}"
-    text = f"{counts_phrase(result.drift or Drift(plan=result.plan))}{suffix}"
+        return f"failed: {error}"
+    drift = result.drift or Drift(plan=result.plan)
+    text = "no differences" if result.status == "clean" else counts_phrase(drift)
+    if result.plan.held:
+        text += f", {len(result.plan.held):,} held"
     if result.status != "refused":
         return text
-    why = ", ".join(guard.name for guard in result.failed_guards) or sanitize(
-        result.error_text
-    )
-    return f"{text}; refused: {why}" if why else f"{text}; refused"
+    reason = ", ".join(guard.name for guard in result.failed_guards) or error
+    return f"{text}; refused: {reason}" if reason else f"{text}; refused"
+
+
+def _report_phrase(report: ApplyReport, drift: Drift | None) -> str:
+    changes = pluralize(len(report.outcomes), "change")
+    phrases = [f"{len(applied_outcomes(report)):,} of {changes} applied"]
+    if drift is not None:
+        phrases += remaining_phrases(drift)
+    return ", ".join(phrases)

@@ -85,10 +85,12 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
 
 
 def _units(line: str) -> Iterator[_Unit]:
-    indent = len(line) - len(line.lstrip(" "))
-    for match in _UNIT.finditer(line[indent:].rstrip(" ")):
+    words = line.lstrip(" ")
+    indent = len(line) - len(words)
+    for match in _UNIT.finditer(words.rstrip(" ")):
         gap = indent if match.start() == 0 else len(match["gap"])
-        yield _Unit(gap, match["text"], columns(match["text"]))
+        text = match["text"]
+        yield _Unit(gap, text, columns(text))
 
 
 def _cell_width(units: Sequence[_Unit]) -> int:
@@ -140,7 +142,12 @@ class _LineBuffer:
             self._column += width
 
     def _break(self) -> None:
-        style = (_STYLE.findall(self.line) or [_RESET])[-1]
-        self.lines.append(self.line if style == _RESET else self.line + _RESET)
-        self.line = " " * self._indent + ("" if style == _RESET else style)
+        styles = _STYLE.findall(self.line)
+        indent = " " * self._indent
+        if styles and styles[-1] != _RESET:
+            self.lines.append(self.line + _RESET)
+            self.line = indent + styles[-1]
+        else:
+            self.lines.append(self.line)
+            self.line = indent
         self._column = self._indent
