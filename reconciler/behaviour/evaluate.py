@@ -12,9 +12,8 @@ from reconciler.model.rule import Condition, Opaque, Rule, canonical_scalar
 
 Attributes = Mapping[str, Scalar | None]
 Conversation = Mapping[str, str | int | float]
-Truths = Mapping[
-    str, bool
-]  # assumed truth values of conditions of an unknown kind, by their JSON (S11)
+# assumed truth values of conditions of an unknown kind, by their JSON (S11)
+Truths = Mapping[str, bool]
 
 
 class OpaqueConditionError(Exception):
@@ -32,9 +31,8 @@ class Route:
     """
 
     winner: RoutingEntry | None
-    passed_rules: tuple[
-        tuple[RoutingEntry, Condition | Opaque], ...
-    ]  # each with the first condition that fails
+    # each with the first condition that fails
+    passed_rules: tuple[tuple[RoutingEntry, Condition | Opaque], ...]
 
 
 def route_conversation(

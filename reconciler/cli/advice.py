@@ -160,9 +160,8 @@ class ArgumentAdvice:
         self._command = parser.prog.rpartition(" ")[2]
         self._directory = getattr(options, "manifests", "manifests")
         self._unknown = unknown
-        self._argument = (
-            getattr(options, "plan", None) or ""
-        )  # of `apply PLAN`: perhaps the value of an unknown option
+        # of `apply PLAN`: perhaps the value of an unknown option
+        self._argument = getattr(options, "plan", None) or ""
 
     def text(self) -> str:
         """Return the advice as the end of a message, or an empty text."""
@@ -272,9 +271,8 @@ class ArgumentAdvice:
         return f"write `--format {formats}`"
 
     def _of_dry_run(self, value: str) -> str:
-        if value in environment_names(
-            self._directory
-        ):  # of `-n`, a namespace elsewhere
+        # of `-n`, a namespace elsewhere
+        if value in environment_names(self._directory):
             return f"write `-e {value}`"
         if self._command == "plan":
             return "`cxroute plan` writes nothing, so remove it"

@@ -161,9 +161,8 @@ def find_command(arguments: Sequence[str]) -> int | None:
         if argument in COMMANDS:
             return position
         common = (*_ALONE, *_WITH_VALUE)
-        for option in arguments[
-            :position
-        ]:  # an unknown option first: the argument may be its value
+        # an unknown option first: the argument may be its value
+        for option in arguments[:position]:
             if option.startswith("--") and "=" not in option and option not in common:
                 raise UsageError(_unknown_option(option, argument, common))
         raise unknown_command(argument, arguments[position + 1 :])

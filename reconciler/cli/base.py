@@ -45,9 +45,8 @@ def load_base(options: Namespace, manifests: Manifests) -> BaseManifests | None:
         return None
     if options.base is not None:
         return _load_named(options.base, options.manifests, manifests)
-    if options.undo is not None or getattr(
-        options, "plan", None
-    ):  # neither depends on the manifests before a change
+    # neither depends on the manifests before a change
+    if options.undo is not None or getattr(options, "plan", None):
         return None
     return _load_default(options.manifests, manifests)
 
@@ -299,9 +298,8 @@ class _Tree:
         """Write the files below a folder. Raises GitError and _NotComparedError."""
         # The files are written here and not by git, which would run filters and hooks of the
         # repository.
-        files = sorted(
-            self.files, key=lambda file: file.is_link
-        )  # links last: no file is written through one
+        # links last: no file is written through one
+        files = sorted(self.files, key=lambda file: file.is_link)
         for file, content in zip(files, self.repository.read_files(files), strict=True):
             if ".." in file.path.parts:
                 continue

@@ -42,9 +42,8 @@ if TYPE_CHECKING:
 
 Access = Literal["read", "write"]  # of a client: whether it may change rules
 _REST_SECONDS = 15.0
-_VARIABLE_NAME: Final = re.compile(
-    "[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"
-)  # a secret has no such form
+# a secret has no such form
+_VARIABLE_NAME: Final = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 _Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
 
@@ -70,9 +69,8 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
         )
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
-    if any(
-        "\ud800" <= character <= "\udfff" for character in value
-    ):  # how Python represents undecodable bytes
+    # how Python represents undecodable bytes
+    if any("\ud800" <= character <= "\udfff" for character in value):
         raise CredentialsError(f"{name} contains bytes that are not valid text")
     return value
 

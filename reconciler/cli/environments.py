@@ -55,9 +55,8 @@ from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatu
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
 
-SavedPlans = Mapping[
-    str, ReviewedPlan | str
-]  # by environment; the error's text of one that failed
+# by environment; the error's text of one that failed
+SavedPlans = Mapping[str, ReviewedPlan | str]
 # set by Kubernetes: the index of this pod in an Indexed Job, from 0
 INDEX: Final = "JOB_COMPLETION_INDEX"
 _SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
@@ -262,13 +261,11 @@ class EnvironmentResult:
     error: Mapping[str, Any] | None = None  # the error that ended it, as a document
 
 
-Work = Callable[
-    [Session, Cancellation], Awaitable[EnvironmentResult]
-]  # it prints into the session's output
+# it prints into the session's output
+Work = Callable[[Session, Cancellation], Awaitable[EnvironmentResult]]
 OnSignal = Literal["end all", "tell each"]
-Prepare = Callable[
-    [Session], Session
-]  # completes a session before the tenant is read; CPU-bound, may take long
+# completes a session before the tenant is read; CPU-bound, may take long
+Prepare = Callable[[Session], Session]
 
 
 def run_environments(
@@ -286,9 +283,8 @@ def run_environments(
         return run_interruptibly(lambda stop: work(session, stop)).code, []
 
     async def run_all(stop: Cancellation) -> list[EnvironmentResult]:
-        stop.writing = (
-            on_signal == "tell each"
-        )  # an environment that has started to write finishes
+        # an environment that has started to write finishes
+        stop.writing = on_signal == "tell each"
         return await run_list(selection, work, stop, prepare)
 
     reports = run_interruptibly(run_all)

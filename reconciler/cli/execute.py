@@ -32,11 +32,12 @@ from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import TrafficSample, load_traffic
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
+# who started a pipeline
 _USERS: Final = (
     "GITHUB_ACTOR",
     "GITLAB_USER_LOGIN",
     "BUILD_REQUESTEDFOR",
-)  # who started a pipeline
+)
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
 _JOURNAL_ALONE: Final = (

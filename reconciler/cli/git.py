@@ -21,11 +21,12 @@ _PLACES: Final = {
     "GIT_COMMON_DIR",
     "GIT_PREFIX",
 }
+# texts to recognise, no question
 _CALM: Final = {
     "LC_ALL": "C",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
-}  # texts to recognise, no question
+}
 _SECONDS: Final = 60
 _LONGEST_TEXT: Final = 300  # characters of git's own message
 _LINK: Final = "120000"  # the mode of a symbolic link

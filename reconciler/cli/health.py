@@ -86,9 +86,8 @@ def _text(path: Path) -> str:
 def _is_ok(address: tuple[str, int], command: str) -> bool:
     """Return whether GET /health returns 200. Raises OSError, for example after four seconds."""
     with socket.create_connection(address, _TIMEOUT) as connection:
-        if (
-            command == "simulate"
-        ):  # it has no /health, and --faults and --rate would count the request
+        # it has no /health, and --faults and --rate would count the request
+        if command == "simulate":
             return True
         connection.sendall(
             b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

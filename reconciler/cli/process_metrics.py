@@ -17,11 +17,12 @@ from reconciler.version import __version__
 
 _PROC: Final = Path("/proc")
 _OWN: Final = _PROC / "self"
+# of a system that does not tell, or in another form
 _UNKNOWN: Final = (
     OSError,
     ValueError,
     IndexError,
-)  # of a system that does not tell, or in another form
+)
 _MAX_BYTES: Final = 2**20  # of a file there
 _RESIDENT: Final = 1  # the field of statm: pages in memory
 # the field of stat after the command's name: the start, in ticks since the machine's start

@@ -21,9 +21,8 @@ Write = Callable[[bytes], int]
 Raises BlockingIOError if the stream is full, and other OSErrors.
 """
 
-_PIECE: Final = getattr(
-    select, "PIPE_BUF", 4096
-)  # bytes that a process writes to a pipe atomically
+# bytes that a process writes to a pipe atomically
+_PIECE: Final = getattr(select, "PIPE_BUF", 4096)
 # lines that wait for a full stream, about 1 MB; further lines are counted and lost
 _MAX_LINES: Final = 5000
 _RETRY_SECONDS: Final = 0.02  # until the next attempt to write to a full stream

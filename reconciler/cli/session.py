@@ -44,9 +44,8 @@ from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traf
 if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
 
-PRACTICE: Final[ContextVar[str]] = ContextVar(
-    "practice", default=SANDBOX
-)  # whose tenant the simulator here replaces
+# whose tenant the simulator here replaces
+PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)
 
 
 @dataclass(slots=True)
@@ -56,9 +55,8 @@ class Cancellation:
     requested: bool = False
     writing: bool = False
     task: asyncio.Task[object] | None = None
-    children: "list[Cancellation]" = field(
-        default_factory=list
-    )  # runs within the run, which get each signal too
+    # runs within the run, which get each signal too
+    children: "list[Cancellation]" = field(default_factory=list)
 
     def request(self) -> None:
         """Record a signal; cancel the run if nothing was written."""
@@ -130,14 +128,12 @@ class Session:
         None  # the traffic sample for shares of conversations
     )
     live_file: LiveFile | None = None
-    findings: tuple[
-        Finding, ...
-    ] = ()  # about the options and the file in place of the tenant
+    # about the options and the file in place of the tenant
+    findings: tuple[Finding, ...] = ()
     undo_request: UndoRequest | None = None
     reviewed: ReviewedPlan | None = None  # the saved plan to apply
-    failed_tests: tuple[
-        Finding, ...
-    ] = ()  # the route tests that fail offline, for the plan to show
+    # the route tests that fail offline, for the plan to show
+    failed_tests: tuple[Finding, ...] = ()
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
     base_option: str | None = None  # --base, as in the command line
 

@@ -18,13 +18,11 @@ class Validation(NamedTuple):
 
     findings: list[Finding]  # without acknowledged findings
     acknowledged: list[Finding]
-    unhandled_intents: list[
-        str
-    ]  # intents that only a catch-all takes in some environment
+    # intents that only a catch-all takes in some environment
+    unhandled_intents: list[str]
     results: tuple[CheckResult, ...]
-    strict: frozenset[str] = (
-        frozenset()
-    )  # the codes of warnings that an Environment counts as errors
+    # the codes of warnings that an Environment counts as errors
+    strict: frozenset[str] = frozenset()
 
 
 def check_environments(manifests: Manifests, only: str | None) -> list[Checked]:

@@ -28,13 +28,14 @@ _MAX_TOKEN: Final = 64 * 1024  # characters; servers refuse longer headers
 _TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
 DOCTOR_ADVICE: Final = "`cxroute doctor` tries each step of the login"
 _REJECTED_STATUSES: Final = (400, 401, 403)
+# the address does not issue tokens
 _WRONG_ADDRESS_STATUSES: Final = (
     404,
     405,
     410,
     421,
     501,
-)  # the address does not issue tokens
+)
 _MAX_REMEMBERED_TOKENS: Final = 1000  # an endpoint runs for months
 
 

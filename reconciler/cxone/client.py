@@ -46,12 +46,10 @@ class _Call(NamedTuple):
     kind: RequestKind
     right: str = "scope routing:write"  # that the client lacks at a 403
     gone: frozenset[int] = frozenset()  # statuses: the object does not exist
-    unsupported: frozenset[int] = (
-        frozenset()
-    )  # statuses: the API does not offer the call; for a read, all others
-    answered: frozenset[int] = (
-        frozenset()
-    )  # statuses: the caller reads the reasons in the response
+    # statuses: the API does not offer the call; for a read, all others
+    unsupported: frozenset[int] = frozenset()
+    # statuses: the caller reads the reasons in the response
+    answered: frozenset[int] = frozenset()
 
 
 _CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"

@@ -35,27 +35,25 @@ _MIN_WRITE_SECONDS: Final = 0.05  # seconds that a call needs at the least
 _READY_SECONDS: Final = 2.0  # seconds between requests for a token that failed
 
 Attributes = Mapping[str, str | float | None]
-CallTenant = Callable[
-    [str, str, bytes], Awaitable[ApiResponse]
-]  # name, path and query, JSON body or b""
+# name, path and query, JSON body or b""
+CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]
 
-TEST_CHATS: Final = frozenset(
-    {"100000000000"}
-)  # the contact id of Cognigy's test chat, which does not exist
+# the contact id of Cognigy's test chat, which does not exist
+TEST_CHATS: Final = frozenset({"100000000000"})
 _PATHS: Final = {
     "digital-custom-fields": "/dfo/3.0/contacts/{conversationId}/custom-fields",
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",
 }
+# a profile may define a refusal with status 200
 _FIELD_ERROR_STATUSES: Final = (
     200,
     400,
     422,
-)  # a profile may define a refusal with status 200
+)
 
 
-ContextWriter = Callable[
-    [CallTenant, str, Attributes], Awaitable[ApiResponse]
-]  # `str`: the path
+# `str`: the path
+ContextWriter = Callable[[CallTenant, str, Attributes], Awaitable[ApiResponse]]
 
 
 def write_interaction(
@@ -210,9 +208,8 @@ class ContextClient(ReadingClient):
         except CancelledError:
             raise self._deadline_error(deadline) from None
         except errors.RetryLaterError as error:
-            if (
-                deadline.request_sent
-            ):  # before the circuit opened: it may have been done
+            # before the circuit opened: it may have been done
+            if deadline.request_sent:
                 raise errors.OverloadedError(str(error)) from error
             raise
         except errors.OverloadedError as error:

@@ -23,15 +23,13 @@ SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"
-_MAX_DOCUMENT: Final = (
-    256 * 1024
-)  # bytes of a document, and characters of an id token; real ones have some thousands
+# bytes of a document, and characters of an id token; real ones have some thousands
+_MAX_DOCUMENT: Final = 256 * 1024
 _MAX_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_PATH: Final = re.compile(
-    r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII
-)  # no dot segments
+# no dot segments
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)
 
 
 class Discovery:

@@ -145,9 +145,8 @@ async def read_complete_list(
         )
 
     entries = await read_consistently()
-    if (
-        not entries
-    ):  # a wrong empty list would cause a second copy of every rule (invariants F31)
+    # a wrong empty list would cause a second copy of every rule (invariants F31)
+    if not entries:
         await time.sleep(limiter.backoff(1))
         entries = await read_consistently()
     return list(entries.values())

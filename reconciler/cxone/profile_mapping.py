@@ -42,9 +42,8 @@ class FieldNames:
         self._canonical_names = {
             tenant: canonical for canonical, tenant in names.items()
         }
-        self.is_plain: Final = (
-            self._tenant_names == self._canonical_names
-        )  # nothing to map
+        # nothing to map
+        self.is_plain: Final = self._tenant_names == self._canonical_names
 
     def canonical_name(self, tenant_name: Any) -> Any:  # noqa: ANN401 - any JSON
         """Return the canonical name for a tenant's name; other values than text stay as they

@@ -252,9 +252,8 @@ class StudioClient(StudioReadingClient):
             await unlock
 
     async def _unlock(self) -> None:
-        self.rate_limiter.restart_time_limit(
-            self._tenant.run_seconds
-        )  # the unlock is tried after any failure
+        # the unlock is tried after any failure
+        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)
         self._sender.circuit = WaitingBreaker(
             _UNLOCK_SECONDS, self._time, self.rate_limiter
         )

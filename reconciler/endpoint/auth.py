@@ -78,9 +78,8 @@ def _decode_base64(text: str | bytes) -> bytes | None:
         return None
 
 
-_ID: Final = re.compile(
-    rb"[\x21-\x2d\x2f-\x7e]{1,256}"
-)  # without a dot: a dot ends the id in the signed text
+# without a dot: a dot ends the id in the signed text
+_ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
 _MAX_SIGNATURES: Final = 16
 _SIGNATURE_HEADERS: Final = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
@@ -141,9 +140,8 @@ class SignatureVerifier:
         return name.decode("ascii") if matches else None
 
 
-MESSAGE_ID_SECONDS: Final = (
-    2.0 * CLOCK_TOLERANCE
-)  # after that, the message's timestamp is too old to be accepted
+# after that, the message's timestamp is too old to be accepted
+MESSAGE_ID_SECONDS: Final = 2.0 * CLOCK_TOLERANCE
 
 
 class MessageIdStore(Protocol):
@@ -180,20 +178,19 @@ async def run_once(
     try:
         response = await process()
     finally:
-        with contextlib.suppress(
-            TimeoutError
-        ):  # the store completes it in the background
+        # the store completes it in the background
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await store.complete(message_id, truncated(response))
     return response
 
 
-FAILED_RESPONSE: Final = retry_later(
-    503, "bug", "the endpoint failed"
-)  # to requests that waited for a failed one
+# to requests that waited for a failed one
+FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")
+# after the deadline
 IN_PROGRESS_RESPONSE: Final = retry_later(
     503, "replayed", "the same message is being processed"
-)  # after the deadline
+)
 CONFLICT_RESPONSE: Final = error_response(
     409, "conflict", "this webhook-id was already used with another body"
 )

@@ -32,9 +32,8 @@ class Timestamp(NamedTuple):
     fraction: str
 
 
-END_OF_TIME: Final = Timestamp(
-    (date.max.toordinal() + 2) * _DAY, ""
-)  # after every timestamp, in any zone
+# after every timestamp, in any zone
+END_OF_TIME: Final = Timestamp((date.max.toordinal() + 2) * _DAY, "")
 
 
 def parse_timestamp(text: str) -> Timestamp | None:

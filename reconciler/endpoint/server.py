@@ -32,11 +32,12 @@ from reconciler.text.hosts import url_of
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
 _MAX_HEADERS: Final = 64
+# servers differ in which value counts
 _UNIQUE_HEADERS: Final = (
     b"host",
     b"transfer-encoding",
     b"content-length",
-)  # servers differ in which value counts
+)
 _HEAD_TIMEOUT: Final = (
     5.0  # seconds from the start of a connection or request to the end of its headers
 )

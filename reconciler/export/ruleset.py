@@ -157,7 +157,8 @@ class RuleSetBuilder:
                 f"rule-{live.id[:8]}"
             )
             key = find_free_name(readable, keys)
-        expander, address = self._expander(fields | {"key": key}), Address(ruleset, key)
+        expander = self._expander(fields | {"key": key})
+        address = Address(ruleset, key)
         name, notes, adopt = self._choose_name(live, expander, address)
         bare_rule = _expand_rule(expander)
         keys.add(key)
@@ -368,7 +369,8 @@ def understood(part: PartT | Opaque, noun: str = "condition") -> PartT:
 
 def find_sugar_field(condition: Condition, attributes: BotAttributes) -> str:
     """Return the field that expresses exactly this condition; empty where only `when` can."""
-    operator, value = condition.operator, condition.raw_value
+    operator = condition.operator
+    value = condition.raw_value
     if condition.attribute == attributes.intent:
         if operator == "equals" and isinstance(value, str):
             return "intent"

@@ -39,9 +39,8 @@ _NOTES: Final = "Pull requests: Write"
 _CODE: Final = "Repositories: Read"
 _STATES: Final = {"pending": "INPROGRESS", "success": "SUCCESSFUL", "failure": "FAILED"}
 _MARKER: Final = re.compile(r"^<!-- (cxroute:[^\n]*) -->$", re.MULTILINE)
-_HIDDEN: Final = re.compile(
-    r"^\[//\]: # \((cxroute:[^\n]*)\)$", re.MULTILINE
-)  # a link definition that nothing uses
+# a link definition that nothing uses
+_HIDDEN: Final = re.compile(r"^\[//\]: # \((cxroute:[^\n]*)\)$", re.MULTILINE)
 _ALERT: Final = re.compile(r"^> \[!([A-Z])([A-Z]+)\]$", re.MULTILINE)
 _TAG: Final = re.compile(
     r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|<br>|</?(?:sub|details|summary)>|\\<", re.DOTALL

@@ -26,9 +26,10 @@ DIALECT: Final = RestDialect(
     token_header=("PRIVATE-TOKEN", "{}"),
 )
 LABEL: Final = "cxroute-drift"
+# with subgroups
 _PROJECT: Final = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+"
-)  # with subgroups
+)
 _ACTOR: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _OWNER: Final = re.compile(
     r"@([A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_.][A-Za-z0-9._-]*)*)"
@@ -49,9 +50,8 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     return forge.PipelineRun(
         repository=step.matching("CI_PROJECT_PATH", _PROJECT),
         id=step.number("CI_PIPELINE_ID"),
-        attempt=step.number(
-            "CI_JOB_ID"
-        ),  # a repeated job has a new, larger id in the same pipeline
+        # a repeated job has a new, larger id in the same pipeline
+        attempt=step.number("CI_JOB_ID"),
         sha=step.sha(
             "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA" if is_merge else "CI_COMMIT_SHA"
         ),

@@ -22,20 +22,19 @@ _ACTION_LINE: Final = re.compile(
     rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{_ACTION.pattern})$", re.MULTILINE
 )
 """The action of cxroute; other actions have their version behind the hash."""
+# with any version's words
 _SIGNED: Final = re.compile(
     "# Written by `cxroute init --[a-z]+`[^\n]*: ([0-9a-f]{16})\n"
-)  # with any version's words
+)
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 # One copy for each secret. Azure DevOps maps a secret into a step only by its name. GitHub's lines
 # name CXROUTE_HOSTS, too: the repository's settings, and not a manifest, allow other hosts for
 # secrets.
 _SECRET: Final = re.compile("^.*@SECRET@.*\n", re.MULTILINE)
-_EACH: Final = re.compile(
-    "^ *# @EACH@\n(.*?)^ *# @END@\n", re.MULTILINE | re.DOTALL
-)  # one copy for each environment
-_ANY: Final = re.compile(
-    "^# @ANY@\n(.*?)^# @END@\n", re.MULTILINE | re.DOTALL
-)  # only if there is an environment
+# one copy for each environment
+_EACH: Final = re.compile("^ *# @EACH@\n(.*?)^ *# @END@\n", re.MULTILINE | re.DOTALL)
+# only if there is an environment
+_ANY: Final = re.compile("^# @ANY@\n(.*?)^# @END@\n", re.MULTILINE | re.DOTALL)
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 
 
@@ -45,9 +44,8 @@ class PipelineSettings(NamedTuple):
     action: str  # OWNER/REPOSITORY@COMMIT; only workflows of GitHub have it
     manifests: str
     variables: tuple[str, ...]  # variables of credentials, and names of the secrets
-    environments: tuple[str, ...] = (
-        "prod",
-    )  # of the manifests; only pipelines whose matrix is fixed have them
+    # of the manifests; only pipelines whose matrix is fixed have them
+    environments: tuple[str, ...] = ("prod",)
 
 
 class PipelineKind(NamedTuple):
@@ -55,9 +53,8 @@ class PipelineKind(NamedTuple):
 
     option: str  # "github": of `init --github`, of the templates' folder, and of docs/github.md
     forge: str  # "GitHub"
-    files: tuple[
-        str, ...
-    ]  # from the root of the repository; the template has the last part of the name
+    # from the root of the repository; the template has the last part of the name
+    files: tuple[str, ...]
     journal_artifact: str  # where a run's journal is, in words
 
     def read_template(self, name: str) -> str:
@@ -140,9 +137,8 @@ def build_pipelines(
             ),
             text,
         )
-        text = (
-            text.rstrip("\n") + "\n"
-        )  # the last of several copies ends with an empty line
+        # the last of several copies ends with an empty line
+        text = text.rstrip("\n") + "\n"
         head = (
             f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
             f""

@@ -73,9 +73,8 @@ class StepFiles(NamedTuple):
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> "StepFiles":
         """Return the files in the step's variables."""
-        outputs = variables.get("GITHUB_OUTPUT") or variables.get(
-            "CXROUTE_OUTPUT"
-        )  # of a script on another forge
+        # of a script on another forge
+        outputs = variables.get("GITHUB_OUTPUT") or variables.get("CXROUTE_OUTPUT")
         summary = variables.get("GITHUB_STEP_SUMMARY") or variables.get(
             "CXROUTE_SUMMARY"
         )

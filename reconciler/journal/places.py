@@ -147,9 +147,8 @@ class JournalAddress(JournalPlace):
 
     def reserve(self, run: str) -> str:
         """Return an unused name."""
-        with suppress(
-            OSError
-        ):  # the first entry reports why the address cannot be written
+        # the first entry reports why the address cannot be written
+        with suppress(OSError):
             return next(
                 name
                 for name in _candidates(run)

@@ -25,13 +25,13 @@ from reconciler.plan.plan import LiveState, Plan, PlanOptions, unmatched_selecto
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.json_values import moment_at
 
+# runs with the same values write the same rules
 _RULES_OF: Final = (
     "environment",
     "owner",
-)  # runs with the same values write the same rules
-_SILENCE: Final = timedelta(
-    minutes=15
-)  # the longest outage that a run waits for, without an entry
+)
+# the longest outage that a run waits for, without an entry
+_SILENCE: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,11 @@ from reconciler.model.grouping import group_pairs
 from reconciler.text.escape import quote_name, sanitize
 
 _ALL_ENVIRONMENTS: Final = ""
+# kinds with `environments`, also of items
 _ITEMS_IN_ENVIRONMENTS: Final = {
     "RuleSet": "rules",
     "Promises": "promises",
-}  # kinds with `environments`, also of items
+}
 
 
 class DocumentProblem(NamedTuple):
@@ -42,9 +43,8 @@ class DocumentProblem(NamedTuple):
     message: str
     unknown_name: str = ""
     candidates: frozenset[str] = frozenset()
-    missing: tuple[
-        str, ...
-    ] = ()  # the fields of which one is missing: a misspelt one is an error of its own
+    # the fields of which one is missing: a misspelt one is an error of its own
+    missing: tuple[str, ...] = ()
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
@@ -414,6 +414,7 @@ def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:
                 )
 
 
+# of several fields of one document, by its kind
 DOCUMENT_CHECKS: Final[
     Mapping[str, Callable[[SourceMap], Iterator[DocumentProblem]]]
 ] = {
@@ -421,4 +422,4 @@ DOCUMENT_CHECKS: Final[
     "Environment": _check_environment,
     "Attributes": _check_attributes,
     "Promises": _check_promises,
-}  # of several fields of one document, by its kind
+}

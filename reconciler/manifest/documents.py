@@ -462,11 +462,12 @@ AnyDocument = (
     | Promises
     | Profile
 )
+# the field that makes a document of a kind long, and the model of its items
 ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
     "Promises": ("promises", PromiseEntry),
-}  # the field that makes a document of a kind long, and the model of its items
+}
 KINDS: Final[Mapping[str, type[Any]]] = {
     model.__name__: model for model in get_args(AnyDocument)
 }
@@ -533,9 +534,8 @@ def _tidy(part: dict[str, Any]) -> dict[str, Any]:
         else:
             field.pop("default", None)
     if pattern := _DATE_PATTERNS.get(part.get("format", "")):
-        del part[
-            "format"
-        ]  # many validators do not know it, and it admits times that cxroute refuses
+        # many validators do not know it, and it admits times that cxroute refuses
+        del part["format"]
         part["pattern"] = pattern
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
@@ -574,6 +574,7 @@ def _require(choice: str, *names: str) -> dict[str, Any]:
 _ONE_OR_VARIABLE: Final = {
     "anyOf": [{"type": "array", "maxItems": 1}, {"type": "string"}]
 }
+# the rules of `cross_checks` and of small models that types cannot express
 _EXTRA_CONSTRAINTS = {
     "Api": {
         "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
@@ -624,4 +625,4 @@ _EXTRA_CONSTRAINTS = {
             ]
         },
     },
-}  # the rules of `cross_checks` and of small models that types cannot express
+}

@@ -69,9 +69,8 @@ class Manifests:
     base: "BaseManifests | None" = (
         None  # those before a change, for commands that compare with them
     )
-    errors: tuple[
-        Finding, ...
-    ] = ()  # errors of skipped documents: see `load_environment`
+    # errors of skipped documents: see `load_environment`
+    errors: tuple[Finding, ...] = ()
 
     @property
     def before(self) -> "Manifests | None":

@@ -411,6 +411,7 @@ class _SyntaxProblem(NamedTuple):
 
 _SECOND_COLON: Final = "a second colon"
 _TAB: Final = "a tab"
+# the keys are the starts of the parser's messages
 _PROBLEMS: Final[dict[str, _SyntaxProblem]] = {
     "did not find expected '-' indicator": _SyntaxProblem(
         "wrong indentation: this line is not part of the list that began on line {line}",
@@ -463,7 +464,7 @@ _PROBLEMS: Final[dict[str, _SyntaxProblem]] = {
         "an escape in this text is unknown",
         "write \\\\ for a backslash, or use single quotes",
     ),
-}  # the keys are the starts of the parser's messages
+}
 
 
 def _describe_yaml_error(error: MarkedYAMLError, text: str) -> tuple[int, str, str]:

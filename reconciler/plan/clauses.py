@@ -14,13 +14,11 @@ from reconciler.model.rule import Condition, Opaque
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import Labels, range_phrase
 
-_SignedCondition = tuple[
-    Condition, bool
-]  # a condition, and whether its complement is meant
+# a condition, and whether its complement is meant
+_SignedCondition = tuple[Condition, bool]
 _Conditions = Sequence[_SignedCondition]
-_Listed = Callable[
-    ..., str
-]  # a condition, and a noun for a list that is cut -> its values in words
+# a condition, and a noun for a list that is cut -> its values in words
+_Listed = Callable[..., str]
 
 EVERY_CONVERSATION: Final = "every conversation"
 FEW_VALUES: Final = 3  # the longest list that is not cut

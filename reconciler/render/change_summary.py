@@ -24,12 +24,13 @@ from reconciler.text.phrases import Labels, condition_phrase, rule_phrase, targe
 
 _Edit = Update | Adopt
 
+# in reports
 ACTION_ORDER: Final[tuple[Action, ...]] = (
     "delete",
     "update",
     "adopt",
     "create",
-)  # in reports
+)
 ACTION_PAST: Final = {
     "create": "created",
     "update": "updated",

@@ -11,29 +11,26 @@ from typing import Final
 from reconciler.text.escape import escape_invisible, sanitize
 
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
+# a JSON string or, between spaces, a Python string or a word in backticks
 QUOTED_VALUE: Final = "|".join(
     [
         r'"(?:[^"\\]|\\.)*"',
         _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"),
         _STANDALONE.format(r"`[^`]+`"),
     ]
-)  # a JSON string or, between spaces, a Python string or a word in backticks
-EXPLAIN_COMMAND: Final = re.compile(
-    r"(?<=why: )cxroute .+$", re.DOTALL
-)  # becomes one code span
-_PIECES: Final = re.compile(
-    rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+"
-)  # words (a value is one word) and spaces
+)
+# becomes one code span
+EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
+# words (a value is one word) and spaces
+_PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
 _OPENING = "(["
 _CLOSING = ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
-_REFERENCE: Final = re.compile(
-    r"(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE
-)  # GitHub may take it for a commit
-_NUMBERED: Final = re.compile(
-    r"^(\s*\d+)([.)])(?=\s|$)"
-)  # starts a numbered list at the start of a line
+# GitHub may take it for a commit
+_REFERENCE: Final = re.compile(r"(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE)
+# starts a numbered list at the start of a line
+_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
 _SIGNS: Final = {
     "->": "→",
     ">=": "≥",

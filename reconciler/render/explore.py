@@ -85,9 +85,8 @@ class ExplorePage:
     desired: DesiredState  # the environment's names, labels and order of evaluation
     queues: Mapping[str, str]  # names by id
     sides: Sequence[ExploreSide]
-    values: Mapping[str, Sequence[Scalar]] = field(
-        default_factory=dict
-    )  # the declared values of attributes
+    # the declared values of attributes
+    values: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
     links: SourceLinks = field(default_factory=SourceLinks)
     banner: str = ""
     period: str = ""  # of the sample

@@ -13,9 +13,8 @@ from reconciler.plan.words import destination_phrase
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import destination_form
 
-_MAX_SAFE_INTEGER: Final = (
-    2**53 - 1
-)  # larger integers are texts in the data, because a number would be rounded
+# larger integers are texts in the data, because a number would be rounded
+_MAX_SAFE_INTEGER: Final = 2**53 - 1
 
 
 class PageTables:

@@ -141,10 +141,11 @@ def _digest(content: Document, plan_id: object) -> str:
         if isinstance(origin, dict)
         else None
     )
+    # as the planId, without the time
     lasting = [
         plan_id,
         {**content, "provenance": untimed},
-    ]  # as the planId, without the time
+    ]
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 

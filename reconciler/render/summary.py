@@ -72,9 +72,8 @@ class PlanSummary:
     # the number of steps, and what is proven about them; empty if nothing is proven
     schedule_text: str
     consent: tuple[Consent, ...] = ()
-    broken_promises: tuple[
-        Finding, ...
-    ] = ()  # each with an example, if the guard of promises refuses
+    # each with an example, if the guard of promises refuses
+    broken_promises: tuple[Finding, ...] = ()
 
     @property
     def consent_text(self) -> str:
@@ -208,9 +207,8 @@ def _endpoint_text(plan: Plan) -> str:
         for name, bound in below
     ]
     changes = [" -> ".join(intents)] if intents[0] != intents[1] else []
-    old, new = (
-        {*each["knownIntents"]} for each in settings
-    )  # empty: every intent is known
+    # empty: every intent is known
+    old, new = ({*each["knownIntents"]} for each in settings)
     listed = {"now known: ": old and new - old, "now unknown: ": new and old - new}
     listed |= {} if old else {"now unknown: every intent except ": new}
     changes += [

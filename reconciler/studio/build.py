@@ -91,7 +91,8 @@ def number_text(number: Scalar) -> str:
 
 def number_helpers(variable: str) -> list[str]:
     """Return the lines that assign the number of a script variable, and whether it is a number."""
-    number, check = f"cxr_num_{variable}", f"cxr_isnum_{variable}"
+    number = f"cxr_num_{variable}"
+    check = f"cxr_isnum_{variable}"
     zeros = [
         f'( cxr_text_{variable}$ = "{zero}" )'
         for zero in ("0", "0.0", "0.00", "-0", "-0.0")

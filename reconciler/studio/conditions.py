@@ -55,9 +55,8 @@ _NEGATIVE_OF: Final = {
     for record in RECORDS
     if record.name not in RANGES and not record.denies
 }
-_COMPARES_NUMBERS: Final = (
-    EQUALITIES | SETS | RANGES
-) - POSITIVE_OF_NEGATIVE.keys()  # where the values are numbers
+# where the values are numbers
+_COMPARES_NUMBERS: Final = (EQUALITIES | SETS | RANGES) - POSITIVE_OF_NEGATIVE.keys()
 # this and the next are operators inside an expression, which no rule has
 _NUMBER: Final = "is a number"
 _NO_NUMBER: Final = "is not a number"
@@ -138,13 +137,15 @@ def _helper(name: str, value: Expression) -> Helper | None:
             "+",
             (Expression("variable", spelling=variable), Expression("number", "0")),
         ):
-            helper, own = Helper("number", variable), f"cxr_num_{variable}"
+            helper = Helper("number", variable)
+            own = f"cxr_num_{variable}"
         case Expression(
             "operation",
             "%",
             (Expression("variable", "contactid"), Expression("number", "100")),
         ):
-            helper, own = Helper("split", ""), "cxr_split"
+            helper = Helper("split", "")
+            own = "cxr_split"
         case _:
             return None
     return helper if name == own.lower() or not name.startswith("cxr_") else None
@@ -183,9 +184,8 @@ class ConditionReader:
             helper.variable.lower(): helper.variable for helper in helpers.values()
         }
         self._attribute = cache(self._find_attribute)
-        self._alternatives = lru_cache(4096)(
-            self._find_alternatives
-        )  # many rules have the same bounds
+        # many rules have the same bounds
+        self._alternatives = lru_cache(4096)(self._find_alternatives)
 
     def alternatives(self, node: Expression) -> list[Alternative]:
         """Return lists of conditions, one of which holds exactly where the expression is true; no
@@ -244,9 +244,10 @@ class ConditionReader:
     def _find_alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
         symbols = symbols_of(node)
+        # which is first is unknown
         if symbols & {*"&|"} and any(
             symbols_of(part) & {*"&|~"} for part in node.parts
-        ):  # which is first is unknown
+        ):
             raise NotUnderstoodError(format_expression(node))
         if symbols == {"|"}:
             return _any_of(
@@ -299,9 +300,8 @@ class ConditionReader:
         )
         if is_raw and right.kind in ("number", "operation"):
             return Helper("raw number", left.spelling)
-        if (
-            is_raw and right.kind == "text" and not JSON_NUMBER.fullmatch(right.text)
-        ):  # digits may compare as numbers
+        # digits may compare as numbers
+        if is_raw and right.kind == "text" and not JSON_NUMBER.fullmatch(right.text):
             return Helper("raw text", left.spelling)
         return self.helpers.get(left.text)
 
@@ -329,14 +329,11 @@ class ConditionReader:
             case Helper("number" | "raw number" as kind, variable), _, _ if (
                 symbol in TESTS
             ):
-                number, name = (
-                    _read_number(right),
-                    _NO_NUMBER if kind == "number" else "notExists",
-                )
+                number = _read_number(right)
+                name = _NO_NUMBER if kind == "number" else "notExists"
                 absent = Condition(self._attribute(variable), name, None, None)
-                is_absent = TESTS[symbol](
-                    0, number
-                )  # a missing value and a text have the number 0
+                # a missing value and a text have the number 0
+                is_absent = TESTS[symbol](0, number)
                 test = self._condition(variable, _OPERATOR_OF[symbol], number)
                 return [(test,), *([(absent,)] if is_absent else [])]
             case "number", _, Expression("number") if (

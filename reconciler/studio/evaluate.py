@@ -27,11 +27,12 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     **TESTS,
     "!=": operator.ne,
 }
+# a snippet cannot make a number much longer with these
 _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
     "%": operator.mod,
-}  # a snippet cannot make a number much longer with these
+}
 
 
 class Dialect(NamedTuple):
@@ -197,9 +198,8 @@ class _Run:
     ) -> int | Fraction:
         if symbol not in _ARITHMETIC:
             raise self._error(f"cxroute does not understand `{symbol}` here")
-        if (
-            left is None or right is None
-        ):  # a text and an undefined variable are ignored
+        # a text and an undefined variable are ignored
+        if left is None or right is None:
             return left or right or 0
         if symbol == "%" and not right:
             raise self._error("a division by zero")
@@ -207,7 +207,8 @@ class _Run:
         return result
 
     def _compare(self, symbol: str, left: Expression, right: Expression) -> bool:
-        first, second = self._evaluate(left), self._evaluate(right)
+        first = self._evaluate(left)
+        second = self._evaluate(right)
         if not any(
             side.kind == "variable" and side.text.endswith("$")
             for side in map(plain, (left, right))

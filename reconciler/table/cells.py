@@ -87,9 +87,8 @@ _CHANGED: Final = re.compile(
     rf"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d|(?:{_BOOLEAN})$",
     re.IGNORECASE,
 )
-_CHARACTER: Final = re.compile(
-    "_?x[0-9A-Fa-f]{4}_"
-)  # a workbook's form of a character: programs write that instead
+# a workbook's form of a character: programs write that instead
+_CHARACTER: Final = re.compile("_?x[0-9A-Fa-f]{4}_")
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
 _SEVERAL: Final = re.compile(r"[,|\n]|\b(?:and|or)\b| [/&+] ", re.IGNORECASE)
 # "10,000" and "10.000" may be ten thousand; a program writes 1.23E+11 for digits that it does not
@@ -136,7 +135,8 @@ def write_conditions(conditions: Iterable[Condition], column: ColumnValues) -> s
 
 def read_conditions(text: str, column: ColumnValues) -> tuple[Condition, ...]:
     """Return the conditions of an attribute's cell; an empty cell has none. Raises CellError."""
-    reader, conditions = _CellReader(text), list[Condition]()
+    reader = _CellReader(text)
+    conditions = list[Condition]()
     words = list[str]()
     while not reader.is_at_end:
         word, operator, value = reader.read_test(column)
@@ -329,9 +329,8 @@ class _CellReader:
             self.read_plain_values if word == PLAIN_EQUALITY else self.read_values
         )
         items = self.read_list(lambda: read_item(column))
-        values = tuple(
-            dict.fromkeys(chain.from_iterable(items))
-        )  # a group may have a value that stands beside it
+        # a group may have a value that stands beside it
+        values = tuple(dict.fromkeys(chain.from_iterable(items)))
         if not values:
             raise CellError(
                 f"{quote_name(self.text)}: there is no value after {quote_name(word)}"

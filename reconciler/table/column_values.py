@@ -28,21 +28,16 @@ class ColumnValues:
     attribute: str
     heading: str = ""
     kind: ValueKind = "any"
-    offered: Sequence[
-        Scalar
-    ] = ()  # the declared values; without one, a cell may have any value
-    used: frozenset[Scalar] = (
-        frozenset()
-    )  # the values of the rules, also undeclared ones
-    stated: frozenset[frozenset[Condition]] = (
-        frozenset()
-    )  # the conditions of each rule, as one cell states them
-    labels: Mapping[str, str] = field(
-        default_factory=dict
-    )  # what people read, by value
-    groups: Mapping[str, frozenset[str]] = field(
-        default_factory=dict
-    )  # the values of each group, by its name
+    # the declared values; without one, a cell may have any value
+    offered: Sequence[Scalar] = ()
+    # the values of the rules, also undeclared ones
+    used: frozenset[Scalar] = frozenset()
+    # the conditions of each rule, as one cell states them
+    stated: frozenset[frozenset[Condition]] = frozenset()
+    # what people read, by value
+    labels: Mapping[str, str] = field(default_factory=dict)
+    # the values of each group, by its name
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @cached_property
     def spellings(self) -> dict[str, tuple[Scalar, ...]]:

@@ -60,12 +60,10 @@ class Labels:
     A text means one name: a name that is another's label is marked.
     """
 
-    short: Mapping[str, str] = field(
-        default_factory=dict
-    )  # of the bot's attributes, which phrases begin with
-    texts: Mapping[tuple[str, ...], str] = field(
-        default_factory=dict
-    )  # by attribute, or by attribute and value
+    # of the bot's attributes, which phrases begin with
+    short: Mapping[str, str] = field(default_factory=dict)
+    # by attribute, or by attribute and value
+    texts: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     """The groups of values: by attribute and the group's name, the values as rules have them."""
 

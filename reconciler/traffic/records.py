@@ -40,17 +40,17 @@ _MAX_ROW: Final = MIB
 _MAX_CONVERSATIONS: Final = 10**12  # the limit of one row: sums of all rows stay exact
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_COMMENT: Final = re.compile(
-    r'# (?!.*[,;]"?count"?(?:[\r\n,;]|\Z))'
-)  # and not a header
+# and not a header
+_COMMENT: Final = re.compile(r'# (?!.*[,;]"?count"?(?:[\r\n,;]|\Z))')
 _PERIOD: Final = re.compile(
     r"# period: (\d{4}-\d\d-\d\d) to (\d{4}-\d\d-\d\d)\s*", re.ASCII
 )
+# parts of the messages of the module csv -> messages of findings
 _CSV_ERRORS: Final = {
     "expected after": "a cell continues after its closing quote (double a quote inside)",
     "unexpected end": "a quote is never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
-}  # parts of the messages of the module csv -> messages of findings
+}
 _JSON_PROBLEM: Final = (
     "this line is not a JSON object that has each name once, and texts, numbers, true, false or "
     "null"

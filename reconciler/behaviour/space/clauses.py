@@ -42,9 +42,8 @@ def clause_values(domain: Domain, clause: Clause) -> ValueSet:
     values = domain.values_for(clause.condition)
     if not clause.negate:
         return values
-    pieces = subtract(
-        domain, domain.all, values
-    )  # at most one: a condition has at most one pattern
+    # at most one: a condition has at most one pattern
+    pieces = subtract(domain, domain.all, values)
     return pieces[0] if pieces else (0, 0, 0)
 
 
@@ -63,9 +62,8 @@ def is_expressible(domain: Domain, part: ValueSet) -> bool:
         return True
     atoms, yes, no = part
     if not atoms & REST:
-        if (
-            atoms & domain.text_mask and not atoms & domain.number_mask
-        ):  # a list of values
+        # a list of values
+        if atoms & domain.text_mask and not atoms & domain.number_mask:
             return True
     elif not domain.number_mask:  # the values that patterns leave, except for some
         required, denied = domain.patterns.minimal_patterns(yes, no)
@@ -304,9 +302,8 @@ def _partition_exceptions(
     for shape in shapes:
         if shape is None:
             continue
-        if (
-            id(shape) not in disjoint_ids
-        ):  # disjoint shapes need no comparison, which takes long
+        # disjoint shapes need no comparison, which takes long
+        if id(shape) not in disjoint_ids:
             if shape in distinct:
                 continue
             distinct.add(shape)
@@ -401,10 +398,11 @@ def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Sh
 def _is_contained(inner: Mapping[int, ValueSet], outer: Shape) -> bool:
     if len(outer) > len(inner):
         return False
+    # the hottest loop of a difference: a generator costs a fifth of it
     for (
         attribute,
         part,
-    ) in outer:  # the hottest loop of a difference: a generator costs a fifth of it
+    ) in outer:
         inner_part = inner.get(attribute)
         if inner_part is None or not covers(part, inner_part):
             return False

@@ -268,9 +268,8 @@ class Domain:
             else 1.0
         )
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
-        self.expressible: Final[
-            dict[ValueSet, bool]
-        ] = {}  # whether conditions express a part, once it is known
+        # whether conditions express a part, once it is known
+        self.expressible: Final[dict[ValueSet, bool]] = {}
 
     def values_for(self, condition: Condition) -> ValueSet:
         """Return the values for which a condition holds (semantics S3 to S7)."""
@@ -355,9 +354,8 @@ class Domain:
     def _example_of_rest(self, part: ValueSet) -> Scalar:
         if self._is_numeric:  # a number sent as a text
             return "0.5"
-        if (
-            self._is_usually_share and not self.number_mask and not part[1]
-        ):  # no condition tells numbers from texts
+        # no condition tells numbers from texts
+        if self._is_usually_share and not self.number_mask and not part[1]:
             return 0.5
         return self.patterns.example(part[1], part[2])
 
@@ -568,9 +566,8 @@ def usual_part(level: UsualLevel, values: ValueSet) -> ValueSet | None:
 
 def covers(outer: ValueSet, inner: ValueSet) -> bool:
     """Return whether every value of `inner` is in `outer`."""
-    if inner[0] & REST and (
-        outer[1] & ~inner[1] or outer[2] & ~inner[2]
-    ):  # shorter masks than the atoms'
+    # shorter masks than the atoms'
+    if inner[0] & REST and (outer[1] & ~inner[1] or outer[2] & ~inner[2]):
         return False
     return not inner[0] & ~outer[0]
 

@@ -97,9 +97,8 @@ class PatternSet:
             self._by_operator[pattern.operator] = (
                 self._by_operator.get(pattern.operator, 0) | 1 << index
             )
-        self.contains_mask: Final = self._by_operator.get(
-            "contains", 0
-        )  # any number of these can hold together
+        # any number of these can hold together
+        self.contains_mask: Final = self._by_operator.get("contains", 0)
 
     def excluded(self, index: int) -> int:
         """Return the patterns that a pattern excludes: starts, or ends, of which neither implies
@@ -218,9 +217,8 @@ class _Closure:
 
 def bits(mask: int) -> Iterator[int]:
     """Yield the places of the bits that are set, lowest first."""
-    if (
-        mask.bit_length() > _LONG_MASK and mask.bit_count() > _FEW_BITS
-    ):  # each step of the loop costs the mask's length
+    # each step of the loop costs the mask's length
+    if mask.bit_length() > _LONG_MASK and mask.bit_count() > _FEW_BITS:
         digits = bin(mask)[:1:-1]
         place = digits.find("1")
         while place >= 0:

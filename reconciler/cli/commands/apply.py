@@ -59,9 +59,8 @@ from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import pluralize
 from reconciler.watch.cycle import CycleResult
 
-Ended = tuple[
-    int, Plan, ApplyReport | None
-]  # the exit code, the plan, and the report if the apply started
+# the exit code, the plan, and the report if the apply started
+Ended = tuple[int, Plan, ApplyReport | None]
 
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000
@@ -337,9 +336,8 @@ def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
     sys.stderr.write(wrap_for(f"{question} to continue: ", sys.stderr))
     sys.stderr.flush()
     # A blocking read would delay the handling of an earlier signal.
-    with contextlib.suppress(
-        OSError, ValueError
-    ):  # stdin is not a file, or select() does not support it (Windows)
+    # stdin is not a file, or select() does not support it (Windows)
+    with contextlib.suppress(OSError, ValueError):
         while not select.select([sys.stdin], [], [], _LOOK)[0]:
             pass
     if sys.stdin.readline(_LONGEST_ANSWER).strip() != answer:

@@ -39,9 +39,8 @@ _TYPED: Final = {
     "fish": " --typed (commandline -ct)",
 }
 """How a script passes the word that is typed already, by shell."""
-_SAFE: Final = re.compile(
-    r"[A-Za-z0-9._/@:+-]{1,200}"
-)  # a shell expands the words of a completion, even `$(...)`
+# a shell expands the words of a completion, even `$(...)`
+_SAFE: Final = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")
 
 
 def options(parser: argparse.ArgumentParser) -> None:

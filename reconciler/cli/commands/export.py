@@ -62,9 +62,8 @@ _HELP: Final = (
     "that were changed in CXone: it changes single values of the files and keeps every other byte."
 )
 _MOST_NAMES: Final = 15
-Drifted = list[
-    tuple[LiveRule, DesiredRule]
-]  # rules that were changed in CXone, each beside that of its manifest
+# rules that were changed in CXone, each beside that of its manifest
+Drifted = list[tuple[LiveRule, DesiredRule]]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -512,9 +511,8 @@ def replace_files(changed: Mapping[str, str], manifests: Manifests) -> None:
             raise RefusedError(
                 f"nothing was written: {file} changed meanwhile. Run the command again"
             )
-        if (
-            not path.stat().st_mode & stat.S_IWUSR
-        ):  # the replacement of a file ignores this
+        # the replacement of a file ignores this
+        if not path.stat().st_mode & stat.S_IWUSR:
             raise RefusedError(f"nothing was written: {file} is read-only")
         texts[path] = mark + text
     write_all(texts)

@@ -35,6 +35,7 @@ from reconciler.text.json_values import parse_object
 from reconciler.text.redact import REDACTOR
 
 _LONGEST_NUMBER: Final = 12
+# seconds before each attempt
 _PLAN_PAUSES: Final = (
     0.0,
     10.0,
@@ -42,7 +43,7 @@ _PLAN_PAUSES: Final = (
     40.0,
     80.0,
     160.0,
-)  # seconds before each attempt
+)
 _NOTES: Final = ("comment", "note")
 
 
@@ -51,10 +52,11 @@ class ForgeOptions(NamedTuple):
 
     tasks: tuple[str, ...]
     pipeline: str  # the default of --workflow
+    # its value, and its meaning
     pipeline_help: tuple[str, str] = (
         "FILE",
         "file name of the plan workflow",
-    )  # its value, and its meaning
+    )
 
 
 _COMMON: Final = ("note", "consent", "reviewed-plan")

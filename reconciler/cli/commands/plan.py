@@ -234,9 +234,8 @@ def _check_list(options: argparse.Namespace, output: Output) -> None:
         raise UsageError(
             "--format html shows one environment: use --report DIR for one page per environment"
         )
-    if (
-        options.replay == "-"
-    ):  # the environments are read at the same time: each would have some of the rows
+    # the environments are read at the same time: each would have some of the rows
+    if options.replay == "-":
         raise UsageError(
             "--replay - reads stdin for one environment: set -e to its name, or name a file"
         )

@@ -121,9 +121,8 @@ async def _serve(
         await serve(app, listener, print_address, app.record_refusal, app.drain)
 
 
-JoinCluster = Callable[
-    [EndpointDependencies], EndpointDependencies
-]  # one process -> one of several that share a Redis
+# one process -> one of several that share a Redis
+JoinCluster = Callable[[EndpointDependencies], EndpointDependencies]
 _ADVICE_INTERVAL: Final = 60.0  # seconds
 _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 

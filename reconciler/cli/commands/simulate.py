@@ -40,9 +40,8 @@ def _simulate_environment(
     profile = manifests.profile(environment)
     _require_default_api(environment, profile)
 
-    names = {
-        queue["name"] for queue in state.queues
-    }  # by name, because ids are generated
+    # by name, because ids are generated
+    names = {queue["name"] for queue in state.queues}
     expected = expected_queues(manifests, environment.name)
     missing = [queue for queue in expected if queue.name not in names]
     add_queues(state, missing, choose_queue_list(environment.api, profile.queues).ids)

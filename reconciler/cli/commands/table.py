@@ -541,9 +541,8 @@ def _find_others(session: Session, after: Manifests) -> dict[str, int]:
     """
     counts = {}
     for name, loaded in session.manifests.environments.items():
-        with suppress(
-            ManifestError
-        ):  # it is invalid without the edits, too; `validate` reports it
+        # it is invalid without the edits, too; `validate` reports it
+        with suppress(ManifestError):
             old, _ = desire_offline(session.manifests, loaded.document)
             try:
                 new, _ = desire_offline(after, after.environments[name].document)

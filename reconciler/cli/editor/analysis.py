@@ -34,9 +34,8 @@ _UNDECIDED: Final = (
 class Analysis(NamedTuple):
     """Manifests with all errors, or valid ones with the rules of each environment."""
 
-    findings: list[
-        Finding
-    ]  # errors and warnings of the files; without tests and promises
+    # errors and warnings of the files; without tests and promises
+    findings: list[Finding]
     manifests: Manifests | None  # None if they are invalid
     checked: list[Checked]
 

@@ -72,9 +72,8 @@ def _fields(cursor: Cursor, names: Names) -> Iterator[Choice]:
     present = {key.text for key in place.owner.keys}
     for schema in _schemas(kind, place.path[:-1]):
         for name, field in schema.get("properties", {}).items():
-            if not isinstance(
-                field, dict
-            ):  # `false`: the field that this form of the mapping does not have
+            # `false`: the field that this form of the mapping does not have
+            if not isinstance(field, dict):
                 continue
             if name not in present and (
                 kind or place.path[:-1] or name in _FIRST_FIELDS

@@ -54,9 +54,8 @@ class _Folder:
 
     def __init__(self, session: "FolderSession") -> None:
         self.session = session
-        self.advice: Sequence[
-            Finding
-        ] = ()  # of the last check, shown until the next one ends
+        # of the last check, shown until the next one ends
+        self.advice: Sequence[Finding] = ()
         self.published: Diagnostics = {}
 
 
@@ -92,9 +91,8 @@ class ManifestServer:
             self.server.feature(method, options)(handler)
 
     def _initialize(self, parameters: lsp.InitializeParams) -> None:
-        self._has_folders = bool(
-            parameters.workspace_folders
-        )  # Helix names none where there is no repository
+        # Helix names none where there is no repository
+        self._has_folders = bool(parameters.workspace_folders)
 
     def _start(self, _event: object) -> None:
         self._open_sessions()

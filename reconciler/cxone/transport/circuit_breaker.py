@@ -19,12 +19,13 @@ MAX_FAILURES: Final = (
 MAX_FAST_FAILURES: Final = (
     5  # consecutive failures that open the circuit of the endpoint
 )
+# seconds before each probe, plus or minus a quarter; the last one repeats
 _WAITS: Final = (
     2.0,
     4.0,
     8.0,
     15.0,
-)  # seconds before each probe, plus or minus a quarter; the last one repeats
+)
 _WINDOW: Final = (
     20  # half of this many attempts, failed, open the circuit of the endpoint too
 )

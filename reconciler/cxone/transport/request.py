@@ -17,9 +17,8 @@ from reconciler.manifest.kinds.profile import Errors
 from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.text.json_values import STRICT_DECODER, find_members, refuse_constant
 
-MAX_RESPONSE_BYTES: Final = (
-    16 * 1024 * 1024
-)  # bytes, decoded; a page of 100 rules has about 50,000
+# bytes, decoded; a page of 100 rules has about 50,000
+MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
 ACCEPT_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 _DEFAULT_MESSAGE_PATHS: Final = (
     "errors[].message",
@@ -130,9 +129,8 @@ class ApiResponse(NamedTuple):
         )
         for secret in secrets:
             text = text.replace(secret, "[secret]")
-        return (
-            text[:_MAX_ERROR_TEXT] or "no reason given"
-        )  # cut last: a part of a secret is secret too
+        # cut last: a part of a secret is secret too
+        return text[:_MAX_ERROR_TEXT] or "no reason given"
 
     def is_html(self) -> bool:
         """Return whether the body is a web page, for example a proxy's or a login page."""
@@ -168,9 +166,8 @@ async def send_with_timeout(
     """
     async with nullcontext() if seconds == math.inf else time.deadline(seconds):
         response = await transport(request)
-    if (
-        response.status in REDIRECTS and "location" in response.headers
-    ):  # a write was not executed
+    # a write was not executed
+    if response.status in REDIRECTS and "location" in response.headers:
         text = f"the server redirects to another place (status {response.status}); not followed"
         raise UnsupportedCallError(f"{response.call}: {text}")
     return response

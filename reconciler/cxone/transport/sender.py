@@ -39,9 +39,8 @@ class RequestKind(Enum):
     PAGE = auto()  # a read; empty with status 204
     TOKEN = auto()
     WRITE = auto()  # the answer holds the new rule
-    SAVE = (
-        auto()
-    )  # of a document that was just read: before another attempt it must be read again
+    # of a document that was just read: before another attempt it must be read again
+    SAVE = auto()
     DELETE = auto()  # the answer is empty
     MERGE = auto()  # repeatable; the answer may be empty
     SIGNAL = auto()  # not repeatable; the answer may be empty
@@ -67,9 +66,10 @@ class Deadline:
     request_sent: bool = False
 
 
+# of this task
 CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar(
     "deadline", default=None
-)  # of this task
+)
 
 
 _Result = http.ApiResponse | FailedAttempt

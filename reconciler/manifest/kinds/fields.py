@@ -82,9 +82,8 @@ TENANT: Final = rf"^{_LABEL}((\.{_LABEL})+(:[0-9]{{1,5}})?)?$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 ADDRESS_GLOB: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
 VAR_NAME: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
-REFERENCE: Final = re.compile(
-    r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII
-)  # `${name}` as the entire value
+# `${name}` as the entire value
+REFERENCE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII)
 AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
 API_PATH: Final = "^/[A-Za-z0-9._~/%@:+-]{0,511}$"
 CONTEXT_PATH: Final = (
@@ -108,6 +107,7 @@ OWNER: Final = (
 )
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
+# code and message by pattern, because pydantic's error carries the unmatched pattern
 PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     SLUG: ("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and must not begin with -"),
     ADDRESS: ("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
@@ -184,7 +184,7 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
         'must be a user or a group of the forge, in quotes: "@name" or "@group/name"',
     ),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
-}  # code and message by pattern, because pydantic's error carries the unmatched pattern
+}
 
 
 def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
@@ -262,9 +262,8 @@ NonEmptyList = Annotated[
 ]
 
 NonEmptyText = Annotated[str, Field(min_length=1)]
-Label = Annotated[
-    str, Field(min_length=1, max_length=100)
-]  # short, so that no label is cut
+# short, so that no label is cut
+Label = Annotated[str, Field(min_length=1, max_length=100)]
 Slug = Annotated[str, Field(pattern=SLUG)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
@@ -286,13 +285,14 @@ Attribute = Annotated[
     ),
 ]
 
+# the value of a name in `vars`
 Constant = Annotated[
     str | bool | int | float | tuple[str | bool | int | float, ...],
     _scalar_schema(
         "must be text, a number, true or false, or a list of these",
         core_schema.tuple_variable_schema(_SCALAR, strict=False, max_length=1000),
     ),
-]  # the value of a name in `vars`
+]
 
 
 def _variable_or_value(value: object) -> str:
@@ -311,9 +311,8 @@ OrVariable = Annotated[
     # filled in
 ]
 
-_YEARS: Final = range(
-    1970, 9999
-)  # arithmetic with zones and days stays inside the calendar
+# arithmetic with zones and days stays inside the calendar
+_YEARS: Final = range(1970, 9999)
 _MAX_URL_LENGTH: Final = 2048
 TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII

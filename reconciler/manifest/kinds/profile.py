@@ -356,6 +356,5 @@ class Profile(f.ManifestDocument):
         return self
 
 
-DEFAULT_PROFILE: Final = Profile(
-    name="tutorial"
-)  # the default: the tutorial's contract, unverified against a tenant
+# the default: the tutorial's contract, unverified against a tenant
+DEFAULT_PROFILE: Final = Profile(name="tutorial")

@@ -134,6 +134,7 @@ class DetailLevel:
     wanted: int = WANTED_BYTES  # a longer comment has the next level
 
 
+# duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
 DETAIL_LEVELS: Final = (
     DetailLevel(
         rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})
@@ -151,7 +152,7 @@ DETAIL_LEVELS: Final = (
         wanted=MAX_CHARACTERS // 2,
     ),
     DetailLevel(rows=5, findings=0, parts=frozenset(), max_row=2_000),
-)  # duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
+)
 
 
 def comment_marker(environment: str) -> str:

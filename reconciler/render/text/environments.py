@@ -24,11 +24,12 @@ EnvironmentStatus = Literal[
     "same", "differs", "refused", "failed", "partly", "applied", "interrupted"
 ]
 
+# The colour of all others is red.
 _COLOURS: Final[dict[EnvironmentStatus, str]] = {
     "same": "dim",
     "differs": "yellow",
     "applied": "green",
-}  # others: red
+}
 _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "applied": "applied",
     "differs": "with changes",

@@ -52,9 +52,8 @@ def tests_line(results: Sequence[CheckResult]) -> str:
         if tests or not promises
         else []
     )
-    sizes = Counter(
-        name for name, _ in promises
-    )  # an environment may have promises of its own
+    # an environment may have promises of its own
+    sizes = Counter(name for name, _ in promises)
     groups = (
         [each for each in promises if sizes[each[0]] == size]
         for size in dict.fromkeys(sizes.values())
