@@ -18,7 +18,7 @@ FUTURE_OUTCOME: Final = "future"
 # Labels; an intent with such a name is counted as `other`.
 _OTHER: Final = "other"
 _NONE: Final = "none"
-# None: an earlier request gets its response instead.
+# `none`: an earlier request gets its response instead.
 _REFUSAL_STATUSES: Final = ("400", "408", "431", "503", _NONE)
 
 

@@ -6,6 +6,7 @@ from typing import cast
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredState, labels_of
+from reconciler.manifest.documents import AttributeEntry
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.grouping import group_pairs
@@ -32,8 +33,11 @@ def column_values(
     # table.
     labels = labels_of(replace(manifests, labelled=True), environment)
     columns = dict[str, ColumnValues]()
+    declared = manifests.declared_attributes
     for name in names:
-        kind, offered = _offered_values(name, manifests, environment)
+        kind, offered = _offered_values(
+            name, manifests, environment, declared.get(name)
+        )
         values = frozenset(used.get(name, ()))
         value_texts = {str(value) for value in (*offered, *values)}
         columns[name] = ColumnValues(
@@ -72,7 +76,10 @@ def _groups(
 
 
 def _offered_values(
-    name: str, manifests: Manifests, environment: Environment
+    name: str,
+    manifests: Manifests,
+    environment: Environment,
+    declared: AttributeEntry | None,
 ) -> tuple[ValueKind, Sequence[Scalar]]:
     """Return the kind of an attribute's values, and the values that documents declare."""
     bot = environment.attributes
@@ -83,7 +90,6 @@ def _offered_values(
         return "text", intents
     if name == bot.confidence:
         return "confidence", ()
-    declared = manifests.declared_attributes.get(name)
     if declared is None:
         return "any", ()
     kind = cast("ValueKind", declared.declared_type or "any")

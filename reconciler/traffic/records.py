@@ -458,6 +458,10 @@ def _parse_value(cell: str) -> CellValue:
     return value
 
 
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def _parse_text(cell: str) -> str | None:
     if not cell:
         return None
@@ -467,8 +471,7 @@ def _parse_text(cell: str) -> str | None:
         return cell
     with suppress(ValueError):
         text = json.loads(cell)
-        has_surrogate = any("\ud800" <= char <= "\udfff" for char in text)
-        if isinstance(text, str) and not has_surrogate:
+        if isinstance(text, str) and not _has_surrogate(text):
             return text
     raise ValueError(
         f"begins with a quote and must be a JSON text, not {quote_name(cell)}"

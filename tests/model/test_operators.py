@@ -143,7 +143,7 @@ def test_a_record_without_one_of_its_parts_fails(field: str, tmp_path: Path) -> 
             f"        {field}=", f"        **{{}},\n        unknown_{field}="
         )
     package = ExtendedPackage(tmp_path, lines)
-    ended = package.run("validate")
+    ended = package.load()
     assert ended.code == 1
     assert "TypeError: Operator.__init__()" in ended.text
     assert field in ended.text

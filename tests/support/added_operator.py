@@ -43,7 +43,7 @@ rules:
 """
 
 
-class Outcome(NamedTuple):
+class CopyResult(NamedTuple):
     """The exit code and the output of a command."""
 
     code: int
@@ -69,10 +69,17 @@ class ExtendedPackage:
         self.manifest.parent.mkdir(parents=True)
         self.manifest.write_text(_RULES, encoding="utf-8")
 
-    def run(self, *arguments: str) -> Outcome:
+    def run(self, *arguments: str) -> CopyResult:
         """Run a command of the copy in the folder with the manifests."""
+        return self._start("-m", "reconciler", *arguments)
+
+    def load(self) -> CopyResult:
+        """Load the records of the copy."""
+        return self._start("-c", "import reconciler.model.operators")
+
+    def _start(self, *arguments: str) -> CopyResult:
         ended = subprocess.run(
-            [sys.executable, "-m", "reconciler", *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(self._home)},
             capture_output=True,
@@ -80,4 +87,4 @@ class ExtendedPackage:
             timeout=120,
             check=False,
         )
-        return Outcome(ended.returncode, ended.stdout + ended.stderr)
+        return CopyResult(ended.returncode, ended.stdout + ended.stderr)

@@ -205,6 +205,13 @@ def _search_substrings(
         yield part, mask
 
 
+def _text_weight(texts: Sequence[str]) -> float:
+    """Return the weight of a named text in a document: a long one counts for several."""
+    if not texts:
+        return 1.0
+    return max(1.0, sum(map(len, texts)) / (_SHORT_TEXT * len(texts)))
+
+
 class Domain:
     """The values of one attribute, cut by every condition on it; `texts` are further values to
     distinguish.
@@ -225,51 +232,51 @@ class Domain:
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self._number_by_atoms: dict[int, int | float] = {}  # examples
+        # whether conditions express a part, once it is known
+        self.expressible: Final[dict[ValueSet, bool]] = {}
+
         self.atom_of: Final = {
             text: FIRST_TEXT + place for place, text in enumerate(self.texts)
         }
         self.patterns: Final = PatternSet(named.patterns, self.atom_of)
+        self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
         self.first_number = FIRST_TEXT + len(self.texts)
-        self.text_mask = (
-            ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
-        )
-        apart = bool(self.numbers) or named.any_text or not value_type.texts
-        self.number_mask = (
-            self._existing_numbers(*value_type.numbers)
-            if apart and value_type.numbers
-            else 0
-        )
+
+        # Whether conditions tell any number from a text.
+        tells_numbers = bool(self.numbers) or named.any_text or not value_type.texts
+        every_text = ((1 << self.first_number) - 1) & ~MISSING
+        self.text_mask = every_text if value_type.texts else 0
+        self.number_mask = 0
+        if tells_numbers and value_type.numbers:
+            self.number_mask = self._existing_numbers(*value_type.numbers)
         self.all: Final[ValueSet] = (MISSING | self.text_mask | self.number_mask, 0, 0)
+
         of_texts = bool(self.texts or named.patterns or named.any_text)
         one_type = of_texts is not bool(self.numbers)
+        self._is_numeric = one_type and not of_texts
         # The values of a type, text or number, that no condition compares the attribute with,
         # unless it is known.
         unlikely = self.number_mask if of_texts else self.text_mask
         self.unlikely: Final = unlikely if one_type and value_type == ANY_VALUE else 0
-        self._is_numeric = one_type and not of_texts
+
         # Where the known type excludes texts: the numbers that no condition distinguishes from a
         # text.
         self.text_like_numbers: Final = (
             0 if self.text_mask else self._find_text_like_numbers(conditions)
         )
-        # Whether the known type excludes a value that conditions distinguish from each remaining
-        # value.
-        limited = value_type.numbers != EVERY_NUMBER and apart
-        fewer = limited and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
-        self.is_narrowed: Final = fewer or (
-            not self.text_mask and (of_texts or not self.text_like_numbers)
+        excludes_texts = not self.text_mask and (of_texts or not self.text_like_numbers)
+        self.is_narrowed: Final = excludes_texts or (
+            tells_numbers and self._excludes_numbers(value_type)
         )
         self.usual: Final = value_type.usual
         self._is_usually_share = value_type.usual_share
-        # The weight of a named text in a document: a long one counts for several.
-        self._text_weight = (
-            max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts)))
-            if self.texts
-            else 1.0
-        )
-        self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
-        # whether conditions express a part, once it is known
-        self.expressible: Final[dict[ValueSet, bool]] = {}
+        self._text_weight = _text_weight(self.texts)
+
+    def _excludes_numbers(self, value_type: ValueType) -> bool:
+        """Return whether a type excludes a number that conditions tell from each remaining one."""
+        if value_type.numbers == EVERY_NUMBER:
+            return False
+        return self.number_mask != self._existing_numbers(*EVERY_NUMBER)
 
     def values_for(self, condition: Condition) -> ValueSet:
         """Return the values for which a condition holds (semantics S3 to S7)."""
