@@ -60,7 +60,10 @@ class KnownState:
         return tuple(listed.values())
 
     def _find_doubtful(self, listed: Mapping[str, LiveRule]) -> list[str]:
-        """Return the ids of the rules that must be read alone."""
+        """Return the ids of the rules that must be read alone.
+
+        Raises IncompleteReadError.
+        """
         missing = [
             rule_id
             for rule_id, state in self._rules_by_id.items()

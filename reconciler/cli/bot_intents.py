@@ -82,9 +82,10 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
         return
     path = Path(options.into)
     place = sanitize(options.into)
-    before = new_document(bot, head).encode()
     if path.exists():
         before = read_limited(path, MAX_FILE_BYTES)
+    else:
+        before = new_document(bot, head).encode()
     after, changes = update_document(before, place, bot, head, {options.none})
 
     if changes.removed:

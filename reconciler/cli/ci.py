@@ -60,7 +60,7 @@ def source_links() -> SourceLinks:
 
 
 def _gitlab_links(project: str) -> SourceLinks:
-    # only set for merged results
+    # The first variable is only set for merged results.
     commit = _variable("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", _COMMIT)
     if not commit:
         commit = _variable("CI_COMMIT_SHA", _COMMIT)

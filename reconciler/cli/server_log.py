@@ -77,9 +77,9 @@ class Log:
         """
         while self._pieces or self._lines:
             if not self._pieces:
-                text = "\n".join(self._lines)
+                lines = self._lines
                 self._lines = []
-                self._pieces = _split(REDACTOR.redact(text))
+                self._pieces = _split(REDACTOR.redact("\n".join(lines)))
             try:
                 count = _writer_to(sys.stderr)(self._pieces[0])
             except BlockingIOError:

@@ -251,8 +251,9 @@ class _RuleBook:
             entry = self.rules[number].entry
             old_entries, new_entries = self._entries_by_identity
             is_after = self._has(new_entries, entry)
-            is_before = number in self._earlier_in_middle
-            is_before = is_before or self._has(old_entries, entry)
+            is_before = number in self._earlier_in_middle or self._has(
+                old_entries, entry
+            )
             when: When = "before"
             if is_after:
                 when = "both" if is_before else "after"
@@ -273,9 +274,10 @@ class _RuleBook:
 
     def versions(self, edit: int, side: Side) -> Iterable[int]:
         """Return the numbers of all boxes of an edited rule in a list."""
-        number = 0 if side == "before" else 1
+        wanted_side = 0 if side == "before" else 1
         places = self._places_of_edit.get(edit, ())
-        return [self.number(number, rank) for list_, rank in places if list_ == number]
+        ranks = [rank for number, rank in places if number == wanted_side]
+        return [self.number(wanted_side, rank) for rank in ranks]
 
     @cached_property
     def _places_of_rule(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:

@@ -192,7 +192,7 @@ def _write_pipelines(
 
 
 def _current_action(existing: Mapping[str, str]) -> str:
-    """Return the action that existing workflows use."""
+    """Return the action that existing workflows use, or `UNKNOWN_ACTION`."""
     for text in existing.values():
         action = pipelines.current_action(text)
         if action not in (None, pipelines.UNKNOWN_ACTION):
