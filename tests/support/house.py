@@ -40,7 +40,7 @@ tokens and the lines that `explain` loads also rise when a contributor adds what
 """
 TODAY: Final = {
     "package, tokens per code line": 7.6,
-    "package, AST nodes of the largest function": 592,
+    "package, AST nodes of the largest function": 551,
     "rooms": 26,
     "floors": 10,
     "arrows": 155,
