@@ -26,6 +26,7 @@ from reconciler.model.live import FetchedRule
 from reconciler.model.rule import Queue
 from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import FakeClock
+from tests.support.http_server import hand_over_connections
 from tests.support.in_process_tenant import TENANT
 
 Script = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -102,6 +103,8 @@ async def served(
             ),
             requested,
         )
+        server.close()
+        await hand_over_connections()
 
 
 def test_a_put_is_sent_once_if_a_kept_connection_breaks() -> None:
@@ -324,6 +327,7 @@ def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
                 await client.rules()
             finally:
                 tried.append(client.rate_limiter.requests)
+                await hand_over_connections()
 
     for scheme in ("https", "HTTPS"):
         with pytest.raises(errors.UnreachableError, match="certificate verify failed"):

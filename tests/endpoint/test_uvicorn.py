@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from reconciler.endpoint import server as serve
 from reconciler.endpoint.server import StrictHttpProtocol
 from tests.endpoint.in_process_endpoint import Endpoint
+from tests.support.http_server import hand_over_connections
 
 ROOT = Path(__file__).parents[2]
 EXTENDED = (
@@ -111,6 +112,7 @@ def test_the_attributes_that_a_connection_reads_exist() -> None:
             actual = {*dir(parts[0])}, {*dir(parts[0].cycle)}
             writer.close()
             await asyncio.gather(*state.tasks)
+            await hand_over_connections()
         return actual
 
     connection, cycle = asyncio.run(begun())

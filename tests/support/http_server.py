@@ -51,6 +51,16 @@ def run(request: pytest.FixtureRequest) -> Run:
     return running
 
 
+async def hand_over_connections() -> None:
+    """Let the loop begin to serve each connection that it has accepted.
+
+    A connection in the middle of being accepted has no writer yet: nobody would close it, and
+    asyncio would warn of it in a later test.
+    """
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
 class ScriptedServer:
     """A server that handles each request by a script, and its client."""
 
@@ -96,6 +106,7 @@ class ScriptedServer:
                 yield self
         finally:
             server.close()
+            await hand_over_connections()
             for writer in self.connections:
                 # a transport that closed by itself has no loop any more
                 with contextlib.suppress(AttributeError):
