@@ -54,8 +54,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 async def hand_over_connections() -> None:
     """Let the loop begin to serve each connection that it has accepted.
 
-    A connection in the middle of being accepted has no writer yet: nobody would close it, and
-    asyncio would warn of it in a later test.
+    One in the middle of being accepted has no writer, so nobody closes it, and asyncio warns of it
+    in the next tests.
     """
     for _ in range(4):
         await asyncio.sleep(0)
