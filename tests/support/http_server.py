@@ -54,7 +54,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 async def hand_over_connections() -> None:
     """Let the loop begin to serve each connection that it has accepted.
 
-    One in the middle of being accepted has no writer, so nobody closes it, and asyncio warns of it
+    One in the middle of being accepted has no writer that a test closes, and asyncio warns of it
     in the next tests.
     """
     for _ in range(4):
