@@ -225,9 +225,11 @@ def _managed_first(ties: Iterable[Tie]) -> Iterator[_Rivals]:
 def _connected(ties: Iterable[Tie]) -> list[list[Tie]]:
     """Return the ties in groups: two ties with a rule in common are in one group."""
     ties = list(ties)
-    links = [(id(tie.first), id(tie.second)) for tie in ties]
-    links += [(second, first) for first, second in links]
-    graph = build_graph(dict.fromkeys(first for first, _ in links), links)
+    forward = [(id(tie.first), id(tie.second)) for tie in ties]
+    backward = [(second, first) for first, second in forward]
+    links = [*forward, *backward]
+    rules = dict.fromkeys(first for first, _ in links)
+    graph = build_graph(rules, links)
 
     group_of: dict[int, int] = {}
     for number, group in enumerate(group_reachable(graph, graph)):

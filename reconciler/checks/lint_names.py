@@ -299,12 +299,16 @@ def _find_problems(
 
 def _problem_texts(places: Sequence[_PlacedProblem]) -> tuple[str, str]:
     """Return the message and the hint of a problem, with the number of its places."""
-    (_, message, hint, text, candidates), *_ = places[0]
+    problem, *_ = places[0]
+    _, message, hint, text, candidates = problem
     sources = {loaded.source_of(*path[:2]) for _, loaded, path in places}
-    if len(sources) > 1:
-        message += f"; also in {pluralize(len(sources) - 1, 'further place')}"
-    names = (candidate for candidate in candidates if isinstance(candidate, str))
-    return message, suggest(text, names) or hint
+    further = len(sources) - 1
+    if further:
+        message += f"; also in {pluralize(further, 'further place')}"
+
+    names = [candidate for candidate in candidates if isinstance(candidate, str)]
+    suggestion = suggest(text, names)
+    return message, suggestion or hint
 
 
 def _problem_index(

@@ -171,6 +171,16 @@ def command_parser(name: str, module: CommandModule) -> Parser:
     return parser
 
 
+def add_format_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option of a command that prints text or JSON."""
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="output format (default: text)",
+    )
+
+
 def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Add the options that every command has, before or after its name, and return them."""
     add = parser.add_argument_group("options of every command").add_argument

@@ -3,13 +3,13 @@
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, cast
 
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import BOUNDS, OPERATORS, POSITIVE_OF_NEGATIVE
+from reconciler.model.operators import BOUNDS, OPERATORS, POSITIVE_OF_NEGATIVE, Value
 from reconciler.model.rule import Condition, Opaque
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import Labels, range_phrase
@@ -121,12 +121,20 @@ def _operator(pair: _SignedCondition) -> str:
 
 def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
     ends = {_operator(pair): pair[0].value for pair in bounds}
-    over = next((operator for operator in _LOWS if operator in ends), "")
-    under = next((operator for operator in _HIGHS if operator in ends), "")
-    if over or under:
-        low = cast("float | None", ends.get(over))
-        high = cast("float | None", ends.get(under))
-        yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
+    low_sign, low = _end(ends, _LOWS)
+    high_sign, high = _end(ends, _HIGHS)
+    if low_sign or high_sign:
+        yield range_phrase(low, low_sign, high, high_sign)
+
+
+def _end(
+    ends: Mapping[str, Value], signs: Mapping[str, str]
+) -> tuple[str, float | None]:
+    """Return the sign and the value of the first of these bounds; no sign without one."""
+    for operator, sign in signs.items():
+        if operator in ends:
+            return sign, cast("float", ends[operator])
+    return "", None
 
 
 def _phrase(listed: _Listed, pair: _SignedCondition) -> str:

@@ -82,9 +82,10 @@ def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldE
 def _condition_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldEdit]:
     old = _by_attribute(before.conditions)
     new = _by_attribute(after.conditions)
-    order = {name: place for place, name in enumerate(labels.short)}
-    names = sorted({**old, **new}, key=lambda name: (order.get(name, len(order)), name))
-    for name in names:
+    # The attributes that have a place in phrases come first, then the others by name.
+    placed = [name for name in labels.short if name in old or name in new]
+    others = sorted((old.keys() | new.keys()) - set(placed))
+    for name in (*placed, *others):
         old_parts = old.get(name, ())
         new_parts = new.get(name, ())
         removed = tuple(part for part in old_parts if part not in new_parts)

@@ -104,12 +104,19 @@ class ExplorePage:
     @cached_property
     def rules(self) -> list[tuple[RoutingEntry, list[int]]]:
         """Return all rules in the order of evaluation, each with the numbers of its sides."""
-        rules: dict[int, tuple[RoutingEntry, list[int]]] = {}
+        entries: dict[int, RoutingEntry] = {}
+        numbers: dict[int, list[int]] = {}
         for number, side in enumerate(self.sides):
             for entry in side.entries:
-                rules.setdefault(id(entry), (entry, []))[1].append(number)
+                key = id(entry)
+                entries[key] = entry
+                numbers.setdefault(key, []).append(number)
+
         order = self.desired.evaluation
-        return sorted(rules.values(), key=lambda rule: evaluation_key(rule[0], order))
+        ordered = sorted(
+            entries.values(), key=lambda entry: evaluation_key(entry, order)
+        )
+        return [(entry, numbers[id(entry)]) for entry in ordered]
 
     @cached_property
     def attributes(self) -> list[str]:

@@ -26,6 +26,7 @@ from reconciler.cli.environments import (
 )
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
+from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
 from reconciler.cli.stdio import wrap_for
 from reconciler.cxone.client import ReadingClient
@@ -94,12 +95,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="",
         help="the reason, for the journal; required with --allow",
     )
-    add(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="output format (default: text)",
-    )
+    add_format_option(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -13,6 +13,7 @@ from reconciler.behaviour.routing_entry import Destination, Evaluation
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import (
     DiffSide,
     endpoints,
@@ -41,12 +42,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
     add("right", metavar="RIGHT", help="as for LEFT")
-    add(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="output format (default: text)",
-    )
+    add_format_option(parser)
     add(
         "--detailed-exitcode",
         action="store_true",

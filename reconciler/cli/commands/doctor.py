@@ -21,6 +21,7 @@ from reconciler.cli.clients import (
 )
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Session, open_session, run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
 from reconciler.cxone.transport.tls import load_tls_context
@@ -52,12 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "manifests"
     )
     parser.add_argument("--endpoint", metavar="URL", help=endpoint)
-    parser.add_argument(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="output format (default: text)",
-    )
+    add_format_option(parser)
     parser.epilog = HELP
 
 

@@ -7,6 +7,7 @@ import argparse
 from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import list_rules, read_tenant
 from reconciler.cli.session import open_session
 from reconciler.desired.desired import endpoint_stage
@@ -30,12 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="use the tenant's live rules instead of the manifests",
     )
-    parser.add_argument(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="output format (default: text)",
-    )
+    add_format_option(parser)
     parser.epilog = conversation.HELP
 
 

@@ -9,6 +9,7 @@ from reconciler.cli.advice import environment_hint
 from reconciler.cli.command_line import CommandLine
 from reconciler.cli.journal_place import list_places, remote_advice
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import add_format_option
 from reconciler.errors import UsageError
 from reconciler.journal.history import RecordedRun
 from reconciler.journal.journal import RUN_NAME, find_run
@@ -30,12 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="show one run with each of its changes (json: in full)",
     )
     add("--journal", metavar="FILE", help=journal)
-    add(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="output format (default: text)",
-    )
+    add_format_option(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -79,15 +79,20 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
 
 
-def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that plan, apply and drift share."""
-    add = parser.add_argument
-    add(
+def add_only_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that selects rules by their addresses."""
+    parser.add_argument(
         "--only",
         action="append",
         metavar="ADDRESS",
         help="only this rule, or rules such as cards/*",
     )
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that plan, apply and drift share."""
+    add = parser.add_argument
+    add_only_option(parser)
     add(
         "--adopt",
         action="store_true",

@@ -23,6 +23,7 @@ from reconciler.cli.command_line import split_names, tested_environments, utc_no
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import open_session
 from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
@@ -61,12 +62,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--fail-under", metavar="PERCENT", help=percent)
     further = "with --adequacy: add a small set of route tests that notice them to this manifest"
     add("--write", metavar="FILE", help=further)
-    add(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="output format (default: text)",
-    )
+    add_format_option(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -93,12 +93,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="serve /metrics and /health on this address, such as 127.0.0.1:9090",
     )
-    add(
-        "--only",
-        action="append",
-        metavar="ADDRESS",
-        help="only this rule, or rules such as cards/*",
-    )
+    plan.add_only_option(parser)
     add(
         "--keep-drift",
         action="store_true",
