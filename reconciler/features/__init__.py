@@ -1,0 +1,1 @@
+"""Features: one folder each, with its command, its logic and its texts."""

@@ -1,0 +1,1 @@
+"""Practice without a tenant: the simulated CXone, the sandbox and the tour."""

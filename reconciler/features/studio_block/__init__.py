@@ -1,0 +1,1 @@
+"""Commands for the block of a Studio script, offline."""

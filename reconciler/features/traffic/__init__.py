@@ -1,0 +1,1 @@
+"""Traffic samples, from the endpoint's counters or from records."""

@@ -1,0 +1,1 @@
+"""Targets: the places where live rules are kept."""
