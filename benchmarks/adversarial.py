@@ -12,8 +12,8 @@ from typing import Final
 
 from mix import INTENT, QUEUES, entry, intent_is
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.rule import Condition, Opaque, make_condition
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.rule import Condition, Opaque, make_condition
 
 Conditions = Sequence[Condition | Opaque]
 

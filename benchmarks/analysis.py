@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import mix
 from adversarial import LISTS, adversarial
 
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 
 Entries = Sequence[RoutingEntry]
 Question = Callable[[], tuple[int, int]]
@@ -28,9 +28,9 @@ QUERIES = 1_000
 
 def facts_of(entries: Entries, work: int) -> Question:
     """Ask for the facts about a list, within a bound of work; counted are those of all kinds."""
-    from reconciler.behaviour.facts.rule_facts import analyze_slices
-    from reconciler.behaviour.space.slices import PivotSlices
-    from reconciler.behaviour.space.space import Space
+    from reconciler.core.behaviour.facts.rule_facts import analyze_slices
+    from reconciler.core.behaviour.space.slices import PivotSlices
+    from reconciler.core.behaviour.space.space import Space
 
     def ask() -> tuple[int, int]:
         ordered = order_entries(entries)
@@ -50,7 +50,7 @@ def facts_of(entries: Entries, work: int) -> Question:
 
 def lint_of(entries: Entries) -> Question:
     """Ask for the facts about a list."""
-    from reconciler.behaviour.budget import DEFAULT_WORK
+    from reconciler.core.behaviour.budget import DEFAULT_WORK
 
     return facts_of(entries, DEFAULT_WORK)
 
@@ -59,14 +59,14 @@ def bounded_lint_of(entries: Entries) -> Question:
     """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules
     not checked.
     """
-    from reconciler.checks.lint import lint_work
+    from reconciler.core.checks.lint import lint_work
 
     return facts_of(entries, lint_work(len(entries)))
 
 
 def difference_of(old: Entries, new: Entries) -> Question:
     """Ask what a change moves; counted are regions."""
-    from reconciler.behaviour.diff.difference import compare_behaviour
+    from reconciler.core.behaviour.diff.difference import compare_behaviour
 
     def ask() -> tuple[int, int]:
         behaviour = compare_behaviour(old, new)
@@ -79,8 +79,8 @@ def promises_of(count: int) -> Question:
     """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without
     a result.
     """
-    from reconciler.behaviour.diff.promises import check_promises
-    from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+    from reconciler.core.behaviour.diff.promises import check_promises
+    from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 
     entries = mix.mix(count)
     promises = mix.promises(100, count)
@@ -97,8 +97,8 @@ def promises_of(count: int) -> Question:
 
 def order_of(old: Entries, new: Entries) -> Question:
     """Ask for a safe order of a change; counted are its waves."""
-    from reconciler.behaviour.ordering.constraints import Move
-    from reconciler.behaviour.ordering.order import order_moves
+    from reconciler.core.behaviour.ordering.constraints import Move
+    from reconciler.core.behaviour.ordering.order import order_moves
 
     before, after = ({entry.name: entry for entry in entries} for entries in (old, new))
     names = dict.fromkeys([*before, *after])
@@ -120,7 +120,7 @@ def explain_of(entries: Entries) -> Question:
     """Ask who takes each of some conversations, the filing included; counted are those that a rule
     takes.
     """
-    from reconciler.behaviour.evaluate import RuleIndex
+    from reconciler.core.behaviour.evaluate import RuleIndex
 
     requested = mix.conversations(QUERIES, len(entries))
 
@@ -135,16 +135,20 @@ def adequacy_of(entries: Entries) -> Question:
     """Ask which single edits 1,000 route tests and 100 promises do not notice; counted are all that
     move callers.
     """
-    from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-    from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-    from reconciler.checks.adequacy import measure_adequacy
-    from reconciler.checks.route_tests import Checked, RouteTestResult, with_promises
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.desired.expand import StatedPromise
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.finding import Finding
-    from reconciler.model.rule import Source
-    from reconciler.text.phrases import Labels
+    from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+    from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
+    from reconciler.core.checks.adequacy import measure_adequacy
+    from reconciler.core.checks.route_tests import (
+        Checked,
+        RouteTestResult,
+        with_promises,
+    )
+    from reconciler.core.desired.desired import DesiredRule, DesiredState
+    from reconciler.core.desired.expand import StatedPromise
+    from reconciler.core.manifest.kinds.environment import Environment
+    from reconciler.core.model.finding import Finding
+    from reconciler.core.model.rule import Source
+    from reconciler.core.text.phrases import Labels
 
     environment = Environment(name="sandbox", owner="bench")
     types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}

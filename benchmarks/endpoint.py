@@ -270,7 +270,7 @@ def _validation() -> None:
     """Read one body as the endpoint does, and as pydantic would with the same rules, where it can
     have them.
     """
-    from reconciler.endpoint.event import parse_event
+    from reconciler.features.endpoint.event import parse_event
 
     strict = _pydantic()
     actual: dict[str, list[float]] = {"ours": [], "pydantic": []}
@@ -298,8 +298,8 @@ def _pydantic() -> Callable[[bytes], object]:
 
     from pydantic import BaseModel, ConfigDict, Field
 
-    from reconciler.endpoint import event as rules
-    from reconciler.endpoint.event import parse_timestamp
+    from reconciler.features.endpoint import event as rules
+    from reconciler.features.endpoint.event import parse_timestamp
 
     class Body(BaseModel):
         model_config = ConfigDict(strict=True, extra="ignore")

@@ -15,9 +15,9 @@ from fractions import Fraction
 from random import Random
 from typing import Final
 
-from reconciler.behaviour.diff.promises import Promise
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.rule import (
+from reconciler.core.behaviour.diff.promises import Promise
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.rule import (
     Address,
     Condition,
     Rule,

@@ -24,7 +24,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 
 if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
+    from reconciler.targets.platform.transport.request import (
+        ApiRequest,
+        ApiResponse,
+        Transport,
+    )
     from tests.support.paced_calls import RetryAfter
 
 LIMIT = 100.0
@@ -86,7 +90,7 @@ class Watched(httpx.AsyncBaseTransport):
 def with_cxroute(documents: Path, wanted: int) -> Done:
     """`cxroute apply --yes`, on a transport that is watched."""
     from reconciler.cli.main import main
-    from reconciler.cxone.transport import aiohttp_transport as network
+    from reconciler.targets.platform.transport import aiohttp_transport as network
 
     times: list[float] = []
     statuses: list[int] = []

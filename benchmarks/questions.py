@@ -23,13 +23,13 @@ from benchmarks.words import (
     restore,
     run_command,
 )
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import destination_of_rule, order_entries
-from reconciler.desired.desired import desire_offline
-from reconciler.manifest.load import load_manifests
-from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.words import destination_phrase
-from reconciler.text.phrases import Labels, conversation_phrase
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import destination_of_rule, order_entries
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.phrases import Labels, conversation_phrase
 from tests.support.random_edits import edit_rule_set, edit_rules
 
 KINDS = (1, 1, 3, 1, 1, 2)

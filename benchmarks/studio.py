@@ -9,11 +9,11 @@ import json
 import sys
 from time import process_time
 
-from reconciler.model.live import marker_digest
-from reconciler.model.rule import Address, Rule, Target, make_condition
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.layout import BlockLayout, storable_rule
-from reconciler.studio.read import read_block
+from reconciler.core.model.live import marker_digest
+from reconciler.core.model.rule import Address, Rule, Target, make_condition
+from reconciler.targets.studio.build import BlockEntry, build_block
+from reconciler.targets.studio.layout import BlockLayout, storable_rule
+from reconciler.targets.studio.read import read_block
 
 LAYOUT = BlockLayout(owner="bench", block="main", variables={})
 

@@ -48,10 +48,10 @@ def serve(folder: Path, count: int) -> None:
     import uvicorn
     import workload
 
-    from reconciler.endpoint.server import open_listener
-    from reconciler.simulator.app import Simulator
-    from reconciler.simulator.settings import PROFILES
-    from reconciler.simulator.state import TenantState
+    from reconciler.features.endpoint.server import open_listener
+    from reconciler.features.practice.simulator.app import Simulator
+    from reconciler.features.practice.simulator.settings import PROFILES
+    from reconciler.features.practice.simulator.state import TenantState
 
     manifests = folder / "manifests"
     workload.manifests(manifests, RULES, "http://127.0.0.1:1")
@@ -79,7 +79,7 @@ def floor(folder: Path) -> None:
     from reconciler.cli.clients import open_reading_client
     from reconciler.cli.output import Output
     from reconciler.cli.session import build_session
-    from reconciler.manifest.load import load_manifests
+    from reconciler.core.manifest.load import load_manifests
 
     options = argparse.Namespace(manifests=str(folder), environment=None)
     output = Output(

@@ -24,8 +24,8 @@ from random import Random
 
 from reconciler.cli.files import STATE
 from reconciler.cli.main import main
-from reconciler.cli.sandbox import open_state
-from reconciler.simulator.state import bank_tenant
+from reconciler.features.practice.sandbox import open_state
+from reconciler.features.practice.simulator.state import bank_tenant
 from tests.support.generated_projects import write_project
 from tests.support.random_edits import RandomEdit, edit_rule_set, edit_rules
 

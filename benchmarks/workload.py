@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from reconciler.desired.desired import expand_manifests
-from reconciler.desired.queues import QueueResolver
-from reconciler.manifest.load import load_manifests
-from reconciler.model.rule import Queue, to_api_json
+from reconciler.core.desired.desired import expand_manifests
+from reconciler.core.desired.queues import QueueResolver
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.rule import Queue, to_api_json
 
 QUEUES = [
     {"id": f"00000000-0000-4000-8000-{n:012d}", "name": f"Queue {n}"} for n in range(12)

@@ -18,16 +18,10 @@ from typing import TYPE_CHECKING
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    from reconciler.apply.progress import ApplyReport
-    from reconciler.cxone.connect import (
-        open_client,
-        open_writing_client,
-        tenant_settings,
-    )
-    from reconciler.cxone.settings import ClientCredentials
-    from reconciler.errors import CxrouteError
-    from reconciler.manifest.load import load_manifests
-    from reconciler.pipeline import (
+    from reconciler.core.apply.progress import ApplyReport
+    from reconciler.core.errors import CxrouteError
+    from reconciler.core.manifest.load import load_manifests
+    from reconciler.core.pipeline import (
         Planner,
         apply_plan,
         build_plan,
@@ -36,8 +30,14 @@ if TYPE_CHECKING:
         read_live,
         read_live_file,
     )
-    from reconciler.plan.guards import guard_refusals
-    from reconciler.plan.plan import Plan, PlanOptions
+    from reconciler.core.plan.guards import guard_refusals
+    from reconciler.core.plan.plan import Plan, PlanOptions
+    from reconciler.targets.platform.connect import (
+        open_client,
+        open_writing_client,
+        tenant_settings,
+    )
+    from reconciler.targets.platform.settings import ClientCredentials
 
 __all__ = [
     "ApplyReport",
@@ -65,12 +65,16 @@ __all__ += [
 ]
 
 _NAMES = {
-    "apply.progress": ("ApplyReport",),
-    "cxone.connect": ("open_client", "open_writing_client", "tenant_settings"),
-    "cxone.settings": ("ClientCredentials",),
-    "errors": ("CxrouteError",),
-    "manifest.load": ("load_manifests",),
-    "pipeline": (
+    "core.apply.progress": ("ApplyReport",),
+    "targets.platform.connect": (
+        "open_client",
+        "open_writing_client",
+        "tenant_settings",
+    ),
+    "targets.platform.settings": ("ClientCredentials",),
+    "core.errors": ("CxrouteError",),
+    "core.manifest.load": ("load_manifests",),
+    "core.pipeline": (
         "Planner",
         "apply_plan",
         "build_plan",
@@ -79,8 +83,8 @@ _NAMES = {
         "read_live",
         "read_live_file",
     ),
-    "plan.guards": ("guard_refusals",),
-    "plan.plan": ("Plan", "PlanOptions"),
+    "core.plan.guards": ("guard_refusals",),
+    "core.plan.plan": ("Plan", "PlanOptions"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

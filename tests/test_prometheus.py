@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.text.prometheus import metric, sample
+from reconciler.core.text.prometheus import metric, sample
 
 
 def test_a_metric_is_its_header_and_its_value() -> None:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.errors import CxrouteError
-from reconciler.text.suggest import find_nearest, suggest
+from reconciler.core.errors import CxrouteError
+from reconciler.core.text.suggest import find_nearest, suggest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -309,7 +309,7 @@ def _directory_of(value: str) -> str:
 
 def environment_names(directory: str) -> Sequence[str]:
     """Return the names of the environments, of invalid manifests too; none without manifests."""
-    from reconciler.manifest.load import defined_environments  # noqa: PLC0415 - only for a wrong command line
+    from reconciler.core.manifest.load import defined_environments  # noqa: PLC0415 - only for a wrong command line
 
     with suppress(CxrouteError, OSError):
         return defined_environments(Path(directory))

@@ -5,115 +5,71 @@ A command's module is imported only when the command runs.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Final, NamedTuple
+from typing import Final
 
-from reconciler.errors import CxrouteError, UsageError
+from reconciler.cli.feature import GROUPS, Command, load_features
+from reconciler.core.errors import CxrouteError, UsageError
 
-
-class Command(NamedTuple):
-    """A command's group and line in --help, and the module that holds it: by default the one of the
-    same name.
-    """
-
-    group: str
-    help: str
-    module: str = ""
-
-
-COMMANDS: Final[dict[str, Command]] = {
-    "init": Command("every day", "write a first set of manifests"),
-    "validate": Command("every day", "check the manifests, offline"),
+_CORE: Final = "reconciler.cli.commands"
+_CORE_COMMANDS: Final = {
+    "init": Command("every day", 10, "write a first set of manifests", f"{_CORE}.init"),
+    "validate": Command(
+        "every day", 20, "check the manifests, offline", f"{_CORE}.validate"
+    ),
     "test": Command(
-        "every day", "run the route tests, and prove the promises for all conversations"
+        "every day",
+        30,
+        "run the route tests, and prove the promises for all conversations",
+        f"{_CORE}.test",
     ),
     "plan": Command(
         "every day",
+        40,
         "compare manifests and tenant, and show what apply would do; writes nothing",
+        f"{_CORE}.plan",
     ),
-    "show": Command("every day", "print a saved plan in every form, without a tenant"),
+    "show": Command(
+        "every day",
+        50,
+        "print a saved plan in every form, without a tenant",
+        f"{_CORE}.show",
+    ),
     "apply": Command(
-        "every day", "make the changes, and read the rules again to verify them"
+        "every day",
+        60,
+        "make the changes, and read the rules again to verify them",
+        f"{_CORE}.apply",
     ),
     "drift": Command(
         "every day",
+        70,
         "show differences from the manifests, including unmanaged rules; exit 2 if any",
+        f"{_CORE}.drift",
     ),
     "explain": Command(
         "every day",
+        80,
         "show which rule matches a conversation, and why earlier rules do not",
-    ),
-    "explore": Command(
-        "every day", "write a page on which people try conversations, offline"
-    ),
-    "diff": Command(
-        "every day", "show the conversations that two lists of rules route differently"
-    ),
-    "replay": Command(
-        "every day",
-        "count the recorded conversations that two lists of rules route differently",
-    ),
-    "table": Command(
-        "every day",
-        "write the rules as a table for a spreadsheet, and read its edits back",
-    ),
-    "export": Command(
-        "operate", "write manifests from live rules, or live values into manifests"
-    ),
-    "watch": Command(
-        "operate", "check a tenant at intervals; report differences, or correct them"
-    ),
-    "doctor": Command(
-        "operate", "check settings, network, token and a page of rules; suggest fixes"
-    ),
-    "history": Command("operate", "show who changed which rules, when and why"),
-    "serve": Command(
-        "context endpoint",
-        "receive intents from the bot and write them to the conversation",
-    ),
-    "cognigy": Command(
-        "context endpoint",
-        "print the nodes of a flow that post to `cxroute serve`; write the bot's intents",
-    ),
-    "traffic": Command(
-        "context endpoint",
-        "write a traffic sample from the endpoint's counters or from records",
+        f"{_CORE}.explain",
     ),
     "schema": Command(
-        "set up", "print the JSON Schema of manifests or plans, or the default profile"
-    ),
-    "studio": Command(
         "set up",
-        "build the rules of a Studio script offline, import a snippet, print its set-up",
+        10,
+        "print the JSON Schema of manifests or plans, or the default profile",
+        f"{_CORE}.schema",
     ),
-    "github": Command(
-        "set up",
-        "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue",
-        "forge",
+    "completion": Command(
+        "set up", 80, "print a completion script for a shell", f"{_CORE}.completion"
     ),
-    "gitlab": Command(
-        "set up",
-        "run steps of a GitLab job: note, consent, reviewed plan, drift issue",
-        "forge",
+    "help": Command(
+        "set up", 90, "print the help of a command, or of all commands", f"{_CORE}.help"
     ),
-    "azure": Command(
-        "set up",
-        "run steps of an Azure pipeline: note, consent, reviewed plan, drift issue",
-        "forge",
-    ),
-    "bitbucket": Command(
-        "set up",
-        "run steps of a Bitbucket pipeline: note, consent, reviewed plan",
-        "forge",
-    ),
-    "lsp": Command("set up", "serve diagnostics and help for manifests to an editor"),
-    "completion": Command("set up", "print a completion script for a shell"),
-    "help": Command("set up", "print the help of a command, or of all commands"),
-    "version": Command("set up", "print the version"),
-    "demo": Command("try it", "run a guided tour on a simulated bank"),
-    "simulate": Command("try it", "serve a simulated CXone over HTTP"),
+    "version": Command("set up", 100, "print the version", f"{_CORE}.version"),
 }
+
 
 # options of every command
 SHARED: Final = (
@@ -143,6 +99,19 @@ _WITH_VALUE: Final = (
 )
 
 
+@cache
+def all_commands() -> dict[str, Command]:
+    """Return the commands of this installation by name, in the order of `--help`."""
+    commands = dict(_CORE_COMMANDS)
+    for feature in load_features():
+        commands.update(feature.commands)
+
+    def place(name: str) -> tuple[int, int]:
+        return GROUPS.index(commands[name].group), commands[name].order
+
+    return {name: commands[name] for name in sorted(commands, key=place)}
+
+
 def find_command(arguments: Sequence[str]) -> int | None:
     """Return the position of the command among the arguments, or None without a command.
 
@@ -158,7 +127,7 @@ def find_command(arguments: Sequence[str]) -> int | None:
             next(words, None)  # its value
         if argument.startswith("-"):
             continue
-        if argument in COMMANDS:
+        if argument in all_commands():
             return position
         common = (*_ALONE, *_WITH_VALUE)
         # an unknown option first: the argument may be its value
@@ -188,7 +157,7 @@ def _unknown_option(option: str, value: str, common: Iterable[str]) -> str:
 
 def command_module(name: str) -> ModuleType:
     """Import the module of a command."""
-    return import_module(f"reconciler.cli.commands.{COMMANDS[name].module or name}")
+    return import_module(all_commands()[name].module)
 
 
 def unknown_command(name: str, arguments: Sequence[str] = ()) -> UsageError:
@@ -200,13 +169,13 @@ def unknown_command(name: str, arguments: Sequence[str] = ()) -> UsageError:
     if other := other_command(name, arguments):
         return UsageError(f"unknown command {name!r}; {other}")
     return UsageError(
-        f"unknown command {name!r}{suggestion(name, COMMANDS) or ';'} `cxroute --help` lists all"
+        f"unknown command {name!r}{suggestion(name, all_commands()) or ';'} `cxroute --help` lists all"
     )
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
     """Return `; did you mean "plan"?`, or an empty text if no known name is similar."""
-    from reconciler.text.suggest import suggest  # noqa: PLC0415 - only for an unknown name
+    from reconciler.core.text.suggest import suggest  # noqa: PLC0415 - only for an unknown name
 
     hint = suggest(name, names)
     return f"; {hint}" if hint else ""
@@ -220,11 +189,12 @@ def usage() -> str:
         "Routing rules as code for NICE CXone.",
         "",
     ]
-    width = max(map(len, COMMANDS))
-    for group in dict.fromkeys(command.group for command in COMMANDS.values()):
+    commands = all_commands()
+    width = max(map(len, commands))
+    for group in GROUPS:
         rows = [
             f"  {name:<{width}}  {command.help}"
-            for name, command in COMMANDS.items()
+            for name, command in commands.items()
             if command.group == group
         ]
         lines += [f"{group}:", *rows, ""]
@@ -233,7 +203,7 @@ def usage() -> str:
 
 
 def _first_steps() -> str:
-    from reconciler.text.pages import page  # noqa: PLC0415 - not for a command
+    from reconciler.core.text.pages import page  # noqa: PLC0415 - not for a command
 
     place = page("guide.md")
     where = (
@@ -252,7 +222,7 @@ def requires_extra(extra: str, feature: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        from reconciler.text.pages import page  # noqa: PLC0415 - only for an error
+        from reconciler.core.text.pages import page  # noqa: PLC0415 - only for an error
 
         remedy = f"See {page('install.md', 'Extras')}."
         raise CxrouteError(

@@ -12,19 +12,19 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.cli.git import GitError, GitFile, GitRepository
 from reconciler.cli.output import Output
-from reconciler.desired.desired import endpoint_stage
-from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.files import EXTENSIONS
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import BaseManifests, Manifests, load_manifests
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.model.finding import Finding
-from reconciler.text.escape import escape_invisible, quote, sanitize
-from reconciler.text.files import read_file
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.files import EXTENSIONS
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import BaseManifests, Manifests, load_manifests
+from reconciler.core.manifest.source_map import LoadedDocument
+from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.core.model.finding import Finding
+from reconciler.core.text.escape import escape_invisible, quote, sanitize
+from reconciler.core.text.files import read_file
 
 NO_BASE: Final = "none"  # the value of --base that compares with nothing
 _SHORT: Final = 8  # characters of a commit's name

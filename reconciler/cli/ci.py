@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from reconciler.model.finding import Finding
+from reconciler.core.model.finding import Finding
+from reconciler.core.text.files import MIB, read_file
 from reconciler.render.provenance import SourceLinks
-from reconciler.text.files import MIB, read_file
 
 _LARGEST: Final = 32 * MIB  # bytes of an event. GitHub sends 25 MB at most.
 _SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")

@@ -15,25 +15,33 @@ from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
-from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.connect import (
+from reconciler.core.errors import CredentialsError, ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.text.hosts import request_url
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.doctor.examination import Probe
+from reconciler.targets.platform.connect import (
     client_classes,
     has_token,
     read_only_transport,
     redacted,
     tenant_settings,
 )
-from reconciler.cxone.context_client import ContextClient, choose_writer, context_path
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.studio_client import TenantWriter
-from reconciler.cxone.transport.rate_limiter import REAL_TIME, WaitCallback
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
-from reconciler.doctor.examination import Probe
-from reconciler.errors import CredentialsError, ManifestError, UsageError
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.text.hosts import request_url
-from reconciler.text.redact import REDACTOR
+from reconciler.targets.platform.context_client import (
+    ContextClient,
+    choose_writer,
+    context_path,
+)
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME, WaitCallback
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    ApiResponse,
+    Transport,
+)
+from reconciler.targets.platform.transport.tls import load_tls_context, parse_proxy
+from reconciler.targets.rules_api.client import ReadingClient
+from reconciler.targets.studio.client import TenantWriter
 
 if TYPE_CHECKING:
     import httpx
@@ -207,14 +215,16 @@ async def _open_transport(
     session: Session, tenant: TenantSettings, access: Access = "write"
 ) -> AsyncIterator[Transport]:
     if session.simulated:
-        from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
-        from reconciler.cxone.transport.httpx_transport import transport_over  # noqa: PLC0415 - 30 MiB
+        from reconciler.features.practice.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
+        from reconciler.targets.platform.transport.httpx_transport import transport_over  # noqa: PLC0415 - 30 MiB
 
         queues = expected_queues(session.manifests, session.environment.name)
         with sandbox(session.environment, queues, access) as transport:
             yield transport_over(transport)
         return
-    from reconciler.cxone.transport.aiohttp_transport import network_transport  # noqa: PLC0415 - takes 0.2 s
+    from reconciler.targets.platform.transport.aiohttp_transport import (  # noqa: PLC0415 - takes 0.2 s
+        network_transport,
+    )
 
     async with network_transport(
         tenant, os.environ.get("CXROUTE_PROXY"), ca_file()

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.desired import desire_offline
-from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Queue
-from reconciler.plan.plan import PlanOptions
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Queue
+from reconciler.core.plan.plan import PlanOptions
 
 if TYPE_CHECKING:  # loads the journal, which `validate` does not need
-    from reconciler.journal.undo_request import UndoRequest
+    from reconciler.features.journal.undo_request import UndoRequest
 
 SIMULATED: Final = "Simulated: no tenant was contacted.\n"
 

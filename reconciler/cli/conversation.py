@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.checks.route_tests import Checked, CheckResult
 from reconciler.cli.command_line import program
-from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.text.escape import join_all, sanitize
+from reconciler.core.checks.route_tests import Checked, CheckResult
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import JSON_NUMBER, parse_number
+from reconciler.core.text.escape import join_all, sanitize
 
 _LONGEST: Final = 60
 

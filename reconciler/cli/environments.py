@@ -18,7 +18,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final, Literal
 
-from reconciler.apply.settings import Result
 from reconciler.cli.base import announce_base
 from reconciler.cli.clients import read_secret
 from reconciler.cli.command_line import (
@@ -37,23 +36,24 @@ from reconciler.cli.session import (
     run_interruptibly,
 )
 from reconciler.cli.terminal import ProgressBar
-from reconciler.errors import (
+from reconciler.core.apply.settings import Result
+from reconciler.core.errors import (
     CredentialsError,
     CxrouteError,
     InterruptedRunError,
     RefusedError,
     UsageError,
 )
-from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests
-from reconciler.plan.document import ReviewedPlan
+from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.plan.document import ReviewedPlan
+from reconciler.core.text.escape import pluralize
+from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.plan import MAX_CHARACTERS
 from reconciler.render.text import environments as table
 from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
-from reconciler.text.escape import pluralize
-from reconciler.text.redact import REDACTOR
 
 # by environment; the error's text of one that failed
 SavedPlans = Mapping[str, ReviewedPlan | str]

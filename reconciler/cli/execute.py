@@ -10,26 +10,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from reconciler.apply.progress import ApplyReport
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.base import NO_BASE
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.environments import is_list
-from reconciler.cli.journal_place import journal_place, prepared_place, remote_advice
 from reconciler.cli.session import Cancellation, Session
-from reconciler.cxone.studio_client import TenantWriter
-from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.journal.journal import Journal, Recorder, find_run, run_name
-from reconciler.journal.undo import REAPPLIED
-from reconciler.journal.undo_request import UndoRequest
-from reconciler.model.change import Applied, UnknownOutcome
-from reconciler.pipeline import Planner, apply_plan
-from reconciler.plan.document import ReviewedPlan, read_saved_plan
-from reconciler.plan.plan import Plan, PlanOptions
-from reconciler.text.escape import sanitize
-from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import REDACTOR
-from reconciler.traffic.sample import TrafficSample, load_traffic
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.errors import CxrouteError, RefusedError, UsageError
+from reconciler.core.model.change import Applied, UnknownOutcome
+from reconciler.core.pipeline import Planner, apply_plan
+from reconciler.core.plan.document import ReviewedPlan, read_saved_plan
+from reconciler.core.plan.plan import Plan, PlanOptions
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.files import MIB, read_text
+from reconciler.core.text.redact import REDACTOR
+from reconciler.core.traffic.sample import TrafficSample, load_traffic
+from reconciler.features.journal.journal import Journal, Recorder, find_run, run_name
+from reconciler.features.journal.place_option import (
+    journal_place,
+    prepared_place,
+    remote_advice,
+)
+from reconciler.features.journal.undo import REAPPLIED
+from reconciler.features.journal.undo_request import UndoRequest
+from reconciler.targets.studio.client import TenantWriter
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 # who started a pipeline

@@ -13,10 +13,10 @@ from secrets import token_hex
 from typing import Final
 from zipfile import ZipFile, is_zipfile
 
-from reconciler.errors import CxrouteError, RefusedError
-from reconciler.text.escape import sanitize
-from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import REDACTOR
+from reconciler.core.errors import CxrouteError, RefusedError
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.files import MIB, read_text
+from reconciler.core.text.redact import REDACTOR
 
 _DEVICES: Final = Path("/dev")
 

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from reconciler.text.escape import sanitize
+from reconciler.core.text.escape import sanitize
 
 _PLACES: Final = {
     "GIT_DIR",

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.arguments import find_command
-from reconciler.errors import UsageError
-from reconciler.text.files import MIB, read_file
+from reconciler.core.errors import UsageError
+from reconciler.core.text.files import MIB, read_file
 
 _TIMEOUT: Final = 4
 _LISTENING: Final = "0A"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.cli.arguments import command_module, find_command, suggestion, usage
 from reconciler.cli.stdio import guard_stdio, silence, wrap_for
-from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
+from reconciler.core.errors import CxrouteError, InterruptedRunError, UsageError
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
 
 def _run(module: "CommandModule", options: "argparse.Namespace") -> int:
     from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
-    from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
+    from reconciler.core.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
     # Ten thousand rules are a million objects without cycles: a collection every 700 costs a third
     # of the time.

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from reconciler.cli.stdio import has_colours, width_of, wrap_for
-from reconciler.errors import CxrouteError, ManifestError
-from reconciler.model.finding import Finding
-from reconciler.plan.finding_json import finding_to_json
+from reconciler.core.errors import CxrouteError, ManifestError
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.finding_json import finding_to_json
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import Style, ansi_style, no_style
 from reconciler.render.finding_subject import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
-from reconciler.text.escape import sanitize
-from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from reconciler.render.command_json import ErrorJson

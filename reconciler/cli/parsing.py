@@ -10,9 +10,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from reconciler.cli.arguments import COMMANDS, SHARED
+from reconciler.cli.arguments import SHARED, all_commands
 from reconciler.cli.stdio import width_of, wrap_for
-from reconciler.errors import UsageError
+from reconciler.core.errors import UsageError
 from reconciler.render.text.wrap import wrap_line
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class CommandModule(Protocol):
         """Add the command's own options."""
 
     def run(self, options: argparse.Namespace, output: "Output") -> int:
-        """Run the command and return its exit code. Raises the errors of `reconciler.errors`."""
+        """Run the command and return its exit code. Raises the errors of `reconciler.core.errors`."""
 
 
 class StoreOnce(argparse.Action):
@@ -163,7 +163,7 @@ def command_parser(name: str, module: CommandModule) -> Parser:
     """Return the parser of one command. Its help omits the options that every command has."""
     parser = Parser(
         f"cxroute {name}",
-        description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.",
+        description=f"{all_commands()[name].help[:1].upper()}{all_commands()[name].help[1:]}.",
     )
     module.options(parser)
     for action in add_common_options(parser):

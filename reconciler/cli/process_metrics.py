@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from reconciler.text.files import read_start
-from reconciler.text.prometheus import metric, metric_header, sample
+from reconciler.core.text.files import read_start
+from reconciler.core.text.prometheus import metric, metric_header, sample
 from reconciler.version import __version__
 
 _PROC: Final = Path("/proc")

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.cli.advice import environment_names
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
@@ -20,30 +18,32 @@ from reconciler.cli.session import (
     open_session,
     run_interruptibly,
 )
-from reconciler.cxone.block_rules import read_block_file
-from reconciler.cxone.rule_json import RulesFile, read_rules_file
-from reconciler.desired.desired import (
+from reconciler.core.behaviour.endpoint_stage import DIRECT, EndpointStage
+from reconciler.core.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.core.desired.desired import (
     desire_offline,
     endpoint_stage,
     expand_manifests,
     labels_of,
     short_labels,
 )
-from reconciler.desired.queues import (
+from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Queue
-from reconciler.plan.plan import LiveState
-from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Queue
+from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.render.text.explain import DisplayNames
-from reconciler.studio.layout import BlockLayout
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import Labels, merge_labels
+from reconciler.targets.rules_api.rule_json import RulesFile, read_rules_file
+from reconciler.targets.studio.block_rules import read_block_file
+from reconciler.targets.studio.layout import BlockLayout
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:

@@ -12,9 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.apply.settings import BlockingRunner, Result, run_inline
-from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.base import fallback_before, load_base
 from reconciler.cli.command_line import (
     SIMULATED,
@@ -27,22 +24,25 @@ from reconciler.cli.command_line import (
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
-from reconciler.desired.desired import endpoint_stage
-from reconciler.errors import ApiError, InterruptedRunError, ManifestError
-from reconciler.journal.undo_request import UndoRequest
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load_environment, load_manifests
-from reconciler.model.finding import Finding
-from reconciler.pipeline import Planner, expand, read_live
-from reconciler.plan.document import ReviewedPlan
-from reconciler.plan.plan import LiveState, PlanOptions
+from reconciler.core.apply.settings import BlockingRunner, Result, run_inline
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.core.checks.route_tests import CheckResult, check
+from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.errors import ApiError, InterruptedRunError, ManifestError
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.load import Manifests, load_environment, load_manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.pipeline import Planner, expand, read_live
+from reconciler.core.plan.document import ReviewedPlan
+from reconciler.core.plan.plan import LiveState, PlanOptions
+from reconciler.core.traffic.sample import TrafficSample, declared_traffic, load_traffic
+from reconciler.features.journal.undo_request import UndoRequest
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.summary import SIMULATED_TENANT
 from reconciler.render.text.plan import TextLimits
-from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
-    from reconciler.cxone.client import ReadingClient
+    from reconciler.targets.rules_api.client import ReadingClient
 
 # whose tenant the simulator here replaces
 PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)

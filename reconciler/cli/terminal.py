@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.cli.output import Output
 from reconciler.cli.stdio import has_colours
-from reconciler.text.escape import sanitize
+from reconciler.core.text.escape import sanitize
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

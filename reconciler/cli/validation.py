@@ -4,13 +4,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
-from reconciler.checks.route_tests import Checked, CheckResult, check, with_promises
 from reconciler.cli.command_line import tested_environments, unset_tenant
 from reconciler.cli.conversation import failure_findings
-from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests
-from reconciler.model.finding import Finding
+from reconciler.core.checks.acknowledgements import left_to_catch_alls, offline_findings
+from reconciler.core.checks.route_tests import (
+    Checked,
+    CheckResult,
+    check,
+    with_promises,
+)
+from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.finding import Finding
 
 
 class Validation(NamedTuple):

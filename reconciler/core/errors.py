@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:  # loads dataclasses, which --version does not need
-    from reconciler.model.finding import Finding
+    from reconciler.core.model.finding import Finding
 
 
 class CxrouteError(Exception):

@@ -20,41 +20,44 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from reconciler.apply.loop import apply_changes
-from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import (
+from reconciler.core.apply.loop import apply_changes
+from reconciler.core.apply.progress import ApplyReport, matches_intent, matches_review
+from reconciler.core.apply.settings import (
     ApplySettings,
     BlockingRunner,
     StepRecorder,
     run_inline,
 )
-from reconciler.apply.table import RuleTable, apply_to_table, warn_of_size
-from reconciler.checks.acknowledgements import acknowledge_findings
-from reconciler.checks.adequacy import count_unwatched
-from reconciler.checks.explain import Explanation
-from reconciler.checks.explain import explain as explain_entries
-from reconciler.checks.lint import lint, plan_lint_work
-from reconciler.checks.lint_view import LintView
-from reconciler.checks.route_tests import CheckResult
-from reconciler.checks.studio_dialects import expand_checked
-from reconciler.cxone.rule_json import read_rules_file
-from reconciler.desired.desired import DesiredState, endpoint_stage
-from reconciler.desired.queues import QueueResolver, list_owned_queues, resolve_aliases
-from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.change import Adopt
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Queue
-from reconciler.plan.consent import required_consent
-from reconciler.plan.document import (
+from reconciler.core.apply.table import RuleTable, apply_to_table, warn_of_size
+from reconciler.core.checks.acknowledgements import acknowledge_findings
+from reconciler.core.checks.adequacy import count_unwatched
+from reconciler.core.checks.explain import Explanation
+from reconciler.core.checks.explain import explain as explain_entries
+from reconciler.core.checks.lint import lint, plan_lint_work
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.checks.route_tests import CheckResult
+from reconciler.core.checks.studio_dialects import expand_checked
+from reconciler.core.desired.desired import DesiredState, endpoint_stage
+from reconciler.core.desired.queues import (
+    QueueResolver,
+    list_owned_queues,
+    resolve_aliases,
+)
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.change import Adopt
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Queue
+from reconciler.core.plan.consent import required_consent
+from reconciler.core.plan.document import (
     ReviewedPlan,
     hold_unreviewed_edits,
     unreviewed_impact,
 )
-from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
-from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import (
+from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
+from reconciler.core.plan.ownership import classify_by_owner
+from reconciler.core.plan.plan import (
     LiveState,
     Plan,
     PlanOptions,
@@ -62,14 +65,15 @@ from reconciler.plan.plan import (
     draft_plan,
     unmatched_selectors,
 )
-from reconciler.plan.routing_table import desired_entries, unmanaged_entries
-from reconciler.plan.schedule import predict_impact, schedule_steps
-from reconciler.text.suggest import suggest
-from reconciler.traffic.sample import TrafficSample
+from reconciler.core.plan.routing_table import desired_entries, unmanaged_entries
+from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.text.suggest import suggest
+from reconciler.core.traffic.sample import TrafficSample
+from reconciler.targets.rules_api.rule_json import read_rules_file
 
 if TYPE_CHECKING:
-    from reconciler.apply.attempt import RuleStore
-    from reconciler.cxone.client import ReadingClient
+    from reconciler.core.apply.attempt import RuleStore
+    from reconciler.targets.rules_api.client import ReadingClient
 
 
 def expand(

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.routing_entry import destination_of
-from reconciler.model.change import (
+from reconciler.core.behaviour.routing_entry import destination_of
+from reconciler.core.model.change import (
     Action,
     Adopt,
     Change,
@@ -15,12 +15,17 @@ from reconciler.model.change import (
     is_copy_removal,
     is_unadoption,
 )
-from reconciler.model.rule import Address, Condition, Opaque, Rule, Source, Target
-from reconciler.plan.edits import FieldEdit, compare_fields
-from reconciler.plan.plan import Plan
-from reconciler.plan.words import two_destinations
-from reconciler.text.escape import quote
-from reconciler.text.phrases import Labels, condition_phrase, rule_phrase, target_phrase
+from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Source, Target
+from reconciler.core.plan.edits import FieldEdit, compare_fields
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.words import two_destinations
+from reconciler.core.text.escape import quote
+from reconciler.core.text.phrases import (
+    Labels,
+    condition_phrase,
+    rule_phrase,
+    target_phrase,
+)
 
 _Edit = Update | Adopt
 

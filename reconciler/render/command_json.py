@@ -9,11 +9,10 @@ from typing import Annotated, Any, Final, Generic, Literal, NotRequired, TypeVar
 
 from pydantic import Field
 
-from reconciler.behaviour.endpoint_stage import Doubt
-from reconciler.doctor.check import CheckStatus
-from reconciler.model.change import Action
-from reconciler.model.finding import Document
-from reconciler.plan.plan_json import (
+from reconciler.core.behaviour.endpoint_stage import Doubt
+from reconciler.core.model.change import Action
+from reconciler.core.model.finding import Document
+from reconciler.core.plan.plan_json import (
     Attributes,
     BehaviourJson,
     ClosedPart,
@@ -28,6 +27,7 @@ from reconciler.plan.plan_json import (
     ViolationJson,
     json_schema,
 )
+from reconciler.features.doctor.check import CheckStatus
 
 _PlanT = TypeVar("_PlanT")
 

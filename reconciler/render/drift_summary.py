@@ -4,19 +4,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.manifest.yaml_writer import format_flow, format_quoted
-from reconciler.model.change import Change, Create, is_copy_removal
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, marker_digest
-from reconciler.model.rule import Source
-from reconciler.plan.clauses import FEW_VALUES
-from reconciler.plan.drift import (
+from reconciler.core.manifest.yaml_writer import format_flow, format_quoted
+from reconciler.core.model.change import Change, Create, is_copy_removal
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule, marker_digest
+from reconciler.core.model.rule import Source
+from reconciler.core.plan.clauses import FEW_VALUES
+from reconciler.core.plan.drift import (
     Drift,
     edited_changes,
     missing_rules,
     unapplied_changes,
 )
-from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
+from reconciler.core.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
+from reconciler.core.text.escape import escape_invisible, pluralize, quote, sanitize
+from reconciler.core.text.phrases import failing_tests_phrase, rule_phrase
 from reconciler.render.change_summary import (
     FieldRow,
     sort_for_reading,
@@ -24,8 +26,6 @@ from reconciler.render.change_summary import (
 )
 from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.summary import failed_tests_title
-from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
-from reconciler.text.phrases import failing_tests_phrase, rule_phrase
 
 IN_THE_WAY: Final = "In the way"
 FAILED: Final = "Failed on the live rules"

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.change import Action
-from reconciler.model.operators import BOUNDS
-from reconciler.model.rule import Condition, Opaque, Rule
-from reconciler.plan.clauses import clauses_phrase
-from reconciler.plan.edits import DESCRIPTION, NAME, EditedRule, FieldEdit
-from reconciler.text.escape import join_first, quote, sanitize
-from reconciler.text.phrases import Labels, queues_phrase
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.model.change import Action
+from reconciler.core.model.operators import BOUNDS
+from reconciler.core.model.rule import Condition, Opaque, Rule
+from reconciler.core.plan.clauses import clauses_phrase
+from reconciler.core.plan.edits import DESCRIPTION, NAME, EditedRule, FieldEdit
+from reconciler.core.text.escape import join_first, quote, sanitize
+from reconciler.core.text.phrases import Labels, queues_phrase
 
 _SIGNS: Final[Mapping[str, Action]] = {
     "create": "create",

@@ -13,19 +13,19 @@ from functools import partial
 from itertools import chain
 from typing import Final, Literal
 
-from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
-from reconciler.behaviour.routing_entry import Destination
-from reconciler.model.change import Action
-from reconciler.model.rule import Source
-from reconciler.plan.clauses import FEW_VALUES, clauses_phrase
-from reconciler.plan.edits import EditedRule
-from reconciler.plan.flows import Flow, shown_flows
-from reconciler.plan.headline import headline
-from reconciler.plan.impact import Impact
-from reconciler.plan.promises import PromiseResult
-from reconciler.plan.routing_table import entry_name, types_phrase
-from reconciler.plan.traffic_shares import EffectShare, QueueShare
-from reconciler.plan.words import (
+from reconciler.core.behaviour.diff.effects import FALLBACK, Effect, EffectRow
+from reconciler.core.behaviour.routing_entry import Destination
+from reconciler.core.model.change import Action
+from reconciler.core.model.rule import Source
+from reconciler.core.plan.clauses import FEW_VALUES, clauses_phrase
+from reconciler.core.plan.edits import EditedRule
+from reconciler.core.plan.flows import Flow, shown_flows
+from reconciler.core.plan.headline import headline
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.promises import PromiseResult
+from reconciler.core.plan.routing_table import entry_name, types_phrase
+from reconciler.core.plan.traffic_shares import EffectShare, QueueShare
+from reconciler.core.plan.words import (
     ALL_VALUES,
     DEFAULT_ROUTING,
     Names,
@@ -38,11 +38,11 @@ from reconciler.plan.words import (
     total_share_phrase,
     two_destinations,
 )
+from reconciler.core.text.escape import join_all, pluralize, sanitize
+from reconciler.core.text.phrases import Labels, conversation_phrase
 from reconciler.render.edit_words import edit_sign, edit_texts, shorten_new_rule
 from reconciler.render.row_order import row_blocks
 from reconciler.render.rule_names import RuleNamer
-from reconciler.text.escape import join_all, pluralize, sanitize
-from reconciler.text.phrases import Labels, conversation_phrase
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
 FIRST_FITS: Final = "First match wins."

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from reconciler.text.escape import escape_invisible, sanitize
+from reconciler.core.text.escape import escape_invisible, sanitize
 
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
 # a JSON string or, between spaces, a Python string or a word in backticks

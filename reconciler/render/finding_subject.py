@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.text.escape import pluralize, sanitize
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.text.escape import pluralize, sanitize
 
 MAX_NAMED: Final = 3  # names in a list that is cut
 

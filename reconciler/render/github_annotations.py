@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
-from reconciler.model.finding import CODES, Finding
+from reconciler.core.model.finding import CODES, Finding
+from reconciler.core.text.escape import escape_invisible, join_first, sanitize
 from reconciler.render.escape_markdown import code_block
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
-from reconciler.text.escape import escape_invisible, join_first, sanitize
 
 MAX_ANNOTATIONS: Final = (
     10  # GitHub silently drops further errors, and further warnings, of a step

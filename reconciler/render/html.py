@@ -17,7 +17,9 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from reconciler.model.finding import Document
+from reconciler.core.model.finding import Document
+from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
+from reconciler.core.text.phrases import failing_tests_phrase
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ACTION_ORDER, YOUR_CHANGE
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
@@ -38,8 +40,6 @@ from reconciler.render.refusals import (
     refused_guards,
 )
 from reconciler.render.summary import PlanSummary
-from reconciler.text.escape import escape_invisible, pluralize, sanitize
-from reconciler.text.phrases import failing_tests_phrase
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")

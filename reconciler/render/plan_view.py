@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.errors import UsageError
-from reconciler.manifest.kinds.fields import ENVIRONMENT
-from reconciler.model.finding import Document, Finding
-from reconciler.model.rule import CANONICAL_JSON
-from reconciler.plan.document import COUNTED_ACTIONS
-from reconciler.plan.plan import Plan
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.fields import ENVIRONMENT
+from reconciler.core.model.finding import Document, Finding
+from reconciler.core.model.rule import CANONICAL_JSON
+from reconciler.core.plan.document import COUNTED_ACTIONS
+from reconciler.core.plan.plan import Plan
+from reconciler.core.text.escape import escape_invisible
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
-from reconciler.text.escape import escape_invisible
 
 VIEW: Final = "view"  # the field of a saved plan
 _MAX_DEPTH: Final = 12

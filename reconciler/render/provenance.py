@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from posixpath import normpath
 from urllib.parse import quote
 
-from reconciler.model.rule import Source
+from reconciler.core.model.rule import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.text.escape import join_all, pluralize, quote
 from reconciler.render.summary import GuardSummary, PlanSummary
-from reconciler.text.escape import join_all, pluralize, quote
 
 MAX_GROUPS: Final = 3
 """The groups of failed tests, and the places of one group, that a comment shows."""

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from reconciler.plan.replay import DestinationPair, ReplayResult
-from reconciler.plan.routing_table import entry_name
-from reconciler.plan.traffic_shares import ShareRange
-from reconciler.plan.words import destination_phrase, share_phrase
-from reconciler.text.escape import join_first, pluralize
-from reconciler.text.phrases import Labels, conversation_phrase
+from reconciler.core.plan.replay import DestinationPair, ReplayResult
+from reconciler.core.plan.routing_table import entry_name
+from reconciler.core.plan.traffic_shares import ShareRange
+from reconciler.core.plan.words import destination_phrase, share_phrase
+from reconciler.core.text.escape import join_first, pluralize
+from reconciler.core.text.phrases import Labels, conversation_phrase
 
 MAX_PAIRS: Final = 20
 _MAX_RULES: Final = 3

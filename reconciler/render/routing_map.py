@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
-from reconciler.behaviour.evaluate import required_values
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.plan.plan import Plan
-from reconciler.plan.routing_table import entry_name
-from reconciler.plan.schedule import build_transition
-from reconciler.plan.words import destination_phrase
+from reconciler.core.behaviour.evaluate import required_values
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.routing_table import entry_name
+from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.escape import join_first, sanitize
+from reconciler.core.text.phrases import conditions_phrase
 from reconciler.render.escape_markdown import unquote, unquote_values
-from reconciler.text.escape import join_first, sanitize
-from reconciler.text.phrases import conditions_phrase
 
 LaneState = Literal["same", "new", "gone", "changed"]
 _MAX_INTENTS: Final = 3

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from reconciler.behaviour.diff.effects import EffectRow
-from reconciler.plan.words import listed_intents
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.diff.effects import EffectRow
+from reconciler.core.plan.words import listed_intents
+from reconciler.core.text.phrases import Labels
 
 
 @dataclass(slots=True)

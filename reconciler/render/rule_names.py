@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from reconciler.behaviour.diff.effects import Effect, NamedRule
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Address
-from reconciler.plan.impact import Impact
-from reconciler.plan.routing_table import entry_name
-from reconciler.text.escape import join_all, sanitize
+from reconciler.core.behaviour.diff.effects import Effect, NamedRule
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.routing_table import entry_name
+from reconciler.core.text.escape import join_all, sanitize
 
 _MAX_NAMED: Final = 6
 """With more rules, they are written by RuleSet."""

@@ -9,8 +9,8 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
-from reconciler.model.finding import CODES, Document, Finding
-from reconciler.text.escape import escape_invisible, pluralize, sanitize
+from reconciler.core.model.finding import CODES, Document, Finding
+from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.version import __version__
 
 MAX_RESULTS: Final = 5000  # GitHub shows at most 5,000 results of one run

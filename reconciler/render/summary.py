@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from reconciler.model.change import Change
-from reconciler.model.finding import Finding
-from reconciler.plan.clauses import FEW_VALUES
-from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
-from reconciler.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.plan.plan import Plan
+from reconciler.core.model.change import Change
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.clauses import FEW_VALUES
+from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consent
+from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
+from reconciler.core.plan.plan import Plan
+from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (
     ChangeSummary,
     sort_for_reading,
@@ -17,8 +19,6 @@ from reconciler.render.change_summary import (
 )
 from reconciler.render.effects import EffectsSummary, Extent, summarize_effects
 from reconciler.render.replay import ReplaySummary, summarize_replay
-from reconciler.text.escape import join_first, pluralize, quote, sanitize
-from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 _MAX_INTENTS: Final = 5
 _MAX_MESSAGE: Final = 2_000

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from reconciler.errors import CxrouteError
-from reconciler.text.escape import sanitize
-from reconciler.text.json_values import as_object, parse_object
-from reconciler.text.redact import REDACTOR
+from reconciler.core.errors import CxrouteError
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.json_values import as_object, parse_object
+from reconciler.core.text.redact import REDACTOR
 
 MAX_PAGES: Final = 100  # ten thousand notes
 _ATTEMPTS: Final = 4

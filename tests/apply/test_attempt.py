@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.attempt import Attempt, Verdict, attempt_step, revert_step
-from reconciler.apply.progress import matches_intent, matches_review
-from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update
-from reconciler.model.live import LiveRule
-from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.core.apply.attempt import Attempt, Verdict, attempt_step, revert_step
+from reconciler.core.apply.progress import matches_intent, matches_review
+from reconciler.core.model.change import Adopt, Change, Create, Delete, PlanStep, Update
+from reconciler.core.model.live import LiveRule
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 from tests.support.in_process_tenant import InProcessTenant
 

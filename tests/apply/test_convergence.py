@@ -13,8 +13,8 @@ from itertools import product
 
 import pytest
 
-from reconciler.model.change import Applied
-from reconciler.model.rule import Target
+from reconciler.core.model.change import Applied
+from reconciler.core.model.rule import Target
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import InProcessTenant, raw
 

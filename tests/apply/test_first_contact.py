@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.model.change import Failed, Skipped
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.model.change import Failed, Skipped
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.builders import desired, rule, unmanaged, wanted
 from tests.support.in_process_tenant import InProcessTenant
 

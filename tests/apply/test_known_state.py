@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from reconciler.apply.known_state import MAX_SINGLE_READS, KnownState
-from reconciler.errors import IncompleteReadError
-from reconciler.model.live import (
+from reconciler.core.apply.known_state import MAX_SINGLE_READS, KnownState
+from reconciler.core.errors import IncompleteReadError
+from reconciler.core.model.live import (
     FetchedRule,
     LiveRule,
     Marker,

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.progress import ApplyReport, matches_review
-from reconciler.errors import ApiError
-from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
-from reconciler.plan.plan import PlanOptions
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
+from reconciler.core.apply.progress import ApplyReport, matches_review
+from reconciler.core.errors import ApiError
+from reconciler.core.model.change import Applied, Failed, Skipped, UnknownOutcome
+from reconciler.core.plan.plan import PlanOptions
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import InProcessTenant, raw

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.builders import desired, managed, rule, wanted
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import InProcessTenant

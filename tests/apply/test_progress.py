@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.apply.attempt import Attempt, Uncertainty, Verdict
-from reconciler.apply.progress import ApplyProgress
-from reconciler.desired.desired import DesiredState
-from reconciler.model.change import (
+from reconciler.core.apply.attempt import Attempt, Uncertainty, Verdict
+from reconciler.core.apply.progress import ApplyProgress
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.change import (
     Change,
     Create,
     Delete,
@@ -23,9 +23,9 @@ from reconciler.model.change import (
     Update,
     write_payload,
 )
-from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
-from reconciler.model.rule import Rule
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
+from reconciler.core.model.rule import Rule
+from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from tests.support.builders import (
     NOW,
     OWNER,

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.behaviour.ordering.order import order_moves
-from reconciler.desired.desired import DesiredState
+from reconciler.core.behaviour.ordering.order import order_moves
+from reconciler.core.desired.desired import DesiredState
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.render.colour import no_style
 from reconciler.render.text.apply import report_text
-from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import Json, Scenario
 from tests.campaign.scenario_rules import (
     CATCH_ALL,
@@ -498,7 +498,7 @@ def applied(
                 situation.does(world, event)
                 if situation.bounded:
                     patch.setattr(
-                        "reconciler.plan.schedule.order_moves",
+                        "reconciler.core.plan.schedule.order_moves",
                         partial(order_moves, work=0),
                     )
 

@@ -13,21 +13,26 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.progress import matches_intent, matches_review
-from reconciler.desired.desired import DesiredState
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.change import Applied, Failed
-from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
-from reconciler.model.rule import Rule, Target, make_condition
-from reconciler.plan.document import plan_to_json
-from reconciler.plan.guards import check_guards
-from reconciler.plan.plan import PlanOptions
-from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.apply.progress import matches_intent, matches_review
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.change import Applied, Failed
+from reconciler.core.model.live import (
+    LiveRule,
+    Marker,
+    format_description,
+    marker_digest,
+)
+from reconciler.core.model.rule import Rule, Target, make_condition
+from reconciler.core.plan.document import plan_to_json
+from reconciler.core.plan.guards import check_guards
+from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.render.colour import no_style
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from tests.support.builders import (
     OWNER,
     address,

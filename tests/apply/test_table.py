@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from reconciler import errors
-from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings
-from reconciler.apply.table import apply_to_table
-from reconciler.desired.desired import DesiredState
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.change import Applied, Failed, UnknownOutcome
-from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import Rule, Target
-from reconciler.pipeline import Planner
-from reconciler.plan.plan import PlanOptions
-from reconciler.studio.layout import BlockLayout
+from reconciler.core import errors
+from reconciler.core.apply.progress import ApplyReport, matches_intent, matches_review
+from reconciler.core.apply.settings import ApplySettings
+from reconciler.core.apply.table import apply_to_table
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.change import Applied, Failed, UnknownOutcome
+from reconciler.core.model.live import LiveRule, Marker, marker_digest
+from reconciler.core.model.rule import Rule, Target
+from reconciler.core.pipeline import Planner
+from reconciler.core.plan.plan import PlanOptions
+from reconciler.targets.studio.layout import BlockLayout
 from tests.support.builders import (
     NOW,
     OWNER,
@@ -40,7 +40,7 @@ from tests.support.builders import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.cxone.studio_client import StudioClient
+    from reconciler.targets.studio.client import StudioClient
 
 LAYOUT = BlockLayout(owner=OWNER, block="main", variables={})
 OLD = [

@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError, WorkBudget
-from reconciler.behaviour.diff import containment as within
-from reconciler.behaviour.diff import difference as differing
-from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
-from reconciler.behaviour.ordering import constraints
-from reconciler.behaviour.ordering.constraints import Constraints, Move
-from reconciler.behaviour.ordering.order import MoveOrder, order_moves
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.behaviour.space import space as spaces
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import Target, make_condition
+from reconciler.core.behaviour.budget import DEFAULT_WORK, UndecidedError, WorkBudget
+from reconciler.core.behaviour.diff import containment as within
+from reconciler.core.behaviour.diff import difference as differing
+from reconciler.core.behaviour.diff.containment import RegionClaim, find_uncovered
+from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.core.behaviour.diff.winners import RankPair, WinnerPairs
+from reconciler.core.behaviour.ordering import constraints
+from reconciler.core.behaviour.ordering.constraints import Constraints, Move
+from reconciler.core.behaviour.ordering.order import MoveOrder, order_moves
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.behaviour.space import space as spaces
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Space
+from reconciler.core.model.rule import Target, make_condition
 from tests.support.builders import intent_is, rule
 from tests.support.random_rules import a_pair, attribute, entries
 from tests.support.random_rules import rule as a_rule
@@ -359,7 +359,9 @@ def test_an_abandoned_search_for_an_order_uses_temporary_copies(
     def gives_up(*_given: object) -> None:
         raise UndecidedError
 
-    monkeypatch.setattr("reconciler.behaviour.ordering.order.search_waves", gives_up)
+    monkeypatch.setattr(
+        "reconciler.core.behaviour.ordering.order.search_waves", gives_up
+    )
     actual = ordered()
     assert ((), True) == (
         actual.unproven,

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.rule import make_condition
-from reconciler.plan.behaviour_json import impact_to_json, region_claims
-from reconciler.plan.impact import Impact
+from reconciler.core.behaviour.diff.containment import RegionClaim, find_uncovered
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.model.rule import make_condition
+from reconciler.core.plan.behaviour_json import impact_to_json, region_claims
+from reconciler.core.plan.impact import Impact
 from tests.support.brute_force import inputs_for
 from tests.support.brute_force_checks import QUEUES
 from tests.support.random_rules import a_pair, entries

@@ -9,8 +9,12 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.ordering.graph import Dependencies, SplitMoves, find_cycles
-from reconciler.behaviour.ordering.order import MAX_COPIES_SEARCHED, break_cycles
+from reconciler.core.behaviour.ordering.graph import (
+    Dependencies,
+    SplitMoves,
+    find_cycles,
+)
+from reconciler.core.behaviour.ordering.order import MAX_COPIES_SEARCHED, break_cycles
 
 NONE: frozenset[tuple[int, int]] = frozenset()
 
@@ -140,7 +144,9 @@ def test_beyond_the_limit_each_change_of_a_cycle_gets_a_copy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The search for the fewest copies ends at its limit."""
-    monkeypatch.setattr("reconciler.behaviour.ordering.order.MAX_DEPENDENCY_CHECKS", 0)
+    monkeypatch.setattr(
+        "reconciler.core.behaviour.ordering.order.MAX_DEPENDENCY_CHECKS", 0
+    )
     links = coming(ring(*range(20)))
     split = break_cycles(links, range(25), range(25))
     assert frozenset(range(20)) == split.copies

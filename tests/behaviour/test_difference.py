@@ -9,9 +9,9 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.impact import Impact
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.impact import Impact
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES, check_bounded, check_difference
 from tests.support.random_rules import (

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from reconciler.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.behaviour_json import impact_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.effect_oracle import oracle_of

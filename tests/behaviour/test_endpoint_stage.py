@@ -10,17 +10,17 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import (
     Evaluation,
     destination_of_rule,
     order_entries,
 )
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, ValueType
-from reconciler.model.rule import Opaque
-from reconciler.plan.behaviour_json import impact_to_json
+from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE, ValueType
+from reconciler.core.model.rule import Opaque
+from reconciler.core.plan.behaviour_json import impact_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
 from tests.support.endpoint_oracle import (

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.rule import Target
-from reconciler.plan.plan import Plan, PlanOptions, draft_plan
-from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.model.rule import Target
+from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.text.phrases import queues_phrase
 from reconciler.render.routing_map import build_routing_map, render_mermaid
 from reconciler.render.text.plan import plan_text
-from reconciler.text.phrases import queues_phrase
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 from tests.support.many_tenants import Tenants, ruleset, tenants
 from tests.support.many_tenants import rule as written

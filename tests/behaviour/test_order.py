@@ -9,8 +9,8 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.ordering.order import order_moves
+from reconciler.core.behaviour.ordering.constraints import Move
+from reconciler.core.behaviour.ordering.order import order_moves
 from tests.support import brute_force as brute
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import (

@@ -9,14 +9,14 @@ from typing import Final
 
 import pytest
 
-from reconciler.behaviour.budget import DEFAULT_WORK
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.behaviour.evaluate import canonical_attributes
-from reconciler.behaviour.ordering.constraints import Constraints, Move
-from reconciler.behaviour.ordering.graph import build_waves
-from reconciler.behaviour.ordering.order import order_moves
-from reconciler.behaviour.ordering.search import search_waves
-from reconciler.behaviour.space.domain import (
+from reconciler.core.behaviour.budget import DEFAULT_WORK
+from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.core.behaviour.evaluate import canonical_attributes
+from reconciler.core.behaviour.ordering.constraints import Constraints, Move
+from reconciler.core.behaviour.ordering.graph import build_waves
+from reconciler.core.behaviour.ordering.order import order_moves
+from reconciler.core.behaviour.ordering.search import search_waves
+from reconciler.core.behaviour.space.domain import (
     REST,
     Domain,
     ValueSet,
@@ -26,10 +26,10 @@ from reconciler.behaviour.space.domain import (
     number_between,
     subtract,
 )
-from reconciler.behaviour.space.patterns import PatternSet, TextPattern
-from reconciler.behaviour.space.space import Space
-from reconciler.model.operators import Scalar
-from reconciler.model.rule import make_condition
+from reconciler.core.behaviour.space.patterns import PatternSet, TextPattern
+from reconciler.core.behaviour.space.space import Space
+from reconciler.core.model.operators import Scalar
+from reconciler.core.model.rule import make_condition
 from tests.support.brute_force import Json
 from tests.support.facts import analyze_rules
 from tests.support.random_rules import attribute, entries, entry, rule

@@ -10,10 +10,14 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.behaviour.diff.promises import Promise, PromiseFacts, check_promises
-from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.plan.behaviour_json import violation_to_json
+from reconciler.core.behaviour.diff.promises import (
+    Promise,
+    PromiseFacts,
+    check_promises,
+)
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.core.plan.behaviour_json import violation_to_json
 from tests.support.brute_force import Json, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
 from tests.support.grown_pairs import generate_pair
@@ -347,7 +351,7 @@ def test_a_region_is_about_one_rule() -> None:
 def test_a_wrong_example_stops_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """The plain evaluation of an example that another rule takes is an assertion."""
     monkeypatch.setattr(
-        "reconciler.behaviour.diff.promises.RuleIndex.find_winner",
+        "reconciler.core.behaviour.diff.promises.RuleIndex.find_winner",
         lambda *_arguments: None,
     )
     with pytest.raises(AssertionError, match="does not break the promise"):

@@ -9,11 +9,11 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_slices
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import Condition, to_api_json
+from reconciler.core.behaviour.facts.rule_facts import RuleFacts, analyze_slices
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Space
+from reconciler.core.model.rule import Condition, to_api_json
 from tests.support.brute_force import (
     Json,
     Universe,

@@ -8,13 +8,13 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import (
+from reconciler.core.behaviour.evaluate import (
     OpaqueConditionError,
     RuleIndex,
     route_conversation,
 )
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.behaviour.space.domain import number_beyond
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.behaviour.space.domain import number_beyond
 from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, attribute, entries, rule
 

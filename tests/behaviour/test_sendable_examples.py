@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.desired.desired import DesiredState, desire_offline, endpoint_stage
-from reconciler.manifest.load import load_manifests
-from reconciler.model.rule import Target
-from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.routing_table import desired_entries
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.desired.desired import DesiredState, desire_offline, endpoint_stage
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.rule import Target
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import summarize_effects
-from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import holds_where
 from tests.support.impacts import compare_behind, effect_rows, rows_of_document
@@ -28,9 +28,9 @@ from tests.support.random_rules import attribute, entries, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.behaviour.routing_entry import RoutingEntry
-    from reconciler.behaviour.space.space import Example
-    from reconciler.plan.impact import Impact
+    from reconciler.core.behaviour.routing_entry import RoutingEntry
+    from reconciler.core.behaviour.space.space import Example
+    from reconciler.core.plan.impact import Impact
 
 
 INTENT: Final = "cognigyDetectedIntent"

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour import routing_entry as entry
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.model.rule import Target
-from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.impact import Impact
+from reconciler.core.behaviour import routing_entry as entry
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.model.rule import Target
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.impact import Impact
 from tests.support.brute_force import Json, destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
 from tests.support.random_rules import (

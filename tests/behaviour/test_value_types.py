@@ -13,24 +13,24 @@ from unittest.mock import patch
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.space import space
-from reconciler.behaviour.space.domain import Domain
-from reconciler.behaviour.space.value_type import (
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.space import space
+from reconciler.core.behaviour.space.domain import Domain
+from reconciler.core.behaviour.space.value_type import (
     ANY_TEXT,
     ANY_VALUE,
     EVERY_NUMBER,
     SHARE,
     ValueType,
 )
-from reconciler.desired.desired import endpoint_stage
-from reconciler.model.operators import RANGES
-from reconciler.model.rule import Condition
-from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.routing_table import types_phrase
-from reconciler.plan.words import ALL_VALUES
+from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.model.operators import RANGES
+from reconciler.core.model.rule import Condition
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.routing_table import types_phrase
+from reconciler.core.plan.words import ALL_VALUES
+from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import summarize_effects
-from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json, is_number, is_supported, positive
 from tests.support.brute_force_checks import QUEUES, RoutingDifference, check_difference
 from tests.support.impacts import LABELS, compare_lists, effect_rows, rows_of_document

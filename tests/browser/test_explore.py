@@ -16,23 +16,23 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page
 
-from reconciler.behaviour.endpoint_stage import EndpointStage, store_values
-from reconciler.behaviour.evaluate import canonical_attributes
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
-from reconciler.behaviour.space.value_type import ANY_VALUE
-from reconciler.model.rule import Target, make_condition
-from reconciler.plan.words import destination_phrase
-from reconciler.render.explore import (
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, store_values
+from reconciler.core.behaviour.evaluate import canonical_attributes
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.core.behaviour.space.value_type import ANY_VALUE
+from reconciler.core.model.rule import Target, make_condition
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.escape import quote
+from reconciler.core.text.phrases import Labels, condition_phrase
+from reconciler.core.traffic.sample import SampleRow, TrafficSample
+from reconciler.features.explore.page import (
     ExplorePage,
     evaluator_script,
     explore_data,
     fragment_of,
 )
-from reconciler.render.explore_tables import encode
+from reconciler.features.explore.tables import encode
 from reconciler.render.text.explain import rule_destination
-from reconciler.text.escape import quote
-from reconciler.text.phrases import Labels, condition_phrase
-from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.browser.machine import PHONE, Sight, seen, thread_clock, violations
 from tests.support.added_operator import ExtendedPackage
 from tests.support.builders import rule

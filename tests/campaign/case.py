@@ -3,7 +3,7 @@ and its result.
 
     SCENARIO | PROFILE | SEED | FAULTS | SCHEDULE | DROPPED
 
-FAULTS are the simulator's (reconciler/simulator/faults) and those of `faults.py`, joined by commas;
+FAULTS are the simulator's (reconciler/features/practice/simulator/faults) and those of `faults.py`, joined by commas;
 SCHEDULE is of `schedules.py`; DROPPED are ids and addresses that the scenario omits. The last
 fields may be omitted.
 """

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from random import Random
 from typing import Final
 
-from reconciler.desired.desired import DesiredState
-from reconciler.plan.document import ReviewedPlan
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import SimRequest
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.plan.document import ReviewedPlan
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.messages import SimRequest
 from tests.campaign.case import Case, CaseResult
 from tests.campaign.faults import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint

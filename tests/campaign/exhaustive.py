@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 from zlib import crc32
 
-from reconciler.simulator.faults.spec import resource_of
+from reconciler.features.practice.simulator.faults.spec import resource_of
 from tests.campaign.cases import Case, Running
 from tests.campaign.faults import PEOPLE
 from tests.campaign.scenarios import GENERATED, SCENARIOS, is_refused, scenario

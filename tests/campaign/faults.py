@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from reconciler.model.live import parse_marker
+from reconciler.core.model.live import parse_marker
 from tests.campaign.oracle_copies import changed, original
 from tests.campaign.scenario import Json
 from tests.campaign.world import Event, Killed, ObservedTenant

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from tests.campaign.matrix_cases import is_call
 from tests.campaign.matrix_tenant import FOREIGN
 from tests.campaign.world import Killed
@@ -20,8 +20,8 @@ from tests.support.builders import NOW
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.simulator.api import SimulatorApi
-    from reconciler.simulator.messages import SimRequest, SimResponse
+    from reconciler.features.practice.simulator.api import SimulatorApi
+    from reconciler.features.practice.simulator.messages import SimRequest, SimResponse
     from tests.campaign.matrix_run import MatrixRun
     from tests.campaign.world import Event, Hook
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from reconciler.simulator.messages import SimRequest
+from reconciler.features.practice.simulator.messages import SimRequest
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.matrix_vocabulary import CALLS, WRITES, MatrixRow, Way

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from reconciler.model.change import (
+from reconciler.core.model.change import (
     Applied,
     Delete,
     Failed,

@@ -7,8 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from reconciler.cxone import rule_json
-from reconciler.model.change import Applied, Create, Delete, Skipped, UnknownOutcome
+from reconciler.core.model.change import (
+    Applied,
+    Create,
+    Delete,
+    Skipped,
+    UnknownOutcome,
+)
+from reconciler.targets.rules_api import rule_json
 from tests.campaign.matrix_cases import MatrixCase
 from tests.campaign.matrix_run import MatrixRun
 from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN

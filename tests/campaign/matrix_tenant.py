@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reconciler.model.rule import Rule, Target
+from reconciler.core.model.rule import Rule, Target
 from tests.campaign.scenario import Scenario
 from tests.support.builders import (
     OWNER,

@@ -14,17 +14,17 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler import pipeline
-from reconciler.apply import attempt
-from reconciler.apply import loop as apply
-from reconciler.cxone import client, rule_json
-from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.errors import AmbiguousWriteError
-from reconciler.model.change import Delete, PlanStep, Update
-from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address
-from reconciler.plan import plan
-from reconciler.plan.plan import Plan
+from reconciler.core import pipeline
+from reconciler.core.apply import attempt
+from reconciler.core.apply import loop as apply
+from reconciler.core.errors import AmbiguousWriteError
+from reconciler.core.model.change import Delete, PlanStep, Update
+from reconciler.core.model.live import LiveRule, Marker
+from reconciler.core.model.rule import Address
+from reconciler.core.plan import plan
+from reconciler.core.plan.plan import Plan
+from reconciler.targets.rules_api import client, rule_json
+from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign.mutants_patches import again, page_of, patched
 
 

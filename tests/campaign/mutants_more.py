@@ -7,16 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.apply import attempt, first_contact
-from reconciler.apply import loop as apply
-from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.cxone import auth, rule_json
-from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.errors import AmbiguousWriteError, RejectedError
-from reconciler.model import live as marker
-from reconciler.model.live import FetchedRule, LiveRule, Marker
-from reconciler.plan import guards as guard
-from reconciler.plan import ownership, plan
+from reconciler.core.apply import attempt, first_contact
+from reconciler.core.apply import loop as apply
+from reconciler.core.apply.attempt import Attempt, Verdict
+from reconciler.core.errors import AmbiguousWriteError, RejectedError
+from reconciler.core.model import live as marker
+from reconciler.core.model.live import FetchedRule, LiveRule, Marker
+from reconciler.core.plan import guards as guard
+from reconciler.core.plan import ownership, plan
+from reconciler.targets.platform import auth
+from reconciler.targets.rules_api import rule_json
+from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign import world
 from tests.campaign.mutants_patches import again, patched
 

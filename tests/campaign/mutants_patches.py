@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from reconciler.errors import UnexpectedResponseError
+from reconciler.core.errors import UnexpectedResponseError
 
 
 @contextmanager

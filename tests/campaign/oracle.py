@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-    from reconciler.desired.desired import DesiredState
-    from reconciler.plan.plan import PlanOptions
-    from reconciler.simulator.messages import SimRequest
-    from reconciler.simulator.state import TenantState
+    from reconciler.core.desired.desired import DesiredState
+    from reconciler.core.plan.plan import PlanOptions
+    from reconciler.features.practice.simulator.messages import SimRequest
+    from reconciler.features.practice.simulator.state import TenantState
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.model.rule import Address
-from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.core.model.rule import Address
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_facts import as_json
 from tests.campaign.oracle_marks import signed

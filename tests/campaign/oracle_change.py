@@ -9,7 +9,7 @@ from tests.campaign.oracle_facts import SERVERS_OWN, body_of, call_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.simulator.messages import SimRequest
+    from reconciler.features.practice.simulator.messages import SimRequest
     from tests.campaign.oracle_process import Process
 
 Rule = dict[str, Any]

@@ -15,8 +15,8 @@ from tests.campaign.oracle_marks import digest, is_edited
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.plan.plan import PlanOptions
+    from reconciler.core.desired.desired import DesiredRule, DesiredState
+    from reconciler.core.plan.plan import PlanOptions
 
 Json = Any
 Rule = dict[str, Any]

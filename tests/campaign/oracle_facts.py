@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.model.rule import Condition, Opaque
-from reconciler.simulator.messages import DeliveryMode
+from reconciler.core.model.rule import Condition, Opaque
+from reconciler.features.practice.simulator.messages import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.model.rule import Rule, Target
-    from reconciler.simulator.messages import SimRequest
+    from reconciler.core.model.rule import Rule, Target
+    from reconciler.features.practice.simulator.messages import SimRequest
     from tests.campaign.world import Event
 
 Json = Any

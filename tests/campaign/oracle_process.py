@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.campaign.oracle_facts import body_of, call_of, is_unclear, mark
 
 if TYPE_CHECKING:
-    from reconciler.simulator.messages import SimRequest
+    from reconciler.features.practice.simulator.messages import SimRequest
     from tests.campaign.oracle_facts import Heard
     from tests.campaign.world import Event
 

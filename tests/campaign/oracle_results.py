@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
-from reconciler.model.change import (
+from reconciler.core.model.change import (
     Adopt,
     Applied,
     Create,
@@ -23,8 +23,8 @@ from tests.campaign.world import SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.apply.progress import ApplyReport
-    from reconciler.model.change import Change, Outcome
+    from reconciler.core.apply.progress import ApplyReport
+    from reconciler.core.model.change import Change, Outcome
     from tests.campaign.oracle_desired import Wish
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_tenant import Tenant

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.cxone.settings import TenantSettings
-from reconciler.simulator.settings import PROFILES as SERVERS
-from reconciler.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.settings import PROFILES as SERVERS
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.targets.platform.settings import TenantSettings
 
 TENANT: Final = TenantSettings(
     base_url="http://localhost",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.desired.desired import DesiredState
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.plan.plan import PlanOptions
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.plan.plan import PlanOptions
 from tests.support.builders import OWNER, QUEUES
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
-from reconciler.model.rule import Rule, Target
+from reconciler.core.model.rule import Rule, Target
 from tests.campaign.scenario import Json
 from tests.campaign.scenario_rules import CARDS, CATCH_ALL, FRAUD, GENERAL, ours
 from tests.support.builders import at_least, intent_is, rule

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from reconciler.model.live import Marker, format_description, marker_digest
-from reconciler.model.rule import Rule, make_opaque
+from reconciler.core.model.live import Marker, format_description, marker_digest
+from reconciler.core.model.rule import Rule, make_opaque
 from tests.campaign.scenario import Json
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, theirs
 from tests.support.builders import OWNER, address

@@ -9,11 +9,11 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
-from reconciler.desired.desired import DesiredState
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Rule, Target, to_api_json
-from reconciler.plan.plan import PlanOptions
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Rule, Target, to_api_json
+from reconciler.core.plan.plan import PlanOptions
 from tests.campaign.scenario import ROOMY, Json, Scenario
 from tests.support.builders import (
     OWNER,

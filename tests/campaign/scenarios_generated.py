@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.live import Marker, format_description, marker_digest
-from reconciler.model.rule import Target, make_condition, make_opaque
+from reconciler.core.manifest.kinds.ruleset import AdoptById
+from reconciler.core.model.live import Marker, format_description, marker_digest
+from reconciler.core.model.rule import Target, make_condition, make_opaque
 from tests.campaign.profiles import TENANT
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_builder import INTENTS, Making

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model.rule import Target, make_condition
+from reconciler.core.model.rule import Target, make_condition
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_rules import (
     CATCH_ALL,

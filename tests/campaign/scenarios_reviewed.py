@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from reconciler.desired.desired import DesiredState
+from reconciler.core.desired.desired import DesiredState
 from tests.campaign.scenario import Json
 from tests.campaign.scenario_rules import (
     CATCH_ALL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model.rule import Rule, Target
+from reconciler.core.model.rule import Rule, Target
 from tests.campaign.profiles import TENANT
 from tests.campaign.scenario import Json, Scenario
 from tests.campaign.scenario_rules import (

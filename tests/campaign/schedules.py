@@ -13,9 +13,9 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.model.live import fingerprint
-from reconciler.model.rule import Target
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.model.live import fingerprint
+from reconciler.core.model.rule import Target
 from tests.campaign.faults import Accidents
 from tests.campaign.scenario import Scenario
 from tests.campaign.world import ApplierResult, Event, Hook

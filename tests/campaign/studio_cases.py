@@ -26,8 +26,8 @@ from functools import cache
 from random import Random
 from typing import Any, Final, Self
 
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import SimResponse, json_response
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.messages import SimResponse, json_response
 from tests.campaign.studio_oracle import (
     BEGIN,
     BY_HAND,

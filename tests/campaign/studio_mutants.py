@@ -10,16 +10,16 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.apply import table
-from reconciler.apply.progress import ApplyProgress
-from reconciler.apply.settings import StepRecorder
-from reconciler.cxone import client as cxone_client
-from reconciler.cxone import studio_client
-from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
-from reconciler.cxone.transport.sender import RequestKind
-from reconciler.errors import AmbiguousWriteError, ConcurrentChangeError
-from reconciler.model.change import Applied
-from reconciler.plan import plan
+from reconciler.core.apply import table
+from reconciler.core.apply.progress import ApplyProgress
+from reconciler.core.apply.settings import StepRecorder
+from reconciler.core.errors import AmbiguousWriteError, ConcurrentChangeError
+from reconciler.core.model.change import Applied
+from reconciler.core.plan import plan
+from reconciler.targets.platform.transport.sender import RequestKind
+from reconciler.targets.rules_api import client as cxone_client
+from reconciler.targets.studio import client as studio_client
+from reconciler.targets.studio.client import StudioClient, StudioReadingClient
 from tests.campaign.mutants_patches import again, patched
 
 Bug = Callable[[], AbstractContextManager[None]]

@@ -23,8 +23,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
-from reconciler.simulator.snippet import (
+from reconciler.core.model.change import Applied, Failed, Skipped, UnknownOutcome
+from reconciler.features.practice.simulator.snippet import (
     SimDialect,
     SimSnippet,
     script_text,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest.load import Manifests, load_contents
-from reconciler.simulator.state import default_content, edit_content
+from reconciler.core.manifest.load import Manifests, load_contents
+from reconciler.features.practice.simulator.state import default_content, edit_content
 
 SCRIPT: Final = "Bot\\Hand-over"
 BLOCK: Final = "acme/main"

@@ -18,34 +18,38 @@ from unittest.mock import patch
 
 import httpx
 
-from reconciler import pipeline
-from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.apply.progress import ApplyReport
-from reconciler.apply.settings import ApplySettings, StepRecorder
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cli.session import Cancellation
-from reconciler.cxone.connect import client_classes, tenant_settings
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.studio_client import StudioClient
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError
-from reconciler.manifest.load import Manifests
-from reconciler.model.change import PlanStep
-from reconciler.pipeline import Planner
-from reconciler.plan.document import (
+from reconciler.core import pipeline
+from reconciler.core.apply.attempt import Attempt, Verdict
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.apply.settings import ApplySettings, StepRecorder
+from reconciler.core.errors import CxrouteError, InterruptedRunError, RefusedError
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.change import PlanStep
+from reconciler.core.pipeline import Planner
+from reconciler.core.plan.document import (
     ReviewedPlan,
     plan_to_json,
     read_saved_plan,
     refuse_unreviewed,
 )
-from reconciler.plan.guards import GUARD_NAMES, guard_refusals
-from reconciler.plan.plan import Plan
-from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.snippet import SimDialect
-from reconciler.simulator.state import TenantState
+from reconciler.core.plan.guards import GUARD_NAMES, guard_refusals
+from reconciler.core.plan.plan import Plan
+from reconciler.features.practice.simulator.api import SimulatorApi
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.messages import (
+    DeliveryMode,
+    SimRequest,
+    SimResponse,
+)
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.snippet import SimDialect
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.platform.connect import client_classes, tenant_settings
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.studio.client import StudioClient
 from tests.campaign.studio_scenarios import (
     SCENARIOS,
     SCRIPT,

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.cxone.rule_json import parse_live_rule
-from reconciler.model.live import marker_digest as package_digest
-from reconciler.plan.ownership import was_edited
+from reconciler.core.model.live import marker_digest as package_digest
+from reconciler.core.plan.ownership import was_edited
+from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.campaign.oracle_facts import as_json, mark, text_of
 from tests.campaign.oracle_marks import digest, is_edited
 from tests.campaign.scenario import Scenario
@@ -22,10 +22,10 @@ from tests.campaign.scenarios_generated import generated
 from tests.support.imports import imported
 
 SHARED: Final = {
-    "reconciler.model.change": "the kinds of a run's outcomes: the oracle judges the report itself",
-    "reconciler.model.rule": "the types of desired rules: the input of a run, not its result",
-    "reconciler.simulator.messages": "how the simulated platform loses an answer",
-    "reconciler.simulator.faults.injector": "the faults of a manual history",
+    "reconciler.core.model.change": "the kinds of a run's outcomes: the oracle judges the report itself",
+    "reconciler.core.model.rule": "the types of desired rules: the input of a run, not its result",
+    "reconciler.features.practice.simulator.messages": "how the simulated platform loses an answer",
+    "reconciler.features.practice.simulator.faults.injector": "the faults of a manual history",
 }
 """The parts of the package that the oracle uses at run time, and the reasons."""
 HERE: Final = Path(__file__).parent

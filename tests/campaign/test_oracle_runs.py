@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.model.change import Applied, Skipped
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_by_hand import Hand
 from tests.campaign.oracle_facts import mark

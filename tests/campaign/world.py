@@ -17,34 +17,38 @@ from random import Random
 
 import httpx
 
-from reconciler.apply.attempt import Attempt
-from reconciler.apply.loop import apply_changes
-from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings, StepRecorder
 from reconciler.cli.commands.apply import exit_code
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.desired.desired import DesiredState
-from reconciler.errors import CxrouteError, RefusedError
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.change import PlanStep
-from reconciler.pipeline import Planner
-from reconciler.plan.document import (
+from reconciler.core.apply.attempt import Attempt
+from reconciler.core.apply.loop import apply_changes
+from reconciler.core.apply.progress import ApplyReport, matches_intent, matches_review
+from reconciler.core.apply.settings import ApplySettings, StepRecorder
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.errors import CxrouteError, RefusedError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.change import PlanStep
+from reconciler.core.pipeline import Planner
+from reconciler.core.plan.document import (
     ReviewedPlan,
     plan_to_json,
     read_saved_plan,
     refuse_unreviewed,
     unreviewed_impact,
 )
-from reconciler.plan.guards import guard_refusals
-from reconciler.plan.plan import LiveState, Plan, PlanOptions
-from reconciler.plan.schedule import predict_impact
-from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
-from reconciler.simulator.state import TenantState
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.plan import LiveState, Plan, PlanOptions
+from reconciler.core.plan.schedule import predict_impact
+from reconciler.features.practice.simulator.api import SimulatorApi
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.messages import (
+    DeliveryMode,
+    SimRequest,
+    SimResponse,
+)
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.client import WritingClient
 from tests.campaign.profiles import PROFILES
 from tests.campaign.scenario import Scenario
 from tests.support.builders import NOW

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.plan.plan import replace_findings
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.plan.plan import replace_findings
 from reconciler.render.scanning import findings_to_sarif
 from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.checks.adequacy import Adequacy, UnnoticedEdit, measure_adequacy
-from reconciler.checks.route_tests import Checked, RouteTestResult, with_promises
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.desired.expand import StatedPromise
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Address, Source, to_api_json
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.core.checks.adequacy import Adequacy, UnnoticedEdit, measure_adequacy
+from reconciler.core.checks.route_tests import Checked, RouteTestResult, with_promises
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Address, Source, to_api_json
+from reconciler.core.text.phrases import Labels
 from tests.support.brute_force import Json
 from tests.support.edit_oracle import (
     EditOracle,

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.checks import adequacy
-from reconciler.checks.adequacy import choose_masks
-from reconciler.manifest.documents import Given
-from reconciler.manifest.load import load_manifests
+from reconciler.core.checks import adequacy
+from reconciler.core.checks.adequacy import choose_masks
+from reconciler.core.manifest.documents import Given
+from reconciler.core.manifest.load import load_manifests
 from tests.support.brute_force import Json, destination, winner
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample
 from tests.support.program import Program, write

@@ -10,15 +10,15 @@ from typing import Any, Final
 import pytest
 
 from reconciler.cli.files import STATE
-from reconciler.cli.sandbox import open_state
-from reconciler.desired.desired import expand_manifests
-from reconciler.desired.queues import QueueResolver
-from reconciler.errors import ManifestError
-from reconciler.journal.places import JournalFile
-from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import CODES
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Queue, make_opaque
+from reconciler.core.desired.desired import expand_manifests
+from reconciler.core.desired.queues import QueueResolver
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.finding import CODES
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Queue, make_opaque
+from reconciler.features.journal.places import JournalFile
+from reconciler.features.practice.sandbox import open_state
 from tests.support.builders import QUEUES, intent_is, managed, rule, unmanaged
 from tests.support.in_process_tenant import raw
 from tests.support.program import Program
@@ -142,7 +142,7 @@ def inactive(desk: Desk) -> set[str]:
 
 def bounded_lint(desk: Desk) -> set[str]:
     """Return a case in which no comparison may be made."""
-    desk.patch.setattr("reconciler.checks.lint.LINT_WORK_PER_RULE", 0)
+    desk.patch.setattr("reconciler.core.checks.lint.LINT_WORK_PER_RULE", 0)
     overlapping = [
         f"{{key: k{n}, queue: Q{n}, when: [{{attribute: routedAt, notEquals: x{n}}}]}}"
         for n in range(3)
@@ -171,7 +171,7 @@ def bounded_drift(desk: Desk) -> set[str]:
         }
         state.put({**first, **hand})
     for name in ("DEFAULT_WORK", "WORK_PER_RULE"):
-        desk.patch.setattr(f"reconciler.behaviour.diff.difference.{name}", 0)
+        desk.patch.setattr(f"reconciler.core.behaviour.diff.difference.{name}", 0)
     return desk.said("drift")
 
 

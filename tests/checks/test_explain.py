@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.explain import Explanation, explain
 from reconciler.cli.files import STATE
-from reconciler.cli.sandbox import open_state
-from reconciler.manifest.kinds.environment import Api, Environment
-from reconciler.model.finding import CODES
-from reconciler.model.rule import Target, make_condition, make_opaque
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.checks.explain import Explanation, explain
+from reconciler.core.manifest.kinds.environment import Api, Environment
+from reconciler.core.model.finding import CODES
+from reconciler.core.model.rule import Target, make_condition, make_opaque
+from reconciler.features.practice.sandbox import open_state
+from reconciler.features.practice.simulator.state import bank_tenant
 from reconciler.render.colour import no_style
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_text
-from reconciler.simulator.state import bank_tenant
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write

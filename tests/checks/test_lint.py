@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.lint import lint
-from reconciler.checks.lint_names import is_typo
-from reconciler.checks.lint_view import LintView
-from reconciler.desired.desired import DesiredState, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver
-from reconciler.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.manifest.load import Manifests, load_manifests
-from reconciler.model.finding import Finding, group_findings
-from reconciler.model.rule import Target, make_condition
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.checks.lint import lint
+from reconciler.core.checks.lint_names import is_typo
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.desired.desired import DesiredState, expand_manifests
+from reconciler.core.desired.queues import OfflineQueueResolver
+from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.manifest.load import Manifests, load_manifests
+from reconciler.core.model.finding import Finding, group_findings
+from reconciler.core.model.rule import Target, make_condition
+from reconciler.core.text.phrases import Labels
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write

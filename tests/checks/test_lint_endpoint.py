@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.checks.lint import lint
-from reconciler.checks.lint_view import LintView
-from reconciler.desired.desired import desire_offline
-from reconciler.plan.routing_table import desired_entries
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.checks.lint import lint
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.plan.routing_table import desired_entries
 from tests.support.brute_force import winner
 from tests.support.program import Program, write
 from tests.support.random_manifests import (

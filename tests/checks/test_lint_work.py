@@ -9,16 +9,16 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.budget import WorkBudget
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_slices
-from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.ordering.order import order_moves
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
-from reconciler.checks import lint as lint_module
-from reconciler.checks.lint import is_complete, lint_work, plan_lint_work
+from reconciler.core.behaviour.budget import WorkBudget
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.facts.rule_facts import RuleFacts, analyze_slices
+from reconciler.core.behaviour.ordering.constraints import Move
+from reconciler.core.behaviour.ordering.order import order_moves
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Space
+from reconciler.core.checks import lint as lint_module
+from reconciler.core.checks.lint import is_complete, lint_work, plan_lint_work
 from tests.support.brute_force import Json
 from tests.support.facts import analyze_rules
 from tests.support.program import Program, write

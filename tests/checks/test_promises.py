@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reconciler.checks.route_tests import check, with_promises
-from reconciler.manifest.load import load_manifests
-from reconciler.plan.promises import PromiseResult
+from reconciler.core.checks.route_tests import check, with_promises
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.plan.promises import PromiseResult
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, write
 from tests.support.sarif_form import run_of
@@ -508,7 +508,7 @@ def test_an_undecided_promise_counts_as_not_kept(
 ) -> None:
     """Exit 3, `holds: null`, no violation, and a message that says why."""
     for name in ("DEFAULT_WORK", "WORK_PER_RULE"):
-        monkeypatch.setattr(f"reconciler.behaviour.diff.promises.{name}", 0)
+        monkeypatch.setattr(f"reconciler.core.behaviour.diff.promises.{name}", 0)
     write_promises("{name: p, never: {default: true}, for: {intent: pin}}")
     code, form = cxroute.json("test", "-e", "prod")
     assert (3, False, None, []) == (

@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import validate
 
-from reconciler.checks.route_tests import RouteTestResult, run_route_tests
-from reconciler.desired.desired import expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
-from reconciler.manifest.load import load_manifests
-from reconciler.plan.plan_json import plan_schema
+from reconciler.core.checks.route_tests import RouteTestResult, run_route_tests
+from reconciler.core.desired.desired import expand_manifests
+from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.plan.plan_json import plan_schema
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 

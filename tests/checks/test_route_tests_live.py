@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.checks.route_tests import RouteTestResult, run_route_tests
-from reconciler.desired.queues import (
+from reconciler.core.checks.route_tests import RouteTestResult, run_route_tests
+from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests, load_manifests
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Queue, Rule, make_opaque
-from reconciler.plan.routing_table import live_entries
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests, load_manifests
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Queue, Rule, make_opaque
+from reconciler.core.plan.routing_table import live_entries
 from tests.support.builders import QUEUES, desired, intent_is, rule, unmanaged, wanted
 from tests.support.program import write
 

@@ -16,24 +16,24 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
     destination_of_rule,
     order_entries,
 )
-from reconciler.checks.studio_dialects import DialectProof, GeneratedText
-from reconciler.desired.desired import DesiredState, desire_offline
-from reconciler.manifest.load import Manifests, load_contents
-from reconciler.model.finding import Finding
-from reconciler.model.operators import Scalar
-from reconciler.model.rule import Target
-from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.words import destination_phrase
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.evaluate import Dialect, possible_dialects, run_snippet
-from reconciler.studio.language import Statement, parse_snippet
+from reconciler.core.checks.studio_dialects import DialectProof, GeneratedText
+from reconciler.core.desired.desired import DesiredState, desire_offline
+from reconciler.core.manifest.load import Manifests, load_contents
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.operators import Scalar
+from reconciler.core.model.rule import Target
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.words import destination_phrase
+from reconciler.targets.studio.build import BlockEntry, build_block
+from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
+from reconciler.targets.studio.language import Statement, parse_snippet
 from tests.support.program import Program, write
 from tests.tiers import FULL
 
@@ -479,7 +479,7 @@ def test_undeclared_values_are_not_examples(evaluation: str) -> None:
 
 def test_the_bound_of_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proof that was not finished proves nothing."""
-    monkeypatch.setattr("reconciler.checks.studio_dialects._MAX_WORK", 3)
+    monkeypatch.setattr("reconciler.core.checks.studio_dialects._MAX_WORK", 3)
     entries = rules(*(rule(name, "Cards", intent("contains", name)) for name in "abcd"))
     [error] = proof(environment(), entries, intents(*"abcd")).of("CXR127")
     assert (error.severity, "not proven" in error.message) == ("error", True)

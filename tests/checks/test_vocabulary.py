@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.checks.lint import lint
-from reconciler.checks.lint_view import LintView
-from reconciler.desired.desired import expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver
-from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import Finding
+from reconciler.core.checks.lint import lint
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.desired.desired import expand_manifests
+from reconciler.core.desired.queues import OfflineQueueResolver
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.finding import Finding
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, write
 from tests.support.written_manifests import ENVIRONMENT, HEAD, yaml_of

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.promises import Promise
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.adequacy import count_unwatched
-from reconciler.checks.route_tests import RouteTestResult
-from reconciler.desired.expand import StatedPromise
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.behaviour.diff.promises import Promise
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.checks.adequacy import count_unwatched
+from reconciler.core.checks.route_tests import RouteTestResult
+from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from tests.support.brute_force import Json, inputs_for, is_supported, winner
 from tests.support.builders import (
     NOW,
@@ -351,7 +351,7 @@ def test_only_a_rule_proved_to_be_unwatched_is_counted_as_one(
         failing += any(test.failure for test in tests)
         for work in (0, 40, 160):
             with monkeypatch.context() as bounded:
-                bounded.setattr("reconciler.checks.adequacy.WATCH_WORK", work)
+                bounded.setattr("reconciler.core.checks.adequacy.WATCH_WORK", work)
                 counts = count_unwatched(plan, tests)
             assert counts is not None
             unwatched = len(changed) - len(watched)
@@ -405,7 +405,7 @@ def test_each_form_of_a_plan_states_what_is_undecided(
     assert 0 == cxroute("plan")
     assert "2 to create (1 untested)" in cxroute.out
     assert "undecidedWatch" not in cxroute.json("plan")[1]["summary"]
-    monkeypatch.setattr("reconciler.checks.adequacy.WATCH_WORK", 0)
+    monkeypatch.setattr("reconciler.core.checks.adequacy.WATCH_WORK", 0)
     sentence = "2 to create (2 perhaps untested)"
     for options in FORMS:
         assert 0 == cxroute("plan", *options)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cli.advice import without_secrets
-from reconciler.text.suggest import suggest_one
+from reconciler.core.text.suggest import suggest_one
 from tests.support.program import write
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.bank_workspace import BankWorkspace
 from tests.support.loopback_server import loopback_server
 from tests.support.program import Program, write

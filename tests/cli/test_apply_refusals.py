@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.plan.document import digest_document
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
+from reconciler.core.plan.document import digest_document
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
 from tests.support.fake_clock import FakeClock
 from tests.support.many_tenants import ONE_BY_ONE, Tenants, rule, ruleset, tenants
 from tests.support.program import Program

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from reconciler import __version__
-from reconciler.cli.arguments import COMMANDS, command_module
+from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.main import main
 from reconciler.cli.parsing import StoreOnce, command_parser
-from reconciler.errors import UsageError
+from reconciler.core.errors import UsageError
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
@@ -30,7 +30,7 @@ VALUED = [
         action.choices,
         id=f"{name} {action.option_strings[-1]}",
     )
-    for name in COMMANDS
+    for name in all_commands()
     for action in command_parser(name, command_module(name))._actions
     if isinstance(action, StoreOnce) and action.option_strings
 ]
@@ -217,7 +217,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest(
     assert said in cxroute.err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", all_commands())
 def test_help_prints_the_help_of_a_command(cxroute: Program, command: str) -> None:
     """`cxroute help plan` is `cxroute plan --help`; one line of it is about the options of every
     command.

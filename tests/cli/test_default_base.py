@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.core.manifest.load import Manifests, load_manifests
 from tests.support.fallback_project import PROD, RULES, git
 from tests.support.live_file import live_file
 from tests.support.program import Program, write

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.forge.drift_issue import difference_digest
+from reconciler.features.forge.drift_issue import difference_digest
 from tests.support import canary_secrets as canary
 from tests.support.program import Program
 from tests.support.watch_process import WatchSetup, watch_setup

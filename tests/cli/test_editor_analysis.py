@@ -7,10 +7,10 @@ from typing import Final
 
 import pytest
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.routing_entry import Evaluation
-from reconciler.cli.editor.analysis import find_reach
-from reconciler.plan.behaviour_json import impact_to_json
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import Evaluation
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.features.editor.analysis import find_reach
 from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, entries, entry
 from tests.tiers import FULL

@@ -12,11 +12,11 @@ from typing import Any, Final
 import pytest
 from lsprotocol import types as lsp
 
-from reconciler.cli.editor.session import FolderSession
 from reconciler.cli.validation import check_environments, validate
-from reconciler.desired.desired import desire_offline
-from reconciler.manifest.load import Manifests, load_manifests
-from reconciler.manifest.yaml_patch import apply_edits
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.manifest.load import Manifests, load_manifests
+from reconciler.core.manifest.yaml_patch import apply_edits
+from reconciler.features.editor.session import FolderSession
 from tests.support.language_client import Editor, edit_in
 from tests.tiers import FULL
 

@@ -13,8 +13,8 @@ from tests.support.language_client import processor_seconds, start_seconds
 HEAVY: Final = (
     "pydantic",
     "yaml",
-    "reconciler.manifest",
-    "reconciler.checks",
+    "reconciler.core.manifest",
+    "reconciler.core.checks",
     "reconciler.cli.validation",
 )
 PROTOCOL: Final = "import pygls.lsp.server"
@@ -25,7 +25,7 @@ def test_the_server_is_loaded_without_what_checks_manifests() -> None:
     second.
     """
     code = (
-        f"import json, sys, reconciler.cli.editor.server; print(json.dumps([n for n in {HEAVY} if "
+        f"import json, sys, reconciler.features.editor.server; print(json.dumps([n for n in {HEAVY} if "
         f"n in sys.modules]))"
     )
     command = [sys.executable, "-c", code]

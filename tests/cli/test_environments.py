@@ -18,8 +18,6 @@ from typing import Any
 
 import pytest
 
-from reconciler import pipeline
-from reconciler.apply import loop as apply
 from reconciler.cli import environments as several
 from reconciler.cli.environments import (
     EnvironmentResult,
@@ -29,10 +27,12 @@ from reconciler.cli.environments import (
 )
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session
-from reconciler.errors import ApiError
-from reconciler.plan.guards import check_guards
-from reconciler.plan.plan import draft_plan as planning
-from reconciler.plan.schedule import schedule_steps
+from reconciler.core import pipeline
+from reconciler.core.apply import loop as apply
+from reconciler.core.errors import ApiError
+from reconciler.core.plan.guards import check_guards
+from reconciler.core.plan.plan import draft_plan as planning
+from reconciler.core.plan.schedule import schedule_steps
 from reconciler.render.text.environments import EnvironmentRow
 from tests.crash.gate import Gate, wait_until_heard
 from tests.support import canary_secrets as canary

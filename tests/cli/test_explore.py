@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from reconciler.cli.files import STATE
-from reconciler.cli.sandbox import open_state
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import bank_tenant
+from reconciler.features.practice.sandbox import open_state
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import bank_tenant
 from tests.support.bank_workspace import BankWorkspace
 from tests.support.loopback_server import loopback_server
 from tests.support.program import Program, write

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.cli import files as whole_file
 from reconciler.cli.files import write_all, write_text
-from reconciler.errors import CxrouteError
+from reconciler.core.errors import CxrouteError
 
 ROUNDS = 40
 SIZE = 2_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
-from reconciler.cli.commands.watch import serve_health
-from reconciler.endpoint.server import open_listener
+from reconciler.features.endpoint.server import open_listener
+from reconciler.features.watch.command import serve_health
 
 
 def test_head_is_answered_without_a_body() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.arguments import COMMANDS
-from reconciler.cli.commands.demo import bank_manifests
+from reconciler.cli.arguments import all_commands
 from reconciler.cli.main import main
+from reconciler.features.practice.command_demo import bank_manifests
 from tests.support.command import Command
 from tests.support.program import Program, name_tenant, write
 
@@ -380,7 +380,7 @@ def test_selectors_limit_the_changes(cxroute: Program) -> None:
     assert "3 held" in cxroute.out
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
+@pytest.mark.parametrize("command", sorted(all_commands()))
 def test_every_command_has_help(cxroute: Program, command: str) -> None:
     """With its options, and exit 0."""
     assert 0 == cxroute(command, "--help")
@@ -403,7 +403,7 @@ def test_help_of_a_command_has_no_colours(
 def test_help_names_every_command_and_exit_code(cxroute: Program) -> None:
     """So does the program without arguments."""
     assert 0 == cxroute("--help")
-    assert all(f"  {command} " in cxroute.out for command in COMMANDS)
+    assert all(f"  {command} " in cxroute.out for command in all_commands())
     complete = cxroute.out
     assert 0 == cxroute()
     assert complete == cxroute.out

@@ -15,18 +15,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.cli.notify import Webhook, webhook_host
-from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.model.change import Applied, Failed, UnknownOutcome
-from reconciler.model.finding import Finding
-from reconciler.plan.drift import find_drift
-from reconciler.plan.impact import NO_IMPACT, Impact
-from reconciler.plan.plan import GuardResult, Plan
-from reconciler.render.slack import slack_code, slack_message
-from reconciler.watch.cycle import MAX_WAITING, CycleResult, Message, NotificationKind
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.errors import CxrouteError, RefusedError, UsageError
+from reconciler.core.model.change import Applied, Failed, UnknownOutcome
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.drift import find_drift
+from reconciler.core.plan.impact import NO_IMPACT, Impact
+from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.features.watch.cycle import (
+    MAX_WAITING,
+    CycleResult,
+    Message,
+    NotificationKind,
+)
+from reconciler.features.watch.notify import Webhook, webhook_host
+from reconciler.features.watch.slack import slack_code, slack_message
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.cli.arguments import COMMANDS as COMMANDS_OF_PROGRAM
-from reconciler.cli.arguments import command_module
+from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.parsing import CommandModule, command_parser
 from reconciler.render.command_json import OUTPUTS, output_schema
 from tests.support.program import write
@@ -147,7 +146,7 @@ def test_a_schema_and_a_command_are_not_printed_together(cxroute: Program) -> No
 def test_every_command_with_json_has_a_schema() -> None:
     """A new command with `--format json` needs a schema."""
     with_json = set()
-    for name in COMMANDS_OF_PROGRAM:
+    for name in all_commands():
         parser = command_parser(name, cast("CommandModule", command_module(name)))
         actions = [
             action for action in parser._actions if "--format" in action.option_strings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.plan.plan_json import plan_schema
+from reconciler.core.plan.plan_json import plan_schema
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, HOSTILE_TEXTS
 from tests.support.program import Program, write
 from tests.support.rule_files import ALL, asks, card, file, form

@@ -20,11 +20,11 @@ import httpx
 import pytest
 
 import reconciler.cli.commands.plan
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials, ServerUrl
-from reconciler.cxone.transport.aiohttp_transport import network_transport
-from reconciler.cxone.transport.request import ApiRequest, Transport
 from reconciler.rest.client import RestClient, RestClock
+from reconciler.targets.platform.settings import ClientCredentials, ServerUrl
+from reconciler.targets.platform.transport.aiohttp_transport import network_transport
+from reconciler.targets.platform.transport.request import ApiRequest, Transport
+from reconciler.targets.rules_api.client import WritingClient
 from tests.hostile.command import Workspace
 from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from reconciler.cli.server_log import Log
+from reconciler.features.endpoint.server_log import Log
 from tests.endpoint.instances import fleet, flood
 from tests.support.command import Command, serving
 from tests.support.server_process import server_environment
@@ -28,7 +28,7 @@ LINES = 20_000
 TEXT = "x" * 150
 WRITER = f"""
 import asyncio, json, sys
-from reconciler.cli.server_log import log
+from reconciler.features.endpoint.server_log import log
 
 async def main():
     for number in range(3000):

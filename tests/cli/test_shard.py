@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from reconciler.cli.environments import Shard, parse_shard
-from reconciler.errors import UsageError
+from reconciler.core.errors import UsageError
 from tests.support.many_tenants import environment, rule, ruleset
 from tests.support.program import Program, write
 

@@ -13,13 +13,13 @@ from unittest.mock import patch
 import pytest
 
 from reconciler.cli.commands import plan as plan_command
-from reconciler.plan.document import plan_to_json
+from reconciler.core.plan.document import plan_to_json
+from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.plan_view import _digest, build_view, read_view, view_to_json
 from reconciler.render.text.plan import TextLimits, plan_text, summary_text
-from reconciler.text.redact import REDACTOR
 from tests.support.plan_formats import as_html, as_markdown
 from tests.support.plans import (
     FACTS,
@@ -35,7 +35,7 @@ from tests.support.program import write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.plan.plan import Plan
+    from reconciler.core.plan.plan import Plan
     from tests.support.program import Program
 
 FORMS = ("text", "json", "markdown", "html", "github")
@@ -132,7 +132,7 @@ def test_one_of_several_plans_is_shown(saved: Program) -> None:
 
 def change(path: str, edit: Any) -> None:
     """Change a saved plan, with matching digests as an attacker would write them."""
-    from reconciler.plan.document import digest_document  # noqa: PLC0415 - only here
+    from reconciler.core.plan.document import digest_document  # noqa: PLC0415 - only here
 
     form = json.loads(Path(path).read_text(encoding="utf-8"))
     edit(form)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from reconciler.cli.files import write_text
-from reconciler.text.redact import PLACEHOLDER
+from reconciler.core.text.redact import PLACEHOLDER
 from tests.support import canary_secrets as canary
 from tests.support.loopback_server import loopback_server
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants

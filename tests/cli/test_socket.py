@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support import canary_secrets as canary
 from tests.support.bank_workspace import BankWorkspace
 from tests.support.command import serving

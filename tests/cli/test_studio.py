@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.studio.evaluate import possible_dialects, run_snippet
-from reconciler.studio.language import parse_snippet
-from reconciler.studio.probe import probe_snippet
+from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.language import parse_snippet
+from reconciler.targets.studio.probe import probe_snippet
 from tests.support.hostile_names import CONTROL_CHARACTERS
 from tests.support.program import Program, write
 from tests.support.studio_rules import last_trace

@@ -22,18 +22,22 @@ import pytest
 import yaml
 
 from reconciler.cli.files import STATE
-from reconciler.cli.sandbox import open_state
 from reconciler.cli.session import PRACTICE
-from reconciler.cxone.connect import read_only_transport
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-from reconciler.doctor.check import CheckResult
-from reconciler.doctor.examination import Examination, Probe, check_skills
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.rule import Queue
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState, find_snippets
-from reconciler.studio.script import MAX_PROVEN_BYTES
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.rule import Queue
+from reconciler.features.doctor.check import CheckResult
+from reconciler.features.doctor.examination import Examination, Probe, check_skills
+from reconciler.features.practice.sandbox import open_state
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState, find_snippets
+from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    ApiResponse,
+    Transport,
+)
+from reconciler.targets.studio.script import MAX_PROVEN_BYTES
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server

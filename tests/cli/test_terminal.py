@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.journal_place import journal_place
+from reconciler.features.journal.place_option import journal_place
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.render.text.wrap import columns, wrap_text
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
 from tests.support.many_tenants import rule, ruleset, tenants

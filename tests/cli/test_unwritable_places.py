@@ -16,7 +16,7 @@ import pytest
 
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.main import main
-from reconciler.errors import CxrouteError
+from reconciler.core.errors import CxrouteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,14 @@ from random import Random
 
 import pytest
 
-from reconciler.cognigy.bot import Bot, BotIntent, merge_bot
-from reconciler.cognigy.document import head_line, new_document, update_document
-from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.load import load_contents
+from reconciler.core.errors import CxrouteError, ManifestError
+from reconciler.core.manifest.load import load_contents
+from reconciler.features.cognigy.bot import Bot, BotIntent, merge_bot
+from reconciler.features.cognigy.document import (
+    head_line,
+    new_document,
+    update_document,
+)
 from tests.support.cognigy_bots import intent, large_bot, write_file
 from tests.support.program import Program
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.cognigy.bot import MAX_INTENTS, BotError, LookupCase
-from reconciler.cognigy.document import head_line, new_document
-from reconciler.cognigy.sources import read_bot
-from reconciler.manifest.load import load_contents
+from reconciler.core.manifest.load import load_contents
+from reconciler.features.cognigy.bot import MAX_INTENTS, BotError, LookupCase
+from reconciler.features.cognigy.document import head_line, new_document
+from reconciler.features.cognigy.sources import read_bot
 from tests.support.cognigy_bots import (
     KEY,
     PROJECT,

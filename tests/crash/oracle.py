@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from reconciler.simulator.messages import encode_json
-from reconciler.simulator.state import JsonObject, TenantState
+from reconciler.features.practice.simulator.messages import encode_json
+from reconciler.features.practice.simulator.state import JsonObject, TenantState
 from tests.crash.scene import OWNER, conversations
 from tests.support.simulated_routing import queue_shares
 

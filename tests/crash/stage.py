@@ -15,10 +15,10 @@ from typing import Any, Final
 from unittest import mock
 
 from reconciler.cli.main import main
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.messages import SimRequest
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.messages import SimRequest
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState
 from tests.crash import scene
 from tests.crash.killer import Killer, RequestTimes, Side
 from tests.crash.oracle import Watch, Ways, by_address, reached, ways

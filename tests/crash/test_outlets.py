@@ -13,9 +13,9 @@ from typing import Final
 
 import pytest
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
 from tests.crash.stage import CrashRun
 from tests.support.command import RunResult
 

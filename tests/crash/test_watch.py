@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.state import TenantState
 from tests.crash.stage import CrashRun
 
 

@@ -15,15 +15,19 @@ from urllib.parse import parse_qs, quote_plus
 import pytest
 import yaml
 
-from reconciler import errors
-from reconciler.cxone.auth import TenantLogin
-from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.connect import read_only_transport
-from reconciler.cxone.discovery import parse_identity
-from reconciler.cxone.settings import ClientCredentials, ServerUrl
-from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse
-from reconciler.cxone.transport.sender import RequestKind
-from reconciler.manifest.kinds.environment import Environment
+from reconciler.core import errors
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.targets.platform.auth import TenantLogin
+from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.discovery import parse_identity
+from reconciler.targets.platform.settings import ClientCredentials, ServerUrl
+from reconciler.targets.platform.transport.request import (
+    LENIENT_DECODER,
+    ApiRequest,
+    ApiResponse,
+)
+from reconciler.targets.platform.transport.sender import RequestKind
+from reconciler.targets.rules_api.client import ReadingClient
 from tests.support import canary_secrets as canary
 from tests.support.access_key_tenant import (
     API,

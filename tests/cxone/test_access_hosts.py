@@ -14,8 +14,8 @@ from typing import Final
 
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.settings import check_host
+from reconciler.core import errors
+from reconciler.targets.platform.settings import check_host
 from tests.hostile.command import Workspace
 from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary

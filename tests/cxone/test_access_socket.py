@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.aiohttp_transport import network_transport
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.context_client import ContextClient
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.aiohttp_transport import network_transport
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from tests.support import canary_secrets as canary
 from tests.support.bank_workspace import BankWorkspace
 from tests.support.in_process_tenant import TENANT

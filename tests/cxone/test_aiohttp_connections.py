@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.request import ApiRequest, NoResponseError, NotSentError
-from reconciler.errors import UnexpectedResponseError
+from reconciler.core.errors import UnexpectedResponseError
+from reconciler.targets.platform.settings import ServerUrl
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    NoResponseError,
+    NotSentError,
+)
 from tests.support.http_server import (
     OK,
     Run,

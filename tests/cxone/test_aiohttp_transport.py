@@ -14,16 +14,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.connect import read_only_transport
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.aiohttp_transport import network_transport
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.tls import load_tls_context
-from reconciler.model.live import FetchedRule
-from reconciler.model.rule import Queue
+from reconciler.core import errors
+from reconciler.core.model.live import FetchedRule
+from reconciler.core.model.rule import Queue
+from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.aiohttp_transport import network_transport
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.tls import load_tls_context
+from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import FakeClock
 from tests.support.http_server import hand_over_connections

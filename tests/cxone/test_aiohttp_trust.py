@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.aiohttp_transport import network_transport
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import (
+from reconciler.targets.platform.settings import ServerUrl
+from reconciler.targets.platform.transport.aiohttp_transport import network_transport
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.request import (
     ApiRequest,
     NotSentError,
     UntrustedCertificateError,

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.circuit_breaker import MAX_FAILURES
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.cxone.transport.request import UntrustedCertificateError
-from reconciler.model.live import FetchedRule
+from reconciler.core import errors
+from reconciler.core.model.live import FetchedRule
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.circuit_breaker import MAX_FAILURES
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.request import UntrustedCertificateError
+from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time

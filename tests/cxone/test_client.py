@@ -15,12 +15,12 @@ import httpx
 import pytest
 import respx
 
-from reconciler import errors
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials, check_host
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.cxone.transport.request import Transport
-from reconciler.model.live import FetchedRule
+from reconciler.core import errors
+from reconciler.core.model.live import FetchedRule
+from reconciler.targets.platform.settings import ClientCredentials, check_host
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.request import Transport
+from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import START, FakeClock
 from tests.support.in_process_tenant import TENANT

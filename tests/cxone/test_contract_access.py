@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.connect import read_only_transport
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse
+from reconciler.core import errors
+from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
+from reconciler.targets.rules_api.client import ReadingClient
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 

@@ -14,13 +14,13 @@ from urllib.parse import parse_qsl, urlencode
 import httpx
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.rule_json import parse_live_rule
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.model.live import FetchedRule, Marker
-from reconciler.model.rule import Address
+from reconciler.core import errors
+from reconciler.core.model.live import FetchedRule, Marker
+from reconciler.core.model.rule import Address
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.client import WritingClient
+from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 

@@ -15,14 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.paging import ROUTING_QUEUES, skills_list
-from reconciler.cxone.rule_json import parse_live_rule
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.manifest.kinds.profile import Profile
-from reconciler.model.live import FetchedRule
+from reconciler.core import errors
+from reconciler.core.manifest.kinds.profile import Profile
+from reconciler.core.model.live import FetchedRule
+from reconciler.targets.platform.paging import ROUTING_QUEUES, skills_list
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.client import WritingClient
+from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.support.builders import MARKER, rule
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

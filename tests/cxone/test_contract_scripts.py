@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.settings import StudioScript
-from reconciler.cxone.studio_client import StudioClient
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse
-from reconciler.model.live import LastSave
-from reconciler.studio.layout import BlockLayout
+from reconciler.core import errors
+from reconciler.core.model.live import LastSave
+from reconciler.targets.platform.settings import StudioScript
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
+from reconciler.targets.studio.client import StudioClient
+from reconciler.targets.studio.layout import BlockLayout
 from tests.support.contract import CONTRACT
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

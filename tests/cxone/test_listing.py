@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.client import ReadingClient
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule
 from tests.support.fake_clock import FakeClock

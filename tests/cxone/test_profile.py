@@ -14,13 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler import errors
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.profile_mapping import ProfileMapper
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
-from reconciler.manifest.load import load_manifests
+from reconciler.core import errors
+from reconciler.core.manifest.kinds.profile import (
+    DEFAULT_PROFILE,
+    Profile,
+    operator_names,
+)
+from reconciler.core.manifest.load import load_manifests
+from reconciler.targets.platform.profile_mapping import ProfileMapper
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.client import WritingClient
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program, write

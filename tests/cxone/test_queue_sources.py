@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from reconciler import errors
-from reconciler.cxone.paging import ROUTING_QUEUES, skills_list
-from reconciler.desired.queues import QueueError, QueueResolver
-from reconciler.manifest.kinds.profile import ListedQueues
-from reconciler.model.rule import Queue
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.core import errors
+from reconciler.core.desired.queues import QueueError, QueueResolver
+from reconciler.core.manifest.kinds.profile import ListedQueues
+from reconciler.core.model.rule import Queue
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.platform.paging import ROUTING_QUEUES, skills_list
 from tests.support.command import Command, serving
 from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import Program, write

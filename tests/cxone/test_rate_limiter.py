@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.transport.rate_control import RateControl
-from reconciler.cxone.transport.rate_limiter import RateLimiter
+from reconciler.targets.platform.transport.rate_control import RateControl
+from reconciler.targets.platform.transport.rate_limiter import RateLimiter
 from tests.support.rate_limited_tenant import LIMIT, create_rules, lowered_rate
 from tests.support.stepping_clock import run, stepping_time
 

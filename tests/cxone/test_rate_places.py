@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.transport.rate_limiter import RateLimiter
-from reconciler.errors import OverloadedError
+from reconciler.core.errors import OverloadedError
+from reconciler.targets.platform.transport.rate_limiter import RateLimiter
 from tests.support.stepping_clock import run, stepping_time
 
 RATE = 100.0

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.aiohttp_transport import network_transport
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Target
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Target
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.aiohttp_transport import network_transport
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server

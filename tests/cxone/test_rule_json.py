@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.rule_json import (
+from reconciler.core.errors import UnexpectedResponseError
+from reconciler.core.model.live import Marker, format_description
+from reconciler.core.model.rule import Address, Opaque, Queue, Target
+from reconciler.targets.rules_api.rule_json import (
     MAX_LEVELS,
     parse_live_rule,
     parse_queue,
     rule_body,
 )
-from reconciler.errors import UnexpectedResponseError
-from reconciler.model.live import Marker, format_description
-from reconciler.model.rule import Address, Opaque, Queue, Target
 from tests.support.builders import intent_is, rule
 
 ASKS = {

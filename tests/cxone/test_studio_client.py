@@ -15,26 +15,26 @@ from typing import Any
 
 import pytest
 
-from reconciler import errors
-from reconciler.cxone import client as cxone_client
-from reconciler.cxone import studio_client
-from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.connect import client_classes, tenant_settings
-from reconciler.cxone.rule_json import rule_body
-from reconciler.cxone.settings import StudioScript
-from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import (
+from reconciler.core import errors
+from reconciler.core.model.live import LastSave, LiveRule
+from reconciler.core.model.rule import make_condition
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.state import edit_content
+from reconciler.targets.platform.connect import client_classes, tenant_settings
+from reconciler.targets.platform.settings import StudioScript
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.request import (
     ApiRequest,
     ApiResponse,
     NoResponseError,
     NotSentError,
     Transport,
 )
-from reconciler.model.live import LastSave, LiveRule
-from reconciler.model.rule import make_condition
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.state import edit_content
+from reconciler.targets.rules_api import client as cxone_client
+from reconciler.targets.rules_api.client import ReadingClient, WritingClient
+from reconciler.targets.rules_api.rule_json import rule_body
+from reconciler.targets.studio import client as studio_client
+from reconciler.targets.studio.client import StudioClient, StudioReadingClient
 from tests.support.in_process_tenant import InProcessTenant
 from tests.support.studio_tenant import (
     LAYOUT,

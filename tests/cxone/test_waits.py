@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.client import WritingClient
 from tests.support.command import Command
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

@@ -15,8 +15,8 @@ from typing import Final
 import pytest
 import yaml
 
-from reconciler.cli.arguments import COMMANDS as COMMANDS_OF_CXROUTE
-from reconciler.forge.pipeline_files import PIPELINES
+from reconciler.cli.arguments import all_commands
+from reconciler.features.forge.pipeline_files import PIPELINES
 from reconciler.version import __version__
 from tests.support.checkout import commit_checkout
 from tests.support.requirements import skip_or_fail
@@ -189,7 +189,7 @@ for words in json.loads(sys.argv[1]):
     main(words)
 """
 MESSAGES: Final = (
-    *((name, "--help") for name in COMMANDS_OF_CXROUTE),
+    *((name, "--help") for name in all_commands()),
     ("--help",),
     ("help", "options"),
     ("serve",),

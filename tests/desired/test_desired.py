@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.desired.desired import DesiredState, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver
-from reconciler.errors import ManifestError
-from reconciler.manifest.load import load_manifests
-from reconciler.text.phrases import condition_phrase
+from reconciler.core.desired.desired import DesiredState, expand_manifests
+from reconciler.core.desired.queues import OfflineQueueResolver
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.text.phrases import condition_phrase
 from tests.support.written_manifests import ENVIRONMENT, HEAD
 
 STAGING = ENVIRONMENT.replace("name: prod", "name: staging").replace(
@@ -141,7 +141,7 @@ def test_after_the_limit_of_errors_rules_are_not_checked(
     room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last finding says that there may be more errors."""
-    monkeypatch.setattr("reconciler.desired.desired.MAX_FINDINGS", 3)
+    monkeypatch.setattr("reconciler.core.desired.desired.MAX_FINDINGS", 3)
     wrong = [f"{{intent: i{n}, queue: '${{none}}'}}" for n in range(5)]
     actual = errors(room, *wrong)
     assert ["CXR107"] * 4 == [code for code, *_ in actual]

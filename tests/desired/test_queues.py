@@ -7,14 +7,14 @@ from typing import Final
 
 import pytest
 
-from reconciler.desired.queues import (
+from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueError,
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.manifest.documents import QueueRef
-from reconciler.model.rule import Queue
+from reconciler.core.manifest.documents import QueueRef
+from reconciler.core.model.rule import Queue
 from tests.support.written_manifests import loaded
 
 CARDS = Queue("1", "Cards")

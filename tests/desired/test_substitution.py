@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.checks.route_tests import run_route_tests
-from reconciler.desired.desired import expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
-from reconciler.errors import ManifestError
-from reconciler.manifest.documents import manifest_schema
-from reconciler.manifest.load import load_manifests
-from reconciler.model.rule import Rule
+from reconciler.core.checks.route_tests import run_route_tests
+from reconciler.core.desired.desired import expand_manifests
+from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.documents import manifest_schema
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.rule import Rule
 from tests.support.program import Program, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")

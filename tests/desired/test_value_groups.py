@@ -9,11 +9,11 @@ from random import Random
 
 import pytest
 
-from reconciler.desired.desired import labels_of
-from reconciler.errors import ManifestError
-from reconciler.manifest.load import load_contents
-from reconciler.manifest.yaml_writer import format_flow
-from reconciler.text.phrases import Labels
+from reconciler.core.desired.desired import labels_of
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.load import load_contents
+from reconciler.core.manifest.yaml_writer import format_flow
+from reconciler.core.text.phrases import Labels
 from tests.support.written_manifests import ENVIRONMENT, loaded
 from tests.tiers import FULL
 

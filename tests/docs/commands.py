@@ -8,9 +8,9 @@ import argparse
 from collections.abc import Iterable
 from typing import Final
 
-from reconciler.cli.arguments import COMMANDS, command_module
+from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.parsing import Parser, add_common_options, command_parser
-from reconciler.model.finding import CODES
+from reconciler.core.model.finding import CODES
 
 _HEAD: Final = """\
 # Commands
@@ -104,7 +104,7 @@ def commands_page() -> str:
         f"{_HEAD}\n## Options of every command\n\nPlace them before or after the "
         f"command.\n\n{_options(_shared())}"
     )
-    for name in COMMANDS:
+    for name in all_commands():
         parser = command_parser(name, command_module(name))
         own = [
             action

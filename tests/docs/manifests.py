@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.manifest.documents import manifest_schema
-from reconciler.manifest.kinds.fields import REFERENCE
+from reconciler.core.manifest.documents import manifest_schema
+from reconciler.core.manifest.kinds.fields import REFERENCE
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """A document of each kind; together they are valid manifests."""

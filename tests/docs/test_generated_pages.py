@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import CxrouteError
+from reconciler.core.errors import CxrouteError
 from tests.docs.generated import MADE
 from tests.docs.manifests import EXAMPLES
 from tests.docs.page import ROOT

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from reconciler.apply.progress import ApplyReport, outcomes_to_json
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import all_commands
 from reconciler.cli.environments import WORST
-from reconciler.model.change import Applied, Create
-from reconciler.model.operators import OPERATORS
-from reconciler.plan.guards import GUARD_NAMES as GUARDS
-from reconciler.plan.plan_json import plan_schema
+from reconciler.core.apply.progress import ApplyReport, outcomes_to_json
+from reconciler.core.model.change import Applied, Create
+from reconciler.core.model.operators import OPERATORS
+from reconciler.core.plan.guards import GUARD_NAMES as GUARDS
+from reconciler.core.plan.plan_json import plan_schema
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_vocabulary import OPERATIONS
 from tests.campaign.profiles import PROFILES
@@ -118,7 +118,7 @@ def test_the_page_of_exit_codes_knows_commands_and_their_codes() -> None:
     codes = re.findall(r'<a id="exit-(\d+)">', page)
     rows = re.findall(r"^\| (`.+?`) \| (\d+) \|", page, re.MULTILINE)
     assert {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)} <= {
-        *COMMANDS
+        *all_commands()
     }
     assert {code for _, code in rows} <= {*codes}
     assert f"in the order {', '.join(map(str, (*WORST, 0)))}." in page

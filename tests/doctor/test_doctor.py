@@ -16,14 +16,18 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NotSentError
-from reconciler.doctor import observations as findings
-from reconciler.doctor.check import CheckResult, ProbeReply
-from reconciler.doctor.examination import Probe
-from reconciler.doctor.reachability import check_network_settings
-from reconciler.errors import UnreachableError
-from reconciler.model.rule import Opaque
+from reconciler.core.errors import UnreachableError
+from reconciler.core.model.rule import Opaque
+from reconciler.features.doctor import observations as findings
+from reconciler.features.doctor.check import CheckResult, ProbeReply
+from reconciler.features.doctor.examination import Probe
+from reconciler.features.doctor.reachability import check_network_settings
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    ApiResponse,
+    NotSentError,
+)
 from tests.hostile.tenant import (
     HostileTenant,
     Script,

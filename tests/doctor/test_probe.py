@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse
-from reconciler.doctor.examination import Probe
-from reconciler.errors import (
+from reconciler.core.errors import (
     UnexpectedResponseError,
     UnreachableError,
     UnsupportedCallError,
 )
+from reconciler.features.doctor.examination import Probe
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 

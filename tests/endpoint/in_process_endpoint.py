@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.endpoint.app import ContextApp, EndpointDependencies
-from reconciler.endpoint.handler import EventPolicy
+from reconciler.features.endpoint.app import ContextApp, EndpointDependencies
+from reconciler.features.endpoint.handler import EventPolicy
 from tests.support.server_process import KEY
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY, server_process
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from reconciler.endpoint.server import open_listener, serve
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.endpoint.server import open_listener, serve
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 
 
 def trace_headers(scope: Scope) -> dict[str, str]:

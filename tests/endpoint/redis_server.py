@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from reconciler.endpoint.redis.connection import SharedRedis, redis_client
+from reconciler.features.endpoint.redis.connection import SharedRedis, redis_client
 from tests.support.requirements import skip_or_fail
 
 PREFIX = "cxroute:prod:"

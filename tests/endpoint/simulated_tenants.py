@@ -9,15 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.cxone.context_client import (
-    ContextClient,
-    ContextWriter,
-    choose_writer,
-    context_path,
-)
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.errors import (
+from reconciler.core.errors import (
     ApiError,
     CredentialsError,
     RateLimitedError,
@@ -27,12 +19,20 @@ from reconciler.errors import (
     UnexpectedResponseError,
     UnsupportedCallError,
 )
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.profile import DEFAULT_PROFILE
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.profile import DEFAULT_PROFILE
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.platform.context_client import (
+    ContextClient,
+    ContextWriter,
+    choose_writer,
+    context_path,
+)
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

@@ -15,15 +15,15 @@ from typing import Any
 
 import httpx
 
-from reconciler.cli.commands.serve import max_calls
-from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.endpoint.app import ContextApp, EndpointDependencies
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.endpoint.app import ContextApp, EndpointDependencies
+from reconciler.features.endpoint.command import max_calls
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.platform.context_client import ContextClient
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
 from tests.endpoint.in_process_endpoint import Endpoint, Reply, event
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import START

@@ -12,9 +12,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cxone.context_client import write_custom_fields, write_interaction
-from reconciler.endpoint.messages import encode_json, written_prefix, written_response
-from reconciler.text.json_values import STRICT_DECODER
+from reconciler.core.text.json_values import STRICT_DECODER
+from reconciler.features.endpoint.messages import (
+    encode_json,
+    written_prefix,
+    written_response,
+)
+from reconciler.targets.platform.context_client import (
+    write_custom_fields,
+    write_interaction,
+)
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 """Including unpaired surrogates: a server may send the escape of one."""

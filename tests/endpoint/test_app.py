@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.handler import EventPolicy
-from reconciler.errors import (
+from reconciler.core.errors import (
     AmbiguousWriteError,
     CredentialsError,
     OverloadedError,
@@ -19,6 +18,7 @@ from reconciler.errors import (
     ScopeError,
     UndefinedFieldsError,
 )
+from reconciler.features.endpoint.handler import EventPolicy
 from tests.endpoint.in_process_endpoint import (
     HEADERS,
     Endpoint,

@@ -11,12 +11,12 @@ from typing import cast
 
 import pytest
 
-from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse
-from reconciler.cxone.transport.sender import CURRENT_DEADLINE
-from reconciler.errors import RateLimitedError
+from reconciler.core.errors import RateLimitedError
+from reconciler.targets.platform.context_client import ContextClient
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
+from reconciler.targets.platform.transport.sender import CURRENT_DEADLINE
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.simulated_tenants import SAID, WAYS, ways
 from tests.support.in_process_tenant import TENANT

@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.cxone.transport.circuit_breaker import MAX_FAST_FAILURES
-from reconciler.errors import (
+from reconciler.core.errors import (
     ApiError,
     OverloadedError,
     RateLimitedError,
@@ -19,6 +18,7 @@ from reconciler.errors import (
     RetryLaterError,
     UsageError,
 )
+from reconciler.targets.platform.transport.circuit_breaker import MAX_FAST_FAILURES
 from tests.endpoint.simulated_tenants import FAULTS, SAID, WAYS, ContextTenant
 from tests.support import canary_secrets as canary
 

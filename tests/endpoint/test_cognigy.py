@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.commands.cognigy import PAYLOAD, code
-from reconciler.endpoint.event import parse_event
+from reconciler.features.cognigy.command import PAYLOAD, code
+from reconciler.features.endpoint.event import parse_event
 from tests.support.code_node import run_code_node
 from tests.support.program import Program
 

@@ -17,8 +17,8 @@ import httpx
 import pytest
 import yaml
 
-from reconciler.cli.commands.cognigy import code
-from reconciler.simulator.state import TenantState
+from reconciler.features.cognigy.command import code
+from reconciler.features.practice.simulator.state import TenantState
 from tests.endpoint.processes import ROOT
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command

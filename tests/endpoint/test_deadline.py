@@ -17,19 +17,30 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-from reconciler.endpoint.auth import InMemoryMessageIds, MessageIdStore, run_once
-from reconciler.endpoint.conversations import ConversationLocks, LockUnavailableError
-from reconciler.endpoint.event import parse_event as parsed
-from reconciler.endpoint.handler import EventHandler, EventPolicy
-from reconciler.endpoint.messages import EndpointResponse as Answered
-from reconciler.endpoint.metrics import Metrics
-from reconciler.endpoint.redis.connection import SharedRedis
-from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
-from reconciler.errors import AmbiguousWriteError, RateLimitedError
+from reconciler.core.errors import AmbiguousWriteError, RateLimitedError
+from reconciler.features.endpoint.auth import (
+    InMemoryMessageIds,
+    MessageIdStore,
+    run_once,
+)
+from reconciler.features.endpoint.conversations import (
+    ConversationLocks,
+    LockUnavailableError,
+)
+from reconciler.features.endpoint.event import parse_event as parsed
+from reconciler.features.endpoint.handler import EventHandler, EventPolicy
+from reconciler.features.endpoint.messages import EndpointResponse as Answered
+from reconciler.features.endpoint.metrics import Metrics
+from reconciler.features.endpoint.redis.connection import SharedRedis
+from reconciler.features.endpoint.redis.stores import RedisLocks, RedisMessageIds
+from reconciler.targets.platform.context_client import ContextClient
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    ApiResponse,
+    Transport,
+)
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.stepped_tenant import PATH
 from tests.support.in_process_tenant import TENANT

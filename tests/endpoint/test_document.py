@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint import event, messages
-from reconciler.endpoint import messages as answer
-from reconciler.endpoint import server as connection
-from reconciler.endpoint.auth import _SIGNATURE_HEADERS
-from reconciler.endpoint.event import InvalidEventError
-from reconciler.endpoint.metrics import _REFUSAL_STATUSES as _EARLY
-from reconciler.text import trace_context
+from reconciler.core.text import trace_context
+from reconciler.features.endpoint import event, messages
+from reconciler.features.endpoint import messages as answer
+from reconciler.features.endpoint import server as connection
+from reconciler.features.endpoint.auth import _SIGNATURE_HEADERS
+from reconciler.features.endpoint.event import InvalidEventError
+from reconciler.features.endpoint.metrics import _REFUSAL_STATUSES as _EARLY
 from tests.endpoint.in_process_endpoint import EVENT
 from tests.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
 from tests.endpoint.process_memory import MIB, resident

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.endpoint.event import (
+from reconciler.features.endpoint.event import (
     Event,
     InvalidEventError,
     Timestamp,
@@ -20,7 +20,7 @@ from reconciler.endpoint.event import (
     parse_timestamp,
     timestamp_from_datetime,
 )
-from reconciler.endpoint.event import parse_event as parsed
+from reconciler.features.endpoint.event import parse_event as parsed
 from tests.endpoint.in_process_endpoint import NOW, event
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.endpoint.handler import EventPolicy
-from reconciler.errors import AmbiguousWriteError, RetryLaterError
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.core.errors import AmbiguousWriteError, RetryLaterError
+from reconciler.features.endpoint.handler import EventPolicy
 from tests.endpoint.event_counts import SERIES, Label, counts, metrics
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.instances import Callers, machines, shared, shuffled

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from reconciler.endpoint.auth import ApiKeys, SecretError, SignatureVerifier
+from reconciler.features.endpoint.auth import ApiKeys, SecretError, SignatureVerifier
 from tests.endpoint.in_process_endpoint import Endpoint, event
 
 KEYS = ApiKeys(["old-key", "new-key"])

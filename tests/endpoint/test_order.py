@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.conversations import ConversationLocks, LockUnavailableError
-from reconciler.errors import UnreachableError
+from reconciler.core.errors import UnreachableError
+from reconciler.features.endpoint.conversations import (
+    ConversationLocks,
+    LockUnavailableError,
+)
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Reply, Upstream, event
 from tests.endpoint.signing import WRITTEN, signed
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.endpoint.handler import EventPolicy
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.features.endpoint.handler import EventPolicy
 from tests.endpoint.event_counts import counts, metrics
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 

@@ -13,14 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.endpoint.conversations import (
+from reconciler.features.endpoint.conversations import (
     ConversationCache,
     ConversationLocks,
     EventOrder,
     LatestEvent,
 )
-from reconciler.endpoint.event import Event, Timestamp, parse_event, parse_timestamp
-from reconciler.endpoint.messages import (
+from reconciler.features.endpoint.event import (
+    Event,
+    Timestamp,
+    parse_event,
+    parse_timestamp,
+)
+from reconciler.features.endpoint.messages import (
     EndpointResponse,
     error_response,
     written_response,

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.auth import (
+from reconciler.features.endpoint.auth import (
     CONFLICT_RESPONSE,
     IN_PROGRESS_RESPONSE,
     MESSAGE_ID_SECONDS,
 )
-from reconciler.endpoint.messages import (
+from reconciler.features.endpoint.messages import (
     EndpointResponse,
     error_response,
     success_response,
 )
-from reconciler.endpoint.redis.stores import RedisMessageIds
+from reconciler.features.endpoint.redis.stores import RedisMessageIds
 from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server, shared_redis
 
 KEY = f"{PREFIX}message:m-1"

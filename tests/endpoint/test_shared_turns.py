@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from reconciler.endpoint.auth import InMemoryMessageIds
-from reconciler.endpoint.conversations import (
+from reconciler.features.endpoint.auth import InMemoryMessageIds
+from reconciler.features.endpoint.conversations import (
     ConversationLocks,
     EventOrder,
     LatestEvent,
@@ -20,14 +20,14 @@ from reconciler.endpoint.conversations import (
     pack,
     unpack,
 )
-from reconciler.endpoint.event import Event, parse_timestamp
-from reconciler.endpoint.messages import (
+from reconciler.features.endpoint.event import Event, parse_timestamp
+from reconciler.features.endpoint.messages import (
     EndpointResponse,
     error_response,
     success_response,
 )
-from reconciler.endpoint.redis.connection import redis_client
-from reconciler.endpoint.redis.stores import RedisLocks
+from reconciler.features.endpoint.redis.connection import redis_client
+from reconciler.features.endpoint.redis.stores import RedisLocks
 from tests.endpoint.in_process_endpoint import Endpoint, event
 from tests.endpoint.redis_server import RedisServer, redis_server, shared_redis
 

@@ -15,8 +15,8 @@ import uvicorn
 from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from reconciler.endpoint import server as serve
-from reconciler.endpoint.server import StrictHttpProtocol
+from reconciler.features.endpoint import server as serve
+from reconciler.features.endpoint.server import StrictHttpProtocol
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.support.http_server import hand_over_connections
 

@@ -18,7 +18,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cxone.context_client import (
+from reconciler.core.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    RateLimitedError,
+    RejectedError,
+    RetryLaterError,
+    RuleNotFoundError,
+    UndefinedFieldsError,
+)
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.profile import Profile
+from reconciler.features.endpoint.handler import EventPolicy
+from reconciler.targets.platform.context_client import (
     TEST_CHATS,
     ContextClient,
     ContextWriter,
@@ -28,20 +40,8 @@ from reconciler.cxone.context_client import (
     signal_writer,
     value_text,
 )
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse
-from reconciler.endpoint.handler import EventPolicy
-from reconciler.errors import (
-    AmbiguousWriteError,
-    ApiError,
-    RateLimitedError,
-    RejectedError,
-    RetryLaterError,
-    RuleNotFoundError,
-    UndefinedFieldsError,
-)
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.profile import Profile
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from tests.endpoint import in_process_endpoint as posting
 from tests.endpoint import openapi_document as document
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream
@@ -203,7 +203,7 @@ def hanging(path: str, asked: list[str]) -> Any:
     forms = {"/oauth/token": {"access_token": "TOKEN", "expires_in": 3600}}
 
     async def carry(request: ApiRequest) -> ApiResponse:
-        from reconciler.cxone.transport.request import ApiResponse  # noqa: PLC0415 - for this alone
+        from reconciler.targets.platform.transport.request import ApiResponse  # noqa: PLC0415 - for this alone
 
         place = urlsplit(request.target).path
         asked.append(place)

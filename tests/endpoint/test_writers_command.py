@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.commands.serve import Advice
+from reconciler.features.endpoint.command import Advice
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support.program import Program, write

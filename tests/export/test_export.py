@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator import state as tenants
-from reconciler.simulator.state import TenantState
-from reconciler.text.redact import REDACTOR
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.practice.simulator import state as tenants
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.program import Program, write
 
 STATE = Path(".cxroute/sandbox.json")

@@ -14,17 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.cxone.rule_json import parse_live_rule, rule_body
-from reconciler.desired.desired import expand_manifests
-from reconciler.desired.queues import QueueResolver, resolve_aliases
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import load_manifests
-from reconciler.model.change import Adopt
-from reconciler.model.live import Marker, marker_digest
-from reconciler.model.rule import Queue
-from reconciler.plan.compare import compare_rules
-from reconciler.plan.ownership import classify_by_owner
-from reconciler.simulator.state import TenantState
+from reconciler.core.desired.desired import expand_manifests
+from reconciler.core.desired.queues import QueueResolver, resolve_aliases
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.change import Adopt
+from reconciler.core.model.live import Marker, marker_digest
+from reconciler.core.model.rule import Queue
+from reconciler.core.plan.compare import compare_rules
+from reconciler.core.plan.ownership import classify_by_owner
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.rules_api.rule_json import parse_live_rule, rule_body
 from tests.support.grown_tenants import (
     CONFIDENCE,
     INTENT,

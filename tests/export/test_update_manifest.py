@@ -12,22 +12,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.commands import export
-from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
-from reconciler.desired.queues import (
+from reconciler.core.desired.desired import DesiredRule, DesiredState, expand_manifests
+from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.export.export import TenantSnapshot
-from reconciler.export.update_manifest import (
-    build_manifest_edit,
-    edit_texts,
-    find_unintended_changes,
-)
-from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
-from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import (
+from reconciler.core.manifest.load import Manifests, load_manifests, load_with_changes
+from reconciler.core.model.live import LiveRule, Marker, marker_digest
+from reconciler.core.model.rule import (
     Condition,
     Queue,
     Rule,
@@ -36,8 +29,15 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.simulator.state import TenantState
-from reconciler.text.files import read_file
+from reconciler.core.text.files import read_file
+from reconciler.features.export import command as export
+from reconciler.features.export.export import TenantSnapshot
+from reconciler.features.export.update_manifest import (
+    build_manifest_edit,
+    edit_texts,
+    find_unintended_changes,
+)
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.program import Program, write
 
 BANK = Path(__file__).parents[2] / "manifests"

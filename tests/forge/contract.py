@@ -74,7 +74,9 @@ class FakeForge(Protocol):
     `HEAD`.
     """
 
-    name: str  # of the command, and of the module in reconciler.forge: "gitlab"
+    name: (
+        str  # of the command, and of the module in reconciler.features.forge: "gitlab"
+    )
     page_size: int  # of every list
     faults: list[FakeFault]
     asked: list[str]  # each request: "METHOD /path"

@@ -21,9 +21,9 @@ from typing import Any, Final, cast
 import httpx
 import pytest
 
-from reconciler.cli.commands.forge import FORGES
 from reconciler.cli.main import main
-from reconciler.forge.forge import Approvals, CommitStatus, Forge
+from reconciler.features.forge.command import FORGES
+from reconciler.features.forge.forge import Approvals, CommitStatus, Forge
 from reconciler.rest.client import RestClient, RestClock, RestError
 from tests.forge.contract import (
     BOT,
@@ -123,7 +123,7 @@ class Stage:
     @property
     def module(self) -> ModuleType:
         """Return the adapter's module."""
-        return import_module(f"reconciler.forge.{self.forge.name}")
+        return import_module(f"reconciler.features.forge.{self.forge.name}")
 
     @property
     def shown(self) -> str:

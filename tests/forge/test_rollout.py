@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.forge.pipeline_files import PIPELINES
-from reconciler.forge.rollout import order_environments
+from reconciler.features.forge.pipeline_files import PIPELINES
+from reconciler.features.forge.rollout import order_environments
 from tests.support.program import Program
 
 ENVIRONMENT = (

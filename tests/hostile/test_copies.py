@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState
 from tests.hostile.command import Workspace
 from tests.hostile.tenant import QUEUES, HostileTenant, Turn, page, serving, whole
 from tests.support.command import RunResult

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.journal.journal import Journal, parse_runs
-from reconciler.journal.sinks import FileSink
-from reconciler.render.text.history import run_text, runs_text
+from reconciler.features.journal.journal import Journal, parse_runs
+from reconciler.features.journal.sinks import FileSink
+from reconciler.features.journal.text import run_text, runs_text
 
 FULL = Path("/dev/full")
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

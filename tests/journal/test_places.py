@@ -14,15 +14,15 @@ from uuid import uuid4
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
-from reconciler.journal.journal import Journal
-from reconciler.journal.places import (
+from reconciler.features.journal.journal import Journal
+from reconciler.features.journal.places import (
     JournalAddress,
     JournalFile,
     JournalFolder,
     parse_place,
     parse_shared_place,
 )
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.program import Program, write
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -305,7 +305,7 @@ def test_a_store_that_does_not_answer_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An apply does not wait for it: one warning."""
-    monkeypatch.setattr("reconciler.journal.object_store._SECONDS", 0.05)
+    monkeypatch.setattr("reconciler.features.journal.object_store._SECONDS", 0.05)
     ended: list[bool] = []
     gate = os.pipe()
 

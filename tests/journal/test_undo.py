@@ -17,8 +17,8 @@ import pytest
 
 from reconciler.cli.files import STATE
 from reconciler.cli.main import main
-from reconciler.cli.sandbox import open_state
-from reconciler.journal.places import JournalFile
+from reconciler.features.journal.places import JournalFile
+from reconciler.features.practice.sandbox import open_state
 from tests.support.program import VARIABLES, Program, write
 
 JOURNAL: Final = Path(".cxroute/journal.jsonl")

@@ -13,24 +13,24 @@ from typing import Any, Final, cast
 
 import pytest
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.cxone.rule_json import parse_live_rule
-from reconciler.desired.desired import DesiredState
-from reconciler.errors import ApiError, RefusedError
-from reconciler.journal.history import RecordedRun, read_changes
-from reconciler.journal.journal import Journal, Recorder, parse_runs, run_name
-from reconciler.journal.sinks import FileSink
-from reconciler.journal.undo import build_undo_state
-from reconciler.model.change import Adopt
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Rule
-from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
-from reconciler.plan.routing_table import live_entries
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.errors import ApiError, RefusedError
+from reconciler.core.model.change import Adopt
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Address, Rule
+from reconciler.core.plan.ownership import classify_by_owner
+from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.routing_table import live_entries
+from reconciler.features.journal.history import RecordedRun, read_changes
+from reconciler.features.journal.journal import Journal, Recorder, parse_runs, run_name
+from reconciler.features.journal.sinks import FileSink
+from reconciler.features.journal.undo import build_undo_state
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated

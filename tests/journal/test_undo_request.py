@@ -9,15 +9,15 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.errors import RefusedError
-from reconciler.journal.history import read_changes
-from reconciler.journal.journal import parse_runs
-from reconciler.journal.undo_request import UndoRequest
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.live import Marker, marker_digest
-from reconciler.model.rule import Rule
-from reconciler.plan.document import rule_to_json
-from reconciler.plan.plan_json import RuleJson
+from reconciler.core.errors import RefusedError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.live import Marker, marker_digest
+from reconciler.core.model.rule import Rule
+from reconciler.core.plan.document import rule_to_json
+from reconciler.core.plan.plan_json import RuleJson
+from reconciler.features.journal.history import read_changes
+from reconciler.features.journal.journal import parse_runs
+from reconciler.features.journal.undo_request import UndoRequest
 from tests.support.builders import OWNER, address, rule
 
 PROD: Final = Environment.model_validate(

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.journal.history import RecordedChange, RecordedRun
-from reconciler.journal.undo import build_undo_state
-from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
-from reconciler.model.rule import Queue, Rule, Target
-from reconciler.plan.plan import LiveState
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.manifest.kinds.ruleset import AdoptById
+from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
+from reconciler.core.model.rule import Queue, Rule, Target
+from reconciler.core.plan.plan import LiveState
+from reconciler.features.journal.history import RecordedChange, RecordedRun
+from reconciler.features.journal.undo import build_undo_state
 from tests.support.builders import (
     OWNER,
     QUEUES,

@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from reconciler.desired.desired import desire_offline
-from reconciler.errors import ManifestError
-from reconciler.manifest.load import load_contents
-from reconciler.model.finding import Finding
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.load import load_contents
+from reconciler.core.model.finding import Finding
 from tests.support.written_manifests import ENVIRONMENT, HEAD
 
 TESTS: Final = "apiVersion: routing/v1\nkind: RouteTests\nname: cards\ntests:\n"

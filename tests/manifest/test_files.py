@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifest.load import load_manifests
+from reconciler.core.manifest.load import load_manifests
 from tests.support.program import Program, write
 from tests.support.written_manifests import CARDS, ENVIRONMENT, findings, lines
 

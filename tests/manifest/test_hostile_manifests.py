@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.cli.main import main
-from reconciler.errors import ManifestError
-from reconciler.manifest.documents import manifest_schema
-from reconciler.manifest.load import load_manifests
-from reconciler.manifest.yaml_reader import parse_file
-from reconciler.model.finding import CODES
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.documents import manifest_schema
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.manifest.yaml_reader import parse_file
+from reconciler.core.model.finding import CODES
 from tests.support.work_bounds import takes_at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, MANIFESTS, yaml_of
 

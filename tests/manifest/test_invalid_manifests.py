@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.finding import CODES
+from reconciler.core.model.finding import CODES
 from tests.support.written_manifests import (
     CARDS,
     ENVIRONMENT,

@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.manifest.documents import manifest_schema
-from reconciler.manifest.yaml_reader import parse_file
+from reconciler.core.manifest.documents import manifest_schema
+from reconciler.core.manifest.yaml_reader import parse_file
 from tests.support.program import Program
 from tests.support.written_manifests import MANIFESTS, findings, yaml_of
 

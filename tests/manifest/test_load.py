@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifest.kinds.condition import ConditionEntry
-from reconciler.manifest.kinds.environment import Api, Environment
-from reconciler.manifest.kinds.guard_limits import Guard, Limit
-from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
-from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
+from reconciler.core.manifest.kinds.condition import ConditionEntry
+from reconciler.core.manifest.kinds.environment import Api, Environment
+from reconciler.core.manifest.kinds.guard_limits import Guard, Limit
+from reconciler.core.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
 from tests.support.written_manifests import (
     CARDS,
@@ -276,7 +276,7 @@ def test_loading_imports_no_slow_library() -> None:
         "yaml.constructor.never",
     )
     code = (
-        f"import sys, reconciler.manifest.load; print([one for one in {heavy} if one in "
+        f"import sys, reconciler.core.manifest.load; print([one for one in {heavy} if one in "
         f"sys.modules])"
     )
     done = subprocess.run(

@@ -15,15 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from reconciler.cognigy.bot import BotIntent, merge_bot
-from reconciler.cognigy.document import head_line, new_document, update_document
-from reconciler.manifest.documents import default_profile_yaml, manifest_schema_text
-from reconciler.manifest.load import load_contents
-from reconciler.manifest.yaml_patch import apply_edits, compute_edits
-from reconciler.manifest.yaml_reader import parse_file
-from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.finding import Finding
-from reconciler.simulator.state import TenantState
+from reconciler.core.manifest.documents import (
+    default_profile_yaml,
+    manifest_schema_text,
+)
+from reconciler.core.manifest.load import load_contents
+from reconciler.core.manifest.yaml_patch import apply_edits, compute_edits
+from reconciler.core.manifest.yaml_reader import parse_file
+from reconciler.core.manifest.yaml_writer import format_mapping
+from reconciler.core.model.finding import Finding
+from reconciler.features.cognigy.bot import BotIntent, merge_bot
+from reconciler.features.cognigy.document import (
+    head_line,
+    new_document,
+    update_document,
+)
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.grown_tenants import LIKE_YAML, generate_tenant
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.other_tools import (

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from reconciler.desired.desired import desire_offline
-from reconciler.errors import ManifestError
-from reconciler.manifest.documents import manifest_schema
-from reconciler.manifest.load import load_contents
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.documents import manifest_schema
+from reconciler.core.manifest.load import load_contents
 from tests.support.other_tools import MODULES, node_module
 from tests.support.written_manifests import ENVIRONMENT, yaml_of
 from tests.tiers import FULL

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 import yaml
 
-from reconciler.manifest.syntax_cursor import find_cursor
-from reconciler.manifest.syntax_tree import read_syntax
+from reconciler.core.manifest.syntax_cursor import find_cursor
+from reconciler.core.manifest.syntax_tree import read_syntax
 from tests.tiers import FULL
 
 TEXT = """\

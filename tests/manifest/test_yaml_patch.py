@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifest.yaml_patch import (
+from reconciler.core.manifest.yaml_patch import (
     CannotPatchError,
     apply_edits,
     compute_edits,
     find_mapping,
 )
-from reconciler.manifest.yaml_reader import parse_file
-from reconciler.manifest.yaml_writer import format_flow, format_quoted
+from reconciler.core.manifest.yaml_reader import parse_file
+from reconciler.core.manifest.yaml_writer import format_flow, format_quoted
 
 
 def patched(text: str, **changes: Any) -> str:

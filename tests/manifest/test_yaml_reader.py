@@ -11,15 +11,15 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.manifest.source_map import List, Map
-from reconciler.manifest.yaml_reader import (
+from reconciler.core.manifest.source_map import List, Map
+from reconciler.core.manifest.yaml_reader import (
     MAX_ENTRIES,
     MAX_FILE_BYTES,
     MAX_KEYS,
     ParsedFile,
     parse_file,
 )
-from reconciler.model.rule import Source
+from reconciler.core.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
 
 RULES = b"""apiVersion: routing/v1

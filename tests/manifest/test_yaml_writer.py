@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from reconciler.manifest.yaml_reader import parse_file
-from reconciler.manifest.yaml_writer import (
+from reconciler.core.manifest.yaml_reader import parse_file
+from reconciler.core.manifest.yaml_writer import (
     format_entry,
     format_flow,
     format_item,

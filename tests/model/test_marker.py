@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model.live import (
+from reconciler.core.model.live import (
     Marker,
     find_foreign_marker,
     format_description,
     marker_digest,
     parse_marker,
 )
-from reconciler.model.rule import Address
+from reconciler.core.model.rule import Address
 from tests.support.builders import rule
 
 MARKER = Marker("acme", Address("cards", "card-help"), "0123abcd")

@@ -11,10 +11,10 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.space.domain import Domain, intersect
-from reconciler.manifest.documents import manifest_schema
-from reconciler.model.operators import OPERATORS, RANGES, RECORDS, Operator
-from reconciler.model.rule import make_condition, to_api_json
+from reconciler.core.behaviour.space.domain import Domain, intersect
+from reconciler.core.manifest.documents import manifest_schema
+from reconciler.core.model.operators import OPERATORS, RANGES, RECORDS, Operator
+from reconciler.core.model.rule import make_condition, to_api_json
 from tests.support.added_operator import RECORD, ExtendedPackage
 from tests.support.brute_force import holds
 

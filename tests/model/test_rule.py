@@ -7,8 +7,8 @@ from hashlib import sha256
 
 import pytest
 
-from reconciler.model.live import marker_digest
-from reconciler.model.rule import (
+from reconciler.core.model.live import marker_digest
+from reconciler.core.model.rule import (
     Condition,
     Opaque,
     Target,

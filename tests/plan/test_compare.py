@@ -7,13 +7,19 @@ from typing import Any
 
 import pytest
 
-from reconciler.desired.desired import DesiredRule
-from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.change import Adopt, Create, Delete, FieldChange, Update
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Condition, Rule, Target, make_condition, make_opaque
-from reconciler.plan.compare import Comparison, compare_rules
-from reconciler.plan.ownership import classify_by_owner
+from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.manifest.kinds.ruleset import AdoptById
+from reconciler.core.model.change import Adopt, Create, Delete, FieldChange, Update
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import (
+    Condition,
+    Rule,
+    Target,
+    make_condition,
+    make_opaque,
+)
+from reconciler.core.plan.compare import Comparison, compare_rules
+from reconciler.core.plan.ownership import classify_by_owner
 from tests.support.builders import (
     OWNER,
     address,

@@ -13,11 +13,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.desired.queues import OwnedQueue
-from reconciler.plan.consent import required_consent
-from reconciler.plan.document import digest_document
-from reconciler.plan.plan_json import plan_schema
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.desired.queues import OwnedQueue
+from reconciler.core.plan.consent import required_consent
+from reconciler.core.plan.document import digest_document
+from reconciler.core.plan.plan_json import plan_schema
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.live_file import live_file
 from tests.support.program import Program, write

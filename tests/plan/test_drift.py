@@ -12,28 +12,28 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.behaviour.space.value_type import SHARE
-from reconciler.desired.desired import DesiredRule
-from reconciler.journal.history import RecordedRun, find_last_runs
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import Hold
-from reconciler.manifest.yaml_reader import parse_file
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, format_description, marker_digest
-from reconciler.model.rule import Target, make_condition
-from reconciler.plan.document import read_saved_plan as read_plan
-from reconciler.plan.drift import Acceptance, Drift, drift_to_json, find_drift
-from reconciler.plan.impact import Impact
-from reconciler.plan.plan import PlanOptions, add_findings, draft_plan
-from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.behaviour.space.value_type import SHARE
+from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.ruleset import Hold
+from reconciler.core.manifest.yaml_reader import parse_file
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule, format_description, marker_digest
+from reconciler.core.model.rule import Target, make_condition
+from reconciler.core.plan.document import read_saved_plan as read_plan
+from reconciler.core.plan.drift import Acceptance, Drift, drift_to_json, find_drift
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.plan import PlanOptions, add_findings, draft_plan
+from reconciler.core.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
+from reconciler.features.journal.history import RecordedRun, find_last_runs
+from reconciler.features.watch.cycle import CycleResult, count_drifted
+from reconciler.features.watch.slack import slack_message
 from reconciler.render.drift_summary import acceptance_lines, unaffected_text
 from reconciler.render.effects import OTHERS_UNCHANGED, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
-from reconciler.render.slack import slack_message
 from reconciler.render.text.environments import drift_row
-from reconciler.watch.cycle import CycleResult, count_drifted
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import RoutingDifference
 from tests.support.builders import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from reconciler.model.change import FieldChange
-from reconciler.model.rule import Target, make_condition
-from reconciler.plan.compare import diff_fields
+from reconciler.core.model.change import FieldChange
+from reconciler.core.model.rule import Target, make_condition
+from reconciler.core.plan.compare import diff_fields
 from tests.support.builders import intent_is, rule
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from reconciler.manifest.kinds.guard_limits import DatedFreeze, WeeklyFreeze
+from reconciler.core.manifest.kinds.guard_limits import DatedFreeze, WeeklyFreeze
 
 
 @pytest.mark.parametrize(

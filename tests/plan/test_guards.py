@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.desired.desired import DesiredState
-from reconciler.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Target
-from reconciler.plan.guards import (
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Target
+from reconciler.core.plan.guards import (
     check_guards,
     freeze_reason,
     guard_refusals,
     lift_guards,
 )
-from reconciler.plan.impact import Impact
-from reconciler.plan.plan import Plan, PlanOptions, draft_plan
-from reconciler.plan.schedule import predict_impact, schedule_steps
-from reconciler.traffic.sample import read_traffic
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.traffic.sample import read_traffic
 from tests.support.builders import (
     NOW,
     OWNER,

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.cli.output import Output
-from reconciler.errors import CxrouteError
+from reconciler.core.errors import CxrouteError
 from tests.support.odd_rules import UNKNOWN, UNKNOWN_TEXT, asks, odd_rules, rule
 from tests.support.program import Program, write
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.live import LiveRule, marker_digest
-from reconciler.plan.ownership import classify_by_owner, find_cause
+from reconciler.core.model.live import LiveRule, marker_digest
+from reconciler.core.plan.ownership import classify_by_owner, find_cause
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 

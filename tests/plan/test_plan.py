@@ -15,19 +15,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.errors import RefusedError, UsageError
-from reconciler.manifest.kinds.ruleset import Hold
-from reconciler.model.change import Adopt, Create, Delete, Update
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Rule, Source
-from reconciler.plan.document import (
+from reconciler.core.errors import RefusedError, UsageError
+from reconciler.core.manifest.kinds.ruleset import Hold
+from reconciler.core.model.change import Adopt, Create, Delete, Update
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Rule, Source
+from reconciler.core.plan.document import (
     digest_document,
     plan_id,
     plan_to_json,
     read_saved_plan,
     unreviewed_changes,
 )
-from reconciler.plan.plan import (
+from reconciler.core.plan.plan import (
     LiveState,
     Plan,
     PlanOptions,
@@ -36,8 +36,8 @@ from reconciler.plan.plan import (
     replace_findings,
     unmatched_selectors,
 )
-from reconciler.plan.plan_json import plan_schema
-from reconciler.plan.schedule import schedule_steps
+from reconciler.core.plan.plan_json import plan_schema
+from reconciler.core.plan.schedule import schedule_steps
 from tests.support.builders import (
     NOW,
     address,
@@ -338,8 +338,8 @@ def test_the_digests_of_a_plan_are_computed_once(
     form = plan_to_json(created)
     candidate = replace(created, changes=())
     assert form["planId"] != plan_id(candidate) == plan_to_json(candidate)["planId"]
-    monkeypatch.setattr("reconciler.plan.plan.sha256", None)
-    monkeypatch.setattr("reconciler.plan.document.sha256", None)
+    monkeypatch.setattr("reconciler.core.plan.plan.sha256", None)
+    monkeypatch.setattr("reconciler.core.plan.document.sha256", None)
     assert (form["planId"], form["liveDigest"]) == (
         plan_id(created),
         plan_to_json(created)["liveDigest"],

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.promises import Promise
-from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.cli.files import STATE
-from reconciler.cli.sandbox import open_state
-from reconciler.desired.desired import DesiredRule
-from reconciler.desired.expand import StatedPromise
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Source, Target
-from reconciler.plan.guards import check_guards, guard_refusals, lift_guards
-from reconciler.plan.plan import GuardResult, Plan, PlanOptions, draft_plan
+from reconciler.core.behaviour.diff.promises import Promise
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Source, Target
+from reconciler.core.plan.guards import check_guards, guard_refusals, lift_guards
+from reconciler.core.plan.plan import GuardResult, Plan, PlanOptions, draft_plan
+from reconciler.features.practice.sandbox import open_state
 from tests.support.builders import (
     NOW,
     OWNER,
@@ -158,7 +158,7 @@ def test_decided_by_counts_an_unmanaged_rule_as_another_one() -> None:
 def test_an_undecided_promise_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """An analysis that stopped at its bound proves nothing."""
     for name in ("DEFAULT_WORK", "WORK_PER_RULE"):
-        monkeypatch.setattr(f"reconciler.behaviour.diff.promises.{name}", 0)
+        monkeypatch.setattr(f"reconciler.core.behaviour.diff.promises.{name}", 0)
     actual = result(guarded(wanted("cards/vip", rule())))
     assert not actual.ok
     assert (

@@ -18,27 +18,27 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.endpoint_stage import DIRECT, EndpointStage
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import (
     RoutingEntry,
     destination_of_rule,
     order_entries,
 )
-from reconciler.behaviour.space.value_type import ANY_TEXT
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.rule import Condition, Opaque
-from reconciler.plan.replay import ReplayResult, ReplaySide, replay
-from reconciler.plan.traffic_shares import (
+from reconciler.core.behaviour.space.value_type import ANY_TEXT
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.rule import Condition, Opaque
+from reconciler.core.plan.replay import ReplayResult, ReplaySide, replay
+from reconciler.core.plan.traffic_shares import (
     convert_sample,
     measure_traffic,
     split_distance,
 )
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.records import RecordReader
+from reconciler.core.traffic.sample import TrafficSample, read_traffic
 from reconciler.render.replay import summarize_replay
-from reconciler.text.phrases import Labels
-from reconciler.traffic.records import RecordReader
-from reconciler.traffic.sample import TrafficSample, read_traffic
 from tests.support.brute_force import inputs_for, is_supported
 from tests.support.endpoint_oracle import CONFIDENCE, INTENT, a_fallback, stage
 from tests.support.grown_pairs import generate_pair

@@ -10,11 +10,16 @@ from typing import Final
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
-from reconciler.model.rule import Target
-from reconciler.plan import schedule
-from reconciler.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.model.live import (
+    LiveRule,
+    Marker,
+    format_description,
+    marker_digest,
+)
+from reconciler.core.model.rule import Target
+from reconciler.core.plan import schedule
+from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
 from tests.support.builders import (
     NOW,
     OWNER,

@@ -10,10 +10,15 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Rule, Target
-from reconciler.plan.plan import Plan, PlanOptions, draft_plan
-from reconciler.plan.stored_texts import TEXT_FORMS, TextForm, is_form_of, restore_texts
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Rule, Target
+from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.stored_texts import (
+    TEXT_FORMS,
+    TextForm,
+    is_form_of,
+    restore_texts,
+)
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 
 NAMES = (

@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.rule import Rule, Target, make_condition
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.traffic_shares import (
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.rule import Rule, Target, make_condition
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.traffic_shares import (
     QueueShare,
     ShareRange,
     TrafficImpact,
     measure_traffic,
     split_distance,
 )
-from reconciler.text.phrases import Labels
-from reconciler.traffic.sample import read_traffic
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.sample import read_traffic
 from tests.support.builders import at_least, intent_is, rule
 
 FRAUD = (Target("q-fraud", 1),)

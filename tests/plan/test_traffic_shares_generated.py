@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.impact import Impact
-from reconciler.plan.traffic_shares import measure_traffic
-from reconciler.text.phrases import Labels
-from reconciler.traffic.sample import SampleRow, TrafficSample
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.traffic_shares import measure_traffic
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force import (
     Destination,
     destination,

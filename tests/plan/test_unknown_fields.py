@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.profile_mapping import ProfileMapper
-from reconciler.cxone.rule_json import parse_live_rule
-from reconciler.manifest.kinds.profile import Profile
-from reconciler.plan.ownership import differing_fields, fields_phrase
+from reconciler.core.manifest.kinds.profile import Profile
+from reconciler.core.plan.ownership import differing_fields, fields_phrase
+from reconciler.targets.platform.profile_mapping import ProfileMapper
+from reconciler.targets.rules_api.rule_json import parse_live_rule
 
 RULE: dict[str, Any] = {
     "id": "1",

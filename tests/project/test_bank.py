@@ -11,19 +11,21 @@ from typing import Any
 
 import pytest
 
-from reconciler.checks.adequacy import measure_adequacy
-from reconciler.checks.route_tests import check, with_promises
-from reconciler.desired.desired import DesiredState, expand_manifests
-from reconciler.desired.queues import QueueResolver, resolve_aliases
-from reconciler.manifest.load import load_manifests
-from reconciler.model import live as marker
-from reconciler.model.operators import OPERATORS
-from reconciler.model.rule import Condition, Queue
+from reconciler.core.checks.adequacy import measure_adequacy
+from reconciler.core.checks.route_tests import check, with_promises
+from reconciler.core.desired.desired import DesiredState, expand_manifests
+from reconciler.core.desired.queues import QueueResolver, resolve_aliases
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model import live as marker
+from reconciler.core.model.operators import OPERATORS
+from reconciler.core.model.rule import Condition, Queue
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = load_manifests(ROOT / "manifests")
 BANK = json.loads(
-    (ROOT / "reconciler/simulator/tenants/bank.json").read_text(encoding="utf-8")
+    (ROOT / "reconciler/features/practice/simulator/tenants/bank.json").read_text(
+        encoding="utf-8"
+    )
 )
 CATALOGUE = [intent for loaded in MANIFESTS.intents for intent in loaded.document.names]
 INTENT = "cognigyDetectedIntent"

@@ -12,9 +12,9 @@ from typing import Final
 
 import pytest
 
-from reconciler.checks.route_tests import Checked, check, with_promises
-from reconciler.manifest.load import load_manifests
-from reconciler.traffic.sample import declared_traffic
+from reconciler.core.checks.route_tests import Checked, check, with_promises
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.traffic.sample import declared_traffic
 from tests.support.bank_traffic import TRAFFIC
 from tests.support.generated_projects import write_project
 from tests.support.random_edits import KINDS, edit_rule_set, edit_rules

@@ -228,28 +228,28 @@ OUTSIDE = {
         "urllib.request",
     ),
 }
-READS = {"os", "pathlib", "reconciler.text.files"}
+READS = {"os", "pathlib", "reconciler.core.text.files"}
 REACHED = {
-    "export/names.py": {"reconciler.text.files"},
-    "apply/first_contact.py": {"reconciler.apply.attempt"},
+    "export/names.py": {"reconciler.core.text.files"},
+    "apply/first_contact.py": {"reconciler.core.apply.attempt"},
     "pipeline.py": {
-        "reconciler.apply.loop",
-        "reconciler.apply.settings",
-        "reconciler.apply.table",
-        "reconciler.cxone.rule_json",
+        "reconciler.core.apply.loop",
+        "reconciler.core.apply.settings",
+        "reconciler.core.apply.table",
+        "reconciler.targets.rules_api.rule_json",
     },
     "manifest/files.py": READS,
-    "journal/history.py": {"reconciler.cxone.rule_json"},
-    "plan/behaviour_json.py": {"reconciler.cxone.rule_json"},
-    "plan/document.py": {"reconciler.cxone.rule_json"},
-    "render/text/history.py": {"reconciler.cxone.rule_json"},
+    "journal/history.py": {"reconciler.targets.rules_api.rule_json"},
+    "plan/behaviour_json.py": {"reconciler.targets.rules_api.rule_json"},
+    "plan/document.py": {"reconciler.targets.rules_api.rule_json"},
+    "render/text/history.py": {"reconciler.targets.rules_api.rule_json"},
     "render/html.py": {"pathlib"},
     "text/pages.py": {"pathlib"},
-    "desired/substitution.py": {"reconciler.text.files"},
-    "apply/progress.py": {"reconciler.apply.attempt"},
-    "table/sheet.py": {"reconciler.text.files"},
-    "table/workbook.py": {"reconciler.text.files"},
-    "traffic/records.py": {"reconciler.text.files"},
+    "desired/substitution.py": {"reconciler.core.text.files"},
+    "apply/progress.py": {"reconciler.core.apply.attempt"},
+    "table/sheet.py": {"reconciler.core.text.files"},
+    "table/workbook.py": {"reconciler.core.text.files"},
+    "traffic/records.py": {"reconciler.core.text.files"},
     "traffic/sample.py": READS,
 }
 """The allowed imports: to read the files of the command line, and templates; the JSON form of a
@@ -517,9 +517,24 @@ def test_version_and_help_load_no_slow_library(flag: str) -> None:
 @pytest.mark.parametrize(
     ("command", "absent"),
     [
-        ("validate", {"asyncio", "httpx", "aiohttp", "rich", "reconciler.simulator"}),
-        ("plan", {"httpx", "aiohttp", "rich", "reconciler.simulator"}),
-        ("serve", {"httpx", "aiohttp", "rich", "reconciler.simulator"}),
+        (
+            "validate",
+            {
+                "asyncio",
+                "httpx",
+                "aiohttp",
+                "rich",
+                "reconciler.features.practice.simulator",
+            },
+        ),
+        (
+            "plan",
+            {"httpx", "aiohttp", "rich", "reconciler.features.practice.simulator"},
+        ),
+        (
+            "serve",
+            {"httpx", "aiohttp", "rich", "reconciler.features.practice.simulator"},
+        ),
     ],
 )
 def test_a_command_loads_http_and_the_simulator_only_when_it_needs_them(
@@ -576,7 +591,7 @@ def test_a_wheel_contains_all_files_of_a_demo(wheel: Path) -> None:
     info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     rest = {
         "reconciler/py.typed",
-        "reconciler/simulator/tenants/bank.json",
+        "reconciler/features/practice/simulator/tenants/bank.json",
         f"{info}/licenses/LICENSE",
     }
     assert manifests

@@ -360,7 +360,9 @@ def test_a_mutant_is_tried_in_a_separate_process() -> None:
     ]
     with ProcessPoolExecutor(1, get_context("spawn"), trial.preload) as pool:
         tried = [
-            pool.submit(trial.tried, "reconciler.model.live", code, tests).result()[0]
+            pool.submit(
+                trial.tried, "reconciler.core.model.live", code, tests
+            ).result()[0]
             for code in codes
         ]
         with pytest.raises(
@@ -368,7 +370,7 @@ def test_a_mutant_is_tried_in_a_separate_process() -> None:
         ):
             pool.submit(
                 trial.tried,
-                "reconciler.model.live",
+                "reconciler.core.model.live",
                 codes[0],
                 {"tests/test_gone.py::test_x": 0.1},
             ).result()

@@ -24,7 +24,7 @@ SIZE = 1_000
 
 BOUNDED = {
     "reconciler.render.text.wrap._UNIT": "a line ends in no space",
-    "reconciler.studio.language._TOKEN": "a text ends in a line end: spaces always have a token after them",
+    "reconciler.targets.studio.language._TOKEN": "a text ends in a line end: spaces always have a token after them",
 }
 """Patterns with a longer time for texts that they do not get, and why they do not."""
 

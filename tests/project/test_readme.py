@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import all_commands
 from tests.support.picture import PICTURE, demo_output, draw_svg
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_readme_lists_every_command_with_its_help() -> None:
     """One row each, with the text of --help."""
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|$", README, re.MULTILINE))
-    assert {name: command.help for name, command in COMMANDS.items()} == rows
+    assert {name: command.help for name, command in all_commands().items()} == rows
 
 
 def test_the_two_commands_and_the_warning_are_on_the_first_screen() -> None:

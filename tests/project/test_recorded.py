@@ -28,12 +28,12 @@ import httpx
 # The recording depends on the package's modules in these lines, and in tests/support/recording.py,
 # only.
 import reconciler
-from reconciler import errors
-from reconciler.cli.arguments import COMMANDS, command_module
+from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.parsing import command_parser
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
+from reconciler.core import errors
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event
 from tests.endpoint.signing import WRITTEN, signed
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
@@ -488,7 +488,7 @@ def record_program(record: OutputRecorder) -> None:
     schemas.
     """
     # imports every kind of error, too
-    record.form("options", {name: list(options_of(name)) for name in COMMANDS})
+    record.form("options", {name: list(options_of(name)) for name in all_commands()})
     # whatever other tests have imported
     for module in walk_packages(reconciler.__path__, "reconciler."):
         if not module.name.endswith("__main__"):

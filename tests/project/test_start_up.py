@@ -27,12 +27,12 @@ sys.addaudithook(look)
 MOMENTS = [
     "reconciler.cli",
     "reconciler.cli.stdio",
-    "reconciler.errors",
+    "reconciler.core.errors",
     "reconciler.cli.parsing",
     "pydantic",
     "yaml",
-    "reconciler.manifest.load",
-    "reconciler.checks.lint",
+    "reconciler.core.manifest.load",
+    "reconciler.core.checks.lint",
     "queues.yaml",
     "routing.yaml",
 ]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.finding import CODES, Finding, Severity
-from reconciler.model.rule import Source
+from reconciler.core.model.finding import CODES, Finding, Severity
+from reconciler.core.model.rule import Source
+from reconciler.core.text.escape import sanitize
 from reconciler.render.github_annotations import (
     annotate_findings,
     job_summary,
     quote_for_runner,
 )
-from reconciler.text.escape import sanitize
 from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import Program, name_tenant, write

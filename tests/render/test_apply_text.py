@@ -7,10 +7,10 @@ from typing import Final, get_args
 
 import pytest
 
-from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli.commands.apply import PARTLY, exit_code
-from reconciler.errors import InterruptedRunError
-from reconciler.model.change import (
+from reconciler.core.apply.progress import ApplyReport, outcomes_to_json
+from reconciler.core.errors import InterruptedRunError
+from reconciler.core.model.change import (
     Adopt,
     Applied,
     Create,
@@ -22,9 +22,9 @@ from reconciler.model.change import (
     UnknownOutcome,
     Update,
 )
-from reconciler.model.finding import Finding
-from reconciler.plan.plan import Plan, PlanOptions
-from reconciler.plan.stored_texts import TEXT_ALTERED
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.plan import Plan, PlanOptions
+from reconciler.core.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
 from tests.support.builders import address, managed, rule, unmanaged

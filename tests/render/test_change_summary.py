@@ -9,8 +9,8 @@ from typing import get_args
 
 import pytest
 
-from reconciler.model.change import Cause, Delete
-from reconciler.model.rule import (
+from reconciler.core.model.change import Cause, Delete
+from reconciler.core.model.rule import (
     Opaque,
     Queue,
     Rule,
@@ -18,7 +18,7 @@ from reconciler.model.rule import (
     make_condition,
     make_opaque,
 )
-from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
+from reconciler.core.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.render.change_summary import FieldRow, summarize_change
 from tests.support.builders import (
     NOW,

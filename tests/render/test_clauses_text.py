@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.rule import make_condition, make_opaque
-from reconciler.plan.clauses import clauses_phrase
-from reconciler.text.phrases import ALL_VALUES
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.model.rule import make_condition, make_opaque
+from reconciler.core.plan.clauses import clauses_phrase
+from reconciler.core.text.phrases import ALL_VALUES
 from tests.support.builders import LABELS
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 

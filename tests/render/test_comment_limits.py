@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 import pytest
 
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Condition, make_condition
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Condition, make_condition
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.plan import (
     DETAIL_LEVELS,

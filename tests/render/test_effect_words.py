@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.effects import EffectRow
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.model.rule import Address
-from reconciler.plan.headline import MAX_WORDS, headline
-from reconciler.plan.impact import Impact
-from reconciler.plan.traffic_shares import ShareRange, measure_traffic
-from reconciler.plan.words import (
+from reconciler.core.behaviour.diff.effects import EffectRow
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.headline import MAX_WORDS, headline
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.traffic_shares import ShareRange, measure_traffic
+from reconciler.core.plan.words import (
     NO_IMPACT,
     NO_KNOWN_IMPACT,
     listed_intents,
     share_phrase,
 )
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.sample import SampleRow, TrafficSample
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.effects import (
     FIRST_FITS,
@@ -33,8 +35,6 @@ from reconciler.render.effects import (
 )
 from reconciler.render.row_order import row_blocks
 from reconciler.render.text.effects import effects_lines
-from reconciler.text.phrases import Labels
-from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
 from tests.support.grown_pairs import generate_pair

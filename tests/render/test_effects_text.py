@@ -15,21 +15,21 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.model.rule import Address
-from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.headline import MAX_WORDS
-from reconciler.plan.impact import Impact
-from reconciler.plan.traffic_shares import measure_traffic
-from reconciler.plan.words import ALL_VALUES
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.headline import MAX_WORDS
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.traffic_shares import measure_traffic
+from reconciler.core.plan.words import ALL_VALUES
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.sample import SampleRow, TrafficSample
 from reconciler.render.colour import no_style
 from reconciler.render.effects import FIRST_FITS, EffectsSummary, summarize_effects
 from reconciler.render.text.effects import effects_lines
-from reconciler.text.phrases import Labels
-from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.grown_pairs import generate_pair, generate_tangled_pair

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.text.escape import escape_invisible, quote
 from reconciler.render.escape_markdown import (
     code_block,
     code_span,
@@ -17,7 +18,6 @@ from reconciler.render.escape_markdown import (
     table_cell,
     unquote,
 )
-from reconciler.text.escape import escape_invisible, quote
 from tests.support.parsed_html import Page, parse_as_github
 
 SIGNS = st.text(

@@ -15,23 +15,23 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.promises import Promise
-from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.desired.expand import StatedPromise
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Target, make_condition, make_opaque
-from reconciler.plan.guards import check_guards
-from reconciler.plan.promises import run_promises
-from reconciler.plan.traffic_shares import ShareRange, rule_shares
-from reconciler.render.explore import (
+from reconciler.core.behaviour.diff.promises import Promise
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Target, make_condition, make_opaque
+from reconciler.core.plan.guards import check_guards
+from reconciler.core.plan.promises import run_promises
+from reconciler.core.plan.traffic_shares import ShareRange, rule_shares
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.sample import SampleRow, TrafficSample
+from reconciler.features.explore.page import (
     ExplorePage,
     build_plan_sides,
     explore_data,
     fragment_of,
 )
-from reconciler.text.phrases import Labels
-from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.builders import intent_is, rule, wanted
 from tests.support.explore_pages import (
     CONFIDENCE,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.render.explore import explore_data
-from reconciler.render.explore_effects import MAX_ROWS
+from reconciler.features.explore.effects import MAX_ROWS
+from reconciler.features.explore.page import explore_data
 from tests.support.brute_force import Json, Universe
 from tests.support.brute_force_checks import RoutingDifference, destination_of
 from tests.support.explore_pages import (

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.behaviour.facts.rule_facts import RuleFacts
-from reconciler.checks.lint import check_rules
-from reconciler.checks.lint_view import LintView
-from reconciler.journal.places import JournalFile
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import Finding, group_findings
-from reconciler.model.rule import Source
-from reconciler.plan.finding_json import finding_to_json
-from reconciler.plan.plan import add_findings
+from reconciler.core.behaviour.facts.rule_facts import RuleFacts
+from reconciler.core.checks.lint import check_rules
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.finding import Finding, group_findings
+from reconciler.core.model.rule import Source
+from reconciler.core.plan.finding_json import finding_to_json
+from reconciler.core.plan.plan import add_findings
+from reconciler.features.journal.places import JournalFile
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings
 from reconciler.render.scanning import findings_to_sarif

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.findings import findings_with_carets, severity_totals
 from tests.support.builders import address

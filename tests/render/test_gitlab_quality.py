@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
 from reconciler.render.scanning import MAX_RESULTS, code_quality_report
 from tests.support.program import Program, write
 

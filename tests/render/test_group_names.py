@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.model.rule import Queue, Target, make_condition
-from reconciler.plan.plan import Plan
-from reconciler.text.phrases import Labels
+from reconciler.core.model.rule import Queue, Target, make_condition
+from reconciler.core.plan.plan import Plan
+from reconciler.core.text.phrases import Labels
 from tests.support.builders import LABELS, intent_is, managed, rule, wanted
 from tests.support.hostile_names import (
     CONTROL_CHARACTERS,

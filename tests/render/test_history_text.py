@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.journal.history import RecordedRun
-from reconciler.render.text.history import run_text, runs_text
+from reconciler.features.journal.history import RecordedRun
+from reconciler.features.journal.text import run_text, runs_text
 from tests.support.builders import managed, rule
 from tests.support.in_process_tenant import raw
 

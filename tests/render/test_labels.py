@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from reconciler.desired.desired import labels_of
-from reconciler.manifest.load import load_manifests
-from reconciler.model.rule import Condition, Rule
-from reconciler.plan.words import ALL_VALUES
-from reconciler.render.colour import no_style
-from reconciler.render.effects import summarize_effects
-from reconciler.render.text.effects import effects_lines
-from reconciler.text.escape import quote
-from reconciler.text.phrases import (
+from reconciler.core.desired.desired import labels_of
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.rule import Condition, Rule
+from reconciler.core.plan.words import ALL_VALUES
+from reconciler.core.text.escape import quote
+from reconciler.core.text.phrases import (
     Labels,
     condition_phrase,
     conversation_phrase,
     rule_phrase,
 )
+from reconciler.render.colour import no_style
+from reconciler.render.effects import summarize_effects
+from reconciler.render.text.effects import effects_lines
 from tests.support.brute_force_checks import QUEUES
 from tests.support.builders import LABELS
 from tests.support.grown_pairs import generate_pair

@@ -9,20 +9,20 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.impact import Impact
-from reconciler.plan.words import ALL_VALUES, row_phrases
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.words import ALL_VALUES, row_phrases
+from reconciler.core.text.phrases import Labels, conversation_phrase
 from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.html import render_html
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.plan import DETAIL_LEVELS, WANTED_BYTES, render_markdown
 from reconciler.render.refusals import group_failed_tests, next_step
 from reconciler.render.summary import PlanSummary
-from reconciler.text.phrases import Labels, conversation_phrase
 from tests.support.brute_force_checks import QUEUES
 from tests.support.effect_tables import plain, read_tables, told_tables
 from tests.support.grown_pairs import generate_pair

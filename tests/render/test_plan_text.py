@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.desired.desired import DesiredState
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Queue, Target, make_condition
-from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
-from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Queue, Target, make_condition
+from reconciler.core.plan.plan import LiveState, PlanOptions, draft_plan
+from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.phrases import condition_phrase
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.plan import TextLimits, plan_text
-from reconciler.text.escape import sanitize
-from reconciler.text.phrases import condition_phrase
 from tests.support.builders import (
     LABELS,
     NOW,

@@ -15,10 +15,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from reconciler.model.finding import CODES, Finding
-from reconciler.model.rule import Address, Source
+from reconciler.core.model.finding import CODES, Finding
+from reconciler.core.model.rule import Address, Source
+from reconciler.core.text.escape import sanitize
 from reconciler.render.scanning import failure_to_sarif, findings_to_sarif
-from reconciler.text.escape import sanitize
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import Program, write
 from tests.support.sarif_form import run_of

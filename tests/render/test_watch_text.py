@@ -8,15 +8,15 @@ from typing import Final
 
 import pytest
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.errors import ManifestError, RefusedError, UnreachableError
-from reconciler.model.change import Applied, Change, Create, Failed
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.plan.drift import Drift
-from reconciler.plan.plan import GuardResult, Plan
-from reconciler.render.text.watch import cycle_document, cycle_line
-from reconciler.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.errors import ManifestError, RefusedError, UnreachableError
+from reconciler.core.model.change import Applied, Change, Create, Failed
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.plan.drift import Drift
+from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.features.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
+from reconciler.features.watch.text import cycle_document, cycle_line
 from tests.support.builders import NOW, rule, unmanaged
 from tests.support.plans import empty_plan, plan_of_everything
 from tests.support.sentences import missing_sentences

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from reconciler.cli.files import STATE
-from reconciler.cli.sandbox import open_state
-from reconciler.simulator.state import bank_tenant
+from reconciler.features.practice.sandbox import open_state
+from reconciler.features.practice.simulator.state import bank_tenant
 from tests.support.brute_force import Json, is_supported, text_of
 from tests.support.brute_force_checks import holds_where
 from tests.support.program import Program, write

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.forge.github import DIALECT
+from reconciler.features.forge.github import DIALECT
 from reconciler.rest.client import MAX_PAGES, Purpose, RestClient, RestClock, RestError
 from tests.forge.github.fake import TOKEN
 from tests.support.fake_clock import FakeClock

@@ -9,7 +9,7 @@ import asyncio
 import httpx
 import pytest
 
-from reconciler.simulator.app import Simulator
+from reconciler.features.practice.simulator.app import Simulator
 from tests.support.contract import (
     Json,
     check_response,

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.faults.spec import FaultSpecError
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.faults.spec import FaultSpecError
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.simulated import (
     CREDENTIALS,
     QUEUES,

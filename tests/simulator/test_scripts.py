@@ -14,13 +14,13 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.scripts import run_script
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.snippet import SimDialect
-from reconciler.simulator.state import TenantState
-from reconciler.simulator.storage import StateError
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.scripts import run_script
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.snippet import SimDialect
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.features.practice.simulator.storage import StateError
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import SimulatorTransport, run
 from tests.support.studio_scripts import (

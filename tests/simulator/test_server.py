@@ -20,12 +20,12 @@ import httpx
 import pytest
 import uvicorn
 
-from reconciler.endpoint.server import open_listener
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import encode_json
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.endpoint.server import open_listener
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.messages import encode_json
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.command import serving
 from tests.support.contract import (
     Json,
@@ -42,10 +42,10 @@ SERVER = """
 import asyncio
 import sys
 from pathlib import Path
-from reconciler.endpoint.server import open_listener, serve
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.endpoint.server import open_listener, serve
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 
 state = TenantState.load(Path(sys.argv[1]), initial=TenantState([{"id": "q1", "name": "Billing"}]))
 app = Simulator(state, SimulatorSettings(latency=float(sys.argv[2])))

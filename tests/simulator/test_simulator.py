@@ -12,9 +12,9 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES, SimulatorSettings
-from reconciler.simulator.state import TenantState, bank_tenant
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState, bank_tenant
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import (
     CREDENTIALS,
@@ -647,9 +647,7 @@ def test_initial_tenants() -> None:
 def test_importing_the_simulator_is_cheap() -> None:
     """The package imports no HTTP library, no ASGI framework and no event loop."""
     heavy = {"starlette", "uvicorn", "httpx", "anyio", "asyncio"}
-    code = (
-        f"import sys, reconciler.simulator; print(sorted({heavy} & set(sys.modules)))"
-    )
+    code = f"import sys, reconciler.features.practice.simulator; print(sorted({heavy} & set(sys.modules)))"
     actual = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.snippet import (
+from reconciler.features.practice.simulator.snippet import (
     SimDialect,
     SimSnippet,
     script_text,

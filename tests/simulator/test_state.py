@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.state import TenantState, format_timestamp
-from reconciler.simulator.storage import StateError
+from reconciler.features.practice.simulator.state import TenantState, format_timestamp
+from reconciler.features.practice.simulator.storage import StateError
 from tests.support.simulated import QUEUES, stored
 
 
 def killed(path: Path, steps: str) -> None:
     """Do steps on the state in a separate process that dies without closing it."""
     code = (
-        "import os, sys; from pathlib import Path; from reconciler.simulator.state import "
+        "import os, sys; from pathlib import Path; from reconciler.features.practice.simulator.state import "
         "TenantState\n"
         f"state = TenantState.load(Path(sys.argv[1]))\n{steps}\nos.kill(os.getpid(), 9)"
     )

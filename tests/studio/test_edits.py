@@ -11,9 +11,9 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.model.rule import (
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.model.rule import (
     Condition,
     Opaque,
     Rule,
@@ -21,10 +21,10 @@ from reconciler.model.rule import (
     make_condition,
     make_opaque,
 )
-from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.language import SnippetError, parse_snippet
-from reconciler.studio.layout import BlockLayout
-from reconciler.studio.read import BlockRule, read_block
+from reconciler.targets.studio.evaluate import run_snippet
+from reconciler.targets.studio.language import SnippetError, parse_snippet
+from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.read import BlockRule, read_block
 from tests.support.studio_rules import (
     LAYOUT,
     STRICT,

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 import pytest
 
-from reconciler.cli.commands.cognigy import code
+from reconciler.features.cognigy.command import code
 from tests.endpoint.processes import caller, contexts
 from tests.support import canary_secrets as canary
 from tests.support.code_node import run_code_node

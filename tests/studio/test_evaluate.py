@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import (
     Evaluation,
     RoutingEntry,
     destination_of,
     order_entries,
 )
-from reconciler.model.rule import Rule, make_condition
-from reconciler.studio.evaluate import possible_dialects, run_snippet
-from reconciler.studio.language import SnippetError, parse_snippet
-from reconciler.studio.layout import BlockLayout, storable_rule
+from reconciler.core.model.rule import Rule, make_condition
+from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.language import SnippetError, parse_snippet
+from reconciler.targets.studio.layout import BlockLayout, storable_rule
 from tests.support.studio_rules import (
     HIGHEST_FIRST,
     LAYOUT,

@@ -9,17 +9,17 @@ from random import Random
 
 import pytest
 
-from reconciler.studio.build import number_helpers
-from reconciler.studio.evaluate import possible_dialects, run_snippet
-from reconciler.studio.language import (
+from reconciler.targets.studio.build import number_helpers
+from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.language import (
     MAX_LENGTH,
     Expression,
     SnippetError,
     format_expression,
     parse_snippet,
 )
-from reconciler.studio.read import read_block
-from reconciler.studio.script import ScriptError, find_file_block
+from reconciler.targets.studio.read import read_block
+from reconciler.targets.studio.script import ScriptError, find_file_block
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
 from tests.tiers import FULL
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.errors import CxrouteError
-from reconciler.model.rule import Condition, Target
-from reconciler.studio.build import build_block
-from reconciler.studio.evaluate import possible_dialects, run_snippet
-from reconciler.studio.language import parse_snippet
-from reconciler.studio.layout import BlockLayout
-from reconciler.studio.read import ImportedSnippet
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.errors import CxrouteError
+from reconciler.core.model.rule import Condition, Target
+from reconciler.targets.studio.build import build_block
+from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.language import parse_snippet
+from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.read import ImportedSnippet
 from tests.support import studio_rules
 from tests.tiers import FULL
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.live import marker_digest
-from reconciler.model.rule import Condition, Target, make_condition, make_opaque
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.layout import (
+from reconciler.core.model.live import marker_digest
+from reconciler.core.model.rule import Condition, Target, make_condition, make_opaque
+from reconciler.targets.studio.build import BlockEntry, build_block
+from reconciler.targets.studio.layout import (
     BlockLayout,
     NotStorableError,
     find_conflicts,
     storable_rule,
 )
-from reconciler.studio.read import read_block
+from reconciler.targets.studio.read import read_block
 from tests.support.studio_rules import LAYOUT, entries_of, plain_rule
 
 RULE = plain_rule(1, [])

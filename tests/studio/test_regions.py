@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from random import Random
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-from reconciler.desired.desired import script_types
-from reconciler.model.rule import Rule
-from reconciler.studio.evaluate import possible_dialects, run_snippet
-from reconciler.studio.language import parse_snippet
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.core.desired.desired import script_types
+from reconciler.core.model.rule import Rule
+from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.language import parse_snippet
 from tests.support.builders import wanted
 from tests.support.studio_rules import LAYOUT, block_of, domain_rule
 from tests.tiers import FULL

@@ -7,10 +7,14 @@ from random import Random
 
 import pytest
 
-from reconciler.model.live import marker_digest
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.layout import BlockLayout, NotStorableError, storable_rule
-from reconciler.studio.read import read_block
+from reconciler.core.model.live import marker_digest
+from reconciler.targets.studio.build import BlockEntry, build_block
+from reconciler.targets.studio.layout import (
+    BlockLayout,
+    NotStorableError,
+    storable_rule,
+)
+from reconciler.targets.studio.read import read_block
 from tests.support.studio_rules import (
     HIGHEST_FIRST,
     LAYOUT,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.studio.layout import BlockLayout
-from reconciler.studio.script import (
+from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.script import (
     ScriptError,
     find_block,
     find_file_block,

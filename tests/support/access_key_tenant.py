@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.connect import read_only_transport
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse
+from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
+from reconciler.targets.rules_api.client import ReadingClient
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

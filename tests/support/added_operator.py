@@ -60,7 +60,7 @@ class ExtendedPackage:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, self._home / "reconciler", ignore=ignored)
 
-        records = self._home / "reconciler/model/operators.py"
+        records = self._home / "reconciler/core/model/operators.py"
         text = records.read_text(encoding="utf-8")
         assert text.count(_END) == 1
         records.write_text(text.replace(_END, record + _END), encoding="utf-8")
@@ -75,7 +75,7 @@ class ExtendedPackage:
 
     def load(self) -> CopyResult:
         """Load the records of the copy."""
-        return self._start("-c", "import reconciler.model.operators")
+        return self._start("-c", "import reconciler.core.model.operators")
 
     def _start(self, *arguments: str) -> CopyResult:
         ended = subprocess.run(

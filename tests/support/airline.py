@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.cli.files import STATE
-from reconciler.cli.sandbox import open_state
+from reconciler.features.practice.sandbox import open_state
 from tests.support.program import write
 
 INTENTS: Final = [f"intent-{number}" for number in range(29)]

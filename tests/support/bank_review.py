@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from reconciler.cli.commands.demo import SMALL_CHANGE, FileEdit, bank_manifests
 from reconciler.cli.main import main
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState, bank_tenant
+from reconciler.features.practice.command_demo import (
+    SMALL_CHANGE,
+    FileEdit,
+    bank_manifests,
+)
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState, bank_tenant
 from tests.support.loopback_server import loopback_server
 
 GENERATED: Final = """\

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.model.live import (
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.model.live import (
     LiveRule,
     Marker,
     fingerprint,
     format_description,
     marker_digest,
 )
-from reconciler.model.rule import (
+from reconciler.core.model.rule import (
     Address,
     Condition,
     Queue,
@@ -24,8 +24,8 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.plan.plan import LiveState
-from reconciler.text.phrases import Labels
+from reconciler.core.plan.plan import LiveState
+from reconciler.core.text.phrases import Labels
 
 OWNER = "acme"
 MARKER = Marker(OWNER, Address("cards", "vip"), "00000000")

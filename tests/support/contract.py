@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 CREDENTIALS = {

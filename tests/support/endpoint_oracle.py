@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
-from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
 from tests.support.brute_force import (
     Destination,
     Input,

@@ -10,20 +10,23 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.diff.promises import Promise
-from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.checks.explain import Explanation, explain
-from reconciler.cli.commands.demo import bank_manifests
-from reconciler.desired.desired import DesiredState, desire_offline
-from reconciler.desired.expand import StatedPromise
-from reconciler.manifest.kinds.environment import Api, BotAttributes, Environment
-from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import Finding
-from reconciler.model.rule import (
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.diff.promises import Promise
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.behaviour.routing_entry import (
+    Evaluation,
+    RoutingEntry,
+    order_entries,
+)
+from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.core.checks.explain import Explanation, explain
+from reconciler.core.desired.desired import DesiredState, desire_offline
+from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.manifest.kinds.environment import Api, BotAttributes, Environment
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import (
     Address,
     Condition,
     Rule,
@@ -33,21 +36,22 @@ from reconciler.model.rule import (
     make_opaque,
     normalized_conditions,
 )
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.impact import Impact
-from reconciler.plan.routing_table import RuleList, desired_entries
-from reconciler.plan.traffic_shares import convert_sample, measure_traffic
-from reconciler.plan.words import order_effects
-from reconciler.render.explore import (
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.routing_table import RuleList, desired_entries
+from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.core.plan.words import order_effects
+from reconciler.core.text.escape import quote
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.sample import SampleRow, TrafficSample, declared_traffic
+from reconciler.features.explore.page import (
     ExplorePage,
     build_plan_sides,
     build_side,
     render_explore,
 )
+from reconciler.features.practice.command_demo import bank_manifests
 from reconciler.render.text.explain import DisplayNames, explain_document
-from reconciler.text.escape import quote
-from reconciler.text.phrases import Labels
-from reconciler.traffic.sample import SampleRow, TrafficSample, declared_traffic
 from tests.support.builders import intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import ORIGIN, assessed_plan
 from tests.support.random_rules import (

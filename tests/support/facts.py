@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.behaviour.budget import DEFAULT_WORK
-from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_slices
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
+from reconciler.core.behaviour.budget import DEFAULT_WORK
+from reconciler.core.behaviour.facts.rule_facts import RuleFacts, analyze_slices
+from reconciler.core.behaviour.routing_entry import (
+    Evaluation,
+    RoutingEntry,
+    order_entries,
+)
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Space
 
 
 def analyze_rules(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from reconciler.cxone.transport.rate_limiter import TimeSource
+from reconciler.targets.platform.transport.rate_limiter import TimeSource
 
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

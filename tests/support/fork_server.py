@@ -24,11 +24,11 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, TextIO, cast
 
-from reconciler.apply.settings import ApplySettings
 from reconciler.cli import clients as connect
-from reconciler.cli.arguments import COMMANDS, command_module
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cli.arguments import all_commands, command_module
+from reconciler.core.apply.settings import ApplySettings
 from reconciler.rest.client import RestClock
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from tests.support.measure import before_forking
 
 _SLEEP = asyncio.sleep
@@ -59,14 +59,14 @@ def _skip_waits() -> None:
 
 def main() -> None:
     """Serve until an empty job comes."""
-    for command in COMMANDS:
+    for command in all_commands():
         command_module(command)
     for name in (
-        "reconciler.cxone.transport.aiohttp_transport",
-        "reconciler.cxone.transport.httpx_transport",
-        "reconciler.forge.github",
+        "reconciler.targets.platform.transport.aiohttp_transport",
+        "reconciler.targets.platform.transport.httpx_transport",
+        "reconciler.features.forge.github",
         "reconciler.__main__",
-        "reconciler.endpoint.server",
+        "reconciler.features.endpoint.server",
         "uvicorn",
     ):
         import_module(name)

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from reconciler.traffic.cells import CellCounts, format_sample, merge_small
+from reconciler.features.traffic.cells import CellCounts, format_sample, merge_small
 from tests.support.trades import TRADES, Desk, Topic, Trade
 from tests.support.traffic_records import (
     MISTAKEN,

@@ -13,10 +13,14 @@ from typing import Any
 import pytest
 import uvloop
 
-from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.aiohttp_transport import network_transport
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import ApiRequest, Transport, send_with_timeout
+from reconciler.targets.platform.settings import ServerUrl
+from reconciler.targets.platform.transport.aiohttp_transport import network_transport
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    Transport,
+    send_with_timeout,
+)
 from tests.support.in_process_tenant import TENANT
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[object]]

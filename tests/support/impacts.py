@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet, EffectRow
-from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
-from reconciler.behaviour.space.value_type import ValueType
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.impact import Impact
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet, EffectRow
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.core.behaviour.space.value_type import ValueType
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.impact import Impact
+from reconciler.core.text.phrases import Labels
 from tests.support.brute_force import Json
 
 LABELS = Labels({"intent": "intent", "conf": "confidence"})

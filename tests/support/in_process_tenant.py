@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from reconciler.apply.attempt import Attempt
-from reconciler.apply.loop import apply_changes
-from reconciler.apply.progress import ApplyReport, matches_intent
-from reconciler.apply.settings import ApplySettings, StepRecorder
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.desired.desired import DesiredState
-from reconciler.model.change import Change, PlanStep
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import to_api_json
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES, SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.core.apply.attempt import Attempt
+from reconciler.core.apply.loop import apply_changes
+from reconciler.core.apply.progress import ApplyReport, matches_intent
+from reconciler.core.apply.settings import ApplySettings, StepRecorder
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.change import Change, PlanStep
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import to_api_json
+from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.client import WritingClient
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, QUEUES
 from tests.support.fake_clock import FakeClock

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reconciler.desired.desired import desire_offline
-from reconciler.manifest.load import load_manifests
-from reconciler.model.live import Marker, format_description
-from reconciler.model.rule import to_api_json
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.live import Marker, format_description
+from reconciler.core.model.rule import to_api_json
 
 
 def live_file(environment: str = "prod") -> str:

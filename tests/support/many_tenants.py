@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import uvicorn
 
-from reconciler.endpoint.server import open_listener
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
+from reconciler.features.endpoint.server import open_listener
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState
 
 App = Any
 """An ASGI application."""

@@ -16,7 +16,7 @@ from random import Random
 from statistics import fmean
 from typing import Literal, Protocol
 
-from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
+from reconciler.targets.platform.transport.rate_limiter import RateLimiter, TimeSource
 from tests.support.stepping_clock import run, stepping_time
 
 RetryAfter = Literal["seconds", "0", "none"]

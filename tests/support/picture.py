@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from reconciler.cli.commands.demo import SMALL_CHANGE, bank_manifests
 from reconciler.cli.main import main
+from reconciler.features.practice.command_demo import SMALL_CHANGE, bank_manifests
 
 PICTURE = Path(__file__).resolve().parents[2] / ".github" / "plan.svg"
 

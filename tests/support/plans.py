@@ -8,21 +8,27 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.desired.desired import DesiredRule
-from reconciler.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.manifest.kinds.ruleset import Hold
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Queue, Source, Target, make_condition
-from reconciler.plan.guards import check_guards, lift_guards
-from reconciler.plan.impact import NO_IMPACT
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan
-from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.manifest.kinds.ruleset import Hold
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Queue, Source, Target, make_condition
+from reconciler.core.plan.guards import check_guards, lift_guards
+from reconciler.core.plan.impact import NO_IMPACT
+from reconciler.core.plan.plan import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    add_findings,
+    draft_plan,
+)
+from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.traffic.sample import read_traffic
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
-from reconciler.traffic.sample import read_traffic
 from tests.support.builders import (
     NOW,
     QUEUES,

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from reconciler.cli.main import main
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 
 VARIABLES = (
     "CI",

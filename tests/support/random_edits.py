@@ -15,10 +15,15 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from reconciler.checks.route_tests import Checked, RouteTestResult, check, with_promises
-from reconciler.errors import ManifestError
-from reconciler.manifest.load import load_manifests
-from reconciler.plan.promises import PromiseResult
+from reconciler.core.checks.route_tests import (
+    Checked,
+    RouteTestResult,
+    check,
+    with_promises,
+)
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.plan.promises import PromiseResult
 from tests.support.rule_texts import (
     ENVIRONMENT,
     ManifestTexts,

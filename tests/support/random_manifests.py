@@ -8,8 +8,8 @@ import json
 from random import Random
 from typing import Any
 
-from reconciler.desired.desired import DesiredState
-from reconciler.model.rule import to_api_json
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.rule import to_api_json
 
 INTENT = "cognigyDetectedIntent"
 CONFIDENCE = "cognigyConfidence"

@@ -10,10 +10,10 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Final
 
-from reconciler.behaviour.diff.promises import Promise, PromiseFacts
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.rule import Address
-from reconciler.plan.behaviour_json import violation_to_json
+from reconciler.core.behaviour.diff.promises import Promise, PromiseFacts
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.behaviour_json import violation_to_json
 from tests.support.brute_force import (
     Destination,
     Input,

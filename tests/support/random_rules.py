@@ -14,9 +14,9 @@ from typing import Any, Final, Literal
 
 from hypothesis import strategies as st
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.operators import OPERATORS
-from reconciler.model.rule import (
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.operators import OPERATORS
+from reconciler.core.model.rule import (
     Condition,
     Opaque,
     Rule,

@@ -10,15 +10,15 @@ from typing import Any
 
 import httpx
 
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.cxone.transport.rate_control import RateControl
-from reconciler.model.live import LiveRule
-from reconciler.simulator.api import TokenBucket
-from reconciler.simulator.messages import ApiProblem
-from reconciler.simulator.messages import error_response as refused
-from reconciler.simulator.settings import SimulatorSettings
+from reconciler.core.model.live import LiveRule
+from reconciler.features.practice.simulator.api import TokenBucket
+from reconciler.features.practice.simulator.messages import ApiProblem
+from reconciler.features.practice.simulator.messages import error_response as refused
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.targets.platform.settings import ClientCredentials
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.rate_control import RateControl
+from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule
 from tests.support.fake_clock import START
 from tests.support.in_process_tenant import TENANT

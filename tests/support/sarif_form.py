@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 
 from reconciler import __version__
-from reconciler.model.finding import CODES
+from reconciler.core.model.finding import CODES
 
 
 def mapping(

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from reconciler.simulator.app import BrokenDeliveryError, Simulator
-from reconciler.simulator.messages import DeliveryMode
+from reconciler.features.practice.simulator.app import BrokenDeliveryError, Simulator
+from reconciler.features.practice.simulator.messages import DeliveryMode
 
 RULES = "/api/v2/routing/rules"
 QUEUES = [{"id": "q1", "name": "Billing"}, {"id": "q2", "name": "Support"}]

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support.loopback_server import App, loopback_server
 from tests.support.program import write
 from tests.support.simulated import QUEUES

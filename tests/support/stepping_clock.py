@@ -15,7 +15,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any, TypeVar
 
-from reconciler.cxone.transport.rate_limiter import REAL_TIME, TimeSource
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME, TimeSource
 from tests.support.fake_clock import START
 
 Result = TypeVar("Result")

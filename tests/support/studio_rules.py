@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
-from reconciler.model.live import marker_digest
-from reconciler.model.rule import (
+from reconciler.core.model.live import marker_digest
+from reconciler.core.model.rule import (
     Address,
     Condition,
     Rule,
@@ -15,11 +15,11 @@ from reconciler.model.rule import (
     make_condition,
     normalized_conditions,
 )
-from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.evaluate import Dialect, run_snippet
-from reconciler.studio.language import parse_snippet
-from reconciler.studio.layout import BlockLayout, storable_rule
-from reconciler.studio.read import BlockRule
+from reconciler.targets.studio.build import BlockEntry, build_block, number_text
+from reconciler.targets.studio.evaluate import Dialect, run_snippet
+from reconciler.targets.studio.language import parse_snippet
+from reconciler.targets.studio.layout import BlockLayout, storable_rule
+from reconciler.targets.studio.read import BlockRule
 
 LAYOUT: Final = BlockLayout(
     owner="acme-routing",

@@ -9,25 +9,29 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from reconciler.cxone.connect import read_only_transport
-from reconciler.cxone.settings import ClientCredentials, StudioScript
-from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
-from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.cxone.transport.rate_limiter import TimeSource
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import Address, Rule, Target, make_condition
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import (
+from reconciler.core.model.live import LiveRule, Marker, marker_digest
+from reconciler.core.model.rule import Address, Rule, Target, make_condition
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import (
     TenantState,
     default_content,
     edit_content,
     find_snippets,
 )
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.layout import BlockLayout
+from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.settings import ClientCredentials, StudioScript
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.rate_limiter import TimeSource
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    ApiResponse,
+    Transport,
+)
+from reconciler.targets.studio.build import BlockEntry, build_block
+from reconciler.targets.studio.client import StudioClient, StudioReadingClient
+from reconciler.targets.studio.layout import BlockLayout
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

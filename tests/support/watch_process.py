@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 from tests.support import canary_secrets as canary
 from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN

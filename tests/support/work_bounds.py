@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reconciler.manifest.load import load_manifests
+from reconciler.core.manifest.load import load_manifests
 from tests.support.written_manifests import HEAD
 
 _RULES = 2_500

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import ManifestError
-from reconciler.manifest.load import Manifests, load_manifests
-from reconciler.model.finding import Finding
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.load import Manifests, load_manifests
+from reconciler.core.model.finding import Finding
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 ENVIRONMENT = (

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.rule import Condition, make_condition
-from reconciler.table.advice import read_cell
-from reconciler.table.cells import CellError, read_conditions
-from reconciler.table.column_values import ColumnValues
+from reconciler.core.model.rule import Condition, make_condition
+from reconciler.features.table.advice import read_cell
+from reconciler.features.table.cells import CellError, read_conditions
+from reconciler.features.table.column_values import ColumnValues
 
 CONFIDENCE = ColumnValues(
     attribute="cognigyConfidence", heading="confidence", kind="confidence"

@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.operators import EQUALITIES, EXISTENCE, OPERATORS, PATTERNS, SETS
-from reconciler.model.rule import Condition, make_condition
-from reconciler.table.advice import read_cell
-from reconciler.table.cells import (
+from reconciler.core.model.operators import (
+    EQUALITIES,
+    EXISTENCE,
+    OPERATORS,
+    PATTERNS,
+    SETS,
+)
+from reconciler.core.model.rule import Condition, make_condition
+from reconciler.features.table.advice import read_cell
+from reconciler.features.table.cells import (
     SYNTAX,
     CellError,
     WeightedQueue,
@@ -22,7 +28,7 @@ from reconciler.table.cells import (
     write_conditions,
     write_queues,
 )
-from reconciler.table.column_values import ColumnValues
+from reconciler.features.table.column_values import ColumnValues
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.tiers import FULL
 

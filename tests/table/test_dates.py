@@ -6,15 +6,15 @@ from itertools import product
 
 import pytest
 
-from reconciler.model.rule import make_condition
-from reconciler.table.cells import (
+from reconciler.core.model.rule import make_condition
+from reconciler.features.table.cells import (
     WeightedQueue,
     read_conditions,
     read_queues,
     write_conditions,
     write_queues,
 )
-from reconciler.table.column_values import ColumnValues
+from reconciler.features.table.column_values import ColumnValues
 
 COLUMN = ColumnValues(attribute="a")
 MONTHS = (

@@ -16,10 +16,15 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from reconciler.table.cells import read_queues, write_name
-from reconciler.table.sheet import SheetError, column_letters, read_csv, write_csv
-from reconciler.table.xlsx_file import read_xlsx, write_xlsx
-from reconciler.text.escape import is_visible
+from reconciler.core.text.escape import is_visible
+from reconciler.features.table.cells import read_queues, write_name
+from reconciler.features.table.sheet import (
+    SheetError,
+    column_letters,
+    read_csv,
+    write_csv,
+)
+from reconciler.features.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.libreoffice import saved_by_libreoffice
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from reconciler.text.files import KIB, MIB, read_file, read_start, read_text
+from reconciler.core.text.files import KIB, MIB, read_file, read_start, read_text
 from tests.support.command import run_measured
 
 SECONDS = 20
@@ -32,7 +32,7 @@ EXCEPTIONS = {
     "render/html.py: (_TEMPLATES / name).read_text(encoding='utf-8')",
     (
         "simulator/state.py: "
-        "files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')"
+        "files('reconciler.features.practice.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')"
     ),
     # The simulator imports nothing of this project, and checks itself that the file is a regular
     # one.
@@ -76,7 +76,7 @@ def opens(call: ast.Call) -> bool:
 
 
 def test_one_module_opens_files_for_reading() -> None:
-    """Files are read by `reconciler.text.files` only, with the exceptions above."""
+    """Files are read by `reconciler.core.text.files` only, with the exceptions above."""
     actual = {
         f"{path.relative_to(PACKAGE).as_posix()}: {call}"
         for path in PACKAGE.rglob("*.py")
@@ -190,7 +190,7 @@ def test_a_pipe_that_replaces_a_checked_file_is_refused(
     before = SimpleNamespace(
         **vars(os) | {"stat": lambda _path: (tmp_path / "file").stat()}
     )
-    monkeypatch.setattr("reconciler.text.files.os", before)
+    monkeypatch.setattr("reconciler.core.text.files.os", before)
     with pytest.raises(OSError, match="a named pipe, not a regular file"):
         read_file(odd_files["a named pipe"], KIB)
 

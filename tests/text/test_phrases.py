@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.transport.request import ApiResponse
-from reconciler.cxone.transport.request import describe_failure as no_answer
-from reconciler.manifest.kinds.profile import Errors
-from reconciler.model.rule import Target, make_condition, make_opaque
-from reconciler.text.escape import (
+from reconciler.core.manifest.kinds.profile import Errors
+from reconciler.core.model.rule import Target, make_condition, make_opaque
+from reconciler.core.text.escape import (
     escape_invisible,
     is_visible,
     join_first,
@@ -22,7 +20,7 @@ from reconciler.text.escape import (
     quote_name,
     sanitize,
 )
-from reconciler.text.phrases import (
+from reconciler.core.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
     conversation_phrase,
@@ -32,7 +30,9 @@ from reconciler.text.phrases import (
     range_phrase,
     rule_phrase,
 )
-from reconciler.text.suggest import suggest
+from reconciler.core.text.suggest import suggest
+from reconciler.targets.platform.transport.request import ApiResponse
+from reconciler.targets.platform.transport.request import describe_failure as no_answer
 from tests.support.builders import LABELS, at_least, intent_is, rule
 
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}

@@ -15,10 +15,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from reconciler.cxone import connect
-from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse
-from reconciler.text.redact import PLACEHOLDER, Redactor, RotatingTokens
+from reconciler.core.text.redact import PLACEHOLDER, Redactor, RotatingTokens
+from reconciler.targets.platform import connect
+from reconciler.targets.platform.settings import ServerUrl
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from tests.endpoint.process_memory import MIB, resident
 
 SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.text.trace_context import TraceContext, parse_trace
+from reconciler.core.text.trace_context import TraceContext, parse_trace
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"

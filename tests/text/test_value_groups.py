@@ -10,10 +10,15 @@ from random import Random
 
 import pytest
 
-from reconciler.model.operators import Value
-from reconciler.model.rule import Condition, make_condition
-from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase, merge_labels
-from reconciler.text.value_groups import ValueGroups
+from reconciler.core.model.operators import Value
+from reconciler.core.model.rule import Condition, make_condition
+from reconciler.core.text.phrases import (
+    ALL_VALUES,
+    Labels,
+    condition_phrase,
+    merge_labels,
+)
+from reconciler.core.text.value_groups import ValueGroups
 from tests.support.hostile_names import (
     CONTROL_CHARACTERS,
     HOSTILE_NAMES,

@@ -11,12 +11,12 @@ from typing import Final
 
 import pytest
 
-from reconciler.desired.desired import DesiredState, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.manifest.load import load_manifests
-from reconciler.model.rule import Condition
-from reconciler.traffic.sample import load_traffic
+from reconciler.core.desired.desired import DesiredState, expand_manifests
+from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.rule import Condition
+from reconciler.core.traffic.sample import load_traffic
 from tests.support.bank_traffic import RECORDS, SAMPLE, import_arguments, records_text
 from tests.support.program import Program
 

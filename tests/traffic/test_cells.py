@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.errors import CxrouteError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.traffic import cells
-from reconciler.traffic.cells import (
+from reconciler.core.errors import CxrouteError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.traffic.records import CellValue
+from reconciler.core.traffic.sample import MAX_ROWS, read_traffic
+from reconciler.features.traffic import cells
+from reconciler.features.traffic.cells import (
     HUNDREDTH,
     TENTH,
     Cell,
@@ -20,8 +22,6 @@ from reconciler.traffic.cells import (
     merge_small,
     round_down,
 )
-from reconciler.traffic.records import CellValue
-from reconciler.traffic.sample import MAX_ROWS, read_traffic
 from tests.support.hostile_names import HOSTILE_NAMES
 
 NAMES = ("intent", "confidence", "tier")

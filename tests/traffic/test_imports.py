@@ -14,11 +14,11 @@ from random import Random
 
 import pytest
 
-from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.core.errors import CxrouteError, ManifestError, UsageError
+from reconciler.core.text.files import KIB
+from reconciler.features.traffic.cells import Cell, CellCounts, count_conversations
 from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
-from reconciler.text.files import KIB
-from reconciler.traffic.cells import Cell, CellCounts, count_conversations
 
 BOT = {"intent": "Intent", "confidence": "Score"}
 

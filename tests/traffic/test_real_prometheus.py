@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.traffic.sample import read_traffic
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.traffic.sample import read_traffic
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST, caller
 from tests.support.plain_http import PLAIN

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.behaviour.endpoint_stage import DIRECT
-from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.finding import Finding
-from reconciler.plan.replay import ReplayResult, ReplaySide, replay
-from reconciler.traffic.records import RecordReader
-from reconciler.traffic.sample import read_traffic
+from reconciler.core.behaviour.endpoint_stage import DIRECT
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.replay import ReplayResult, ReplaySide, replay
+from reconciler.core.traffic.records import RecordReader
+from reconciler.core.traffic.sample import read_traffic
 from tests.support.random_rules import attribute, entries, rule
 from tests.support.written_manifests import line
 from tests.support.wrong_samples import WRONG

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.manifest.load import load_manifests
-from reconciler.render.colour import no_style
-from reconciler.render.text.findings import findings_text
-from reconciler.traffic.sample import (
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.traffic.sample import (
     TrafficSample,
     declared_traffic,
     load_traffic,
     read_traffic,
 )
+from reconciler.render.colour import no_style
+from reconciler.render.text.findings import findings_text
 from tests.support.written_manifests import ENVIRONMENT, line
 from tests.support.wrong_samples import WRONG
 

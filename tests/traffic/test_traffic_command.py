@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.traffic.sample import read_traffic
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.traffic.sample import read_traffic
 from tests.support import canary_secrets as canary
 from tests.support.fake_prometheus import fake_prometheus, vector
 from tests.support.program import Program

@@ -10,18 +10,24 @@ from itertools import pairwise
 
 import pytest
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.errors import (
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.errors import (
     CxrouteError,
     ManifestError,
     RefusedError,
     UnreachableError,
 )
-from reconciler.model.change import Applied, Create, Failed, Outcome, UnknownOutcome
-from reconciler.model.finding import Finding
-from reconciler.plan.plan import GuardResult
-from reconciler.text.prometheus import exposition
-from reconciler.watch.cycle import (
+from reconciler.core.model.change import (
+    Applied,
+    Create,
+    Failed,
+    Outcome,
+    UnknownOutcome,
+)
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.plan import GuardResult
+from reconciler.core.text.prometheus import exposition
+from reconciler.features.watch.cycle import (
     REMINDER_SECONDS,
     ApiCallCounts,
     CycleResult,

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli import environments, execute
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.command_line import utc_now
@@ -24,13 +23,12 @@ from reconciler.cli.environments import (
     EnvironmentSelection,
     SavedPlans,
 )
-from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
 from reconciler.cli.stdio import wrap_for
-from reconciler.cxone.client import ReadingClient
-from reconciler.errors import (
+from reconciler.core.apply.progress import ApplyReport, outcomes_to_json
+from reconciler.core.errors import (
     ApiError,
     CredentialsError,
     CxrouteError,
@@ -42,23 +40,25 @@ from reconciler.errors import (
     UnsupportedCallError,
     UsageError,
 )
-from reconciler.model.change import Applied, UnknownOutcome
-from reconciler.pipeline import Planner
-from reconciler.plan.consent import describe_consent
-from reconciler.plan.document import (
+from reconciler.core.model.change import Applied, UnknownOutcome
+from reconciler.core.pipeline import Planner
+from reconciler.core.plan.consent import describe_consent
+from reconciler.core.plan.document import (
     ReviewedPlan,
     count_changes,
     plan_to_json,
     read_saved_plan,
     refuse_unreviewed,
 )
-from reconciler.plan.guards import GUARD_NAMES, guard_refusals
-from reconciler.plan.plan import Plan
+from reconciler.core.plan.guards import GUARD_NAMES, guard_refusals
+from reconciler.core.plan.plan import Plan
+from reconciler.core.text.escape import pluralize
+from reconciler.features.watch.cycle import CycleResult
+from reconciler.features.watch.notify import notify
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.text.escape import pluralize
-from reconciler.watch.cycle import CycleResult
+from reconciler.targets.rules_api.client import ReadingClient
 
 # the exit code, the plan, and the report if the apply started
 Ended = tuple[int, Plan, ApplyReport | None]

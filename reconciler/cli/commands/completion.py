@@ -11,15 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli.arguments import COMMANDS, command_module
-from reconciler.cli.journal_place import journal_place
+from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options
-from reconciler.desired.desired import desire_offline
-from reconciler.errors import CxrouteError, UsageError
-from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import load_manifests
-from reconciler.plan.guards import GUARD_NAMES
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.errors import CxrouteError, UsageError
+from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.plan.guards import GUARD_NAMES
+from reconciler.features.journal.place_option import journal_place
 
 SHELLS: Final = ("bash", "zsh", "fish", "tcsh")
 _VALUES_OF: Final = {
@@ -86,7 +86,7 @@ def _script(shell: str) -> str:
     parser = Parser("cxroute")
     add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for name, command in COMMANDS.items():
+    for name, command in all_commands().items():
         subparser = commands.add_parser(name, help=command.help)
         command_module(name).options(subparser)
         add_common_options(subparser)

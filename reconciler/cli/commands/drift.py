@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from secrets import token_hex
 
-from reconciler.checks.route_tests import check_live
 from reconciler.cli.commands.plan import (
     PENDING,
     add_plan_options,
@@ -23,26 +22,27 @@ from reconciler.cli.environments import (
     run_environments,
 )
 from reconciler.cli.files import new_folder, write_text
-from reconciler.cli.journal_place import journal_place
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session
-from reconciler.errors import UsageError
-from reconciler.journal.history import find_last_runs
-from reconciler.model.rule import Address
-from reconciler.plan.drift import (
+from reconciler.core.checks.route_tests import check_live
+from reconciler.core.errors import UsageError
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.drift import (
     BROKEN_PROMISE,
     Acceptance,
     Drift,
     drift_to_json,
     find_drift,
 )
-from reconciler.plan.plan import Plan, PlanOptions
+from reconciler.core.plan.plan import Plan, PlanOptions
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.journal.history import find_last_runs
+from reconciler.features.journal.place_option import journal_place
 from reconciler.render.colour import Style, no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
 from reconciler.render.text.environments import drift_row
-from reconciler.text.redact import REDACTOR
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -4,18 +4,18 @@ meaning of a code.
 
 import argparse
 
-from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import list_rules, read_tenant
 from reconciler.cli.session import open_session
-from reconciler.desired.desired import endpoint_stage
-from reconciler.errors import UsageError
-from reconciler.model.finding import CODES
+from reconciler.core.checks.explain import explain, misspellings
+from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.errors import UsageError
+from reconciler.core.model.finding import CODES
+from reconciler.core.text.escape import quote_name, sanitize
+from reconciler.core.text.suggest import suggest
 from reconciler.render.text.explain import explain_document, explain_text
-from reconciler.text.escape import quote_name, sanitize
-from reconciler.text.suggest import suggest
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -6,13 +6,18 @@ import argparse
 import sys
 from typing import Final
 
-from reconciler.cli.arguments import COMMANDS, command_module, unknown_command, usage
+from reconciler.cli.arguments import (
+    all_commands,
+    command_module,
+    unknown_command,
+    usage,
+)
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options, command_parser
 from reconciler.cli.stdio import wrap_for
 
 OPTIONS: Final = "options"  # the page of the options that every command takes
-_TOPICS: Final = (*COMMANDS, OPTIONS)
+_TOPICS: Final = (*all_commands(), OPTIONS)
 
 
 def options(parser: argparse.ArgumentParser) -> None:

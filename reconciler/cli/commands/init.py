@@ -15,14 +15,18 @@ from urllib.parse import urlsplit
 from reconciler.cli.clients import credential_variables
 from reconciler.cli.files import write_new, write_text
 from reconciler.cli.output import Output
-from reconciler.errors import CxrouteError, UsageError
-from reconciler.forge import pipeline_files as pipelines
-from reconciler.forge.pipeline_files import PIPELINES, PipelineKind, PipelineSettings
-from reconciler.forge.rollout import order_environments
-from reconciler.manifest.documents import manifest_schema_text
-from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import load_manifests
-from reconciler.text.files import MIB, read_file
+from reconciler.core.errors import CxrouteError, UsageError
+from reconciler.core.manifest.documents import manifest_schema_text
+from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.text.files import MIB, read_file
+from reconciler.features.forge import pipeline_files as pipelines
+from reconciler.features.forge.pipeline_files import (
+    PIPELINES,
+    PipelineKind,
+    PipelineSettings,
+)
+from reconciler.features.forge.rollout import order_environments
 
 SCHEMA: Final = ".schema/manifest.v1.json"
 _STARTER: Final = (
@@ -117,7 +121,11 @@ def _print_next(directory: Path, output: Output) -> None:
 def _starter() -> Iterator[tuple[str, str]]:
     """Yield each file's name and text; the first line gives editors the path of the schema."""
     for name in map("{}.yaml".format, _STARTER):
-        text = files("reconciler").joinpath("starter", name).read_text(encoding="utf-8")
+        text = (
+            files("reconciler.cli")
+            .joinpath("starter", name)
+            .read_text(encoding="utf-8")
+        )
         yield (
             name,
             f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n{text}",

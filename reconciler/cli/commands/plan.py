@@ -17,18 +17,25 @@ from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
-from reconciler.errors import (
+from reconciler.core.errors import (
     ApiError,
     CxrouteError,
     ManifestError,
     RefusedError,
     UsageError,
 )
-from reconciler.model.finding import Finding
-from reconciler.plan.document import ERROR_FILE, digest_document, plan_id, plan_to_json
-from reconciler.plan.guards import guard_refusals
-from reconciler.plan.plan import Plan
-from reconciler.plan.schedule import replay_plan
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.document import (
+    ERROR_FILE,
+    digest_document,
+    plan_id,
+    plan_to_json,
+)
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.schedule import replay_plan
+from reconciler.core.text.redact import REDACTOR, dump_indented
+from reconciler.core.traffic.records import RecordReader
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import (
     annotate_findings,
@@ -43,8 +50,6 @@ from reconciler.render.routing_map import build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
-from reconciler.text.redact import REDACTOR, dump_indented
-from reconciler.traffic.records import RecordReader
 
 PENDING = 2
 FORMS = ("text", "json", "markdown", "html", "github")
@@ -408,7 +413,7 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
     write_text(
         folder / "plan.html", REDACTOR.redact(_html(session, plan, summary, explore))
     )
-    from reconciler.cli.commands.explore import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
+    from reconciler.features.explore.command import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
 
     write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))
 

@@ -3,9 +3,12 @@
 import argparse
 
 from reconciler.cli.output import Output
-from reconciler.errors import UsageError
-from reconciler.manifest.documents import default_profile_yaml, manifest_schema_text
-from reconciler.plan.plan_json import plan_schema
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.documents import (
+    default_profile_yaml,
+    manifest_schema_text,
+)
+from reconciler.core.plan.plan_json import plan_schema
 from reconciler.render.command_json import OUTPUTS, output_schema
 
 

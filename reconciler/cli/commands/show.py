@@ -10,16 +10,16 @@ from typing import Final
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.commands.plan import FORMS, github_log
 from reconciler.cli.output import Output
-from reconciler.errors import UsageError
-from reconciler.model.finding import Document
-from reconciler.plan.document import read_saved_plan
+from reconciler.core.errors import UsageError
+from reconciler.core.model.finding import Document
+from reconciler.core.plan.document import read_saved_plan
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.files import MIB, read_text
 from reconciler.render.html import render_html
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.plan_view import VIEW, PlanView, read_view
 from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
-from reconciler.text.escape import sanitize
-from reconciler.text.files import MIB, read_text
 
 _LARGEST: Final = 128 * MIB
 _ALL: Final = TextLimits(names=ALL_ROWS, verbose=True)

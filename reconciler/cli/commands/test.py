@@ -6,19 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from reconciler.checks.adequacy import (
-    Adequacy,
-    candidate_tests,
-    choose_tests,
-    measure_adequacy,
-)
-from reconciler.checks.route_tests import (
-    Checked,
-    RouteTestResult,
-    check,
-    check_live,
-    with_promises,
-)
 from reconciler.cli.command_line import split_names, tested_environments, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
@@ -26,20 +13,33 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import open_session
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
-from reconciler.errors import ManifestError, UsageError
-from reconciler.export.names import find_free_name
-from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
-from reconciler.manifest.yaml_patch import apply_edits, compute_edits
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.rule import CANONICAL_JSON, Json, parse_number
+from reconciler.core.checks.adequacy import (
+    Adequacy,
+    candidate_tests,
+    choose_tests,
+    measure_adequacy,
+)
+from reconciler.core.checks.route_tests import (
+    Checked,
+    RouteTestResult,
+    check,
+    check_live,
+    with_promises,
+)
+from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.load import Manifests, load_manifests, load_with_changes
+from reconciler.core.manifest.yaml_patch import apply_edits, compute_edits
+from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.core.manifest.yaml_writer import format_mapping
+from reconciler.core.model.rule import CANONICAL_JSON, Json, parse_number
+from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
+from reconciler.core.text.files import read_file
+from reconciler.core.text.redact import REDACTOR
+from reconciler.core.traffic.sample import declared_traffic
+from reconciler.features.export.names import find_free_name
 from reconciler.render.limits import MAX_SHOWN
 from reconciler.render.text import route_tests as report
-from reconciler.text.escape import escape_invisible, pluralize, sanitize
-from reconciler.text.files import read_file
-from reconciler.text.redact import REDACTOR
-from reconciler.traffic.sample import declared_traffic
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -8,16 +8,20 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 
-from reconciler.checks.route_tests import RouteTestResult
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.output import Output
 from reconciler.cli.validation import Validation, check_environments, validate
-from reconciler.errors import CxrouteError, ManifestError, UsageError
-from reconciler.manifest.files import count_files
-from reconciler.manifest.kinds.fields import ALL_CODES
-from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import CODES, Finding, group_findings
-from reconciler.plan.finding_json import finding_to_json
+from reconciler.core.checks.route_tests import RouteTestResult
+from reconciler.core.errors import CxrouteError, ManifestError, UsageError
+from reconciler.core.manifest.files import count_files
+from reconciler.core.manifest.kinds.fields import ALL_CODES
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.finding import CODES, Finding, group_findings
+from reconciler.core.plan.finding_json import finding_to_json
+from reconciler.core.text.escape import join_first, pluralize, quote, quote_name
+from reconciler.core.text.phrases import acknowledged_phrase
+from reconciler.core.text.redact import REDACTOR
+from reconciler.core.text.suggest import suggest
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import (
     annotate_findings,
@@ -31,10 +35,6 @@ from reconciler.render.scanning import (
 )
 from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
-from reconciler.text.escape import join_first, pluralize, quote, quote_name
-from reconciler.text.phrases import acknowledged_phrase
-from reconciler.text.redact import REDACTOR
-from reconciler.text.suggest import suggest
 
 _MAX_INTENTS: Final = 5  # that the totals name
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Literal, Protocol
 
-from reconciler import errors
-from reconciler.model.change import (
+from reconciler.core import errors
+from reconciler.core.model.change import (
     Adopt,
     Change,
     Create,
@@ -20,15 +20,15 @@ from reconciler.model.change import (
     Update,
     write_payload,
 )
-from reconciler.model.live import FetchedRule, LiveRule, Marker, WritePayload
-from reconciler.model.rule import Rule
-from reconciler.plan.compare import diff_fields
-from reconciler.plan.ownership import differing_fields, fields_phrase
-from reconciler.text.escape import sanitize
+from reconciler.core.model.live import FetchedRule, LiveRule, Marker, WritePayload
+from reconciler.core.model.rule import Rule
+from reconciler.core.plan.compare import diff_fields
+from reconciler.core.plan.ownership import differing_fields, fields_phrase
+from reconciler.core.text.escape import sanitize
 
 
 class RuleSource(Protocol):
-    """The reads of a tenant. Each call raises the errors of `reconciler.errors`."""
+    """The reads of a tenant. Each call raises the errors of `reconciler.core.errors`."""
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, proven complete."""
@@ -98,7 +98,7 @@ class Attempt:
 
 
 async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
-    """Try one call once. Does not raise the errors of `reconciler.errors`."""
+    """Try one call once. Does not raise the errors of `reconciler.core.errors`."""
     payload = write_payload(step, owner)
     return await judge(_write(step.change, payload, store))
 

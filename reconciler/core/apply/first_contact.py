@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from reconciler.apply.attempt import Attempt
-from reconciler.model.change import Create, Delete, PlanStep, Update, write_payload
-from reconciler.model.live import LiveRule, WritePayload, format_description
-from reconciler.plan.compare import diff_fields
-from reconciler.plan.stored_texts import is_form_of
-from reconciler.text.escape import join_first, quote
+from reconciler.core.apply.attempt import Attempt
+from reconciler.core.model.change import Create, Delete, PlanStep, Update, write_payload
+from reconciler.core.model.live import LiveRule, WritePayload, format_description
+from reconciler.core.plan.compare import diff_fields
+from reconciler.core.plan.stored_texts import is_form_of
+from reconciler.core.text.escape import join_first, quote
 
 _MAX_FIELDS: Final = 3
 # characters: shorter descriptions are not cut if any description with a marker was kept

@@ -6,23 +6,23 @@ from dataclasses import replace
 from itertools import filterfalse
 from typing import Final
 
-from reconciler.apply import first_contact
-from reconciler.apply.attempt import (
+from reconciler.core.apply import first_contact
+from reconciler.core.apply.attempt import (
     Attempt,
     RuleStore,
     Verdict,
     attempt_step,
     revert_step,
 )
-from reconciler.apply.known_state import KnownState
-from reconciler.apply.progress import ApplyProgress, ApplyReport
-from reconciler.apply.settings import ApplySettings, Replanner
-from reconciler.errors import ApiError, RefusedError
-from reconciler.model.change import Change, Delete, PlanStep, write_payload
-from reconciler.model.live import LiveRule
-from reconciler.plan.guards import guard_refusals
-from reconciler.plan.plan import GuardResult, Plan
-from reconciler.plan.schedule import schedule_steps
+from reconciler.core.apply.known_state import KnownState
+from reconciler.core.apply.progress import ApplyProgress, ApplyReport
+from reconciler.core.apply.settings import ApplySettings, Replanner
+from reconciler.core.errors import ApiError, RefusedError
+from reconciler.core.model.change import Change, Delete, PlanStep, write_payload
+from reconciler.core.model.live import LiveRule
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.schedule import schedule_steps
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
 # reads, spread over the lag of lists, that must all miss a rule before it is created (again)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from reconciler.apply.attempt import Attempt, Uncertainty, Verdict
-from reconciler.model.change import (
+from reconciler.core.apply.attempt import Attempt, Uncertainty, Verdict
+from reconciler.core.model.change import (
     Adopt,
     Applied,
     Change,
@@ -21,10 +21,10 @@ from reconciler.model.change import (
     is_unadoption,
     write_payload,
 )
-from reconciler.model.live import LiveRule, WritePayload
-from reconciler.model.rule import Address
-from reconciler.plan.plan import Plan
-from reconciler.plan.stored_texts import classify_live_rules, is_form_of
+from reconciler.core.model.live import LiveRule, WritePayload
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stored_texts import classify_live_rules, is_form_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

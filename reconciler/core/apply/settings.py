@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from reconciler.apply.attempt import Attempt
-from reconciler.model.change import Change, PlanStep
-from reconciler.plan.plan import LiveState, Plan
+from reconciler.core.apply.attempt import Attempt
+from reconciler.core.model.change import Change, PlanStep
+from reconciler.core.plan.plan import LiveState, Plan
 
 Result = TypeVar("Result")
 

@@ -11,19 +11,19 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
-from reconciler.apply.attempt import Attempt, Verdict, judge
-from reconciler.apply.progress import ApplyProgress, ApplyReport
-from reconciler.apply.settings import ApplySettings, Replanner
-from reconciler.errors import ApiError, CxrouteError, RefusedError
-from reconciler.model.change import Change, PlanStep, is_unadoption
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule
-from reconciler.plan.guards import guard_refusals
-from reconciler.plan.plan import Plan, rule_id_after, rules_after
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.layout import NotStorableError
-from reconciler.studio.script import MAX_PROVEN_BYTES
-from reconciler.text.escape import join_first
+from reconciler.core.apply.attempt import Attempt, Verdict, judge
+from reconciler.core.apply.progress import ApplyProgress, ApplyReport
+from reconciler.core.apply.settings import ApplySettings, Replanner
+from reconciler.core.errors import ApiError, CxrouteError, RefusedError
+from reconciler.core.model.change import Change, PlanStep, is_unadoption
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.plan import Plan, rule_id_after, rules_after
+from reconciler.core.text.escape import join_first
+from reconciler.targets.studio.build import BlockEntry, build_block
+from reconciler.targets.studio.layout import NotStorableError
+from reconciler.targets.studio.script import MAX_PROVEN_BYTES
 
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5

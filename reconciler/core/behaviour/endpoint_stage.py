@@ -13,17 +13,17 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
-from reconciler.behaviour.evaluate import canonical_attributes, holds
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.value_type import (
+from reconciler.core.behaviour.evaluate import canonical_attributes, holds
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.space.value_type import (
     ANY_TEXT,
     ANY_VALUE,
     SHARE,
     Types,
     number_as_text,
 )
-from reconciler.model.operators import EXISTENCE, RANGES, Scalar
-from reconciler.model.rule import (
+from reconciler.core.model.operators import EXISTENCE, RANGES, Scalar
+from reconciler.core.model.rule import (
     CANONICAL_JSON,
     Condition,
     Opaque,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.operators import OPERATORS, Scalar
-from reconciler.model.rule import Condition, Opaque, Rule, canonical_scalar
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.operators import OPERATORS, Scalar
+from reconciler.core.model.rule import Condition, Opaque, Rule, canonical_scalar
 
 Attributes = Mapping[str, Scalar | None]
 Conversation = Mapping[str, str | int | float]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from reconciler.model.rule import Address, Condition, Opaque, Rule, Source, Target
+from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Source, Target
 
 Evaluation = Literal["lowest-first", "highest-first"]
 

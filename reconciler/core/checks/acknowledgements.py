@@ -7,17 +7,17 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final, NamedTuple
 
-from reconciler.checks.lint import is_complete, lint, plan_lint_work
-from reconciler.checks.lint_names import intents_in_catch_all
-from reconciler.checks.lint_view import LintView
-from reconciler.checks.route_tests import Checked
-from reconciler.desired.desired import DesiredState, find_unaliased_queues
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Address, Source
-from reconciler.plan.plan import Plan, is_selected, replace_findings
+from reconciler.core.checks.lint import is_complete, lint, plan_lint_work
+from reconciler.core.checks.lint_names import intents_in_catch_all
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.checks.route_tests import Checked
+from reconciler.core.desired.desired import DesiredState, find_unaliased_queues
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Address, Source
+from reconciler.core.plan.plan import Plan, is_selected, replace_findings
 
 OFFLINE_CODES: Final = frozenset(
     f"CXR{each}"

@@ -13,11 +13,11 @@ from itertools import chain, islice, starmap
 from math import inf, lcm
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.promises import RuleEdit, SingleEdits
-from reconciler.behaviour.endpoint_stage import Conditions, EndpointStage
-from reconciler.behaviour.evaluate import Conversation, RuleIndex, holds
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.diff.promises import RuleEdit, SingleEdits
+from reconciler.core.behaviour.endpoint_stage import Conditions, EndpointStage
+from reconciler.core.behaviour.evaluate import Conversation, RuleIndex, holds
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     Evaluation,
     RoutingEntry,
@@ -26,15 +26,15 @@ from reconciler.behaviour.routing_entry import (
     evaluation_key,
     order_entries,
 )
-from reconciler.behaviour.space.patterns import bits, union
-from reconciler.checks.route_tests import Checked, CheckResult, RouteTestResult
-from reconciler.desired.desired import DesiredState
-from reconciler.desired.queues import OfflineQueueResolver, QueueError
-from reconciler.desired.substitution import SHARE
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.change import is_copy_removal
-from reconciler.model.operators import RANGES
-from reconciler.model.rule import (
+from reconciler.core.behaviour.space.patterns import bits, union
+from reconciler.core.checks.route_tests import Checked, CheckResult, RouteTestResult
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.queues import OfflineQueueResolver, QueueError
+from reconciler.core.desired.substitution import SHARE
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.change import is_copy_removal
+from reconciler.core.model.operators import RANGES
+from reconciler.core.model.rule import (
     Condition,
     Json,
     Opaque,
@@ -42,12 +42,12 @@ from reconciler.model.rule import (
     make_condition,
     normalized_conditions,
 )
-from reconciler.plan.plan import Plan, WatchCounts
-from reconciler.plan.promises import PromiseResult
-from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.schedule import build_transition
-from reconciler.plan.traffic_shares import convert_sample
-from reconciler.traffic.sample import TrafficSample
+from reconciler.core.plan.plan import Plan, WatchCounts
+from reconciler.core.plan.promises import PromiseResult
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.traffic_shares import convert_sample
+from reconciler.core.traffic.sample import TrafficSample
 
 CONFIDENCE_STEP: Final = 0.05
 # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds

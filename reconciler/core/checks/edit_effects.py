@@ -6,20 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from reconciler.checks.acknowledgements import offline_findings
-from reconciler.checks.route_tests import (
+from reconciler.core.checks.acknowledgements import offline_findings
+from reconciler.core.checks.route_tests import (
     Checked,
     CheckResult,
     RouteTestResult,
     check,
     with_promises,
 )
-from reconciler.errors import ManifestError
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.text.escape import join_all, sanitize
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.text.escape import join_all, sanitize
 
 
 class EditEffects(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from reconciler.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
-from reconciler.behaviour.evaluate import (
+from reconciler.core.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
+from reconciler.core.behaviour.evaluate import (
     Attributes,
     Conversation,
     canonical_attributes,
@@ -15,17 +15,17 @@ from reconciler.behaviour.evaluate import (
     holds,
     route_conversation,
 )
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.routing_entry import (
     RoutingEntry,
     destination_of_rule,
     evaluation_key,
 )
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.operators import EXISTENCE
-from reconciler.model.rule import Condition, Opaque
-from reconciler.text.escape import quote_name
-from reconciler.text.suggest import suggest
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.operators import EXISTENCE
+from reconciler.core.model.rule import Condition, Opaque
+from reconciler.core.text.escape import quote_name
+from reconciler.core.text.suggest import suggest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import (
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.facts.rule_facts import (
     MAX_TIES_PER_RULE,
     ContradictoryRule,
     RedundantRule,
@@ -17,24 +17,24 @@ from reconciler.behaviour.facts.rule_facts import (
     Tie,
     analyze_slices,
 )
-from reconciler.behaviour.ordering.graph import build_graph, group_reachable
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.checks import lint_names
-from reconciler.checks.lint_confidence import (
+from reconciler.core.behaviour.ordering.graph import build_graph, group_reachable
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.core.checks import lint_names
+from reconciler.core.checks.lint_confidence import (
     check_confidence,
     check_confidence_conditions,
 )
-from reconciler.checks.lint_view import (
+from reconciler.core.checks.lint_view import (
     LintView,
     is_endpoint,
     list_items,
     list_rules,
     rule_name,
 )
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.text.escape import pluralize, quote
-from reconciler.text.phrases import condition_phrase, conversation_phrase
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.text.escape import pluralize, quote
+from reconciler.core.text.phrases import condition_phrase, conversation_phrase
 
 # comparisons for each rule: `validate` takes at most two seconds for 1,000 rules
 LINT_WORK_PER_RULE: Final = 1_500

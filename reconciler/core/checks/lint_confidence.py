@@ -7,18 +7,22 @@ from dataclasses import replace
 from functools import cache
 from typing import Final, NamedTuple, cast
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.clauses import bound_clauses, number_runs
-from reconciler.behaviour.space.domain import Domain, intersect
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.space import Conditions
-from reconciler.checks.lint_view import LintView, list_names
-from reconciler.model.finding import Finding
-from reconciler.model.operators import EXISTENCE, RANGES, Scalar
-from reconciler.model.rule import Condition, Opaque, Rule, Target
-from reconciler.text.escape import pluralize, quote
-from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.space.clauses import bound_clauses, number_runs
+from reconciler.core.behaviour.space.domain import Domain, intersect
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.space import Conditions
+from reconciler.core.checks.lint_view import LintView, list_names
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.operators import EXISTENCE, RANGES, Scalar
+from reconciler.core.model.rule import Condition, Opaque, Rule, Target
+from reconciler.core.text.escape import pluralize, quote
+from reconciler.core.text.phrases import (
+    condition_phrase,
+    conversation_phrase,
+    range_phrase,
+)
 
 _COMPARISON: Final = (
     "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"

@@ -10,28 +10,28 @@ from difflib import SequenceMatcher
 from itertools import chain, islice
 from typing import Any, Final
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.facts.rule_facts import RuleFacts
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.lint_view import (
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.facts.rule_facts import RuleFacts
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.checks.lint_view import (
     MAX_LISTED_VALUES,
     LintView,
     StatedCondition,
     items_of,
     list_names,
 )
-from reconciler.desired.expand import list_targets
-from reconciler.desired.queues import resolve_aliases
-from reconciler.desired.substitution import describe_value, fill_variables
-from reconciler.manifest.documents import AttributeEntry, QueueRef, fits_type
-from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import EQUALITIES, PATTERNS, RANGES, SETS
-from reconciler.model.rule import JSON_NUMBER, Condition, Json, canonical_scalar
-from reconciler.text.escape import join_first, pluralize, quote
-from reconciler.text.suggest import find_nearest, suggest
+from reconciler.core.desired.expand import list_targets
+from reconciler.core.desired.queues import resolve_aliases
+from reconciler.core.desired.substitution import describe_value, fill_variables
+from reconciler.core.manifest.documents import AttributeEntry, QueueRef, fits_type
+from reconciler.core.manifest.source_map import LoadedDocument, PathStep
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import EQUALITIES, PATTERNS, RANGES, SETS
+from reconciler.core.model.rule import JSON_NUMBER, Condition, Json, canonical_scalar
+from reconciler.core.text.escape import join_first, pluralize, quote
+from reconciler.core.text.suggest import find_nearest, suggest
 
 # unknown intents with a separate finding: finding the nearest name is costly
 _MAX_UNKNOWN_INTENTS: Final = 20

@@ -7,24 +7,24 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
-from reconciler.behaviour.endpoint_stage import ENDPOINT
-from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.behaviour.space.domain import FIRST_TEXT, REST
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
-from reconciler.desired.desired import DesiredState
-from reconciler.desired.expand import RuleExpander, promise_expander
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.model.finding import Finding, Severity
-from reconciler.model.operators import POSITIVE_OF_NEGATIVE, Scalar, operators_of
-from reconciler.model.rule import Condition, Opaque, Queue, Source
-from reconciler.plan.routing_table import desired_entries, types_phrase
-from reconciler.text.escape import join_all, join_first, quote, sanitize
-from reconciler.text.phrases import Labels, conversation_phrase, queues_phrase
+from reconciler.core.behaviour.endpoint_stage import ENDPOINT
+from reconciler.core.behaviour.evaluate import RuleIndex
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.behaviour.space.domain import FIRST_TEXT, REST
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Space
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.expand import RuleExpander, promise_expander
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.manifest.source_map import LoadedDocument, PathStep
+from reconciler.core.model.finding import Finding, Severity
+from reconciler.core.model.operators import POSITIVE_OF_NEGATIVE, Scalar, operators_of
+from reconciler.core.model.rule import Condition, Opaque, Queue, Source
+from reconciler.core.plan.routing_table import desired_entries, types_phrase
+from reconciler.core.text.escape import join_all, join_first, quote, sanitize
+from reconciler.core.text.phrases import Labels, conversation_phrase, queues_phrase
 
 T = TypeVar("T")
 # a condition, with its document and the path of its value

@@ -10,41 +10,45 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, cast
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.evaluate import (
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.evaluate import (
     Conversation,
     OpaqueConditionError,
     RuleIndex,
     canonical_attributes,
 )
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
     destination_of,
     destination_of_rule,
     order_entries,
 )
-from reconciler.checks.studio_dialects import GeneratedText, expand_checked
-from reconciler.desired.desired import DesiredState
-from reconciler.desired.expand import FieldExpander, InvalidRuleError, TextBudget
-from reconciler.desired.queues import (
+from reconciler.core.checks.studio_dialects import GeneratedText, expand_checked
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.expand import FieldExpander, InvalidRuleError, TextBudget
+from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT
-from reconciler.errors import ManifestError
-from reconciler.manifest.documents import Given, RouteTest, RouteTests
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Json, Opaque, Source, Target
-from reconciler.plan.plan import LiveState
-from reconciler.plan.promises import PromiseResult, run_promises
-from reconciler.plan.routing_table import desired_entries, live_entries, route_phrase
-from reconciler.plan.words import destination_phrase
-from reconciler.text.phrases import Labels
+from reconciler.core.desired.substitution import SCALAR, SHARE, WEIGHT
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.documents import Given, RouteTest, RouteTests
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.manifest.source_map import LoadedDocument
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Json, Opaque, Source, Target
+from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.promises import PromiseResult, run_promises
+from reconciler.core.plan.routing_table import (
+    desired_entries,
+    live_entries,
+    route_phrase,
+)
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.phrases import Labels
 
 _FAILED: Final = "CXR220"  # a test that can be read, and fails
 

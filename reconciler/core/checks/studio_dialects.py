@@ -8,38 +8,38 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from reconciler.behaviour.budget import UndecidedError, WorkBudget
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.evaluate import Conversation, RuleIndex, holds
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.budget import UndecidedError, WorkBudget
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.regions import Region
+from reconciler.core.behaviour.evaluate import Conversation, RuleIndex, holds
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
     destination_of_rule,
 )
-from reconciler.checks.lint_view import LintView
-from reconciler.desired.desired import DesiredState, expand_manifests
-from reconciler.desired.queues import QueueResolver
-from reconciler.errors import ManifestError
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import PATTERNS, POSITIVE_OF_NEGATIVE, Scalar
-from reconciler.model.rule import Condition, Rule, Target, make_condition
-from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.words import destination_phrase
-from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.evaluate import (
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.desired.desired import DesiredState, expand_manifests
+from reconciler.core.desired.queues import QueueResolver
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import PATTERNS, POSITIVE_OF_NEGATIVE, Scalar
+from reconciler.core.model.rule import Condition, Rule, Target, make_condition
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.phrases import conversation_phrase
+from reconciler.targets.studio.build import BlockEntry, build_block, number_text
+from reconciler.targets.studio.evaluate import (
     BROAD,
     Dialect,
     differing_on_texts,
     possible_dialects,
     run_snippet,
 )
-from reconciler.studio.language import parse_snippet
-from reconciler.studio.layout import BlockLayout, canonical_number
-from reconciler.text.phrases import conversation_phrase
+from reconciler.targets.studio.language import parse_snippet
+from reconciler.targets.studio.layout import BlockLayout, canonical_number
 
 # what conditions mean, as far as it is not what rules mean
 Reading = Mapping[Condition, Condition | bool]

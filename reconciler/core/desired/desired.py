@@ -8,10 +8,19 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeVar
 
-from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
-from reconciler.behaviour.routing_entry import Evaluation
-from reconciler.behaviour.space.value_type import ANY_NUMBER, ANY_TEXT, SHARE, Types
-from reconciler.desired.expand import (
+from reconciler.core.behaviour.endpoint_stage import (
+    DIRECT,
+    EndpointStage,
+    FallbackPolicy,
+)
+from reconciler.core.behaviour.routing_entry import Evaluation
+from reconciler.core.behaviour.space.value_type import (
+    ANY_NUMBER,
+    ANY_TEXT,
+    SHARE,
+    Types,
+)
+from reconciler.core.desired.expand import (
     MAX_FILLED_BYTES_TOTAL,
     InvalidRuleError,
     RuleExpander,
@@ -23,31 +32,31 @@ from reconciler.desired.expand import (
     list_targets,
     promise_expander,
 )
-from reconciler.desired.queues import (
+from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.errors import ManifestError
-from reconciler.manifest.documents import PromiseEntry, Promises
-from reconciler.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleEntry, RuleSet
-from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.model.live import fingerprint
-from reconciler.model.rule import Address, Condition, Queue, Rule, Source
-from reconciler.studio.layout import (
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.documents import PromiseEntry, Promises
+from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.manifest.kinds.ruleset import AdoptById, Hold, RuleEntry, RuleSet
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.live import fingerprint
+from reconciler.core.model.rule import Address, Condition, Queue, Rule, Source
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.phrases import Labels
+from reconciler.core.text.suggest import suggest
+from reconciler.targets.studio.layout import (
     BlockLayout,
     NotStorableError,
     compared_kinds,
     find_conflicts,
     storable_rule,
 )
-from reconciler.text.escape import sanitize
-from reconciler.text.phrases import Labels
-from reconciler.text.suggest import suggest
 
 ItemT = TypeVar("ItemT", RuleEntry, PromiseEntry)
 

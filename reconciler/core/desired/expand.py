@@ -7,9 +7,9 @@ from fractions import Fraction
 from functools import partial
 from typing import Final, cast
 
-from reconciler.behaviour.diff.promises import Promise
-from reconciler.desired.queues import QueueError
-from reconciler.desired.substitution import (
+from reconciler.core.behaviour.diff.promises import Promise
+from reconciler.core.desired.queues import QueueError
+from reconciler.core.desired.substitution import (
     FLAG,
     MAX_NAME_BYTES,
     MAX_TEXT_BYTES,
@@ -23,19 +23,19 @@ from reconciler.desired.substitution import (
     fill_variables,
     text_size,
 )
-from reconciler.manifest.documents import PromiseEntry, Promises, ShareBounds
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import (
+from reconciler.core.manifest.documents import PromiseEntry, Promises, ShareBounds
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.ruleset import (
     AdoptById,
     Conversations,
     RuleEntry,
     RuleSet,
 )
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.model.finding import Finding
-from reconciler.model.live import MARKER_OPENING, normalize_line_ends
-from reconciler.model.operators import OPERATORS
-from reconciler.model.rule import (
+from reconciler.core.manifest.source_map import LoadedDocument
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import MARKER_OPENING, normalize_line_ends
+from reconciler.core.model.operators import OPERATORS
+from reconciler.core.model.rule import (
     Condition,
     Json,
     Queue,
@@ -45,8 +45,8 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.text.escape import join_first, quote
-from reconciler.text.suggest import suggest
+from reconciler.core.text.escape import join_first, quote
+from reconciler.core.text.suggest import suggest
 
 _Path = tuple[str | int, ...]
 _Resolve = Callable[[str], Queue]

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from reconciler.manifest.documents import QueueRef
-from reconciler.manifest.load import Manifests
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Queue
-from reconciler.text.suggest import suggest
+from reconciler.core.manifest.documents import QueueRef
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Queue
+from reconciler.core.text.suggest import suggest
 
 
 class QueueError(Exception):

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from reconciler.model.rule import MAX_WEIGHT, Json
-from reconciler.text.escape import quote_name
-from reconciler.text.files import KIB
+from reconciler.core.model.rule import MAX_WEIGHT, Json
+from reconciler.core.text.escape import quote_name
+from reconciler.core.text.files import KIB
 
 MAX_NAME_BYTES: Final = (
     KIB  # bytes of a rule's name in UTF-8; the other limits count in the same way

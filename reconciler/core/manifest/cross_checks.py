@@ -6,23 +6,23 @@ They work on raw values, so that one run reports all errors.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest.documents import (
+from reconciler.core.manifest.documents import (
     TYPE_PHRASES,
     AttributeEntry,
     Attributes,
     Intents,
     fits_type,
 )
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.source_map import (
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.source_map import (
     List,
     LoadedDocument,
     Map,
     PathStep,
     SourceMap,
 )
-from reconciler.model.grouping import group_pairs
-from reconciler.text.escape import quote_name, sanitize
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.text.escape import quote_name, sanitize
 
 _ALL_ENVIRONMENTS: Final = ""
 # kinds with `environments`, also of items

@@ -10,14 +10,18 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field, Tag, TypeAdapter
 
-import reconciler.manifest.kinds.fields as f
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
-from reconciler.manifest.kinds.ruleset import Conversations, RuleEntry, RuleSet
-from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.operators import Scalar
-from reconciler.model.rule import canonical_scalar
-from reconciler.text.json_values import indented_json
+import reconciler.core.manifest.kinds.fields as f
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.profile import (
+    DEFAULT_PROFILE,
+    Profile,
+    operator_names,
+)
+from reconciler.core.manifest.kinds.ruleset import Conversations, RuleEntry, RuleSet
+from reconciler.core.manifest.yaml_writer import format_mapping
+from reconciler.core.model.operators import Scalar
+from reconciler.core.model.rule import canonical_scalar
+from reconciler.core.text.json_values import indented_json
 
 
 class QueueRef(f.StrictModel):

@@ -7,15 +7,15 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.manifest.kinds.condition import SORTED_OPERATORS
-from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
-from reconciler.manifest.model_paths import example_of, field_names
-from reconciler.manifest.secret_fields import (
+from reconciler.core.manifest.kinds.condition import SORTED_OPERATORS
+from reconciler.core.manifest.kinds.fields import PATTERN_MESSAGES
+from reconciler.core.manifest.model_paths import example_of, field_names
+from reconciler.core.manifest.secret_fields import (
     credential_hint,
     is_credential_name,
     is_secret_name,
 )
-from reconciler.manifest.source_map import (
+from reconciler.core.manifest.source_map import (
     ErrorCollector,
     Excerpt,
     List,
@@ -23,7 +23,7 @@ from reconciler.manifest.source_map import (
     PathStep,
     SourceMap,
 )
-from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
+from reconciler.core.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 _TYPE_MESSAGES: Final = {
     "string_type": "must be text",

@@ -9,11 +9,11 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Final
 
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.text.escape import escape_invisible
-from reconciler.text.files import NotRegularFileError, read_start
+from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.text.escape import escape_invisible
+from reconciler.core.text.files import NotRegularFileError, read_start
 
 EXTENSIONS: Final = (".yaml", ".yml")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.documents import (
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest import cross_checks as checks
+from reconciler.core.manifest.documents import (
     ITEM_FIELDS,
     KINDS,
     AttributeEntry,
@@ -20,29 +20,29 @@ from reconciler.manifest.documents import (
     Queues,
     RouteTests,
 )
-from reconciler.manifest.error_messages import (
+from reconciler.core.manifest.error_messages import (
     ValidatedValue,
     is_misspelt,
     report_errors,
 )
-from reconciler.manifest.files import read_files
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
-from reconciler.manifest.kinds.ruleset import RuleSet
-from reconciler.manifest.misread_texts import warn_of_misread_texts
-from reconciler.manifest.model_paths import field_names
-from reconciler.manifest.secret_fields import is_secret_name
-from reconciler.manifest.source_map import (
+from reconciler.core.manifest.files import read_files
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.kinds.profile import DEFAULT_PROFILE, Profile
+from reconciler.core.manifest.kinds.ruleset import RuleSet
+from reconciler.core.manifest.misread_texts import warn_of_misread_texts
+from reconciler.core.manifest.model_paths import field_names
+from reconciler.core.manifest.secret_fields import is_secret_name
+from reconciler.core.manifest.source_map import (
     ErrorCollector,
     List,
     LoadedDocument,
     Map,
     SourceMap,
 )
-from reconciler.manifest.yaml_reader import ParsedFile, parse_file
-from reconciler.model.finding import Finding
-from reconciler.text.escape import quote_name
-from reconciler.text.suggest import suggest_one
+from reconciler.core.manifest.yaml_reader import ParsedFile, parse_file
+from reconciler.core.model.finding import Finding
+from reconciler.core.text.escape import quote_name
+from reconciler.core.text.suggest import suggest_one
 
 if TYPE_CHECKING:
     from pathlib import Path

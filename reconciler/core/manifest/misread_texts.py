@@ -7,11 +7,11 @@ another rule.
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest.documents import KINDS
-from reconciler.manifest.error_messages import excerpt_of
-from reconciler.manifest.model_paths import is_date
-from reconciler.manifest.other_readings import other_reading
-from reconciler.manifest.source_map import (
+from reconciler.core.manifest.documents import KINDS
+from reconciler.core.manifest.error_messages import excerpt_of
+from reconciler.core.manifest.model_paths import is_date
+from reconciler.core.manifest.other_readings import other_reading
+from reconciler.core.manifest.source_map import (
     MAX_MISREAD,
     ErrorCollector,
     List,
@@ -19,8 +19,8 @@ from reconciler.manifest.source_map import (
     PathStep,
     SourceMap,
 )
-from reconciler.manifest.yaml_writer import format_quoted, format_scalar
-from reconciler.model.rule import JSON_NUMBER, parse_number
+from reconciler.core.manifest.yaml_writer import format_quoted, format_scalar
+from reconciler.core.model.rule import JSON_NUMBER, parse_number
 
 _CODE: Final = "CXR216"
 _HINT: Final = "put it in quotes"

@@ -7,8 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reconciler.manifest.source_map import PathStep
-from reconciler.manifest.yaml_writer import format_pair
+from reconciler.core.manifest.source_map import PathStep
+from reconciler.core.manifest.yaml_writer import format_pair
 
 
 def models_at(kind: type[BaseModel], path: Sequence[PathStep]) -> list[type[BaseModel]]:

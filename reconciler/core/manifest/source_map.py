@@ -8,11 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
-from reconciler.manifest.secret_fields import SecretSpan, find_secrets, remove_secrets
-from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import Address, Source
-from reconciler.text.escape import is_visible
-from reconciler.text.suggest import suggest
+from reconciler.core.manifest.secret_fields import (
+    SecretSpan,
+    find_secrets,
+    remove_secrets,
+)
+from reconciler.core.model.finding import Finding, Severity
+from reconciler.core.model.rule import Address, Source
+from reconciler.core.text.escape import is_visible
+from reconciler.core.text.suggest import suggest
 
 T = TypeVar("T")
 Excerpt = Literal["shown", "hidden"]  # of a finding's line, which may contain a secret

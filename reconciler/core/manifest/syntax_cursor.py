@@ -18,7 +18,7 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.syntax_tree import (
+from reconciler.core.manifest.syntax_tree import (
     Place,
     SyntaxDocument,
     is_readable,

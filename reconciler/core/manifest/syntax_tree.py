@@ -23,7 +23,7 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.yaml_reader import (
+from reconciler.core.manifest.yaml_reader import (
     FORBIDDEN,
     MAX_DEPTH,
     MAX_FILE_BYTES,

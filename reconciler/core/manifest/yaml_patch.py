@@ -10,8 +10,8 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest import yaml_writer
-from reconciler.manifest.syntax_tree import SyntaxNode, read_syntax
+from reconciler.core.manifest import yaml_writer
+from reconciler.core.manifest.syntax_tree import SyntaxNode, read_syntax
 
 Json = Any
 

@@ -22,20 +22,20 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.other_readings import (
+from reconciler.core.manifest.other_readings import (
     is_split_in_brackets,
     is_text_elsewhere,
     other_reading,
 )
-from reconciler.manifest.source_map import (
+from reconciler.core.manifest.source_map import (
     Document,
     ErrorCollector,
     List,
     Map,
     SourceText,
 )
-from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
+from reconciler.core.model.rule import JSON_NUMBER, parse_number
+from reconciler.core.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 MAX_DEPTH: Final = 32

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reconciler.manifest.other_readings import other_reading
-from reconciler.model.rule import integral_floats_as_ints
-from reconciler.text.escape import is_visible
+from reconciler.core.manifest.other_readings import other_reading
+from reconciler.core.model.rule import integral_floats_as_ints
+from reconciler.core.text.escape import is_visible
 
 Json = Any
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
-from reconciler.model.live import LiveRule, Marker, WritePayload, marker_digest
-from reconciler.model.rule import Address, Rule, Source
+from reconciler.core.model.live import LiveRule, Marker, WritePayload, marker_digest
+from reconciler.core.model.rule import Address, Rule, Source
 
 Action = Literal["create", "update", "adopt", "delete"]
 Cause = Literal["manifest", "drift", "both", "duplicate"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple
 
-from reconciler.model.rule import Address, Source
+from reconciler.core.model.rule import Address, Source
 
 Document = dict[str, Any]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from reconciler.model.rule import Address, Rule, canonical_json
+from reconciler.core.model.rule import Address, Rule, canonical_json
 
 
 @dataclass(frozen=True, slots=True)

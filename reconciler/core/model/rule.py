@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, NamedTuple
 
-from reconciler.model.operators import (
+from reconciler.core.model.operators import (
     EXISTENCE,
     OPERATORS,
     OperatorKind,

@@ -4,21 +4,26 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from reconciler.behaviour.diff.containment import RegionClaim
-from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow, NamedRule
-from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.behaviour.space.space import Example
-from reconciler.behaviour.space.value_type import ValueType
-from reconciler.cxone.rule_json import parse_condition
-from reconciler.model.finding import Document
-from reconciler.model.rule import CANONICAL_JSON, to_api_json
-from reconciler.plan.edits import EditedRule
-from reconciler.plan.impact import Impact
+from reconciler.core.behaviour.diff.containment import RegionClaim
+from reconciler.core.behaviour.diff.effects import (
+    FALLBACK,
+    Effect,
+    EffectRow,
+    NamedRule,
+)
+from reconciler.core.behaviour.diff.regions import Region
+from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.behaviour.space.space import Example
+from reconciler.core.behaviour.space.value_type import ValueType
+from reconciler.core.model.finding import Document
+from reconciler.core.model.rule import CANONICAL_JSON, to_api_json
+from reconciler.core.plan.edits import EditedRule
+from reconciler.core.plan.impact import Impact
+from reconciler.targets.rules_api.rule_json import parse_condition
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import (
+    from reconciler.core.plan.plan_json import (
         BalanceJson,
         BehaviourJson,
         DestinationJson,
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
         UnmanagedCauseJson,
         ViolationJson,
     )
-    from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
+    from reconciler.core.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 
 
 def impact_to_json(

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, cast
 
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import BOUNDS, OPERATORS, POSITIVE_OF_NEGATIVE, Value
-from reconciler.model.rule import Condition, Opaque
-from reconciler.text.escape import quote, sanitize
-from reconciler.text.phrases import Labels, range_phrase
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import (
+    BOUNDS,
+    OPERATORS,
+    POSITIVE_OF_NEGATIVE,
+    Value,
+)
+from reconciler.core.model.rule import Condition, Opaque
+from reconciler.core.text.escape import quote, sanitize
+from reconciler.core.text.phrases import Labels, range_phrase
 
 # a condition, and whether its complement is meant
 _SignedCondition = tuple[Condition, bool]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.model.change import (
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.model.change import (
     Adopt,
     Cause,
     Change,
@@ -18,24 +18,31 @@ from reconciler.model.change import (
     FieldChange,
     Update,
 )
-from reconciler.model.finding import Finding, Severity
-from reconciler.model.grouping import group_pairs
-from reconciler.model.live import (
+from reconciler.core.model.finding import Finding, Severity
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.live import (
     LiveRule,
     Marker,
     find_foreign_marker,
     marker_digest,
     normalize_line_ends,
 )
-from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
-from reconciler.plan.ownership import (
+from reconciler.core.model.rule import (
+    Address,
+    Condition,
+    Opaque,
+    Rule,
+    Target,
+    to_api_json,
+)
+from reconciler.core.plan.ownership import (
     LiveRulesByOwner,
     differing_fields,
     fields_phrase,
     find_cause,
     was_edited,
 )
-from reconciler.text.escape import join_first, sanitize
+from reconciler.core.text.escape import join_first, sanitize
 
 _Part = Condition | Target | Opaque
 

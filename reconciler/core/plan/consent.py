@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.desired.queues import OwnedQueue
-from reconciler.text.escape import join_first, sanitize
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.desired.queues import OwnedQueue
+from reconciler.core.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import ConsentJson
+    from reconciler.core.plan.plan_json import ConsentJson
 
 ConsentChange = Literal["gains", "loses", "both", "unknown"]
 CALLERS: Final[Mapping[ConsentChange, str]] = {

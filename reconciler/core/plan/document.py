@@ -9,13 +9,12 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.cxone.rule_json import rule_body
-from reconciler.errors import RefusedError, UsageError
-from reconciler.model.change import (
+from reconciler.core.behaviour.diff.containment import RegionClaim, find_uncovered
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.regions import Region
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.core.errors import RefusedError, UsageError
+from reconciler.core.model.change import (
     Change,
     Create,
     Delete,
@@ -25,21 +24,22 @@ from reconciler.model.change import (
     is_copy_removal,
     write_payload,
 )
-from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import CANONICAL_JSON, Rule, Target
-from reconciler.plan.behaviour_json import impact_to_json, region_claims
-from reconciler.plan.consent import consent_to_json, parse_consent
-from reconciler.plan.finding_json import finding_to_json, source_to_json
-from reconciler.plan.headline import headline
-from reconciler.plan.impact import NO_IMPACT
-from reconciler.plan.plan import Plan, PlanOptions
-from reconciler.plan.replay import replay_to_json
-from reconciler.plan.routing_table import live_entries
-from reconciler.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.core.model.live import LiveRule, Marker
+from reconciler.core.model.rule import CANONICAL_JSON, Rule, Target
+from reconciler.core.plan.behaviour_json import impact_to_json, region_claims
+from reconciler.core.plan.consent import consent_to_json, parse_consent
+from reconciler.core.plan.finding_json import finding_to_json, source_to_json
+from reconciler.core.plan.headline import headline
+from reconciler.core.plan.impact import NO_IMPACT
+from reconciler.core.plan.plan import Plan, PlanOptions
+from reconciler.core.plan.replay import replay_to_json
+from reconciler.core.plan.routing_table import live_entries
+from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.targets.rules_api.rule_json import rule_body
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import (
+    from reconciler.core.plan.plan_json import (
         ChangeJson,
         EndpointJson,
         FallbackJson,
@@ -236,7 +236,7 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
 
     Raises UsageError, and RefusedError if it is outdated.
     """
-    from reconciler.plan.plan_json import parse_plan  # noqa: PLC0415 - only a saved plan is read by its types
+    from reconciler.core.plan.plan_json import parse_plan  # noqa: PLC0415 - only a saved plan is read by its types
 
     remedy = f"Create one with `cxroute plan --out {name}`"
     try:

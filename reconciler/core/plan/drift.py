@@ -10,37 +10,37 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, cast
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet, Effect
-from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.desired.desired import DesiredState
-from reconciler.model.change import Adopt, Change, Create
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.model.live import LiveRule, marker_digest
-from reconciler.model.rule import Address, Source
-from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.document import (
+from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet, Effect
+from reconciler.core.behaviour.diff.regions import Region
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.change import Adopt, Change, Create
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.live import LiveRule, marker_digest
+from reconciler.core.model.rule import Address, Source
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.document import (
     DRIFT_REPORT,
     digest_document,
     live_rule_to_json,
     plan_to_json,
 )
-from reconciler.plan.edits import EditedRule, edits_of_lists
-from reconciler.plan.finding_json import finding_to_json
-from reconciler.plan.headline import headline
-from reconciler.plan.impact import NO_IMPACT, Impact
-from reconciler.plan.ownership import LiveRulesByOwner
-from reconciler.plan.plan import Plan, is_selected
-from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.plan.stored_texts import classify_live_rules
-from reconciler.plan.traffic_shares import convert_sample, measure_traffic
-from reconciler.plan.words import order_effects
-from reconciler.traffic.sample import TrafficSample
+from reconciler.core.plan.edits import EditedRule, edits_of_lists
+from reconciler.core.plan.finding_json import finding_to_json
+from reconciler.core.plan.headline import headline
+from reconciler.core.plan.impact import NO_IMPACT, Impact
+from reconciler.core.plan.ownership import LiveRulesByOwner
+from reconciler.core.plan.plan import Plan, is_selected
+from reconciler.core.plan.routing_table import desired_entries, live_entries
+from reconciler.core.plan.stored_texts import classify_live_rules
+from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.core.plan.words import order_effects
+from reconciler.core.traffic.sample import TrafficSample
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import ChangeJson, PlanJson, SummaryJson
+    from reconciler.core.plan.plan_json import ChangeJson, PlanJson, SummaryJson
 
 FAILED_TEST: Final = "CXR220"
 BROKEN_PROMISE: Final = "CXR221"

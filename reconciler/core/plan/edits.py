@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, Literal
 
-from reconciler.behaviour.diff.effects import Edit
-from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.change import Change, Delete, Update, is_copy_removal
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import BOUNDS, OPERATORS
-from reconciler.model.rule import Condition, Opaque, Rule, Source, canonical_text
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.diff.effects import Edit
+from reconciler.core.behaviour.ordering.constraints import Move
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.change import Change, Delete, Update, is_copy_removal
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import BOUNDS, OPERATORS
+from reconciler.core.model.rule import Condition, Opaque, Rule, Source, canonical_text
+from reconciler.core.text.phrases import Labels
 
 EditAction = Literal[
     "create",

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import FindingJson, SourceJson
+    from reconciler.core.plan.plan_json import FindingJson, SourceJson
 
 
 def finding_to_json(finding: Finding) -> "FindingJson":

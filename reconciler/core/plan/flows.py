@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
-from reconciler.behaviour.routing_entry import Destination
-from reconciler.plan.impact import Impact
-from reconciler.plan.traffic_shares import ShareRange
-from reconciler.plan.words import MANY_ROWS, listed_intents
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.diff.effects import FALLBACK, Effect, EffectRow
+from reconciler.core.behaviour.routing_entry import Destination
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.traffic_shares import ShareRange
+from reconciler.core.plan.words import MANY_ROWS, listed_intents
+from reconciler.core.text.phrases import Labels
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,16 +9,16 @@ from datetime import datetime
 from itertools import chain
 from typing import Final, get_args
 
-from reconciler.behaviour.diff.regions import Region
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.guard_limits import GuardName, Limit
-from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
-from reconciler.model.rule import Address
-from reconciler.plan.plan import GuardResult, Plan, add_findings
-from reconciler.plan.promises import PromiseResult, context_remedy, run_promises
-from reconciler.plan.routing_table import entry_name
-from reconciler.plan.schedule import build_transition
-from reconciler.text.escape import join_first, quote
+from reconciler.core.behaviour.diff.regions import Region
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.guard_limits import GuardName, Limit
+from reconciler.core.model.change import Adopt, Change, Delete, Update, is_copy_removal
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.plan import GuardResult, Plan, add_findings
+from reconciler.core.plan.promises import PromiseResult, context_remedy, run_promises
+from reconciler.core.plan.routing_table import entry_name
+from reconciler.core.plan.schedule import build_transition
+from reconciler.core.text.escape import join_first, quote
 
 
 def check_guards(plan: Plan, environment: Environment) -> Plan:

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.diff.effects import EffectRow
-from reconciler.behaviour.routing_entry import Destination
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.rule import Condition
-from reconciler.plan.clauses import EVERY_CONVERSATION, condition_phrases
-from reconciler.plan.flows import Flow, shown_flows
-from reconciler.plan.impact import Impact
-from reconciler.plan.promises import PromiseResult
-from reconciler.plan.traffic_shares import ShareRange
-from reconciler.plan.words import (
+from reconciler.core.behaviour.diff.effects import EffectRow
+from reconciler.core.behaviour.routing_entry import Destination
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.model.rule import Condition
+from reconciler.core.plan.clauses import EVERY_CONVERSATION, condition_phrases
+from reconciler.core.plan.flows import Flow, shown_flows
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.promises import PromiseResult
+from reconciler.core.plan.traffic_shares import ShareRange
+from reconciler.core.plan.words import (
     NO_IMPACT,
     NO_KNOWN_IMPACT,
     Names,
@@ -22,8 +22,8 @@ from reconciler.plan.words import (
     target_name,
     two_destinations,
 )
-from reconciler.text.escape import join_all, pluralize, quote
-from reconciler.text.phrases import Labels
+from reconciler.core.text.escape import join_all, pluralize, quote
+from reconciler.core.text.phrases import Labels
 
 MAX_WORDS: Final = 30
 _FEW: Final = 3  # values of a list in a headline

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.effects import Effect
-from reconciler.plan.edits import EditedRule
-from reconciler.plan.traffic_shares import EffectShare, TrafficImpact
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.behaviour.diff.effects import Effect
+from reconciler.core.plan.edits import EditedRule
+from reconciler.core.plan.traffic_shares import EffectShare, TrafficImpact
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reconciler.model.change import Cause
-from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
-from reconciler.model.rule import CANONICAL_JSON, Address
-from reconciler.text.escape import join_first, sanitize
+from reconciler.core.model.change import Cause
+from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
+from reconciler.core.model.rule import CANONICAL_JSON, Address
+from reconciler.core.text.escape import join_first, sanitize
 
 _DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
 # an earlier year is a placeholder of a program without a date

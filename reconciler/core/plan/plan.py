@@ -11,10 +11,10 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.desired.desired import DesiredState
-from reconciler.model.change import (
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.change import (
     Adopt,
     Change,
     Create,
@@ -24,20 +24,20 @@ from reconciler.model.change import (
     Update,
     write_payload,
 )
-from reconciler.model.finding import Finding, group_findings
-from reconciler.model.live import LastSave, LiveRule
-from reconciler.model.rule import CANONICAL_JSON, Address, Queue
-from reconciler.plan.compare import compare_rules
-from reconciler.plan.consent import Consent
-from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
-from reconciler.plan.stored_texts import attach_read_rules, restore_texts
-from reconciler.text.phrases import Labels
+from reconciler.core.model.finding import Finding, group_findings
+from reconciler.core.model.live import LastSave, LiveRule
+from reconciler.core.model.rule import CANONICAL_JSON, Address, Queue
+from reconciler.core.plan.compare import compare_rules
+from reconciler.core.plan.consent import Consent
+from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
+from reconciler.core.plan.stored_texts import attach_read_rules, restore_texts
+from reconciler.core.text.phrases import Labels
 
 # the one needs this module, the other loads the traffic sample, which `validate` does not need
 if TYPE_CHECKING:
-    from reconciler.plan.impact import Impact
-    from reconciler.plan.promises import PromiseResult
-    from reconciler.plan.replay import ReplayResult
+    from reconciler.core.plan.impact import Impact
+    from reconciler.core.plan.promises import PromiseResult
+    from reconciler.core.plan.replay import ReplayResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

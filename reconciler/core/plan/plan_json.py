@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final, Literal, NotRequired, final
 from pydantic import Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
-from reconciler.behaviour.diff.effects import Kind, When
-from reconciler.manifest.kinds.fields import ADDRESS, DIGEST
-from reconciler.model.change import Action, Cause
-from reconciler.model.finding import Document, Severity
+from reconciler.core.behaviour.diff.effects import Kind, When
+from reconciler.core.manifest.kinds.fields import ADDRESS, DIGEST
+from reconciler.core.model.change import Action, Cause
+from reconciler.core.model.finding import Document, Severity
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 

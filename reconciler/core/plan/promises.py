@@ -5,17 +5,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
-from reconciler.behaviour.evaluate import Conversation, canonical_attributes
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.space import Example
-from reconciler.desired.desired import DesiredState
-from reconciler.desired.expand import StatedPromise
-from reconciler.model.finding import Document, Finding
-from reconciler.plan.behaviour_json import violation_to_json
-from reconciler.plan.routing_table import route_phrase
-from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import Labels, conversation_phrase
+from reconciler.core.behaviour.diff.promises import PromiseFacts, check_promises
+from reconciler.core.behaviour.evaluate import Conversation, canonical_attributes
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.space.space import Example
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.model.finding import Document, Finding
+from reconciler.core.plan.behaviour_json import violation_to_json
+from reconciler.core.plan.routing_table import route_phrase
+from reconciler.core.text.escape import pluralize, quote, sanitize
+from reconciler.core.text.phrases import Labels, conversation_phrase
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,20 +13,20 @@ from itertools import chain
 from operator import call
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.behaviour.endpoint_stage import EndpointStage, store_values
-from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, store_values
+from reconciler.core.behaviour.evaluate import RuleIndex
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
     destination_of_rule,
 )
-from reconciler.behaviour.space.value_type import ANY_TEXT
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import PATTERNS
-from reconciler.model.rule import Condition
-from reconciler.plan.behaviour_json import destination_to_json
-from reconciler.plan.traffic_shares import split_distance
-from reconciler.traffic.records import (
+from reconciler.core.behaviour.space.value_type import ANY_TEXT
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import PATTERNS
+from reconciler.core.model.rule import Condition
+from reconciler.core.plan.behaviour_json import destination_to_json
+from reconciler.core.plan.traffic_shares import split_distance
+from reconciler.core.traffic.records import (
     MAX_CACHED_LENGTH,
     CellValue,
     ParsedRow,
@@ -34,7 +34,7 @@ from reconciler.traffic.records import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import ReplayJson
+    from reconciler.core.plan.plan_json import ReplayJson
 
 _MAX_EXAMPLES: Final = 3  # of a pair of destinations
 _MAX_RULES: Final = 100  # pairs of rules of a pair of destinations

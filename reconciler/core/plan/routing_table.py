@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-from reconciler.behaviour.space.value_type import Types
-from reconciler.desired.desired import DesiredState
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Opaque, Target
-from reconciler.plan.ownership import LiveRulesByOwner
-from reconciler.plan.stored_texts import classify_live_rules
-from reconciler.plan.words import destination_phrase
-from reconciler.text.escape import quote, sanitize
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.core.behaviour.space.value_type import Types
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Opaque, Target
+from reconciler.core.plan.ownership import LiveRulesByOwner
+from reconciler.core.plan.stored_texts import classify_live_rules
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.escape import quote, sanitize
+from reconciler.core.text.phrases import Labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.ordering.graph import MoveStep
-from reconciler.behaviour.ordering.order import order_moves
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.model.change import (
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.ordering.constraints import Move
+from reconciler.core.behaviour.ordering.graph import MoveStep
+from reconciler.core.behaviour.ordering.order import order_moves
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.model.change import (
     Change,
     Create,
     Delete,
@@ -24,17 +24,17 @@ from reconciler.model.change import (
     is_copy_removal,
     is_unadoption,
 )
-from reconciler.model.live import copy_name
-from reconciler.model.rule import Address
-from reconciler.plan.edits import edits_of_changes
-from reconciler.plan.impact import NO_IMPACT, Impact
-from reconciler.plan.plan import Plan
-from reconciler.plan.replay import ReplayResult, ReplaySide, replay
-from reconciler.plan.routing_table import live_entries
-from reconciler.plan.traffic_shares import convert_sample, measure_traffic
-from reconciler.plan.words import order_effects
-from reconciler.traffic.records import RecordReader
-from reconciler.traffic.sample import TrafficSample
+from reconciler.core.model.live import copy_name
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.edits import edits_of_changes
+from reconciler.core.plan.impact import NO_IMPACT, Impact
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.replay import ReplayResult, ReplaySide, replay
+from reconciler.core.plan.routing_table import live_entries
+from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.core.plan.words import order_effects
+from reconciler.core.traffic.records import RecordReader
+from reconciler.core.traffic.sample import TrafficSample
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.model.change import Change, Create, Delete
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
-from reconciler.model.rule import Rule
-from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.model.change import Change, Create, Delete
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
+from reconciler.core.model.rule import Rule
+from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
 
 TEXT_ALTERED: Final = "CXR340"
 TEXT_FIELDS: Final = ("name", "description")

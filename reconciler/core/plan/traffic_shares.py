@@ -12,28 +12,28 @@ from fractions import Fraction
 from itertools import chain
 from typing import Final, Literal, NamedTuple
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.effects import EffectRow
-from reconciler.behaviour.endpoint_stage import store_values
-from reconciler.behaviour.evaluate import (
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.behaviour.diff.effects import EffectRow
+from reconciler.core.behaviour.endpoint_stage import store_values
+from reconciler.core.behaviour.evaluate import (
     Conversation,
     RuleIndex,
     canonical_attributes,
     holds,
 )
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
     destination_of_rule,
     make_probe,
     order_entries,
 )
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.behaviour.space.value_type import Types
-from reconciler.desired.desired import DesiredState
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Condition
-from reconciler.traffic.sample import SampleRow, TrafficSample
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.behaviour.space.value_type import Types
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Condition
+from reconciler.core.traffic.sample import SampleRow, TrafficSample
 
 
 def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:

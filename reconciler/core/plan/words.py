@@ -4,14 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from reconciler.behaviour.diff.effects import EffectRow
-from reconciler.behaviour.routing_entry import Destination
-from reconciler.model.rule import Condition, Opaque, Rule
-from reconciler.plan.clauses import EVERY_CONVERSATION, FEW_VALUES, condition_phrases
-from reconciler.plan.impact import Impact
-from reconciler.plan.traffic_shares import ShareRange
-from reconciler.text.escape import sanitize
-from reconciler.text.phrases import Labels, queue_phrase, split_phrase
+from reconciler.core.behaviour.diff.effects import EffectRow
+from reconciler.core.behaviour.routing_entry import Destination
+from reconciler.core.model.rule import Condition, Opaque, Rule
+from reconciler.core.plan.clauses import (
+    EVERY_CONVERSATION,
+    FEW_VALUES,
+    condition_phrases,
+)
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.traffic_shares import ShareRange
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.phrases import Labels, queue_phrase, split_phrase
 
 Names = Mapping[str, str]
 """The names of queues, by id."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
-from reconciler.model.rule import integral_floats_as_ints
+from reconciler.core.model.rule import integral_floats_as_ints
 
 T = TypeVar("T")
 

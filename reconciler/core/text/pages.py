@@ -5,7 +5,7 @@ an installation.
 from pathlib import Path
 from typing import Final
 
-_CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_CHECKOUT: Final = Path(__file__).resolve().parents[3]
 _LABEL: Final = "Documentation"
 
 

@@ -10,9 +10,15 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Final, NamedTuple
 
-from reconciler.model.operators import EQUALITIES, EXISTENCE, INTERVALS, RECORDS, SETS
-from reconciler.model.rule import Condition, Opaque, Rule, Target, canonical_scalar
-from reconciler.text.escape import (
+from reconciler.core.model.operators import (
+    EQUALITIES,
+    EXISTENCE,
+    INTERVALS,
+    RECORDS,
+    SETS,
+)
+from reconciler.core.model.rule import Condition, Opaque, Rule, Target, canonical_scalar
+from reconciler.core.text.escape import (
     MAX_ITEMS,
     is_visible,
     join_all,
@@ -21,7 +27,7 @@ from reconciler.text.escape import (
     quote,
     sanitize,
 )
-from reconciler.text.value_groups import ValueGroups, text_of
+from reconciler.core.text.value_groups import ValueGroups, text_of
 
 VERBS: Final = {record.name: record.words for record in RECORDS}
 """The words before a condition's value, by operator."""

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
-from reconciler.text.escape import quote_name
+from reconciler.core.text.escape import quote_name
 
 _MAX_NAME_LENGTH: Final = 64
 _MAX_CANDIDATES: Final = 300

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import canonical_scalar
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import canonical_scalar
 
 Value = TypeVar("Value")
 

@@ -20,15 +20,19 @@ from json.encoder import encode_basestring_ascii
 from math import isfinite
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
-from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.manifest.source_map import ErrorCollector, SourceText
-from reconciler.manifest.yaml_reader import StopReadingError, decode_text, stop_reading
-from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.text.escape import escape_invisible, quote_name
-from reconciler.text.files import MIB, open_regular
-from reconciler.text.json_values import refuse_constant
-from reconciler.text.suggest import suggest
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.manifest.source_map import ErrorCollector, SourceText
+from reconciler.core.manifest.yaml_reader import (
+    StopReadingError,
+    decode_text,
+    stop_reading,
+)
+from reconciler.core.model.rule import JSON_NUMBER, parse_number
+from reconciler.core.text.escape import escape_invisible, quote_name
+from reconciler.core.text.files import MIB, open_regular
+from reconciler.core.text.json_values import refuse_constant
+from reconciler.core.text.suggest import suggest
 
 CellValue = str | int | float | None
 

@@ -12,15 +12,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.text.escape import escape_invisible, quote_name
-from reconciler.text.files import read_start
-from reconciler.traffic.records import CellValue, RecordReader
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.manifest.source_map import LoadedDocument
+from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.text.escape import escape_invisible, quote_name
+from reconciler.core.text.files import read_start
+from reconciler.core.traffic.records import CellValue, RecordReader
 
 MAX_ROWS: Final = 100_000
 _TOO_MANY_ROWS: Final = f"more than {MAX_ROWS:,} rows"

@@ -5,7 +5,7 @@ the flow.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from reconciler.errors import CxrouteError
+from reconciler.core.errors import CxrouteError
 
 MAX_INTENTS: Final = 10_000  # of one bot
 

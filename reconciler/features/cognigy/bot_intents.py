@@ -13,17 +13,26 @@ from reconciler.cli.clients import open_rest_client, read_secret
 from reconciler.cli.command_line import tested_environments, utc_now
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
-from reconciler.cognigy import API
-from reconciler.cognigy.bot import Bot
-from reconciler.cognigy.check import check_bot, check_lines
-from reconciler.cognigy.document import head_line, new_document, update_document
-from reconciler.cognigy.sources import DIALECT, read_bot, read_limited, read_project
-from reconciler.errors import CxrouteError, UsageError
-from reconciler.manifest.load import load_contents, load_manifests
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
-from reconciler.text.hosts import request_url
-from reconciler.text.redact import REDACTOR
+from reconciler.core.errors import CxrouteError, UsageError
+from reconciler.core.manifest.load import load_contents, load_manifests
+from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.core.text.escape import join_first, pluralize, quote_name, sanitize
+from reconciler.core.text.hosts import request_url
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.cognigy import API
+from reconciler.features.cognigy.bot import Bot
+from reconciler.features.cognigy.check import check_bot, check_lines
+from reconciler.features.cognigy.document import (
+    head_line,
+    new_document,
+    update_document,
+)
+from reconciler.features.cognigy.sources import (
+    DIALECT,
+    read_bot,
+    read_limited,
+    read_project,
+)
 
 _WAIT_BUDGET: Final = 600.0  # seconds: the API allows 1,000 requests in five minutes
 _MAX_LISTED: Final = 20

@@ -6,21 +6,28 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import analyze_slices
-from reconciler.checks.lint_names import entries_of_unknown_intents, unrouted_intents
-from reconciler.checks.lint_view import LintView
-from reconciler.cognigy.bot import Bot, sort_key
-from reconciler.cognigy.document import compare_names, new_document, reference_ids
-from reconciler.desired.desired import desire_offline
-from reconciler.errors import CxrouteError
-from reconciler.manifest.documents import Intents
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests, load_contents
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Source
-from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.facts.rule_facts import analyze_slices
+from reconciler.core.checks.lint_names import (
+    entries_of_unknown_intents,
+    unrouted_intents,
+)
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.errors import CxrouteError
+from reconciler.core.manifest.documents import Intents
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests, load_contents
+from reconciler.core.manifest.source_map import LoadedDocument
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Source
+from reconciler.core.text.escape import join_first, pluralize, quote_name, sanitize
+from reconciler.features.cognigy.bot import Bot, sort_key
+from reconciler.features.cognigy.document import (
+    compare_names,
+    new_document,
+    reference_ids,
+)
 
 _MAX_SOURCES: Final = 3  # positions of one intent in a text
 _FACT: Final = "decidedInFlow"  # no difference: a flow may answer such intents itself

@@ -9,9 +9,9 @@ from typing import Final
 
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
-from reconciler.cognigy import API
-from reconciler.errors import UsageError
-from reconciler.text.pages import page
+from reconciler.core.errors import UsageError
+from reconciler.core.text.pages import page
+from reconciler.features.cognigy import API
 
 _LONGEST: Final = 256
 _CONVERSATION: Final = "input.sessionId"
@@ -121,7 +121,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     check_task(options, "cognigy", _OPTIONS_OF)
     if options.task == "intents":
-        from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
+        from reconciler.features.cognigy.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 
         return run_intents(options, output)
     script = code(

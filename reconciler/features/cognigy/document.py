@@ -4,14 +4,18 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from reconciler.cognigy.bot import Bot, BotIntent, sort_key
-from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.source_map import Document
-from reconciler.manifest.yaml_patch import CannotPatchError, apply_edits, compute_edits
-from reconciler.manifest.yaml_reader import parse_file
-from reconciler.manifest.yaml_writer import format_entry
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.json_values import as_object
+from reconciler.core.errors import CxrouteError, ManifestError
+from reconciler.core.manifest.source_map import Document
+from reconciler.core.manifest.yaml_patch import (
+    CannotPatchError,
+    apply_edits,
+    compute_edits,
+)
+from reconciler.core.manifest.yaml_reader import parse_file
+from reconciler.core.manifest.yaml_writer import format_entry
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.core.text.json_values import as_object
+from reconciler.features.cognigy.bot import Bot, BotIntent, sort_key
 
 _HEAD: Final = "# Written by `cxroute cognigy intents`"
 _HEAD_LINE: Final = re.compile(rf"^{re.escape(_HEAD)} [^\r\n]*", re.MULTILINE)

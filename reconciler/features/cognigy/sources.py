@@ -8,22 +8,28 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from reconciler.cognigy.bot import Bot, BotError, BotIntent, LookupCase, merge_bot
+from reconciler.core.text.escape import quote_name, sanitize
+from reconciler.core.text.files import MIB, read_file
+from reconciler.core.text.json_values import (
+    STRICT_DECODER,
+    as_object,
+    as_text,
+    list_objects,
+    text_at,
+)
+from reconciler.features.cognigy.bot import (
+    Bot,
+    BotError,
+    BotIntent,
+    LookupCase,
+    merge_bot,
+)
 from reconciler.rest.client import (
     ListPage,
     Purpose,
     RestClient,
     RestDialect,
     RestResponse,
-)
-from reconciler.text.escape import quote_name, sanitize
-from reconciler.text.files import MIB, read_file
-from reconciler.text.json_values import (
-    STRICT_DECODER,
-    as_object,
-    as_text,
-    list_objects,
-    text_at,
 )
 
 _MAX_BYTES: Final = 32 * MIB  # of one file; intents have many example sentences

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from reconciler.text.escape import sanitize
+from reconciler.core.text.escape import sanitize
 
 CheckStatus = Literal["ok", "warn", "fail"]
 

@@ -23,22 +23,30 @@ from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Session, open_session, run_interruptibly
-from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
-from reconciler.cxone.transport.tls import load_tls_context
-from reconciler.desired.desired import endpoint_stage
-from reconciler.doctor.check import CheckResult, CheckStatus
-from reconciler.doctor.examination import (
+from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.errors import (
+    CredentialsError,
+    CxrouteError,
+    ManifestError,
+    UsageError,
+)
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.files import MIB
+from reconciler.core.text.hosts import request_url
+from reconciler.features.doctor.check import CheckResult, CheckStatus
+from reconciler.features.doctor.examination import (
     MAX_CALL_SECONDS,
     Examination,
     lacking,
     unchecked,
 )
-from reconciler.doctor.reachability import check_network_settings, check_reachability
-from reconciler.errors import CredentialsError, CxrouteError, ManifestError, UsageError
-from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
-from reconciler.text.escape import sanitize
-from reconciler.text.files import MIB
-from reconciler.text.hosts import request_url
+from reconciler.features.doctor.reachability import (
+    check_network_settings,
+    check_reachability,
+)
+from reconciler.features.doctor.text import doctor_document, doctor_text, is_healthy
+from reconciler.targets.platform.settings import ServerUrl, TenantSettings, check_host
+from reconciler.targets.platform.transport.tls import load_tls_context
 
 _SECONDS: Final = 120.0
 

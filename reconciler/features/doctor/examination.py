@@ -12,20 +12,21 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from reconciler.cxone import rule_json
-from reconciler.cxone.auth import TenantLogin
-from reconciler.cxone.block_rules import live_rules
-from reconciler.cxone.client import rule_path
-from reconciler.cxone.context_client import context_path, custom_fields_hint
-from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
-from reconciler.cxone.profile_mapping import ProfileMapper
-from reconciler.cxone.settings import ClientCredentials, StudioScript, TenantSettings
-from reconciler.cxone.studio_client import display_text, last_save
-from reconciler.cxone.transport import request as http
-from reconciler.cxone.transport.rate_limiter import TimeSource
-from reconciler.cxone.transport.sender import RequestKind
-from reconciler.doctor import observations
-from reconciler.doctor.check import (
+from reconciler.core.errors import (
+    ApiError,
+    CxrouteError,
+    UnexpectedResponseError,
+    UnreachableError,
+    UnsupportedCallError,
+)
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.kinds.profile import Profile
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Queue
+from reconciler.core.text.escape import join_first, pluralize, sanitize
+from reconciler.core.text.json_values import STRICT_DECODER, find_member
+from reconciler.features.doctor import observations
+from reconciler.features.doctor.check import (
     UNCHECKED,
     AdviceContext,
     CheckResult,
@@ -34,21 +35,28 @@ from reconciler.doctor.check import (
     ReplyKind,
     explain_failure,
 )
-from reconciler.errors import (
-    ApiError,
-    CxrouteError,
-    UnexpectedResponseError,
-    UnreachableError,
-    UnsupportedCallError,
+from reconciler.targets.platform.auth import TenantLogin
+from reconciler.targets.platform.context_client import context_path, custom_fields_hint
+from reconciler.targets.platform.paging import (
+    ListEndpoint,
+    queues_endpoint,
+    rules_endpoint,
 )
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.kinds.profile import Profile
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Queue
-from reconciler.studio.layout import BlockLayout
-from reconciler.studio.script import MAX_PROVEN_BYTES, find_block
-from reconciler.text.escape import join_first, pluralize, sanitize
-from reconciler.text.json_values import STRICT_DECODER, find_member
+from reconciler.targets.platform.profile_mapping import ProfileMapper
+from reconciler.targets.platform.settings import (
+    ClientCredentials,
+    StudioScript,
+    TenantSettings,
+)
+from reconciler.targets.platform.transport import request as http
+from reconciler.targets.platform.transport.rate_limiter import TimeSource
+from reconciler.targets.platform.transport.sender import RequestKind
+from reconciler.targets.rules_api import rule_json
+from reconciler.targets.rules_api.client import rule_path
+from reconciler.targets.studio.block_rules import live_rules
+from reconciler.targets.studio.client import display_text, last_save
+from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.script import MAX_PROVEN_BYTES, find_block
 
 _STUDIO_ADVICE: Final = {
     (

@@ -4,12 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.request import describe_failure
-from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
-from reconciler.doctor.check import CheckResult
-from reconciler.errors import CxrouteError
-from reconciler.text.escape import sanitize
+from reconciler.core.errors import CxrouteError
+from reconciler.core.text.escape import sanitize
+from reconciler.features.doctor.check import CheckResult
+from reconciler.targets.platform.settings import ServerUrl
+from reconciler.targets.platform.transport.request import describe_failure
+from reconciler.targets.platform.transport.tls import load_tls_context, parse_proxy
 
 _NO_CONNECTION_ADVICE: Final = (
     "Check the address in the Environment, this machine's DNS, and any firewall. Behind a proxy, "

@@ -4,26 +4,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import Edit, EditSet
-from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of
-from reconciler.checks.route_tests import Checked
 from reconciler.cli.validation import check_environments, sort_findings, validate
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.load import Manifests, load_contents
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source, Target
-from reconciler.plan.edits import EditedRule
-from reconciler.plan.impact import Impact
-from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.words import destination_phrase
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import Edit, EditSet
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import (
+    Evaluation,
+    RoutingEntry,
+    destination_of,
+)
+from reconciler.core.checks.route_tests import Checked
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.errors import CxrouteError, ManifestError
+from reconciler.core.manifest.load import Manifests, load_contents
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source, Target
+from reconciler.core.plan.edits import EditedRule
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.escape import pluralize
+from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import EARLIER_KEEP, OTHER_TYPES_PLACE, summarize_effects
 from reconciler.render.escape_markdown import escape_markdown
 from reconciler.render.limits import MAX_SHOWN
-from reconciler.text.escape import pluralize
-from reconciler.text.phrases import Labels
 
 _REACHED: Final = "\0reached"  # a queue that no tenant has
 _UNDECIDED: Final = (

@@ -16,7 +16,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, _output: Output) -> int:
     with requires_extra("lsp", "`cxroute lsp`"):
-        from reconciler.cli.editor.server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
+        from reconciler.features.editor.server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
     ManifestServer(options.manifests, options.environment).server.start_io(
         stdout=os.fdopen(os.dup(1), "wb")
     )

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
-from reconciler.cli.editor.names import Names, Role, definition_of
-from reconciler.manifest.documents import KINDS, manifest_schema
-from reconciler.manifest.syntax_cursor import Cursor, find_cursor
-from reconciler.manifest.syntax_tree import Path, Place, SyntaxNode
-from reconciler.manifest.yaml_writer import format_scalar
-from reconciler.model.finding import CODES
+from reconciler.core.manifest.documents import KINDS, manifest_schema
+from reconciler.core.manifest.syntax_cursor import Cursor, find_cursor
+from reconciler.core.manifest.syntax_tree import Path, Place, SyntaxNode
+from reconciler.core.manifest.yaml_writer import format_scalar
+from reconciler.core.model.finding import CODES
+from reconciler.features.editor.names import Names, Role, definition_of
 
 ChoiceKind = Literal["field", "value", "name"]
 Schema = dict[str, Any]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 
-from reconciler.cli.editor.positions import PositionedText
+from reconciler.features.editor.positions import PositionedText
 
 if TYPE_CHECKING:
-    from reconciler.cli.editor.names import Mention
-    from reconciler.cli.editor.outline import Symbol
-    from reconciler.cli.editor.session import FolderSession
-    from reconciler.manifest.yaml_patch import TextEdit
+    from reconciler.core.manifest.yaml_patch import TextEdit
+    from reconciler.features.editor.names import Mention
+    from reconciler.features.editor.outline import Symbol
+    from reconciler.features.editor.session import FolderSession
 
 _REQUEST_FAILED: Final = -32803
 _SYMBOLS: Final = {

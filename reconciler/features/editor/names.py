@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final, Literal, NamedTuple
 
-from reconciler.desired.expand import slug_of
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.manifest.kinds.fields import REFERENCE
-from reconciler.manifest.syntax_tree import (
+from reconciler.core.desired.expand import slug_of
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.manifest.kinds.fields import REFERENCE
+from reconciler.core.manifest.syntax_tree import (
     Place,
     SyntaxDocument,
     SyntaxNode,
     read_syntax,
 )
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import EXISTENCE, OPERATORS
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import EXISTENCE, OPERATORS
 
 Role = Literal[
     "queue", "intent", "attribute", "value", "rule", "environment", "profile", "finding"

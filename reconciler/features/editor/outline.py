@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from reconciler.cli.editor.names import address_of
-from reconciler.manifest.syntax_tree import SyntaxDocument, SyntaxNode
-from reconciler.text.escape import sanitize
+from reconciler.core.manifest.syntax_tree import SyntaxDocument, SyntaxNode
+from reconciler.core.text.escape import sanitize
+from reconciler.features.editor.names import address_of
 
 SymbolKind = Literal[
     "document", "rule", "test", "promise", "queue", "intent", "attribute"

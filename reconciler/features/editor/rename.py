@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from reconciler.cli.editor.analysis import Analysis
-from reconciler.cli.editor.names import Mention, Names
-from reconciler.desired.desired import DesiredState
-from reconciler.manifest.yaml_patch import TextEdit, apply_edits
-from reconciler.manifest.yaml_writer import format_like, format_scalar
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Address, Opaque, Rule, Target
-from reconciler.text.escape import is_visible, quote_name
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.manifest.yaml_patch import TextEdit, apply_edits
+from reconciler.core.manifest.yaml_writer import format_like, format_scalar
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Address, Opaque, Rule, Target
+from reconciler.core.text.escape import is_visible, quote_name
+from reconciler.features.editor.analysis import Analysis
+from reconciler.features.editor.names import Mention, Names
 
 _INVALID: Final = "The manifests have errors: correct them before you rename a queue."
 

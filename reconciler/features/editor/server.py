@@ -15,17 +15,17 @@ from lsprotocol import types as lsp
 from pygls import uris
 from pygls.lsp.server import LanguageServer
 
-from reconciler.cli.editor.features import Manifest, features
-from reconciler.cli.editor.positions import PositionedText
-from reconciler.cli.editor.protocol import ManifestProtocol, silence_refusals
-from reconciler.text.escape import sanitize
+from reconciler.core.text.escape import sanitize
+from reconciler.features.editor.features import Manifest, features
+from reconciler.features.editor.positions import PositionedText
+from reconciler.features.editor.protocol import ManifestProtocol, silence_refusals
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    from reconciler.cli.editor.names import Mention
-    from reconciler.cli.editor.session import FolderSession
-    from reconciler.manifest.yaml_patch import TextEdit
-    from reconciler.model.finding import Finding
+    from reconciler.core.manifest.yaml_patch import TextEdit
+    from reconciler.core.model.finding import Finding
+    from reconciler.features.editor.names import Mention
+    from reconciler.features.editor.session import FolderSession
 
 _PAUSE: Final = 0.01  # seconds: edits that arrive together are checked together
 _CHANGES: Final = (
@@ -116,7 +116,7 @@ class ManifestServer:
 
     def _open_sessions(self) -> None:
         """Make a session for each new folder, and end those of removed ones."""
-        from reconciler.cli.editor.session import FolderSession  # noqa: PLC0415 - half a second: not before the answer
+        from reconciler.features.editor.session import FolderSession  # noqa: PLC0415 - half a second: not before the answer
 
         # Without "..", as editors name files.
         paths = [os.path.abspath(Path(root, self._directory)) for root in self._roots()]  # noqa: PTH100

@@ -9,11 +9,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from reconciler.cli.editor.analysis import Analysis, analyze
-from reconciler.cli.editor.completion import Completion, complete
-from reconciler.cli.editor.names import Mention, Names, SourceFile, rules_of
-from reconciler.cli.editor.outline import Symbol, outline
-from reconciler.cli.editor.rename import (
+from reconciler.core.manifest.files import EXTENSIONS, read_files
+from reconciler.core.manifest.syntax_tree import SyntaxNode
+from reconciler.core.manifest.yaml_patch import TextEdit
+from reconciler.core.manifest.yaml_writer import format_scalar
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Source
+from reconciler.core.text.escape import escape_invisible
+from reconciler.features.editor.analysis import Analysis, analyze
+from reconciler.features.editor.completion import Completion, complete
+from reconciler.features.editor.names import Mention, Names, SourceFile, rules_of
+from reconciler.features.editor.outline import Symbol, outline
+from reconciler.features.editor.rename import (
     Outcome,
     RenameError,
     check_rename,
@@ -21,13 +28,6 @@ from reconciler.cli.editor.rename import (
     rename_edits,
     renamed_content,
 )
-from reconciler.manifest.files import EXTENSIONS, read_files
-from reconciler.manifest.syntax_tree import SyntaxNode
-from reconciler.manifest.yaml_patch import TextEdit
-from reconciler.manifest.yaml_writer import format_scalar
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
-from reconciler.text.escape import escape_invisible
 
 _MANIFEST: Final = re.compile(rb"""\bapiVersion["']?\s*:\s*["']?routing/""")
 _WITH_ERRORS: Final = (

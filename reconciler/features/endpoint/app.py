@@ -15,32 +15,36 @@ from http import HTTPStatus
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from reconciler.endpoint import messages
-from reconciler.endpoint.auth import (
+from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
+from reconciler.core.text.trace_context import CURRENT_TRACE, TraceContext, parse_trace
+from reconciler.features.endpoint import messages
+from reconciler.features.endpoint.auth import (
     ApiKeys,
     InMemoryMessageIds,
     MessageIdStore,
     SignatureVerifier,
     run_once,
 )
-from reconciler.endpoint.conversations import ConversationLocks, LockProvider
-from reconciler.endpoint.event import (
+from reconciler.features.endpoint.conversations import ConversationLocks, LockProvider
+from reconciler.features.endpoint.event import (
     CLOCK_TOLERANCE,
     InvalidEventError,
     format_timestamp,
     latest_timestamp,
     parse_event,
 )
-from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes
-from reconciler.endpoint.messages import (
+from reconciler.features.endpoint.handler import (
+    EventHandler,
+    EventPolicy,
+    WriteAttributes,
+)
+from reconciler.features.endpoint.messages import (
     EndpointResponse,
     encode_json,
     error_response,
     retry_later,
 )
-from reconciler.endpoint.metrics import FUTURE_OUTCOME, Metrics
-from reconciler.text.prometheus import CONTENT_TYPE, exposition
-from reconciler.text.trace_context import CURRENT_TRACE, TraceContext, parse_trace
+from reconciler.features.endpoint.metrics import FUTURE_OUTCOME, Metrics
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

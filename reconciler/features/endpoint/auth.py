@@ -13,8 +13,8 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final, NamedTuple, Protocol
 
-from reconciler.endpoint.event import CLOCK_TOLERANCE
-from reconciler.endpoint.messages import (
+from reconciler.features.endpoint.event import CLOCK_TOLERANCE
+from reconciler.features.endpoint.messages import (
     EndpointResponse,
     Headers,
     error_response,

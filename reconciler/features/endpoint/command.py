@@ -15,8 +15,6 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from reconciler.behaviour.endpoint_stage import NO_FALLBACK
-from reconciler.checks.explain import explain
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.command_line import expected_queues, utc_now
@@ -24,24 +22,29 @@ from reconciler.cli.files import text_of_variable
 from reconciler.cli.output import Output
 from reconciler.cli.process_metrics import process_metrics
 from reconciler.cli.rule_sources import list_rules
-from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
-from reconciler.cxone.context_client import ContextClient, ignored_conversations
-from reconciler.desired.desired import endpoint_stage
-from reconciler.endpoint.app import DEADLINE, ContextApp, EndpointDependencies
-from reconciler.endpoint.auth import SecretError, SignatureVerifier
-from reconciler.endpoint.conversations import ConversationLocks
-from reconciler.endpoint.handler import EventPolicy
-from reconciler.errors import (
+from reconciler.core.behaviour.endpoint_stage import NO_FALLBACK
+from reconciler.core.checks.explain import explain
+from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.errors import (
     CredentialsError,
     ScopeError,
     UndefinedFieldsError,
     UsageError,
 )
+from reconciler.core.text.hosts import LAST_PORT, is_loopback
+from reconciler.core.text.prometheus import metric
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.endpoint.app import DEADLINE, ContextApp, EndpointDependencies
+from reconciler.features.endpoint.auth import SecretError, SignatureVerifier
+from reconciler.features.endpoint.conversations import ConversationLocks
+from reconciler.features.endpoint.handler import EventPolicy
+from reconciler.features.endpoint.server_log import log
 from reconciler.render.text.explain import explain_document
-from reconciler.text.hosts import LAST_PORT, is_loopback
-from reconciler.text.prometheus import metric
-from reconciler.text.redact import REDACTOR
+from reconciler.targets.platform.context_client import (
+    ContextClient,
+    ignored_conversations,
+)
 
 HELP: Final = """\
 $CXROUTE_API_KEYS holds the API keys, separated by commas so that keys can be rotated. $CXROUTE_WEBHOOK_SECRETS holds
@@ -81,7 +84,7 @@ def run(options: Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, and finish accepted requests."""
     settings = read_settings(options)
     with requires_extra("serve", "`cxroute serve`"):
-        from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
+        from reconciler.features.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
     with open_listener(options.host, settings.port) as listener, closing(log):
@@ -104,7 +107,7 @@ async def _serve(
     settings: "ServeSettings",
     listener: socket.socket,
 ) -> None:
-    from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
+    from reconciler.features.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
         session.output.result(
@@ -268,7 +271,10 @@ def shared_url(option: str | None) -> str:
         return ""
     REDACTOR.add(url)
     with requires_extra("serve", "--shared"):
-        from reconciler.endpoint.redis.connection import redis_client, split_url  # noqa: PLC0415 - an optional extra
+        from reconciler.features.endpoint.redis.connection import (  # noqa: PLC0415 - an optional extra
+            redis_client,
+            split_url,
+        )
     password = split_url(url).password
     REDACTOR.add(*([password, unquote(password)] if password else []))
     try:
@@ -292,9 +298,9 @@ async def open_cluster(
     if not url:
         yield lambda alone: alone
         return
-    from reconciler.endpoint.redis.connection import SharedRedis, redis_client  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
+    from reconciler.features.endpoint.redis.connection import SharedRedis, redis_client  # noqa: PLC0415 - see above
+    from reconciler.features.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
+    from reconciler.features.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
 
     connection = redis_client(url, os.environ.get("CXROUTE_CA_FILE"))
     redis = SharedRedis(connection, f"cxroute:{environment}")

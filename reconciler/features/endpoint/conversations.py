@@ -12,8 +12,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from reconciler.endpoint.event import END_OF_TIME, Event, Timestamp, parse_timestamp
-from reconciler.endpoint.messages import EndpointResponse, truncated, written_prefix
+from reconciler.features.endpoint.event import (
+    END_OF_TIME,
+    Event,
+    Timestamp,
+    parse_timestamp,
+)
+from reconciler.features.endpoint.messages import (
+    EndpointResponse,
+    truncated,
+    written_prefix,
+)
 
 
 class EventOrder(NamedTuple):

@@ -8,7 +8,7 @@ import re
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
-from reconciler.text.json_values import is_deep, parse_finite, refuse_constant
+from reconciler.core.text.json_values import is_deep, parse_finite, refuse_constant
 
 _TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):(?:[0-5]\d:[0-5]\d|59:60)(?:\.(\d{1,18}))?"

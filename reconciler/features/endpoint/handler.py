@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from reconciler import errors
-from reconciler.behaviour.endpoint_stage import NO_FALLBACK, Doubt, FallbackPolicy
-from reconciler.endpoint.conversations import (
+from reconciler.core import errors
+from reconciler.core.behaviour.endpoint_stage import NO_FALLBACK, Doubt, FallbackPolicy
+from reconciler.features.endpoint.conversations import (
     ConversationState,
     EventOrder,
     LockProvider,
     LockUnavailableError,
 )
-from reconciler.endpoint.event import (
+from reconciler.features.endpoint.event import (
     Event,
     format_timestamp,
     latest_timestamp,
     timestamp_from_datetime,
 )
-from reconciler.endpoint.messages import (
+from reconciler.features.endpoint.messages import (
     EndpointResponse,
     error_response,
     retry_later,
     success_response,
     written_response,
 )
-from reconciler.endpoint.metrics import Metrics
+from reconciler.features.endpoint.metrics import Metrics
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]

@@ -8,8 +8,8 @@ from itertools import accumulate
 from math import nextafter
 from typing import Final
 
-from reconciler.behaviour.endpoint_stage import NO_FALLBACK, FallbackPolicy
-from reconciler.text.prometheus import metric, metric_header, sample
+from reconciler.core.behaviour.endpoint_stage import NO_FALLBACK, FallbackPolicy
+from reconciler.core.text.prometheus import metric, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

@@ -24,10 +24,10 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from reconciler.endpoint.messages import ChunkChecker, encode_json
-from reconciler.errors import CxrouteError
-from reconciler.text.escape import sanitize
-from reconciler.text.hosts import url_of
+from reconciler.core.errors import CxrouteError
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.hosts import url_of
+from reconciler.features.endpoint.messages import ChunkChecker, encode_json
 
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final, TextIO
 
-from reconciler.text.redact import REDACTOR
+from reconciler.core.text.redact import REDACTOR
 
 Write = Callable[[bytes], int]
 """Writes bytes, and returns how many it wrote.

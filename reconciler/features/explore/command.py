@@ -12,19 +12,19 @@ from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import DesiredState, desire_offline
-from reconciler.plan.impact import Impact
-from reconciler.plan.plan import Plan
-from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
-from reconciler.render.explore import (
+from reconciler.core.desired.desired import DesiredState, desire_offline
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.explore.page import (
     ExplorePage,
     ExploreSide,
     build_plan_sides,
     build_side,
     render_explore,
 )
-from reconciler.text.escape import join_first, pluralize, quote, sanitize
-from reconciler.text.redact import REDACTOR
 
 
 def options(parser: argparse.ArgumentParser) -> None:

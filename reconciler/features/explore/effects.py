@@ -10,12 +10,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, evaluation_key
-from reconciler.model.finding import Document
-from reconciler.plan.impact import Impact
-from reconciler.plan.promises import PromiseResult
-from reconciler.plan.words import Names
+from reconciler.core.behaviour.diff.effects import FALLBACK, Effect, EffectRow
+from reconciler.core.behaviour.routing_entry import (
+    Evaluation,
+    RoutingEntry,
+    evaluation_key,
+)
+from reconciler.core.model.finding import Document
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.promises import PromiseResult
+from reconciler.core.plan.words import Names
+from reconciler.core.text.phrases import Labels
+from reconciler.features.explore.tables import PageTables
 from reconciler.render.effects import (
     OTHER_TYPES_PLACE,
     EffectsSummary,
@@ -24,8 +30,6 @@ from reconciler.render.effects import (
     RowText,
     summarize_effects,
 )
-from reconciler.render.explore_tables import PageTables
-from reconciler.text.phrases import Labels
 
 MAX_ROWS: Final = 1_000
 """The rows on a page; a first plan of a large tenant may have more."""

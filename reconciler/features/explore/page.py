@@ -16,43 +16,43 @@ from typing import Any, Final
 from urllib.parse import quote as quote_url
 from urllib.parse import urlencode
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import (
     RoutingEntry,
     destination_of_rule,
     evaluation_key,
 )
-from reconciler.behaviour.space.value_type import ANY_TEXT, Types
-from reconciler.desired.desired import DesiredState
-from reconciler.model.finding import Document
-from reconciler.model.operators import RECORDS, Scalar
-from reconciler.model.rule import JSON_NUMBER, Opaque
-from reconciler.plan.impact import Impact
-from reconciler.plan.plan import Plan
-from reconciler.plan.promises import PromiseResult, run_promises
-from reconciler.plan.routing_table import RuleList, entry_name, route_phrase
-from reconciler.plan.schedule import build_transition
-from reconciler.plan.traffic_shares import RuleShares, rule_shares
-from reconciler.plan.words import destination_phrase
-from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
-from reconciler.render.explore_effects import ShownChange, effects_data, show_change
-from reconciler.render.explore_tables import PageTables, encode
-from reconciler.render.finding_subject import source_location
-from reconciler.render.html import page_files, render_page
-from reconciler.render.provenance import SourceLinks
-from reconciler.table.rows import (
-    DecisionTable,
-    attributes_in_use,
-    conditions_by_attribute,
-)
-from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import (
+from reconciler.core.behaviour.space.value_type import ANY_TEXT, Types
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.finding import Document
+from reconciler.core.model.operators import RECORDS, Scalar
+from reconciler.core.model.rule import JSON_NUMBER, Opaque
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.promises import PromiseResult, run_promises
+from reconciler.core.plan.routing_table import RuleList, entry_name, route_phrase
+from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.traffic_shares import RuleShares, rule_shares
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.escape import pluralize, quote, sanitize
+from reconciler.core.text.phrases import (
     Labels,
     condition_phrase,
     conditions_phrase,
     conversation_phrase,
 )
-from reconciler.traffic.sample import TrafficSample
+from reconciler.core.traffic.sample import TrafficSample
+from reconciler.features.explore.effects import ShownChange, effects_data, show_change
+from reconciler.features.explore.tables import PageTables, encode
+from reconciler.features.table.rows import (
+    DecisionTable,
+    attributes_in_use,
+    conditions_by_attribute,
+)
+from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
+from reconciler.render.finding_subject import source_location
+from reconciler.render.html import page_files, render_page
+from reconciler.render.provenance import SourceLinks
 
 _STYLES: Final = ("report.css", "explore.css")
 _STATES: Final = {True: "holds", False: "broken", None: "not decided"}

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from reconciler.behaviour.routing_entry import Destination
-from reconciler.model.finding import Document
-from reconciler.model.rule import Condition, Opaque, Source, to_api_json
-from reconciler.plan.words import destination_phrase
+from reconciler.core.behaviour.routing_entry import Destination
+from reconciler.core.model.finding import Document
+from reconciler.core.model.rule import Condition, Opaque, Source, to_api_json
+from reconciler.core.plan.words import destination_phrase
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import destination_form
 

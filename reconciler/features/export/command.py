@@ -20,36 +20,36 @@ from reconciler.cli.rule_sources import (
     with_live_file,
 )
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.desired.queues import QueueResolver, resolve_aliases
-from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
-from reconciler.export import export as exports
-from reconciler.export.export import (
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.queues import QueueResolver, resolve_aliases
+from reconciler.core.errors import CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.manifest.load import Manifests, load_with_changes
+from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.core.model.live import LiveRule
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.ownership import classify_by_owner, find_cause
+from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.stored_texts import classify_live_rules
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.core.text.files import read_file
+from reconciler.core.text.suggest import suggest
+from reconciler.features.export import export as exports
+from reconciler.features.export.export import (
     ExportedManifests,
     ExportVerification,
     ManifestHeader,
     TenantSnapshot,
 )
-from reconciler.export.names import find_free_name
-from reconciler.export.update_manifest import (
+from reconciler.features.export.names import find_free_name
+from reconciler.features.export.update_manifest import (
     ManifestEdit,
     all_edits,
     edit_texts,
     prove_edits,
 )
-from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests, load_with_changes
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.model.live import LiveRule
-from reconciler.plan.impact import Impact
-from reconciler.plan.ownership import classify_by_owner, find_cause
-from reconciler.plan.plan import LiveState
-from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.render.effects import summarize_effects
 from reconciler.render.text.effects import effects_lines, headline_lines
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.files import read_file
-from reconciler.text.suggest import suggest
 from reconciler.version import __version__
 
 _HELP: Final = (

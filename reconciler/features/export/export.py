@@ -6,28 +6,32 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.desired.queues import QueueResolver
-from reconciler.export.names import (
+from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.queues import QueueResolver
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.yaml_writer import format_mapping
+from reconciler.core.model.change import Adopt, Change
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Queue, Target
+from reconciler.core.plan.compare import compare_rules
+from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
+from reconciler.core.plan.plan import is_selected
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.core.text.phrases import Labels
+from reconciler.features.export.names import (
     QueueNames,
     RuleNameAllocator,
     SkippedRule,
     find_free_name,
     slugify,
 )
-from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuilder
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.change import Adopt, Change
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Queue, Target
-from reconciler.plan.compare import compare_rules
-from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
-from reconciler.plan.plan import is_selected
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import Labels
+from reconciler.features.export.ruleset import (
+    ExportedRule,
+    ExportedRuleSet,
+    RuleSetBuilder,
+)
 
 
 class ExportSelection(NamedTuple):

@@ -6,15 +6,15 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from unicodedata import combining, normalize
 
-from reconciler.behaviour.evaluate import required_values
-from reconciler.behaviour.routing_entry import Destination, destination_of
-from reconciler.desired.expand import MAX_KEY_LENGTH, NOT_IN_SLUGS
-from reconciler.desired.queues import QueueError, QueueResolver
-from reconciler.desired.substitution import MAX_TEXT_BYTES, text_size
-from reconciler.model.grouping import group_pairs
-from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Queue
-from reconciler.text.files import KIB
+from reconciler.core.behaviour.evaluate import required_values
+from reconciler.core.behaviour.routing_entry import Destination, destination_of
+from reconciler.core.desired.expand import MAX_KEY_LENGTH, NOT_IN_SLUGS
+from reconciler.core.desired.queues import QueueError, QueueResolver
+from reconciler.core.desired.substitution import MAX_TEXT_BYTES, text_size
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Address, Queue
+from reconciler.core.text.files import KIB
 
 
 class NotRepresentableError(Exception):

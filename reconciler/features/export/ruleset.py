@@ -8,19 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from reconciler.desired.expand import InvalidRuleError, RuleExpander
-from reconciler.export.names import (
-    NotRepresentableError,
-    QueueNames,
-    RuleNameAllocator,
-    SkippedRule,
-    escape_text,
-    find_free_name,
-    slugify,
-)
-from reconciler.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
-from reconciler.model.live import (
+from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
+from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
+from reconciler.core.model.live import (
     LiveRule,
     Marker,
     find_foreign_marker,
@@ -28,8 +19,8 @@ from reconciler.model.live import (
     normalize_line_ends,
     parse_marker,
 )
-from reconciler.model.operators import Scalar
-from reconciler.model.rule import (
+from reconciler.core.model.operators import Scalar
+from reconciler.core.model.rule import (
     MAX_NUMBER_LENGTH,
     Address,
     Condition,
@@ -37,6 +28,15 @@ from reconciler.model.rule import (
     Opaque,
     Rule,
     Target,
+)
+from reconciler.features.export.names import (
+    NotRepresentableError,
+    QueueNames,
+    RuleNameAllocator,
+    SkippedRule,
+    escape_text,
+    find_free_name,
+    slugify,
 )
 
 PartT = TypeVar("PartT", Condition, Target)

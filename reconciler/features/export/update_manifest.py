@@ -9,12 +9,31 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
-from reconciler.desired.desired import DesiredRule, DesiredState, desire_offline
-from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
-from reconciler.errors import CxrouteError, ManifestError, RefusedError
-from reconciler.export.export import TenantSnapshot
-from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
-from reconciler.export.ruleset import (
+from reconciler.core.desired.desired import DesiredRule, DesiredState, desire_offline
+from reconciler.core.desired.expand import InvalidRuleError, RuleExpander, list_targets
+from reconciler.core.errors import CxrouteError, ManifestError, RefusedError
+from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.manifest.source_map import LoadedDocument, PathStep
+from reconciler.core.manifest.yaml_patch import (
+    CannotPatchError,
+    TextEdit,
+    apply_edits,
+    compute_edits,
+)
+from reconciler.core.manifest.yaml_writer import format_mapping
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.operators import INTERVALS
+from reconciler.core.model.rule import Address, Condition, Rule, Target
+from reconciler.core.text.escape import sanitize
+from reconciler.features.export.export import TenantSnapshot
+from reconciler.features.export.names import (
+    NotRepresentableError,
+    QueueNames,
+    escape_text,
+)
+from reconciler.features.export.ruleset import (
     FIELD_ORDER,
     Fields,
     find_sugar_field,
@@ -24,21 +43,6 @@ from reconciler.export.ruleset import (
     understood,
     when_item,
 )
-from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
-from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.manifest.yaml_patch import (
-    CannotPatchError,
-    TextEdit,
-    apply_edits,
-    compute_edits,
-)
-from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.live import LiveRule
-from reconciler.model.operators import INTERVALS
-from reconciler.model.rule import Address, Condition, Rule, Target
-from reconciler.text.escape import sanitize
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:

@@ -1,1 +1,34 @@
 """cxroute on GitHub: one comment on a pull request, one issue about drift, the reviewed plan."""
+
+from typing import Final
+
+from reconciler.cli.feature import Command, Feature
+
+FEATURE: Final = Feature(
+    commands={
+        "github": Command(
+            "set up",
+            30,
+            "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue",
+            f"{__name__}.command",
+        ),
+        "gitlab": Command(
+            "set up",
+            40,
+            "run steps of a GitLab job: note, consent, reviewed plan, drift issue",
+            f"{__name__}.command",
+        ),
+        "azure": Command(
+            "set up",
+            50,
+            "run steps of an Azure pipeline: note, consent, reviewed plan, drift issue",
+            f"{__name__}.command",
+        ),
+        "bitbucket": Command(
+            "set up",
+            60,
+            "run steps of a Bitbucket pipeline: note, consent, reviewed plan",
+            f"{__name__}.command",
+        ),
+    },
+)

@@ -8,18 +8,7 @@ from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from reconciler.forge import forge
-from reconciler.forge.plan_report import read_archive_file
-from reconciler.forge.step import StepVariables
-from reconciler.rest.client import (
-    ListPage,
-    Purpose,
-    RestClient,
-    RestDialect,
-    RestError,
-    RestResponse,
-)
-from reconciler.text.json_values import (
+from reconciler.core.text.json_values import (
     as_object,
     as_text,
     list_objects,
@@ -27,6 +16,17 @@ from reconciler.text.json_values import (
     number_at,
     parse_object,
     text_at,
+)
+from reconciler.features.forge import forge
+from reconciler.features.forge.plan_report import read_archive_file
+from reconciler.features.forge.step import StepVariables
+from reconciler.rest.client import (
+    ListPage,
+    Purpose,
+    RestClient,
+    RestDialect,
+    RestError,
+    RestResponse,
 )
 
 TAG: Final = "cxroute-drift"

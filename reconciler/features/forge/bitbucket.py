@@ -8,8 +8,16 @@ from datetime import datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
-from reconciler.forge import forge
-from reconciler.forge.step import StepVariables
+from reconciler.core.text.json_values import (
+    as_object,
+    as_text,
+    list_objects,
+    moment_at,
+    number_at,
+    text_at,
+)
+from reconciler.features.forge import forge
+from reconciler.features.forge.step import StepVariables
 from reconciler.rest.client import (
     MISSING,
     ListPage,
@@ -18,14 +26,6 @@ from reconciler.rest.client import (
     RestDialect,
     RestError,
     RestResponse,
-)
-from reconciler.text.json_values import (
-    as_object,
-    as_text,
-    list_objects,
-    moment_at,
-    number_at,
-    text_at,
 )
 
 # stands for the author of signed notes: an access token cannot read its own account

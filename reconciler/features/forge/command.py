@@ -17,22 +17,22 @@ from reconciler.cli.clients import open_rest_http
 from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
-from reconciler.errors import RefusedError, UsageError
-from reconciler.forge import consent, drift_issue, note, reviewed_plan
-from reconciler.forge.consent import MEMBERS_TOKEN, Voters
-from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
-from reconciler.forge.plan_report import (
+from reconciler.core.errors import RefusedError, UsageError
+from reconciler.core.plan.consent import describe_consent
+from reconciler.core.plan.document import COUNTED_ACTIONS
+from reconciler.core.text.files import MIB, read_text
+from reconciler.core.text.json_values import parse_object
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.forge import consent, drift_issue, note, reviewed_plan
+from reconciler.features.forge.consent import MEMBERS_TOKEN, Voters
+from reconciler.features.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
+from reconciler.features.forge.plan_report import (
     read_failure,
     read_json_object,
     read_plan_report,
 )
-from reconciler.forge.step import StepFiles
-from reconciler.plan.consent import describe_consent
-from reconciler.plan.document import COUNTED_ACTIONS
+from reconciler.features.forge.step import StepFiles
 from reconciler.rest.client import RestClient, RestClock, RestError
-from reconciler.text.files import MIB, read_text
-from reconciler.text.json_values import parse_object
-from reconciler.text.redact import REDACTOR
 
 _LONGEST_NUMBER: Final = 12
 # seconds before each attempt
@@ -164,7 +164,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _load_forge(name: str) -> ForgeModule:
     """Import the adapter of a forge: "github"."""
-    return cast("ForgeModule", import_module(f"reconciler.forge.{name}"))
+    return cast("ForgeModule", import_module(f"reconciler.features.forge.{name}"))
 
 
 class Step(NamedTuple):

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
-from reconciler.errors import RefusedError
-from reconciler.forge.forge import CommitStatus, Forge
-from reconciler.plan.consent import Consent, describe_consent, parse_consent
+from reconciler.core.errors import RefusedError
+from reconciler.core.plan.consent import Consent, describe_consent, parse_consent
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.json_values import parse_object
+from reconciler.features.forge.forge import CommitStatus, Forge
 from reconciler.rest.client import RestError
-from reconciler.text.escape import sanitize
-from reconciler.text.json_values import parse_object
 
 MEMBERS_TOKEN: Final = "CXROUTE_MEMBERS_TOKEN"  # noqa: S105 - the name of a variable
 _MAX_TEXT: Final = 140  # characters of a status

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from reconciler.forge.forge import Forge, Post
-from reconciler.model.live import normalize_line_ends
-from reconciler.text.json_values import list_objects
+from reconciler.core.model.live import normalize_line_ends
+from reconciler.core.text.json_values import list_objects
+from reconciler.features.forge.forge import Forge, Post
 
 _ROOM: Final = 5_536  # characters, for the lines around the difference
 _MAX_TITLE: Final = 200  # characters; forges refuse titles of more than 255

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from reconciler.errors import RefusedError
-from reconciler.forge import forge
-from reconciler.forge.plan_report import read_archive_file, read_json_object
-from reconciler.forge.step import StepVariables
+from reconciler.core.errors import RefusedError
+from reconciler.core.text.json_values import as_object, list_objects, number_at, text_at
+from reconciler.features.forge import forge
+from reconciler.features.forge.plan_report import read_archive_file, read_json_object
+from reconciler.features.forge.step import StepVariables
 from reconciler.rest.client import (
     FORBIDDEN,
     MISSING,
@@ -19,7 +20,6 @@ from reconciler.rest.client import (
     RestDialect,
     RestError,
 )
-from reconciler.text.json_values import as_object, list_objects, number_at, text_at
 
 BOT: Final = "github-actions[bot]"  # the login of a workflow's token
 DIALECT: Final = RestDialect(

@@ -7,16 +7,16 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
 
-from reconciler.forge import forge
-from reconciler.forge.step import StepVariables
-from reconciler.rest.client import MISSING, Purpose, RestClient, RestDialect, RestError
-from reconciler.text.json_values import (
+from reconciler.core.text.json_values import (
     as_object,
     list_objects,
     moment_at,
     number_at,
     text_at,
 )
+from reconciler.features.forge import forge
+from reconciler.features.forge.step import StepVariables
+from reconciler.rest.client import MISSING, Purpose, RestClient, RestDialect, RestError
 
 DIALECT: Final = RestDialect(
     name="GitLab",

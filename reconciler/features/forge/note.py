@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from reconciler.errors import RefusedError
-from reconciler.forge.forge import Forge, PipelineRun, Post
-from reconciler.forge.plan_report import FailedPlan, PlacedError, PlanReport
-from reconciler.model.live import normalize_line_ends
+from reconciler.core.errors import RefusedError
+from reconciler.core.model.live import normalize_line_ends
+from reconciler.core.text.escape import pluralize
+from reconciler.core.text.json_values import list_objects, parse_object
+from reconciler.features.forge.forge import Forge, PipelineRun, Post
+from reconciler.features.forge.plan_report import FailedPlan, PlacedError, PlanReport
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
-from reconciler.text.escape import pluralize
-from reconciler.text.json_values import list_objects, parse_object
 
 CommentKind = Literal["plan", "refresh", "planless", "header"]
 """plan: a plan that needs a comment. refresh: a plan without news, which only edits a comment.

@@ -9,8 +9,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final, NamedTuple
 
-from reconciler.errors import UsageError
-from reconciler.text.pages import page
+from reconciler.core.errors import UsageError
+from reconciler.core.text.pages import page
 
 # in our workflows; docs/github.md explains the comment
 OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"
@@ -59,7 +59,7 @@ class PipelineKind(NamedTuple):
 
     def read_template(self, name: str) -> str:
         """Return the text of a template."""
-        template = files("reconciler").joinpath("forge", "templates", self.option, name)
+        template = files(__package__).joinpath("templates", self.option, name)
         return template.read_text(encoding="utf-8")
 
 

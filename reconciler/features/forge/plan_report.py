@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from reconciler.errors import RefusedError, UsageError
-from reconciler.plan.document import COUNTED_ACTIONS, ERROR_FILE
-from reconciler.text.files import MIB, read_file, read_text
-from reconciler.text.json_values import as_object, list_objects, number_at
+from reconciler.core.errors import RefusedError, UsageError
+from reconciler.core.plan.document import COUNTED_ACTIONS, ERROR_FILE
+from reconciler.core.text.files import MIB, read_file, read_text
+from reconciler.core.text.json_values import as_object, list_objects, number_at
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")

@@ -5,9 +5,9 @@ that it stored.
 from collections.abc import Callable
 from typing import Final
 
-from reconciler.errors import RefusedError
-from reconciler.forge.forge import BranchTip, Forge, MergedRequest, PipelineRun
-from reconciler.text.json_values import as_object, parse_object
+from reconciler.core.errors import RefusedError
+from reconciler.core.text.json_values import as_object, parse_object
+from reconciler.features.forge.forge import BranchTip, Forge, MergedRequest, PipelineRun
 
 _PAUSES: Final = (2.0, 8.0)  # seconds
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from reconciler.errors import CxrouteError, UsageError
-from reconciler.text.hosts import request_url
-from reconciler.text.redact import REDACTOR
+from reconciler.core.errors import CxrouteError, UsageError
+from reconciler.core.text.hosts import request_url
+from reconciler.core.text.redact import REDACTOR
 
 MAX_SUMMARY_BYTES: Final = 900_000  # bytes; GitHub drops a summary over 1 MiB
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")

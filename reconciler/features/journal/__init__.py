@@ -1,1 +1,16 @@
 """The journal of applied changes, and the undo of a recorded run."""
+
+from typing import Final
+
+from reconciler.cli.feature import Command, Feature
+
+FEATURE: Final = Feature(
+    commands={
+        "history": Command(
+            "operate",
+            40,
+            "show who changed which rules, when and why",
+            f"{__name__}.command",
+        ),
+    },
+)

@@ -7,15 +7,15 @@ from functools import partial
 
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.journal_place import list_places, remote_advice
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
-from reconciler.errors import UsageError
-from reconciler.journal.history import RecordedRun
-from reconciler.journal.journal import RUN_NAME, find_run
-from reconciler.journal.places import JournalPlace
-from reconciler.render.text.history import run_document, run_text, runs_text
-from reconciler.text.escape import pluralize
+from reconciler.core.errors import UsageError
+from reconciler.core.text.escape import pluralize
+from reconciler.features.journal.history import RecordedRun
+from reconciler.features.journal.journal import RUN_NAME, find_run
+from reconciler.features.journal.place_option import list_places, remote_advice
+from reconciler.features.journal.places import JournalPlace
+from reconciler.features.journal.text import run_document, run_text, runs_text
 
 
 def options(parser: argparse.ArgumentParser) -> None:

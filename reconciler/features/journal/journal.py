@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.apply.progress import ApplyReport, outcomes_to_json
-from reconciler.apply.settings import StepRecorder
-from reconciler.errors import UsageError
-from reconciler.journal.history import RecordedRun
-from reconciler.journal.sinks import JournalSink
-from reconciler.model.change import (
+from reconciler.core.apply.attempt import Attempt, Verdict
+from reconciler.core.apply.progress import ApplyReport, outcomes_to_json
+from reconciler.core.apply.settings import StepRecorder
+from reconciler.core.errors import UsageError
+from reconciler.core.model.change import (
     Change,
     Create,
     Failed,
@@ -27,13 +25,15 @@ from reconciler.model.change import (
     Skipped,
     is_copy_removal,
 )
-from reconciler.model.rule import CANONICAL_JSON
-from reconciler.plan.document import change_to_json, plan_id
-from reconciler.plan.plan import Plan
-from reconciler.text.escape import quote_name
-from reconciler.text.files import MIB
-from reconciler.text.json_values import STRICT_DECODER
-from reconciler.text.suggest import suggest
+from reconciler.core.model.rule import CANONICAL_JSON
+from reconciler.core.plan.document import change_to_json, plan_id
+from reconciler.core.plan.plan import Plan
+from reconciler.core.text.escape import quote_name
+from reconciler.core.text.files import MIB
+from reconciler.core.text.json_values import STRICT_DECODER
+from reconciler.core.text.suggest import suggest
+from reconciler.features.journal.history import RecordedRun
+from reconciler.features.journal.sinks import JournalSink
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names of runs.

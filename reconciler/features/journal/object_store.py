@@ -11,8 +11,8 @@ from functools import wraps
 from threading import Thread
 from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
-from reconciler.text.escape import sanitize
-from reconciler.text.pages import page
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.pages import page
 
 P = ParamSpec("P")
 T = TypeVar("T")

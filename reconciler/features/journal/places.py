@@ -14,13 +14,13 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import UsageError
-from reconciler.journal.history import RecordedRun
-from reconciler.journal.journal import LARGEST, parse_runs
-from reconciler.journal.object_store import ObjectSink, ObjectStore
-from reconciler.journal.sinks import FileSink, JournalSink
-from reconciler.text.files import read_file
-from reconciler.text.hosts import journal_address_problem
+from reconciler.core.errors import UsageError
+from reconciler.core.text.files import read_file
+from reconciler.core.text.hosts import journal_address_problem
+from reconciler.features.journal.history import RecordedRun
+from reconciler.features.journal.journal import LARGEST, parse_runs
+from reconciler.features.journal.object_store import ObjectSink, ObjectStore
+from reconciler.features.journal.sinks import FileSink, JournalSink
 
 SUFFIX: Final = ".jsonl"
 MOST_RUNS: Final = 1000  # of a directory or an address: the newest are read

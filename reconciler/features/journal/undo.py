@@ -8,17 +8,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
-from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.change import Change, Update
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.model.live import LiveRule, copy_name, fingerprint
-from reconciler.model.rule import Address, Rule, Target
-from reconciler.plan.ownership import was_edited
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan, rules_after
-from reconciler.plan.stored_texts import classify_live_rules
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.manifest.kinds.ruleset import AdoptById
+from reconciler.core.model.change import Change, Update
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.live import LiveRule, copy_name, fingerprint
+from reconciler.core.model.rule import Address, Rule, Target
+from reconciler.core.plan.ownership import was_edited
+from reconciler.core.plan.plan import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    draft_plan,
+    rules_after,
+)
+from reconciler.core.plan.stored_texts import classify_live_rules
+from reconciler.features.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
 
 REAPPLIED: Final = "CXR310"
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"

@@ -7,23 +7,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.desired.desired import (
+from reconciler.core.desired.desired import (
     DesiredState,
     empty_desired_state,
     expand_manifests,
 )
-from reconciler.desired.queues import QueueResolver, resolve_aliases
-from reconciler.errors import ManifestError, RefusedError, UsageError
-from reconciler.journal.history import RecordedRun, read_changes
-from reconciler.journal.journal import RUN_NAME
-from reconciler.journal.undo import REAPPLIED, build_undo_state, warn_reapplied_changes
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.finding import Finding
-from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, unmatched_selectors
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.json_values import moment_at
+from reconciler.core.desired.queues import QueueResolver, resolve_aliases
+from reconciler.core.errors import ManifestError, RefusedError, UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.ownership import classify_by_owner
+from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, unmatched_selectors
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.core.text.json_values import moment_at
+from reconciler.features.journal.history import RecordedRun, read_changes
+from reconciler.features.journal.journal import RUN_NAME
+from reconciler.features.journal.undo import (
+    REAPPLIED,
+    build_undo_state,
+    warn_reapplied_changes,
+)
 
 # runs with the same values write the same rules
 _RULES_OF: Final = (

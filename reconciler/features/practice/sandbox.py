@@ -11,13 +11,13 @@ from typing import Final, Literal
 import httpx
 
 from reconciler.cli.files import STATE, ignored_by_git
-from reconciler.errors import CxrouteError
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.rule import Queue
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
-from reconciler.simulator.storage import StateError
+from reconciler.core.errors import CxrouteError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.rule import Queue
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.settings import PROFILES
+from reconciler.features.practice.simulator.state import TenantState
+from reconciler.features.practice.simulator.storage import StateError
 
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 

@@ -10,41 +10,45 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
-from reconciler.checks.lint import lint
-from reconciler.checks.lint_view import LintView
 from reconciler.cli.command_line import choose_environment
-from reconciler.cli.commands import export
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.cli.session import LiveFile, Session, open_session
-from reconciler.cxone.block_rules import read_block_file
-from reconciler.cxone.rule_json import read_file_text
-from reconciler.desired.desired import block_layout, desire_offline
-from reconciler.desired.expand import InvalidRuleError, RuleExpander
-from reconciler.errors import CxrouteError, ManifestError, UsageError
-from reconciler.export.export import describe_skipped, export_rules
-from reconciler.export.names import NotRepresentableError, find_free_name, slugify
-from reconciler.export.ruleset import condition_fields
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
-from reconciler.manifest.load import load_manifests
-from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
-from reconciler.plan.plan import LiveState
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.evaluate import Dialect, possible_dialects, run_snippet
-from reconciler.studio.language import SnippetError, Statement, parse_snippet
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
-from reconciler.studio.probe import format_recipe, parse_probe, probe_snippet
-from reconciler.studio.read import ImportedSnippet
-from reconciler.studio.script import MAX_SCRIPT, find_file_block
-from reconciler.text.escape import join_first, pluralize, sanitize
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.evaluate import route_conversation
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.core.checks.lint import lint
+from reconciler.core.checks.lint_view import LintView
+from reconciler.core.desired.desired import block_layout, desire_offline
+from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
+from reconciler.core.errors import CxrouteError, ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.manifest.yaml_writer import format_mapping
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule, Marker
+from reconciler.core.model.rule import Address, Condition, Opaque, Queue, Rule, Target
+from reconciler.core.plan.plan import LiveState
+from reconciler.core.text.escape import join_first, pluralize, sanitize
+from reconciler.features.export import command as export
+from reconciler.features.export.export import describe_skipped, export_rules
+from reconciler.features.export.names import (
+    NotRepresentableError,
+    find_free_name,
+    slugify,
+)
+from reconciler.features.export.ruleset import condition_fields
+from reconciler.targets.rules_api.rule_json import read_file_text
+from reconciler.targets.studio.block_rules import read_block_file
+from reconciler.targets.studio.build import BlockEntry, build_block
+from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
+from reconciler.targets.studio.language import SnippetError, Statement, parse_snippet
+from reconciler.targets.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
+from reconciler.targets.studio.probe import format_recipe, parse_probe, probe_snippet
+from reconciler.targets.studio.read import ImportedSnippet
+from reconciler.targets.studio.script import MAX_SCRIPT, find_file_block
 
 _OPTIONS_OF: Final = {
     "import": ("file", "into"),

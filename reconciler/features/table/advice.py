@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from reconciler.model.rule import Condition
-from reconciler.table.cells import CellError, read_conditions, write_scalar
-from reconciler.table.column_values import ColumnValues
-from reconciler.text.escape import join_all
-from reconciler.text.suggest import suggest
+from reconciler.core.model.rule import Condition
+from reconciler.core.text.escape import join_all
+from reconciler.core.text.suggest import suggest
+from reconciler.features.table.cells import CellError, read_conditions, write_scalar
+from reconciler.features.table.column_values import ColumnValues
 
 _FORMS: Final[Mapping[str, str]] = {
     "confidence": "write a comparison, such as >= 0.6 or between 0.6 and 0.9",

@@ -13,8 +13,8 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 
-from reconciler.manifest.yaml_writer import format_scalar
-from reconciler.model.operators import (
+from reconciler.core.manifest.yaml_writer import format_scalar
+from reconciler.core.model.operators import (
     EQUALITIES,
     EXISTENCE,
     INTERVALS,
@@ -22,22 +22,22 @@ from reconciler.model.operators import (
     Scalar,
     Value,
 )
-from reconciler.model.rule import (
+from reconciler.core.model.rule import (
     JSON_NUMBER,
     Condition,
     canonical_scalar,
     make_condition,
     parse_number,
 )
-from reconciler.table.column_values import ColumnValues
-from reconciler.table.operator_words import (
+from reconciler.core.text.escape import is_visible, quote_name
+from reconciler.features.table.column_values import ColumnValues
+from reconciler.features.table.operator_words import (
     OPENINGS,
     OPERATORS,
     PLAIN_EQUALITY,
     SYNONYM_OPENINGS,
     WORDS,
 )
-from reconciler.text.escape import is_visible, quote_name
 
 ItemT = TypeVar("ItemT")
 

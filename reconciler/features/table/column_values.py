@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
-from reconciler.behaviour.space.domain import Domain
-from reconciler.manifest.documents import TYPE_PHRASES, fits_type
-from reconciler.model.operators import EQUALITIES, RANGES, SETS, Scalar
-from reconciler.model.rule import Condition, make_condition
-from reconciler.text.escape import quote_name
-from reconciler.text.value_groups import ValueGroups
+from reconciler.core.behaviour.space.domain import Domain
+from reconciler.core.manifest.documents import TYPE_PHRASES, fits_type
+from reconciler.core.model.operators import EQUALITIES, RANGES, SETS, Scalar
+from reconciler.core.model.rule import Condition, make_condition
+from reconciler.core.text.escape import quote_name
+from reconciler.core.text.value_groups import ValueGroups
 
 ValueKind = Literal["confidence", "number", "text", "boolean", "any"]
 

@@ -9,62 +9,66 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.checks.edit_effects import EditEffects, find_edit_effects
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import utc_now
-from reconciler.cli.commands.export import replace_files
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import DesiredState, desire_offline
-from reconciler.desired.queues import QueueError
-from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
-from reconciler.export.export import TenantSnapshot
-from reconciler.export.update_manifest import find_unintended_changes
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests, load_with_changes
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.model.finding import Finding
-from reconciler.model.grouping import group_pairs
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.guards import apply_allowance, count_deletes
-from reconciler.plan.impact import Impact
-from reconciler.plan.plan import GuardResult
-from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
-from reconciler.plan.words import order_effects
-from reconciler.render.colour import Style
-from reconciler.render.effects import summarize_effects
-from reconciler.render.explore import render_table
-from reconciler.render.finding_subject import source_location
-from reconciler.render.text.effects import effects_lines, headline_lines
-from reconciler.render.text.findings import findings_text
-from reconciler.table.cells import SYNTAX, write_name, write_scalar
-from reconciler.table.column_values import ColumnValues
-from reconciler.table.compare_sheet import (
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.checks.edit_effects import EditEffects, find_edit_effects
+from reconciler.core.desired.desired import DesiredState, desire_offline
+from reconciler.core.desired.queues import QueueError
+from reconciler.core.errors import CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests, load_with_changes
+from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.guards import apply_allowance, count_deletes
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.plan import GuardResult
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.traffic_shares import (
+    convert_sample,
+    measure_traffic,
+    rule_shares,
+)
+from reconciler.core.plan.words import order_effects
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.core.text.files import read_file
+from reconciler.core.text.suggest import suggest
+from reconciler.core.traffic.sample import TrafficSample
+from reconciler.features.explore.page import render_table
+from reconciler.features.export.command import replace_files
+from reconciler.features.export.export import TenantSnapshot
+from reconciler.features.export.update_manifest import find_unintended_changes
+from reconciler.features.table.cells import SYNTAX, write_name, write_scalar
+from reconciler.features.table.column_values import ColumnValues
+from reconciler.features.table.compare_sheet import (
     RowEdit,
     TableEdits,
     Vocabulary,
     compare_sheet,
 )
-from reconciler.table.manifest_edits import ManifestWriter, find_difference
-from reconciler.table.rows import NO, YES, DecisionTable, build_table
-from reconciler.table.sheet import (
+from reconciler.features.table.manifest_edits import ManifestWriter, find_difference
+from reconciler.features.table.rows import NO, YES, DecisionTable, build_table
+from reconciler.features.table.sheet import (
     BYTE_ORDER_MARK,
     Sheet,
     SheetError,
     read_csv,
     write_csv,
 )
-from reconciler.table.vocabulary import column_values
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.files import read_file
-from reconciler.text.suggest import suggest
-from reconciler.traffic.sample import TrafficSample
+from reconciler.features.table.vocabulary import column_values
+from reconciler.render.colour import Style
+from reconciler.render.effects import summarize_effects
+from reconciler.render.finding_subject import source_location
+from reconciler.render.text.effects import effects_lines, headline_lines
+from reconciler.render.text.findings import findings_text
 
 _FORMATS: Final = ("csv", "xlsx", "html")
 _REFUSED_FILES: Final = {
@@ -208,7 +212,7 @@ def _write_table(
 
 
 def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
-    from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
+    from reconciler.features.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
 
     fixed = {
         "Queue": sorted(map(write_name, current.vocabulary.queues)),
@@ -498,7 +502,7 @@ def _read_sheet(path: Path) -> Sheet:
             )
     if not data.startswith(b"PK"):
         return read_csv(data)
-    from reconciler.table.xlsx_file import read_xlsx  # noqa: PLC0415 - needs the extra `sheets`
+    from reconciler.features.table.xlsx_file import read_xlsx  # noqa: PLC0415 - needs the extra `sheets`
 
     return read_xlsx(data)
 

@@ -8,9 +8,9 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.errors import RefusedError
-from reconciler.model.rule import (
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.errors import RefusedError
+from reconciler.core.model.rule import (
     JSON_NUMBER,
     Queue,
     Rule,
@@ -18,8 +18,10 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.table.advice import read_cell
-from reconciler.table.cells import (
+from reconciler.core.text.escape import quote_name
+from reconciler.core.text.suggest import suggest
+from reconciler.features.table.advice import read_cell
+from reconciler.features.table.cells import (
     MOST_DIGITS,
     CellError,
     read_conditions,
@@ -27,8 +29,8 @@ from reconciler.table.cells import (
     write_conditions,
     write_quoted,
 )
-from reconciler.table.column_values import ColumnValues
-from reconciler.table.rows import (
+from reconciler.features.table.column_values import ColumnValues
+from reconciler.features.table.rows import (
     NAME,
     NO,
     YES,
@@ -37,7 +39,7 @@ from reconciler.table.rows import (
     Row,
     conditions_by_attribute,
 )
-from reconciler.table.sheet import (
+from reconciler.features.table.sheet import (
     MOST_LINES,
     ORIGIN,
     Cell,
@@ -46,8 +48,6 @@ from reconciler.table.sheet import (
     list_lines,
     refuse_cells,
 )
-from reconciler.text.escape import quote_name
-from reconciler.text.suggest import suggest
 
 _NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
 _ADDRESS: Final = re.compile(

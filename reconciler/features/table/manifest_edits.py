@@ -8,33 +8,37 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.desired.expand import InvalidRuleError
-from reconciler.export.export import TenantSnapshot
-from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
-from reconciler.export.ruleset import (
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.expand import InvalidRuleError
+from reconciler.core.manifest.kinds.ruleset import RuleSet
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.manifest.source_map import LoadedDocument, PathStep
+from reconciler.core.manifest.yaml_patch import CannotPatchError, TextEdit
+from reconciler.core.model.rule import Address, Rule
+from reconciler.core.text.escape import quote_name
+from reconciler.core.text.suggest import suggest
+from reconciler.features.export.export import TenantSnapshot
+from reconciler.features.export.names import (
+    NotRepresentableError,
+    QueueNames,
+    escape_text,
+)
+from reconciler.features.export.ruleset import (
     Fields,
     condition_fields,
     drop_defaults,
     queue_or_targets,
     understood,
 )
-from reconciler.export.update_manifest import (
+from reconciler.features.export.update_manifest import (
     RuleUpdater,
     edit_texts,
     find_rule,
     patch_document,
 )
-from reconciler.manifest.kinds.ruleset import RuleSet
-from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit
-from reconciler.model.rule import Address, Rule
-from reconciler.table.compare_sheet import RowEdit, TableEdits
-from reconciler.table.sheet import refuse_cells
-from reconciler.text.escape import quote_name
-from reconciler.text.suggest import suggest
+from reconciler.features.table.compare_sheet import RowEdit, TableEdits
+from reconciler.features.table.sheet import refuse_cells
 
 _COMMENT: Final = re.compile(r"(?m)(?<!\S)#.*\S")
 _NOT_IN_TABLE: Final = (

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from reconciler.model.operators import RECORDS
+from reconciler.core.model.operators import RECORDS
 
 PLAIN_EQUALITY: Final = ""
 """The word before a value alone, as in `gold`."""

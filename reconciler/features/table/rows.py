@@ -8,21 +8,21 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.routing_entry import RoutingEntry, evaluation_key
-from reconciler.desired.desired import DesiredState
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
-from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.traffic_shares import RuleShares
-from reconciler.table.cells import (
+from reconciler.core.behaviour.routing_entry import RoutingEntry, evaluation_key
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import CANONICAL_JSON, Condition, Rule, Target
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.traffic_shares import RuleShares
+from reconciler.core.text.phrases import Labels
+from reconciler.features.table.cells import (
     WeightedQueue,
     write_conditions,
     write_name,
     write_queues,
     write_scalar,
 )
-from reconciler.table.column_values import ColumnValues
-from reconciler.text.phrases import Labels
+from reconciler.features.table.column_values import ColumnValues
 
 _EDITABLE: Final = ("Priority", "On", "Queue")
 HEADINGS: Final = ("Rule", *_EDITABLE, "Share of callers", "File")

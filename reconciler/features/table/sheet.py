@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import StringIO
 from typing import Final, NamedTuple
 
-from reconciler.errors import CxrouteError
-from reconciler.model.rule import JSON_NUMBER
-from reconciler.table.cells import FORMULA_STARTS
-from reconciler.text.escape import pluralize
-from reconciler.text.files import MIB
+from reconciler.core.errors import CxrouteError
+from reconciler.core.model.rule import JSON_NUMBER
+from reconciler.core.text.escape import pluralize
+from reconciler.core.text.files import MIB
+from reconciler.features.table.cells import FORMULA_STARTS
 
 ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
 """The heading by which a table is recognized: its Environment and digest."""

@@ -4,18 +4,18 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.desired.desired import DesiredState, labels_of
-from reconciler.manifest.documents import AttributeEntry
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import EQUALITIES, SETS, Scalar
-from reconciler.model.rule import Condition, canonical_scalar
-from reconciler.plan.routing_table import desired_entries
-from reconciler.table.column_values import ColumnValues, ValueKind
-from reconciler.table.rows import conditions_by_attribute, heading_of
-from reconciler.text.phrases import Labels
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.desired.desired import DesiredState, labels_of
+from reconciler.core.manifest.documents import AttributeEntry
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import EQUALITIES, SETS, Scalar
+from reconciler.core.model.rule import Condition, canonical_scalar
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.text.phrases import Labels
+from reconciler.features.table.column_values import ColumnValues, ValueKind
+from reconciler.features.table.rows import conditions_by_attribute, heading_of
 
 
 def column_values(

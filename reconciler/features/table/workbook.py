@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 from openpyxl import Workbook, load_workbook
 
-from reconciler.text.files import MIB
+from reconciler.core.text.files import MIB
 
 _MAX_UNPACKED: Final = 10 * MIB  # openpyxl takes up to 90 times this memory
 _LONGEST_FORMAT: Final = 255

@@ -14,8 +14,9 @@ from openpyxl import Workbook
 from openpyxl.styles import Font
 from openpyxl.worksheet.datavalidation import DataValidation
 
-from reconciler.model.rule import integral_floats_as_ints
-from reconciler.table.sheet import (
+from reconciler.core.model.rule import integral_floats_as_ints
+from reconciler.core.text.escape import quote, sanitize
+from reconciler.features.table.sheet import (
     MAX_COLUMNS,
     ORIGIN,
     Sheet,
@@ -24,8 +25,7 @@ from reconciler.table.sheet import (
     column_letters,
     refuse_cells,
 )
-from reconciler.table.workbook import TooLargeError, open_workbook
-from reconciler.text.escape import quote, sanitize
+from reconciler.features.table.workbook import TooLargeError, open_workbook
 
 _MAX_TEXT: Final = 32_767  # characters of a cell
 _NOT_IN_TITLES: Final = re.compile(r"[\\/*?:\[\]']")

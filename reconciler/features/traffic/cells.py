@@ -10,13 +10,13 @@ from decimal import ROUND_FLOOR, Decimal
 from io import StringIO
 from typing import Final
 
-from reconciler.errors import CxrouteError, UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.rule import JSON_NUMBER
-from reconciler.text.escape import pluralize, quote_name, sanitize
-from reconciler.text.suggest import suggest
-from reconciler.traffic.records import COUNT_COLUMN, CellValue, RecordReader
-from reconciler.traffic.sample import MAX_ROWS
+from reconciler.core.errors import CxrouteError, UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.rule import JSON_NUMBER
+from reconciler.core.text.escape import pluralize, quote_name, sanitize
+from reconciler.core.text.suggest import suggest
+from reconciler.core.traffic.records import COUNT_COLUMN, CellValue, RecordReader
+from reconciler.core.traffic.sample import MAX_ROWS
 from reconciler.version import __version__
 
 Cell = tuple[CellValue, ...]  # the values of the attributes, in order

@@ -15,21 +15,21 @@ from reconciler.cli.command_line import utc_now
 from reconciler.cli.files import text_of_variable, write_text
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
-from reconciler.errors import CredentialsError, UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.rest.client import Purpose, RestDialect
-from reconciler.text.escape import join_first, pluralize, sanitize
-from reconciler.text.pages import page
-from reconciler.text.redact import REDACTOR
-from reconciler.traffic.cells import (
+from reconciler.core.errors import CredentialsError, UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.text.escape import join_first, pluralize, sanitize
+from reconciler.core.text.pages import page
+from reconciler.core.text.redact import REDACTOR
+from reconciler.core.traffic.records import COUNT_COLUMN, read_period
+from reconciler.core.traffic.sample import read_traffic
+from reconciler.features.traffic.cells import (
     CellCounts,
     count_conversations,
     format_sample,
     merge_small,
 )
-from reconciler.traffic.prometheus import count_events, events_query
-from reconciler.traffic.records import COUNT_COLUMN, read_period
-from reconciler.traffic.sample import read_traffic
+from reconciler.features.traffic.prometheus import count_events, events_query
+from reconciler.rest.client import Purpose, RestDialect
 
 _OPTIONS_OF: Final = {
     "pull": ("prometheus", "days", "match"),

@@ -6,8 +6,13 @@ Prometheus itself handles restarts of the endpoint.
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reconciler.errors import CxrouteError
-from reconciler.traffic.cells import CONFIDENCE, INTENT, OTHER_INTENT, CellCounts
+from reconciler.core.errors import CxrouteError
+from reconciler.features.traffic.cells import (
+    CONFIDENCE,
+    INTENT,
+    OTHER_INTENT,
+    CellCounts,
+)
 
 # Of the labels in endpoint/metrics.py.
 _INTENTS: Final = {"other": OTHER_INTENT, "none": None}

@@ -19,13 +19,11 @@ from http import HTTPStatus
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from reconciler.apply.progress import ApplyReport
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands import drift, plan
 from reconciler.cli.execute import execute_plan
-from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output
 from reconciler.cli.process_metrics import process_metrics
 from reconciler.cli.session import (
@@ -34,22 +32,19 @@ from reconciler.cli.session import (
     open_session,
     run_interruptibly,
 )
-from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.studio_client import TenantWriter
-from reconciler.errors import (
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.errors import (
     CxrouteError,
     InterruptedRunError,
     ManifestError,
     UsageError,
 )
-from reconciler.plan.drift import Drift
-from reconciler.plan.plan import Plan
-from reconciler.render.text.apply import report_text
-from reconciler.render.text.watch import cycle_document, cycle_line
-from reconciler.text.hosts import LAST_PORT, url_of
-from reconciler.text.prometheus import CONTENT_TYPE, exposition
-from reconciler.watch import cycle as cycles
-from reconciler.watch.cycle import (
+from reconciler.core.plan.drift import Drift
+from reconciler.core.plan.plan import Plan
+from reconciler.core.text.hosts import LAST_PORT, url_of
+from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
+from reconciler.features.watch import cycle as cycles
+from reconciler.features.watch.cycle import (
     MAX_WAITING,
     CycleResult,
     Message,
@@ -58,6 +53,11 @@ from reconciler.watch.cycle import (
     WatchLoop,
     WatchMetrics,
 )
+from reconciler.features.watch.notify import build_message, deliver_messages
+from reconciler.features.watch.text import cycle_document, cycle_line
+from reconciler.render.text.apply import report_text
+from reconciler.targets.rules_api.client import ReadingClient
+from reconciler.targets.studio.client import TenantWriter
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -143,7 +143,7 @@ def _open_health_listener(address: str) -> socket.socket:
             f"--listen {address[:100]}: must be a host and a port, such as 127.0.0.1:9090"
         )
     with requires_extra("serve", "--listen"):
-        from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
+        from reconciler.features.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     return open_listener(match[1], int(match[2]))
 
 
@@ -355,7 +355,7 @@ async def serve_health(
     """
     import uvicorn  # noqa: PLC0415 - an extra that only --listen needs
 
-    from reconciler.endpoint.server import quiet_config  # noqa: PLC0415 - as above
+    from reconciler.features.endpoint.server import quiet_config  # noqa: PLC0415 - as above
 
     class Server(uvicorn.Server):
         @contextmanager

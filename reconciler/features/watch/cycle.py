@@ -10,16 +10,21 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError
-from reconciler.model.change import Applied, Outcome, UnknownOutcome, is_copy_removal
-from reconciler.model.live import marker_digest
-from reconciler.model.rule import CANONICAL_JSON
-from reconciler.plan.document import change_facts, change_to_json
-from reconciler.plan.drift import Drift, edited_changes, missing_rules
-from reconciler.plan.guards import guard_refusals
-from reconciler.plan.plan import GuardResult, Plan
-from reconciler.text.prometheus import metric, metric_header, sample
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.errors import ApiError, CxrouteError, ManifestError, RefusedError
+from reconciler.core.model.change import (
+    Applied,
+    Outcome,
+    UnknownOutcome,
+    is_copy_removal,
+)
+from reconciler.core.model.live import marker_digest
+from reconciler.core.model.rule import CANONICAL_JSON
+from reconciler.core.plan.document import change_facts, change_to_json
+from reconciler.core.plan.drift import Drift, edited_changes, missing_rules
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.text.prometheus import metric, metric_header, sample
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
 """clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict

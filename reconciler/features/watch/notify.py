@@ -18,20 +18,20 @@ import httpx
 
 from reconciler.cli.clients import ca_file, read_secret
 from reconciler.cli.session import Session
-from reconciler.cxone.transport.request import system_error
-from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
-from reconciler.errors import CxrouteError, ManifestError, UsageError
-from reconciler.plan.plan import PlanOptions
-from reconciler.render.slack import slack_message
-from reconciler.text.escape import sanitize
-from reconciler.text.hosts import is_loopback, request_url
-from reconciler.text.redact import REDACTOR
-from reconciler.watch.cycle import (
+from reconciler.core.errors import CxrouteError, ManifestError, UsageError
+from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.hosts import is_loopback, request_url
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.watch.cycle import (
     CycleResult,
     Message,
     NotificationKind,
     NotificationState,
 )
+from reconciler.features.watch.slack import slack_message
+from reconciler.targets.platform.transport.request import system_error
+from reconciler.targets.platform.transport.tls import load_tls_context, parse_proxy
 
 ATTEMPT_SECONDS: Final = 5.0  # how long one message may take
 _RETRIES: Final = 2  # of connections that could not be made

@@ -8,20 +8,30 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Final
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.model.change import Applied, Create, Failed, Skipped, UnknownOutcome
-from reconciler.plan.drift import Drift, edited_changes
-from reconciler.plan.headline import headline
-from reconciler.plan.plan import Plan
-from reconciler.plan.words import NO_IMPACT
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.model.change import (
+    Applied,
+    Create,
+    Failed,
+    Skipped,
+    UnknownOutcome,
+)
+from reconciler.core.plan.drift import Drift, edited_changes
+from reconciler.core.plan.headline import headline
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.words import NO_IMPACT
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.features.watch.cycle import (
+    CycleResult,
+    NotificationKind,
+    applied_outcomes,
+)
 from reconciler.render.change_summary import sort_for_reading
 from reconciler.render.drift_summary import (
     counts_phrase,
     remaining_phrases,
     unaffected_text,
 )
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
 
 _MAX_NAMED: Final = 10
 _CAUSES: Final = {

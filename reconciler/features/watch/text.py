@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.errors import ManifestError
-from reconciler.model.finding import Finding
-from reconciler.plan.drift import Drift, missing_rules
-from reconciler.plan.finding_json import finding_to_json
-from reconciler.render.drift_summary import counts_phrase, remaining_phrases
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.watch.cycle import (
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.errors import ManifestError
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.drift import Drift, missing_rules
+from reconciler.core.plan.finding_json import finding_to_json
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.features.watch.cycle import (
     CycleResult,
     applied_outcomes,
     count_drifted,
     count_pending,
 )
+from reconciler.render.drift_summary import counts_phrase, remaining_phrases
 
 
 def cycle_line(result: CycleResult, next_seconds: float) -> str:

@@ -5,8 +5,9 @@ closed part.
 from collections.abc import Iterator
 from typing import Final
 
-from reconciler.model.finding import Finding
-from reconciler.plan.drift import Drift
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.drift import Drift
+from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.effects import EffectsSummary
@@ -25,7 +26,6 @@ from reconciler.render.markdown.effects import (
 )
 from reconciler.render.markdown.findings import address_prefix, finding_text
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.text.escape import pluralize, sanitize
 
 _MAX_OPEN: Final = 5  # lines of acceptance outside of a closed part
 # rules of a section, and findings: GitHub limits the length of an issue

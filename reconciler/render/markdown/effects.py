@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from reconciler.model.rule import Source
+from reconciler.core.model.rule import Source
+from reconciler.core.text.escape import pluralize
 from reconciler.render.effects import (
     UNKNOWN_NOTE,
     EffectsSummary,
@@ -22,7 +23,6 @@ from reconciler.render.finding_subject import source_location
 from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.replay import ReplaySummary
-from reconciler.text.escape import pluralize
 
 
 class Columns(NamedTuple):

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.model.finding import Finding
+from reconciler.core.model.finding import Finding
+from reconciler.core.text.escape import join_first, sanitize
 from reconciler.render.escape_markdown import code_span, escape_markdown
 from reconciler.render.finding_subject import finding_members, finding_subject
 from reconciler.render.markdown.effects import source_link
 from reconciler.render.provenance import SourceLinks
-from reconciler.text.escape import join_first, sanitize
 
 
 def finding_items(

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.plan.consent import CONSENT_PLACE
-from reconciler.plan.words import MANY_ROWS
+from reconciler.core.plan.consent import CONSENT_PLACE
+from reconciler.core.plan.words import MANY_ROWS
+from reconciler.core.text.escape import pluralize
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import YOUR_CHANGE, ChangeSummary, row_phrase
 from reconciler.render.escape_markdown import (
@@ -36,7 +37,6 @@ from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.refusals import next_step
 from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
-from reconciler.text.escape import pluralize
 
 SIGNS: Final = {
     "create": "**\\+**\u00a0create",

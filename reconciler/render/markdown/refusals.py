@@ -5,7 +5,8 @@ conflicts.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from reconciler.model.finding import Finding
+from reconciler.core.model.finding import Finding
+from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.render.escape_markdown import alert, escape_markdown
 from reconciler.render.markdown.effects import source_link
 from reconciler.render.markdown.findings import address_prefix, finding_text
@@ -18,7 +19,6 @@ from reconciler.render.refusals import (
     refused_guards,
 )
 from reconciler.render.summary import PlanSummary, failed_tests_title
-from reconciler.text.escape import join_first, pluralize, sanitize
 
 _MAX_SHOWN: Final = 5
 _MAX_MESSAGE: Final = 1_000

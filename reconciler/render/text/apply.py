@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.model.change import Applied, Failed, Outcome, Skipped, UnknownOutcome
-from reconciler.plan.plan import Plan
-from reconciler.plan.stored_texts import TEXT_ALTERED
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.model.change import (
+    Applied,
+    Failed,
+    Outcome,
+    Skipped,
+    UnknownOutcome,
+)
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stored_texts import TEXT_ALTERED
+from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.render.change_summary import ACTION_PAST
 from reconciler.render.colour import Style
 from reconciler.render.text.effects import SYMBOLS
-from reconciler.text.escape import pluralize, sanitize
 
 
 def outcome_line(outcome: Outcome, style: Style, width: int) -> str:

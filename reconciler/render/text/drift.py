@@ -5,10 +5,11 @@ commands.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from reconciler.model.change import Update
-from reconciler.plan.clauses import FEW_VALUES
-from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
-from reconciler.plan.words import ALL_VALUES
+from reconciler.core.model.change import Update
+from reconciler.core.plan.clauses import FEW_VALUES
+from reconciler.core.plan.drift import Drift, edited_changes, unapplied_changes
+from reconciler.core.plan.words import ALL_VALUES
+from reconciler.core.text.escape import join_first, pluralize
 from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import FieldRow
 from reconciler.render.colour import Style
@@ -19,7 +20,6 @@ from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.summary import match_phrase
 from reconciler.render.text.effects import effects_lines
 from reconciler.render.text.plan import finding_lines
-from reconciler.text.escape import join_first, pluralize
 
 BuildCommand = Callable[[Sequence[str]], str]
 

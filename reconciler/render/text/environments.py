@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from reconciler.apply.progress import ApplyReport
-from reconciler.model.change import Applied
-from reconciler.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.plan.drift import Drift
-from reconciler.plan.guards import guard_refusals
-from reconciler.plan.impact import Impact
-from reconciler.plan.plan import Plan
-from reconciler.plan.words import total_share_phrase
+from reconciler.core.apply.progress import ApplyReport
+from reconciler.core.model.change import Applied
+from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
+from reconciler.core.plan.drift import Drift
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.words import total_share_phrase
+from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.render.colour import Style
 from reconciler.render.drift_summary import counts_phrase
 from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
 from reconciler.render.summary import failed_tests_title
 from reconciler.render.text.wrap import align_columns
-from reconciler.text.escape import pluralize, sanitize
 
 EnvironmentStatus = Literal[
     "same", "differs", "refused", "failed", "partly", "applied", "interrupted"

@@ -4,32 +4,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
     destination_of_rule,
 )
-from reconciler.checks.explain import Explanation, NonMatch
-from reconciler.model.finding import Document
-from reconciler.model.rule import Condition, to_api_json
-from reconciler.plan.behaviour_json import destination_to_json, hide_assumed_ids
-from reconciler.plan.finding_json import source_to_json
-from reconciler.plan.routing_table import entry_name
-from reconciler.plan.words import DEFAULT_ROUTING
-from reconciler.render.colour import Style
-from reconciler.render.finding_subject import source_location
-from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
-from reconciler.text.escape import pluralize, quote
-from reconciler.text.phrases import (
+from reconciler.core.checks.explain import Explanation, NonMatch
+from reconciler.core.model.finding import Document
+from reconciler.core.model.rule import Condition, to_api_json
+from reconciler.core.plan.behaviour_json import destination_to_json, hide_assumed_ids
+from reconciler.core.plan.finding_json import source_to_json
+from reconciler.core.plan.routing_table import entry_name
+from reconciler.core.plan.words import DEFAULT_ROUTING
+from reconciler.core.text.escape import pluralize, quote
+from reconciler.core.text.phrases import (
     Labels,
     condition_phrase,
     conditions_phrase,
     conversation_phrase,
     queues_phrase,
 )
+from reconciler.render.colour import Style
+from reconciler.render.finding_subject import source_location
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import DestinationJson
+    from reconciler.core.plan.plan_json import DestinationJson
 
 _MAX_WIDTH: Final = 60
 

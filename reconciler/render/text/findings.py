@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
-from reconciler.model.finding import Finding
+from reconciler.core.model.finding import Finding
+from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
-from reconciler.text.escape import join_first, pluralize, sanitize
 
 _MARGIN: Final = 8  # columns of the line number and the bar
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model.finding import Finding
-from reconciler.plan.clauses import FEW_VALUES
-from reconciler.plan.plan import Plan
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.clauses import FEW_VALUES
+from reconciler.core.plan.plan import Plan
+from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow
 from reconciler.render.colour import SEVERITY_COLOURS, Style
@@ -26,7 +27,6 @@ from reconciler.render.text.effects import (
     headline_lines,
     replay_lines,
 )
-from reconciler.text.escape import join_first, pluralize, sanitize
 
 _MAX_TESTS: Final = 3
 

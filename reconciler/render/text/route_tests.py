@@ -12,18 +12,18 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
-from reconciler.behaviour.diff.promises import RuleEdit
-from reconciler.checks.adequacy import Adequacy, UnnoticedEdit
-from reconciler.checks.route_tests import CheckResult, RouteTestResult
-from reconciler.model.finding import Finding
-from reconciler.plan.behaviour_json import destination_to_json
-from reconciler.plan.document import rule_to_json
-from reconciler.plan.promises import PromiseResult
-from reconciler.plan.words import destination_phrase
+from reconciler.core.behaviour.diff.promises import RuleEdit
+from reconciler.core.checks.adequacy import Adequacy, UnnoticedEdit
+from reconciler.core.checks.route_tests import CheckResult, RouteTestResult
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.behaviour_json import destination_to_json
+from reconciler.core.plan.document import rule_to_json
+from reconciler.core.plan.promises import PromiseResult
+from reconciler.core.plan.words import destination_phrase
+from reconciler.core.text.escape import join_all, pluralize, quote, sanitize
+from reconciler.core.text.phrases import Labels, conversation_phrase
 from reconciler.render.change_summary import field_rows, row_phrase
 from reconciler.render.finding_subject import source_location
-from reconciler.text.escape import join_all, pluralize, quote, sanitize
-from reconciler.text.phrases import Labels, conversation_phrase
 
 if TYPE_CHECKING:
     from reconciler.render.command_json import AdequacyJson, UnnoticedEditJson

@@ -14,12 +14,20 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from reconciler import errors
-from reconciler.cxone.discovery import Discovery, SendRequest, parse_identity
-from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
-from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
-from reconciler.cxone.transport.sender import RequestKind
-from reconciler.text.json_values import as_object
+from reconciler.core import errors
+from reconciler.core.text.json_values import as_object
+from reconciler.targets.platform.discovery import Discovery, SendRequest, parse_identity
+from reconciler.targets.platform.settings import (
+    ClientCredentials,
+    ServerUrl,
+    TenantSettings,
+)
+from reconciler.targets.platform.transport.request import (
+    ACCEPT_HEADERS,
+    ApiRequest,
+    ApiResponse,
+)
+from reconciler.targets.platform.transport.sender import RequestKind
 
 _RENEWAL_MARGIN: Final = 60.0
 _DEFAULT_LIFETIME: Final = 3600.0

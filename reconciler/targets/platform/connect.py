@@ -4,34 +4,34 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from reconciler.cxone.auth import issued_tokens
-from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.discovery import openid_request, parse_token_server
-from reconciler.cxone.paging import choose_queue_list
-from reconciler.cxone.settings import (
+from reconciler.core.errors import ApiError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.text.json_values import STRICT_DECODER
+from reconciler.core.text.redact import REDACTOR, RotatingTokens
+from reconciler.targets.platform.auth import issued_tokens
+from reconciler.targets.platform.discovery import openid_request, parse_token_server
+from reconciler.targets.platform.paging import choose_queue_list
+from reconciler.targets.platform.settings import (
     ClientCredentials,
     ServerUrl,
     StudioScript,
     TenantSettings,
 )
-from reconciler.cxone.studio_client import (
-    StudioClient,
-    StudioReadingClient,
-    TenantWriter,
-)
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import (
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+from reconciler.targets.platform.transport.request import (
     LENIENT_DECODER,
     ApiRequest,
     ApiResponse,
     Transport,
 )
-from reconciler.errors import ApiError
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
-from reconciler.studio.layout import BlockLayout
-from reconciler.text.json_values import STRICT_DECODER
-from reconciler.text.redact import REDACTOR, RotatingTokens
+from reconciler.targets.rules_api.client import ReadingClient, WritingClient
+from reconciler.targets.studio.client import (
+    StudioClient,
+    StudioReadingClient,
+    TenantWriter,
+)
+from reconciler.targets.studio.layout import BlockLayout
 
 
 def tenant_settings(
@@ -85,7 +85,9 @@ def client_classes(
 async def _open_transport(
     tenant: TenantSettings, proxy: str | None, ca_file: Path | None
 ) -> AsyncIterator[Transport]:
-    from reconciler.cxone.transport.aiohttp_transport import network_transport  # noqa: PLC0415 - takes 0.2 s
+    from reconciler.targets.platform.transport.aiohttp_transport import (  # noqa: PLC0415 - takes 0.2 s
+        network_transport,
+    )
 
     async with network_transport(tenant, proxy, ca_file) as transport:
         yield redacted(transport)

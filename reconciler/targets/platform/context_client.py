@@ -12,17 +12,21 @@ from urllib.parse import quote
 
 from pydantic_core import to_json
 
-from reconciler import errors
-from reconciler.behaviour.space.value_type import number_as_text
-from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
-from reconciler.cxone.transport.circuit_breaker import FailFastBreaker
-from reconciler.cxone.transport.rate_limiter import TimeSource
-from reconciler.cxone.transport.request import ApiResponse, Transport
-from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.profile import Profile
-from reconciler.text.trace_context import CURRENT_TRACE
+from reconciler.core import errors
+from reconciler.core.behaviour.space.value_type import number_as_text
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.profile import Profile
+from reconciler.core.text.trace_context import CURRENT_TRACE
+from reconciler.targets.platform.settings import (
+    ClientCredentials,
+    ServerUrl,
+    TenantSettings,
+)
+from reconciler.targets.platform.transport.circuit_breaker import FailFastBreaker
+from reconciler.targets.platform.transport.rate_limiter import TimeSource
+from reconciler.targets.platform.transport.request import ApiResponse, Transport
+from reconciler.targets.platform.transport.sender import CURRENT_DEADLINE, Deadline
+from reconciler.targets.rules_api.client import ReadingClient
 
 _PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(

@@ -12,12 +12,16 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
-from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
-from reconciler.cxone.transport.sender import RequestKind
-from reconciler.errors import CredentialsError, UnexpectedResponseError, UsageError
-from reconciler.text.hosts import is_loopback
-from reconciler.text.json_values import STRICT_DECODER
+from reconciler.core.errors import CredentialsError, UnexpectedResponseError, UsageError
+from reconciler.core.text.hosts import is_loopback
+from reconciler.core.text.json_values import STRICT_DECODER
+from reconciler.targets.platform.settings import ServerUrl, TenantSettings, check_host
+from reconciler.targets.platform.transport.request import (
+    ACCEPT_HEADERS,
+    ApiRequest,
+    ApiResponse,
+)
+from reconciler.targets.platform.transport.sender import RequestKind
 
 SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reconciler.cxone.paging import ListEndpoint, Page
-from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
-from reconciler.errors import IncompleteReadError, UnexpectedResponseError
+from reconciler.core.errors import IncompleteReadError, UnexpectedResponseError
+from reconciler.targets.platform.paging import ListEndpoint, Page
+from reconciler.targets.platform.transport.rate_limiter import RateLimiter, TimeSource
 
 _MAX_TRIES: Final = 3
 _MAX_PARALLEL_PAGES: Final = 64  # bounds the requests for a wrong total

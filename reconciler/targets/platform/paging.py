@@ -11,16 +11,16 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from reconciler.cxone.profile_mapping import (
+from reconciler.core.errors import UnexpectedResponseError, UsageError
+from reconciler.core.manifest.kinds import profile as kinds
+from reconciler.core.manifest.kinds.environment import Api
+from reconciler.core.text.json_values import as_object, find_member, number_at
+from reconciler.targets.platform.profile_mapping import (
     ProfileMapper,
     canonical_queue,
     id_from_number,
 )
-from reconciler.cxone.settings import ServerUrl, TenantSettings
-from reconciler.errors import UnexpectedResponseError, UsageError
-from reconciler.manifest.kinds import profile as kinds
-from reconciler.manifest.kinds.environment import Api
-from reconciler.text.json_values import as_object, find_member, number_at
+from reconciler.targets.platform.settings import ServerUrl, TenantSettings
 
 _MAX_TOTAL: Final = 1_000_000
 _MAX_DIGITS: Final = 18

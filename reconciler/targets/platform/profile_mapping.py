@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from reconciler.cxone.transport.request import ApiResponse
-from reconciler.errors import UnexpectedResponseError
-from reconciler.manifest.kinds.profile import ListedQueues, Profile, operator_names
-from reconciler.text.json_values import STRICT_DECODER, find_member, find_members
+from reconciler.core.errors import UnexpectedResponseError
+from reconciler.core.manifest.kinds.profile import ListedQueues, Profile, operator_names
+from reconciler.core.text.json_values import STRICT_DECODER, find_member, find_members
+from reconciler.targets.platform.transport.request import ApiResponse
 
 Json = Any
 _ValueMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
 
-from reconciler.errors import CredentialsError, UsageError
-from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
-from reconciler.studio.layout import BlockLayout
-from reconciler.text.hosts import LAST_PORT, is_loopback
+from reconciler.core.errors import CredentialsError, UsageError
+from reconciler.core.manifest.kinds.profile import (
+    DEFAULT_PROFILE,
+    ListedQueues,
+    Profile,
+)
+from reconciler.core.text.hosts import LAST_PORT, is_loopback
+from reconciler.targets.studio.layout import BlockLayout
 
 # Only URLs that no two parsers read as two hosts.
 _URL: Final = re.compile(

@@ -10,29 +10,33 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from reconciler import errors
-from reconciler.cxone import rule_json
-from reconciler.cxone.auth import DOCTOR_ADVICE, TenantLogin
-from reconciler.cxone.discovery import SendRequest
-from reconciler.cxone.listing import read_complete_list
-from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
-from reconciler.cxone.profile_mapping import ProfileMapper
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.rate_limiter import (
+from reconciler.core import errors
+from reconciler.core.model.live import FetchedRule, LastSave, LiveRule, Marker
+from reconciler.core.model.rule import Json, Queue, Rule
+from reconciler.targets.platform.auth import DOCTOR_ADVICE, TenantLogin
+from reconciler.targets.platform.discovery import SendRequest
+from reconciler.targets.platform.listing import read_complete_list
+from reconciler.targets.platform.paging import (
+    ListEndpoint,
+    queues_endpoint,
+    rules_endpoint,
+)
+from reconciler.targets.platform.profile_mapping import ProfileMapper
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
+from reconciler.targets.platform.transport.rate_limiter import (
     RateLimiter,
     TimeSource,
     WaitCallback,
     ignore_wait,
 )
-from reconciler.cxone.transport.request import (
+from reconciler.targets.platform.transport.request import (
     ACCEPT_HEADERS,
     ApiRequest,
     ApiResponse,
     Transport,
 )
-from reconciler.cxone.transport.sender import RequestKind, RetryingSender
-from reconciler.model.live import FetchedRule, LastSave, LiveRule, Marker
-from reconciler.model.rule import Json, Queue, Rule
+from reconciler.targets.platform.transport.sender import RequestKind, RetryingSender
+from reconciler.targets.rules_api import rule_json
 
 _JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
 _GONE: Final = frozenset({404, 410})

@@ -10,14 +10,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard, TypeVar
 
-from reconciler.errors import UnexpectedResponseError, UsageError
-from reconciler.model import rule as model
-from reconciler.model.grouping import group_pairs
-from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
-from reconciler.model.operators import OPERATORS
-from reconciler.text.escape import sanitize
-from reconciler.text.files import read_start
-from reconciler.text.json_values import STRICT_DECODER, as_object, is_deep, list_objects
+from reconciler.core.errors import UnexpectedResponseError, UsageError
+from reconciler.core.model import rule as model
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.live import (
+    LiveRule,
+    Marker,
+    format_description,
+    parse_marker,
+)
+from reconciler.core.model.operators import OPERATORS
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.files import read_start
+from reconciler.core.text.json_values import (
+    STRICT_DECODER,
+    as_object,
+    is_deep,
+    list_objects,
+)
 
 Json = Any
 RulePart = TypeVar(

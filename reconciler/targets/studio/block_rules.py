@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from reconciler.cxone.rule_json import RulesFile, read_file_text, rule_body
-from reconciler.errors import UsageError
-from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import Opaque
-from reconciler.studio.build import USED_VARIABLE, BlockEntry, build_block
-from reconciler.studio.language import SnippetError, parse_snippet
-from reconciler.studio.layout import BlockLayout, NotStorableError
-from reconciler.studio.read import BlockReader, BlockRule, read_block
-from reconciler.studio.script import ScriptError, find_file_block
-from reconciler.text.escape import sanitize
+from reconciler.core.errors import UsageError
+from reconciler.core.model.live import LiveRule, Marker, marker_digest
+from reconciler.core.model.rule import Opaque
+from reconciler.core.text.escape import sanitize
+from reconciler.targets.rules_api.rule_json import RulesFile, read_file_text, rule_body
+from reconciler.targets.studio.build import USED_VARIABLE, BlockEntry, build_block
+from reconciler.targets.studio.language import SnippetError, parse_snippet
+from reconciler.targets.studio.layout import BlockLayout, NotStorableError
+from reconciler.targets.studio.read import BlockReader, BlockRule, read_block
+from reconciler.targets.studio.script import ScriptError, find_file_block
 
 
 def live_rules(

@@ -7,17 +7,17 @@ from decimal import Decimal
 from json.encoder import encode_basestring_ascii
 from typing import Final, NamedTuple
 
-from reconciler.model.operators import OPERATORS, RANGES, RECORDS, Scalar
-from reconciler.model.rule import Address, Condition, Opaque, Rule, Target
-from reconciler.studio.language import MAX_LENGTH
-from reconciler.studio.layout import (
+from reconciler.core.model.operators import OPERATORS, RANGES, RECORDS, Scalar
+from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Target
+from reconciler.core.text.escape import is_visible, quote_name
+from reconciler.targets.studio.language import MAX_LENGTH
+from reconciler.targets.studio.layout import (
     QUEUE_ID,
     BlockLayout,
     NotStorableError,
     compared_kinds,
     known_parts,
 )
-from reconciler.text.escape import is_visible, quote_name
 
 RULE_COMMENT: Final = "// cxroute:rule "
 DISABLED: Final = "//- "

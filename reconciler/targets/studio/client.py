@@ -10,19 +10,24 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from reconciler import errors
-from reconciler.cxone.block_rules import block_after, live_rules
-from reconciler.cxone.client import ReadingClient, WritingClient, rule_path
-from reconciler.cxone.settings import StudioScript
-from reconciler.cxone.transport.circuit_breaker import WaitingBreaker
-from reconciler.cxone.transport.request import ApiResponse
-from reconciler.model.live import LastSave, LiveRule
-from reconciler.studio.build import BlockEntry
-from reconciler.studio.language import SnippetError
-from reconciler.studio.layout import NotStorableError
-from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
-from reconciler.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
-from reconciler.text.json_values import STRICT_DECODER, find_member, find_members
+from reconciler.core import errors
+from reconciler.core.model.live import LastSave, LiveRule
+from reconciler.core.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
+from reconciler.core.text.json_values import STRICT_DECODER, find_member, find_members
+from reconciler.targets.platform.settings import StudioScript
+from reconciler.targets.platform.transport.circuit_breaker import WaitingBreaker
+from reconciler.targets.platform.transport.request import ApiResponse
+from reconciler.targets.rules_api.client import ReadingClient, WritingClient, rule_path
+from reconciler.targets.studio.block_rules import block_after, live_rules
+from reconciler.targets.studio.build import BlockEntry
+from reconciler.targets.studio.language import SnippetError
+from reconciler.targets.studio.layout import NotStorableError
+from reconciler.targets.studio.script import (
+    ScriptBlock,
+    ScriptError,
+    find_block,
+    replace_block,
+)
 
 _UNLOCK_SECONDS: Final = 30.0
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from reconciler.model.operators import (
+from reconciler.core.model.operators import (
     EQUALITIES,
     POSITIVE_OF_NEGATIVE,
     RANGES,
@@ -21,16 +21,21 @@ from reconciler.model.operators import (
     Scalar,
     Value,
 )
-from reconciler.model.rule import JSON_NUMBER, Condition, make_condition, parse_number
-from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
-from reconciler.studio.language import (
+from reconciler.core.model.rule import (
+    JSON_NUMBER,
+    Condition,
+    make_condition,
+    parse_number,
+)
+from reconciler.targets.studio.build import METHODS, SYMBOLS, number_helpers
+from reconciler.targets.studio.language import (
     Expression,
     Statement,
     format_expression,
     parse_snippet,
     plain,
 )
-from reconciler.studio.layout import (
+from reconciler.targets.studio.layout import (
     QUEUE_ID,
     BlockLayout,
     NotStorableError,

@@ -12,9 +12,14 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, Final, NamedTuple
 
-from reconciler.model.rule import parse_number
-from reconciler.studio.conditions import TESTS
-from reconciler.studio.language import Expression, SnippetError, Statement, plain
+from reconciler.core.model.rule import parse_number
+from reconciler.targets.studio.conditions import TESTS
+from reconciler.targets.studio.language import (
+    Expression,
+    SnippetError,
+    Statement,
+    plain,
+)
 
 FACTS: Final = ("caseSensitive", "trimsBlanks", "digitTextIsNumber", "mixedIsZero")
 """The names of the facts in manifests and in the probe's result, in the order of a Dialect's

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from reconciler.errors import CxrouteError
+from reconciler.core.errors import CxrouteError
 
 MAX_LENGTH: Final = 5 * 1024 * 1024
 MAX_DEPTH: Final = 64

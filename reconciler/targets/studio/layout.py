@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
-from reconciler.behaviour.routing_entry import destination_of
-from reconciler.model.operators import OPERATORS, Scalar
-from reconciler.model.rule import (
+from reconciler.core.behaviour.routing_entry import destination_of
+from reconciler.core.model.operators import OPERATORS, Scalar
+from reconciler.core.model.rule import (
     Condition,
     Rule,
     Target,
@@ -15,7 +15,7 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.text.escape import pluralize, quote, quote_name
+from reconciler.core.text.escape import pluralize, quote, quote_name
 
 # Each further target is one IF deeper, and a reader bounds the depth.
 MAX_TARGETS: Final = 50

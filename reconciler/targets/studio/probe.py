@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from reconciler.studio.evaluate import FACTS
-from reconciler.studio.layout import BlockLayout
+from reconciler.targets.studio.evaluate import FACTS
+from reconciler.targets.studio.layout import BlockLayout
 
 _RESULT: Final = re.compile(r"cxr-probe:([0-9]{4})(?![0-9])", re.ASCII)
 _VALUES: Final = {

@@ -13,9 +13,9 @@ from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
-from reconciler.errors import CxrouteError
-from reconciler.model.grouping import longest_rise
-from reconciler.model.rule import (
+from reconciler.core.errors import CxrouteError
+from reconciler.core.model.grouping import longest_rise
+from reconciler.core.model.rule import (
     Address,
     Condition,
     Opaque,
@@ -25,28 +25,28 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.studio.build import DISABLED
-from reconciler.studio.conditions import (
+from reconciler.core.text.escape import sanitize
+from reconciler.targets.studio.build import DISABLED
+from reconciler.targets.studio.conditions import (
     ConditionReader,
     NotUnderstoodError,
     either,
     find_helpers,
     symbols_of,
 )
-from reconciler.studio.language import (
+from reconciler.targets.studio.language import (
     Expression,
     SnippetError,
     Statement,
     format_expression,
     parse_snippet,
 )
-from reconciler.studio.layout import (
+from reconciler.targets.studio.layout import (
     BlockLayout,
     NotStorableError,
     canonical_number,
     storable_rule,
 )
-from reconciler.text.escape import sanitize
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _SLUG: Final = "([a-z0-9][a-z0-9-]{0,63})"

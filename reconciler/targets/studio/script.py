@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 # Safe here: a document type, and so every entity, is refused before.
 from xml.etree import ElementTree as ET
 
-from reconciler.errors import CxrouteError
-from reconciler.studio.layout import BlockLayout
-from reconciler.text.json_values import STRICT_DECODER, find_member
+from reconciler.core.errors import CxrouteError
+from reconciler.core.text.json_values import STRICT_DECODER, find_member
+from reconciler.targets.studio.layout import BlockLayout
 
 _Block = TypeVar("_Block")
 MAX_SCRIPT: Final = 64 * 1024 * 1024

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.errors import RefusedError, UsageError
-from reconciler.forge import azure
-from reconciler.forge.azure import read_run
-from reconciler.forge.forge import (
+from reconciler.core.errors import RefusedError, UsageError
+from reconciler.features.forge import azure
+from reconciler.features.forge.azure import read_run
+from reconciler.features.forge.forge import (
     Approvals,
     CommitStatus,
     Forge,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reconciler.forge.pipeline_files import (
+from reconciler.features.forge.pipeline_files import (
     PIPELINES,
     UNKNOWN_ACTION,
     PipelineSettings,

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.forge import bitbucket
-from reconciler.forge.forge import Forge
+from reconciler.features.forge import bitbucket
+from reconciler.features.forge.forge import Forge
 from reconciler.rest.client import RestClient, RestClock
 from tests.forge.bitbucket.fake import TOKEN, FakeBitbucket
 from tests.forge.contract import MERGE, FakeRun

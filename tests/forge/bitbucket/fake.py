@@ -15,7 +15,7 @@ from email.policy import HTTP
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from reconciler.forge.bitbucket import sign_note, to_bitbucket
+from reconciler.features.forge.bitbucket import sign_note, to_bitbucket
 from tests.forge.contract import (
     BOT,
     HEAD,

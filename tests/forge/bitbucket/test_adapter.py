@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import UsageError
-from reconciler.forge.bitbucket import SELF, read_run, to_bitbucket
-from reconciler.forge.forge import (
+from reconciler.core.errors import UsageError
+from reconciler.features.forge.bitbucket import SELF, read_run, to_bitbucket
+from reconciler.features.forge.forge import (
     BranchTip,
     CommitStatus,
     Forge,

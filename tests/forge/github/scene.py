@@ -14,7 +14,11 @@ from typing import Any, Final
 
 import httpx
 
-from reconciler.forge.pipeline_files import PIPELINES, PipelineSettings, build_pipelines
+from reconciler.features.forge.pipeline_files import (
+    PIPELINES,
+    PipelineSettings,
+    build_pipelines,
+)
 from tests.forge.github.actions import ACTION, Actions
 from tests.forge.github.fake import BOT, REPOSITORY, FakeGitHub
 from tests.forge.github.machine import Machine

@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from reconciler.errors import RefusedError
-from reconciler.forge.plan_report import read_archive_file
+from reconciler.core.errors import RefusedError
+from reconciler.features.forge.plan_report import read_archive_file
 from tests.forge.github.fake import zipped
 
 LARGEST = 1000

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.forge.forge import Post
-from reconciler.forge.note import (
+from reconciler.features.forge.forge import Post
+from reconciler.features.forge.note import (
     CommentDecision,
     CommentKind,
     CommentState,

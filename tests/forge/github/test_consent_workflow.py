@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.plan.document import digest_document
+from reconciler.core.plan.document import digest_document
 from tests.forge.github.fake import MERGE, zipped
 from tests.forge.github.scene import RepositoryDriver, rules
 

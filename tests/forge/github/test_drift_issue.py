@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.forge.drift_issue import (
+from reconciler.features.forge.drift_issue import (
     DriftObservation,
     difference_digest,
     drift_headline,
     update_issues,
 )
-from reconciler.forge.forge import Forge, Post
+from reconciler.features.forge.forge import Forge, Post
 from tests.forge.github.conftest import Stage, plan
 from tests.forge.github.fake import BOT, FakeGitHub
 from tests.support.threaded_server import HttpReply

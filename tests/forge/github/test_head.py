@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.forge.github import read_run
-from reconciler.forge.note import (
+from reconciler.features.forge.github import read_run
+from reconciler.features.forge.note import (
     CommentHeader,
     applied_header,
     request_applied,

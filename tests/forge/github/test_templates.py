@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.cli.commands.forge import FORGES
 from reconciler.cli.commands.init import action_of, credentials_by_environment
-from reconciler.errors import UsageError
-from reconciler.forge.pipeline_files import (
+from reconciler.core.errors import UsageError
+from reconciler.features.forge.command import FORGES
+from reconciler.features.forge.pipeline_files import (
     OWN_ACTION,
     PIPELINES,
     UNKNOWN_ACTION,

@@ -12,15 +12,15 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.errors import UsageError
-from reconciler.forge.forge import (
+from reconciler.core.errors import UsageError
+from reconciler.features.forge.forge import (
     Approvals,
     BranchTip,
     CommitStatus,
     MergedRequest,
     PlanRun,
 )
-from reconciler.forge.gitlab import DIALECT, GitLab, read_run
+from reconciler.features.forge.gitlab import DIALECT, GitLab, read_run
 from reconciler.rest.client import RestClient, RestError
 from tests.forge.contract import HEAD, MERGE, FakeFault, FakeRun
 from tests.forge.gitlab.fake import FORK_ID, NUMBER, TOKEN, FakeGitLab

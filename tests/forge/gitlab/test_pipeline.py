@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.forge.pipeline_files import (
+from reconciler.features.forge.pipeline_files import (
     PIPELINES,
     UNKNOWN_ACTION,
     PipelineSettings,

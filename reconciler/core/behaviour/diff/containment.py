@@ -7,13 +7,13 @@ conditions.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.routing_entry import make_probe
-from reconciler.behaviour.space.boxes import Shape
-from reconciler.behaviour.space.clauses import Clause, clause_values
-from reconciler.behaviour.space.domain import ValueSet, intersect
-from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import Condition
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.routing_entry import make_probe
+from reconciler.core.behaviour.space.boxes import Shape
+from reconciler.core.behaviour.space.clauses import Clause, clause_values
+from reconciler.core.behaviour.space.domain import ValueSet, intersect
+from reconciler.core.behaviour.space.space import Space
+from reconciler.core.model.rule import Condition
 
 
 class RegionClaim(NamedTuple):

@@ -9,21 +9,25 @@ edit that moves them.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
-from reconciler.behaviour.diff.effects import EditSet, Effect, EffectBuilder
-from reconciler.behaviour.diff.regions import (
+from reconciler.core.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
+from reconciler.core.behaviour.diff.effects import EditSet, Effect, EffectBuilder
+from reconciler.core.behaviour.diff.regions import (
     DraftRegionBuilder,
     Region,
     RegionFormatter,
 )
-from reconciler.behaviour.diff.winners import WinnerPairs
-from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Example, Space
-from reconciler.behaviour.space.value_type import Types
-from reconciler.model.rule import Address
+from reconciler.core.behaviour.diff.winners import WinnerPairs
+from reconciler.core.behaviour.evaluate import RuleIndex
+from reconciler.core.behaviour.routing_entry import (
+    Evaluation,
+    RoutingEntry,
+    order_entries,
+)
+from reconciler.core.behaviour.space.clauses import Clause
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Example, Space
+from reconciler.core.behaviour.space.value_type import Types
+from reconciler.core.model.rule import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from functools import cached_property
 from itertools import chain, combinations
 from typing import Final, Literal, NamedTuple
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.reading import (
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.diff.reading import (
     MAX_CHECKS,
     RowBox,
     RowReader,
@@ -25,28 +25,33 @@ from reconciler.behaviour.diff.reading import (
     Side,
     is_taken,
 )
-from reconciler.behaviour.diff.regions import RegionFormatter
-from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
-from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.diff.regions import RegionFormatter
+from reconciler.core.behaviour.diff.usual_examples import FurtherRule, UsualExamples
+from reconciler.core.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     Evaluation,
     RoutingEntry,
     evaluation_key,
 )
-from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, overlaps
-from reconciler.behaviour.space.clauses import Clause, is_expressible
-from reconciler.behaviour.space.domain import (
+from reconciler.core.behaviour.space.boxes import (
+    Box,
+    intersect_box,
+    is_inside,
+    overlaps,
+)
+from reconciler.core.behaviour.space.clauses import Clause, is_expressible
+from reconciler.core.behaviour.space.domain import (
     REST,
     ValueSet,
     covers,
     intersect,
     subtract,
 )
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import MAX_NARROW_VALUES, Example
-from reconciler.model.grouping import group_pairs
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import MAX_NARROW_VALUES, Example
+from reconciler.core.model.grouping import group_pairs
 
 Kind = Literal["redirects", "takes", "releases", "fallback"]
 When = Literal["before", "after", "both"]

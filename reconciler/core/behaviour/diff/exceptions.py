@@ -5,12 +5,12 @@ as shapes.
 from collections.abc import Hashable, Sequence
 from typing import Final
 
-from reconciler.behaviour.diff.winners import RankPair
-from reconciler.behaviour.space.boxes import Shape
-from reconciler.behaviour.space.clauses import unite_values
-from reconciler.behaviour.space.domain import ValueSet
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.diff.winners import RankPair
+from reconciler.core.behaviour.space.boxes import Shape
+from reconciler.core.behaviour.space.clauses import unite_values
+from reconciler.core.behaviour.space.domain import ValueSet
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.slices import PivotSlices
 
 _ValuesByKey = dict["Hashable", "ValueSet"]
 MAX_NAMED_VALUES: Final = 64

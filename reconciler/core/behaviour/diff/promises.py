@@ -16,20 +16,20 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
-from reconciler.behaviour.diff.regions import (
+from reconciler.core.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
+from reconciler.core.behaviour.diff.regions import (
     DraftRegionBuilder,
     Region,
     RegionFormatter,
 )
-from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
-from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.evaluate import (
+from reconciler.core.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.evaluate import (
     RuleIndex,
     canonical_attributes,
     first_failing_condition,
 )
-from reconciler.behaviour.routing_entry import (
+from reconciler.core.behaviour.routing_entry import (
     Destination,
     Evaluation,
     RoutingEntry,
@@ -38,18 +38,18 @@ from reconciler.behaviour.routing_entry import (
     make_probe,
     order_entries,
 )
-from reconciler.behaviour.space.domain import intersect
-from reconciler.behaviour.space.patterns import union
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import (
+from reconciler.core.behaviour.space.domain import intersect
+from reconciler.core.behaviour.space.patterns import union
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import (
     CompiledRule,
     Conditions,
     Example,
     Space,
 )
-from reconciler.behaviour.space.value_type import Types
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Address
+from reconciler.core.behaviour.space.value_type import Types
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Address
 
 _PROBE: Final = 0  # the rank of a promise in its own list
 _ALL: Final = Fraction(1)

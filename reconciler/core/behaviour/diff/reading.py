@@ -10,8 +10,13 @@ from collections.abc import Set as AbstractSet
 from itertools import chain, product
 from typing import Final, Literal, NamedTuple, Protocol
 
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, overlaps
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.space.boxes import (
+    Box,
+    intersect_box,
+    is_inside,
+    overlaps,
+)
 
 Side = Literal["before", "after"]
 

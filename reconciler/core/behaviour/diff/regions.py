@@ -9,28 +9,28 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from reconciler.behaviour.diff.exceptions import RunningExceptions
-from reconciler.behaviour.diff.usual_examples import UsualExamples
-from reconciler.behaviour.diff.winners import (
+from reconciler.core.behaviour.diff.exceptions import RunningExceptions
+from reconciler.core.behaviour.diff.usual_examples import UsualExamples
+from reconciler.core.behaviour.diff.winners import (
     ORDINARY_SLICE,
     NarrowPair,
     RankPair,
     WinnerPairs,
 )
-from reconciler.behaviour.evaluate import holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.behaviour.space.clauses import (
+from reconciler.core.behaviour.evaluate import holds
+from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.core.behaviour.space.boxes import Box, Shape, intersect_box
+from reconciler.core.behaviour.space.clauses import (
     Clause,
     express_values,
     is_expressible,
     simplify,
     unite_values,
 )
-from reconciler.behaviour.space.domain import REST, ValueSet
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.space import Example, Space
-from reconciler.model.rule import Condition
+from reconciler.core.behaviour.space.domain import REST, ValueSet
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.space import Example, Space
+from reconciler.core.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
 Key = tuple[tuple[Destination, Destination], int, int, int]

@@ -8,12 +8,12 @@ number is usual, because there most rules leave one free.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
-from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.behaviour.space.domain import REST, ValueSet, usual_part
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.diff.winners import RankPair, WinnerPairs
+from reconciler.core.behaviour.space.boxes import Box, Shape, intersect_box
+from reconciler.core.behaviour.space.domain import REST, ValueSet, usual_part
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
 
 class FurtherRule(NamedTuple):

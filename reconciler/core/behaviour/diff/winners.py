@@ -12,12 +12,12 @@ from operator import attrgetter
 from sys import maxsize
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import first_ranks, pair_equal_rules
-from reconciler.behaviour.routing_entry import Destination
-from reconciler.behaviour.space.boxes import Box, intersect_box
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.facts.rule_facts import first_ranks, pair_equal_rules
+from reconciler.core.behaviour.routing_entry import Destination
+from reconciler.core.behaviour.space.boxes import Box, intersect_box
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
 DEFAULT_RANK: Final = maxsize  # the rank of the default routing: after all rules
 ORDINARY_SLICE: Final = -1

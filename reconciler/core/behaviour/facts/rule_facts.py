@@ -13,15 +13,15 @@ from heapq import merge
 from itertools import chain, groupby, islice
 from typing import Final
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.boxes import Box
-from reconciler.behaviour.space.domain import REST, covers
-from reconciler.behaviour.space.patterns import bits, union
-from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
-from reconciler.behaviour.space.space import Example, find_contradiction
-from reconciler.model.grouping import group_pairs, longest_rise
-from reconciler.model.rule import Condition, Opaque
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.space.boxes import Box
+from reconciler.core.behaviour.space.domain import REST, covers
+from reconciler.core.behaviour.space.patterns import bits, union
+from reconciler.core.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
+from reconciler.core.behaviour.space.space import Example, find_contradiction
+from reconciler.core.model.grouping import group_pairs, longest_rise
+from reconciler.core.model.rule import Condition, Opaque
 
 MAX_TIES_PER_RULE: Final = 20
 

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.ordering.graph import Dependencies
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
-from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
-from reconciler.model.grouping import group_pairs
+from reconciler.core.behaviour.budget import UndecidedError
+from reconciler.core.behaviour.ordering.graph import Dependencies
+from reconciler.core.behaviour.routing_entry import (
+    Evaluation,
+    RoutingEntry,
+    order_entries,
+)
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Space
+from reconciler.core.model.grouping import group_pairs
 
 # pairs of versions, and common values of the pivot, before the search ends
 MAX_PAIR_CHECKS: Final = 4_000_000

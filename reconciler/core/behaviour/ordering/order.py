@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations
 from typing import Final
 
-from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
-from reconciler.behaviour.ordering.constraints import Constraints, Move
-from reconciler.behaviour.ordering.graph import (
+from reconciler.core.behaviour.budget import DEFAULT_WORK, UndecidedError
+from reconciler.core.behaviour.ordering.constraints import Constraints, Move
+from reconciler.core.behaviour.ordering.graph import (
     Dependencies,
     Graph,
     MovePairs,
@@ -28,8 +28,8 @@ from reconciler.behaviour.ordering.graph import (
     find_cycles,
     reachable,
 )
-from reconciler.behaviour.ordering.search import search_waves
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.core.behaviour.ordering.search import search_waves
+from reconciler.core.behaviour.routing_entry import Evaluation, RoutingEntry
 
 # up to so many changes, every order of all of them is searched
 MAX_SEARCHED_MOVES: Final = 6

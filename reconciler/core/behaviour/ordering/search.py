@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.ordering.constraints import Constraints, RuleVersion
-from reconciler.behaviour.space.patterns import union
+from reconciler.core.behaviour.ordering.constraints import Constraints, RuleVersion
+from reconciler.core.behaviour.space.patterns import union
 
 MAX_CLASSES: Final = 20_000
 MAX_SLICES: Final = 1_000  # values of the pivot, before the search is given up

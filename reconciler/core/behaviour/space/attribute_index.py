@@ -11,9 +11,9 @@ from itertools import accumulate
 from operator import or_
 from typing import Final
 
-from reconciler.behaviour.budget import WorkBudget
-from reconciler.behaviour.space.domain import REST, Domain, ValueSet
-from reconciler.behaviour.space.patterns import bits, union
+from reconciler.core.behaviour.budget import WorkBudget
+from reconciler.core.behaviour.space.domain import REST, Domain, ValueSet
+from reconciler.core.behaviour.space.patterns import bits, union
 
 _MAX_REMEMBERED: Final = 20_000
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import UndecidedError, WorkBudget
-from reconciler.behaviour.space.attribute_index import AttributeIndex, MaskLayers
-from reconciler.behaviour.space.domain import (
+from reconciler.core.behaviour.budget import UndecidedError, WorkBudget
+from reconciler.core.behaviour.space.attribute_index import AttributeIndex, MaskLayers
+from reconciler.core.behaviour.space.domain import (
     MISSING,
     REST,
     Domain,
@@ -22,7 +22,7 @@ from reconciler.behaviour.space.domain import (
     intersect,
     subtract,
 )
-from reconciler.behaviour.space.patterns import bits, union
+from reconciler.core.behaviour.space.patterns import bits, union
 
 # the values of each restricted attribute, by its number, ascending
 Shape = tuple[tuple[int, "ValueSet"], ...]

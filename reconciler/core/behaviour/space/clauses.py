@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.space.attribute_index import bit_runs
-from reconciler.behaviour.space.boxes import Box, Shape
-from reconciler.behaviour.space.domain import (
+from reconciler.core.behaviour.space.attribute_index import bit_runs
+from reconciler.core.behaviour.space.boxes import Box, Shape
+from reconciler.core.behaviour.space.domain import (
     FIRST_TEXT,
     MISSING,
     REST,
@@ -18,10 +18,10 @@ from reconciler.behaviour.space.domain import (
     intersect,
     subtract,
 )
-from reconciler.behaviour.space.patterns import bits, union
-from reconciler.behaviour.space.space import FAILS, HOLDS, OpaqueDomain, Space
-from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Condition, Json, Opaque, make_condition
+from reconciler.core.behaviour.space.patterns import bits, union
+from reconciler.core.behaviour.space.space import FAILS, HOLDS, OpaqueDomain, Space
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Condition, Json, Opaque, make_condition
 
 _MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
 

@@ -17,10 +17,19 @@ from itertools import accumulate, chain
 from math import floor
 from typing import Final, cast
 
-from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
-from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
-from reconciler.model.grouping import group_pairs
-from reconciler.model.operators import (
+from reconciler.core.behaviour.space.patterns import (
+    PatternSet,
+    TextPattern,
+    bits,
+    union,
+)
+from reconciler.core.behaviour.space.value_type import (
+    ANY_VALUE,
+    EVERY_NUMBER,
+    ValueType,
+)
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.operators import (
     EQUALITIES,
     OPERATORS,
     PATTERNS,
@@ -29,7 +38,7 @@ from reconciler.model.operators import (
     SETS,
     Scalar,
 )
-from reconciler.model.rule import Condition
+from reconciler.core.model.rule import Condition
 
 # Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not
 # among the atoms).

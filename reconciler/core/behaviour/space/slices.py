@@ -9,11 +9,15 @@ from itertools import chain
 from sys import maxsize
 from typing import Final
 
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
-from reconciler.behaviour.space.boxes import Box, Shape, Shapes
-from reconciler.behaviour.space.domain import REST
-from reconciler.behaviour.space.patterns import bits, union
-from reconciler.behaviour.space.space import CompiledRule, Space
+from reconciler.core.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of,
+)
+from reconciler.core.behaviour.space.boxes import Box, Shape, Shapes
+from reconciler.core.behaviour.space.domain import REST
+from reconciler.core.behaviour.space.patterns import bits, union
+from reconciler.core.behaviour.space.space import CompiledRule, Space
 
 NO_RANK: Final = maxsize  # the rank of a shape that is not in a slice
 # the slice of texts of the pivot that no rule names

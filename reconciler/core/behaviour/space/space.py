@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudget
-from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.boxes import Box, Shape, Shapes
-from reconciler.behaviour.space.domain import (
+from reconciler.core.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudget
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.space.boxes import Box, Shape, Shapes
+from reconciler.core.behaviour.space.domain import (
     MISSING,
     NOTHING,
     REST,
@@ -20,10 +20,10 @@ from reconciler.behaviour.space.domain import (
     ValueSet,
     intersect,
 )
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.value_type import ANY_VALUE, Types
-from reconciler.model.operators import Scalar
-from reconciler.model.rule import Condition, Opaque
+from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.value_type import ANY_VALUE, Types
+from reconciler.core.model.operators import Scalar
+from reconciler.core.model.rule import Condition, Opaque
 
 Conditions = tuple[Condition | Opaque, ...]
 

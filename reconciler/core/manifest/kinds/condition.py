@@ -11,9 +11,9 @@ from pydantic_core import (
     core_schema,
 )
 
-from reconciler.manifest.kinds.fields import REFERENCE
-from reconciler.manifest.yaml_writer import format_pair
-from reconciler.model.operators import (
+from reconciler.core.manifest.kinds.fields import REFERENCE
+from reconciler.core.manifest.yaml_writer import format_pair
+from reconciler.core.model.operators import (
     EXISTENCE,
     INTERVALS,
     OPERATORS,

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-import reconciler.manifest.kinds.fields as f
-from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
-from reconciler.manifest.kinds.profile import ApiPath, Operator
-from reconciler.model.operators import OPERATORS
+import reconciler.core.manifest.kinds.fields as f
+from reconciler.core.manifest.kinds.guard_limits import Accept, Freeze, Guard
+from reconciler.core.manifest.kinds.profile import ApiPath, Operator
+from reconciler.core.model.operators import OPERATORS
 
 ScriptVariable = Annotated[str, Field(pattern=f.SCRIPT_VARIABLE)]
 _YES: Final = (True,)

@@ -28,8 +28,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
-from reconciler.model.finding import CODES
-from reconciler.text.hosts import journal_address_problem, request_url
+from reconciler.core.model.finding import CODES
+from reconciler.core.text.hosts import journal_address_problem, request_url
 
 T = TypeVar("T")
 

@@ -18,9 +18,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-import reconciler.manifest.kinds.fields as f
-from reconciler.model.operators import OPERATORS
-from reconciler.text.escape import quote_name
+import reconciler.core.manifest.kinds.fields as f
+from reconciler.core.model.operators import OPERATORS
+from reconciler.core.text.escape import quote_name
 
 FieldName = Annotated[str, Field(pattern=f.FIELD)]
 TenantWord = Annotated[str, Field(pattern=f.WORD)]

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, ValidationError
 
-import reconciler.manifest.kinds.fields as f
-from reconciler.manifest.kinds.condition import ConditionEntry
+import reconciler.core.manifest.kinds.fields as f
+from reconciler.core.manifest.kinds.condition import ConditionEntry
 
 
 class TargetEntry(f.StrictModel):

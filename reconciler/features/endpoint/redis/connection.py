@@ -11,9 +11,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from reconciler.endpoint.conversations import LockUnavailableError
-from reconciler.text.files import read_certificates
-from reconciler.text.hosts import LAST_PORT
+from reconciler.core.text.files import read_certificates
+from reconciler.core.text.hosts import LAST_PORT
+from reconciler.features.endpoint.conversations import LockUnavailableError
 
 Result = TypeVar("Result")
 

@@ -9,7 +9,10 @@ from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from reconciler.endpoint.redis.connection import SharedRedis, pending_cancellations
+from reconciler.features.endpoint.redis.connection import (
+    SharedRedis,
+    pending_cancellations,
+)
 
 Log = Callable[[str], object]
 

@@ -14,12 +14,12 @@ from typing import Any, Final, cast
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, RedisError
 
-from reconciler.endpoint.auth import (
+from reconciler.features.endpoint.auth import (
     CONFLICT_RESPONSE,
     IN_PROGRESS_RESPONSE,
     MESSAGE_ID_SECONDS,
 )
-from reconciler.endpoint.conversations import (
+from reconciler.features.endpoint.conversations import (
     ConversationLocks,
     ConversationState,
     LatestEvent,
@@ -27,9 +27,9 @@ from reconciler.endpoint.conversations import (
     pack,
     unpack,
 )
-from reconciler.endpoint.event import END_OF_TIME, Timestamp
-from reconciler.endpoint.messages import EndpointResponse, retry_later
-from reconciler.endpoint.redis.connection import SharedRedis
+from reconciler.features.endpoint.event import END_OF_TIME, Timestamp
+from reconciler.features.endpoint.messages import EndpointResponse, retry_later
+from reconciler.features.endpoint.redis.connection import SharedRedis
 
 _LOCK_SECONDS: Final = 7  # lifetime of a lock: a request's deadline, and a reserve
 _RELEASE_ATTEMPTS: Final = 14

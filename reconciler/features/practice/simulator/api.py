@@ -5,32 +5,36 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from reconciler.simulator import auth
-from reconciler.simulator import messages as http
-from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
-from reconciler.simulator.paging import (
+from reconciler.features.practice.simulator import auth
+from reconciler.features.practice.simulator import messages as http
+from reconciler.features.practice.simulator.contacts import (
+    merge_context,
+    send_signal,
+    set_custom_fields,
+)
+from reconciler.features.practice.simulator.paging import (
     ListLag,
     list_page,
     queues_page,
     routing_queues_page,
     skills_page,
 )
-from reconciler.simulator.scripts import (
+from reconciler.features.practice.simulator.scripts import (
     lock_script,
     read_history,
     read_script,
     read_version,
     save_script,
 )
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import (
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import (
     JsonObject,
     TenantState,
     format_timestamp,
     rule_version,
 )
-from reconciler.simulator.storage import StateError
-from reconciler.simulator.validate import rule_problems
+from reconciler.features.practice.simulator.storage import StateError
+from reconciler.features.practice.simulator.validate import rule_problems
 
 Handler = Callable[["SimulatorApi", http.SimRequest], http.SimResponse]
 

@@ -13,11 +13,15 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.features.practice.simulator.api import MAX_BODY_BYTES, SimulatorApi
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.messages import (
+    DeliveryMode,
+    SimRequest,
+    SimResponse,
+)
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import TenantState
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

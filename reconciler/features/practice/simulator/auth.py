@@ -8,8 +8,8 @@ from typing import Final
 from urllib.parse import parse_qs
 from zlib import crc32
 
-from reconciler.simulator import messages as http
-from reconciler.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator import messages as http
+from reconciler.features.practice.simulator.settings import SimulatorSettings
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600

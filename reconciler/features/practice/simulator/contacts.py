@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterator
 from typing import Final
 from urllib.parse import parse_qsl
 
-from reconciler.simulator import messages as http
-from reconciler.simulator.scripts import run_script
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import JsonObject, TenantState
+from reconciler.features.practice.simulator import messages as http
+from reconciler.features.practice.simulator.scripts import run_script
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import JsonObject, TenantState
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))

@@ -6,9 +6,9 @@ The platform, as far as known, lists ACD skills, whose ids are numbers, and Digi
 from collections.abc import Sequence
 from typing import Final
 
-from reconciler.simulator import messages as http
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import JsonObject, TenantState
+from reconciler.features.practice.simulator import messages as http
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.state import JsonObject, TenantState
 
 _DIGITAL_PAGE_SIZE: Final = 50  # entries of a page if the request does not set a size
 

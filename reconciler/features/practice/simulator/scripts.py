@@ -8,10 +8,18 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 from zlib import crc32
 
-from reconciler.simulator import messages as http
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.snippet import SimSnippet, script_text, script_value
-from reconciler.simulator.state import JsonObject, TenantState, find_snippets
+from reconciler.features.practice.simulator import messages as http
+from reconciler.features.practice.simulator.settings import SimulatorSettings
+from reconciler.features.practice.simulator.snippet import (
+    SimSnippet,
+    script_text,
+    script_value,
+)
+from reconciler.features.practice.simulator.state import (
+    JsonObject,
+    TenantState,
+    find_snippets,
+)
 
 _SIGNAL_VARIABLES: Final = {
     "p1": "cognigyDetectedIntent",

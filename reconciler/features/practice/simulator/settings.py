@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.simulator.snippet import SimDialect
+from reconciler.features.practice.simulator.snippet import SimDialect
 
 SCOPES: Final = frozenset(
     {"routing:read", "routing:write", "interaction:read", "interaction:write"}

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
-from reconciler.simulator.messages import Json, SimRequest
-from reconciler.simulator.storage import (
+from reconciler.features.practice.simulator.messages import Json, SimRequest
+from reconciler.features.practice.simulator.storage import (
     StateError,
     StateFile,
     StoredObject,
@@ -261,7 +261,7 @@ def format_timestamp(seconds: float) -> str:
 def bank_tenant() -> TenantState:
     """Return a bank's tenant: manual rules, rules of other owners, unknown fields."""
     tenant = json.loads(
-        files("reconciler.simulator")
+        files("reconciler.features.practice.simulator")
         .joinpath("tenants/bank.json")
         .read_text(encoding="utf-8")
     )

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.simulator.messages import decode_json
+from reconciler.features.practice.simulator.messages import decode_json
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock

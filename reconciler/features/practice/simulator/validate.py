@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, TypeGuard, cast
 
-from reconciler.model.operators import OPERATORS
-from reconciler.simulator.messages import ApiProblem, Json, is_number
-from reconciler.simulator.state import TenantState
+from reconciler.core.model.operators import OPERATORS
+from reconciler.features.practice.simulator.messages import ApiProblem, Json, is_number
+from reconciler.features.practice.simulator.state import TenantState
 
 MAX_NAME: Final = 256
 MAX_DESCRIPTION: Final = 4096

@@ -9,9 +9,9 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from reconciler.cxone.settings import TenantSettings
-from reconciler.cxone.transport import request as http
-from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
+from reconciler.targets.platform.settings import TenantSettings
+from reconciler.targets.platform.transport import request as http
+from reconciler.targets.platform.transport.tls import load_tls_context, parse_proxy
 
 _LINE_END: Final = re.compile(r"[\r\n\0]")
 _FIRST_STATUS: Final = 200  # aiohttp skips interim responses, but not 101

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
-from reconciler.errors import ApiError, OverloadedError, RetryLaterError
+from reconciler.core.errors import ApiError, OverloadedError, RetryLaterError
+from reconciler.targets.platform.transport.rate_limiter import RateLimiter, TimeSource
 
 MAX_FAILURES: Final = (
     4  # consecutive failures of any requests that open the circuit of a command

@@ -4,7 +4,7 @@ from http.cookiejar import DefaultCookiePolicy
 
 import httpx
 
-from reconciler.cxone.transport import request as http
+from reconciler.targets.platform.transport import request as http
 
 
 def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:

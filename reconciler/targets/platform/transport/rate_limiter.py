@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from reconciler.cxone.transport.rate_control import RateControl
-from reconciler.errors import OverloadedError
+from reconciler.core.errors import OverloadedError
+from reconciler.targets.platform.transport.rate_control import RateControl
 
 MAX_ATTEMPTS: Final = 4
 MAX_WAIT: Final = 120.0

@@ -10,12 +10,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, Final, NamedTuple
 
-from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.rate_limiter import TimeSource
-from reconciler.errors import UnexpectedResponseError, UnsupportedCallError
-from reconciler.manifest.kinds.profile import Errors
-from reconciler.text.escape import escape_invisible, sanitize
-from reconciler.text.json_values import STRICT_DECODER, find_members, refuse_constant
+from reconciler.core.errors import UnexpectedResponseError, UnsupportedCallError
+from reconciler.core.manifest.kinds.profile import Errors
+from reconciler.core.text.escape import escape_invisible, sanitize
+from reconciler.core.text.json_values import (
+    STRICT_DECODER,
+    find_members,
+    refuse_constant,
+)
+from reconciler.targets.platform.settings import ServerUrl
+from reconciler.targets.platform.transport.rate_limiter import TimeSource
 
 # bytes, decoded; a page of 100 rules has about 50,000
 MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024

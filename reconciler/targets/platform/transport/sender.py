@@ -11,23 +11,23 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
 
-from reconciler.cxone.settings import TenantSettings
-from reconciler.cxone.transport import request as http
-from reconciler.cxone.transport.circuit_breaker import (
-    Cause,
-    CircuitBreaker,
-    FailedAttempt,
-    WaitingBreaker,
-)
-from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
-from reconciler.errors import (
+from reconciler.core.errors import (
     AmbiguousWriteError,
     ApiError,
     OverloadedError,
     UnexpectedResponseError,
     UnreachableError,
 )
-from reconciler.text.json_values import STRICT_DECODER
+from reconciler.core.text.json_values import STRICT_DECODER
+from reconciler.targets.platform.settings import TenantSettings
+from reconciler.targets.platform.transport import request as http
+from reconciler.targets.platform.transport.circuit_breaker import (
+    Cause,
+    CircuitBreaker,
+    FailedAttempt,
+    WaitingBreaker,
+)
+from reconciler.targets.platform.transport.rate_limiter import RateLimiter, TimeSource
 
 
 class RequestKind(Enum):

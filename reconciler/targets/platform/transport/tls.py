@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from reconciler.errors import CxrouteError, UsageError
-from reconciler.text.files import read_certificates
+from reconciler.core.errors import CxrouteError, UsageError
+from reconciler.core.text.files import read_certificates
 
 if TYPE_CHECKING:
     import httpx

@@ -7,21 +7,25 @@ from collections import deque
 from random import Random
 from typing import Final
 
-from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.faults.responses import (
+from reconciler.features.practice.simulator.api import SimulatorApi
+from reconciler.features.practice.simulator.faults.responses import (
     ALTERED_FIELDS,
     REAL_RESPONSES,
     REPLACED_RESPONSES,
     status_response,
 )
-from reconciler.simulator.faults.spec import (
+from reconciler.features.practice.simulator.faults.spec import (
     Fault,
     FaultCall,
     FaultSpecError,
     parse_faults,
 )
-from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
-from reconciler.simulator.state import JsonObject, TenantState
+from reconciler.features.practice.simulator.messages import (
+    DeliveryMode,
+    SimRequest,
+    SimResponse,
+)
+from reconciler.features.practice.simulator.state import JsonObject, TenantState
 
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"

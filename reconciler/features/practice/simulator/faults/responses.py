@@ -11,9 +11,9 @@ from email.utils import formatdate
 from functools import cache
 from typing import Any, Final
 
-from reconciler.simulator import messages as http
-from reconciler.simulator.faults.spec import FaultCall, resource_of
-from reconciler.simulator.paging import list_page, page_window
+from reconciler.features.practice.simulator import messages as http
+from reconciler.features.practice.simulator.faults.spec import FaultCall, resource_of
+from reconciler.features.practice.simulator.paging import list_page, page_window
 
 Respond = Callable[[FaultCall], http.SimResponse]
 

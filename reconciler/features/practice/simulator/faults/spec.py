@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.messages import SimRequest, SimResponse
-from reconciler.simulator.state import JsonObject
+from reconciler.features.practice.simulator.api import SimulatorApi
+from reconciler.features.practice.simulator.messages import SimRequest, SimResponse
+from reconciler.features.practice.simulator.state import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.files import JOURNAL, ignored_by_git
-from reconciler.errors import ManifestError
-from reconciler.forge.pipeline_files import PIPELINES
-from reconciler.journal.places import (
+from reconciler.core.errors import ManifestError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import load_environment, load_manifests
+from reconciler.features.forge.pipeline_files import PIPELINES
+from reconciler.features.journal.places import (
     JournalFile,
     JournalPlace,
     parse_place,
     parse_shared_place,
 )
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import load_environment, load_manifests
 
 VARIABLE: Final = "CXROUTE_JOURNAL"
 DEFAULT_VARIABLE: Final = (

@@ -10,25 +10,30 @@ from pathlib import Path
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.sandbox import add_queues, add_script, custom_fields, open_state
-from reconciler.cxone.paging import choose_queue_list
-from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.kinds.profile import (
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.kinds.profile import (
     DEFAULT_PROFILE,
     QUEUES_PATH,
     RULES_PATH,
     Profile,
 )
-from reconciler.manifest.load import load_manifests
-from reconciler.model.rule import Queue
-from reconciler.simulator import state as tenants
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.faults import __doc__ as faults_help
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.faults.spec import FaultSpecError
-from reconciler.simulator.settings import PROFILES, SimulatorSettings
-from reconciler.text.hosts import LAST_PORT, is_loopback
+from reconciler.core.manifest.load import load_manifests
+from reconciler.core.model.rule import Queue
+from reconciler.core.text.hosts import LAST_PORT, is_loopback
+from reconciler.features.practice.sandbox import (
+    add_queues,
+    add_script,
+    custom_fields,
+    open_state,
+)
+from reconciler.features.practice.simulator import state as tenants
+from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.faults import __doc__ as faults_help
+from reconciler.features.practice.simulator.faults.injector import FaultInjector
+from reconciler.features.practice.simulator.faults.spec import FaultSpecError
+from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
+from reconciler.targets.platform.paging import choose_queue_list
 
 
 def _simulate_environment(
@@ -129,7 +134,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         settings = _prepare(state, options)
         app = Simulator(state, settings, faults)
         with requires_extra("serve", "`cxroute simulate`"):
-            from reconciler.endpoint.server import open_listener, serve  # noqa: PLC0415 - an optional extra
+            from reconciler.features.endpoint.server import open_listener, serve  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:
                 asyncio.run(

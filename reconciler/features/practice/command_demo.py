@@ -16,14 +16,14 @@ from typing import Final
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.files import STATE
 from reconciler.cli.output import Output
-from reconciler.cli.sandbox import open_state
 from reconciler.cli.session import PRACTICE
-from reconciler.errors import CxrouteError
-from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.core.errors import CxrouteError
+from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.text.files import KIB, read_text
+from reconciler.core.text.pages import page
+from reconciler.features.practice.sandbox import open_state
+from reconciler.features.practice.simulator.state import TenantState
 from reconciler.render.colour import ansi_style
-from reconciler.simulator.state import TenantState
-from reconciler.text.files import KIB, read_text
-from reconciler.text.pages import page
 
 _SCRIPT: Final = "Bot\\Hand-over"
 _STUDIO: Final = "studio"

@@ -6,9 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.routing_entry import order_entries
 from reconciler.cli.command_line import SIMULATED
-from reconciler.cli.commands import diff
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import (
@@ -19,19 +17,21 @@ from reconciler.cli.rule_sources import (
     parse_source,
     read_sources,
 )
-from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.plan.behaviour_json import hide_assumed_ids
-from reconciler.plan.replay import ReplayResult, ReplaySide, replay, replay_to_json
+from reconciler.core.behaviour.routing_entry import order_entries
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.plan.behaviour_json import hide_assumed_ids
+from reconciler.core.plan.replay import ReplayResult, ReplaySide, replay, replay_to_json
+from reconciler.core.text.escape import sanitize
+from reconciler.core.text.phrases import Labels
+from reconciler.core.traffic.records import RecordReader
+from reconciler.features.compare import command_diff as diff
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.replay import summarize_replay
 from reconciler.render.text.effects import replay_lines
-from reconciler.text.escape import sanitize
-from reconciler.text.phrases import Labels
-from reconciler.traffic.records import RecordReader
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import ReplayJson
+    from reconciler.core.plan.plan_json import ReplayJson
 
 
 def options(parser: argparse.ArgumentParser) -> None:

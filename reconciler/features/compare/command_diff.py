@@ -7,9 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
-from reconciler.behaviour.routing_entry import Destination, Evaluation
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
@@ -22,20 +19,23 @@ from reconciler.cli.rule_sources import (
     parse_source,
     read_sources,
 )
-from reconciler.plan.behaviour_json import hide_assumed_ids, impact_to_json
-from reconciler.plan.clauses import FEW_VALUES
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.headline import headline
-from reconciler.plan.impact import Impact
-from reconciler.plan.routing_table import RuleList
-from reconciler.plan.words import ALL_VALUES, order_effects
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.routing_entry import Destination, Evaluation
+from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
+from reconciler.core.plan.clauses import FEW_VALUES
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.headline import headline
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.routing_table import RuleList
+from reconciler.core.plan.words import ALL_VALUES, order_effects
+from reconciler.core.text.escape import pluralize, sanitize
+from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import summarize_effects
 from reconciler.render.text.effects import effects_lines, headline_lines
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import Labels
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan_json import BehaviourJson
+    from reconciler.core.plan.plan_json import BehaviourJson
 
 
 def options(parser: argparse.ArgumentParser) -> None:
