@@ -59,9 +59,9 @@ test-newest: ## The fast tests, with the newest versions that pyproject.toml adm
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 -n auto --dist worksteal --ignore tests/endpoint
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 -n auto --dist worksteal --ignore tests/features/endpoint
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 tests/endpoint
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 tests/features/endpoint
 
 mutants: $(VENV)/.project ## Change 200 places of the core and 100 around it, one at a time: the fast tests must notice 95 % and 75 %
 	@$(BIN)/python -m tests.mutation.run $(ARGS)

@@ -16,9 +16,9 @@ from reconciler.features.endpoint import command as serve
 from reconciler.features.endpoint.app import _PROBES
 from reconciler.features.endpoint.server import _GRACE
 from tests.deploy.manifests import documents, pods
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.instances import fleet
-from tests.endpoint.redis_server import redis_server
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.instances import fleet
+from tests.features.endpoint.redis_server import redis_server
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY

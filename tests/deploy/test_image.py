@@ -30,7 +30,7 @@ from tests.deploy.image import (
     is_sent,
     stages,
 )
-from tests.endpoint.processes import MANIFEST
+from tests.features.endpoint.processes import MANIFEST
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import server_environment, server_process
 from tests.tiers import FULL

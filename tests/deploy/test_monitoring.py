@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from reconciler.version import __version__
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.instances import machines, shared, until
-from tests.endpoint.processes import caller
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.instances import machines, shared, until
+from tests.features.endpoint.processes import caller
 from tests.support.plain_http import PLAIN
 from tests.support.requirements import skip_or_fail
 

@@ -29,7 +29,7 @@ USELESS: Final[dict[str, tuple[Any, Any]]] = {
     "not ISO 8601": ("5 Jan 2026 9:00", "6 Jan 2026 9:00"),
 }
 """Dates of the original and of its copy that do not say which is older; more are in
-tests/plan/test_ownership.py."""
+tests/core/plan/test_ownership.py."""
 
 DATES: Final = {
     **USELESS,

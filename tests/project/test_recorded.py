@@ -34,8 +34,13 @@ from reconciler.core import errors
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import PROFILES
-from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event
-from tests.endpoint.signing import WRITTEN, signed
+from tests.features.endpoint.in_process_endpoint import (
+    HEADERS,
+    Endpoint,
+    Upstream,
+    event,
+)
+from tests.features.endpoint.signing import WRITTEN, signed
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
 from tests.support.plain_http import PLAIN
 from tests.support.recording import (

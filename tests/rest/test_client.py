@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.features.forge.github import DIALECT
 from reconciler.rest.client import MAX_PAGES, Purpose, RestClient, RestClock, RestError
-from tests.forge.github.fake import TOKEN
+from tests.features.forge.github.fake import TOKEN
 from tests.support.fake_clock import FakeClock
 
 API = "https://api.github.example"

@@ -20,7 +20,7 @@ from tests.support.program import Program, write
 from tests.support.random_rules import queue
 from tests.tiers import FULL
 
-PAGE = Path(__file__).parents[2] / "docs/reference/plan-json.md"
+PAGE = Path(__file__).parents[3] / "docs/reference/plan-json.md"
 SAMPLES = 1_000 if FULL else 100
 ENVIRONMENT = """\
 apiVersion: routing/v1

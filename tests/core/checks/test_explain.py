@@ -28,7 +28,7 @@ from tests.support.program import Program, name_tenant, write
 from tests.support.work_bounds import takes_at_most
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PROD = Environment(name="prod", owner="acme", tenant="acme")
 NAMES = DisplayNames(
     "the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS

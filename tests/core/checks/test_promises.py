@@ -18,7 +18,7 @@ from tests.support.program import Program, write
 from tests.support.sarif_form import run_of
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HEAD = """\
 {apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: acme,
  vars: {overflow: Partner, floor: 0.4, most: 30}}

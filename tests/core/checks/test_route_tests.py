@@ -19,7 +19,7 @@ from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HEAD = """\
 apiVersion: routing/v1
 kind: Environment

@@ -17,7 +17,7 @@ from reconciler.core.manifest.yaml_reader import parse_file
 from tests.support.program import Program
 from tests.support.written_manifests import MANIFESTS, findings, yaml_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COMMITTED = ROOT / "schema" / "manifest.v1.json"
 SCHEMA = manifest_schema()
 VALIDATOR: Any = jsonschema.Draft202012Validator(SCHEMA)

@@ -44,7 +44,7 @@ from tests.tiers import FULL
 
 VALUES: Final = 400 if FULL else 20
 FILES: Final = 60 if FULL else 15
-BANK: Final = Path(__file__).parents[2] / "manifests"
+BANK: Final = Path(__file__).parents[3] / "manifests"
 MISREAD: Final = (
     *(
         "no",

@@ -22,7 +22,7 @@ from tests.support.written_manifests import ENVIRONMENT, yaml_of
 from tests.tiers import FULL
 
 VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(manifest_schema())
-COMMITTED: Final = Path(__file__).parents[2] / "schema" / "manifest.v1.json"
+COMMITTED: Final = Path(__file__).parents[3] / "schema" / "manifest.v1.json"
 AJV: Final = MODULES / "ajv" / "dist" / "2020.js"
 STRICT: Final = """
 const Ajv = require(process.argv[1]).default

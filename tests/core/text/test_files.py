@@ -17,7 +17,7 @@ from reconciler.core.text.files import KIB, MIB, read_file, read_start, read_tex
 from tests.support.command import run_measured
 
 SECONDS = 20
-PACKAGE = Path(__file__).parents[2] / "reconciler"
+PACKAGE = Path(__file__).parents[3] / "reconciler"
 EXCEPTIONS = {
     # Files of a package, which only its author writes.
     (

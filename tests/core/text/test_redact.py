@@ -19,7 +19,7 @@ from reconciler.core.text.redact import PLACEHOLDER, Redactor, RotatingTokens
 from reconciler.targets.platform import connect
 from reconciler.targets.platform.settings import ServerUrl
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
-from tests.endpoint.process_memory import MIB, resident
+from tests.features.endpoint.process_memory import MIB, resident
 
 SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 

@@ -20,7 +20,7 @@ from reconciler.core.traffic.sample import load_traffic
 from tests.support.bank_traffic import RECORDS, SAMPLE, import_arguments, records_text
 from tests.support.program import Program
 
-MANIFESTS: Final = load_manifests(Path(__file__).parents[2] / "manifests")
+MANIFESTS: Final = load_manifests(Path(__file__).parents[3] / "manifests")
 ENVIRONMENTS: Final = sorted(MANIFESTS.environments)
 INTENTS: Final = frozenset(
     name for loaded in MANIFESTS.intents for name in loaded.document.names

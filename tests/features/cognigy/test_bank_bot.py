@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.program import Program
 
-BANK = Path(__file__).parents[2] / "manifests"
+BANK = Path(__file__).parents[3] / "manifests"
 
 
 def test_the_bank_document_is_made_from_its_bot(cxroute: Program) -> None:

@@ -45,7 +45,7 @@ from tests.support.program import Program
 
 Start = Callable[..., HostileTenant]
 
-PEM = Path(__file__).parents[1] / "self_signed.pem"
+PEM = Path(__file__).parents[2] / "self_signed.pem"
 MANIFESTS = """
 apiVersion: routing/v1
 kind: Environment

@@ -23,7 +23,7 @@ from typing import Final
 
 from tests.support.requirements import skip_or_fail
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 PAGE: Final = ROOT / "docs" / "editors.md"
 SERVERS: Final = ROOT / "editors" / "vscode" / "node_modules" / ".bin"
 RULES: Final = (

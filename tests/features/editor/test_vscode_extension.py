@@ -22,7 +22,7 @@ import pytest
 from reconciler.version import __version__
 from tests.support.requirements import skip_or_fail
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 EXTENSION: Final = ROOT / "editors" / "vscode"
 FILES: Final = {
     "[Content_Types].xml",

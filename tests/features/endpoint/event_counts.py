@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import Counter
 
-from tests.endpoint.in_process_endpoint import Endpoint
+from tests.features.endpoint.in_process_endpoint import Endpoint
 
 Label = tuple[str, str, str]
 """Of a series: intent, confidence, fallback."""

@@ -18,9 +18,9 @@ from typing import Any
 
 import httpx
 
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import MANIFEST
-from tests.endpoint.redis_server import RedisServer, redis_server
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.processes import MANIFEST
+from tests.features.endpoint.redis_server import RedisServer, redis_server
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY, server_process
 
@@ -37,7 +37,7 @@ def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:
         [
             sys.executable,
             "-m",
-            "tests.endpoint.recording_tenant",
+            "tests.features.endpoint.recording_tenant",
             "record.jsonl",
             *tenant,
         ],

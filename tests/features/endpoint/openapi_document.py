@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.endpoint.in_process_endpoint import Reply
+from tests.features.endpoint.in_process_endpoint import Reply
 
-FILE = Path(__file__).parents[2] / "schema" / "context-endpoint.openapi.yaml"
+FILE = Path(__file__).parents[3] / "schema" / "context-endpoint.openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 RESPONSES: dict[str, Any] = DOCUMENT["paths"]["/api/route"]["post"]["responses"]
 STATUSES = {int(status) for status in RESPONSES}

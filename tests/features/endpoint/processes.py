@@ -15,7 +15,7 @@ from reconciler.features.practice.simulator.state import TenantState
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY, server_process
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MANIFEST = """
 apiVersion: routing/v1
 kind: Environment

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from reconciler.features.endpoint import server as servers
 from reconciler.features.endpoint.server import QuietServer, open_listener, quiet_config
-from tests.endpoint.in_process_endpoint import EVENT, Endpoint
+from tests.features.endpoint.in_process_endpoint import EVENT, Endpoint
 from tests.support.server_process import KEY
 
 BODY = json.dumps(dict(EVENT)).encode()

@@ -1,4 +1,4 @@
-"""A tenant process that records requests and writes: `python -m tests.endpoint.recording_tenant
+"""A tenant process that records requests and writes: `python -m tests.features.endpoint.recording_tenant
 FILE`.
 
 Each line is JSON: `asked` (a write arrived) and `token` (another request), with the path and the

@@ -7,7 +7,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
-from tests.endpoint.in_process_endpoint import HEADERS, NOW
+from tests.features.endpoint.in_process_endpoint import HEADERS, NOW
 
 SECRET = b"the secret of 32 bytes .........."
 WRITTEN = f"whsec_{b64encode(SECRET).decode()}"

@@ -24,7 +24,7 @@ from reconciler.features.practice.simulator.state import TenantState
 from reconciler.targets.platform.context_client import ContextClient
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.httpx_transport import transport_over
-from tests.endpoint.in_process_endpoint import Endpoint, Reply, event
+from tests.features.endpoint.in_process_endpoint import Endpoint, Reply, event
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import START
 from tests.support.in_process_tenant import TENANT

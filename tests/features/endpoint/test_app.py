@@ -19,7 +19,7 @@ from reconciler.core.errors import (
     UndefinedFieldsError,
 )
 from reconciler.features.endpoint.handler import EventPolicy
-from tests.endpoint.in_process_endpoint import (
+from tests.features.endpoint.in_process_endpoint import (
     HEADERS,
     Endpoint,
     Upstream,

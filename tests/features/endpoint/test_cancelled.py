@@ -17,8 +17,8 @@ from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from reconciler.targets.platform.transport.sender import CURRENT_DEADLINE
-from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
-from tests.endpoint.simulated_tenants import SAID, WAYS, ways
+from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.features.endpoint.simulated_tenants import SAID, WAYS, ways
 from tests.support.in_process_tenant import TENANT
 
 STEPS = 3

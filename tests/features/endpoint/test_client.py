@@ -19,10 +19,10 @@ from reconciler.core.errors import (
     UsageError,
 )
 from reconciler.targets.platform.transport.circuit_breaker import MAX_FAST_FAILURES
-from tests.endpoint.simulated_tenants import FAULTS, SAID, WAYS, ContextTenant
+from tests.features.endpoint.simulated_tenants import FAULTS, SAID, WAYS, ContextTenant
 from tests.support import canary_secrets as canary
 
-CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
+CONTRACT = Path(__file__).parents[2] / "contract" / "context.json"
 
 
 @pytest.mark.parametrize(

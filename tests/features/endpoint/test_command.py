@@ -18,8 +18,8 @@ import pytest
 
 from reconciler.core.text.files import MIB
 from reconciler.features.endpoint.server import open_listener
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support import canary_secrets as canary
 from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN

@@ -19,7 +19,7 @@ import yaml
 
 from reconciler.features.cognigy.command import code
 from reconciler.features.practice.simulator.state import TenantState
-from tests.endpoint.processes import ROOT
+from tests.features.endpoint.processes import ROOT
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
 from tests.support.plain_http import PLAIN

@@ -41,8 +41,8 @@ from reconciler.targets.platform.transport.request import (
     ApiResponse,
     Transport,
 )
-from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
-from tests.endpoint.stepped_tenant import PATH
+from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.features.endpoint.stepped_tenant import PATH
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time
 

@@ -22,10 +22,10 @@ from reconciler.features.endpoint import server as connection
 from reconciler.features.endpoint.auth import _SIGNATURE_HEADERS
 from reconciler.features.endpoint.event import InvalidEventError
 from reconciler.features.endpoint.metrics import _REFUSAL_STATUSES as _EARLY
-from tests.endpoint.in_process_endpoint import EVENT
-from tests.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
-from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.processes import ROOT, log, served
+from tests.features.endpoint.in_process_endpoint import EVENT
+from tests.features.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
+from tests.features.endpoint.process_memory import MIB, resident
+from tests.features.endpoint.processes import ROOT, log, served
 from tests.support.server_process import KEY
 from tests.tiers import FULL
 
@@ -148,7 +148,7 @@ def test_a_tester_with_only_the_document_finds_no_fault(tmp_path: Path) -> None:
             if not name.startswith("PYTEST")
         }
         hooks = {
-            "SCHEMATHESIS_HOOKS": "tests.endpoint.document_hooks",
+            "SCHEMATHESIS_HOOKS": "tests.features.endpoint.document_hooks",
             "PYTHONPATH": str(ROOT),
         }
         actual = subprocess.run(

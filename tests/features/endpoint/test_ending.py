@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.instances import until
-from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.instances import until
+from tests.features.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support.server_process import server_process
 from tests.tiers import FULL
 

@@ -21,7 +21,7 @@ from reconciler.features.endpoint.event import (
     timestamp_from_datetime,
 )
 from reconciler.features.endpoint.event import parse_event as parsed
-from tests.endpoint.in_process_endpoint import NOW, event
+from tests.features.endpoint.in_process_endpoint import NOW, event
 
 
 def body(**said: Any) -> bytes:

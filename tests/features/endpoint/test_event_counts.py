@@ -18,9 +18,9 @@ import pytest
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.core.errors import AmbiguousWriteError, RetryLaterError
 from reconciler.features.endpoint.handler import EventPolicy
-from tests.endpoint.event_counts import SERIES, Label, counts, metrics
-from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
-from tests.endpoint.instances import Callers, machines, shared, shuffled
+from tests.features.endpoint.event_counts import SERIES, Label, counts, metrics
+from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.features.endpoint.instances import Callers, machines, shared, shuffled
 from tests.support.plain_http import PLAIN
 from tests.tiers import FULL
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.endpoint.in_process_endpoint import NOW, Endpoint, Reply, event
-from tests.endpoint.signing import WRITTEN, signed
+from tests.features.endpoint.in_process_endpoint import NOW, Endpoint, Reply, event
+from tests.features.endpoint.signing import WRITTEN, signed
 
 LIMIT = "2026-11-25T12:05:00.123456Z"
 """300 seconds after NOW."""

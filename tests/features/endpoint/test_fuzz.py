@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.endpoint.in_process_endpoint import EVENT, HEADERS, Endpoint
-from tests.endpoint.openapi_document import STATUSES, fault
-from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.raw_sockets import BODY, listening, request, talk
+from tests.features.endpoint.in_process_endpoint import EVENT, HEADERS, Endpoint
+from tests.features.endpoint.openapi_document import STATUSES, fault
+from tests.features.endpoint.process_memory import MIB, resident
+from tests.features.endpoint.raw_sockets import BODY, listening, request, talk
 from tests.tiers import FULL
 
 TEXTS = (

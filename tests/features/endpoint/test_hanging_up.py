@@ -9,7 +9,15 @@ import struct
 import time
 from pathlib import Path
 
-from tests.endpoint.instances import EVENTS, Fleet, Key, caller, fleet, form, until
+from tests.features.endpoint.instances import (
+    EVENTS,
+    Fleet,
+    Key,
+    caller,
+    fleet,
+    form,
+    until,
+)
 from tests.support.server_process import KEY
 
 EACH = [(f"c-{number}", 0.0) for number in range(20)]

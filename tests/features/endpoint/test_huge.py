@@ -11,9 +11,9 @@ import pytest
 
 from reconciler.features.endpoint.messages import MAX_BODY_BYTES
 from reconciler.features.endpoint.server import StrictHttpProtocol
-from tests.endpoint.in_process_endpoint import Endpoint
-from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.raw_sockets import listening, request
+from tests.features.endpoint.in_process_endpoint import Endpoint
+from tests.features.endpoint.process_memory import MIB, resident
+from tests.features.endpoint.raw_sockets import listening, request
 from tests.tiers import FULL
 
 ROUNDS = 20 if FULL else 2

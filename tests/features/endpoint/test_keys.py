@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from reconciler.features.endpoint.auth import ApiKeys, SecretError, SignatureVerifier
-from tests.endpoint.in_process_endpoint import Endpoint, event
+from tests.features.endpoint.in_process_endpoint import Endpoint, event
 
 KEYS = ApiKeys(["old-key", "new-key"])
 OLD = b"the old secret of 32 bytes ......"

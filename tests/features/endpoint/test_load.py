@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.signing import WRITTEN, signed
-from tests.endpoint.stepped_tenant import Call, SteppedEndpoint, count, statuses
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.process_memory import MIB, resident
+from tests.features.endpoint.signing import WRITTEN, signed
+from tests.features.endpoint.stepped_tenant import (
+    Call,
+    SteppedEndpoint,
+    count,
+    statuses,
+)
 from tests.support import canary_secrets as canary
 from tests.support.stepping_clock import run
 from tests.tiers import FULL

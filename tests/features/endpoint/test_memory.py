@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
-from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.signing import WRITTEN, signed
+from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.features.endpoint.process_memory import MIB, resident
+from tests.features.endpoint.signing import WRITTEN, signed
 
 LONG = 64 * 1024
 

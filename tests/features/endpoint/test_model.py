@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.endpoint.in_process_endpoint import Reply, event
-from tests.endpoint.signing import WRITTEN, signed
-from tests.endpoint.stepped_tenant import SteppedEndpoint
+from tests.features.endpoint.in_process_endpoint import Reply, event
+from tests.features.endpoint.signing import WRITTEN, signed
+from tests.features.endpoint.stepped_tenant import SteppedEndpoint
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
 

@@ -14,8 +14,14 @@ from reconciler.features.endpoint.conversations import (
     ConversationLocks,
     LockUnavailableError,
 )
-from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Reply, Upstream, event
-from tests.endpoint.signing import WRITTEN, signed
+from tests.features.endpoint.in_process_endpoint import (
+    HEADERS,
+    Endpoint,
+    Reply,
+    Upstream,
+    event,
+)
+from tests.features.endpoint.signing import WRITTEN, signed
 
 
 def at(second: int, **said: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.features.endpoint.handler import EventPolicy
-from tests.endpoint.event_counts import counts, metrics
-from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.features.endpoint.event_counts import counts, metrics
+from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
 
 FALLBACK = EventPolicy(
     fallback=FallbackPolicy("none", 0.4, frozenset({"billing", "refund"}))

@@ -15,7 +15,7 @@ from reconciler.core.checks.explain import explain
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.plan.routing_table import desired_entries
-from tests.endpoint.processes import caller, served
+from tests.features.endpoint.processes import caller, served
 from tests.support.brute_force import winner
 from tests.support.random_manifests import (
     BOUNDS,

@@ -30,7 +30,7 @@ from reconciler.features.endpoint.messages import (
     error_response,
     written_response,
 )
-from tests.endpoint import in_process_endpoint as posting
+from tests.features.endpoint import in_process_endpoint as posting
 
 SECOND = "2026-02-01T09:00:00Z"
 NAMES = st.from_regex(r"[A-Za-z0-9._:-]{1,40}", fullmatch=True)

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import pytest
 
 from reconciler.features.endpoint.server_log import Log
-from tests.endpoint.instances import fleet, flood
+from tests.features.endpoint.instances import fleet, flood
 from tests.support.command import Command, serving
 from tests.support.server_process import server_environment
 
@@ -123,7 +123,7 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     """Both write to one pipe with a slow reader: each line of both is complete."""
     reading, writing = os.pipe()
     line = [sys.executable, "-c", WRITER]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     writers = [
         subprocess.Popen(line, cwd=root, stderr=writing, env=server_environment())
         for _ in range(2)

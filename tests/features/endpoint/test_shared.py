@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.instances import (
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.instances import (
     EVENTS,
     FLOOD,
     Callers,
@@ -27,8 +27,8 @@ from tests.endpoint.instances import (
     shuffled,
     too_fast,
 )
-from tests.endpoint.redis_server import PREFIX, redis_server
-from tests.endpoint.signing import WRITTEN, signed
+from tests.features.endpoint.redis_server import PREFIX, redis_server
+from tests.features.endpoint.signing import WRITTEN, signed
 from tests.support.plain_http import PLAIN
 from tests.support.program import Program
 from tests.support.server_process import KEY

@@ -21,7 +21,12 @@ from reconciler.features.endpoint.messages import (
     success_response,
 )
 from reconciler.features.endpoint.redis.stores import RedisMessageIds
-from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server, shared_redis
+from tests.features.endpoint.redis_server import (
+    PREFIX,
+    RedisServer,
+    redis_server,
+    shared_redis,
+)
 
 KEY = f"{PREFIX}message:m-1"
 FIRST = sha256(b"first").digest()

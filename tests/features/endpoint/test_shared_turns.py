@@ -28,8 +28,8 @@ from reconciler.features.endpoint.messages import (
 )
 from reconciler.features.endpoint.redis.connection import redis_client
 from reconciler.features.endpoint.redis.stores import RedisLocks
-from tests.endpoint.in_process_endpoint import Endpoint, event
-from tests.endpoint.redis_server import RedisServer, redis_server, shared_redis
+from tests.features.endpoint.in_process_endpoint import Endpoint, event
+from tests.features.endpoint.redis_server import RedisServer, redis_server, shared_redis
 
 ANSWER = success_response("written", "written", {"id": "c-1"})
 
@@ -252,7 +252,7 @@ def test_tls_is_always_verified(tmp_path: Path) -> None:
     """The given CA is required: another CA, another host name and a server without TLS are
     refused.
     """
-    certificate = Path(__file__).parents[1] / "self_signed.pem"
+    certificate = Path(__file__).parents[2] / "self_signed.pem"
 
     async def said(url: str, authority: str | None) -> str:
         client = redis_client(url, authority)

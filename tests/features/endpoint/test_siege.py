@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import served
-from tests.endpoint.raw_sockets import Caller, request, talk
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.processes import served
+from tests.features.endpoint.raw_sockets import Caller, request, talk
 from tests.tiers import FULL
 
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)

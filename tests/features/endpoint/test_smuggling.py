@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from tests.endpoint.in_process_endpoint import Endpoint
-from tests.endpoint.raw_sockets import BODY, Said, listening, request, talk
+from tests.features.endpoint.in_process_endpoint import Endpoint
+from tests.features.endpoint.raw_sockets import BODY, Said, listening, request, talk
 from tests.support.server_process import KEY
 
 CHUNKED = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.features.endpoint import server as connection
 from reconciler.features.endpoint.server import QuietServer, quiet_config
-from tests.endpoint.in_process_endpoint import Endpoint
-from tests.endpoint.raw_sockets import listening, request, talk
+from tests.features.endpoint.in_process_endpoint import Endpoint
+from tests.features.endpoint.raw_sockets import listening, request, talk
 from tests.support.stepping_clock import run_with_sockets
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, event
-from tests.endpoint.instances import Fleet, fleet
+from tests.features.endpoint.in_process_endpoint import HEADERS, Endpoint, event
+from tests.features.endpoint.instances import Fleet, fleet
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY
 

@@ -17,10 +17,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from reconciler.features.endpoint import server as serve
 from reconciler.features.endpoint.server import StrictHttpProtocol
-from tests.endpoint.in_process_endpoint import Endpoint
+from tests.features.endpoint.in_process_endpoint import Endpoint
 from tests.support.http_server import hand_over_connections
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXTENDED = (
     (StrictHttpProtocol, HttpToolsProtocol),
     (serve.QuietServer, uvicorn.Server),

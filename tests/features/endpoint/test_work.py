@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.processes import MANIFEST, contexts, served
-from tests.endpoint.raw_sockets import Caller
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.process_memory import MIB, resident
+from tests.features.endpoint.processes import MANIFEST, contexts, served
+from tests.features.endpoint.raw_sockets import Caller
 from tests.tiers import FULL
 
 SOAK = 240 if FULL else 4

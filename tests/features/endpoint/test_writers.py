@@ -42,15 +42,21 @@ from reconciler.targets.platform.context_client import (
 )
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
-from tests.endpoint import in_process_endpoint as posting
-from tests.endpoint import openapi_document as document
-from tests.endpoint.in_process_endpoint import Endpoint, Upstream
-from tests.endpoint.simulated_tenants import FAULTS, FIELDS, SAID, WAYS, ContextTenant
+from tests.features.endpoint import in_process_endpoint as posting
+from tests.features.endpoint import openapi_document as document
+from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream
+from tests.features.endpoint.simulated_tenants import (
+    FAULTS,
+    FIELDS,
+    SAID,
+    WAYS,
+    ContextTenant,
+)
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time
 
-CONTRACT = Path(__file__).parents[1] / "contract"
+CONTRACT = Path(__file__).parents[2] / "contract"
 FIELDS_WAY = "digital-custom-fields"
 SIGNAL_WAY = "voice-signal"
 EXAMPLES = [

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from reconciler.features.endpoint.command import Advice
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support.program import Program, write
 from tests.support.server_process import server_process
 

@@ -19,7 +19,7 @@ from tests.support.loopback_server import loopback_server
 from tests.support.program import Program, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BANK = ("-m", str(ROOT / "manifests"), "-e", "prod")
 
 

@@ -40,7 +40,7 @@ from reconciler.features.export.update_manifest import (
 from reconciler.features.practice.simulator.state import TenantState
 from tests.support.program import Program, write
 
-BANK = Path(__file__).parents[2] / "manifests"
+BANK = Path(__file__).parents[3] / "manifests"
 RULESETS = sorted(
     path.stem
     for path in BANK.glob("*.yaml")

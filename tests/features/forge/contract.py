@@ -2,7 +2,7 @@
 over a real socket.
 
 A fake keeps the shapes of the forge's own API, checks the permissions of the token for each
-request, and sends lists in pages. The suite (`tests/forge/test_contract.py`) knows only this
+request, and sends lists in pages. The suite (`tests/features/forge/test_contract.py`) knows only this
 interface and the commands of cxroute. It finds a fake by the function `fake_forge()` of
 `tests.forge.NAME.contract_fake` or `tests.forge.NAME.fake`. The forge has the user `anna`, who
 opened the pull request, and the other users of the tests; the token belongs to `cxroute-bot`.

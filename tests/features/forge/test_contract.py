@@ -25,7 +25,7 @@ from reconciler.cli.main import main
 from reconciler.features.forge.command import FORGES
 from reconciler.features.forge.forge import Approvals, CommitStatus, Forge
 from reconciler.rest.client import RestClient, RestClock, RestError
-from tests.forge.contract import (
+from tests.features.forge.contract import (
     BOT,
     HEAD,
     MERGE,

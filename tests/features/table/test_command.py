@@ -16,7 +16,7 @@ from openpyxl import load_workbook
 from tests.support.libreoffice import saved_by_libreoffice
 from tests.support.program import Program
 
-BANK = Path(__file__).parents[2] / "manifests"
+BANK = Path(__file__).parents[3] / "manifests"
 Rows = list[list[str]]
 LIFTED = ("--allow", "tests,promises")
 """The bank's tests and promises notice nearly every edit."""

@@ -1,7 +1,7 @@
 """Recorded conversations with other columns, as CSV and JSON lines: counted cells and constant
 memory.
 
-The rows themselves are read as for `replay` (tests/traffic/test_records.py).
+The rows themselves are read as for `replay` (tests/core/traffic/test_records.py).
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ import pytest
 
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.traffic.sample import read_traffic
-from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import MANIFEST, caller
+from tests.features.endpoint.in_process_endpoint import event
+from tests.features.endpoint.processes import MANIFEST, caller
 from tests.support.plain_http import PLAIN
 from tests.support.ports import free_ports
 from tests.support.program import Program

@@ -303,7 +303,7 @@ def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
     would not help.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(Path(__file__).parents[1] / "self_signed.pem")
+    context.load_cert_chain(Path(__file__).parents[2] / "self_signed.pem")
     observed: list[bytes] = []
     tried: list[int] = []
 

@@ -23,7 +23,7 @@ from tests.support.http_server import OK, Run, ScriptedServer, answer_with, run
 from tests.support.in_process_tenant import TENANT
 
 __all__ = ["run"]
-PEM = Path(__file__).parents[1] / "self_signed.pem"
+PEM = Path(__file__).parents[2] / "self_signed.pem"
 
 
 async def asked(url: str, trusted: Path | None = PEM) -> int:

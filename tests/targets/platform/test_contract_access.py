@@ -22,7 +22,7 @@ from reconciler.targets.rules_api.client import ReadingClient
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
-CONTRACT = Path(__file__).parents[1] / "contract"
+CONTRACT = Path(__file__).parents[2] / "contract"
 EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))
 CLIENTS = [example for example in EXAMPLES if "client" in example["sides"]]
 RULES = {

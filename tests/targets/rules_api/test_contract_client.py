@@ -24,7 +24,7 @@ from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
-CONTRACT = Path(__file__).parents[1] / "contract"
+CONTRACT = Path(__file__).parents[2] / "contract"
 RULES = "/api/v2/routing/rules"
 Json = dict[str, Any]
 

@@ -27,7 +27,7 @@ from tests.support.builders import MARKER, rule
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
-CONTRACT = Path(__file__).parents[1] / "contract"
+CONTRACT = Path(__file__).parents[2] / "contract"
 FILES = ("skills.json", "routing_queues.json", "profiles.json")
 EXAMPLES = [
     load

@@ -24,7 +24,7 @@ from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import Program, write
 from tests.support.written_manifests import yaml_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SKILLS = skills_list(30)
 DIGITAL = ROUTING_QUEUES
 TWENTY: list[dict[str, Any]] = [

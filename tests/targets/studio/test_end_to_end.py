@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from reconciler.features.cognigy.command import code
-from tests.endpoint.processes import caller, contexts
+from tests.features.endpoint.processes import caller, contexts
 from tests.support import canary_secrets as canary
 from tests.support.code_node import run_code_node
 from tests.support.command import run_command

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import yaml
 
-from tests.forge.azure.fake import FakeAzure
-from tests.forge.contract import FakeRun
+from tests.features.forge.azure.fake import FakeAzure
+from tests.features.forge.contract import FakeRun
 from tests.support import canary_secrets as canary
 from tests.support.command import CLIENT, server_socket
 

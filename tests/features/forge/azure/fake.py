@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from tests.forge.contract import (
+from tests.features.forge.contract import (
     BOT,
     HEAD,
     MERGE,

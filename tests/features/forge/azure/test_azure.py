@@ -24,8 +24,8 @@ from reconciler.features.forge.forge import (
     Post,
 )
 from reconciler.rest.client import RestClient, RestError
-from tests.forge.azure.fake import FakeAzure, identity
-from tests.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
+from tests.features.forge.azure.fake import FakeAzure, identity
+from tests.features.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
 from tests.support.program import Program
 
 LATER = "c" * 40

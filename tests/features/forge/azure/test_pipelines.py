@@ -21,11 +21,11 @@ from reconciler.features.forge.pipeline_files import (
     PipelineSettings,
     build_pipelines,
 )
-from tests.forge.azure import fake
-from tests.forge.azure.agent import PACKAGE, Agent, AzureRunResult
-from tests.forge.azure.fake import FakeAzure
-from tests.forge.contract import FakeRun
-from tests.forge.github.scene import (
+from tests.features.forge.azure import fake
+from tests.features.forge.azure.agent import PACKAGE, Agent, AzureRunResult
+from tests.features.forge.azure.fake import FakeAzure
+from tests.features.forge.contract import FakeRun
+from tests.features.forge.github.scene import (
     ENVIRONMENT,
     GIT,
     VARIABLES,

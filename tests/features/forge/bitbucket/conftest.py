@@ -13,8 +13,8 @@ import pytest
 from reconciler.features.forge import bitbucket
 from reconciler.features.forge.forge import Forge
 from reconciler.rest.client import RestClient, RestClock
-from tests.forge.bitbucket.fake import TOKEN, FakeBitbucket
-from tests.forge.contract import MERGE, FakeRun
+from tests.features.forge.bitbucket.fake import TOKEN, FakeBitbucket
+from tests.features.forge.contract import MERGE, FakeRun
 from tests.support.program import Program
 
 

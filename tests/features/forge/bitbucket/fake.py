@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from reconciler.features.forge.bitbucket import sign_note, to_bitbucket
-from tests.forge.contract import (
+from tests.features.forge.contract import (
     BOT,
     HEAD,
     MERGE,

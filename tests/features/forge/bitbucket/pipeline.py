@@ -21,9 +21,14 @@ from reconciler.features.forge.pipeline_files import (
     PipelineSettings,
     build_pipelines,
 )
-from tests.forge.bitbucket.fake import REPOSITORY, TOKEN, FakeBitbucket
-from tests.forge.contract import FakeRun
-from tests.forge.github.scene import ENVIRONMENT, VARIABLES, TenantProcess, rules
+from tests.features.forge.bitbucket.fake import REPOSITORY, TOKEN, FakeBitbucket
+from tests.features.forge.contract import FakeRun
+from tests.features.forge.github.scene import (
+    ENVIRONMENT,
+    VARIABLES,
+    TenantProcess,
+    rules,
+)
 from tests.support import canary_secrets as canary
 from tests.support.command import CLIENT, server_socket
 

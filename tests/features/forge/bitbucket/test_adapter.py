@@ -19,10 +19,10 @@ from reconciler.features.forge.forge import (
     PlanRun,
 )
 from reconciler.rest.client import RestError
-from tests.forge.bitbucket.conftest import BitbucketStep, outputs
-from tests.forge.bitbucket.fake import FakeBitbucket
-from tests.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
-from tests.forge.github.conftest import plan, write_report
+from tests.features.forge.bitbucket.conftest import BitbucketStep, outputs
+from tests.features.forge.bitbucket.fake import FakeBitbucket
+from tests.features.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
+from tests.features.forge.github.conftest import plan, write_report
 
 OTHER = HEAD[:12] + "c" * 28  # another commit with the same first digits
 TIP = BranchTip("main", MERGE)

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.forge.bitbucket.fake import FakeBitbucket
-from tests.forge.bitbucket.pipeline import FILE, BitbucketRepository, pipelines, steps
-from tests.forge.contract import FakeRun
-from tests.forge.github.scene import TenantProcess, rules, tenant_process
+from tests.features.forge.bitbucket.fake import FakeBitbucket
+from tests.features.forge.bitbucket.pipeline import (
+    FILE,
+    BitbucketRepository,
+    pipelines,
+    steps,
+)
+from tests.features.forge.contract import FakeRun
+from tests.features.forge.github.scene import TenantProcess, rules, tenant_process
 from tests.support.program import Program
 
 

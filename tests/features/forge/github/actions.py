@@ -10,10 +10,16 @@ from typing import Any, Final
 
 import yaml
 
-from tests.forge.github.expressions import condition, filled, shown, standard, true
-from tests.forge.github.fake import REPOSITORY, FakeGitHub
-from tests.forge.github.machine import ROOT, Machine
-from tests.forge.github.runs import Job, Ran, WorkflowEvent, archive
+from tests.features.forge.github.expressions import (
+    condition,
+    filled,
+    shown,
+    standard,
+    true,
+)
+from tests.features.forge.github.fake import REPOSITORY, FakeGitHub
+from tests.features.forge.github.machine import ROOT, Machine
+from tests.features.forge.github.runs import Job, Ran, WorkflowEvent, archive
 from tests.support import canary_secrets as canary
 
 ACTION: Final = f"acme/cxroute@{'9' * 40}"

@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 from reconciler.rest.client import RestClock
-from tests.forge.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
-from tests.forge.github.fake_server import serving
-from tests.forge.github.machine import Machine, machine
-from tests.forge.github.scene import RepositoryDriver, TenantProcess, tenant_process
+from tests.features.forge.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
+from tests.features.forge.github.fake_server import serving
+from tests.features.forge.github.machine import Machine, machine
+from tests.features.forge.github.scene import (
+    RepositoryDriver,
+    TenantProcess,
+    tenant_process,
+)
 from tests.support.program import Program
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.forge.contract import (
+from tests.features.forge.contract import (
     BOT,
     HEAD,
     MERGE,
@@ -20,8 +20,8 @@ from tests.forge.contract import (
     FakeRun,
     Permission,
 )
-from tests.forge.github.fake import REPOSITORY, FakeGitHub, zipped
-from tests.forge.github.fake_server import serving
+from tests.features.forge.github.fake import REPOSITORY, FakeGitHub, zipped
+from tests.features.forge.github.fake_server import serving
 from tests.support.threaded_server import HttpReply
 
 _NUMBER: Final = 7

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs
 
-from tests.forge.github.fake import FakeGitHub
+from tests.features.forge.github.fake import FakeGitHub
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.support.command import CLIENT, server_socket
 
-ROOT: Final = Path(__file__).resolve().parents[3]
+ROOT: Final = Path(__file__).resolve().parents[4]
 _PYTHON: Final = """\
 #!/bin/bash
 # The calls of the action: an environment, packages, and a module in isolation mode. Each call is logged.

@@ -19,10 +19,10 @@ from reconciler.features.forge.pipeline_files import (
     PipelineSettings,
     build_pipelines,
 )
-from tests.forge.github.actions import ACTION, Actions
-from tests.forge.github.fake import BOT, REPOSITORY, FakeGitHub
-from tests.forge.github.machine import Machine
-from tests.forge.github.runs import Ran, WorkflowEvent
+from tests.features.forge.github.actions import ACTION, Actions
+from tests.features.forge.github.fake import BOT, REPOSITORY, FakeGitHub
+from tests.features.forge.github.machine import Machine
+from tests.features.forge.github.runs import Ran, WorkflowEvent
 from tests.support import canary_secrets as canary
 from tests.support.command import Command, process_environment, serving
 

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.core.errors import RefusedError
 from reconciler.features.forge.plan_report import read_archive_file
-from tests.forge.github.fake import zipped
+from tests.features.forge.github.fake import zipped
 
 LARGEST = 1000
 

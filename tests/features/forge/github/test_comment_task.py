@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.forge.github.conftest import Stage, plan, write_report
-from tests.forge.github.fake import BOT, HEAD, TOKEN, FakeGitHub
+from tests.features.forge.github.conftest import Stage, plan, write_report
+from tests.features.forge.github.fake import BOT, HEAD, TOKEN, FakeGitHub
 from tests.support.threaded_server import HttpReply
 
 APPLIED = {

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from reconciler.core.plan.document import digest_document
-from tests.forge.github.fake import MERGE, zipped
-from tests.forge.github.scene import RepositoryDriver, rules
+from tests.features.forge.github.fake import MERGE, zipped
+from tests.features.forge.github.scene import RepositoryDriver, rules
 
 CARDS = "manifests/cards.yaml"
 QUEUES = "manifests/queues.yaml"

@@ -16,8 +16,8 @@ from reconciler.features.forge.drift_issue import (
     update_issues,
 )
 from reconciler.features.forge.forge import Forge, Post
-from tests.forge.github.conftest import Stage, plan
-from tests.forge.github.fake import BOT, FakeGitHub
+from tests.features.forge.github.conftest import Stage, plan
+from tests.features.forge.github.fake import BOT, FakeGitHub
 from tests.support.threaded_server import HttpReply
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'

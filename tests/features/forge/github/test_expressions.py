@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.forge.github.expressions import condition, filled, standard
+from tests.features.forge.github.expressions import condition, filled, standard
 
 CONTEXTS: dict[str, Any] = {
     "github": {

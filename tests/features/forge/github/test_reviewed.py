@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.forge.github.conftest import Stage, plan
-from tests.forge.github.fake import HEAD, MERGE, FakeGitHub, zipped
+from tests.features.forge.github.conftest import Stage, plan
+from tests.features.forge.github.fake import HEAD, MERGE, FakeGitHub, zipped
 from tests.support.threaded_server import HttpReply
 
 PLAN = json.dumps(plan())

@@ -7,11 +7,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from tests.forge.github.actions import ACTION
-from tests.forge.github.runs import Ran, WorkflowEvent
-from tests.forge.github.scene import RepositoryDriver, rules
+from tests.features.forge.github.actions import ACTION
+from tests.features.forge.github.runs import Ran, WorkflowEvent
+from tests.features.forge.github.scene import RepositoryDriver, rules
 
-EXAMPLE = Path(__file__).parents[3] / "deploy/github/routing-table.yml"
+EXAMPLE = Path(__file__).parents[4] / "deploy/github/routing-table.yml"
 CARDS = "manifests/cards.yaml"
 
 

@@ -27,9 +27,9 @@ from reconciler.features.forge.pipeline_files import (
 )
 from tests.campaign.report import PAGE
 from tests.campaign.shrink import REGRESSIONS
-from tests.forge.github.actions import ACTION
-from tests.forge.github.expressions import filled
-from tests.forge.github.machine import ROOT
+from tests.features.forge.github.actions import ACTION
+from tests.features.forge.github.expressions import filled
+from tests.features.forge.github.machine import ROOT
 from tests.support.program import Program
 
 OWN = [ROOT / ".github/workflows" / name for name in WORKFLOW_FILES]

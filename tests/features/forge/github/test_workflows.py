@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.forge.github.fake import FakeGitHub
-from tests.forge.github.fake_server import serving
-from tests.forge.github.machine import Machine
-from tests.forge.github.runs import WorkflowEvent
-from tests.forge.github.scene import RepositoryDriver, rules, tenant_process
+from tests.features.forge.github.fake import FakeGitHub
+from tests.features.forge.github.fake_server import serving
+from tests.features.forge.github.machine import Machine
+from tests.features.forge.github.runs import WorkflowEvent
+from tests.features.forge.github.scene import RepositoryDriver, rules, tenant_process
 
 CARDS = "manifests/cards.yaml"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}

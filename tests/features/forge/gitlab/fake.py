@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 from urllib.parse import parse_qs, unquote
 
-from tests.forge.contract import (
+from tests.features.forge.contract import (
     BOT,
     HEAD,
     MERGE,

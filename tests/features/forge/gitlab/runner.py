@@ -18,7 +18,13 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from tests.forge.gitlab.fake import FORK_ID, NUMBER, PROJECT, PROJECT_ID, FakeGitLab
+from tests.features.forge.gitlab.fake import (
+    FORK_ID,
+    NUMBER,
+    PROJECT,
+    PROJECT_ID,
+    FakeGitLab,
+)
 from tests.support import canary_secrets as canary
 from tests.support.command import CLIENT, server_socket
 

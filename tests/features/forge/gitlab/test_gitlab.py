@@ -22,8 +22,8 @@ from reconciler.features.forge.forge import (
 )
 from reconciler.features.forge.gitlab import DIALECT, GitLab, read_run
 from reconciler.rest.client import RestClient, RestError
-from tests.forge.contract import HEAD, MERGE, FakeFault, FakeRun
-from tests.forge.gitlab.fake import FORK_ID, NUMBER, TOKEN, FakeGitLab
+from tests.features.forge.contract import HEAD, MERGE, FakeFault, FakeRun
+from tests.features.forge.gitlab.fake import FORK_ID, NUMBER, TOKEN, FakeGitLab
 from tests.support.program import Program
 
 SQUASH = "c" * 40

@@ -20,9 +20,20 @@ from reconciler.features.forge.pipeline_files import (
     PipelineSettings,
     build_pipelines,
 )
-from tests.forge.github.scene import ENVIRONMENT, TenantProcess, rules, tenant_process
-from tests.forge.gitlab.fake import FORK_ID, NUMBER, PROJECT_ID, TOKEN, FakeGitLab
-from tests.forge.gitlab.runner import (
+from tests.features.forge.github.scene import (
+    ENVIRONMENT,
+    TenantProcess,
+    rules,
+    tenant_process,
+)
+from tests.features.forge.gitlab.fake import (
+    FORK_ID,
+    NUMBER,
+    PROJECT_ID,
+    TOKEN,
+    FakeGitLab,
+)
+from tests.features.forge.gitlab.runner import (
     GitLabRunner,
     PipelineEvent,
     ProjectVariable,
