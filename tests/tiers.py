@@ -284,7 +284,7 @@ PARTS: Final = {
     "features/journal/test_undo_generated.py::test_an_interrupted_run_is_undone_as_far_as_it_came": 1,
     "features/journal/test_undo_generated.py::test_an_undo_restores_the_state_before_the_run": 10,
     "cli/test_usage.py::test_an_invalid_command_line_is_refused_in_a_sentence": 10,
-    "core/behaviour/test_sendable_examples.py::test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values": 1,
+    "core/behaviour/test_sendable_examples.py::test_an_intent_is_added_to_an_example_without_one": 1,
     "core/behaviour/test_sendable_examples.py::test_every_example_of_the_bank_has_an_intent": 1,
     "core/behaviour/test_value_types.py::test_a_difference_among_known_types_is_exact": 3,
     "core/behaviour/test_value_types.py::test_rows_of_other_types_are_named": 3,

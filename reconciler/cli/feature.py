@@ -10,7 +10,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final, NamedTuple
 
-from reconciler import features
+_FEATURES: Final = "reconciler.features"
 
 GROUPS: Final = ("every day", "operate", "context endpoint", "set up", "try it")
 """The groups of commands in `--help`, in their order."""
@@ -34,8 +34,7 @@ class Feature(NamedTuple):
 @cache
 def load_features() -> tuple[Feature, ...]:
     """Return the features of this installation, in the order of their folders' names."""
-    names = sorted(
-        found.name for found in iter_modules(features.__path__) if found.ispkg
-    )
-    modules = [import_module(f"{features.__name__}.{name}") for name in names]
+    folder = import_module(_FEATURES)
+    names = sorted(found.name for found in iter_modules(folder.__path__))
+    modules = [import_module(f"{_FEATURES}.{name}") for name in names]
     return tuple(module.FEATURE for module in modules)

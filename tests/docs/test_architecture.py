@@ -26,10 +26,10 @@ def test_each_stage_names_a_function_that_exists(module: str, functions: str) ->
 def test_both_tables_are_on_the_page() -> None:
     """The pattern finds the rows of both tables."""
     assert {
-        "manifest/load.py",
-        "apply/loop.py",
-        "endpoint/event.py",
-        "cxone/context_client.py",
+        "core/manifest/load.py",
+        "core/apply/loop.py",
+        "features/endpoint/event.py",
+        "targets/platform/context_client.py",
     } <= {row[0] for row in ROWS}
 
 

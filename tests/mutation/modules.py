@@ -9,12 +9,12 @@ from typing import Final
 
 _PACKAGE: Final = Path(__file__).parents[2] / "reconciler"
 _NAMES: Final = (
-    "apply/attempt", "apply/loop", "apply/progress", "cxone/listing", "desired/desired",
-    "journal/undo", "model/live", "plan/compare", "plan/guards", "plan/ownership", "plan/plan",
+    "core/apply/attempt", "core/apply/loop", "core/apply/progress", "core/desired/desired",
+    "core/model/live", "core/plan/compare", "core/plan/guards", "core/plan/ownership",
+    "core/plan/plan", "features/journal/undo", "targets/platform/listing",
 )  # fmt: skip
 PROCESSES: Final = (
-    "cli/commands/lsp", "cli/commands/serve", "cli/commands/simulate", "cli/commands/watch",
-    "cli/language_server",
+    "features/endpoint/command", "features/practice/command_simulate", "features/watch/command",
 )  # fmt: skip
 """Commands that run as processes of their own, which the slow tests start: no fast test runs their
 lines."""
@@ -35,14 +35,14 @@ SHARES: Final = {
     CORE: 20,
     "cli": 3,
     "render": 2,
-    "studio": 2,
-    "export": 1,
-    "journal": 1,
-    "watch": 1,
+    "targets/studio": 2,
+    "features/export": 1,
+    "features/journal": 1,
+    "features/watch": 1,
 }
 """The parts of a sample that each group has: a package has fewer, because a bug there moves no
 conversation."""
-GROUPS: Final = {CORE: (*_NAMES, *_modules_of("behaviour"))} | {
+GROUPS: Final = {CORE: (*_NAMES, *_modules_of("core/behaviour"))} | {
     package: tuple(name for name in _modules_of(package) if name not in _NAMES)
     for package in SHARES
     if package != CORE

@@ -230,27 +230,22 @@ OUTSIDE = {
 }
 READS = {"os", "pathlib", "reconciler.core.text.files"}
 REACHED = {
-    "export/names.py": {"reconciler.core.text.files"},
-    "apply/first_contact.py": {"reconciler.core.apply.attempt"},
-    "pipeline.py": {
+    "core/apply/first_contact.py": {"reconciler.core.apply.attempt"},
+    "core/apply/progress.py": {"reconciler.core.apply.attempt"},
+    "core/desired/substitution.py": {"reconciler.core.text.files"},
+    "core/manifest/files.py": READS,
+    "core/pipeline.py": {
         "reconciler.core.apply.loop",
         "reconciler.core.apply.settings",
         "reconciler.core.apply.table",
-        "reconciler.targets.rules_api.rule_json",
     },
-    "manifest/files.py": READS,
-    "journal/history.py": {"reconciler.targets.rules_api.rule_json"},
-    "plan/behaviour_json.py": {"reconciler.targets.rules_api.rule_json"},
-    "plan/document.py": {"reconciler.targets.rules_api.rule_json"},
-    "render/text/history.py": {"reconciler.targets.rules_api.rule_json"},
+    "core/text/pages.py": {"pathlib"},
+    "core/traffic/records.py": {"reconciler.core.text.files"},
+    "core/traffic/sample.py": READS,
+    "features/export/names.py": {"reconciler.core.text.files"},
+    "features/table/sheet.py": {"reconciler.core.text.files"},
+    "features/table/workbook.py": {"reconciler.core.text.files"},
     "render/html.py": {"pathlib"},
-    "text/pages.py": {"pathlib"},
-    "desired/substitution.py": {"reconciler.core.text.files"},
-    "apply/progress.py": {"reconciler.core.apply.attempt"},
-    "table/sheet.py": {"reconciler.core.text.files"},
-    "table/workbook.py": {"reconciler.core.text.files"},
-    "traffic/records.py": {"reconciler.core.text.files"},
-    "traffic/sample.py": READS,
 }
 """The allowed imports: to read the files of the command line, and templates; the JSON form of a
 rule, which is pure; the kinds of an attempt's result."""
@@ -323,7 +318,9 @@ SUITES = {
 }
 DATA = {"contract", "golden", "manifests", "recorded", "support"}
 """Folders of tests/ without a package of that name; tests/README.md says why they are there."""
-OWN_HELPERS = {*SUITES, "endpoint", "forge"}
+CONTAINERS = {"core", "features", "targets"}
+"""Packages that consist of packages: each of these has a folder of tests."""
+OWN_HELPERS = {*SUITES, "features"}
 """Folders with their own helpers; the helpers of the other folders are in tests/support."""
 
 
@@ -365,20 +362,26 @@ def test_folders_of_tests_mirror_the_packages() -> None:
     """Each folder has the name of a package or is in the lists above, and has one row in
     tests/README.md.
     """
-    folders = {
-        name.split("/")[1]
-        for name in run("git", "ls-files", "tests/*/*").stdout.splitlines()
-    }
+    tested = {_tested_folder(name) for name in _tracked_tests()}
     packages = {
-        path.name
-        for path in (ROOT / "reconciler").iterdir()
-        if (path / "__init__.py").exists()
+        path.parent.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("__init__.py")
     }
-    assert {*SUITES, *DATA} == folders - packages
+    assert {*SUITES, *DATA} == tested - packages
     page = (ROOT / "tests/README.md").read_text(encoding="utf-8")
-    assert sorted(folders) == sorted(
-        re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE)
+    assert sorted(tested) == sorted(
+        re.findall(r"^\| `([a-z_/]+)` \|", page, re.MULTILINE)
     )
+
+
+def _tracked_tests() -> list[str]:
+    return run("git", "ls-files", "tests/*/*").stdout.splitlines()
+
+
+def _tested_folder(name: str) -> str:
+    """Return the folder of a file below tests/: one part, two where packages are inside."""
+    parts = Path(name).parent.parts[1:]
+    return "/".join(parts[:2] if parts[0] in CONTAINERS else parts[:1])
 
 
 def test_commands_of_the_page_of_tests_exist() -> None:

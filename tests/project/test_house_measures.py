@@ -173,8 +173,8 @@ def test_each_goal_and_bound_belongs_to_a_measure(write_package: PackageWriter) 
 def test_explain_loads_its_command_and_no_endpoint() -> None:
     """The files are those of a process that explains a conversation from the manifests."""
     files = {path.relative_to(PACKAGE).as_posix() for path in explain_files()}
-    assert {"cli/commands/explain.py", "behaviour/evaluate.py"} <= files
-    assert not [name for name in files if name.startswith(("endpoint/", "simulator/"))]
+    assert {"cli/commands/explain.py", "core/behaviour/evaluate.py"} <= files
+    assert not [name for name in files if name.startswith("features/endpoint/")]
 
 
 def test_the_command_fails_if_a_measure_does_not_hold(

@@ -95,7 +95,7 @@ def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
 
 
 @ALL_PARTS
-def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values(
+def test_an_intent_is_added_to_an_example_without_one(
     part: int,
 ) -> None:
     """With more tiers than intents, each row with events that have an intent shows one, if possible

@@ -25,27 +25,27 @@ EXCEPTIONS = {
         "name).read_text(encoding='utf-8')"
     ),
     "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
-    "cli/commands/lsp.py: os.fdopen(os.dup(1), 'wb')",
-    "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
-    "forge/pipeline_files.py: template.read_text(encoding='utf-8')",
-    "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
+    "features/editor/command.py: os.fdopen(os.dup(1), 'wb')",
+    "targets/platform/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
+    "features/forge/pipeline_files.py: template.read_text(encoding='utf-8')",
+    "core/manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
     "render/html.py: (_TEMPLATES / name).read_text(encoding='utf-8')",
     (
-        "simulator/state.py: "
+        "features/practice/simulator/state.py: "
         "files('reconciler.features.practice.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')"
     ),
     # The simulator imports nothing of this project, and checks itself that the file is a regular
     # one.
-    "simulator/storage.py: path.read_bytes()",
+    "features/practice/simulator/storage.py: path.read_bytes()",
     # Files that these calls open to append or to lock, not to read.
     (
-        "journal/sinks.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, "
+        "features/journal/sinks.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, "
         "438)"
     ),
-    "simulator/storage.py: os.open(f'{path}.lock', os.O_RDWR | os.O_CREAT, 384)",
+    "features/practice/simulator/storage.py: os.open(f'{path}.lock', os.O_RDWR | os.O_CREAT, 384)",
     # The only function that reads files.
-    "text/files.py: os.open(path, _OPEN_FLAGS)",
-    "text/files.py: os.fdopen(file, 'rb')",
+    "core/text/files.py: os.open(path, _OPEN_FLAGS)",
+    "core/text/files.py: os.fdopen(file, 'rb')",
 }
 
 
@@ -212,37 +212,40 @@ traffic: {file: traffic.csv}
 """
 PLAIN = MANIFESTS.replace("traffic: {file: traffic.csv}\n", "")
 READERS: dict[str, tuple[list[str], dict[str, str]]] = {
-    "saved plan": (["apply", "{file}", "--yes"], {}),
-    "live list": (["plan", "-e", "prod", "--live", "{file}"], {}),
-    "live list of export": (["export", "-e", "prod", "--all", "--live", "{file}"], {}),
-    "side of diff": (["diff", "{file}", "live.json"], {}),
-    "traffic sample": (
-        ["plan", "-e", "prod", "--live", "live.json", "--traffic", "{file}"],
+    "saved core/plan": (["core/apply", "{file}", "--yes"], {}),
+    "live list": (["core/plan", "-e", "prod", "--live", "{file}"], {}),
+    "live list of features/export": (
+        ["features/export", "-e", "prod", "--all", "--live", "{file}"],
         {},
     ),
-    "journal": (["history"], {"CXROUTE_JOURNAL": "{file}"}),
+    "side of diff": (["diff", "{file}", "live.json"], {}),
+    "traffic sample": (
+        ["core/plan", "-e", "prod", "--live", "live.json", "--traffic", "{file}"],
+        {},
+    ),
+    "features/journal": (["history"], {"CXROUTE_JOURNAL": "{file}"}),
     "journal that is named": (["history", "--journal", "{file}"], {}),
     "journal of an undo": (
-        ["plan", "-e", "prod", "--undo", "r1", "--journal", "{file}"],
+        ["core/plan", "-e", "prod", "--undo", "r1", "--journal", "{file}"],
         {},
     ),
     "client secret": (
-        ["plan", "-e", "prod"],
+        ["core/plan", "-e", "prod"],
         {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET_FILE": "{file}"},
     ),
     "authorities": (
-        ["plan", "-e", "prod"],
+        ["core/plan", "-e", "prod"],
         {
             "CXONE_CLIENT_ID": "id",
             "CXONE_CLIENT_SECRET": "secret",
             "CXROUTE_CA_FILE": "{file}",
         },
     ),
-    "keys of the endpoint": (
+    "keys of the features/endpoint": (
         ["serve", "-e", "prod"],
         {"CXROUTE_API_KEYS_FILE": "{file}"},
     ),
-    "shared memory of the endpoint": (
+    "shared memory of the features/endpoint": (
         ["serve", "-e", "prod"],
         {"CXROUTE_SHARED_FILE": "{file}"},
     ),
@@ -308,9 +311,9 @@ def test_a_pipe_at_a_fixed_path_is_refused(name: str, tmp_path: Path) -> None:
         (tmp_path / "manifests/prod.yaml").write_text(MANIFESTS, "utf-8")
     os.mkfifo(tmp_path / name)
     command = (
-        ["plan", "-e", "prod", "--live", "x.json"]
+        ["core/plan", "-e", "prod", "--live", "x.json"]
         if name == "traffic.csv"
-        else ["plan", "-e", "sandbox"]
+        else ["core/plan", "-e", "sandbox"]
     )
     (tmp_path / "x.json").write_text('{"rules": [], "queues": []}', "utf-8")
     ended = run_measured(
