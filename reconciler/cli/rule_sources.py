@@ -38,10 +38,10 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.plan import LiveState
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.core.rule_json import RulesFile, read_rules_file
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.render.text.explain import DisplayNames
-from reconciler.targets.rules_api.rule_json import RulesFile, read_rules_file
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.layout import BlockLayout
 

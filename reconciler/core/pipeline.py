@@ -67,9 +67,9 @@ from reconciler.core.plan.plan import (
 )
 from reconciler.core.plan.routing_table import desired_entries, unmanaged_entries
 from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.rule_json import read_rules_file
 from reconciler.core.text.suggest import suggest
 from reconciler.core.traffic.sample import TrafficSample
-from reconciler.targets.rules_api.rule_json import read_rules_file
 
 if TYPE_CHECKING:
     from reconciler.core.apply.attempt import RuleStore

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from reconciler.core import rule_json
 from reconciler.core.errors import (
     ApiError,
     CxrouteError,
@@ -51,7 +52,6 @@ from reconciler.targets.platform.settings import (
 from reconciler.targets.platform.transport import request as http
 from reconciler.targets.platform.transport.rate_limiter import TimeSource
 from reconciler.targets.platform.transport.sender import RequestKind
-from reconciler.targets.rules_api import rule_json
 from reconciler.targets.rules_api.client import rule_path
 from reconciler.targets.studio.block_rules import live_rules
 from reconciler.targets.studio.client import display_text, last_save

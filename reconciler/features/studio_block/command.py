@@ -31,6 +31,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address, Condition, Opaque, Queue, Rule, Target
 from reconciler.core.plan.plan import LiveState
+from reconciler.core.rule_json import read_file_text
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.features.export import command as export
 from reconciler.features.export.export import describe_skipped, export_rules
@@ -40,7 +41,6 @@ from reconciler.features.export.names import (
     slugify,
 )
 from reconciler.features.export.ruleset import condition_fields
-from reconciler.targets.rules_api.rule_json import read_file_text
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet

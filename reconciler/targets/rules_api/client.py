@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from reconciler.core import errors
+from reconciler.core import errors, rule_json
 from reconciler.core.model.live import FetchedRule, LastSave, LiveRule, Marker
 from reconciler.core.model.rule import Json, Queue, Rule
 from reconciler.targets.platform.auth import DOCTOR_ADVICE, TenantLogin
@@ -36,7 +36,6 @@ from reconciler.targets.platform.transport.request import (
     Transport,
 )
 from reconciler.targets.platform.transport.sender import RequestKind, RetryingSender
-from reconciler.targets.rules_api import rule_json
 
 _JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
 _GONE: Final = frozenset({404, 410})

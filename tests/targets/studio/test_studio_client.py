@@ -18,6 +18,7 @@ import pytest
 from reconciler.core import errors
 from reconciler.core.model.live import LastSave, LiveRule
 from reconciler.core.model.rule import make_condition
+from reconciler.core.rule_json import rule_body
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.state import edit_content
 from reconciler.targets.platform.connect import client_classes, tenant_settings
@@ -32,7 +33,6 @@ from reconciler.targets.platform.transport.request import (
 )
 from reconciler.targets.rules_api import client as cxone_client
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
-from reconciler.targets.rules_api.rule_json import rule_body
 from reconciler.targets.studio import client as studio_client
 from reconciler.targets.studio.client import StudioClient, StudioReadingClient
 from tests.support.in_process_tenant import InProcessTenant
