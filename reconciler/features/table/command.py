@@ -45,7 +45,6 @@ from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.files import read_file
 from reconciler.core.text.suggest import suggest
 from reconciler.core.traffic.sample import TrafficSample
-from reconciler.features.explore.page import render_table
 from reconciler.features.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.features.table.column_values import ColumnValues
 from reconciler.features.table.compare_sheet import (
@@ -55,6 +54,7 @@ from reconciler.features.table.compare_sheet import (
     compare_sheet,
 )
 from reconciler.features.table.manifest_edits import ManifestWriter, find_difference
+from reconciler.features.table.page import render_table
 from reconciler.features.table.rows import NO, YES, DecisionTable, build_table
 from reconciler.features.table.sheet import (
     BYTE_ORDER_MARK,
