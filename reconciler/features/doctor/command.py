@@ -14,8 +14,8 @@ import httpx
 
 from reconciler.cli.clients import (
     ca_file,
+    connect,
     credential_variables,
-    open_probe,
     read_secret,
     read_tenant_settings,
 )
@@ -37,6 +37,7 @@ from reconciler.features.doctor.check import CheckResult, CheckStatus
 from reconciler.features.doctor.examination import (
     MAX_CALL_SECONDS,
     Examination,
+    Probe,
     lacking,
     unchecked,
 )
@@ -45,7 +46,9 @@ from reconciler.features.doctor.reachability import (
     check_reachability,
 )
 from reconciler.features.doctor.text import doctor_document, doctor_text, is_healthy
+from reconciler.targets.platform.connect import read_only_transport
 from reconciler.targets.platform.settings import ServerUrl, TenantSettings, check_host
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from reconciler.targets.platform.transport.tls import load_tls_context
 
 _SECONDS: Final = 120.0
@@ -134,7 +137,9 @@ class _Doctor:
             variables=used,
             lines=self.lines,
         )
-        async with open_probe(session) as probe:
+        async with connect(session, "read") as (transport, tenant, credentials, _):
+            fenced = read_only_transport(transport, tenant)
+            probe = Probe(fenced, tenant, credentials, REAL_TIME)
             await examination.answers(probe, self.expected)
         self.lines += unchecked(environment, session.manifests.profile(environment))
 
