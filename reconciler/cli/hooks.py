@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from reconciler.cli.feature import load_hooks
 from reconciler.cli.undo import Undo
@@ -16,6 +16,7 @@ from reconciler.core.apply.settings import StepRecorder
 from reconciler.core.errors import ApiError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.rule import Address, Queue
+from reconciler.core.target import Access
 
 if TYPE_CHECKING:
     from reconciler.cli.output import Output
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from reconciler.core.apply.progress import ApplyReport
     from reconciler.core.plan.plan import Plan
     from reconciler.targets.platform.transport.request import Transport
-
-Access = Literal["read", "write"]  # of a client: whether it may change rules
 
 
 class OpenSandbox(Protocol):

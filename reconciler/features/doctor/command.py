@@ -13,8 +13,8 @@ from typing import Final
 import httpx
 
 from reconciler.cli.clients import (
+    SessionSurroundings,
     ca_file,
-    connect,
     credential_variables,
     read_secret,
     read_tenant_settings,
@@ -46,9 +46,7 @@ from reconciler.features.doctor.reachability import (
     check_reachability,
 )
 from reconciler.features.doctor.text import doctor_document, doctor_text, is_healthy
-from reconciler.targets.platform.connect import read_only_transport
 from reconciler.targets.platform.settings import ServerUrl, TenantSettings, check_host
-from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from reconciler.targets.platform.transport.tls import load_tls_context
 
 _SECONDS: Final = 120.0
@@ -137,10 +135,8 @@ class _Doctor:
             variables=used,
             lines=self.lines,
         )
-        async with connect(session, "read") as (transport, tenant, credentials, _):
-            fenced = read_only_transport(transport, tenant)
-            probe = Probe(fenced, tenant, credentials, REAL_TIME)
-            await examination.answers(probe, self.expected)
+        async with SessionSurroundings(session).connect("read") as connection:
+            await examination.answers(Probe(*connection[:4]), self.expected)
         self.lines += unchecked(environment, session.manifests.profile(environment))
 
     def credentials(self) -> bool:
