@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = sorted(
     [
         ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
         *(ROOT / "docs").rglob("*.md"),
         ROOT / "deploy/README.md",
         ROOT / "benchmarks/README.md",

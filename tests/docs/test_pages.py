@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.cli.arguments import command_module, find_command
 from reconciler.cli.parsing import Parser, command_parser
-from tests.docs.citations import anchors
+from tests.docs.citations import INTERNALS, anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
@@ -117,13 +117,28 @@ def test_links_have_existing_targets(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name
+    "page",
+    [*(ROOT / "docs").glob("*.md"), *INTERNALS.glob("*.md")],
+    ids=lambda page: page.name,
 )
-def test_a_page_opens_with_its_use_and_the_readme_links_to_it(page: Path) -> None:
-    """The first paragraph states what the page helps the reader do, or its content."""
-    first = page.read_text(encoding="utf-8").split("\n\n")[1]
-    assert first.startswith(("Use this page to ", "This page ")), first
-    assert f"](docs/{page.name})" in TEXTS["README.md"]
+def test_a_page_opens_with_its_use_and_an_index_links_to_it(page: Path) -> None:
+    """The README links to pages for users, CONTRIBUTING.md to the internals."""
+    opening = page.read_text(encoding="utf-8").split("\n\n")[1]
+    assert opening.startswith(("Use this page to ", "This page ")), opening
+    index = "CONTRIBUTING.md" if page.parent == INTERNALS else "README.md"
+    assert f"]({page.relative_to(ROOT)})" in TEXTS[index]
+
+
+def test_pages_for_users_do_not_link_to_the_internals() -> None:
+    """Readers who do not change the program do not need them."""
+    links = [
+        name
+        for name, text in TEXTS.items()
+        if "](docs/internals/" in text
+        or "](../internals/" in text
+        or "](internals/" in text
+    ]
+    assert ["CONTRIBUTING.md"] == links
 
 
 def test_omitted_lines_match_any_lines_and_other_lines_are_compared() -> None:
