@@ -39,7 +39,7 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXONE_ACCESS_KEY_ID`, `CXONE_ACCESS_KEY_SECRET` | the same for an access key; `_FILE` |
 | `CXROUTE_ENV` | the Environment if `-e` is not set |
 | `CXROUTE_HOSTS` | additional hosts that may receive credentials, separated by commas |
-| `CXROUTE_MEMBERS_TOKEN` | a token that can read the members of teams, for the [consent](github.md#consent) |
+| `CXROUTE_MEMBERS_TOKEN` | a token that can read the members of teams, for the [consent](forges.md#consent) |
 | `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; cxroute ignores the proxy variables of other programs |
 | `CXROUTE_CA_FILE` | certificates of your own authority, in addition to the public ones |
 | `CXROUTE_JOURNAL` | the journal: a file, a directory or an address (default: `journal` of the Environment) |
@@ -55,9 +55,9 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `NO_COLOR` | any value: no colours, unless `--color` is set |
 | `FORCE_COLOR` | any value except 0: colours also in a pipe, unless `--color` or `NO_COLOR` is set |
 | `COLUMNS` | the width of the terminal, instead of the terminal's own |
-| `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
-| `CXROUTE_PACKAGE` | on other forges, the requirement that pip installs: see [gitlab.md](gitlab.md#set-up) |
-| `CXROUTE_GITLAB_TOKEN` | for the jobs on GitLab: see [gitlab.md](gitlab.md#set-up) |
+| `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [forges.md](forges.md#github) |
+| `CXROUTE_PACKAGE` | on other forges, the requirement that pip installs: see [forges.md](forges.md#gitlab) |
+| `CXROUTE_GITLAB_TOKEN` | for the jobs on GitLab: see [forges.md](forges.md#gitlab) |
 | `CXROUTE_BITBUCKET_TOKEN` | for `cxroute bitbucket`: a repository access token |
 | `CXROUTE_BITBUCKET_API` | for `cxroute bitbucket`: another address of the API |
 | `CXROUTE_BITBUCKET_MANUAL` | for `cxroute bitbucket`: `true` in a pipeline that a person started |

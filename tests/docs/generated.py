@@ -9,12 +9,12 @@ from typing import Final
 from tests.docs.commands import codes_page, commands_page
 from tests.docs.layout import PAGE as CONTRIBUTING
 from tests.docs.layout import contributing_page
-from tests.docs.manifests import manifests_page
+from tests.docs.manifests import manifest_pages
 from tests.docs.page import ROOT
 
 MADE: Final[dict[Path, Callable[[], str]]] = {
     CONTRIBUTING: contributing_page,
-    ROOT / "docs/manifests.md": manifests_page,
+    **manifest_pages(),
     ROOT / "docs/commands.md": commands_page,
     ROOT / "docs/codes.md": codes_page,
 }

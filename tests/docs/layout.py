@@ -14,7 +14,9 @@ from typing import Final
 from tests.docs.page import ROOT
 
 PAGE: Final = ROOT / "CONTRIBUTING.md"
-_PART: Final = re.compile(r"(?<=<!-- layout -->\n).*(?=<!-- end of layout -->)", re.DOTALL)
+_PART: Final = re.compile(
+    r"(?<=<!-- layout -->\n).*(?=<!-- end of layout -->)", re.DOTALL
+)
 
 
 def contributing_page() -> str:

@@ -39,6 +39,12 @@ TOLD = [
     for step in steps(text)
     if isinstance(step, Told)
 ]
+INDEXES = {
+    ROOT / "docs": "README.md",
+    ROOT / "docs/manifests": "docs/manifests.md",
+    INTERNALS: "CONTRIBUTING.md",
+}
+"""The page that links to all pages of a folder."""
 INLINE = sorted({command for text in TEXTS.values() for command in inline(text)})
 
 
@@ -118,15 +124,15 @@ def test_links_have_existing_targets(name: str) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [*(ROOT / "docs").glob("*.md"), *INTERNALS.glob("*.md")],
+    [path for path in PAGES if path.parent in INDEXES],
     ids=lambda page: page.name,
 )
 def test_a_page_opens_with_its_use_and_an_index_links_to_it(page: Path) -> None:
-    """The README links to pages for users, CONTRIBUTING.md to the internals."""
+    """The first paragraph states what the page helps the reader do, or its content."""
     opening = page.read_text(encoding="utf-8").split("\n\n")[1]
     assert opening.startswith(("Use this page to ", "This page ")), opening
-    index = "CONTRIBUTING.md" if page.parent == INTERNALS else "README.md"
-    assert f"]({page.relative_to(ROOT)})" in TEXTS[index]
+    index = ROOT / INDEXES[page.parent]
+    assert f"]({page.relative_to(index.parent)})" in index.read_text(encoding="utf-8")
 
 
 def test_pages_for_users_do_not_link_to_the_internals() -> None:
