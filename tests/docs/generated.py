@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.commands import codes_page, commands_page
-from tests.docs.layout import PAGE as CONTRIBUTING
 from tests.docs.layout import contributing_page
 from tests.docs.manifests import manifest_pages
-from tests.docs.page import ROOT
+from tests.docs.page import CONTRIBUTING, ROOT
 
 MADE: Final[dict[Path, Callable[[], str]]] = {
     CONTRIBUTING: contributing_page,

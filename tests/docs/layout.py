@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.docs.page import ROOT
+from tests.docs.page import CONTRIBUTING, ROOT
 
-PAGE: Final = ROOT / "CONTRIBUTING.md"
 _PART: Final = re.compile(
     r"(?<=<!-- layout -->\n).*(?=<!-- end of layout -->)", re.DOTALL
 )
@@ -21,7 +20,7 @@ _PART: Final = re.compile(
 
 def contributing_page() -> str:
     """Return CONTRIBUTING.md with the layout of today."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = CONTRIBUTING.read_text(encoding="utf-8")
     assert _PART.search(text), "CONTRIBUTING.md has no place for the layout"
     return _PART.sub(lambda _: layout(), text)
 

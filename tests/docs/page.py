@@ -24,12 +24,13 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = sorted(
     [
         ROOT / "README.md",
-        ROOT / "CONTRIBUTING.md",
         *(ROOT / "docs").rglob("*.md"),
         ROOT / "deploy/README.md",
         ROOT / "benchmarks/README.md",
     ]
 )
+CONTRIBUTING: Final = ROOT / "CONTRIBUTING.md"
+"""Its recipes edit the program: tests/docs/test_recipes.py follows them."""
 
 GAP: Final = "..."
 """A line that matches any lines."""

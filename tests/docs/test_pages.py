@@ -14,18 +14,20 @@ import pytest
 from reconciler.cli.arguments import command_module, find_command
 from reconciler.cli.parsing import Parser, command_parser
 from tests.docs.citations import INTERNALS, anchors
-from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
+from tests.docs.page import CONTRIBUTING, PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
 from tests.support.requirements import skip_or_fail
 
 TEXTS = {
-    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES
+    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
+    for page in (*PAGES, CONTRIBUTING)
 }
 RUN = [
     name
     for name, text in TEXTS.items()
-    if any(isinstance(step, Run) for step in steps(text))
+    if ROOT / name != CONTRIBUTING
+    and any(isinstance(step, Run) for step in steps(text))
 ]
 LAST = [
     name
