@@ -130,15 +130,14 @@ def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
 
 
 def _table(part: Part, links: Links, kind: str) -> str:
-    """Return the fields of a part: name, type, default, meaning, example; a column that has no
-    text is omitted.
+    """Return the fields of a part: name, type, meaning and default, example; without a column that
+    has no text.
     """
     rows = [
         {
             "field": f"`{name}`",
-            "type": _linked(_type(field), links, kind),
-            "default": _default(name, field, part),
-            "meaning": field["description"],
+            "type": _linked(_type(field), links, kind) + _required(name, part),
+            "meaning": field["description"].replace("<", r"\<") + _default(field),
             "example": _example(field),
         }
         for name, field in part["properties"].items()
@@ -202,16 +201,20 @@ def _range(field: Part) -> str:
     return f", {low} or more" if low is not None else ""
 
 
-def _default(name: str, field: Part, part: Part) -> str:
-    if name in part.get("required", ()):
-        return "(required)"
+def _required(name: str, part: Part) -> str:
+    return " (required)" if name in part.get("required", ()) else ""
+
+
+def _default(field: Part) -> str:
+    """Return the default as a sentence; "" if there is none, or the meaning contains it."""
     default = field.get("default")
-    if default is None or isinstance(default, dict) or "const" in field:
+    if default in (None, [], "") or isinstance(default, dict):
         return ""
     listed = field.get("items", {}).get("enum")
-    return (
-        "all" if listed and sorted(default) == sorted(listed) else f"`{_yaml(default)}`"
-    )
+    is_told = "const" in field or "Default: " in field["description"]
+    if is_told or (listed and sorted(default) == sorted(listed)):
+        return ""
+    return f" Default: `{_yaml(default)}`."
 
 
 def _example(field: Part) -> str:
