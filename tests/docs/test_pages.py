@@ -13,7 +13,8 @@ import pytest
 
 from reconciler.cli.arguments import command_module, find_command
 from reconciler.cli.parsing import Parser, command_parser
-from tests.docs.citations import INTERNALS, anchors
+from reconciler.features.forge.pipeline_files import PIPELINES
+from tests.docs.citations import INTERNALS, anchors, slug
 from tests.docs.page import CONTRIBUTING, PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
@@ -147,6 +148,26 @@ def test_pages_for_users_do_not_link_to_the_internals() -> None:
         or "](internals/" in text
     ]
     assert ["CONTRIBUTING.md"] == links
+
+
+def test_pages_that_messages_name_exist() -> None:
+    """With their sections; a message names a page by `page`."""
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "reconciler").rglob("*.py")
+    )
+    call = re.compile(r"""\bpage\(["']([\w-]+\.md)["'](?:, ["']([^"']+)["'])?""")
+    named = {
+        *call.findall(code),
+        *(("forges.md", kind.forge) for kind in PIPELINES.values()),
+    }
+    assert len(named) > len(PIPELINES)
+    broken = [
+        (name, section)
+        for name, section in named
+        if not (ROOT / "docs" / name).is_file()
+        or (section and slug(section) not in anchors(ROOT / "docs" / name))
+    ]
+    assert [] == broken
 
 
 def test_omitted_lines_match_any_lines_and_other_lines_are_compared() -> None:
