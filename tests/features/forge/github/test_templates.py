@@ -271,7 +271,7 @@ def test_the_guide_names_all_parts() -> None:
     assert set(FORGES["github"].tasks) == set(
         re.findall(r"cxroute github ([\w-]+)", guide)
     )
-    listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
+    listed = re.search(r"Its outputs are (.*?)\.\s", guide, re.DOTALL)
     assert listed is not None
     assert set(read(ROOT / "action.yml")["outputs"]) == set(
         re.findall(r"`([\w-]+)`", listed.group(1))
