@@ -59,7 +59,8 @@ def _content(module: str) -> str:
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
     first = re.split(r"\.(?:\s|$)|\s\(", docstring.split("\n\n")[0], maxsplit=1)[0]
-    return " ".join(first.split())
+    name = module.rpartition(".")[2]
+    return " ".join(first.split()).removeprefix(f"{name.capitalize()}: ")
 
 
 def _path(module: str) -> Path:
