@@ -71,9 +71,22 @@ def _kind_page(kind: str) -> str:
     ]
     for name, (home, part) in links.items():
         if home == kind:
-            table = _table(part, links, kind)
-            parts.append(f"### {name}\n\n{part['description']}\n\n{table}")
+            fields = _same_fields(part, links) or _table(part, links, kind)
+            parts.append(f"### {name}\n\n{part['description']}\n\n{fields}")
     return _filled(_path(kind), "\n".join(parts))
+
+
+def _same_fields(part: Part, links: Links) -> str:
+    """Return a sentence if a part has only fields of an earlier part of another page, else ""."""
+    fields = part["properties"]
+    for name, (home, earlier) in links.items():
+        if earlier is part:
+            break
+        if len(fields) > 1 and fields.items() <= earlier["properties"].items():
+            *first, last = (f"`{field}`" for field in fields)
+            link = f"[{name}]({_PAGES[home]}#{name.lower()})"
+            return f"Its fields are {', '.join(first)} and {last}, as in {link}.\n"
+    return ""
 
 
 def _filled(page: Path, text: str) -> str:
