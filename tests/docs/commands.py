@@ -15,8 +15,7 @@ from reconciler.core.model.finding import CODES
 _HEAD: Final = """\
 # Commands
 
-Use this page to look up an option or a variable. It is generated from the program (`make docs`), and a test compares
-the two. `cxroute COMMAND --help` prints the same.
+Use this page to look up an option or a variable. `cxroute COMMAND --help` prints the same.
 
 stdout has only the result; progress, warnings and questions go to stderr. `--format json` prints exactly one document,
 also if the command fails. Without a terminal, cxroute asks no questions.
@@ -67,9 +66,8 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 _CODES: Final = """\
 # Codes of findings
 
-Use this page to look up a code such as `CXR204` from an output, a pull request or a code scanner. It is generated from
-the program (`make docs`), and a test compares the two; `cxroute explain CXR204` prints one of them. A code never
-changes its meaning.
+Use this page to look up a code such as `CXR204` from an output, a pull request or a code scanner. `cxroute explain
+CXR204` prints one of them. A code never changes its meaning.
 
 CXR0.. are about reading YAML, CXR1.. about manifests and names, CXR2.. about what rules do, CXR3.. about live rules.
 
