@@ -1,5 +1,5 @@
 """Deliberate bugs, patched into the real modules in memory: the campaign must catch each
-(docs/campaign.md).
+(docs/internals/campaign.md).
 
 Each is a plausible mistake: without faults, and with few rules, the tool still works.
 """

@@ -81,8 +81,8 @@ def _fakes() -> dict[str, str]:
         if path.is_dir() and not path.name.startswith("_")
     ):
         for module in (
-            f"tests.forge.{folder}.contract_fake",
-            f"tests.forge.{folder}.fake",
+            f"tests.features.forge.{folder}.contract_fake",
+            f"tests.features.forge.{folder}.fake",
         ):
             if find_spec(module) and hasattr(import_module(module), "fake_forge"):
                 modules[folder] = module
@@ -91,6 +91,7 @@ def _fakes() -> dict[str, str]:
 
 
 FAKES: Final = _fakes()
+assert sorted(FAKES) == sorted(FORGES)
 
 
 def offering(permission: Permission) -> pytest.MarkDecorator:
