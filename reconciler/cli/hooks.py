@@ -169,7 +169,8 @@ class AfterApply(Protocol):
     """The hook `after_apply`: reports an apply elsewhere.
 
     `apply` calls it for each environment that was written, or whose tenant failed before; not for
-    a plan without changes, and not after a refusal. Without a feature for it, there is no such report.
+    a plan without changes, and not after a refusal. Without a feature for it, there is no such
+    report.
     """
 
     async def __call__(self, session: "Session", end: ApplyEnd) -> None:
