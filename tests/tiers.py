@@ -30,6 +30,8 @@ PARTS: Final = {
     "cli/test_completion.py::test_zsh_reads_the_script_of_its_recipe": 0,
     "deploy/test_many_tenants.py::test_github_accepts_the_workflow": 0,
     "project/test_recorded.py": 0,
+    "project/test_removed_features.py::test_the_core_passes_its_tests_without_a_feature": 0,
+    "project/test_removed_features.py::test_the_core_passes_its_tests_without_any_feature": 0,
     "project/test_readme.py::test_the_picture_shows_the_output_of_the_program": 0,
     "core/behaviour/test_endpoint_stage.py::test_a_changed_endpoint_gives_exact_effects": 6,
     "core/behaviour/test_endpoint_stage.py::test_rules_behind_one_endpoint_give_exact_effects": 6,
