@@ -21,7 +21,7 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 
 _PURE: Final = (
     "core core/apply/first_contact core/apply/progress render version"
-    " targets/rules_api/rule_json targets/studio"
+    " core/rule_json targets/studio"
     " features/cognigy/bot features/cognigy/check features/cognigy/document"
     " features/doctor/check features/doctor/observations features/doctor/text"
     " features/explore/effects features/explore/page features/explore/tables"

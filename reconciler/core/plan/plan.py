@@ -225,7 +225,7 @@ def draft_plan(
     )
 
     findings = [*desired.findings, *text_findings, *comparison.findings]
-    if desired.layout:
+    if desired.form.switches == "whole table":
         findings += _foreign_cases(owned, changes)
     unchanged = [
         address

@@ -212,9 +212,9 @@ traffic: {file: traffic.csv}
 """
 PLAIN = MANIFESTS.replace("traffic: {file: traffic.csv}\n", "")
 READERS: dict[str, tuple[list[str], dict[str, str]]] = {
-    "saved core/plan": (["core/apply", "{file}", "--yes"], {}),
+    "saved plan": (["core/apply", "{file}", "--yes"], {}),
     "live list": (["core/plan", "-e", "prod", "--live", "{file}"], {}),
-    "live list of features/export": (
+    "live list of export": (
         ["features/export", "-e", "prod", "--all", "--live", "{file}"],
         {},
     ),
