@@ -39,7 +39,7 @@ test-all: $(VENV)/.project ## The fast tests, measured; then those with real pro
 	@$(MAKE) test-rest
 
 test-rest: $(VENV)/.project ## What `make test` leaves out
-	@$(PYTEST) -m 'slow and not root' $(ARGS)
+	@$(PYTEST) -m '(slow or generated) and not root' $(ARGS)
 
 test-root: $(VENV)/.project ## The tests that need root, because they start a process as another user
 	@$(BIN)/python -m pytest -q -m root tests/deploy $(ARGS)

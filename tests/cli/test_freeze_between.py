@@ -144,6 +144,7 @@ SWAPPED = """- {{key: a, intent: {0}, name: Rule of {0}, queue: Billing, priorit
 """
 
 
+@pytest.mark.slow
 def test_watch_apply_stops_as_well(tmp_path: Path) -> None:
     """`watch --apply` on the real clock: the freeze begins during its writes, and the next round is
     refused.

@@ -505,6 +505,7 @@ def test_a_rule_without_conditions_is_reported(cxroute: Program) -> None:
     assert "CXR120" not in cxroute.out
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="this system has no /dev/full"
 )
@@ -568,6 +569,7 @@ MOST_LINES_OF_THE_DEMO = 70
 STEPS_OF_THE_DEMO = 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--studio",)])
 def test_the_demo_works_without_a_terminal(
     arguments: tuple[str, ...], cxroute: Program

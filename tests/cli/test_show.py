@@ -88,6 +88,7 @@ def saved(cxroute: Program) -> Program:
     return cxroute
 
 
+@pytest.mark.fast_cases(12)
 @pytest.mark.parametrize(
     "options",
     [[], ["-v"], ["-q"], ["--color", "always"]],

@@ -89,6 +89,7 @@ def too_long(lines: list[str], width: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -119,6 +120,7 @@ def test_no_line_is_longer_than_the_terminal(
         assert words(cxroute.out) == words(printed.out)
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     "command",
@@ -218,6 +220,7 @@ def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
         assert cxroute.out == run_on_terminal(60, *command.split()).out
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [
@@ -242,6 +245,7 @@ def test_colours_on_a_terminal(
     )
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [
@@ -269,6 +273,7 @@ def test_colours_in_a_pipe(
     assert coloured == bool(STYLE.search(cxroute.out))
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [

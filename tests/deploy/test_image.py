@@ -175,6 +175,7 @@ def test_the_image_runs_on_a_read_only_tree(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_the_image_runs_as_another_user_on_a_read_only_tree(folder: Path) -> None:
     """The same as the user of the image, to whom nothing but /work belongs, with packages of its

@@ -344,6 +344,7 @@ _OF_MARKERS = (
 )
 
 
+@pytest.mark.campaign
 def test_a_mutant_is_tried_in_a_separate_process() -> None:
     """A test passes without a mutant, catches a mutant of its subject, and ends a mutant that never
     ends.

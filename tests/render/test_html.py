@@ -39,6 +39,7 @@ def shape(read: Page) -> list[str]:
     return [tag for tag in read.shape if tag.strip("/") not in ("code", "a", "span")]
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_a_name_changes_only_text(name: str) -> None:
     """The elements are those of a plain name, each of them closed; no name becomes an attribute."""
@@ -135,6 +136,7 @@ def test_the_page_is_about_the_change() -> None:
     assert not {"cards/same", "partner"} & set(text.split())
 
 
+@pytest.mark.slow
 def test_a_thousand_changes_are_all_there() -> None:
     """The page omits none of them, and is smaller than a megabyte."""
     text = as_html(large_plan(1_000))

@@ -188,6 +188,7 @@ def test_every_format_shows_labels_and_json_names() -> None:
     assert as_json(plain) == as_json(created)
 
 
+@pytest.mark.fast_cases(16)
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_hostile_label_is_only_text(name: str) -> None:
     """A label adds no element to a comment or a page, and no control character to any format."""

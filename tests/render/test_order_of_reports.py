@@ -95,6 +95,7 @@ def test_every_edit_row_and_note_stands_once(
     )
 
 
+@pytest.mark.fast_cases(16)
 @SEEDS
 def test_no_condition_is_dropped(seed: int) -> None:
     """The closed part of a row on the page has every condition, with all values of each list."""

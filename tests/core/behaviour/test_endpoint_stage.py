@@ -57,6 +57,7 @@ def document(
     return impact_to_json(impact, QUEUES)
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
     """Only the intents, only the fallback or its bound, or the rules as well: checked on all
@@ -179,6 +180,7 @@ def test_a_rule_that_only_the_new_fallback_puts_first_is_named_as_both() -> None
     assert ("k1", "both") == (named["id"], named["when"])
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
     """The same endpoint before and after a change of rules, lowest or highest priority first."""

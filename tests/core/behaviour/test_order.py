@@ -73,6 +73,7 @@ def check(pair: RulePair) -> set[str]:
     return kinds
 
 
+@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_part_of_every_wave_is_safe(block: int) -> None:
     """No call, in any order within its wave and with any order of ties, sends an input to a third
@@ -82,6 +83,7 @@ def test_every_part_of_every_wave_is_safe(block: int) -> None:
         check(a_pair(Random(f"order {seed}"), 4 if seed % 4 else 8))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(pair=PAIRS)
 def test_orders_are_safe_for_pairs_that_shrink(pair: RulePair) -> None:

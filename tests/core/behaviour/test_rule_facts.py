@@ -188,6 +188,7 @@ def check_ties(truth: Truth, facts: RuleFacts) -> None:
             assert (True, True, False) == taking, (truth.report, tie)
 
 
+@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_facts_are_exactly_right(block: int) -> None:
     """The rules that never match, never win, are redundant, or have ties that matter are named, and
@@ -334,6 +335,7 @@ def test_conditions_that_contradict_are_named_alone() -> None:
     assert len(never.conditions) == 2
 
 
+@pytest.mark.slow
 def test_rules_covered_by_better_priorities_are_not_paired() -> None:
     """Of 200 rules of one priority, each for 60 intents that better priorities take, no two are
     compared.

@@ -59,6 +59,7 @@ def document(pair: RulePair, types: Mapping[str, ValueType] | None = None) -> Js
     )
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_difference_among_known_types_is_exact(block: int) -> None:
     """Regions are sound and complete for values of the known types; the result does not depend on
@@ -83,6 +84,7 @@ def test_a_difference_among_known_types_is_exact(block: int) -> None:
         check_difference(pair.old, pair.new, actual, pair.evaluation, resting)
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_other_types_are_named(block: int) -> None:
     """Such a row holds only conversations with a value of another type than rules compare with; no

@@ -149,6 +149,7 @@ def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
     return [*actual, form]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
     """By plain re-evaluation of all events: counted edits move callers; unnoticed ones break no

@@ -456,6 +456,7 @@ def test_a_chosen_test_that_others_make_redundant_is_dropped() -> None:
     assert [] == choose_masks({0: 0})
 
 
+@pytest.mark.fast_cases(20)
 @pytest.mark.parametrize("seed", range(SAMPLES))
 def test_written_tests_pass_and_none_is_redundant(cxroute: Program, seed: int) -> None:
     """By plain evaluation: all edits that move callers are noticed, and each test alone notices one

@@ -131,6 +131,7 @@ def test_a_hard_list_ends_at_the_bound() -> None:
     bounded(sets(120), 200_000)
 
 
+@pytest.mark.slow
 def test_a_budget_that_counts_too_little_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_budget_that_counts_too_little_is_noticed(
         bounded(sets(120), 200_000)
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("work", [0, 30, 100, 300, 1_000])
 def test_facts_within_a_bound_are_correct(work: int) -> None:
     """Each fact is one that an unbounded search finds; facts are missing only for rules named as
@@ -246,6 +248,7 @@ def test_completeness_follows_from_the_findings() -> None:
     assert is_complete(())
 
 
+@pytest.mark.slow
 def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
     """An exception costs as much as its conditions: 400 hand-written rules took 200 MB of JSON, and
     2,000 took 5 GB.

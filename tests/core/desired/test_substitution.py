@@ -400,6 +400,7 @@ AMPLIFYING: dict[str, tuple[str | list[str], Callable[[int], str]]] = {
 }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("what", AMPLIFYING)
 def test_memory_stays_bounded_with_any_variables(what: str) -> None:
     """Manifests of 200 KiB that would expand to 300 MB: one error in the file, and less than 40 MB

@@ -80,6 +80,7 @@ WORST: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("name", WORST)
 def test_no_file_takes_long(name: str, room: Path) -> None:
     """The slowest known files are read within a second; the test allows five seconds for 200,000
@@ -105,6 +106,7 @@ EXPANDED: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPANDED)
 def test_errors_of_many_rules_are_reported_quickly(
     name: str, room: Path, capsys: pytest.CaptureFixture[str]
@@ -163,6 +165,7 @@ def test_mixed_lines_load_or_end_in_findings(text: str) -> None:
     loads_or_has_findings(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_any_json_value_loads_or_ends_in_findings(
@@ -176,6 +179,7 @@ def test_any_json_value_loads_or_ends_in_findings(
     )
 
 
+@pytest.mark.campaign
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_mutated_manifests_load_or_end_in_findings(data: st.DataObject) -> None:

@@ -175,6 +175,7 @@ def test_every_edit_is_the_same_to_other_loaders(
     assert {} == differing_loaders(edited, [new])
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(4))
 def test_prettier_and_yamllint_leave_every_file_as_it_is(
     tmp_path: Path, seed: int
@@ -212,6 +213,7 @@ def test_prettier_and_yamllint_leave_every_file_as_it_is(
     assert [] == lint_problems(directory)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("forge", ["github", "gitlab", "azure", "bitbucket"])
 def test_the_files_of_init_are_stable_and_load_elsewhere(
     cxroute: Program, forge: str
@@ -228,6 +230,7 @@ def test_the_files_of_init_are_stable_and_load_elsewhere(
     assert [] == lint_problems(Path())
 
 
+@pytest.mark.slow
 def test_the_printed_profile_and_schema_are_stable(tmp_path: Path) -> None:
     """`cxroute schema` prints what people keep as files."""
     (tmp_path / "profile.yaml").write_text(default_profile_yaml(), encoding="utf-8")
@@ -239,6 +242,7 @@ def test_the_printed_profile_and_schema_are_stable(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("into", [(), ("--into", "manifests/rules/")])
 def test_an_export_is_stable_and_the_same_to_other_loaders(
     cxroute: Program, into: tuple[str, ...]
@@ -354,6 +358,7 @@ def test_a_table_writes_texts_that_other_loaders_read_as_texts(
     assert [] == lint_problems(Path("manifests"))
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(
     "file",
     sorted(BANK.rglob("*.y*ml")),

@@ -92,6 +92,7 @@ def test_the_parts_of_a_record_agree_with_the_oracle(record: Operator) -> None:
     assert record.kind == "existence" or outcomes == {True, False}
 
 
+@pytest.mark.slow
 def test_an_operator_that_one_record_adds_works_in_every_command(
     tmp_path: Path,
 ) -> None:

@@ -206,6 +206,7 @@ def replayed(
     return replay(RecordReader.open(path, names), before, after)
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_replay_equals_the_evaluator_and_the_shares_of_the_sample(
     block: int, tmp_path: Path

@@ -75,6 +75,7 @@ def opens(call: ast.Call) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_one_module_opens_files_for_reading() -> None:
     """Files are read by `reconciler.core.text.files` only, with the exceptions above."""
     actual = {

@@ -315,6 +315,7 @@ def test_stdin_is_read_and_an_unreadable_file_refused(
             count(name)
 
 
+@pytest.mark.campaign
 def test_memory_does_not_grow_with_the_file() -> None:
     """Rows whose cells all differ (200,000 in the campaign): a few MiB; long cells are not
     remembered either.

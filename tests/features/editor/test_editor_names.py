@@ -464,6 +464,7 @@ def test_a_variable_that_is_also_another_text_is_refused(tmp_path: Path) -> None
     assert "rename it by hand" in refusal
 
 
+@pytest.mark.slow
 def test_an_editor_renames_lists_and_outlines(tmp_path: Path) -> None:
     """Over the protocol: positions behind letters of two UTF-16 units, several files, texts that
     are not saved.

@@ -17,6 +17,8 @@ from tests.support.command import process_environment
 from tests.support.language_client import Editor, edit_in
 from tests.support.program import Program
 
+pytestmark = pytest.mark.slow
+
 EXIT = {"method": "exit"}
 ENVIRONMENT = """\
 apiVersion: routing/v1
@@ -252,6 +254,7 @@ def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
     edit_in(tmp_path, session)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("files", [1, 10])
 def test_an_edit_among_1000_rules_is_answered_in_time(
     tmp_path: Path, files: int
@@ -353,6 +356,7 @@ def test_the_manifests_may_be_named_from_another_folder(tmp_path: Path) -> None:
     edit_in(tmp_path, session, "-m", f"../{tmp_path.name}/manifests")
 
 
+@pytest.mark.campaign
 def test_many_edits_are_checked_together(tmp_path: Path) -> None:
     """The last text is the one that counts, soon after it: not after a check of each text before
     it.

@@ -184,6 +184,7 @@ def test_counts_equal_the_accepted_events() -> None:
     assert expected(accepted) == counts(*map(metrics, lives))
 
 
+@pytest.mark.slow
 def test_counts_of_two_instances_add_up_to_the_accepted_events(tmp_path: Path) -> None:
     """With --shared an event that is repeated to the other instance is not counted there."""
     with shared(tmp_path) as (fleet, server):

@@ -139,6 +139,7 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     assert sorted([*range(3000)] * 2) == sorted(numbers)
 
 
+@pytest.mark.slow
 def test_an_endpoint_works_without_a_reader_of_its_log(tmp_path: Path) -> None:
     """The log is longer than the pipe's buffer; SIGTERM ends the endpoint as usual."""
     reading, writing = os.pipe()

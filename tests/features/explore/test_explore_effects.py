@@ -209,6 +209,7 @@ def test_a_page_of_one_side_has_no_effects() -> None:
     assert 'id="view-changes"' in html_of(two_sides_page())
 
 
+@pytest.mark.campaign
 def test_ten_thousand_rules_with_a_change_fit() -> None:
     """In 3 MB with a hundred edits; a page leaves out the rows behind the first thousand, and says
     how many.

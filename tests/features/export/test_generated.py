@@ -135,6 +135,7 @@ def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
     assert before == destinations(live(), 1)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101])
 def test_a_tenant_of_any_size_is_adopted_unchanged(cxroute: Program, size: int) -> None:
     """After export and one apply nothing is left to do, for any tenant; rules that are not
@@ -156,6 +157,7 @@ def test_any_small_tenant_is_adopted_unchanged(
     holds_for(cxroute, generate_tenant(random, size))
 
 
+@pytest.mark.campaign
 def test_three_thousand_rules_are_adopted_unchanged(cxroute: Program) -> None:
     """Also 3,000, in seconds; the test itself applies the plan: each rule is sent once, with its
     marker.

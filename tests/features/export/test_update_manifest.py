@@ -151,6 +151,7 @@ def asking(one: Condition) -> Iterator[Condition]:
         yield make_condition(one.attribute, "greaterThan", 0.33)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("ruleset", "line_end"), [*((name, "\n") for name in RULESETS), ("fraud", "\r\n")]
 )

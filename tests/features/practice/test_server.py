@@ -92,6 +92,7 @@ def process(
         yield server, url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -> None:
     """Every example of the contract with a server's response, through uvicorn and back."""
@@ -273,6 +274,7 @@ async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
     return acknowledged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [1, 30, 150, 299])
 def test_a_killed_server_has_every_acknowledged_create(
     tmp_path: Path, killed_at: int

@@ -463,6 +463,7 @@ BODIES = ANY_JSON | strategies.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(sent=BODIES, overlaid=strategies.booleans())
 @settings(max_examples=200, deadline=None)
 def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT001 - drawn

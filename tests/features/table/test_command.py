@@ -536,6 +536,7 @@ def test_a_table_of_other_rules_is_refused_with_both_values(desk: Program) -> No
     assert 'this is a table of "prod", and -e is staging' in desk.err
 
 
+@pytest.mark.slow
 def test_a_workbook_comes_back_from_libreoffice_with_its_edit(
     desk: Program, tmp_path: Path
 ) -> None:
@@ -962,6 +963,7 @@ def test_the_first_bytes_of_a_file_show_another_format(
     assert message in desk.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "message"),
     [

@@ -192,6 +192,7 @@ def test_columns_have_letters() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["t.xlsx", "t.csv"])
 def test_libreoffice_keeps_every_cell(name: str, tmp_path: Path) -> None:
     texts = [

@@ -244,6 +244,7 @@ class Desk:
         return text
 
 
+@pytest.mark.fast_cases(40)
 @pytest.mark.parametrize("seed", range(5_000 if FULL else 150))
 def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
     desk = Desk(tmp_path, manifests_of(Random(seed)))
@@ -262,6 +263,7 @@ def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.fast_cases(20)
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
 def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
@@ -326,6 +328,7 @@ def meaning_in(column: Column, rule: Rule) -> object:
     return frozenset(conditions_by_attribute(rule).get(column.attribute, ()))
 
 
+@pytest.mark.fast_cases(20)
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
 def test_cells_copied_from_other_rows_define_exactly_these_rules(
     seed: int, tmp_path: Path

@@ -146,6 +146,7 @@ def test_too_many_different_rows_are_refused() -> None:
         counted("intent,id\n" + "".join(f"a,{number}\n" for number in range(100_001)))
 
 
+@pytest.mark.campaign
 def test_memory_grows_with_the_cells_and_not_with_the_rows() -> None:
     """60,000 rows of a file take about as much as 6,000."""
     chance = Random(1)

@@ -90,6 +90,7 @@ def test_a_server_without_current_tls_gets_no_request(run: Run) -> None:
     assert [0, 0] == [run(old()), run(plain(b"HTTP/1.1 400 Bad Request\r\n\r\n"))]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     "host", ["a..b", ".b", "b" * 64, "nowhere.invalid", "127.0.0.1:9", "[::1]:9"]
 )
@@ -106,6 +107,7 @@ def test_a_request_to_an_unreachable_server_was_not_sent(
     run(reach())
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("target", "headers"),
     [
@@ -132,6 +134,7 @@ def test_a_line_end_inside_a_request_is_never_sent(
     assert 1 == run(one())
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(
     "target", ["/a%2Fb/%2e%2E/c?d=%41&e=+%20", "/a/./b//c", "/%C3%A9:;=@!$&'()*,"]
 )

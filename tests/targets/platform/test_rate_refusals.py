@@ -37,6 +37,7 @@ CASES: dict[str, tuple[Odds, float]] = {
 each pause."""
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("case", CASES)
 def test_429s_from_other_clients_fail_no_rule(case: str) -> None:
     """500 rules are created, 50 a second configured and allowed."""

@@ -49,6 +49,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_slow_token_is_reported(program: Program, name: str) -> None:
     """Once in the first five seconds, by every command that calls a tenant; stdout has only the
@@ -70,6 +71,7 @@ def waits(text: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_quiet_reports_no_wait_and_a_json_log_has_an_event(program: Program) -> None:
     """The event has the reason and the seconds."""
     with slow_tenant(seconds={TOKEN: LONG}):

@@ -209,6 +209,7 @@ def test_a_thousand_calls_share_one_token(server: Any) -> None:
     assert 1 == server["token"].call_count
 
 
+@pytest.mark.slow
 def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
     """One request also if the token was revoked under all of them."""
     server["token"].side_effect = [
@@ -226,6 +227,7 @@ def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
     assert 2 == server["token"].call_count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expires_in", [0, -5, 1, 30, "soon", None])
 def test_a_thousand_calls_share_a_token_with_any_lifetime(
     server: Any, expires_in: object

@@ -94,6 +94,7 @@ HUGE = {
 }
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("name", HUGE)
 def test_a_huge_text_is_read_or_refused_soon(name: str) -> None:
     """No text takes time that grows with the square of its length, or ends the recursion: the test

@@ -294,6 +294,7 @@ def tool(name: str, *arguments: object) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_linters_accept_the_workflows(tmp_path: Path) -> None:
     """This project's and a user's: check-jsonschema accepts them, zizmor's auditor has no
     finding.
