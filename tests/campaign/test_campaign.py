@@ -95,7 +95,7 @@ def all_broken(cases: Iterable[Case]) -> list[str]:
     return [text for case in cases for text in broken(run_case(case))]
 
 
-@pytest.mark.fast_cases(20)
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_a_run_without_faults_succeeds_on_every_profile(
@@ -242,7 +242,7 @@ def test_appliers_in_random_turns(part: int) -> None:
     assert [] == all_broken(islice(turns(7), 25 * part, 25 * part + 8))
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_two_faults_in_one_run(part: int) -> None:
     """Two accidents at any two requests."""
@@ -277,6 +277,7 @@ def test_a_case_that_failed_once_is_kept(path: Path) -> None:
     assert [] == broken(run_case(kept(path)))
 
 
+@pytest.mark.slow
 def test_a_case_is_one_line() -> None:
     """A case is written as a line, and read back equal."""
     cases = [

@@ -21,7 +21,7 @@ def test_each_bug_of_the_list_has_its_case() -> None:
     assert 12 == len(TWELVE)
 
 
-@pytest.mark.fast_cases(12)
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     ("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines]
 )
@@ -33,7 +33,7 @@ def test_a_bug_is_caught(bug: str, line: str) -> None:
     assert expected == expected & {*actual.invariants}, actual
 
 
-@pytest.mark.fast_cases(6)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("line", CASES)
 def test_the_tool_itself_passes_the_cases_that_catch_the_bugs(line: str) -> None:
     """Without a bug there is no violation."""

@@ -86,7 +86,7 @@ def sampled(cases: list[StudioCase], part: int, count: int) -> list[StudioCase]:
     return Random(part).sample(cases[part::PARTS], count)
 
 
-@pytest.mark.fast_cases(6)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("case", [*fault_free()], ids=str)
 def test_a_run_without_faults_is_one_save(case: StudioCase) -> None:
     """It ends with 0, saves once if there is a change, and the next run saves nothing."""
@@ -97,7 +97,7 @@ def test_a_run_without_faults_is_one_save(case: StudioCase) -> None:
     assert (case.scenario != "no-change") == saves
 
 
-@pytest.mark.fast_cases(4)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("number", range(1, 15))
 def test_a_killed_or_disturbed_run_keeps_every_promise(number: int) -> None:
     """At each request of a run in turn: it dies, a person saves, another run comes."""
@@ -158,7 +158,7 @@ def test_every_kind_of_fault_happens() -> None:
     assert [] == [kind for kind, case in cases.items() if not run_case(case).happened]
 
 
-@pytest.mark.fast_cases(6)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines]
 )

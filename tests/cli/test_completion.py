@@ -91,7 +91,7 @@ def test_a_shell_or_a_kind_is_required(
     assert "specify a shell, or --values KIND" in cxroute.err
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "offered"),
     [

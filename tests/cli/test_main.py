@@ -545,6 +545,7 @@ def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> 
     assert "" == removed.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("started")
 def test_a_signal_at_the_prompt_ends_the_command(tmp_path: Path) -> None:
     """Ctrl-C at a prompt: exit 130, nothing is written, and no answer is read."""

@@ -5,6 +5,7 @@ not described.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -74,15 +75,21 @@ def closed(schema: Any) -> Any:
     return form
 
 
+@cache
+def validators(command: str) -> tuple[Draft202012Validator, Draft202012Validator]:
+    """Return a command's schema as a validator, and the one that refuses further fields."""
+    schema = output_schema(command)
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema), Draft202012Validator(closed(schema))
+
+
 def check(command: str, text: str) -> None:
     """Assert that a document fits the schema of its command, and the schema without further
     fields.
     """
     document = json.loads(text)
-    schema = output_schema(command)
-    Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(document)
-    Draft202012Validator(closed(schema)).validate(document)
+    for validator in validators(command):
+        validator.validate(document)
 
 
 @pytest.fixture

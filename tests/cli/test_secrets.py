@@ -474,6 +474,7 @@ def test_credentials_in_files_are_not_shown(
     assert 1 == cxroute("-v", "plan", "-e", "prod")
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("file", [False, True], ids=["variable", "file"])
 @pytest.mark.parametrize(
     "how",
@@ -513,6 +514,7 @@ def test_prometheus_cannot_make_the_command_show_its_token(
         )
 
 
+@pytest.mark.fast_cases(16)
 @pytest.mark.parametrize(
     "options", [[], ["--check", "--format", "json"], ["--into", "intents.yaml"]]
 )

@@ -120,7 +120,7 @@ def test_no_line_is_longer_than_the_terminal(
         assert words(cxroute.out) == words(printed.out)
 
 
-@pytest.mark.fast_cases(6)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     "command",
@@ -193,6 +193,7 @@ def test_a_terminal_narrower_than_60_counts_as_60() -> None:
     assert any(columns(line) > 40 for line in printed.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bank")
 def test_columns_sets_the_width() -> None:
     """$COLUMNS has priority over the terminal."""
@@ -206,6 +207,7 @@ def test_columns_sets_the_width() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bank")
 def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
     """JSON, YAML, a script, code of a flow: files and programs read them."""
@@ -220,7 +222,7 @@ def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
         assert cxroute.out == run_on_terminal(60, *command.split()).out
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [
@@ -245,7 +247,7 @@ def test_colours_on_a_terminal(
     )
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [
@@ -273,7 +275,7 @@ def test_colours_in_a_pipe(
     assert coloured == bool(STYLE.search(cxroute.out))
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [

@@ -162,6 +162,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(created)
 
 
+@pytest.mark.slow
 def test_the_image_runs_on_a_read_only_tree(folder: Path) -> None:
     """Each command of the Dockerfile's build, in a folder; then the program.
 

@@ -109,7 +109,7 @@ def findings(ended: RunResult) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dates", DATES)
 def test_an_edited_copy_is_never_written_and_the_original_never_deleted(
     stage: Stage, dates: str
@@ -135,7 +135,7 @@ def test_an_edited_copy_is_never_written_and_the_original_never_deleted(
     )
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dates", USELESS)
 def test_if_both_are_edited_and_have_no_date_nothing_is_written(
     stage: Stage, dates: str

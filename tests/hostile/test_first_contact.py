@@ -144,7 +144,7 @@ def unversioned(rules: Rules) -> Rules:
     }
 
 
-@pytest.mark.fast_cases(5)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("echoes", [False, True])
 @pytest.mark.parametrize("quirk", LOSING)
 def test_a_created_rule_that_loses_its_marker_is_deleted(
@@ -167,7 +167,7 @@ def test_a_created_rule_that_loses_its_marker_is_deleted(
     assert "routing/intent" in form["error"]["message"]
 
 
-@pytest.mark.fast_cases(3)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("quirk", [quirk for quirk in LOSING if quirk != NAMED])
 def test_an_adopted_rule_that_loses_its_marker_is_restored(
     place: Workspace, quirk: str
@@ -193,7 +193,7 @@ def test_an_adopted_rule_that_loses_its_marker_is_restored(
     stopped(ended)
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", KEEPING)
 def test_altered_texts_are_one_finding_and_not_rewritten(
     place: Workspace, quirk: str
@@ -323,6 +323,7 @@ def test_of_several_environments_each_has_its_own_first_write(place: Workspace) 
     assert "It joins several lines into one" in ended.out
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("quirk", ["collapsed", "cut in the marker"])
 @pytest.mark.parametrize(
     "answer", [b"500 Internal Server Error", b"504 Gateway Timeout"]

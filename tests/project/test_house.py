@@ -489,6 +489,7 @@ def test_version_and_help_load_no_slow_library(flag: str) -> None:
     assert set() == HEAVY & loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "absent"),
     [

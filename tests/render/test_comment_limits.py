@@ -41,7 +41,7 @@ LADEN = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @LADEN
 @pytest.mark.parametrize("count", [5, 60, 200, 1_000])
 def test_a_comment_of_any_plan_fits(count: int, name: str) -> None:
@@ -63,7 +63,7 @@ def test_ten_thousand_changes_fit() -> None:
     assert re.search(r"and [0-9,]+ more rows: see the report.", text)
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("level", range(len(DETAIL_LEVELS)))
 @LADEN
 def test_each_level_has_the_main_parts(level: int, name: str) -> None:
@@ -110,7 +110,7 @@ def test_less_detail_is_shorter() -> None:
     assert len(DETAIL_LEVELS) - 1 == len(set(sizes))
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", ["|", "`", "[", "@", "\U0001f600", "a b "])
 def test_the_longest_names_fit(sign: str) -> None:
     """Rows that are too long are counted, and findings and guards cut, before a comment exceeds

@@ -55,6 +55,7 @@ def test_a_name_changes_only_text(name: str) -> None:
     }
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_the_page_is_self_contained(name: str) -> None:
     """No element loads anything; links lead to this repository; the policy allows only this page's
@@ -95,6 +96,7 @@ def test_the_page_is_self_contained(name: str) -> None:
     assert policy.startswith("default-src 'none'; ")
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_every_character_is_visible(name: str) -> None:
     """The page contains no invisible or directional character."""

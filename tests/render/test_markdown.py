@@ -61,7 +61,7 @@ def of(name: str, form: Callable[[Plan], str]) -> Page:
     return parse_as_github(form(hostile_plan(name)))
 
 
-@pytest.mark.fast_cases(30)
+@pytest.mark.fast_cases(12)
 @NAMES
 @MARKDOWN
 def test_a_name_changes_only_text(name: str, form: Callable[[Plan], str]) -> None:
@@ -72,7 +72,7 @@ def test_a_name_changes_only_text(name: str, form: Callable[[Plan], str]) -> Non
     assert set() == {tag for tag, _ in page.tags} - OURS
 
 
-@pytest.mark.fast_cases(46)
+@pytest.mark.fast_cases(12)
 @NAMES
 @MARKDOWN
 def test_only_intended_links_and_no_active_text(
@@ -96,6 +96,7 @@ def test_only_intended_links_and_no_active_text(
     ]
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_only_the_first_line_is_the_marker(name: str) -> None:
     """The line by which the next run finds the comment is the first and the only HTML comment."""

@@ -197,6 +197,7 @@ def test_results_above_the_limit_of_github_are_omitted() -> None:
     )["invocations"]
 
 
+@pytest.mark.fast_cases(8)
 @HOSTILE
 def test_no_name_breaks_the_format(name: str) -> None:
     """In file, message and hint: the text is that of other formats, and contains no link and no

@@ -26,10 +26,10 @@ from tests.support.random_rules import (
     queue,
     rule,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 32
-SIZE = 200 if FULL else 100
+SIZE = size(fast=20, slow=100, full=200)
 """Pairs of lists in each block."""
 
 
@@ -50,6 +50,7 @@ def check(pair: RulePair) -> None:
     )
 
 
+@pytest.mark.generated
 @pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_regions_are_sound_complete_and_disjoint(block: int) -> None:

@@ -30,10 +30,10 @@ from tests.support.random_rules import (
     entry,
     rule,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 26
-SIZE = 120 if FULL else 60
+SIZE = size(fast=12, slow=60, full=120)
 """Pairs of lists in each block."""
 
 Waves = list[list[tuple[int, str]]]
@@ -73,6 +73,7 @@ def check(pair: RulePair) -> set[str]:
     return kinds
 
 
+@pytest.mark.generated
 @pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_part_of_every_wave_is_safe(block: int) -> None:

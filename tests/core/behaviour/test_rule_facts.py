@@ -32,6 +32,7 @@ from tests.support.random_rules import (
     entries,
     rule,
 )
+from tests.tiers import size
 
 BLOCKS = 26
 SIZE = 120
@@ -199,7 +200,10 @@ def test_facts_are_exactly_right(block: int) -> None:
         check(a_list(random, 6), random.choice(("lowest-first", "highest-first")))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@pytest.mark.generated
+@settings(
+    max_examples=size(fast=30, slow=75, full=150), deadline=None, derandomize=True
+)
 @given(rules=LISTS)
 def test_facts_hold_for_lists_that_shrink(rules: list[Json]) -> None:
     """The same for lists that hypothesis reduces when they fail."""

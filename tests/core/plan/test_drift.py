@@ -312,6 +312,7 @@ ODD_NAMES = [
 ]
 
 
+@pytest.mark.fast_cases(16)
 @pytest.mark.parametrize(
     "name", [name for name in ODD_NAMES if not HALVES.search(name)]
 )

@@ -22,6 +22,7 @@ HEAVY: Final = (
 PROTOCOL: Final = "import pygls.lsp.server"
 
 
+@pytest.mark.slow
 def test_the_server_is_loaded_without_what_checks_manifests() -> None:
     """The answer comes first; then the server loads the manifests' packages, which takes half a
     second.

@@ -144,6 +144,7 @@ def expected(accepted: Iterable[tuple[str, float | None]]) -> Counter[Label]:
     return actual
 
 
+@pytest.mark.slow
 def test_counts_equal_the_accepted_events() -> None:
     """10,000 events of 300 conversations with repeats and restarts; the lives of the endpoint are
     summed.

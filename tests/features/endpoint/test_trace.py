@@ -72,7 +72,7 @@ def asked(one: Fleet) -> dict[str, list[dict[str, str]]]:
     return actual
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "faults",
     [

@@ -89,6 +89,7 @@ def test_a_name_changes_only_text(name: str) -> None:
     assert not CONTROL_CHARACTERS.search(html_of(hostile_page([name, "plain"])))
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_the_page_is_self_contained(name: str) -> None:
     """No element loads anything; links lead to the page itself; the policy allows only its own

@@ -35,6 +35,7 @@ from tests.support.grown_tenants import (
 )
 from tests.support.program import Program, write
 from tests.support.simulated_routing import opaque_text, queue_shares
+from tests.tiers import size
 
 STATE = Path(".cxroute/sandbox.json")
 ENVIRONMENT = (
@@ -145,7 +146,7 @@ def test_a_tenant_of_any_size_is_adopted_unchanged(cxroute: Program, size: int) 
 
 
 @settings(
-    max_examples=12,
+    max_examples=size(fast=3, slow=12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

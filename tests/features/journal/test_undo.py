@@ -713,6 +713,7 @@ BROKEN: Final[dict[str, str]] = {
 }
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("what", BROKEN)
 def test_an_undo_needs_only_the_environment_of_the_manifests(

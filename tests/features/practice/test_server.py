@@ -124,6 +124,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 @pytest.mark.parametrize(("name", "expected", "made"), BROKEN)
 def test_a_broken_connection_is_really_broken(
@@ -209,6 +210,7 @@ def create_request(number: int, token: str, upgrade: str, *, chunked: bool) -> b
     return f"{head}{size}\r\n{upgrade}\r\n".encode() + content
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
 def test_a_request_that_asks_for_another_protocol_keeps_its_body(
     tmp_path: Path, upgrade: str
@@ -313,6 +315,7 @@ def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
     assert acknowledged == {rule["id"] for rule in page["entities"]}
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> None:
     """A running call is answered; then exit 0, nothing on stderr, and the file has everything."""

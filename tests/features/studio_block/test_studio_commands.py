@@ -378,6 +378,7 @@ def test_a_reviewed_plan_stops_at_an_edit_in_the_block(desk: Desk) -> None:
     assert versions == desk.saves
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -572,6 +573,7 @@ def as_xml(desk: Desk) -> str:
     return f'<?xml version="1.0"?><ScriptContainer><Actions>{action}</Actions></ScriptContainer>'
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "form", [as_json, as_xml, lambda desk: desk.code], ids=["json", "xml", "text"]
 )
@@ -599,6 +601,7 @@ def test_a_file_stands_for_the_tenant(
     assert f"adopt: CASE in line {line}" in desk.cxroute.out
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -635,6 +638,7 @@ def test_a_script_beside_no_studio_environment_is_refused(desk: Desk) -> None:
     assert "live.txt: not valid JSON" in desk.cxroute.err
 
 
+@pytest.mark.slow
 def test_a_block_over_the_proven_size_is_a_warning_with_its_size(desk: Desk) -> None:
     """CXR131 in the plan that would write it, with the bytes of that block; doctor warns of the
     snippet after it.
@@ -720,6 +724,7 @@ PROBLEMS: Final[list[tuple[Callable[[TenantState], object], str, str, str]]] = [
 ]
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(
     ("change", "name", "status", "message"),
     PROBLEMS,

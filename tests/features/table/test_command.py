@@ -73,6 +73,7 @@ def set_cell(rule: str, heading: str, text: str) -> Callable[[Rows], None]:
     return change
 
 
+@pytest.mark.slow
 def test_an_edited_queue_changes_one_word_and_shows_who_moves(desk: Program) -> None:
     before = texts()
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
@@ -110,6 +111,7 @@ def test_an_edited_queue_changes_one_word_and_shows_who_moves(desk: Program) -> 
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("kept", [1, 20, 63])
 def test_a_table_without_most_of_its_rows_is_refused(desk: Program, kept: int) -> None:
     """The visible rows of a filtered sheet, copied into a new one, or only the headings: the guard
@@ -478,6 +480,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
     assert 'goes to "General Service", by cards/pin-blocked' in desk.out
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -635,6 +638,7 @@ def test_an_edit_that_another_environment_cannot_have_is_refused(desk: Program) 
     assert texts() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None:
     queues = Path("manifests/queues.yaml")
@@ -881,6 +885,7 @@ def test_the_new_address_of_an_edited_intent_is_named(desk: Program) -> None:
     assert "    new address: own/change-pin\n" in desk.out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
@@ -890,6 +895,7 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     assert 'moves from "Card Services" to "Fraud Desk"' in desk.out
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(
     ("heading", "text", "message"),
     [
@@ -932,6 +938,7 @@ def test_what_a_program_or_a_person_gets_wrong_is_named(
     assert "row " in desk.err
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("name", ["t.ods", "t.xls", "t.xlsm", "t.txt"])
 def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> None:
     assert 64 == desk("table", "-e", "prod", "--out", name)
@@ -939,6 +946,7 @@ def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> N
     assert not Path(name).exists()
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -1010,6 +1018,7 @@ def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -
     assert texts() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_the_table_takes_names_labels_and_groups(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "language", "German; en"))
@@ -1035,6 +1044,7 @@ def test_the_table_takes_names_labels_and_groups(desk: Program) -> None:
         assert ",German; English," in Path("new.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_cell_with_a_group_that_is_not_edited_keeps_its_rule(desk: Program) -> None:
     """Written as its values, as labels or as the group, the cell means the same."""
@@ -1059,6 +1069,7 @@ def test_a_group_is_named_where_a_cell_is_refused(desk: Program) -> None:
     assert "and several with semicolons" in desk.err
 
 
+@pytest.mark.slow
 def test_headings_are_names_or_labels(desk: Program) -> None:
     edit(
         desk,
@@ -1070,6 +1081,7 @@ def test_headings_are_names_or_labels(desk: Program) -> None:
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.slow
 def test_a_table_with_names_has_no_edits(desk: Program) -> None:
     """The labels of a table can all be replaced by the names that they stand for."""
     assert 0 == desk("-v", "table", "-e", "prod", "--out", "v.csv")
@@ -1115,6 +1127,7 @@ def test_a_label_that_is_not_exact_is_not_shown(desk: Program) -> None:
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("first", "second"),
     [

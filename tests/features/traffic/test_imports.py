@@ -137,6 +137,7 @@ def test_a_wrong_row_is_named_by_its_position(text: str, message: str) -> None:
     assert findings_text(caught.value.findings, no_style).startswith(message)
 
 
+@pytest.mark.slow
 def test_too_many_different_rows_are_refused() -> None:
     """Such as those of a column with an id of each conversation."""
     with pytest.raises(

@@ -254,7 +254,7 @@ def test_long_lists_are_truncated() -> None:
     assert len(message) < 3000
 
 
-@pytest.mark.fast_cases(36)
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(
     "name",
     [

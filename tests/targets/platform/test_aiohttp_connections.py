@@ -65,7 +65,7 @@ async def refused(script: Script) -> Exception:
 ZIPPED = gzip.compress(b"{}")
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "expected", "connections"),
     [
@@ -119,7 +119,7 @@ def test_a_response_may_arrive_in_two_parts(run: Run) -> None:
 HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("script", "error"),
     [
@@ -169,6 +169,7 @@ def test_bytes_before_a_request_do_not_answer_it(run: Run) -> None:
         assert ((200, b"{}"), 2) == run(unasked(late))
 
 
+@pytest.mark.fast_cases(1)
 def test_a_connection_that_ends_before_the_request_sends_nothing(run: Run) -> None:
     """A server that closes, or sends first, gets no request, or one with an unknown outcome; no
     call hangs.

@@ -37,7 +37,7 @@ CASES: dict[str, tuple[Odds, float]] = {
 each pause."""
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("case", CASES)
 def test_429s_from_other_clients_fail_no_rule(case: str) -> None:
     """500 rules are created, 50 a second configured and allowed."""
@@ -64,6 +64,7 @@ class Refusing(SlowTenant):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["25% of all", "half for 10 s"])
 def test_40_rules_are_created_on_a_socket(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch, case: str

@@ -49,7 +49,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_slow_token_is_reported(program: Program, name: str) -> None:
     """Once in the first five seconds, by every command that calls a tenant; stdout has only the
@@ -147,6 +147,7 @@ def test_the_watch_loop_reports_its_waits(tmp_path: Path) -> None:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("program")
 def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
     """On a separate line, during the read of a list with slow pages."""

@@ -202,6 +202,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> N
     ]
 
 
+@pytest.mark.slow
 def test_a_thousand_calls_share_one_token(server: Any) -> None:
     """Single flight."""
     server.get(url__startswith=RULES).respond(json=STORED)
