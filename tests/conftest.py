@@ -8,6 +8,7 @@ import gc
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ _LOOKOUT = Lookout()
 def pytest_configure(config: pytest.Config) -> None:
     """Look at what every process prints, and at what is captured in this one."""
     choose_tier(config.option.markexpr)
+    gc.disable()  # until all tests are collected: they stay
     subprocess.Popen.communicate = _LOOKOUT.through(  # type: ignore[method-assign]
         subprocess.Popen.communicate, "a process"
     )
@@ -117,6 +119,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return has_no_test(_below_tests(collection_path), config.option.markexpr) or None
 
 
+@cache
 def _below_tests(path: Path) -> Path:
     return path.relative_to(TESTS) if path.is_relative_to(TESTS) else path
 
@@ -139,6 +142,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
