@@ -128,7 +128,7 @@ def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(
     ]
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_teams_apply_reviewed_plans_in_parallel(profile: str) -> None:
     """Three owners with disjoint intents, request by request in random order: every run of every
@@ -176,6 +176,7 @@ def test_named_scenarios_are_of_every_kind() -> None:
     }
 
 
+@pytest.mark.slow
 def test_generated_scenarios_are_of_every_kind() -> None:
     """Of a thousand generated scenarios each kind is in at least 5 %; few conversations are
     watched.
@@ -235,7 +236,7 @@ def test_two_interleaved_appliers(part: int) -> None:
     assert [] == all_broken(islice(sampled(interleavings(), 125), part, None, PARTS))
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_appliers_in_random_turns(part: int) -> None:
     """Two and three parallel appliers, request by request in random order (R19)."""

@@ -97,7 +97,7 @@ def test_a_run_without_faults_is_one_save(case: StudioCase) -> None:
     assert (case.scenario != "no-change") == saves
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("number", range(1, 15))
 def test_a_killed_or_disturbed_run_keeps_every_promise(number: int) -> None:
     """At each request of a run in turn: it dies, a person saves, another run comes."""
@@ -158,7 +158,7 @@ def test_every_kind_of_fault_happens() -> None:
     assert [] == [kind for kind, case in cases.items() if not run_case(case).happened]
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines]
 )
@@ -192,6 +192,7 @@ def test_a_case_repeats_its_run() -> None:
         assert first.outputs == second.outputs
 
 
+@pytest.mark.slow
 def test_the_scenarios_cover_what_a_script_can_be() -> None:
     """Line ends of both kinds, a script of many actions, a block of more than 32 KB, a reviewed
     plan, an edit.

@@ -37,6 +37,7 @@ def plan(cxroute: Program, *words: str) -> tuple[int, Any]:
     )
 
 
+@pytest.mark.slow
 def test_the_banks_changed_bound_has_rows_and_trips_a_guard(cxroute: Program) -> None:
     """One line of the example: 0.35 -> 0.5. A stolen card at 0.45 leaves the Fraud Desk."""
     shutil.copytree(ROOT / "manifests", "manifests")

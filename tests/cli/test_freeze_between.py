@@ -73,6 +73,7 @@ def destinations(here: Tenants) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("writes", [1, 2, 3])
 def test_a_run_stops_between_two_waves(
     prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch, writes: int

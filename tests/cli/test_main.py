@@ -505,7 +505,7 @@ def test_a_rule_without_conditions_is_reported(cxroute: Program) -> None:
     assert "CXR120" not in cxroute.out
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="this system has no /dev/full"
 )

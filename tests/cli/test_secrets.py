@@ -282,7 +282,7 @@ COMMANDS: Final = {
 }
 
 
-@pytest.mark.fast_cases(6)
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("options", [["-v"], ["-v", "--log-format", "json"]])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_repeats_a_secret(

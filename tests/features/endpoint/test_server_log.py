@@ -69,6 +69,7 @@ async def read(number: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in actual.splitlines()]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(
     kind: str, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +120,7 @@ def test_a_full_disk_only_loses_lines(
     ).read_text("utf-8").splitlines()
 
 
+@pytest.mark.slow
 def test_lines_of_two_processes_do_not_mix() -> None:
     """Both write to one pipe with a slow reader: each line of both is complete."""
     reading, writing = os.pipe()

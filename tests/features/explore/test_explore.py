@@ -333,6 +333,7 @@ def test_a_fragment_has_each_attribute_once() -> None:
     )
 
 
+@pytest.mark.slow
 def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
     """Each conversation of a sample is completed at random: a rule's share is inside its range, and
     so is a queue's.

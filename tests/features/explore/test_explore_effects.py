@@ -139,6 +139,7 @@ def test_the_data_say_exactly_what_moves(block: int) -> None:
         assert moved.all == observed, moved.report
 
 
+@pytest.mark.slow
 def test_the_page_begins_with_the_headline_and_the_effects() -> None:
     """Each effect has its cause, rows, shares and earlier rules; the tabs come after the
     headline.
@@ -205,6 +206,7 @@ def test_a_change_without_moves_says_so() -> None:
     assert [] == explore_data(page)["effects"]
 
 
+@pytest.mark.slow
 def test_a_page_of_one_side_has_no_effects() -> None:
     """Neither the view nor data for it."""
     assert 'id="view-changes"' not in html_of(bank_page())

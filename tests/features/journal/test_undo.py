@@ -512,6 +512,7 @@ HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
 }
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("how", HOSTILE)
 def test_an_incomplete_or_impossible_journal_is_refused(

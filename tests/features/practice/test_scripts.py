@@ -381,6 +381,7 @@ def test_a_hostile_body_is_refused(sent: bytes) -> None:
     assert answer.json()["errors"][0]["message"]
 
 
+@pytest.mark.slow
 def test_a_script_may_be_eight_megabytes_long() -> None:
     """More is 413; a rule is still limited to 1 MB."""
 

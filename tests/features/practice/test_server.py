@@ -295,6 +295,7 @@ def test_a_killed_server_has_every_acknowledged_create(
     assert len(ids - acknowledged) <= 16
 
 
+@pytest.mark.slow
 def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
     """After a kill and a new start on the same file, it lists over HTTP the rules created
     before.
@@ -315,7 +316,7 @@ def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
     assert acknowledged == {rule["id"] for rule in page["entities"]}
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> None:
     """A running call is answered; then exit 0, nothing on stderr, and the file has everything."""

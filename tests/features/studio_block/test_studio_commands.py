@@ -491,6 +491,7 @@ def served(
         yield state, server.url
 
 
+@pytest.mark.slow
 def test_several_environments_are_applied_each_to_its_script(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -480,7 +480,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
     assert 'goes to "General Service", by cards/pin-blocked' in desk.out
 
 
-@pytest.mark.fast_cases(3)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -599,6 +599,7 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(
     ]
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -615,6 +616,7 @@ def test_wrong_options_are_a_usage_error(
     assert message in desk.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_the_impact_is_that_of_the_manifests_alone(desk: Program) -> None:
     edit(desk, set_cell("general/ask-again", "Priority", "860"))
@@ -660,6 +662,7 @@ def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
     def change(rows: Rows) -> None:
@@ -674,6 +677,7 @@ def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
 
 
+@pytest.mark.slow
 def test_a_condition_that_was_removed_by_hand_does_not_come_back(desk: Program) -> None:
     edit(desk, lambda _: None)
     path = Path("manifests/fraud.yaml")
@@ -685,6 +689,7 @@ def test_a_condition_that_was_removed_by_hand_does_not_come_back(desk: Program) 
     assert '">= 10000" in the table, "" in the manifests' in desk.err
 
 
+@pytest.mark.slow
 def test_a_new_row_of_a_ruleset_of_another_environment_is_refused(
     desk: Program,
 ) -> None:
@@ -707,6 +712,7 @@ def test_a_new_row_of_a_ruleset_of_another_environment_is_refused(
     assert 'column A: RuleSet "other" is not for prod' in desk.err
 
 
+@pytest.mark.slow
 def test_the_name_of_several_queues_is_refused(desk: Program) -> None:
     queues = Path("manifests/queues.yaml")
     text = (
@@ -895,7 +901,7 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     assert 'moves from "Card Services" to "Fraud Desk"' in desk.out
 
 
-@pytest.mark.fast_cases(3)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("heading", "text", "message"),
     [
@@ -994,6 +1000,7 @@ def test_a_file_of_another_format_says_what_it_is(
     assert message in desk.err
 
 
+@pytest.mark.slow
 def test_a_workbook_without_a_table_names_the_sheet_that_was_read(
     desk: Program,
 ) -> None:
@@ -1008,6 +1015,7 @@ def test_a_workbook_without_a_table_names_the_sheet_that_was_read(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -> None:
     before = texts()

@@ -432,6 +432,7 @@ def test_installing_cxroute_is_the_first_step_of_each_workflow(
     assert "OWNER" not in cxroute.out
 
 
+@pytest.mark.slow
 def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(
     cxroute: Program,
 ) -> None:
