@@ -122,6 +122,13 @@ class RuleForm(Protocol):
         """Return the rules as they are kept, if conversations could meet another reading of them; else None."""
 
     @property
+    def keeps_foreign_rules(self) -> bool:
+        """Whether rules that no manifest owns stay as they are beside managed ones."""
+
+    def foreign_finding(self, live: LiveRule) -> Finding:
+        """Return the conflict of a rule that no manifest owns, where such a rule would not stay (CXR313)."""
+
+    @property
     def lasting_adoption(self) -> LastingAdoption | None:
         """Why a run cannot undo an adoption there; None if it can."""
 
@@ -134,6 +141,7 @@ class ExactForm:
     document: ClassVar[str] = "list of rules"
     editor: ClassVar[str] = "CXone"
     has_typed_numbers: ClassVar[bool] = False
+    keeps_foreign_rules: ClassVar[bool] = True
     lasting_adoption: ClassVar[LastingAdoption | None] = None
 
     def storable(self, rule: Rule) -> Rule:
@@ -163,6 +171,10 @@ class ExactForm:
         """Return nothing."""
         del after, queues
         return ()
+
+    def foreign_finding(self, live: LiveRule) -> Finding:
+        """Never called: these rules stay."""
+        raise AssertionError(f"{live.id} stays as it is")
 
     def text(self, rules: OrderedRules) -> StoredText | None:
         """Return None."""

@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reconciler.cli.arguments import all_commands, command_module
+from reconciler.cli.commands.schema import commands_with_json, output_schema
 from reconciler.cli.parsing import CommandModule, command_parser
-from reconciler.render.command_json import OUTPUTS, output_schema
 from tests.support.program import write
 
 if TYPE_CHECKING:
@@ -124,13 +124,13 @@ def test_a_run_fits_the_schema_of_the_history(started: Program) -> None:
 
 def test_an_error_fits_the_schema(started: Program) -> None:
     """A command that fails prints one document too."""
-    for command in OUTPUTS:
+    for command in commands_with_json():
         assert started(*ERRORS[command], "--format", "json"), command
         assert "error" in json.loads(started.out), command
         check(command, started.out)
 
 
-@pytest.mark.parametrize("command", OUTPUTS)
+@pytest.mark.parametrize("command", commands_with_json())
 def test_the_program_prints_the_schema(cxroute: Program, command: str) -> None:
     """`cxroute schema --for COMMAND` prints what is tested here."""
     assert 0 == cxroute("schema", "--for", command)
@@ -160,4 +160,4 @@ def test_every_command_with_json_has_a_schema() -> None:
         ]
         with_json |= {name for action in actions if "json" in (action.choices or ())}
     # `show` prints a plan; `cognigy` has its own page
-    assert with_json - {"show", "cognigy"} == set(OUTPUTS)
+    assert with_json - {"show", "cognigy"} == set(commands_with_json())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
-from pydantic import create_model
+from pydantic import Field, create_model
 
 import reconciler.core.manifest.kinds.fields as f
 from reconciler.core.manifest.kinds.environment import Api, Environment, settings_field
@@ -27,9 +27,13 @@ def model_with_targets(names: tuple[str, ...]) -> type[Environment]:
     for name in names:
         target = load_plugin(name)
         if target is not None and target.settings is not None:
-            part = f.omittable(target.settings_help, target.settings_example)
-            part.alias = name
             omittable: Any = f.Omittable
+            part = Field(
+                default=None,
+                alias=name,
+                description=target.settings_help,
+                examples=[target.settings_example],
+            )
             parts[settings_field(name)] = (omittable[target.settings], part)
 
     rules = Api.model_fields["rules"]

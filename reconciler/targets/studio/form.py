@@ -37,6 +37,7 @@ class BlockForm:
     editor: ClassVar[str] = "Studio"
     # a script reads texts as numbers
     has_typed_numbers: ClassVar[bool] = True
+    keeps_foreign_rules: ClassVar[bool] = False
     lasting_adoption: ClassVar[LastingAdoption | None] = LastingAdoption(
         "apply writes no block with a CASE that is not managed",
         "move the CASE out of the block in Studio",
@@ -94,6 +95,21 @@ class BlockForm:
             f"{MAX_PROVEN_BYTES:,}"
         )
         return (Finding(code="CXR131", severity="warning", message=text),)
+
+    def foreign_finding(self, live: LiveRule) -> Finding:
+        """Return the conflict of a CASE that no manifest owns."""
+        kind = "not managed"
+        hint = (
+            f"move it out of the block, or take it over with `adopt: {{id: {live.id}}}`"
+        )
+        if live.marker:
+            kind = "an edited copy of another CASE"
+            hint = "remove it in Studio"
+        message = (
+            f'"{live.rule.name}" of the block is {kind}, and apply writes no block that contains '
+            f"it"
+        )
+        return Finding(code="CXR313", severity="error", message=message, hint=hint)
 
     def text(self, rules: OrderedRules) -> GeneratedText:
         """Return the rules as the text of the block."""
