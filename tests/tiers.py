@@ -27,8 +27,8 @@ SLOW_FOLDERS: Final = ("browser", "crash", "docs")
 are all typed."""
 TRIED: Final = 5
 """So many slow cases of a test are in the slow tier, spread evenly over all of them."""
-DISTINCT: Final = frozenset({"deploy", "docs", "forge", "project", "release"})
-"""Folders of which the slow tier runs each case: a page, a package, a command of a forge."""
+DISTINCT: Final = frozenset({"deploy", "docs"})
+"""Folders of which the slow tier runs each case: a page, a command of a page, an alert."""
 _MARKERS: Final = ("mark.slow", "mark.fast_cases", "mark.generated")
 _CHOSEN: Final = "CXROUTE_TESTS_TIER"
 

@@ -668,7 +668,7 @@ def test_make_explains_an_unsuitable_python(
     assert not (tmp_path / "venv").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -> None:
     """Also in a folder with a space: the printed step works in another folder, and a second run
     keeps the command.

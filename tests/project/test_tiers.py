@@ -51,8 +51,8 @@ def test_the_slow_tier_has_a_few_cases_of_all(items: list[pytest.Item]) -> None:
 
 @pytest.mark.skipif(FULL, reason="the campaign runs all cases")
 def test_each_case_of_a_distinct_folder_is_tried(items: list[pytest.Item]) -> None:
-    """A page, a package or a forge is not like another one."""
-    remaining = mark_slow((Path("release/test_tried.py"), item) for item in items)
+    """An alert is not like another one."""
+    remaining = mark_slow((Path("deploy/test_tried.py"), item) for item in items)
     assert ["test_campaign"] == [item.name for item in remaining]
 
 
