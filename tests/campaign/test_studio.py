@@ -174,6 +174,7 @@ def test_each_bug_has_its_case() -> None:
     assert {*BUGS} == {*CAUGHT}
 
 
+@pytest.mark.slow
 def test_a_case_is_one_line() -> None:
     """It is written as a line, and read back equal."""
     cases = [*islice(accidents(), 100), *pairs(1, 50)]

@@ -84,6 +84,7 @@ def test_the_banks_changed_bound_has_rows_and_trips_a_guard(cxroute: Program) ->
     assert "error[CXR221]" in cxroute.out
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("base", ["HEAD", "old"])
 def test_a_changed_bound_alone_is_a_change(small: Program, base: str) -> None:
     """Against a git revision and a directory: rows, a guard, exit code 2 and the settings in every

@@ -179,6 +179,7 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
     assert "1 error and 1 warning in 3 files." == lines[-1]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -130,6 +130,7 @@ def test_an_error_fits_the_schema(started: Program) -> None:
         check(command, started.out)
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("command", commands_with_json())
 def test_the_program_prints_the_schema(cxroute: Program, command: str) -> None:
     """`cxroute schema --for COMMAND` prints what is tested here."""

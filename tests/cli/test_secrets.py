@@ -238,7 +238,7 @@ def run(place: Workspace, tenant: HostileTenant, *arguments: str) -> int:
     return ended.code
 
 
-@pytest.mark.fast_cases(12)
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("how", ECHOES)
 def test_a_secret_repeated_by_a_server_is_redacted(
@@ -248,6 +248,7 @@ def test_a_secret_repeated_by_a_server_is_redacted(
     assert 1 == run(place, echoing(kind, ECHOES[how]), "-v", "plan")
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("what", REPEATED)
 @pytest.mark.parametrize("kind", ["list", "token", "queues"])
 def test_no_part_of_a_request_is_repeated(

@@ -89,7 +89,7 @@ def saved(cxroute: Program) -> Program:
     return cxroute
 
 
-@pytest.mark.fast_cases(3)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "options",
     [[], ["-v"], ["-q"], ["--color", "always"]],
@@ -236,7 +236,7 @@ def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
         assert "-->" not in outside.partition("\n")[2]
 
 
-@pytest.mark.fast_cases(3)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "edit",
     [

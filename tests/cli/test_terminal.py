@@ -120,7 +120,7 @@ def test_no_line_is_longer_than_the_terminal(
         assert words(cxroute.out) == words(printed.out)
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     "command",

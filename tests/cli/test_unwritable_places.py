@@ -191,7 +191,7 @@ def test_the_sandbox_is_read_where_nothing_can_be_written(
     )
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     ["plan", "--version", "schema", "plan --format json", "test", "schema plan"],

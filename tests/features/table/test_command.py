@@ -414,6 +414,7 @@ def test_wrong_names_of_allow_are_a_usage_error(
     assert message in desk.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "confidence", ">= 0.8"))
@@ -433,6 +434,7 @@ def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -
     assert texts() == from_table
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> None:
     before = texts()
