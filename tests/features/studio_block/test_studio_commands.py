@@ -23,26 +23,27 @@ import yaml
 
 from reconciler.cli.files import STATE
 from reconciler.cli.session import PRACTICE
-from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.documents import KINDS
+from reconciler.core.model.check import CheckResult
 from reconciler.core.model.rule import Queue
-from reconciler.features.doctor.check import CheckResult
-from reconciler.features.doctor.examination import Examination, Probe, check_skills
 from reconciler.features.practice.sandbox import open_state
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.features.practice.simulator.state import TenantState, find_snippets
 from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.diagnosis.probe import Probe
 from reconciler.targets.platform.transport.request import (
     ApiRequest,
     ApiResponse,
     Transport,
 )
+from reconciler.targets.studio.examination import StudioExamination, check_skills
 from reconciler.targets.studio.script import MAX_PROVEN_BYTES
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
 from tests.support.program import Program
-from tests.support.studio_tenant import CREDENTIALS, StudioTenant
+from tests.support.studio_tenant import CREDENTIALS, SETTINGS, StudioTenant
 
 SCRIPT: Final = "Bot\\Hand-over"
 RULES: Final = """\
@@ -769,11 +770,12 @@ def examined(call: str, status: int, page_size: int = 100) -> dict[str, CheckRes
     form = yaml.safe_load(
         (ENVIRONMENT % ("one", "", "area: na1", "x")).removesuffix("---\n")
     )
-    examination = Examination(
-        environment=Environment.model_validate(form),
+    examination = StudioExamination(
+        environment=KINDS["Environment"].model_validate(form),
         tenant=settings,
         variables=("KEY",),
         lines=lines,
+        script=SETTINGS,
     )
     probe = Probe(
         read_only_transport(tenant.carry, settings),

@@ -38,7 +38,11 @@ class StrictModel(BaseModel):
     """A part of a manifest: camelCase keys, no undeclared fields, no conversion of values."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, alias_generator=to_camel
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        defer_build=True,  # a model is built when a manifest has it
     )
 
 
