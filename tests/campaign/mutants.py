@@ -23,7 +23,7 @@ from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address
 from reconciler.core.plan import plan
 from reconciler.core.plan.plan import Plan
-from reconciler.targets.rules_api import client
+from reconciler.targets.platform import client
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign.mutants_patches import again, page_of, patched
 
