@@ -81,24 +81,16 @@ def compare_behaviour(
     space.budget.remaining = work
 
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
-    builder = DraftRegionBuilder(pairs)
     formatter = RegionFormatter(space)
-    drafts = list(builder.build_drafts())
-    regions = formatter.format_regions(
-        drafts, lambda draft: (draft.before, draft.after, draft.excepts)
-    )
-    boxes = [pairs.common_box(pair) for pair in pairs.unknown]
-    undecided = dict.fromkeys(
-        formatter.format_box(tuple(box.items())) for box in boxes if box is not None
-    )
+    regions = _format_pairs(pairs, formatter)
+    undecided = _format_undecided(pairs, formatter)
 
     effects: Sequence[Effect] = ()
     addresses: frozenset[Address] = frozenset()
     if edited is not None:
         slices = None if between is None else PivotSlices(space, between)
-        effects = EffectBuilder(
-            pairs, formatter, edited.edits, slices, evaluation
-        ).build()
+        builder = EffectBuilder(pairs, formatter, edited.edits, slices, evaluation)
+        effects = builder.build()
         addresses = _addresses((*before, *after))
     _verify_examples(regions, before, after)
     return BehaviourChange(
@@ -108,6 +100,24 @@ def compare_behaviour(
         addresses=addresses,
         rests_on={name: types[name] for name in formatter.rests_on} if types else {},
         work=work - space.budget.remaining,
+    )
+
+
+def _format_pairs(pairs: WinnerPairs, formatter: RegionFormatter) -> list[Region]:
+    """Return the regions of all pairs of winners with different destinations."""
+    drafts = list(DraftRegionBuilder(pairs).build_drafts())
+    return formatter.format_regions(
+        drafts, lambda draft: (draft.before, draft.after, draft.excepts)
+    )
+
+
+def _format_undecided(
+    pairs: WinnerPairs, formatter: RegionFormatter
+) -> Iterable[tuple[Clause, ...]]:
+    """Return the distinct boxes in which the work budget did not suffice to find the winners."""
+    boxes = [pairs.common_box(pair) for pair in pairs.unknown]
+    return dict.fromkeys(
+        formatter.format_box(tuple(box.items())) for box in boxes if box is not None
     )
 
 

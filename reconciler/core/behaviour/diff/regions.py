@@ -28,7 +28,7 @@ from reconciler.core.behaviour.space.clauses import (
     unite_values,
 )
 from reconciler.core.behaviour.space.domain import REST, ValueSet
-from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.patterns import bits, union
 from reconciler.core.behaviour.space.space import Example, Space
 from reconciler.core.model.rule import Condition
 
@@ -97,16 +97,23 @@ def merge_regions(
             space.budget.charge(sum(1 + len(draft.box) for draft in regions))
             if space.budget.remaining < 0:  # separate regions are correct, too
                 return regions
-            groups: dict[Hashable, list[DraftRegion]] = {}
-            for draft in regions:
-                items = draft.box.items()
-                rest = frozenset(item for item in items if item[0] != attribute)
-                groups.setdefault((draft.kind, rest), []).append(draft)
-            joined = (
-                group if len(group) == 1 else _join_group(space, group, attribute)
-                for group in groups.values()
-            )
-            regions = list(chain.from_iterable(joined))
+            regions = _merge_by_attribute(space, regions, attribute)
+    return regions
+
+
+def _merge_by_attribute(
+    space: Space, drafts: Iterable[DraftRegion], attribute: int
+) -> list[DraftRegion]:
+    """Join the regions that differ in no other attribute than this one."""
+    groups: dict[Hashable, list[DraftRegion]] = {}
+    for draft in drafts:
+        items = draft.box.items()
+        rest = frozenset(item for item in items if item[0] != attribute)
+        groups.setdefault((draft.kind, rest), []).append(draft)
+
+    regions: list[DraftRegion] = []
+    for group in groups.values():
+        regions += group if len(group) == 1 else _join_group(space, group, attribute)
     return regions
 
 
@@ -257,19 +264,28 @@ class DraftRegionBuilder:
             old, new = self.pairs.shapes_of(pair, ORDINARY_SLICE)
             key = (destinations, old, new, before)
             groups.setdefault(key, []).append((pair, narrow))
+        for key, group in groups.items():
+            yield from self._build_group(key, group)
 
-        for (_, old, new, before), group in groups.items():
-            masks = chain.from_iterable(narrow.masks_by_atom for _, narrow in group)
-            atoms = sum(1 << atom for atom in masks)
-            if not is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
-                for pair, narrow in group:
-                    yield self.build_separate(pair, narrow)
-                continue
-            box, excepts = self.without_pivot(old, new, before)
-            full_box = {**box, self.space.pivot: (atoms, 0, 0)}
-            pairs = [pair for pair, _ in group]
-            _, first = group[0]
-            yield self.make_draft(pairs, full_box, excepts, first.box)
+    def _build_group(
+        self, key: Key, group: Sequence[tuple[RankPair, NarrowPair]]
+    ) -> Iterator[DraftRegion]:
+        """Yield pairs that differ in values of the pivot only: one region if conditions can express
+        these values.
+        """
+        masks = chain.from_iterable(narrow.masks_by_atom for _, narrow in group)
+        atoms = union(1 << atom for atom in masks)
+        if not is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
+            for pair, narrow in group:
+                yield self.build_separate(pair, narrow)
+            return
+
+        _, old, new, before = key
+        box, excepts = self.without_pivot(old, new, before)
+        full_box = {**box, self.space.pivot: (atoms, 0, 0)}
+        pairs = [pair for pair, _ in group]
+        _, first = group[0]
+        yield self.make_draft(pairs, full_box, excepts, first.box)
 
     def without_pivot(
         self, old: int, new: int, before: int

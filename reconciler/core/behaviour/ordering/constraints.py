@@ -62,7 +62,6 @@ class Constraints:
         work: int,
     ) -> None:
         self.moves = moves
-        sign = 1 if evaluation == "lowest-first" else -1
         old_entries = [move.before for move in moves]
         new_entries = [move.after for move in moves]
         before = order_entries((*fixed, *filter(None, old_entries)), evaluation)
@@ -72,8 +71,8 @@ class Constraints:
         self.old = PivotSlices(self.space, before)
         self.new = PivotSlices(self.space, after)
         self.levels = {
-            id(side): [sign * entry.rule.priority for entry in side.entries]
-            for side in (self.old, self.new)
+            id(self.old): _evaluation_levels(self.old, evaluation),
+            id(self.new): _evaluation_levels(self.new, evaluation),
         }
         self.old_versions = self._versions(self.old, old_entries)
         self.new_versions = self._versions(self.new, new_entries)
@@ -192,19 +191,11 @@ class Constraints:
             many = version
         old = bisect_left(self.levels[id(self.old)], levels[0])
         new = bisect_left(self.levels[id(self.new)], levels[1])
-        if not few.slices.boxes[few.rank].atoms:
-            # Rules without a condition on the pivot may leave two wide versions nothing in common.
-            old_mask = self.old.always_masks.mask_before(old)
-            new_mask = self.new.always_masks.mask_before(new)
-            first = version.slices.boxes[version.rank].shape
-            second = other.slices.boxes[other.rank].shape
-            shapes = self.space.shapes
-            if not shapes.has_free_box(first, second, old_mask | new_mask):
-                return False
+        is_wide = not few.slices.boxes[few.rank].atoms
+        if is_wide and not self._may_share_conversation(version, other, (old, new)):
+            return False
 
-        # No link is added while this search runs.
-        links = len(self.add_before_add) + len(self.remove_before_remove)
-        links += len(self.add_before_remove)
+        links = self._count_links()  # none is added while this search runs
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
             if self._remaining_checks <= 0 or links > MAX_DEPENDENCIES:
@@ -219,6 +210,29 @@ class Constraints:
             if shapes.has_free_box(first, second, old_mask | new_mask):
                 return True
         return False
+
+    def _may_share_conversation(
+        self, version: RuleVersion, other: RuleVersion, ranks: tuple[int, int]
+    ) -> bool:
+        """Return whether rules without a condition on the pivot, before these ranks of the old and
+        the new list, leave two versions something in common.
+        """
+        old, new = ranks
+        old_mask = self.old.always_masks.mask_before(old)
+        new_mask = self.new.always_masks.mask_before(new)
+        first = version.slices.boxes[version.rank].shape
+        second = other.slices.boxes[other.rank].shape
+        return self.space.shapes.has_free_box(first, second, old_mask | new_mask)
+
+    def _count_links(self) -> int:
+        links = (self.add_before_add, self.remove_before_remove, self.add_before_remove)
+        return sum(map(len, links))
+
+
+def _evaluation_levels(slices: PivotSlices, evaluation: Evaluation) -> list[float]:
+    """Return the priorities of the rules in order, as growing numbers."""
+    sign = 1 if evaluation == "lowest-first" else -1
+    return [sign * entry.rule.priority for entry in slices.entries]
 
 
 class _VersionIndex:

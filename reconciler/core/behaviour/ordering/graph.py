@@ -72,13 +72,21 @@ def build_waves(
         ready = [node for node in ready if node not in done]
         for node in wave:
             remaining.pop(node)
-            for after in graph[node]:
-                waiting[after] -= 1
-                if waiting[after] or after in done:
-                    continue
-                if after in remaining:
-                    ready.append(after)
+            freed = _count_down(waiting, graph[node])
+            ready += [
+                after for after in freed if after in remaining and after not in done
+            ]
     return tuple(waves)
+
+
+def _count_down(waiting: Counter[Node], nodes: Iterable[Node]) -> list[Node]:
+    """Return those of the nodes that wait for no further node, now that one is done."""
+    freed = []
+    for node in nodes:
+        waiting[node] -= 1
+        if not waiting[node]:
+            freed.append(node)
+    return freed
 
 
 def _late_prerequisites(
@@ -209,20 +217,22 @@ class Dependencies(NamedTuple):
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""
+        adding = split.adding_step
+        main = split.main_step
         graph: Graph[MoveStep] = {}
         for move in moves:
             graph |= split.step_graph(move)
         for first, then in self.add_before_remove:
-            graph[split.adding_step(first)].add(split.main_step(then))
+            graph[adding(first)].add(main(then))
         for first, then in self.remove_before_remove:
-            graph[split.main_step(first)].add(split.main_step(then))
+            graph[main(first)].add(main(then))
         for first, then in self.add_before_add:
-            graph[split.adding_step(first)].add(split.adding_step(then))
+            graph[adding(first)].add(adding(then))
         for first, then in self.names:
-            graph[split.main_step(first)].add(MoveStep(then, "whole"))
+            graph[main(first)].add(MoveStep(then, "whole"))
         for first, then in self.copies:
             if then in split.copies:
-                graph[split.main_step(first)].add(MoveStep(then, "copy"))
+                graph[main(first)].add(MoveStep(then, "copy"))
         return graph
 
 
