@@ -195,7 +195,7 @@ class _RuleBook:
     def __init__(
         self,
         pairs: WinnerPairs,
-        edits: Sequence[Edit],
+        edits: Iterable[Edit],
         middle: PivotSlices | None,
         evaluation: Evaluation,
     ) -> None:
@@ -206,11 +206,7 @@ class _RuleBook:
         self._places: dict[int, _Place] = {_NO_RULE: _LAST}
         self._space = pairs.space
         self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
-        self._edit_of: dict[int, int] = {}
-        for number, edit in enumerate(edits):
-            for entry in (edit.before, edit.after):
-                if entry is not None:
-                    self._edit_of[id(entry)] = number
+        self._edit_of = _number_edits(edits)
         self._number_of: dict[Hashable, int] = {}
         self._earlier_in_middle: set[int] = set()
         self._numbers: dict[tuple[int, int], int] = {}
@@ -350,13 +346,20 @@ class _RuleBook:
         for atom in atoms:
             ranks = slices.ranks_by_atom.get(atom, ())
             named_ranks.update(ranks[: bisect_left(ranks, rank)])
-        overlapping = self._overlapping(side, named_ranks, box)
+        named = self._overlapping(side, named_ranks, box)
+        return named | self._general_rules_before(side, rank, box, atoms)
+
+    def _general_rules_before(
+        self, side: int, rank: int, box: Box, atoms: Sequence[int]
+    ) -> set[int]:
+        """Return the overlapping rules with most values of the pivot, some of the atoms included."""
+        slices = self._lists[side]
         always, sometimes = self._general_rules(side, box)
-        overlapping.update(always.numbers[: bisect_left(always.ranks, rank)])
+        general = set(always.numbers[: bisect_left(always.ranks, rank)])
         for earlier, number in zip(*sometimes, strict=True):
             if earlier < rank and any(slices.holds(atom, earlier) for atom in atoms):
-                overlapping.add(number)
-        return overlapping
+                general.add(number)
+        return general
 
     def _overlapping(self, side: int, ranks: Iterable[int], box: Box) -> set[int]:
         overlapping: set[int] = set()
@@ -390,6 +393,16 @@ class _RuleBook:
                     kind.numbers.append(number)
             self._general[key] = always, sometimes
         return self._general[key]
+
+
+def _number_edits(edits: Iterable[Edit]) -> dict[int, int]:
+    """Return the number of each edit, by the identity of its rule before and after."""
+    number_of: dict[int, int] = {}
+    for number, edit in enumerate(edits):
+        for entry in (edit.before, edit.after):
+            if entry is not None:
+                number_of[id(entry)] = number
+    return number_of
 
 
 def _outermost(boxes: Mapping[int, Box]) -> frozenset[int]:
@@ -666,15 +679,10 @@ class EffectBuilder:
         box, earlier = self._extent_of(pair, middle)
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
         outermost = frozenset(self._without_contained(box, earlier))
-        old_number, new_number = self._numbers(pair)
-        old_rank, new_rank = pair
-        if cause.kind == "takes":
-            counterpart = old_number
-            place = self._book.place_of_rank(0, old_rank)
-        else:
-            counterpart = new_number
-            place = self._book.place_of_rank(1, new_rank)
-        counterparts = () if cause.kind == "redirects" else (counterpart,)
+        numbers = self._numbers(pair)
+        # A rule that takes conversations is written after the rule that had them.
+        side = 0 if cause.kind == "takes" else 1
+        counterparts = () if cause.kind == "redirects" else (numbers[side],)
         before, after = self._pairs.destinations_of(pair)
         return _Draft(
             edits=frozenset((cause.edit,)),
@@ -685,8 +693,8 @@ class EffectBuilder:
             earlier=outermost,
             contained=frozenset(earlier) - outermost,
             counterparts=frozenset(counterparts),
-            takers=frozenset((old_number, new_number)),
-            place=place,
+            takers=frozenset(numbers),
+            place=self._book.place_of_rank(side, pair[side]),
             example=example,
         )
 

@@ -3,7 +3,15 @@ several calls.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain, pairwise, product
@@ -72,21 +80,20 @@ def build_waves(
         ready = [node for node in ready if node not in done]
         for node in wave:
             remaining.pop(node)
-            freed = _count_down(waiting, graph[node])
-            ready += [
-                after for after in freed if after in remaining and after not in done
-            ]
+            ready += filter(
+                remaining.__contains__, _count_down(waiting, graph[node], done)
+            )
     return tuple(waves)
 
 
-def _count_down(waiting: Counter[Node], nodes: Iterable[Node]) -> list[Node]:
-    """Return those of the nodes that wait for no further node, now that one is done."""
-    freed = []
+def _count_down(
+    waiting: Counter[Node], nodes: Iterable[Node], done: Container[Node]
+) -> Iterator[Node]:
+    """Count that one node is done; yield those of the nodes that wait for no further one."""
     for node in nodes:
         waiting[node] -= 1
-        if not waiting[node]:
-            freed.append(node)
-    return freed
+        if not waiting[node] and node not in done:
+            yield node
 
 
 def _late_prerequisites(

@@ -313,14 +313,9 @@ class Shapes:
                 for attribute, mask in beyond.items()
                 if mask & blockers
             }
-            once = 0
-            twice = 0
-            for restricting in beyond.values():
-                twice |= once & restricting
-                once |= restricting
+            once, units = _count_conditions(beyond.values())
             if once != blockers:  # a shape without a condition beyond the box covers it
                 return None
-            units = once & ~twice
             forced = self._forced_values(box, beyond, units)
             if forced is None:
                 return None
@@ -380,6 +375,16 @@ class Shapes:
         if not units:
             pieces.insert(0, intersect(here, part))
         stack += [_Piece(box, beyond, blockers, {attribute: part}) for part in pieces]
+
+
+def _count_conditions(masks: Iterable[int]) -> tuple[int, int]:
+    """Return the shapes in some of the masks, and those in exactly one."""
+    once = 0
+    twice = 0
+    for mask in masks:
+        twice |= once & mask
+        once |= mask
+    return once, once & ~twice
 
 
 def _unnamed_texts(domain: Domain) -> ValueSet:

@@ -267,27 +267,34 @@ def simplify(
     apart_ids = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
     while True:
-        remaining, alone = _partition_exceptions(
-            (_trim_to_box(space, box, shape) for shape in excepts), apart_ids
-        )
-        changed = set()
-        for attribute, parts in alone.items():
-            values = box.get(attribute, space.domains[attribute].all)
-            box[attribute], still = _subtract_expressible(
-                space.domains[attribute], values, parts
-            )
-            remaining += [((attribute, part),) for part in still]
-            if box[attribute] != values:
-                changed.add(attribute)
+        trimmed = (_trim_to_box(space, box, shape) for shape in excepts)
+        remaining, alone = _partition_exceptions(trimmed, apart_ids)
+        before = dict(box)
+        remaining += _fold_into_box(space, box, alone)
+        changed = {
+            attribute
+            for attribute in alone
+            if box[attribute] != before.get(attribute, space.domains[attribute].all)
+        }
         excepts = []
         for shape in remaining:
-            (
-                unchanged
-                if changed.isdisjoint(attribute for attribute, _ in shape)
-                else excepts
-            ).append(shape)
+            is_unchanged = changed.isdisjoint(attribute for attribute, _ in shape)
+            (unchanged if is_unchanged else excepts).append(shape)
         if not excepts:
             return box, _drop_contained(unchanged, apart_ids)
+
+
+def _fold_into_box(
+    space: Space, box: Box, alone: Mapping[int, list[ValueSet]]
+) -> list[Shape]:
+    """Take the parts of single attributes out of the box, and return those still in it."""
+    remaining: list[Shape] = []
+    for attribute, parts in alone.items():
+        domain = space.domains[attribute]
+        values = box.get(attribute, domain.all)
+        box[attribute], still = _subtract_expressible(domain, values, parts)
+        remaining += [((attribute, part),) for part in still]
+    return remaining
 
 
 def _partition_exceptions(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property, reduce
-from itertools import accumulate
+from itertools import accumulate, chain
 from math import floor
 from typing import Final, cast
 
@@ -30,12 +30,10 @@ from reconciler.core.behaviour.space.value_type import (
 )
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import (
-    EQUALITIES,
     OPERATORS,
     PATTERNS,
     POSITIVE_OF_NEGATIVE,
     RANGES,
-    SETS,
     Scalar,
 )
 from reconciler.core.model.rule import Condition
@@ -105,39 +103,41 @@ def _number_above(low: float) -> int | float:
 
 
 class NamedValues:
-    """The values that conditions on one attribute name, in order; `value_count` counts those
-    compared by equality.
+    """The values that conditions on one attribute name, and further texts, in order; `value_count`
+    counts those that conditions compare by equality.
     """
 
-    def __init__(self, conditions: Iterable[Condition]) -> None:
-        self.texts: dict[str, None] = {}
-        self.numbers: set[int | float] = set()
+    def __init__(
+        self, conditions: Iterable[Condition], texts: Iterable[str] = ()
+    ) -> None:
         self.patterns: dict[TextPattern, None] = {}
         # a condition matches any text at all: a pattern operator with an empty value
         self.any_text = False
-        equal: set[int | float] = set()
+        self.ranges: list[Condition] = []
+        equal: dict[Scalar, None] = {}
         for condition in conditions:
-            value = condition.value
-            operator = condition.operator
-            if operator in PATTERNS:
-                if value:
-                    positive = POSITIVE_OF_NEGATIVE.get(operator, operator)
-                    self.patterns[TextPattern(positive, cast("str", value))] = None
-                else:
-                    self.any_text = True
+            if condition.operator in PATTERNS:
+                self._add_pattern(condition)
+            elif condition.operator in RANGES:
+                self.ranges.append(condition)
             else:
-                numbers = (
-                    equal
-                    if operator in EQUALITIES or operator in SETS
-                    else self.numbers
-                )
-                for item in condition.values:
-                    if isinstance(item, str):
-                        self.texts[item] = None
-                    else:
-                        numbers.add(cast("float", item))
-        self.value_count = len(self.texts) + len(equal)
-        self.numbers |= equal
+                for value in condition.values:
+                    equal[value] = None
+        self.value_count = len(equal)
+
+        named = [value for value in equal if isinstance(value, str)]
+        self.texts = tuple(dict.fromkeys((*named, *texts)))
+        bounds = chain.from_iterable(condition.values for condition in self.ranges)
+        numbers = {value for value in (*equal, *bounds) if not isinstance(value, str)}
+        self.numbers: Sequence[int | float] = tuple(sorted(numbers))
+
+    def _add_pattern(self, condition: Condition) -> None:
+        if condition.value:
+            operator = condition.operator
+            positive = POSITIVE_OF_NEGATIVE.get(operator, operator)
+            self.patterns[TextPattern(positive, cast("str", condition.value))] = None
+        else:
+            self.any_text = True
 
 
 def match_patterns(texts: Sequence[str], patterns: Sequence[TextPattern]) -> list[int]:
@@ -227,38 +227,42 @@ class Domain:
         value_type: ValueType = ANY_VALUE,
     ) -> None:
         self.attribute = attribute
-        self._conditions = tuple(tests)
-        self._named = NamedValues(self._conditions)
         self._type = value_type
-        self.usual: Final = value_type.usual
-        self.value_count: Final = self._named.value_count
-        self.texts: Final = tuple(self._named.texts | dict.fromkeys(texts))
-        self.numbers: Final = tuple(sorted(self._named.numbers))
+        self._named = NamedValues(tests, texts)
+        self.texts: Final = self._named.texts
+        self.numbers: Final = self._named.numbers
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self._number_by_atoms: dict[int, int | float] = {}  # examples
         # whether conditions express a part, once it is known
         self.expressible: Final[dict[ValueSet, bool]] = {}
 
-        self.atom_of: Final = {
-            text: atom for atom, text in enumerate(self.texts, FIRST_TEXT)
-        }
         self.first_number = FIRST_TEXT + len(self.texts)
+        atoms = range(FIRST_TEXT, self.first_number)
+        self.atom_of: Final = dict(zip(self.texts, atoms, strict=True))
         self.patterns: Final = PatternSet(self._named.patterns, self.atom_of)
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
 
-        self.text_mask = self._mask_texts()
-        self.number_mask = self._mask_numbers()
-        self.all: Final[ValueSet] = (MISSING | self.text_mask | self.number_mask, 0, 0)
+        self._mask_values()
 
-    def _mask_texts(self) -> int:
-        if not self._type.texts:
-            return 0
-        return ((1 << self.first_number) - 1) & ~MISSING
+    @property
+    def value_count(self) -> int:
+        """Return the number of values with which conditions compare by equality."""
+        return self._named.value_count
 
-    def _mask_numbers(self) -> int:
-        if not self._tells_numbers or not self._type.numbers:
-            return 0
-        return self._existing_numbers(*self._type.numbers)
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Return the texts that conversations usually have, the most usual first."""
+        return self._type.usual
+
+    def _mask_values(self) -> None:
+        """Find the values that exist, of those that conditions tell from each other."""
+        self.text_mask = 0
+        if self._type.texts:
+            self.text_mask = ((1 << self.first_number) - 1) & ~MISSING
+        self.number_mask = 0
+        if self._tells_numbers and self._type.numbers:
+            self.number_mask = self._existing_numbers(*self._type.numbers)
+        self.all: ValueSet = (MISSING | self.text_mask | self.number_mask, 0, 0)
 
     @property
     def _tells_numbers(self) -> bool:
@@ -524,10 +528,7 @@ class Domain:
         return mask
 
     def _find_text_like_numbers(self) -> int:
-        ranges = 0
-        for condition in self._conditions:
-            if condition.operator in RANGES:
-                ranges |= self._unmasked_values(condition)[0]
+        ranges = union(self._unmasked_values(part)[0] for part in self._named.ranges)
         return union(
             1 << atom
             for atom in bits(self.number_mask & ~ranges)

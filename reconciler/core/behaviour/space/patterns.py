@@ -15,6 +15,8 @@ from itertools import chain
 from operator import or_
 from typing import Final, NamedTuple
 
+from reconciler.core.model.grouping import group_pairs
+
 _MAX_REMEMBERED: Final = 2_000
 _LONG_MASK: Final = 500
 _FEW_BITS: Final = 8
@@ -87,16 +89,13 @@ class PatternSet:
         self._minimal_holding: dict[int, Sequence[int]] = {}
         self._minimal_excluded: dict[tuple[int, int], Sequence[int]] = {}
         self.implied: Final = _Closure(self._find_implied())
-        implying: dict[int, int] = {}
-        for this, mask in self.implied.others.items():
-            for that in bits(mask):
-                implying[that] = implying.get(that, 0) | 1 << this
-        self.implying: Final = _Closure(implying)
-        self._by_operator: dict[str, int] = {}
-        for index, pattern in enumerate(self.all):
-            self._by_operator[pattern.operator] = (
-                self._by_operator.get(pattern.operator, 0) | 1 << index
-            )
+        self.implying: Final = self.implied.reversed()
+        self._by_operator = {
+            operator: union(1 << index for index in indexes)
+            for operator, indexes in group_pairs(
+                (pattern.operator, index) for index, pattern in enumerate(self.all)
+            ).items()
+        }
         # any number of these can hold together
         self.contains_mask: Final = self._by_operator.get("contains", 0)
 
@@ -210,6 +209,14 @@ class _Closure:
 
     def __init__(self, others: Mapping[int, int]) -> None:
         self.others: Final = others
+
+    def reversed(self) -> "_Closure":
+        """Return by pattern the patterns from which it follows."""
+        others: dict[int, int] = {}
+        for this, mask in self.others.items():
+            for that in bits(mask):
+                others[that] = others.get(that, 0) | 1 << this
+        return _Closure(others)
 
     def __getitem__(self, number: int) -> int:
         return 1 << number | self.others.get(number, 0)

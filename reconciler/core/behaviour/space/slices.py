@@ -5,7 +5,8 @@ before a rule.
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
+from operator import or_
 from sys import maxsize
 from typing import Final
 
@@ -37,21 +38,29 @@ class PrefixMasks:
         """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, the
         slices without.
         """
-        self.ranks: list[int] = []
+        ranked_shapes = list(rules)
+        self.ranks = [rank for rank, _ in ranked_shapes]
+        masks = (1 << shape for _, shape in ranked_shapes)
+        self._masks = list(accumulate(masks, or_, initial=0))
         self.first_rank_of: dict[int, int] = {}  # by shape
         # by slice, the first rank of shapes that begin later there
         self.late_ranks: dict[int, dict[int, int]] = {}
-        self._masks = [0]
+        self._find_first_ranks(ranked_shapes, missing or {})
+
+    def _find_first_ranks(
+        self,
+        ranked_shapes: Iterable[tuple[int, int]],
+        missing: Mapping[int, Collection[int]],
+    ) -> None:
         # by shape, the slices in which it did not begin yet
         waiting: dict[int, set[int]] = {}
-        for rank, shape in rules:
-            self.ranks.append(rank)
-            self._masks.append(self._masks[-1] | 1 << shape)
-            absent = missing.get(rank, ()) if missing else ()
+        for rank, shape in ranked_shapes:
+            absent = missing.get(rank, ())
             if shape not in self.first_rank_of:
                 self.first_rank_of[shape] = rank
-                waiting[shape] = set(absent)
-            elif waiting[shape]:
+                if absent:
+                    waiting[shape] = set(absent)
+            elif waiting.get(shape):
                 self._begin_later(waiting[shape].difference(absent), shape, rank)
                 waiting[shape].intersection_update(absent)
         for shape, atoms in waiting.items():
@@ -106,11 +115,13 @@ class PivotSlices:
         self.missing_atoms: dict[int, Sequence[int]] = {}
         self._excluded_ranks: dict[int, set[int]] = {}
         self._index_rules()
+        self._mask_prefixes()
 
+    def _mask_prefixes(self) -> None:
         general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
         unnamed = ((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
-        self.prefix_masks: Final = PrefixMasks(general, self.missing_atoms)
-        self.unnamed_prefix_masks: Final = PrefixMasks(unnamed)
+        self.prefix_masks = PrefixMasks(general, self.missing_atoms)
+        self.unnamed_prefix_masks = PrefixMasks(unnamed)
         self._late_atoms = union(1 << atom for atom in self.prefix_masks.late_ranks)
         # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
         self._running_masks: dict[int, tuple[int, int]] = {}

@@ -107,11 +107,13 @@ def _build_domains(
     return [*domains, *opaque]
 
 
-def _domain_key(domain: Domain) -> str | Opaque:
-    """Return the condition itself if its kind is unknown: an attribute may be named like that
-    condition's JSON.
-    """
-    return domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute
+def _index_domains(domains: Iterable[Domain]) -> dict[str | Opaque, int]:
+    """Return the number of each domain, by its attribute or its condition of an unknown kind."""
+    # An attribute may be named like the JSON of such a condition.
+    return {
+        domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: n
+        for n, domain in enumerate(domains)
+    }
 
 
 def _find_pivot(domains: Sequence[Domain]) -> int:
@@ -128,35 +130,35 @@ class Space:
         texts: Texts | None = None,
         types: Types | None = None,
     ) -> None:
-        entries = chain.from_iterable(lists)
-        every = (entry.rule.conditions for entry in entries)
         # Most rules are in all lists: each is compiled once.
-        self._conditions: Final = {id(conditions): conditions for conditions in every}
-
+        self._conditions: Final = {
+            id(entry.rule.conditions): entry.rule.conditions
+            for entry in chain.from_iterable(lists)
+        }
         parts = dict.fromkeys(chain.from_iterable(self._conditions.values()))
         self.domains = _build_domains(parts, texts or {}, types or {})
-        self.domain_index: Final = {
-            _domain_key(domain): number for number, domain in enumerate(self.domains)
-        }
-        self.usual_domains: Final = self._preferring_domains()
+        self.domain_index = _index_domains(self.domains)
+        self.usual_domains = self._preferring_domains()
         self._usual_elsewhere = self._usual_values_elsewhere(types or {})
-
         # the attribute with most values; -1 without values
         self.pivot = _find_pivot(self.domains)
-        self._pivot_attribute = (
-            self.domains[self.pivot].attribute if self.pivot >= 0 else None
-        )
+
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)
         self.rest_shapes = Shapes(self.domains, self.budget)
         self._interned: dict[CompiledRule, CompiledRule] = {}
         self._shape_of: dict[Conditions, Shape | None] = {}
+        self._compile_all()
+        self.budget.widen(self._longest_mask())
+
+    def _compile_all(self) -> None:
+        pivot = self.pivot_domain.attribute if self.pivot >= 0 else None
         self.always = self._compile_box(self.pivot_domain.all, ())
+        # by the identity of a rule's conditions
         self._compiled = {
-            key: self._compile(conditions)
+            key: self._compile(conditions, pivot)
             for key, conditions in self._conditions.items()
         }
-        self.budget.widen(self._longest_mask())
 
     @property
     def pivot_domain(self) -> Domain:
@@ -177,11 +179,13 @@ class Space:
         """Return the box of a rule of the lists; None if its conditions contradict each other."""
         return self._compiled[id(entry.rule.conditions)]
 
-    def _compile(self, conditions: Conditions) -> CompiledRule | None:
+    def _compile(
+        self, conditions: Conditions, pivot: str | None
+    ) -> CompiledRule | None:
         about_pivot: list[Condition] = []
         others: list[Condition | Opaque] = []
         for part in conditions:
-            if isinstance(part, Condition) and part.attribute == self._pivot_attribute:
+            if isinstance(part, Condition) and part.attribute == pivot:
                 about_pivot.append(part)
             else:
                 others.append(part)
@@ -194,8 +198,8 @@ class Space:
             number = self.shapes.add(shape)
             return self._intern(CompiledRule((atom,), NOTHING, number, -1))
 
-        pivot = self.pivot_domain.values_for_all(about_pivot)
-        return self._compile_box(pivot, shape) if pivot[0] else None
+        values = self.pivot_domain.values_for_all(about_pivot)
+        return self._compile_box(values, shape) if values[0] else None
 
     def _remembered_shape(self, conditions: Conditions) -> Shape | None:
         """Return the box of conditions that are not about the pivot; many rules share them."""
