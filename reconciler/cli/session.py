@@ -24,6 +24,7 @@ from reconciler.cli.command_line import (
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
+from reconciler.cli.undo import Undo
 from reconciler.core.apply.settings import BlockingRunner, Result, run_inline
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.core.checks.route_tests import CheckResult, check
@@ -36,13 +37,12 @@ from reconciler.core.pipeline import Planner, expand, read_live
 from reconciler.core.plan.document import ReviewedPlan
 from reconciler.core.plan.plan import LiveState, PlanOptions
 from reconciler.core.traffic.sample import TrafficSample, declared_traffic, load_traffic
-from reconciler.features.journal.undo_request import UndoRequest
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.summary import SIMULATED_TENANT
 from reconciler.render.text.plan import TextLimits
 
 if TYPE_CHECKING:
-    from reconciler.targets.rules_api.client import ReadingClient
+    from reconciler.core.target import LiveSource
 
 # whose tenant the simulator here replaces
 PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)
@@ -130,7 +130,7 @@ class Session:
     live_file: LiveFile | None = None
     # about the options and the file in place of the tenant
     findings: tuple[Finding, ...] = ()
-    undo_request: UndoRequest | None = None
+    undo_request: Undo | None = None
     reviewed: ReviewedPlan | None = None  # the saved plan to apply
     # the route tests that fail offline, for the plan to show
     failed_tests: tuple[Finding, ...] = ()
@@ -239,7 +239,7 @@ class Session:
             tests=self.tests,
         )
 
-    async def read(self, client: "ReadingClient") -> LiveState:
+    async def read(self, client: "LiveSource") -> LiveState:
         """Read every rule and queue. If that fails, an error in the manifests comes first."""
         try:
             live = await read_live(client)
@@ -248,10 +248,8 @@ class Session:
             raise
         finally:
             self.progress.end()
-        requests = (
-            f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them "
-            f"repeated"
-        )
+        counts = client.call_counts()
+        requests = f"{counts.requests} requests, {counts.retries} of them repeated"
         self.output.detail(
             f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {requests}."
         )

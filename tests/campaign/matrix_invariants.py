@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from reconciler.core import rule_json
 from reconciler.core.model.change import (
     Applied,
     Create,
@@ -14,7 +15,6 @@ from reconciler.core.model.change import (
     Skipped,
     UnknownOutcome,
 )
-from reconciler.targets.rules_api import rule_json
 from tests.campaign.matrix_cases import MatrixCase
 from tests.campaign.matrix_run import MatrixRun
 from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN

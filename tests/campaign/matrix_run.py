@@ -9,11 +9,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.core import rule_json
 from reconciler.core.model.change import Change
 from reconciler.core.plan.plan import LiveState
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.state import TenantState
-from reconciler.targets.rules_api import rule_json
 from tests.campaign.matrix_actions import ACTS
 from tests.campaign.matrix_cases import REFUSED, MatrixCase, is_call, is_write
 from tests.campaign.matrix_tenant import TENANT

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
+from reconciler.core import rule_json
 from reconciler.core.apply import attempt, first_contact
 from reconciler.core.apply import loop as apply
 from reconciler.core.apply.attempt import Attempt, Verdict
@@ -16,7 +17,6 @@ from reconciler.core.model.live import FetchedRule, LiveRule, Marker
 from reconciler.core.plan import guards as guard
 from reconciler.core.plan import ownership, plan
 from reconciler.targets.platform import auth
-from reconciler.targets.rules_api import rule_json
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign import world
 from tests.campaign.mutants_patches import again, patched

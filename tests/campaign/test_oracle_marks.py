@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.core.model.live import marker_digest as package_digest
 from reconciler.core.plan.ownership import was_edited
-from reconciler.targets.rules_api.rule_json import parse_live_rule
+from reconciler.core.rule_json import parse_live_rule
 from tests.campaign.oracle_facts import as_json, mark, text_of
 from tests.campaign.oracle_marks import digest, is_edited
 from tests.campaign.scenario import Scenario

@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
+from reconciler.core.rule_json import parse_live_rule
 from reconciler.features.journal.places import JournalFile
-from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.crash.killer import Killer
 from tests.crash.stage import CrashRun, CrashSetup, finish
 from tests.tiers import FULL

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from reconciler.core.model.live import Marker, format_description, marker_digest
 from reconciler.core.model.rule import Address
-from reconciler.targets.rules_api.rule_json import parse_live_rule
+from reconciler.core.rule_json import parse_live_rule
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 
 Json = dict[str, Any]

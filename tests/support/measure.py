@@ -21,12 +21,12 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 
 _PURE: Final = (
     "core core/apply/first_contact core/apply/progress render version"
-    " targets/rules_api/rule_json targets/studio"
+    " core/rule_json targets/studio"
     " features/cognigy/bot features/cognigy/check features/cognigy/document"
     " features/doctor/check features/doctor/observations features/doctor/text"
     " features/explore/effects features/explore/page features/explore/tables"
-    " features/export/export features/export/names features/export/ruleset"
-    " features/export/update_manifest"
+    " core/export/export core/export/names core/export/ruleset"
+    " core/export/update_manifest"
     " features/journal/history features/journal/text features/journal/undo"
     " features/table features/traffic/cells features/traffic/prometheus"
     " features/watch/cycle features/watch/slack features/watch/text"

@@ -20,7 +20,7 @@ from reconciler.core.model.finding import Document
 from reconciler.core.model.rule import CANONICAL_JSON, to_api_json
 from reconciler.core.plan.edits import EditedRule
 from reconciler.core.plan.impact import Impact
-from reconciler.targets.rules_api.rule_json import parse_condition
+from reconciler.core.rule_json import parse_condition
 
 if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import (

@@ -34,8 +34,8 @@ from reconciler.core.plan.impact import NO_IMPACT
 from reconciler.core.plan.plan import Plan, PlanOptions
 from reconciler.core.plan.replay import replay_to_json
 from reconciler.core.plan.routing_table import live_entries
+from reconciler.core.rule_json import rule_body
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
-from reconciler.targets.rules_api.rule_json import rule_body
 from reconciler.version import __version__
 
 if TYPE_CHECKING:

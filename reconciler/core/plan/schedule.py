@@ -76,7 +76,7 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     # conversations.
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
-    if plan.desired.layout is not None:  # one save switches all rules
+    if plan.desired.form.switches == "whole table":
         return replace(plan, steps=(tuple(map(PlanStep, plan.changes)),), unproven=())
     now = build_transition(plan)
     leftovers = _leftover_copies(plan)

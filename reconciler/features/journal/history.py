@@ -11,8 +11,8 @@ from typing import Any, Final
 from reconciler.core.errors import RefusedError, UnexpectedResponseError
 from reconciler.core.model.live import LiveRule, parse_marker
 from reconciler.core.model.rule import Address
+from reconciler.core.rule_json import is_text, parse_live_rule
 from reconciler.core.text.json_values import as_text, text_at
-from reconciler.targets.rules_api.rule_json import is_text, parse_live_rule
 
 NOT_APPLIED: Final = ("failed", "skipped")
 # by a read; by the server alone, if the run was killed before that

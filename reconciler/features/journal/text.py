@@ -8,15 +8,15 @@ from reconciler.core.desired.desired import short_labels
 from reconciler.core.errors import UnexpectedResponseError
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.rule import Rule
+from reconciler.core.rule_json import parse_live_rule
 from reconciler.core.text.escape import pluralize, quote, sanitize
 from reconciler.core.text.phrases import rule_phrase
 from reconciler.features.journal.history import RecordedRun
 from reconciler.render.change_summary import field_rows
 from reconciler.render.text.wrap import align_columns
-from reconciler.targets.rules_api.rule_json import parse_live_rule
 
 if TYPE_CHECKING:
-    from reconciler.render.command_json import RunJson
+    from reconciler.features.journal.run_json import RunJson
 
 _LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 

@@ -11,13 +11,17 @@ from typing import Final, Literal
 import httpx
 
 from reconciler.cli.files import STATE, ignored_by_git
+from reconciler.cli.hooks import OpenSandbox
 from reconciler.core.errors import CxrouteError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.rule import Queue
+from reconciler.core.target import Access, target_of
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.features.practice.simulator.state import TenantState
 from reconciler.features.practice.simulator.storage import StateError
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.request import Transport
 
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
@@ -33,15 +37,12 @@ class _Sandbox(httpx.ASGITransport):
         return response
 
 
-Access = Literal["read", "write"]
-
-
 @contextmanager
-def sandbox(
+def _open_sandbox(
     environment: Environment,
     queues: Iterable[Queue],
     access: Access,
-) -> Iterator[httpx.AsyncBaseTransport]:
+) -> Iterator[Transport]:
     """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
     opened = open_state(STATE) if access == "write" else nullcontext(read_state(STATE))
     with opened as state:
@@ -50,9 +51,12 @@ def sandbox(
             queues,
             "number" if environment.api.queues == "acd-skills" else "text",
         )
-        add_script(state, environment)
+        target_of(environment).prepare(environment, state)
         settings = replace(PROFILES["A"], custom_fields=custom_fields(environment))
-        yield _Sandbox(app=Simulator(state, settings))
+        yield transport_over(_Sandbox(app=Simulator(state, settings)))
+
+
+OPEN_SANDBOX: Final[OpenSandbox] = _open_sandbox
 
 
 @contextmanager
@@ -112,10 +116,3 @@ def add_queues(
             state.queues.append(
                 {"id": queue.id if has_id else str(new_id), "name": queue.name}
             )
-
-
-def add_script(state: TenantState, environment: Environment) -> None:
-    """Add the Studio script with the rules of the environment, if it has one that is missing."""
-    studio = environment.api.studio
-    if studio and not state.current_script(studio.script):
-        state.add_script(studio.script, block=f"{environment.owner}/{studio.block}")

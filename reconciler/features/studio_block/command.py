@@ -12,17 +12,32 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.cli.command_line import choose_environment
 from reconciler.cli.files import write_text
+from reconciler.cli.manifest_files import (
+    ExportTarget,
+    export_new,
+    parse_target,
+    snapshot,
+    write_new,
+)
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
+from reconciler.cli.rule_sources import read_live_rules, with_live_file
 from reconciler.cli.session import LiveFile, Session, open_session
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.evaluate import route_conversation
 from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.core.checks.lint import lint
 from reconciler.core.checks.lint_view import LintView
-from reconciler.core.desired.desired import block_layout, desire_offline
+from reconciler.core.desired.desired import desire_offline
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
+from reconciler.core.export.export import describe_skipped, export_rules
+from reconciler.core.export.names import (
+    NotRepresentableError,
+    find_free_name,
+    slugify,
+)
+from reconciler.core.export.ruleset import condition_fields
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.core.manifest.load import load_manifests
@@ -31,21 +46,15 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address, Condition, Opaque, Queue, Rule, Target
 from reconciler.core.plan.plan import LiveState
+from reconciler.core.rule_json import read_file_text
+from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import join_first, pluralize, sanitize
-from reconciler.features.export import command as export
-from reconciler.features.export.export import describe_skipped, export_rules
-from reconciler.features.export.names import (
-    NotRepresentableError,
-    find_free_name,
-    slugify,
-)
-from reconciler.features.export.ruleset import condition_fields
-from reconciler.targets.rules_api.rule_json import read_file_text
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
 from reconciler.targets.studio.language import SnippetError, Statement, parse_snippet
-from reconciler.targets.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
+from reconciler.targets.studio.layout import QUEUE_ID, BlockLayout
+from reconciler.targets.studio.place import own_layout
 from reconciler.targets.studio.probe import format_recipe, parse_probe, probe_snippet
 from reconciler.targets.studio.read import ImportedSnippet
 from reconciler.targets.studio.script import MAX_SCRIPT, find_file_block
@@ -118,7 +127,7 @@ def _build(options: argparse.Namespace) -> str:
     """
     manifests = load_manifests(Path(options.manifests))
     environment = choose_environment(manifests, options.environment)
-    layout = block_layout(environment)
+    layout = own_layout(environment)
     if layout is None:
         remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
         raise UsageError(
@@ -187,18 +196,27 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(
             "studio import needs FILE: a snippet, or a script in JSON or XML; `-` reads stdin"
         )
-    into = export.parse_target(options.into, Path(options.manifests))
+    into = parse_target(options.into, Path(options.manifests))
     session = open_session(options, output)
     text = _read(options.file)
-    own_layout = block_layout(session.environment)
+    existing = own_layout(session.environment)
     # the addresses, names and priorities of a block stay
-    if own_layout and own_layout.begin in text and options.file != "-":
-        _refuse_edited(options.file, own_layout)
-        vars(options).update(rules=[], all=True, write=False, live=options.file)
-        return export.run(options, output)
-    layout = own_layout or _default_layout(session.environment)
+    if existing and existing.begin in text and options.file != "-":
+        _refuse_edited(options.file, existing)
+        _import_block(options.file, session, into)
+        return 0
+    layout = existing or _default_layout(session.environment)
     _import_snippet(text, layout, session, options.file, into)
     return 0
+
+
+def _import_block(file: str, session: Session, into: ExportTarget) -> None:
+    """Print or write the manifests of the rules in a managed block."""
+    session = with_live_file(session, file)
+    for finding in session.findings:
+        session.output.warn(finding.message)
+    live = read_live_rules(session)
+    export_new(session, snapshot(session, live), live.rules, into)
 
 
 def _refuse_edited(file: str, layout: BlockLayout) -> None:
@@ -227,7 +245,7 @@ def _import_snippet(
     layout: BlockLayout,
     session: Session,
     file: str,
-    into: export.ExportTarget,
+    into: ExportTarget,
 ) -> None:
     """Print or write the manifests of a hand-written snippet, what they prove, and their
     findings.
@@ -242,7 +260,7 @@ def _import_snippet(
     trial = _try_snippet(snippet, imported, layout)
     live = _live_state(imported, session, Path(file).stem)
     session = replace(session, live_file=LiveFile(sanitize(file), live))
-    tenant = export.snapshot(session, live)
+    tenant = snapshot(session, live)
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
         skipped = join_first(describe_skipped(exported.skipped), _MAX_LISTED)
@@ -252,7 +270,7 @@ def _import_snippet(
         for ruleset in exported.rulesets
     )
     exported = replace(exported, rulesets=rulesets)
-    _, (manifests, desired) = export.write_new(session, tenant, exported, into)
+    _, (manifests, desired) = write_new(session, tenant, exported, into)
 
     count = pluralize(len(live.rules), "rule")
     proof = (
@@ -268,7 +286,7 @@ def _print_import(
     proof: str,
     notes: Iterable[str],
     view: LintView,
-    into: export.ExportTarget,
+    into: ExportTarget,
     output: Output,
 ) -> None:
     """Print the proof, the notes about a snippet, and the findings about its rules."""

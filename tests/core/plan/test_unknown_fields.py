@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.core.manifest.kinds.profile import Profile
 from reconciler.core.plan.ownership import differing_fields, fields_phrase
+from reconciler.core.rule_json import parse_live_rule
 from reconciler.targets.platform.profile_mapping import ProfileMapper
-from reconciler.targets.rules_api.rule_json import parse_live_rule
 
 RULE: dict[str, Any] = {
     "id": "1",

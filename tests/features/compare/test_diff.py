@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.errors import UsageError
-from reconciler.targets.rules_api.rule_json import read_rules_file
+from reconciler.core.rule_json import read_rules_file
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.rule_files import ALL, asks, card, file, form
@@ -258,9 +258,7 @@ def test_a_file_that_is_too_large_is_refused(
     """Before it is parsed."""
     monkeypatch.chdir(tmp_path)
     Path("big.json").write_bytes(b" " * (1024 * 1024 + 1))
-    monkeypatch.setattr(
-        "reconciler.targets.rules_api.rule_json.MAX_FILE_BYTES", 1024 * 1024
-    )
+    monkeypatch.setattr("reconciler.core.rule_json.MAX_FILE_BYTES", 1024 * 1024)
     with pytest.raises(UsageError, match=r"big\.json: larger than 1 MiB"):
         read_rules_file("big.json")
 

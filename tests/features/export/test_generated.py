@@ -23,8 +23,8 @@ from reconciler.core.model.live import Marker, marker_digest
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.compare import compare_rules
 from reconciler.core.plan.ownership import classify_by_owner
+from reconciler.core.rule_json import parse_live_rule, rule_body
 from reconciler.features.practice.simulator.state import TenantState
-from reconciler.targets.rules_api.rule_json import parse_live_rule, rule_body
 from tests.support.grown_tenants import (
     CONFIDENCE,
     INTENT,

@@ -23,6 +23,7 @@ from reconciler.core.model.rule import Address, Rule
 from reconciler.core.plan.ownership import classify_by_owner
 from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.core.plan.routing_table import live_entries
+from reconciler.core.rule_json import parse_live_rule
 from reconciler.features.journal.history import RecordedRun, read_changes
 from reconciler.features.journal.journal import Journal, Recorder, parse_runs, run_name
 from reconciler.features.journal.sinks import FileSink
@@ -30,7 +31,6 @@ from reconciler.features.journal.undo import build_undo_state
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import PROFILES
-from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated

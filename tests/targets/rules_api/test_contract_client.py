@@ -17,10 +17,10 @@ import pytest
 from reconciler.core import errors
 from reconciler.core.model.live import FetchedRule, Marker
 from reconciler.core.model.rule import Address
+from reconciler.core.rule_json import parse_live_rule
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.rules_api.client import WritingClient
-from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 

@@ -18,11 +18,11 @@ import pytest
 from reconciler.core import errors
 from reconciler.core.manifest.kinds.profile import Profile
 from reconciler.core.model.live import FetchedRule
+from reconciler.core.rule_json import parse_live_rule
 from reconciler.targets.platform.paging import ROUTING_QUEUES, skills_list
 from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.rules_api.client import WritingClient
-from reconciler.targets.rules_api.rule_json import parse_live_rule
 from tests.support.builders import MARKER, rule
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

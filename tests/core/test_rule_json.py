@@ -11,7 +11,7 @@ import pytest
 from reconciler.core.errors import UnexpectedResponseError
 from reconciler.core.model.live import Marker, format_description
 from reconciler.core.model.rule import Address, Opaque, Queue, Target
-from reconciler.targets.rules_api.rule_json import (
+from reconciler.core.rule_json import (
     MAX_LEVELS,
     parse_live_rule,
     parse_queue,
