@@ -127,15 +127,7 @@ class Labels:
     ) -> _ListWords:
         """Return all items of a list, or the first ones if there are too many."""
         most, shown, noun = limits
-        listed = list(values)
-        groups = list[str]()
-        others = listed
-        if most < ALL_VALUES and attribute in self._value_groups:
-            groups, others = self._value_groups[attribute].split(listed)
-        if groups and others and len(groups) + len(others) > most:
-            # The reader of a list that is cut could not know which of the texts are groups.
-            groups = []
-            others = listed
+        groups, others = self._split_groups(attribute, list(values), most)
         names = (
             group
             if write == self.plain_value and self._is_plain_name(group)
@@ -149,6 +141,18 @@ class Labels:
         return _ListWords(
             items[:shown], f" and {len(items) - shown:,} more {counted}".rstrip()
         )
+
+    def _split_groups(
+        self, attribute: str, values: list[object], most: int
+    ) -> tuple[list[str], list[object]]:
+        """Return the names of whole groups, and the other values."""
+        if most >= ALL_VALUES or attribute not in self._value_groups:
+            return [], values
+        groups, others = self._value_groups[attribute].split(values)
+        if groups and others and len(groups) + len(others) > most:
+            # The reader of a list that is cut could not know which of the texts are groups.
+            return [], values
+        return groups, others
 
     def plain_value(self, attribute: str, value: object) -> str:
         """Return a value as `value` does, without quotes where no reader can take it for other

@@ -215,17 +215,13 @@ def explore_data(page: ExplorePage) -> Document:
     endpoint = page.desired.endpoint
     tables = PageTables(page.attributes, page.queues, page.links)
     rules = [_rule_form(entry, numbers, tables) for entry, numbers in page.rules]
-    change: Document = {}
-    if page.change is not None and page.impact is not None:
-        change = effects_data(page.change, page.impact, tables, page.desired.evaluation)
-        change["types"] = list(_type_forms(page.sides[-1].endpoint))
-    texts = [[*name, label] for name, label in labels.texts.items() if len(name) > 1]
+    change = _change_form(page, tables)
     return {
         "intent": endpoint.intent,
         "confidence": endpoint.confidence,
         "attributes": [[name, labels.name(name)] for name in tables.attributes],
         "columns": len(page.attributes),
-        "labels": texts,
+        "labels": [[*name, text] for name, text in labels.texts.items() if name[1:]],
         "groups": _group_forms(labels),
         "values": {name: encode(values) for name, values in page.values.items()},
         **tables.to_json(),
@@ -233,6 +229,15 @@ def explore_data(page: ExplorePage) -> Document:
         "sides": list(map(_side_form, page.sides)),
         **change,
     }
+
+
+def _change_form(page: ExplorePage, tables: PageTables) -> Document:
+    """Return the effects of a change; an empty document without one."""
+    if page.change is None or page.impact is None:
+        return {}
+    evaluation = page.desired.evaluation
+    change = effects_data(page.change, page.impact, tables, evaluation)
+    return {**change, "types": list(_type_forms(page.sides[-1].endpoint))}
 
 
 def _group_forms(labels: Labels) -> list[list[Any]]:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -137,11 +137,8 @@ class Bitbucket:
         """
         purpose = Purpose(f"read the comments of pull request {number}", _NOTES)
         path = f"{self._path}/pullrequests/{number}/comments?pagelen=100"
-        items = [
-            item
-            for item in self._http.pages(path, purpose)
-            if item.get("deleted") is not True
-        ]
+        comments = self._http.pages(path, purpose)
+        items = [item for item in comments if item.get("deleted") is not True]
         signatures = set()
         posts = []
         for item in sorted(items, key=lambda item: number_at(item, "id")):
@@ -149,15 +146,17 @@ class Bitbucket:
             body = text_at(item, "content", "raw").replace("\r\n", "\n")
             first, _, rest = body.partition("\n")
             line, _, below = rest.partition("\n")
-            signature = sign_note(self._key, number, first)
-            is_signed = hmac.compare_digest(line.encode(), signature.encode())
-            if is_signed and line not in signatures:
+            if line not in signatures and self._is_signature(line, number, first):
                 signatures.add(line)
                 author = SELF
                 body = f"{first}\n{below}"
             text = _HIDDEN.sub(r"<!-- \1 -->", body)
             posts.append(forge.Post(number_at(item, "id"), author, text))
         return posts
+
+    def _is_signature(self, line: str, number: int, first: str) -> bool:
+        signature = sign_note(self._key, number, first)
+        return hmac.compare_digest(line.encode(), signature.encode())
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a comment, or replace the text of one."""
@@ -268,16 +267,12 @@ class Bitbucket:
                 f"cannot {purpose.task}: its activity does not show the update to its head commit"
             )
 
-        in_time = set()
-        for item in activity:
-            approval = as_object(item.get("approval"))
-            if "approval" in item and _moment(approval, "date", purpose) > updated_at:
-                in_time.add(_account(approval))
         current = {
             _account(person)
             for person in list_objects(pull, "participants")
             if person.get("approved") is True and person.get("state") == "approved"
         }
+        in_time = set(_approvers_since(updated_at, activity, purpose))
         approvers = frozenset(in_time & current) - {author, ""}
         return forge.Approvals(self._resolve(head, purpose), approvers)
 
@@ -327,6 +322,16 @@ class Bitbucket:
                 f"cannot {purpose.task}: Bitbucket has no full hash of {sha}"
             )
         return full
+
+
+def _approvers_since(
+    updated_at: datetime, activity: Iterable[Mapping[str, Any]], purpose: Purpose
+) -> Iterator[str]:
+    """Yield who approved after a moment."""
+    for item in activity:
+        approval = as_object(item.get("approval"))
+        if "approval" in item and _moment(approval, "date", purpose) > updated_at:
+            yield _account(approval)
 
 
 def _account(item: Mapping[str, Any], name: str = "user") -> str:

@@ -262,22 +262,15 @@ class GitLab:
         purpose = Purpose(task, _REPORTER)
         path = f"{self._path}/merge_requests/{number}"
         request = self._http.get_object(path, purpose)
-        versions = self._list(f"{path}/versions", task)
-        newest = max(versions, key=lambda version: number_at(version, "id"), default={})
         head = text_at(request, "sha")
         author = _login(request, "author")
-        pushed_at = moment_at(newest, "created_at")
-        is_of_head = bool(head) and newest.get("head_commit_sha") == head
-        if not author or pushed_at is None or not is_of_head:
+        pushed_at = _pushed_at(head, self._list(f"{path}/versions", task))
+        if not author or pushed_at is None:
             raise RestError(
                 f"cannot {task}: the response has no author, or no version of the head commit"
             )
 
-        refused = {
-            _login(item, "user")
-            for item in self._list(f"{path}/reviewers", task)
-            if item.get("state") == "requested_changes"
-        }
+        refused = _refusers(self._list(f"{path}/reviewers", task))
         approvals = self._http.get_object(f"{path}/approvals", purpose)
         if not isinstance(approvals.get("approved_by"), list):
             raise RestError(f"cannot {task}: the response has no approvals")
@@ -328,6 +321,23 @@ class GitLab:
                 or "Cannot transition" not in str(error)
             ):
                 raise
+
+
+def _pushed_at(head: str, versions: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """Return when the newest version was pushed; None if it is not that of the head commit."""
+    newest = max(versions, key=lambda version: number_at(version, "id"), default={})
+    if not head or newest.get("head_commit_sha") != head:
+        return None
+    return moment_at(newest, "created_at")
+
+
+def _refusers(reviewers: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the reviewers who request changes."""
+    return {
+        _login(item, "user")
+        for item in reviewers
+        if item.get("state") == "requested_changes"
+    }
 
 
 def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:

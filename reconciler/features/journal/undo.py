@@ -6,6 +6,7 @@ The markers of the live rules determine which rules are managed, not the journal
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final
 
 from reconciler.core.desired.desired import DesiredRule, DesiredState
@@ -68,25 +69,27 @@ class _UndoBuilder:
         self.manifests = manifests
         self.by_owner = classify_live_rules(live.rules, manifests)
         self.queues = {queue.id for queue in live.queues}
-
-        rivals = (
+        self.later_runs = _last_runs(later)
+        self.rival_runs = _last_runs(
             later_run for later_run in later if later_run.start.get("undo") != run.id
         )
-        self.later_runs = _last_runs(later)
-        self.rival_runs = _last_runs(rivals)
 
         unmanaged = self.by_owner.unmanaged
-        with_copies = (*unmanaged, *self.by_owner.edited_copies)
-        pairs = ((rule.rule.name, rule) for rule in with_copies)
-        self.unmanaged_by_name = group_pairs(pairs)
         self.unmanaged_by_id = {rule.id: rule for rule in unmanaged}
-        copies = self.by_owner.temporary_copies
-        self.copied_addresses = {copy.marker.address for copy in copies if copy.marker}
-
+        self.unmanaged_by_name = group_pairs(
+            (rule.rule.name, rule)
+            for rule in (*unmanaged, *self.by_owner.edited_copies)
+        )
         self.rules: dict[Address, DesiredRule] = {}
         self.scope: set[Address] = set()
         self.skipped: dict[Address, str] = {}
         self.findings: list[Finding] = []
+
+    @cached_property
+    def copied_addresses(self) -> set[Address]:
+        """The addresses with a temporary copy."""
+        copies = self.by_owner.temporary_copies
+        return {copy.marker.address for copy in copies if copy.marker}
 
     def undo_change(self, change: RecordedChange) -> None:
         addresses = {change.address}

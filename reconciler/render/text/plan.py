@@ -119,14 +119,13 @@ def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
     """Return the first warnings about changed rules, and the number of all other notes."""
-    near, _ = texts.split_notes(summary)
-    warnings = [note for note in summary.notes if note.severity == "warning"]
     has_changes = bool(summary.changes_text or summary.changes or summary.held_changes)
     is_full = limits.verbose or limits.has_all_warnings or not has_changes
     visible = list(summary.notes)
     if not limits.verbose:
-        is_all = limits.has_all_warnings or not has_changes
-        visible = list(warnings if is_all else near)[: limits.warnings]
+        near, _ = texts.split_notes(summary)
+        warnings = [note for note in summary.notes if note.severity == "warning"]
+        visible = list(warnings if is_full else near)[: limits.warnings]
     lines: list[str] = []
     for note in visible:
         lines += _note_lines(note, style, limits.names, is_full=is_full)

@@ -197,21 +197,9 @@ class DialectProof:
         a missing one.
         """
         for name, parts in self.parts.items():
-            if not self._can_be_empty(name):
-                continue
-            empty = {part: holds(part, {name: ""}) for part in parts}
-            missing = {part: holds(part, {}) for part in parts}
-            if empty == missing:
-                continue
-            allowed = {
-                attribute: values
-                for attribute, values in self.declared.items()
-                if attribute != name
-            }
-            regions = self._compare(allowed, empty, missing)
+            regions = self._regions_of_empty_text(name)
             if not regions:
                 continue
-
             example = {**regions[0].example.attributes, name: ""}
             reason = f"an empty {self.rules.labels.name(name)} is a missing one:"
             message = self._describe(regions[0], example, reason)
@@ -222,6 +210,22 @@ class DialectProof:
             for entry in self.entries:
                 if entry.name in rules and parts.keys() & entry.rule.conditions:
                     yield LintView.finding("CXR129", "warning", message, entry)
+
+    def _regions_of_empty_text(self, name: str) -> Sequence[Region]:
+        """Return the conversations that go elsewhere with an empty text than without a value."""
+        if not self._can_be_empty(name):
+            return ()
+        parts = self.parts[name]
+        empty = {part: holds(part, {name: ""}) for part in parts}
+        missing = {part: holds(part, {}) for part in parts}
+        if empty == missing:
+            return ()
+        allowed = {
+            attribute: values
+            for attribute, values in self.declared.items()
+            if attribute != name
+        }
+        return self._compare(allowed, empty, missing)
 
     def _can_be_empty(self, name: str) -> bool:
         """Return whether an attribute can have an empty text."""

@@ -86,7 +86,8 @@ def compare_behaviour(
     if edited is not None:
         effects = _build_effects(pairs, formatter, edited.edits, between, evaluation)
         change = replace(change, effects=effects, addresses=_addresses(entries))
-    rests_on = {name: types[name] for name in formatter.rests_on if types}
+    known = types or {}
+    rests_on = {name: known[name] for name in formatter.rests_on}
     return replace(change, rests_on=rests_on, work=work - space.budget.remaining)
 
 
