@@ -342,7 +342,10 @@ class _PhrasedRow:
     phrases: tuple[str, ...]
 
     def in_order(
-        self, counts: Mapping[str, int], *, begins_with_intents: bool
+        self,
+        counts: Mapping[str, int],
+        *,
+        begins_with_intents: bool,
     ) -> list[str]:
         """Return the conditions, those that most rows have first."""
         ordered = sorted(self.phrases, key=lambda text: -counts[text])
@@ -366,7 +369,11 @@ class _PhrasedRow:
 
 class _EffectWriter:
     def __init__(
-        self, impact: Impact, names: Names, labels: Labels, values: int
+        self,
+        impact: Impact,
+        names: Names,
+        labels: Labels,
+        values: int,
     ) -> None:
         self._impact = impact
         self._names = names
@@ -434,7 +441,11 @@ class _EffectWriter:
             )
 
     def _row_text(
-        self, row: EffectRow, number: int, shown: Sequence[str], shares: EffectShare
+        self,
+        row: EffectRow,
+        number: int,
+        shown: Sequence[str],
+        shares: EffectShare,
     ) -> RowText:
         """Return a row in words, but for what depends on the rows above."""
         exclusions = tuple(self._exclusions(row))
@@ -455,7 +466,10 @@ class _EffectWriter:
         return conversation_phrase(example.attributes, self._labels, example.absent)
 
     def _all_callers(
-        self, row: EffectRow, phrases: Sequence[str], exclusions: Sequence[str]
+        self,
+        row: EffectRow,
+        phrases: Sequence[str],
+        exclusions: Sequence[str],
     ) -> str:
         """Return the callers of a row with all values; empty if the phrases have them."""
         all_phrases = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
@@ -464,7 +478,9 @@ class _EffectWriter:
         return ", ".join(all_phrases)
 
     def _conditions(
-        self, blocks: Sequence[Sequence[EffectRow]], edits: Sequence[EditedRule]
+        self,
+        blocks: Sequence[Sequence[EffectRow]],
+        edits: Sequence[EditedRule],
     ) -> Iterator[tuple[EffectRow, _Conditions]]:
         """Yield each row with its conditions in words, those that most rows have first."""
         own = self._own_intents(edits)

@@ -158,7 +158,10 @@ def label(text: str) -> str:
 
 
 def _edges(
-    lane: Lane, callers: str, rule: str, queues: dict[str, str]
+    lane: Lane,
+    callers: str,
+    rule: str,
+    queues: dict[str, str],
 ) -> Iterator[tuple[str, str]]:
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with
     its state.

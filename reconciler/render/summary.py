@@ -86,7 +86,10 @@ class PlanSummary:
 
 
 def summarize_plan(
-    plan: Plan, tenant: str, values: int = FEW_VALUES, extent: Extent = "all"
+    plan: Plan,
+    tenant: str,
+    values: int = FEW_VALUES,
+    extent: Extent = "all",
 ) -> PlanSummary:
     """Return the plan in words, with up to `values` of each list.
 
@@ -129,12 +132,19 @@ def _summarize_impact(plan: Plan, values: int, extent: Extent) -> EffectsSummary
     if not plan.impact or not (plan.changes or plan.changes_endpoint):
         return None
     return summarize_effects(
-        plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent
+        plan.impact,
+        plan.queue_names,
+        plan.labels,
+        plan.promises,
+        values,
+        extent,
     )
 
 
 def _change_summaries(
-    plan: Plan, effects: EffectsSummary | None, extent: Extent
+    plan: Plan,
+    effects: EffectsSummary | None,
+    extent: Extent,
 ) -> tuple[ChangeSummary, ...]:
     """Return the changes; only those with a note if flows stand in place of the others."""
     noted = _note_changes(plan)
@@ -165,7 +175,9 @@ def _lifted_guards(plan: Plan) -> Iterator[GuardSummary]:
     for guard in plan.guards:
         if guard.allowed is not None:
             yield GuardSummary(
-                guard.name, sanitize(guard.message), sanitize(guard.allowed)
+                guard.name,
+                sanitize(guard.message),
+                sanitize(guard.allowed),
             )
 
 

@@ -296,7 +296,11 @@ class ApplyProgress:
                 progress.failed = True
 
     def report(
-        self, fresh: Plan | None, stop_reason: str, *, interrupted: bool
+        self,
+        fresh: Plan | None,
+        stop_reason: str,
+        *,
+        interrupted: bool,
     ) -> ApplyReport:
         """Return the outcome of every planned change, by the last read; `stop_reason` is why the
         run ended early.
@@ -321,7 +325,11 @@ class ApplyProgress:
         )
 
     def _outcome(
-        self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str
+        self,
+        key: object,
+        change: Change,
+        last_read: _LastRead | None,
+        skip_reason: str,
     ) -> Outcome:
         progress = self.progress[key]
         attempts = progress.attempts
@@ -354,7 +362,10 @@ class ApplyProgress:
         return _DEPENDENCY_FAILED if has_failures else "the rule still differs"
 
     def _is_left_partial(
-        self, key: object, change: Change, last_read: _LastRead | None
+        self,
+        key: object,
+        change: Change,
+        last_read: _LastRead | None,
     ) -> bool:
         progress = self.progress[key]
         if last_read is None or not progress.may_have_written:
@@ -382,7 +393,9 @@ def _is_unknown(progress: ChangeProgress, last_read: _LastRead | None) -> bool:
 
 
 def _retarget(
-    change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]
+    change: Change,
+    live_by_id: Mapping[str, LiveRule],
+    remaining: set[object],
 ) -> Change | None:
     """Return a planned change that a later plan does not have, for the current rule; None if it is
     done.

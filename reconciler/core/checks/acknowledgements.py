@@ -50,7 +50,9 @@ class Acknowledgement(NamedTuple):
 
 
 def collect_acknowledgements(
-    manifests: Manifests, environment: Environment, desired: DesiredState
+    manifests: Manifests,
+    environment: Environment,
+    desired: DesiredState,
 ) -> list[Acknowledgement]:
     """Return the `accept` entries of the manifests for one environment."""
     addresses = {rule.source: address for address, rule in desired.rules.items()}
@@ -86,7 +88,12 @@ def _acknowledgements_of_rules(
         for code, reason in entry.accept.items():
             source = ruleset.source_of("rules", index, "accept", code)
             yield Acknowledgement(
-                code, str(address), reason, source, address, is_shared
+                code,
+                str(address),
+                reason,
+                source,
+                address,
+                is_shared,
             )
 
 
@@ -170,7 +177,9 @@ def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
 
 
 def acknowledge_findings(
-    plan: Plan, manifests: Manifests, environment: Environment
+    plan: Plan,
+    manifests: Manifests,
+    environment: Environment,
 ) -> Plan:
     """Return the plan with the findings that the manifests accept set apart, and with those about
     unused entries.
@@ -241,7 +250,9 @@ def _lint_offline(result: Checked, manifests: Manifests) -> Sequence[Finding]:
 
 
 def _surely_unused(
-    unused: Iterable[Acknowledgement], used: Collection[Source], only: str | None
+    unused: Iterable[Acknowledgement],
+    used: Collection[Source],
+    only: str | None,
 ) -> Iterator[Acknowledgement]:
     """Yield each entry, once, that is used nowhere and that live rules cannot make used."""
     for entry in {entry.source: entry for entry in unused}.values():
@@ -252,7 +263,9 @@ def _surely_unused(
 
 
 def _apply_in_environment(
-    result: Checked, advice: Sequence[Finding], entries: Sequence[Acknowledgement]
+    result: Checked,
+    advice: Sequence[Finding],
+    entries: Sequence[Acknowledgement],
 ) -> tuple[list[Finding], set[Source]]:
     """Return the findings of one environment, and the positions of the entries that may match
     one.

@@ -95,7 +95,10 @@ class ConversationTable:
     """What rules read in some conversations, and the first two rules of a list that match each."""
 
     def __init__(
-        self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation
+        self,
+        index: RuleIndex,
+        contexts: Sequence[Conversation],
+        evaluation: Evaluation,
     ) -> None:
         self._contexts = contexts
         self._evaluation = evaluation
@@ -177,7 +180,10 @@ def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> A
 
 class _Measurement:
     def __init__(
-        self, checked: Checked, desired: DesiredState, sample: TrafficSample | None
+        self,
+        checked: Checked,
+        desired: DesiredState,
+        sample: TrafficSample | None,
     ) -> None:
         self.checked = checked
         self.endpoint = desired.endpoint
@@ -269,7 +275,9 @@ def _list_queues(desired: DesiredState) -> list[str]:
 
 
 def _traffic_by_rule(
-    index: RuleIndex, endpoint: EndpointStage, sample: TrafficSample | None
+    index: RuleIndex,
+    endpoint: EndpointStage,
+    sample: TrafficSample | None,
 ) -> dict[str, float]:
     """Return the conversations of a sample that each rule may take, by its name; "" is the default
     routing.
@@ -288,7 +296,9 @@ def _name(entry: RoutingEntry | None) -> str:
 
 
 def list_edits(
-    ordered: Sequence[RoutingEntry], queues: Iterable[str], confidence: str
+    ordered: Sequence[RoutingEntry],
+    queues: Iterable[str],
+    confidence: str,
 ) -> Iterator[RuleEdit]:
     """Yield the single edits of each rule except those of its priority: no rule, another queue,
     other conditions.
@@ -375,7 +385,11 @@ def _count_unpromised(
     promises = [stated.promise for stated in desired.promises]
     before = [rule.before for rule in changed if rule.before]
     search = SingleEdits(
-        entries, before, promises, desired.endpoint, desired.evaluation
+        entries,
+        before,
+        promises,
+        desired.endpoint,
+        desired.evaluation,
     )
     counts = Counter[bool | None]()
     for rule in search.space.budget.share(changed, WATCH_WORK):

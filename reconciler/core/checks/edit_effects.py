@@ -36,7 +36,9 @@ class EditEffects(NamedTuple):
 
 
 def find_edit_effects(
-    before: Manifests, after: Manifests, environments: Sequence[Environment]
+    before: Manifests,
+    after: Manifests,
+    environments: Sequence[Environment],
 ) -> EditEffects:
     """Return the effects of an edit in some environments.
 
@@ -62,7 +64,9 @@ def find_edit_effects(
 
 
 def _check_both(
-    before: Manifests, after: Manifests, environments: Iterable[Environment]
+    before: Manifests,
+    after: Manifests,
+    environments: Iterable[Environment],
 ) -> Iterator[tuple[Checked, Checked]]:
     """Yield the results of each environment whose rules are valid before an edit.
 
@@ -119,7 +123,9 @@ def _failures(results: Sequence[CheckResult], *, named: bool) -> tuple[Finding, 
 
 
 def _new_findings(
-    before: Manifests, after: Manifests, pairs: Sequence[tuple[Checked, Checked]]
+    before: Manifests,
+    after: Manifests,
+    pairs: Sequence[tuple[Checked, Checked]],
 ) -> tuple[Finding, ...]:
     """Return the warnings of the edited manifests that they do not have without the edit."""
     only = pairs[0][0].environment.name if len(pairs) == 1 else None

@@ -232,7 +232,10 @@ def _tested_attributes(entry: RoutingEntry) -> set[str]:
 
 
 def _attribute_finding(
-    view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None
+    view: LintView,
+    name: str,
+    entries: list[RoutingEntry],
+    suggestion: str | None,
 ) -> Finding:
     message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
     if suggestion is not None:
@@ -341,7 +344,9 @@ def _problem_texts(places: Sequence[_PlacedProblem]) -> tuple[str, str]:
 
 
 def _problem_index(
-    code: str, loaded: LoadedDocument[Any], path: tuple[PathStep, ...]
+    code: str,
+    loaded: LoadedDocument[Any],
+    path: tuple[PathStep, ...],
 ) -> int:
     """Return the position of a problem in its file."""
     if code == "CXR213":
@@ -380,7 +385,9 @@ def _given_condition(view: LintView, field: str, name: str, value: Json) -> Cond
 
 
 def _find_problem(
-    condition: Condition, value: Json, vocabulary: Mapping[str, AttributeEntry]
+    condition: Condition,
+    value: Json,
+    vocabulary: Mapping[str, AttributeEntry],
 ) -> _Problem | None:
     """Return why the attribute, the operator or a value of a condition is not as declared."""
     name = condition.attribute
@@ -407,7 +414,9 @@ def _find_problem(
 
 
 def _find_value_problem(
-    subject: str, value: Json, entry: AttributeEntry
+    subject: str,
+    value: Json,
+    entry: AttributeEntry,
 ) -> _Problem | None:
     """Return why a value is not one of a declared attribute."""
     type_ = entry.declared_type
@@ -501,5 +510,10 @@ def check_field_idents(view: LintView) -> Iterator[Finding]:
             message = f"{quote(name)} {reason}"
             hint = "write the ident that the field has in CXone"
             yield loaded.finding(
-                "CXR211", message, "attributes", field, severity="warning", hint=hint
+                "CXR211",
+                message,
+                "attributes",
+                field,
+                severity="warning",
+                hint=hint,
             )

@@ -206,7 +206,11 @@ class LintView:
 
     @staticmethod
     def finding(
-        code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = ""
+        code: str,
+        severity: Severity,
+        message: str,
+        entry: RoutingEntry,
+        hint: str = "",
     ) -> Finding:
         """Return a finding about one managed rule."""
         return Finding(
@@ -283,7 +287,9 @@ def _intent_positions(manifests: Manifests) -> dict[str, Source]:
 
 
 def items_of(
-    documents: Iterable[LoadedDocument[Any]], field: str, environment: Environment
+    documents: Iterable[LoadedDocument[Any]],
+    field: str,
+    environment: Environment,
 ) -> Iterator[tuple[LoadedDocument[Any], int, Any]]:
     """Yield the rules or promises of one environment, each with its document and its position in
     it.

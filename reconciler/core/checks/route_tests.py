@@ -125,7 +125,9 @@ class _RouteTestRunner:
     )
 
     def run_test(
-        self, loaded: LoadedDocument[RouteTests], index: int
+        self,
+        loaded: LoadedDocument[RouteTests],
+        index: int,
     ) -> RouteTestResult:
         """Return the result of one test."""
         result = RouteTestResult(
@@ -144,12 +146,19 @@ class _RouteTestRunner:
             return replace(
                 result,
                 failure=loaded.finding(
-                    error.code, str(error), "tests", index, hint=error.hint
+                    error.code,
+                    str(error),
+                    "tests",
+                    index,
+                    hint=error.hint,
                 ),
             )
 
     def _route(
-        self, result: RouteTestResult, loaded: LoadedDocument[RouteTests], index: int
+        self,
+        result: RouteTestResult,
+        loaded: LoadedDocument[RouteTests],
+        index: int,
     ) -> RouteTestResult:
         """Return the result with the conversation and its route. Raises InvalidRuleError."""
         test = loaded.document.tests[index]
@@ -180,7 +189,10 @@ class _RouteTestRunner:
         return replace(result, failure=failure)
 
     def _failure_message(
-        self, winner: RoutingEntry | None, actual: Destination, expected: Destination
+        self,
+        winner: RoutingEntry | None,
+        actual: Destination,
+        expected: Destination,
     ) -> str:
         names = self.resolver.names
         route = route_phrase(winner, actual, names)
@@ -210,7 +222,9 @@ class _RouteTestRunner:
             )
             if confidence is not None:
                 attributes[names.confidence] = expander.typed_value(
-                    confidence, SHARE, "confidence"
+                    confidence,
+                    SHARE,
+                    "confidence",
                 )
         else:
             short = {"intent": names.intent, "confidence": names.confidence}
@@ -226,7 +240,10 @@ class _RouteTestRunner:
             attributes[name] = None
             if value is not None:
                 attributes[name] = expander.typed_value(
-                    value, SCALAR, "attributes", raw_name
+                    value,
+                    SCALAR,
+                    "attributes",
+                    raw_name,
                 )
         return canonical_attributes(attributes)
 
@@ -305,7 +322,9 @@ def with_promises(checked: Checked) -> Checked:
     if checked.desired is None:
         return checked
     results = run_promises(
-        checked.desired, desired_entries(checked.desired), checked.queues
+        checked.desired,
+        desired_entries(checked.desired),
+        checked.queues,
     )
     return replace(checked, tried=(*checked.tried, *results))
 
@@ -318,11 +337,17 @@ def check_live(
 ) -> Checked:
     """Return the results of every route test and promise on all live rules, also unmanaged ones."""
     resolver = QueueResolver(
-        environment.name, resolve_aliases(manifests, environment.name), live.queues
+        environment.name,
+        resolve_aliases(manifests, environment.name),
+        live.queues,
     )
     entries = live_entries(live.rules, desired)
     tried = run_route_tests(
-        manifests.route_tests, environment, resolver, desired, entries
+        manifests.route_tests,
+        environment,
+        resolver,
+        desired,
+        entries,
     )
     queues = {queue.id: queue.name for queue in live.queues}
     checks: tuple[CheckResult, ...] = (*tried, *run_promises(desired, entries, queues))

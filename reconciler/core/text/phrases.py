@@ -91,7 +91,11 @@ class Labels:
         return quote(label or value) + self._mark(label, attribute, text)
 
     def values_phrase(
-        self, attribute: str, values: Iterable[object], limit: int, noun: str = ""
+        self,
+        attribute: str,
+        values: Iterable[object],
+        limit: int,
+        noun: str = "",
     ) -> str:
         """Return the values of an attribute as a list: `"a", "b" or "c"`.
 
@@ -114,7 +118,10 @@ class Labels:
         by their names.
         """
         words = self._list_words(
-            attribute, values, _ListLimits(MAX_ITEMS, MAX_ITEMS), self.value
+            attribute,
+            values,
+            _ListLimits(MAX_ITEMS, MAX_ITEMS),
+            self.value,
         )
         return f"{', '.join(words.items)}{words.rest}"
 
@@ -143,7 +150,10 @@ class Labels:
         )
 
     def _split_groups(
-        self, attribute: str, values: list[object], most: int
+        self,
+        attribute: str,
+        values: list[object],
+        most: int,
     ) -> tuple[list[str], list[object]]:
         """Return the names of whole groups, and the other values."""
         if most >= ALL_VALUES or attribute not in self._value_groups:
@@ -331,7 +341,9 @@ def conditions_phrase(rule: Rule, labels: Labels) -> str:
 
 
 def conversation_phrase(
-    attributes: Mapping[str, object], labels: Labels, absent: Iterable[str] = ()
+    attributes: Mapping[str, object],
+    labels: Labels,
+    absent: Iterable[str] = (),
 ) -> str:
     """Return `intent "x", confidence 0.7, language "fr"`: the bot's attributes first, and those
     that are absent.

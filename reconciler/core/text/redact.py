@@ -196,7 +196,10 @@ class Redactor:
 
 
 def _extend_match(
-    text: bytes, position: int, form: bytes, form_position: int
+    text: bytes,
+    position: int,
+    form: bytes,
+    form_position: int,
 ) -> tuple[int, int]:
     """Return the first and the last position of the longest run that both texts have there."""
     offset = form_position - position

@@ -96,7 +96,9 @@ def _check_rules(
 
 
 def _unknown_tests(
-    bot: Bot, manifests: Manifests, ids: Mapping[str, str]
+    bot: Bot,
+    manifests: Manifests,
+    ids: Mapping[str, str],
 ) -> Iterator[tuple[str, Source]]:
     """Yield the intents of route tests that the bot does not have, with their positions."""
     for name, source in _test_intents(manifests, ids):
@@ -115,7 +117,9 @@ def _check_cases(bot: Bot) -> BotCheck:
 
 
 def _describe_uses(
-    sources: Mapping[str, Sequence[Source]], bot: Bot, ids: Mapping[str, str]
+    sources: Mapping[str, Sequence[Source]],
+    bot: Bot,
+    ids: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Return the intents that the bot does not have as JSON, with the positions of their uses."""
     names_by_id = bot.names_by_id
@@ -132,7 +136,9 @@ def _describe_uses(
 
 
 def _view_rules(
-    bot: Bot, manifests: Manifests, environments: Iterable[Environment]
+    bot: Bot,
+    manifests: Manifests,
+    environments: Iterable[Environment],
 ) -> list[LintView]:
     """Return the rules of each environment, as if the bot's intents were the documented ones."""
     document = new_document(bot, "# bot").encode()

@@ -99,7 +99,10 @@ class ExplorePage:
         if self.impact is None:
             return None
         return show_change(
-            self.impact, self.queues, self.desired.labels, self.sides[-1].promises
+            self.impact,
+            self.queues,
+            self.desired.labels,
+            self.sides[-1].promises,
         )
 
     @cached_property
@@ -128,7 +131,10 @@ class ExplorePage:
 
 
 def build_side(
-    name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None
+    name: str,
+    rules: RuleList,
+    desired: DesiredState,
+    sample: TrafficSample | None,
 ) -> ExploreSide:
     """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its
     shares measured.
@@ -156,7 +162,10 @@ def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
     )
     base = replace(plan.desired, endpoint=plan.endpoints[0])
     today = build_side(
-        "today", RuleList(transition.before, plan.queue_names), base, None
+        "today",
+        RuleList(transition.before, plan.queue_names),
+        base,
+        None,
     )
     later = replace(
         today,
@@ -165,7 +174,9 @@ def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
         endpoint=plan.endpoints[1],
     )
     return replace(today, shares=before), replace(
-        later, promises=plan.promises, shares=after
+        later,
+        promises=plan.promises,
+        shares=after,
     )
 
 
@@ -199,7 +210,9 @@ def render_explore(page: ExplorePage) -> str:
         waiting=WAITING_NOTE,
         not_known=UNKNOWN_NOTE,
         example_of=lambda row: fragment_of(
-            row.example.attributes, page.sides[-1].endpoint, len(page.sides) - 1
+            row.example.attributes,
+            page.sides[-1].endpoint,
+            len(page.sides) - 1,
         ),
         rows=[_row(page, entry, numbers) for entry, numbers in page.rules],
         promises=[
@@ -249,7 +262,9 @@ def _group_forms(labels: Labels) -> list[list[Any]]:
 
 
 def _rule_form(
-    entry: RoutingEntry, numbers: Sequence[int], tables: PageTables
+    entry: RoutingEntry,
+    numbers: Sequence[int],
+    tables: PageTables,
 ) -> list[Any]:
     rule = entry.rule
     source = entry.source
@@ -306,7 +321,9 @@ def _side_form(side: ExploreSide) -> Document:
 
 
 def fragment_of(
-    conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int
+    conversation: Mapping[str, str | int | float],
+    endpoint: EndpointStage,
+    side: int,
 ) -> str:
     """Return the part of the page's address that opens a conversation."""
     pairs = [("view", "try"), ("side", str(side))]
@@ -364,7 +381,9 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
 
 
 def _row_notes(
-    page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]
+    page: ExplorePage,
+    entry: RoutingEntry,
+    numbers: Sequence[int],
 ) -> list[str]:
     notes = []
     if not entry.rule.enabled:

@@ -172,7 +172,10 @@ class AzureDevOps:
         self._http.send("POST", _address(path), thread, purpose)
 
     def _list_of_pull(
-        self, number: int, what: str, purpose: Purpose
+        self,
+        number: int,
+        what: str,
+        purpose: Purpose,
     ) -> list[dict[str, Any]]:
         path = _address(f"{self._git}/pullRequests/{number}/{what}")
         return sorted(
@@ -198,7 +201,9 @@ class AzureDevOps:
         return posts
 
     def _fetch_tasks(
-        self, ids: Sequence[str], purpose: Purpose
+        self,
+        ids: Sequence[str],
+        purpose: Purpose,
     ) -> Iterator[dict[str, Any]]:
         """Yield the tasks with these ids; a request has a limited number of them."""
         for start in range(0, len(ids), _BATCH):
@@ -247,7 +252,10 @@ class AzureDevOps:
         self._write_item("PATCH", issue, {**change, "System.History": _linked(remark)})
 
     def _write_item(
-        self, method: str, item: int | str, fields: Mapping[str, str]
+        self,
+        method: str,
+        item: int | str,
+        fields: Mapping[str, str],
     ) -> dict[str, Any]:
         patch = [
             {"op": "add", "path": f"/fields/{name}", "value": value}
@@ -272,7 +280,9 @@ class AzureDevOps:
         raise RestError(f"cannot {purpose.task}: the repository has none")
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the completed pull request whose merge, in any of its forms, is this commit."""
         query = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}
@@ -346,11 +356,17 @@ class AzureDevOps:
         link = text_at(self._http.get_object(path, purpose), "signedContent", "url")
         archive = self._http.download_from(link, forge.MAX_PLAN_BYTES, purpose)
         return read_archive_file(
-            archive, forge.PLAN_FILE, forge.MAX_PLAN_BYTES, artifact
+            archive,
+            forge.PLAN_FILE,
+            forge.MAX_PLAN_BYTES,
+            artifact,
         )
 
     def _newest_artifact(
-        self, run: int, environment: str, purpose: Purpose
+        self,
+        run: int,
+        environment: str,
+        purpose: Purpose,
     ) -> str | None:
         """Return the name of the artifact of the last attempt; None without one."""
         name = re.escape(environment)
@@ -420,7 +436,9 @@ class AzureDevOps:
             pushes = self._list_of_pull(number, "iterations", purpose)
         except RestError:  # an earlier success must not stay
             self._post_status(
-                f"pullRequests/{number}", status._replace(state="failure"), purpose
+                f"pullRequests/{number}",
+                status._replace(state="failure"),
+                purpose,
             )
             raise
         ids = [
@@ -433,11 +451,16 @@ class AzureDevOps:
                 f"cannot {purpose.task}: it is not a head of pull request {number}"
             )
         return self._post_status(
-            f"pullRequests/{number}/iterations/{ids[-1]}", status, purpose
+            f"pullRequests/{number}/iterations/{ids[-1]}",
+            status,
+            purpose,
         )
 
     def _post_status(
-        self, path: str, status: forge.CommitStatus, purpose: Purpose
+        self,
+        path: str,
+        status: forge.CommitStatus,
+        purpose: Purpose,
     ) -> None:
         genre, _, name = status.name.rpartition("/")
         state = _STATES.get(status.state, status.state)
@@ -447,12 +470,17 @@ class AzureDevOps:
             "context": {"genre": genre, "name": name},
         }
         self._http.send(
-            "POST", _address(f"{self._git}/{path}/statuses"), fields, purpose
+            "POST",
+            _address(f"{self._git}/{path}/statuses"),
+            fields,
+            purpose,
         )
 
 
 def _has_approved(
-    reviewer: Mapping[str, Any], votes: Mapping[str, str], authors: Container[str]
+    reviewer: Mapping[str, Any],
+    votes: Mapping[str, str],
+    authors: Container[str],
 ) -> bool:
     """Return whether a person who is no author has a vote that approves and was recorded."""
     identity = text_at(reviewer, "id")
@@ -505,7 +533,9 @@ def _built_commit(build: Mapping[str, Any]) -> str:
     """
     parameters = parse_object(text_at(build, "parameters"))
     return text_at(parameters, "system.pullRequest.sourceCommitId") or text_at(
-        build, "triggerInfo", "pr.sourceSha"
+        build,
+        "triggerInfo",
+        "pr.sourceSha",
     )
 
 

@@ -105,7 +105,9 @@ def sign_note(key: bytes, number: int, first_line: str) -> str:
     key, can write.
     """
     digest = hmac.new(
-        key, f"{number} {first_line}".encode(), hashlib.sha256
+        key,
+        f"{number} {first_line}".encode(),
+        hashlib.sha256,
     ).hexdigest()
     return f"[//]: # (cxroute:key {digest[:32]})"
 
@@ -184,7 +186,9 @@ class Bitbucket:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _CODE)
         branch = text_at(
-            self._http.get_object(self._path, purpose), "mainbranch", "name"
+            self._http.get_object(self._path, purpose),
+            "mainbranch",
+            "name",
         )
         ref = self._http.get_object(
             f"{self._path}/refs/branches/{quote(branch, safe='')}", purpose
@@ -192,7 +196,9 @@ class Bitbucket:
         return forge.BranchTip(branch, text_at(ref, "target", "hash"))
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         # Not /commit/SHA/pullrequests: it needs an app, and does not promise the commit of a merge
@@ -302,7 +308,10 @@ class Bitbucket:
         }
         purpose = Purpose(f"set the status of {sha[:8]}", "Repositories: Write")
         self._http.send(
-            "POST", f"{self._path}/commit/{sha}/statuses/build", fields, purpose
+            "POST",
+            f"{self._path}/commit/{sha}/statuses/build",
+            fields,
+            purpose,
         )
 
     def _commit(self, sha: str, purpose: Purpose) -> dict[str, Any]:
@@ -325,7 +334,9 @@ class Bitbucket:
 
 
 def _approvers_since(
-    updated_at: datetime, activity: Iterable[Mapping[str, Any]], purpose: Purpose
+    updated_at: datetime,
+    activity: Iterable[Mapping[str, Any]],
+    purpose: Purpose,
 ) -> Iterator[str]:
     """Yield who approved after a moment."""
     for item in activity:
@@ -349,7 +360,9 @@ def _moment(item: Mapping[str, Any], name: str, purpose: Purpose) -> datetime:
 
 
 def _last_update(
-    activity: Iterable[Mapping[str, Any]], head: str, purpose: Purpose
+    activity: Iterable[Mapping[str, Any]],
+    head: str,
+    purpose: Purpose,
 ) -> datetime | None:
     """Return when a pull request got its head commit; None if its last update is not to that."""
     updates = []

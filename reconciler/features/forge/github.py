@@ -164,7 +164,9 @@ class GitHub:
                 raise
         return number_at(
             self._write_issue(
-                "POST", "", {"title": title, "body": body, "labels": [LABEL]}
+                "POST",
+                "",
+                {"title": title, "body": body, "labels": [LABEL]},
             ),
             "number",
         )
@@ -191,7 +193,9 @@ class GitHub:
         return forge.BranchTip(branch, text_at(ref, "object", "sha"))
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")

@@ -92,7 +92,11 @@ class GitLab:
         return self._http.pages(f"{path}{separator}per_page=100", purpose)
 
     def _write(
-        self, method: str, path: str, fields: Mapping[str, str], target: str
+        self,
+        method: str,
+        path: str,
+        fields: Mapping[str, str],
+        target: str,
     ) -> dict[str, Any]:
         # In each text, GitLab would execute a line such as "/close".
         texts = {
@@ -100,7 +104,10 @@ class GitLab:
             for name, text in fields.items()
         }
         return self._http.send(
-            method, self._path + path, texts, Purpose(f"write {target}", _REPORTER)
+            method,
+            self._path + path,
+            texts,
+            Purpose(f"write {target}", _REPORTER),
         )
 
     def list_notes(self, number: int) -> list[forge.Post]:
@@ -143,7 +150,10 @@ class GitLab:
         fields = {"state_event": "close"} if body is None else {"description": body}
         self._write("PUT", f"/issues/{issue}", fields, "the issue about drift")
         self._write(
-            "POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift"
+            "POST",
+            f"/issues/{issue}/notes",
+            {"body": remark},
+            "the issue about drift",
         )
 
     @cached_property
@@ -161,7 +171,9 @@ class GitLab:
         return forge.BranchTip(branch, text_at(tip, "commit", "id"))
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the merge request whose merge is this commit: a merge commit, a squash, or its
         head itself.
@@ -181,7 +193,9 @@ class GitLab:
                     "target_project_id"
                 )
                 request = forge.MergedRequest(
-                    number_at(item, "iid"), text_at(item, "sha"), is_from_fork
+                    number_at(item, "iid"),
+                    text_at(item, "sha"),
+                    is_from_fork,
                 )
                 found[text_at(item, "merged_at")] = request
         return found[max(found)] if found else None

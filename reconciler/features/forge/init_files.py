@@ -54,7 +54,9 @@ class _PipelineFiles:
         parser.add_argument("--action", metavar="OWNER/REPO@COMMIT", help=source)
 
     def prepare(
-        self, options: argparse.Namespace, directory: Path
+        self,
+        options: argparse.Namespace,
+        directory: Path,
     ) -> WriteFiles | None:
         """Check the pipelines. Raises UsageError and CxrouteError."""
         kind = PIPELINES.get(options.forge)
@@ -112,7 +114,10 @@ def _existing_pipelines(kind: PipelineKind) -> dict[str, str]:
 
 
 def _write_pipelines(
-    kind: PipelineKind, directory: Path, action: str | None, output: Output
+    kind: PipelineKind,
+    directory: Path,
+    action: str | None,
+    output: Output,
 ) -> None:
     needed = credentials_by_environment(directory)
     existing = _existing_pipelines(kind)

@@ -58,7 +58,9 @@ class RecordedChange:
 
 
 def find_last_runs(
-    recorded: Iterable[RecordedRun], environment: str, owner: str
+    recorded: Iterable[RecordedRun],
+    environment: str,
+    owner: str,
 ) -> dict[Address, str]:
     """Return the last run of each rule that is live according to the journal, by the rule's
     address.

@@ -119,7 +119,10 @@ class _UndoBuilder:
             self._undo_update_or_delete(change, change.before, now)
 
     def _undo_update_or_delete(
-        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: LiveRule,
+        now: LiveRule | None,
     ) -> None:
         """Undo an update or a delete; the rule may have come from another address."""
         address = before.marker.address if before.marker else change.address
@@ -144,7 +147,10 @@ class _UndoBuilder:
             self.skipped |= {address: reason, change.address: reason}
 
     def _undo_adopt(
-        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: LiveRule,
+        now: LiveRule | None,
     ) -> None:
         """Undo an adoption: the rule becomes unmanaged again, in its original state."""
         lasting = self.manifests.form.lasting_adoption
@@ -160,7 +166,9 @@ class _UndoBuilder:
             self._warn(change, message, hint)
         elif now is None or now.id != change.id:
             self._warn(
-                change, "the adopted rule is no longer managed", "it is not changed"
+                change,
+                "the adopted rule is no longer managed",
+                "it is not changed",
             )
         elif not self._report_name_conflict(change, before.rule, now):
             self._release(change, before, now)
@@ -178,7 +186,10 @@ class _UndoBuilder:
             self.skipped[change.address] = reason
 
     def _undo_unadopt(
-        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: LiveRule,
+        now: LiveRule | None,
     ) -> None:
         """Undo an undone adoption, if the manifests still adopt this rule, and it has not
         changed.
@@ -246,7 +257,10 @@ class _UndoBuilder:
         )
 
     def _report_name_conflict(
-        self, change: RecordedChange, before: Rule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: Rule,
+        now: LiveRule | None,
     ) -> bool:
         if now is not None and now.rule.name == before.name:
             return False
@@ -312,7 +326,9 @@ def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
 
 
 def warn_reapplied_changes(
-    plan: Plan, manifests: DesiredState, options: PlanOptions
+    plan: Plan,
+    manifests: DesiredState,
+    options: PlanOptions,
 ) -> tuple[Finding, ...]:
     """Return a warning for each change of an undo that the next apply, with `options`, would make
     again.

@@ -243,7 +243,10 @@ def _write_values(condition: Condition, column: ColumnValues) -> str:
 
 
 def _make_condition(
-    text: str, attribute: str, operator: str, value: Value
+    text: str,
+    attribute: str,
+    operator: str,
+    value: Value,
 ) -> Condition:
     try:
         return make_condition(attribute, operator, value)
@@ -338,7 +341,9 @@ class _CellReader:
         return word, _WITH_SEVERAL_VALUES[word], values
 
     def _read_listed_values(
-        self, word: str, column: ColumnValues
+        self,
+        word: str,
+        column: ColumnValues,
     ) -> tuple[Scalar, ...]:
         """Return the values after the word of an operator. Raises CellError without a value."""
         read_item = self.read_values

@@ -19,7 +19,9 @@ from reconciler.features.table.rows import heading_of
 
 
 def column_values(
-    manifests: Manifests, environment: Environment, desired: DesiredState
+    manifests: Manifests,
+    environment: Environment,
+    desired: DesiredState,
 ) -> dict[str, ColumnValues]:
     """Return the values by attribute: the bot's attributes, the declared ones, and those of the
     rules.
@@ -53,7 +55,9 @@ def column_values(
 
 
 def _value_labels(
-    name: str, labels: Labels, value_texts: Container[str]
+    name: str,
+    labels: Labels,
+    value_texts: Container[str],
 ) -> dict[str, str]:
     """Return the labels of an attribute's values, without those that are values themselves."""
     return {
@@ -64,7 +68,9 @@ def _value_labels(
 
 
 def _groups(
-    name: str, labels: Labels, value_texts: Container[str]
+    name: str,
+    labels: Labels,
+    value_texts: Container[str],
 ) -> dict[str, frozenset[str]]:
     """Return the groups of an attribute's values, without those that are values themselves."""
     return {

@@ -28,7 +28,9 @@ def cycle_line(result: CycleResult, next_seconds: float) -> str:
 
 
 def cycle_document(
-    result: CycleResult, environment: str, next_seconds: float
+    result: CycleResult,
+    environment: str,
+    next_seconds: float,
 ) -> dict[str, Any]:
     """Return the same as JSON."""
     report = result.report

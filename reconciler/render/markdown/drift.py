@@ -33,7 +33,10 @@ _MAX_ITEMS: Final = 100
 
 
 def drift_markdown(
-    drift: Drift, tenant: str, provenance: Provenance, apply_command: str
+    drift: Drift,
+    tenant: str,
+    provenance: Provenance,
+    apply_command: str,
 ) -> str:
     """Return the drift, or an empty text without drift; `apply_command` applies the manifests to
     the tenant.
@@ -69,7 +72,9 @@ def _head(drift: Drift, summary: EffectsSummary) -> Iterator[str]:
 
 
 def _field_blocks(
-    drift: Drift, summary: EffectsSummary, links: SourceLinks
+    drift: Drift,
+    summary: EffectsSummary,
+    links: SourceLinks,
 ) -> list[str]:
     blocks = []
     if summary.premise:

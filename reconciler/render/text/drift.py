@@ -41,7 +41,10 @@ class DriftCommands(NamedTuple):
 
 
 def drift_text(
-    drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN
+    drift: Drift,
+    style: Style,
+    commands: DriftCommands,
+    limit: int = MAX_SHOWN,
 ) -> str:
     """Return the differences between the manifests and the tenant; the limit `ALL_ROWS` shows every
     field of them.

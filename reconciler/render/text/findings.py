@@ -17,7 +17,9 @@ _MARGIN: Final = len(_BAR)
 
 
 def findings_text(
-    findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED
+    findings: Sequence[Finding],
+    style: Style,
+    limit: int = MAX_NAMED,
 ) -> str:
     """Return one line per finding with its hint and up to `limit` of its rules, for logs, pipes and
     editors.
@@ -35,7 +37,10 @@ def findings_text(
 
 
 def findings_with_carets(
-    findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED
+    findings: Sequence[Finding],
+    style: Style,
+    width: int,
+    limit: int = MAX_NAMED,
 ) -> str:
     """Return the same for a terminal of that width, with the line of the manifest and the hint
     after the caret.

@@ -55,7 +55,10 @@ class TextLimits:
 
 
 def plan_text(
-    plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()
+    plan: Plan,
+    style: Style,
+    tenant: str,
+    limits: TextLimits = TextLimits(),
 ) -> str:
     """Return the plan for a terminal, without the next step."""
     summary = texts.summarize_plan(plan, tenant, limits.values, limits.extent)
@@ -162,7 +165,9 @@ def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
 
 
 def brief_summary_text(
-    summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()
+    summary: PlanSummary,
+    style: Style,
+    _limits: TextLimits = TextLimits(),
 ) -> str:
     """Return a summarized plan in brief."""
     totals = [summary.totals_text] if summary.totals_text else []
@@ -187,7 +192,9 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
 
 
 def finding_lines(
-    finding: Finding, style: Style, limit: int = MAX_NAMED
+    finding: Finding,
+    style: Style,
+    limit: int = MAX_NAMED,
 ) -> Iterator[str]:
     """Yield a finding: message, hint and place, or up to `limit` of its rules."""
     head = style(

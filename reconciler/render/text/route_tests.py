@@ -64,7 +64,10 @@ def tests_line(results: Sequence[CheckResult]) -> str:
 
 
 def _totals(
-    noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]
+    noun: str,
+    passed: str,
+    failed: str,
+    results: Sequence[tuple[str, bool]],
 ) -> str:
     if not results:
         return f"No {noun} was run."
@@ -120,7 +123,9 @@ def tests_document(
 
 
 def junit_document(
-    results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime
+    results: Sequence[CheckResult],
+    labels: Mapping[str, Labels],
+    now: datetime,
 ) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by
     environment.
@@ -145,7 +150,11 @@ def _title(check: CheckResult, labels: Labels) -> str:
 
 
 def _suite(
-    number: int, name: str, checks: Sequence[CheckResult], labels: Labels, now: datetime
+    number: int,
+    name: str,
+    checks: Sequence[CheckResult],
+    labels: Labels,
+    now: datetime,
 ) -> ET.Element:
     environment = checks[0].environment
     names = {

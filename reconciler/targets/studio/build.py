@@ -55,7 +55,9 @@ class BlockEntry(NamedTuple):
 
 
 def build_block(
-    entries: Iterable[BlockEntry], layout: BlockLayout, queue_names: Mapping[str, str]
+    entries: Iterable[BlockEntry],
+    layout: BlockLayout,
+    queue_names: Mapping[str, str],
 ) -> str:
     """Return the block with both marker lines, lines ending in LF.
 
@@ -180,7 +182,9 @@ def _add_used_kinds(kinds: dict[str, set[str]], text: str) -> None:
 
 
 def _rule_text(
-    entry: BlockEntry, layout: BlockLayout, queue_names: Mapping[str, str]
+    entry: BlockEntry,
+    layout: BlockLayout,
+    queue_names: Mapping[str, str],
 ) -> str:
     conditions, targets = known_parts(entry.rule)
     _check_queue_ids(targets)
@@ -231,7 +235,9 @@ def _comment_name(name: str) -> str:
 
 
 def _split_lines(
-    targets: Sequence[Target], layout: BlockLayout, percent: int
+    targets: Sequence[Target],
+    layout: BlockLayout,
+    percent: int,
 ) -> list[str]:
     skill = f"ASSIGN {layout.skill} = {targets[0].queue_id}"
     if len(targets) == 1:

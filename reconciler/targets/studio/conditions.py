@@ -209,7 +209,9 @@ class ConditionReader:
         return alternatives
 
     def shares(
-        self, statements: Sequence[Statement], percent: int = 0
+        self,
+        statements: Sequence[Statement],
+        percent: int = 0,
     ) -> Counter[str] | None:
         """Return the percents of the queues in a split, from `percent` on; None if a statement is
         not understood.
@@ -310,7 +312,11 @@ class ConditionReader:
         return self.helpers.get(left.text)
 
     def _compare(
-        self, node: Expression, symbol: str, left: Expression, right: Expression
+        self,
+        node: Expression,
+        symbol: str,
+        left: Expression,
+        right: Expression,
     ) -> list[Alternative]:
         match self._subject(left, right), symbol, right:
             case Helper("raw text" | "raw number"), "!=", _:
@@ -328,7 +334,11 @@ class ConditionReader:
         raise NotUnderstoodError(format_expression(node))
 
     def _compare_text(
-        self, node: Expression, symbol: str, variable: str, literal: Expression
+        self,
+        node: Expression,
+        symbol: str,
+        variable: str,
+        literal: Expression,
     ) -> list[Alternative]:
         """Return the comparison of a variable with a text; only an empty text has an order."""
         if not literal.text and symbol in ("=", ">"):
@@ -339,7 +349,10 @@ class ConditionReader:
         raise NotUnderstoodError(format_expression(node))
 
     def _compare_number(
-        self, helper: Helper, symbol: str, right: Expression
+        self,
+        helper: Helper,
+        symbol: str,
+        right: Expression,
     ) -> list[Alternative]:
         """Return the comparison of a variable with a number."""
         number = _read_number(right)
@@ -370,7 +383,10 @@ def _only(condition: Condition) -> list[Alternative]:
 
 
 def _compare_literals(
-    node: Expression, symbol: str, left: Expression, right: Expression
+    node: Expression,
+    symbol: str,
+    left: Expression,
+    right: Expression,
 ) -> list[Alternative]:
     """Return the comparison of two numbers, which always holds or never."""
     if len(left.text + right.text) > _MAX_DIGITS:
@@ -459,7 +475,9 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     ] and len(roles) == 1:
         return (
             make_condition(
-                parts[0].attribute, "between", [part.value for part in parts]
+                parts[0].attribute,
+                "between",
+                [part.value for part in parts],
             ),
         )
     return tuple(parts)

@@ -161,7 +161,10 @@ class DialectProof:
         return reading
 
     def _compare(
-        self, allowed: Mapping[str, Iterable[Scalar]], old: Reading, new: Reading
+        self,
+        allowed: Mapping[str, Iterable[Scalar]],
+        old: Reading,
+        new: Reading,
     ) -> Sequence[Region]:
         """Return how conversations with allowed values differ.
 
@@ -185,7 +188,10 @@ class DialectProof:
         before = [*entries, *_read_rules(self.entries, old)]
         after = [*entries, *_read_rules(self.entries, new)]
         change = compare_behaviour(
-            before, after, self.rules.evaluation, self.budget.remaining
+            before,
+            after,
+            self.rules.evaluation,
+            self.budget.remaining,
         )
         self.budget.spend(change.work + _WORK_PER_RULE * len(self.entries))
         if not change.regions and not change.complete:
@@ -238,7 +244,10 @@ class DialectProof:
         return name not in types or bool(types[name].texts)
 
     def _describe(
-        self, region: Region, conversation: Mapping[str, Scalar], reason: str
+        self,
+        region: Region,
+        conversation: Mapping[str, Scalar],
+        reason: str,
     ) -> str:
         before = self._route_phrase(region.before_rule)
         after = self._route_phrase(region.after_rule)
@@ -273,7 +282,9 @@ class GeneratedText:
         )
 
     def find_deviation(
-        self, context: Conversation, expected: Destination
+        self,
+        context: Conversation,
+        expected: Destination,
     ) -> tuple[Dialect, Destination] | None:
         """Return a dialect in which the text sends a conversation to another destination, and that
         destination.

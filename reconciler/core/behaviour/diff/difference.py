@@ -142,7 +142,9 @@ def _verify_examples(
 
 
 def _verify_winner(
-    index: RuleIndex, example: Example, expected: RoutingEntry | None
+    index: RuleIndex,
+    example: Example,
+    expected: RoutingEntry | None,
 ) -> None:
     winner = index.find_winner(example.attributes, example.assumed)
     if (winner and winner.whole) is not expected:

@@ -262,7 +262,9 @@ class _RuleBook:
         return self._named[number]
 
     def _has(
-        self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry
+        self,
+        entries: Mapping[Hashable, Sequence[RoutingEntry]],
+        entry: RoutingEntry,
     ) -> bool:
         conditions = entry.rule.conditions
         candidates = entries.get(self._identity(entry), ())
@@ -350,7 +352,11 @@ class _RuleBook:
         return named | self._general_rules_before(side, rank, box, atoms)
 
     def _general_rules_before(
-        self, side: int, rank: int, box: Box, atoms: Sequence[int]
+        self,
+        side: int,
+        rank: int,
+        box: Box,
+        atoms: Sequence[int],
     ) -> set[int]:
         """Return the overlapping rules with most values of the pivot, some of the atoms included."""
         slices = self._lists[side]
@@ -673,7 +679,10 @@ class EffectBuilder:
         return names
 
     def _draft(
-        self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None
+        self,
+        pair: RankPair,
+        cause: _Cause,
+        middle: tuple[int, Box] | None,
     ) -> _Draft:
         example = self._example_of(pair, middle)
         box, earlier = self._extent_of(pair, middle)
@@ -699,7 +708,9 @@ class EffectBuilder:
         )
 
     def _extent_of(
-        self, pair: RankPair, middle: tuple[int, Box] | None
+        self,
+        pair: RankPair,
+        middle: tuple[int, Box] | None,
     ) -> tuple[Box, set[int]]:
         """Return the box of a pair, and the rules that match a part of it earlier."""
         box = self._box_of(pair)
@@ -750,7 +761,10 @@ class EffectBuilder:
         return box
 
     def _fold_own_version(
-        self, box: Box, earlier: set[int], edit: int
+        self,
+        box: Box,
+        earlier: set[int],
+        edit: int,
     ) -> tuple[Box, set[int]]:
         """Return the box without what the edited rule takes both before and after, where one
         attribute says that.
@@ -785,7 +799,9 @@ class EffectBuilder:
         return box.get(attribute, self._space.domains[attribute].all)
 
     def _without_contained(
-        self, box: Box, earlier: AbstractSet[int]
+        self,
+        box: Box,
+        earlier: AbstractSet[int],
     ) -> AbstractSet[int]:
         """Return earlier rules without those that match nothing in a box but what another one
         matches.
@@ -800,7 +816,9 @@ class EffectBuilder:
         )
 
     def _fold_other_types(
-        self, box: Box, earlier: AbstractSet[int]
+        self,
+        box: Box,
+        earlier: AbstractSet[int],
     ) -> tuple[Box, AbstractSet[int]]:
         """Return a box whose earlier rules leave nothing but values of another type of an attribute
         without them.
@@ -935,7 +953,10 @@ class EffectBuilder:
         return None
 
     def _merged_row(
-        self, rows: Sequence[_Draft], box: Box, earlier: AbstractSet[int]
+        self,
+        rows: Sequence[_Draft],
+        box: Box,
+        earlier: AbstractSet[int],
     ) -> _Draft:
         """Return rows as one row with this box and these earlier rules."""
         first = rows[0]
@@ -969,7 +990,10 @@ class EffectBuilder:
         return [self._widened(row, longest_first, numbers) for row in rows]
 
     def _widened(
-        self, row: _Draft, lists: Iterable[ValueSet], numbers: AbstractSet[int]
+        self,
+        row: _Draft,
+        lists: Iterable[ValueSet],
+        numbers: AbstractSet[int],
     ) -> _Draft:
         """Return a row with the first of the lists that adds only conversations of the rules
         `numbers`.
@@ -998,7 +1022,10 @@ class EffectBuilder:
         return row
 
     def _rules_before(
-        self, row: _Draft, numbers: Iterable[int], boxes: Sequence[Box]
+        self,
+        row: _Draft,
+        numbers: Iterable[int],
+        boxes: Sequence[Box],
     ) -> set[int]:
         """Return the rules that come before all rules that take a row, and match a part of a
         box.
@@ -1053,7 +1080,10 @@ class EffectBuilder:
         return True
 
     def _adds_nothing(
-        self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]
+        self,
+        row: _Draft,
+        earlier: AbstractSet[int],
+        rows: Sequence[_Draft],
     ) -> bool:
         """Return whether all conversations of a row's box outside the rules `earlier` are in one of
         the rows.

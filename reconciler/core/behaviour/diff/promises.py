@@ -87,7 +87,9 @@ class Promise:
         )
 
     def is_broken_by(
-        self, destination: Destination, entry: RoutingEntry | None
+        self,
+        destination: Destination,
+        entry: RoutingEntry | None,
     ) -> bool:
         """Return whether a rule with this destination breaks the promise where it takes a
         conversation.
@@ -175,7 +177,9 @@ class _PromiseChecker:
         winner = self._index().find_winner(example.attributes, example.assumed)
         is_broken = promise.is_broken_by(destination_of_rule(winner), winner)
         failing = first_failing_condition(
-            rule, canonical_attributes(example.attributes), example.assumed
+            rule,
+            canonical_attributes(example.attributes),
+            example.assumed,
         )
         if (
             failing
@@ -191,7 +195,10 @@ class _Violations(WinnerPairs):
     """The pairs of a promise and the rules that take its conversations and break it."""
 
     def __init__(
-        self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker
+        self,
+        promise: Promise,
+        probe: PivotSlices,
+        checker: _PromiseChecker,
     ) -> None:
         self._promise = promise
         self._groups = checker.ranks_by_destination.items()
@@ -420,7 +427,10 @@ class SingleEdits:
                 yield taker, last, place
 
     def _takers(
-        self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None
+        self,
+        before: RoutingEntry,
+        rule: RoutingEntry,
+        other: RoutingEntry | None,
     ) -> Iterator[tuple[Route, _Place]]:
         """Yield the routes, without `before`, of what a rule takes and the other one does not, and
         where to search.
@@ -435,7 +445,11 @@ class SingleEdits:
                 yield from self._takers_in(atom, form, ranks, blocked)
 
     def _takers_in(
-        self, atom: int, form: int, ranks: _Ranks, blocked: int
+        self,
+        atom: int,
+        form: int,
+        ranks: _Ranks,
+        blocked: int,
     ) -> Iterator[tuple[Route, _Place]]:
         """Yield the takers in one slice; `blocked` are the shapes of the other rule there."""
         slices = self._slices

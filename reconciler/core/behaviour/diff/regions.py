@@ -80,7 +80,9 @@ KindOf = Callable[[DraftRegion], Hashable]
 
 
 def merge_regions(
-    space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf
+    space: Space,
+    drafts: Iterable[DraftRegion],
+    kind_of: KindOf,
 ) -> list[DraftRegion]:
     """Return the regions; those of one kind (so of equal exceptions) that differ in one attribute
     only are merged.
@@ -102,7 +104,9 @@ def merge_regions(
 
 
 def _merge_by_attribute(
-    space: Space, drafts: Iterable[DraftRegion], attribute: int
+    space: Space,
+    drafts: Iterable[DraftRegion],
+    attribute: int,
 ) -> list[DraftRegion]:
     """Join the regions that differ in no other attribute than this one."""
     groups: dict[Hashable, list[DraftRegion]] = {}
@@ -118,7 +122,9 @@ def _merge_by_attribute(
 
 
 def _join_group(
-    space: Space, group: Sequence[DraftRegion], attribute: int
+    space: Space,
+    group: Sequence[DraftRegion],
+    attribute: int,
 ) -> list[DraftRegion]:
     """Join the regions of a group, as far as conditions can express the result."""
     merged = _merge_group(space, group, attribute)
@@ -137,7 +143,9 @@ def _join_group(
 
 
 def _merge_group(
-    space: Space, group: Sequence[DraftRegion], attribute: int
+    space: Space,
+    group: Sequence[DraftRegion],
+    attribute: int,
 ) -> DraftRegion | None:
     """Return the regions as one; None where no conditions express it."""
     every = space.domains[attribute].all
@@ -176,7 +184,9 @@ class RegionFormatter:
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
 
     def format_regions(
-        self, drafts: Iterable[DraftRegion], kind_of: KindOf
+        self,
+        drafts: Iterable[DraftRegion],
+        kind_of: KindOf,
     ) -> list[Region]:
         """Return the regions, merged, as conditions, each with its example as a conversation."""
         merged = merge_regions(self.space, drafts, kind_of)
@@ -268,7 +278,9 @@ class DraftRegionBuilder:
             yield from self._build_group(key, group)
 
     def _build_group(
-        self, key: Key, group: Sequence[tuple[RankPair, NarrowPair]]
+        self,
+        key: Key,
+        group: Sequence[tuple[RankPair, NarrowPair]],
     ) -> Iterator[DraftRegion]:
         """Yield pairs that differ in values of the pivot only: one region if conditions can express
         these values.
@@ -288,7 +300,10 @@ class DraftRegionBuilder:
         yield self.make_draft(pairs, full_box, excepts, first.box)
 
     def without_pivot(
-        self, old: int, new: int, before: int
+        self,
+        old: int,
+        new: int,
+        before: int,
     ) -> tuple[Box, Sequence[Shape]]:
         """Return the common part of two shapes and the exceptions that earlier shapes make,
         simplified.
@@ -323,7 +338,9 @@ class DraftRegionBuilder:
         else:
             excepts = self.earlier_shapes(exceptions, pair)
         return self.make_draft(
-            [pair], *simplify(self.space, box, excepts), narrow_pair.box
+            [pair],
+            *simplify(self.space, box, excepts),
+            narrow_pair.box,
         )
 
     def build_wide(self) -> Iterator[DraftRegion]:
@@ -341,7 +358,9 @@ class DraftRegionBuilder:
             yield self.make_draft([pair], box, excepts, self.pairs.wide[pair])
 
     def earlier_shapes(
-        self, exceptions: RunningExceptions, pair: RankPair
+        self,
+        exceptions: RunningExceptions,
+        pair: RankPair,
     ) -> list[Shape]:
         """Return the shapes that earlier rules take from a pair."""
         old, new = map(

@@ -53,7 +53,10 @@ class _PriorityLevel:
     """The rules of one priority, which have neighbouring ranks."""
 
     def __init__(
-        self, slices: PivotSlices, ranks: Sequence[int], undecided: dict[int, None]
+        self,
+        slices: PivotSlices,
+        ranks: Sequence[int],
+        undecided: dict[int, None],
     ) -> None:
         self.slices = slices
         self.ranks = ranks
@@ -268,7 +271,11 @@ def _find_replacements(
 
 
 def _is_needed_in(
-    slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]
+    slices: PivotSlices,
+    atom: int,
+    rank: int,
+    before: int,
+    takers: dict[int, None],
 ) -> bool:
     """Return whether a conversation would have another destination without the rule; adds its
     takers to `takers`.
@@ -353,7 +360,10 @@ class _ShadowingSearch:
         )
 
     def candidates(
-        self, covering: int, rank: int, atoms: Sequence[int]
+        self,
+        covering: int,
+        rank: int,
+        atoms: Sequence[int],
     ) -> Iterator[int]:
         """Yield the first earlier rule of each of these shapes that has all of a rule's values of
         the pivot.
@@ -401,7 +411,9 @@ class _ShadowingSearch:
         return sorted(needed)
 
     def find_uncovered(
-        self, rank: int, others: Sequence[int]
+        self,
+        rank: int,
+        others: Sequence[int],
     ) -> tuple[int, Box] | None:
         """Return a slice, and conversations of a rule in it that none of the others takes."""
         for atom in self.distinct_slices(rank, others):

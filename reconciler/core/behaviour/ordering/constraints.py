@@ -105,7 +105,9 @@ class Constraints:
         self.dependencies = self._links.freeze(_name_dependencies(moves, fixed))
 
     def _versions(
-        self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]
+        self,
+        slices: PivotSlices,
+        entries: Sequence[RoutingEntry | None],
     ) -> dict[int, RuleVersion]:
         """Return the versions that take part: enabled, and without a contradiction."""
         rank_of = {id(entry): rank for rank, entry in enumerate(slices.entries)}
@@ -167,7 +169,9 @@ class Constraints:
         return self._share_conversation(old, new, (old.level, new.level))
 
     def _hidden_versions(
-        self, version: RuleVersion, index: "_VersionIndex"
+        self,
+        version: RuleVersion,
+        index: "_VersionIndex",
     ) -> Iterator[RuleVersion]:
         """Yield the versions behind this one that have another destination."""
         for hidden in self._overlapping_versions(version, index):
@@ -176,7 +180,9 @@ class Constraints:
                 yield hidden
 
     def _overlapping_versions(
-        self, version: RuleVersion, index: "_VersionIndex"
+        self,
+        version: RuleVersion,
+        index: "_VersionIndex",
     ) -> Iterator[RuleVersion]:
         """Yield visible versions of other changes that may have a conversation in common with this
         one.
@@ -207,7 +213,10 @@ class Constraints:
         return twin.level
 
     def _share_conversation(
-        self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]
+        self,
+        version: RuleVersion,
+        other: RuleVersion,
+        levels: tuple[float, float],
     ) -> bool:
         """Return whether a conversation fits both, and no old rule above levels[0] and no new one
         above levels[1].
@@ -235,7 +244,10 @@ class Constraints:
         return False
 
     def _may_share_conversation(
-        self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]
+        self,
+        version: RuleVersion,
+        other: RuleVersion,
+        levels: tuple[float, float],
     ) -> bool:
         """Return whether rules without a condition on the pivot, above these levels of the old and
         the new list, leave two versions something in common.

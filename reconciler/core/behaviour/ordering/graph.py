@@ -87,7 +87,9 @@ def build_waves(
 
 
 def _count_down(
-    waiting: Counter[Node], nodes: Iterable[Node], done: Container[Node]
+    waiting: Counter[Node],
+    nodes: Iterable[Node],
+    done: Container[Node],
 ) -> Iterator[Node]:
     """Count that one node is done; yield those of the nodes that wait for no further one."""
     for node in nodes:
@@ -112,7 +114,9 @@ def _reversed(graph: Graph[Node]) -> Graph[Node]:
 
 
 def reachable(
-    graph: Graph[Node], nodes: Iterable[Node], without: AbstractSet[Node] = frozenset()
+    graph: Graph[Node],
+    nodes: Iterable[Node],
+    without: AbstractSet[Node] = frozenset(),
 ) -> set[Node]:
     """Return some nodes, and all nodes that come after one of them, up to the nodes `without`."""
     reached = set(nodes)
@@ -219,7 +223,9 @@ class Dependencies(NamedTuple):
             order.update(product(wave, next_wave))
         removes = outside.remove_before_remove | order
         return outside._replace(
-            remove_before_remove=removes, names=self.names, copies=self.copies
+            remove_before_remove=removes,
+            names=self.names,
+            copies=self.copies,
         )
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:

@@ -154,14 +154,19 @@ def _search_group(
 
 
 def break_cycles(
-    dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]
+    dependencies: Dependencies,
+    moves: Sequence[int],
+    updates: Collection[int],
 ) -> SplitMoves:
     """Return the changes (updates only) that get a copy, and those that take their name in a second
     call.
     """
     # First the cycles of behaviour alone, then those of names alone, then those of both.
     split = _add_copies(
-        dependencies._replace(names=frozenset()), SplitMoves(), updates, moves
+        dependencies._replace(names=frozenset()),
+        SplitMoves(),
+        updates,
+        moves,
     )
     split = split._replace(
         parked=_break_name_cycles(dependencies.names, moves, split.copies)
@@ -171,7 +176,9 @@ def break_cycles(
 
 
 def _break_name_cycles(
-    names: MovePairs, moves: Sequence[int], copies: Collection[int]
+    names: MovePairs,
+    moves: Sequence[int],
+    copies: Collection[int],
 ) -> frozenset[int]:
     """Return one change of each cycle of names, preferably one without a copy."""
     parked: frozenset[int] = frozenset()
@@ -187,7 +194,9 @@ def _break_name_cycles(
 
 
 def _park_moves(
-    dependencies: Dependencies, split: SplitMoves, moves: Sequence[int]
+    dependencies: Dependencies,
+    split: SplitMoves,
+    moves: Sequence[int],
 ) -> SplitMoves:
     """Park changes, preferably without a copy, until no change of a cycle waits for its name."""
     while True:
@@ -250,7 +259,10 @@ class _CycleBreaker:
     """One cycle of changes, and the bound of the checks for copies that break it."""
 
     def __init__(
-        self, links: Dependencies, moves: Sequence[int], split: SplitMoves
+        self,
+        links: Dependencies,
+        moves: Sequence[int],
+        split: SplitMoves,
     ) -> None:
         self._links = links
         self._moves = moves

@@ -43,7 +43,9 @@ class _ConversationClass(NamedTuple):
 
 
 def search_waves(
-    constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]
+    constraints: Constraints,
+    moves: Sequence[int],
+    names: Iterable[tuple[int, int]],
 ) -> Waves | None:
     """Return waves of some changes, independent of all others, or None where no order of them is
     good.
@@ -83,7 +85,10 @@ def _bad_states(classes: Iterable[_ConversationClass], count: int) -> set[int]:
 
 
 def _find_path(
-    count: int, bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
+    count: int,
+    bad: set[int],
+    waits: Sequence[int],
+    deletes: Sequence[bool],
 ) -> list[int] | None:
     """Return an order through good states, with deletes as late as possible."""
     by_choice = sorted(range(count), key=lambda move: deletes[move])
@@ -107,7 +112,10 @@ def _find_path(
 
 
 def _merge_into_waves(
-    path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
+    path: Sequence[int],
+    bad: set[int],
+    waits: Sequence[int],
+    deletes: Sequence[bool],
 ) -> Waves:
     """Put neighbours of an order in one wave where every order of them is good, and all or none
     delete.
@@ -156,7 +164,10 @@ def _collect_classes(
         ]
         if len({version.move for version in inside}) > 1:
             for conversations in _SliceClasses(
-                constraints, atom, inside, index_of
+                constraints,
+                atom,
+                inside,
+                index_of,
             ).classes():
                 classes.add(conversations)
                 count += 1
@@ -196,7 +207,9 @@ class _SliceClasses:
                 yield from self.classes_of(fitting)
 
     def version_sets(
-        self, position: int, chosen: tuple[RuleVersion, ...]
+        self,
+        position: int,
+        chosen: tuple[RuleVersion, ...],
     ) -> Iterator[tuple[RuleVersion, ...]]:
         """Yield every set of versions that may have a conversation in common."""
         if position == len(self.versions):
@@ -244,7 +257,9 @@ class _SliceClasses:
                     yield conversations
 
     def versions_up_to(
-        self, level: float, fitting: Iterable[RuleVersion]
+        self,
+        level: float,
+        fitting: Iterable[RuleVersion],
     ) -> tuple[tuple[float, int, bool, object], ...]:
         """Return the versions that can win: those below the level of a fixed rule never do."""
         old = self.constraints.old

@@ -151,7 +151,10 @@ class Shapes:
         return self.find_free_box(first, second, blockers) is not None
 
     def _has_plain_conversation(
-        self, plain: _PlainValues, box: Box, blockers: int
+        self,
+        plain: _PlainValues,
+        box: Box,
+        blockers: int,
     ) -> bool:
         """Return whether the box has a free conversation whose other attributes all have the plain
         value.
@@ -324,7 +327,10 @@ class Shapes:
             changed = forced
 
     def _forced_values(
-        self, box: Box, beyond: Mapping[int, int], units: int
+        self,
+        box: Box,
+        beyond: Mapping[int, int],
+        units: int,
     ) -> Box | None:
         """Return the parts that shapes with one condition leave, where each leaves one; None where
         one is empty.

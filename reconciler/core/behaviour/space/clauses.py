@@ -81,7 +81,9 @@ def is_expressible(domain: Domain, part: ValueSet) -> bool:
 
 
 def _matching_atoms(
-    domain: Domain, required: Iterable[int], denied: Iterable[int]
+    domain: Domain,
+    required: Iterable[int],
+    denied: Iterable[int],
 ) -> int:
     """Return the atoms of all values with the required patterns and without the denied ones."""
     atoms = domain.all[0]
@@ -116,7 +118,9 @@ def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
             yield _make_clause(domain, operator, operand)
         else:
             yield _make_negated_clause(
-                domain, {"equals": "notEquals", "in": "notIn"}[operator], operand
+                domain,
+                {"equals": "notEquals", "in": "notIn"}[operator],
+                operand,
             )
     else:
         yield from _number_clauses(domain, atoms)
@@ -207,7 +211,9 @@ def bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
     if low is not None and first != lowest:
         clauses.append(
             _make_clause(
-                domain, "greaterThanOrEqual" if from_named else "greaterThan", low
+                domain,
+                "greaterThanOrEqual" if from_named else "greaterThan",
+                low,
             )
         )
     if high is not None and last != highest:
@@ -257,7 +263,10 @@ MAX_COMPARISONS: Final = 10_000
 
 
 def simplify(
-    space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[Shape] = ()
+    space: Space,
+    box: Box,
+    excepts: Sequence[Shape],
+    apart: Sequence[Shape] = (),
 ) -> tuple[Box, list[Shape]]:
     """Return the box with exceptions on one attribute folded in, and the other exceptions that are
     not superfluous.
@@ -285,7 +294,9 @@ def simplify(
 
 
 def _fold_into_box(
-    space: Space, box: Box, alone: Mapping[int, list[ValueSet]]
+    space: Space,
+    box: Box,
+    alone: Mapping[int, list[ValueSet]],
 ) -> list[Shape]:
     """Take the parts of single attributes out of the box, and return those still in it."""
     remaining: list[Shape] = []
@@ -352,7 +363,9 @@ def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
 
 
 def _subtract_expressible(
-    domain: Domain, values: ValueSet, parts: list[ValueSet]
+    domain: Domain,
+    values: ValueSet,
+    parts: list[ValueSet],
 ) -> tuple[ValueSet, list[ValueSet]]:
     """Return values without parts, as far as conditions can express the result, and the parts still
     in them.
@@ -372,7 +385,9 @@ def _subtract_expressible(
 
 
 def _subtract_all(
-    domain: Domain, values: ValueSet, parts: Iterable[ValueSet]
+    domain: Domain,
+    values: ValueSet,
+    parts: Iterable[ValueSet],
 ) -> tuple[ValueSet, list[ValueSet]]:
     still = []
     for part in parts:

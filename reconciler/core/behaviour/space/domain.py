@@ -108,7 +108,9 @@ class NamedValues:
     """
 
     def __init__(
-        self, conditions: Iterable[Condition], texts: Iterable[str] = ()
+        self,
+        conditions: Iterable[Condition],
+        texts: Iterable[str] = (),
     ) -> None:
         self.patterns: dict[TextPattern, None] = {}
         # a condition matches any text at all: a pattern operator with an empty value
@@ -620,7 +622,9 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
 
 
 def _negations(
-    patterns: PatternSet, masks: tuple[int, int], negated: tuple[int, int]
+    patterns: PatternSet,
+    masks: tuple[int, int],
+    negated: tuple[int, int],
 ) -> Iterable[tuple[int, int]]:
     """Yield the disjoint ways, as masks, in which a text of `masks` fails to match `negated`."""
     yes, no = masks

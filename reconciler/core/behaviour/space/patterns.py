@@ -79,7 +79,9 @@ class PatternSet:
     """
 
     def __init__(
-        self, patterns: Iterable[TextPattern], used_texts: Collection[str] = ()
+        self,
+        patterns: Iterable[TextPattern],
+        used_texts: Collection[str] = (),
     ) -> None:
         self.all: Final[Sequence[TextPattern]] = tuple(patterns)
         self.index_of: Final = {
@@ -136,7 +138,9 @@ class PatternSet:
         return implied
 
     def minimal_patterns(
-        self, yes: int, no: int
+        self,
+        yes: int,
+        no: int,
     ) -> tuple[Sequence[int], Sequence[int]]:
         """Return the few patterns, required and denied, from which all of `yes` and `no`
         follows.

@@ -180,7 +180,9 @@ class Space:
         return self._compiled[id(entry.rule.conditions)]
 
     def _compile(
-        self, conditions: Conditions, pivot: str | None
+        self,
+        conditions: Conditions,
+        pivot: str | None,
     ) -> CompiledRule | None:
         about_pivot: list[Condition] = []
         others: list[Condition | Opaque] = []
