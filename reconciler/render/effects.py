@@ -24,7 +24,7 @@ from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.routing_table import entry_name, types_phrase
-from reconciler.core.plan.traffic_shares import EffectShare, QueueShare
+from reconciler.core.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 from reconciler.core.plan.words import (
     ALL_VALUES,
     DEFAULT_ROUTING,
@@ -621,7 +621,7 @@ def _most_telling(edits: Sequence[EditedRule]) -> EditedRule | None:
     return next(iter([*missing, *edits]), None)
 
 
-def _optional_share(share: float | None) -> str:
+def _optional_share(share: ShareRange | None) -> str:
     return share_phrase(share) if share else ""
 
 

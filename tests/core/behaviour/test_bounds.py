@@ -306,7 +306,10 @@ def test_disjoint_pairs_of_one_intent_count_as_work(
         Move(None, ranged(n)) for n in range(10, 20)
     ]
     actual = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
-    assert (set(), set()) == (actual.dependencies.add_before_remove, actual.undecided)
+    assert (frozenset(), set()) == (
+        actual.dependencies.add_before_remove,
+        actual.undecided,
+    )
     monkeypatch.setattr(constraints, "MAX_PAIR_CHECKS", 90)
     assert (
         set(range(20))
