@@ -49,6 +49,14 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import Adopt
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
+from reconciler.core.plan.changes import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    add_findings,
+    draft_plan,
+    unmatched_selectors,
+)
 from reconciler.core.plan.consent import required_consent
 from reconciler.core.plan.document import (
     ReviewedPlan,
@@ -57,14 +65,6 @@ from reconciler.core.plan.document import (
 )
 from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.plan import (
-    LiveState,
-    Plan,
-    PlanOptions,
-    add_findings,
-    draft_plan,
-    unmatched_selectors,
-)
 from reconciler.core.plan.routing_table import desired_entries, unmanaged_entries
 from reconciler.core.plan.schedule import predict_impact, schedule_steps
 from reconciler.core.rule_json import read_rules_file

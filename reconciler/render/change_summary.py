@@ -16,8 +16,8 @@ from reconciler.core.model.change import (
     is_unadoption,
 )
 from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Source, Target
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.edits import FieldEdit, compare_fields
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.words import two_destinations
 from reconciler.core.text.escape import quote
 from reconciler.core.text.phrases import (

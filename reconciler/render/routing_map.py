@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.core.behaviour.evaluate import required_values
 from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.plan.schedule import build_transition
 from reconciler.core.plan.words import destination_phrase

@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 from reconciler.core.model.change import Change
 from reconciler.core.model.finding import Finding
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.core.plan.plan import Plan
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.core import rule_json
 from reconciler.core.model.change import Change
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.changes import LiveState
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.state import TenantState
 from tests.campaign.matrix_actions import ACTS

@@ -28,6 +28,7 @@ from reconciler.core.errors import CxrouteError, InterruptedRunError, RefusedErr
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import PlanStep
 from reconciler.core.pipeline import Planner
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.document import (
     ReviewedPlan,
     plan_to_json,
@@ -35,7 +36,6 @@ from reconciler.core.plan.document import (
     refuse_unreviewed,
 )
 from reconciler.core.plan.guards import GUARD_NAMES, guard_refusals
-from reconciler.core.plan.plan import Plan
 from reconciler.features.practice.simulator.api import SimulatorApi
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.messages import (

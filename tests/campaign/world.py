@@ -28,6 +28,7 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import PlanStep
 from reconciler.core.pipeline import Planner
+from reconciler.core.plan.changes import LiveState, Plan, PlanOptions
 from reconciler.core.plan.document import (
     ReviewedPlan,
     plan_to_json,
@@ -36,7 +37,6 @@ from reconciler.core.plan.document import (
     unreviewed_impact,
 )
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions
 from reconciler.core.plan.schedule import predict_impact
 from reconciler.features.practice.simulator.api import SimulatorApi
 from reconciler.features.practice.simulator.faults.injector import FaultInjector

@@ -30,8 +30,8 @@ from reconciler.cli.session import Cancellation, Session
 from reconciler.core import pipeline
 from reconciler.core.apply import loop as apply
 from reconciler.core.errors import ApiError
+from reconciler.core.plan.changes import draft_plan as planning
 from reconciler.core.plan.guards import check_guards
-from reconciler.core.plan.plan import draft_plan as planning
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.render.text.environments import EnvironmentRow
 from tests.crash.gate import Gate, wait_until_heard

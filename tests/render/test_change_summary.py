@@ -18,7 +18,7 @@ from reconciler.core.model.rule import (
     make_condition,
     make_opaque,
 )
-from reconciler.core.plan.plan import LiveState, PlanOptions, draft_plan
+from reconciler.core.plan.changes import LiveState, PlanOptions, draft_plan
 from reconciler.render.change_summary import FieldRow, summarize_change
 from tests.support.builders import (
     NOW,

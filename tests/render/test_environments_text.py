@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.model.change import Applied, Delete, Failed, Outcome
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.changes import GuardResult, Plan
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.environments import (
     EnvironmentRow,

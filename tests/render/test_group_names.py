@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.model.rule import Queue, Target, make_condition
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.changes import Plan
 from reconciler.core.text.phrases import Labels
 from tests.support.builders import LABELS, intent_is, managed, rule, wanted
 from tests.support.hostile_names import (

@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Queue, Target, make_condition
-from reconciler.core.plan.plan import LiveState, PlanOptions, draft_plan
+from reconciler.core.plan.changes import LiveState, PlanOptions, draft_plan
 from reconciler.core.plan.schedule import predict_impact, schedule_steps
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.phrases import condition_phrase

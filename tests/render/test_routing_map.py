@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.model.rule import make_condition
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.changes import Plan
 from reconciler.render.routing_map import Lane, build_routing_map
 from tests.support.builders import at_least, intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import FRAUD, GENERAL, assessed_plan, plan_of_everything

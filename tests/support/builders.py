@@ -24,7 +24,7 @@ from reconciler.core.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.changes import LiveState
 from reconciler.core.text.phrases import Labels
 
 OWNER = "acme"

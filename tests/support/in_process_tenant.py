@@ -16,7 +16,7 @@ from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.change import Change, PlanStep
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import to_api_json
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings

@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 from reconciler.cli.commands import plan as plan_command
 from reconciler.cli.session import Session
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.document import plan_to_json
 from reconciler.core.plan.drift import Drift, find_drift
-from reconciler.core.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN

@@ -15,15 +15,15 @@ from reconciler.core.manifest.kinds.ruleset import Hold
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Queue, Source, Target, make_condition
-from reconciler.core.plan.guards import check_guards, lift_guards
-from reconciler.core.plan.impact import NO_IMPACT
-from reconciler.core.plan.plan import (
+from reconciler.core.plan.changes import (
     LiveState,
     Plan,
     PlanOptions,
     add_findings,
     draft_plan,
 )
+from reconciler.core.plan.guards import check_guards, lift_guards
+from reconciler.core.plan.impact import NO_IMPACT
 from reconciler.core.plan.schedule import predict_impact, schedule_steps
 from reconciler.core.traffic.sample import read_traffic
 from reconciler.render.provenance import Provenance, SourceLinks

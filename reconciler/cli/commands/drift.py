@@ -27,6 +27,7 @@ from reconciler.cli.session import Cancellation, Session
 from reconciler.core.checks.route_tests import check_live
 from reconciler.core.errors import UsageError
 from reconciler.core.model.rule import Address
+from reconciler.core.plan.changes import Plan, PlanOptions
 from reconciler.core.plan.drift import (
     BROKEN_PROMISE,
     Acceptance,
@@ -34,7 +35,6 @@ from reconciler.core.plan.drift import (
     drift_to_json,
     find_drift,
 )
-from reconciler.core.plan.plan import Plan, PlanOptions
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.journal.history import find_last_runs
 from reconciler.features.journal.place_option import journal_place

@@ -20,8 +20,8 @@ from reconciler.core.apply.settings import ApplySettings, Replanner
 from reconciler.core.errors import ApiError, RefusedError
 from reconciler.core.model.change import Change, Delete, PlanStep, write_payload
 from reconciler.core.model.live import LiveRule
+from reconciler.core.plan.changes import GuardResult, Plan
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import GuardResult, Plan
 from reconciler.core.plan.schedule import schedule_steps
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)

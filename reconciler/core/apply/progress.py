@@ -23,7 +23,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import LiveRule, WritePayload
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.stored_texts import classify_live_rules, is_form_of
 
 

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from reconciler.core.apply.attempt import Attempt
 from reconciler.core.model.change import Change, PlanStep
-from reconciler.core.plan.plan import LiveState, Plan
+from reconciler.core.plan.changes import LiveState, Plan
 
 Result = TypeVar("Result")
 

@@ -18,8 +18,8 @@ from reconciler.core.errors import ApiError, CxrouteError, RefusedError
 from reconciler.core.model.change import Change, PlanStep, is_unadoption
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
+from reconciler.core.plan.changes import Plan, rule_id_after, rules_after
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import Plan, rule_id_after, rules_after
 from reconciler.core.text.escape import join_first
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.layout import NotStorableError

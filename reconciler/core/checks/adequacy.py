@@ -42,7 +42,7 @@ from reconciler.core.model.rule import (
     make_condition,
     normalized_conditions,
 )
-from reconciler.core.plan.plan import Plan, WatchCounts
+from reconciler.core.plan.changes import Plan, WatchCounts
 from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.plan.schedule import build_transition

@@ -27,11 +27,11 @@ from reconciler.core.model.change import (
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.core.plan.behaviour_json import impact_to_json, region_claims
+from reconciler.core.plan.changes import Plan, PlanOptions
 from reconciler.core.plan.consent import consent_to_json, parse_consent
 from reconciler.core.plan.finding_json import finding_to_json, source_to_json
 from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import NO_IMPACT
-from reconciler.core.plan.plan import Plan, PlanOptions
 from reconciler.core.plan.replay import replay_to_json
 from reconciler.core.plan.routing_table import live_entries
 from reconciler.core.rule_json import rule_body

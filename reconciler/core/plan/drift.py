@@ -21,6 +21,7 @@ from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import LiveRule, marker_digest
 from reconciler.core.model.rule import Address, Source
 from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.changes import Plan, is_selected
 from reconciler.core.plan.document import (
     DRIFT_REPORT,
     digest_document,
@@ -32,7 +33,6 @@ from reconciler.core.plan.finding_json import finding_to_json
 from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import NO_IMPACT, Impact
 from reconciler.core.plan.ownership import LiveRulesByOwner
-from reconciler.core.plan.plan import Plan, is_selected
 from reconciler.core.plan.routing_table import desired_entries, live_entries
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic

@@ -14,7 +14,7 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.guard_limits import GuardName, Limit
 from reconciler.core.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.plan import GuardResult, Plan, add_findings
+from reconciler.core.plan.changes import GuardResult, Plan, add_findings
 from reconciler.core.plan.promises import PromiseResult, context_remedy, run_promises
 from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.plan.schedule import build_transition

@@ -26,9 +26,9 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import copy_name
 from reconciler.core.model.rule import Address
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.edits import edits_of_changes
 from reconciler.core.plan.impact import NO_IMPACT, Impact
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.core.plan.routing_table import live_entries
 from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic

@@ -27,8 +27,8 @@ from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.finding import Document
 from reconciler.core.model.operators import RECORDS, Scalar
 from reconciler.core.model.rule import JSON_NUMBER, Opaque
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.promises import PromiseResult, run_promises
 from reconciler.core.plan.routing_table import RuleList, entry_name, route_phrase
 from reconciler.core.plan.schedule import build_transition

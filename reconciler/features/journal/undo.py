@@ -15,14 +15,14 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import LiveRule, copy_name, fingerprint
 from reconciler.core.model.rule import Address, Rule, Target
-from reconciler.core.plan.ownership import was_edited
-from reconciler.core.plan.plan import (
+from reconciler.core.plan.changes import (
     LiveState,
     Plan,
     PlanOptions,
     draft_plan,
     rules_after,
 )
+from reconciler.core.plan.ownership import was_edited
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.features.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
 

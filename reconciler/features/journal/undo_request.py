@@ -17,8 +17,13 @@ from reconciler.core.errors import ManifestError, RefusedError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
+from reconciler.core.plan.changes import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    unmatched_selectors,
+)
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, unmatched_selectors
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.json_values import moment_at
 from reconciler.features.journal.history import RecordedRun, read_changes

@@ -39,8 +39,8 @@ from reconciler.core.errors import (
     ManifestError,
     UsageError,
 )
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.drift import Drift
-from reconciler.core.plan.plan import Plan
 from reconciler.core.text.hosts import LAST_PORT, url_of
 from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
 from reconciler.features.watch import cycle as cycles

@@ -20,10 +20,10 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import marker_digest
 from reconciler.core.model.rule import CANONICAL_JSON
+from reconciler.core.plan.changes import GuardResult, Plan
 from reconciler.core.plan.document import change_facts, change_to_json
 from reconciler.core.plan.drift import Drift, edited_changes, missing_rules
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import GuardResult, Plan
 from reconciler.core.text.prometheus import metric, metric_header, sample
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]

@@ -16,9 +16,9 @@ from reconciler.core.model.change import (
     Skipped,
     UnknownOutcome,
 )
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.drift import Drift, edited_changes
 from reconciler.core.plan.headline import headline
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.words import NO_IMPACT
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.features.watch.cycle import (

@@ -10,7 +10,7 @@ from reconciler.core.model.change import (
     Skipped,
     UnknownOutcome,
 )
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.stored_texts import TEXT_ALTERED
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.render.change_summary import ACTION_PAST

@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.model.change import Applied
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.core.plan.drift import Drift
 from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.words import total_share_phrase
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.render.colour import Style

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.core.model.finding import Finding
+from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.clauses import FEW_VALUES
-from reconciler.core.plan.plan import Plan
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow

@@ -25,7 +25,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.core.model.rule import Rule
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import LiveState, Plan, PlanOptions, draft_plan
 from tests.support.builders import (
     NOW,
     OWNER,

@@ -24,9 +24,9 @@ from reconciler.core.model.live import (
     marker_digest,
 )
 from reconciler.core.model.rule import Rule, Target, make_condition
+from reconciler.core.plan.changes import PlanOptions
 from reconciler.core.plan.document import plan_to_json
 from reconciler.core.plan.guards import check_guards
-from reconciler.core.plan.plan import PlanOptions
 from reconciler.core.plan.schedule import predict_impact, schedule_steps
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings

@@ -25,7 +25,7 @@ from reconciler.core.model.change import Applied, Failed, UnknownOutcome
 from reconciler.core.model.live import LiveRule, Marker, marker_digest
 from reconciler.core.model.rule import Rule, Target
 from reconciler.core.pipeline import Planner
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.changes import PlanOptions
 from reconciler.targets.studio.layout import BlockLayout
 from tests.support.builders import (
     NOW,

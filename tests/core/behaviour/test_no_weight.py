@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.model.rule import Target
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import Plan, PlanOptions, draft_plan
 from reconciler.core.plan.schedule import predict_impact, schedule_steps
 from reconciler.core.text.phrases import queues_phrase
 from reconciler.render.routing_map import build_routing_map, render_mermaid

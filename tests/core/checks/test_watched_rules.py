@@ -19,7 +19,7 @@ from reconciler.core.checks.route_tests import RouteTestResult
 from reconciler.core.desired.expand import StatedPromise
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import LiveState, Plan, PlanOptions, draft_plan
 from tests.support.brute_force import Json, inputs_for, is_supported, winner
 from tests.support.builders import (
     NOW,

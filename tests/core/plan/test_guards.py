@@ -14,6 +14,7 @@ from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Target
+from reconciler.core.plan.changes import Plan, PlanOptions, draft_plan
 from reconciler.core.plan.guards import (
     check_guards,
     freeze_reason,
@@ -21,7 +22,6 @@ from reconciler.core.plan.guards import (
     lift_guards,
 )
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.core.plan.schedule import predict_impact, schedule_steps
 from reconciler.core.traffic.sample import read_traffic
 from tests.support.builders import (

@@ -20,14 +20,7 @@ from reconciler.core.manifest.kinds.ruleset import Hold
 from reconciler.core.model.change import Adopt, Create, Delete, Update
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Rule, Source
-from reconciler.core.plan.document import (
-    digest_document,
-    plan_id,
-    plan_to_json,
-    read_saved_plan,
-    unreviewed_changes,
-)
-from reconciler.core.plan.plan import (
+from reconciler.core.plan.changes import (
     LiveState,
     Plan,
     PlanOptions,
@@ -35,6 +28,13 @@ from reconciler.core.plan.plan import (
     draft_plan,
     replace_findings,
     unmatched_selectors,
+)
+from reconciler.core.plan.document import (
+    digest_document,
+    plan_id,
+    plan_to_json,
+    read_saved_plan,
+    unreviewed_changes,
 )
 from reconciler.core.plan.plan_json import plan_schema
 from reconciler.core.plan.schedule import schedule_steps
@@ -338,7 +338,7 @@ def test_the_digests_of_a_plan_are_computed_once(
     form = plan_to_json(created)
     candidate = replace(created, changes=())
     assert form["planId"] != plan_id(candidate) == plan_to_json(candidate)["planId"]
-    monkeypatch.setattr("reconciler.core.plan.plan.sha256", None)
+    monkeypatch.setattr("reconciler.core.plan.changes.sha256", None)
     monkeypatch.setattr("reconciler.core.plan.document.sha256", None)
     assert (form["planId"], form["liveDigest"]) == (
         plan_id(created),

@@ -18,8 +18,8 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Source, Target
+from reconciler.core.plan.changes import GuardResult, Plan, PlanOptions, draft_plan
 from reconciler.core.plan.guards import check_guards, guard_refusals, lift_guards
-from reconciler.core.plan.plan import GuardResult, Plan, PlanOptions, draft_plan
 from reconciler.features.practice.sandbox import open_state
 from tests.support.builders import (
     NOW,

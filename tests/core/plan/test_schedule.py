@@ -19,7 +19,7 @@ from reconciler.core.model.live import (
 )
 from reconciler.core.model.rule import Target
 from reconciler.core.plan import schedule
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import Plan, PlanOptions, draft_plan
 from tests.support.builders import (
     NOW,
     OWNER,

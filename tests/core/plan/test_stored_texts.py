@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Rule, Target
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import Plan, PlanOptions, draft_plan
 from reconciler.core.plan.stored_texts import (
     TEXT_FORMS,
     TextForm,

@@ -20,8 +20,8 @@ from reconciler.core.errors import ApiError, RefusedError
 from reconciler.core.model.change import Adopt
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Address, Rule
+from reconciler.core.plan.changes import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.core.plan.routing_table import live_entries
 from reconciler.core.rule_json import parse_live_rule
 from reconciler.features.journal.history import RecordedRun, read_changes

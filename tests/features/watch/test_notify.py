@@ -21,9 +21,9 @@ from reconciler.core.behaviour.space.clauses import Clause
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
 from reconciler.core.model.change import Applied, Failed, UnknownOutcome
 from reconciler.core.model.finding import Finding
+from reconciler.core.plan.changes import GuardResult, Plan
 from reconciler.core.plan.drift import find_drift
 from reconciler.core.plan.impact import NO_IMPACT, Impact
-from reconciler.core.plan.plan import GuardResult, Plan
 from reconciler.features.watch.cycle import (
     MAX_WAITING,
     CycleResult,
