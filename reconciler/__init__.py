@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         read_live,
         read_live_file,
     )
-    from reconciler.core.plan.changes import Plan, PlanOptions
     from reconciler.core.plan.guards import guard_refusals
+    from reconciler.core.plan.stages import Plan, PlanOptions
     from reconciler.targets.platform.connect import (
         open_client,
         open_writing_client,
@@ -84,7 +84,7 @@ _NAMES = {
         "read_live_file",
     ),
     "core.plan.guards": ("guard_refusals",),
-    "core.plan.changes": ("Plan", "PlanOptions"),
+    "core.plan.stages": ("Plan", "PlanOptions"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

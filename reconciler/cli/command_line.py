@@ -12,7 +12,7 @@ from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
-from reconciler.core.plan.changes import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 
 if TYPE_CHECKING:  # loads the journal, which `validate` does not need
     from reconciler.features.journal.undo_request import UndoRequest

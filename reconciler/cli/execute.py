@@ -19,8 +19,8 @@ from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
 from reconciler.core.model.change import Applied, UnknownOutcome
 from reconciler.core.pipeline import Planner, apply_plan
-from reconciler.core.plan.changes import Plan, PlanOptions
 from reconciler.core.plan.document import ReviewedPlan, read_saved_plan
+from reconciler.core.plan.stages import Plan, PlanOptions
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB, read_text
 from reconciler.core.text.redact import REDACTOR

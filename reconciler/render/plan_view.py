@@ -17,8 +17,8 @@ from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.fields import ENVIRONMENT
 from reconciler.core.model.finding import Document, Finding
 from reconciler.core.model.rule import CANONICAL_JSON
-from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.document import COUNTED_ACTIONS
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import escape_invisible
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane, build_routing_map

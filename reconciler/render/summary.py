@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 from reconciler.core.model.change import Change
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
+from reconciler.core.plan.stages import Changes, Plan, Scheduled
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (
@@ -94,7 +94,7 @@ def summarize_plan(
     changes without a note.
     """
     effects = None
-    if plan.impact and (plan.changes or plan.changes_endpoint):
+    if plan.changes or plan.changes_endpoint:
         effects = summarize_effects(
             plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent
         )
@@ -135,19 +135,19 @@ def summarize_plan(
     )
 
 
-def _tenant_text(plan: Plan, tenant: str) -> str:
+def _tenant_text(plan: Changes, tenant: str) -> str:
     text = sanitize(tenant)
     if plan.options.undo:
         text = f"undoes run {plan.options.undo}, {text}"
     return text
 
 
-def _rules_text(plan: Plan) -> str:
+def _rules_text(plan: Changes) -> str:
     managed = pluralize(len(plan.managed), "rule")
     return f"{managed} managed, {plan.unmanaged:,} unmanaged"
 
 
-def _schedule_text(plan: Plan) -> str:
+def _schedule_text(plan: Scheduled) -> str:
     if not plan.changes or not plan.steps or plan.unproven:
         return ""
     return f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
@@ -167,7 +167,7 @@ def _refusals(plan: Plan) -> Iterator[GuardSummary]:
             yield GuardSummary(guard.name, sanitize(guard.message, _MAX_MESSAGE))
 
 
-def _note_changes(plan: Plan) -> list[tuple[Change, str]]:
+def _note_changes(plan: Scheduled) -> list[tuple[Change, str]]:
     """Return the changes, each with a note if it is made in several calls."""
     detours: dict[int, str] = {}
     for wave in plan.steps:
@@ -180,7 +180,7 @@ def _note_changes(plan: Plan) -> list[tuple[Change, str]]:
     ]
 
 
-def _held_summaries(plan: Plan) -> Iterator[ChangeSummary]:
+def _held_summaries(plan: Changes) -> Iterator[ChangeSummary]:
     for hold in plan.held:
         note = f"not applied: {sanitize(hold.reason)}"
         yield summarize_change(plan, hold.change, note)
@@ -198,7 +198,7 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
     )
 
 
-def _endpoint_text(plan: Plan) -> str:
+def _endpoint_text(plan: Changes) -> str:
     """Return the changes of the endpoint's fallback as a sentence."""
     settings = [stage.fallback.settings for stage in plan.endpoints]
     below = [(each["intent"], each["minConfidence"]) for each in settings]
@@ -248,7 +248,7 @@ def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Fin
     return near, {title: findings for title, findings in others if findings}
 
 
-def match_phrase(plan: Plan) -> str:
+def match_phrase(plan: Changes) -> str:
     """Return `40 rules in prod match the manifests.`."""
     match = "matches" if plan.unchanged == 1 else "match"
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."

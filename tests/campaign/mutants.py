@@ -22,7 +22,7 @@ from reconciler.core.model.change import Delete, PlanStep, Update
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address
 from reconciler.core.plan import changes
-from reconciler.core.plan.changes import Plan
+from reconciler.core.plan.stages import LiveState, Plan
 from reconciler.targets.rules_api import client, rule_json
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign.mutants_patches import again, page_of, patched
@@ -89,9 +89,7 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
     def make(real: Any) -> Any:
         def compare(desired: Any, owned: Any) -> Any:
             return real(
-                changes.adopt_namesakes(
-                    desired, changes.LiveState(owned.unmanaged, ())
-                ),
+                changes.adopt_namesakes(desired, LiveState(owned.unmanaged, ())),
                 owned,
             )
 

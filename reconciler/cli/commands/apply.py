@@ -42,7 +42,6 @@ from reconciler.core.errors import (
 )
 from reconciler.core.model.change import Applied, UnknownOutcome
 from reconciler.core.pipeline import Planner
-from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.consent import describe_consent
 from reconciler.core.plan.document import (
     ReviewedPlan,
@@ -52,6 +51,7 @@ from reconciler.core.plan.document import (
     refuse_unreviewed,
 )
 from reconciler.core.plan.guards import GUARD_NAMES, guard_refusals
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import pluralize
 from reconciler.features.watch.cycle import CycleResult
 from reconciler.features.watch.notify import notify

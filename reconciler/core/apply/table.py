@@ -18,8 +18,9 @@ from reconciler.core.errors import ApiError, CxrouteError, RefusedError
 from reconciler.core.model.change import Change, PlanStep, is_unadoption
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
-from reconciler.core.plan.changes import Plan, rule_id_after, rules_after
+from reconciler.core.plan.changes import rule_id_after, rules_after
 from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.stages import Changes, Plan
 from reconciler.core.text.escape import join_first
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.layout import NotStorableError
@@ -90,15 +91,15 @@ class _TableRun:
         self.settings = settings
         self.progress = ApplyProgress(plan)
         self.stop_reason = ""
-        self.fresh_plan: Plan | None = None
+        self.fresh_changes: Changes | None = None
         # the rules of the last read
         self.known: dict[str, object] = {live.id: live.rule for live in plan.live.rules}
         # the rules that another user edited since the plan was made
         self.edited: set[str] = set()
         self.warnings: list[str] = []
 
-    async def read(self) -> Plan:
-        self.fresh_plan = None
+    async def read(self) -> Changes:
+        self.fresh_changes = None
         live = replace(self.plan.live, rules=await self.table.rules())
         # without markers: a save may write a marker again
         contents: dict[str, object] = {rule.id: rule.rule for rule in live.rules}
@@ -110,10 +111,10 @@ class _TableRun:
             if contents.get(rule_id, rule_id) not in own_states
         }
         self.known = contents
-        self.fresh_plan = await self.settings.run_blocking(
-            lambda: self.planner.plan(live)
+        self.fresh_changes = await self.settings.run_blocking(
+            lambda: self.planner.find_changes(live)
         )
-        return self.fresh_plan
+        return self.fresh_changes
 
     def list_own_states(self) -> set[object]:
         """Return the ids and the rules that this run wrote, or may have written."""
@@ -125,7 +126,7 @@ class _TableRun:
                     states.add(payload.rule)
         return states
 
-    async def find_refusal(self, fresh: Plan) -> str:
+    async def find_refusal(self, fresh: Changes) -> str:
         """Return why nothing may be written; empty if the changes may be made."""
         if self.edited and self.settings.is_within_review is not None:
             return f"{self.edited_phrase()}. Run `plan` again"
@@ -134,17 +135,15 @@ class _TableRun:
         if not self.edited:
             return ""
         reduced = replace(fresh, changes=tuple(self.changes_to_make(fresh)))
-        assessed = await self.settings.run_blocking(
-            lambda: self.planner.assess(reduced)
-        )
-        refusals = guard_refusals(assessed)
+        plan = await self.settings.run_blocking(lambda: self.planner.complete(reduced))
+        refusals = guard_refusals(plan)
         return f"now {refusals[0].message}" if refusals else ""
 
     def edited_phrase(self) -> str:
         names = join_first(sorted(self.edited), _MAX_NAMES)
         return f"{names} changed in Studio meanwhile"
 
-    def changes_to_make(self, fresh: Plan) -> list[Change]:
+    def changes_to_make(self, fresh: Changes) -> list[Change]:
         """Return the planned changes that remain. An edit that the plan does not cover stays."""
         changes = []
         for change in fresh.changes:
@@ -156,7 +155,7 @@ class _TableRun:
                 changes.append(change)
         return changes
 
-    async def save_changes(self, fresh: Plan) -> None:
+    async def save_changes(self, fresh: Changes) -> None:
         """Save until a read shows no remaining change, within limits."""
         pauses = iter(self.settings.backoff)
         conflicts = 0
@@ -180,7 +179,7 @@ class _TableRun:
                 f"`plan` again"
             )
 
-    async def save(self, fresh: Plan, changes: Sequence[Change]) -> Attempt:
+    async def save(self, fresh: Changes, changes: Sequence[Change]) -> Attempt:
         """Make the changes in one save, and record it for each of them."""
         steps = list(map(PlanStep, changes))
         self.settings.recorder.announce(steps)
@@ -209,7 +208,9 @@ class _TableRun:
 
     def build_report(self) -> ApplyReport:
         report = self.progress.report(
-            self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop()
+            self.fresh_changes,
+            self.stop_reason,
+            interrupted=self.settings.should_stop(),
         )
         notes = []
         if self.edited:
@@ -218,7 +219,7 @@ class _TableRun:
         return replace(report, notes=(*notes, *self.table.notes))
 
 
-def warn_of_size(plan: Plan) -> Iterator[Finding]:
+def warn_of_size(plan: Changes) -> Iterator[Finding]:
     """Yield a warning if the block after the plan's changes is larger than any that is known to
     work.
     """

@@ -17,7 +17,9 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.rule import Address, Source
-from reconciler.core.plan.changes import Plan, is_selected, replace_findings
+from reconciler.core.plan.changes import is_selected
+from reconciler.core.plan.findings import replace_findings
+from reconciler.core.plan.stages import Plan
 
 OFFLINE_CODES: Final = frozenset(
     f"CXR{each}"

@@ -40,13 +40,13 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import LoadedDocument
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Json, Opaque, Source, Target
-from reconciler.core.plan.changes import LiveState
 from reconciler.core.plan.promises import PromiseResult, run_promises
 from reconciler.core.plan.routing_table import (
     desired_entries,
     live_entries,
     route_phrase,
 )
+from reconciler.core.plan.stages import LiveState
 from reconciler.core.plan.words import destination_phrase
 from reconciler.core.text.phrases import Labels
 

@@ -1,18 +1,10 @@
-"""Desired x live -> Plan: a value that can be printed, saved, read back and compared.
+"""Desired x live -> Changes: what differs, and which of it must wait."""
 
-Nothing here has an effect.
-"""
-
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from functools import cached_property
-from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.core.behaviour.diff.difference import BehaviourChange
-from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.change import (
     Adopt,
@@ -24,36 +16,13 @@ from reconciler.core.model.change import (
     Update,
     write_payload,
 )
-from reconciler.core.model.finding import Finding, group_findings
-from reconciler.core.model.live import LastSave, LiveRule
-from reconciler.core.model.rule import CANONICAL_JSON, Address, Queue
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Address
 from reconciler.core.plan.compare import compare_rules
-from reconciler.core.plan.consent import Consent
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
+from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from reconciler.core.plan.stored_texts import attach_read_rules, restore_texts
-from reconciler.core.text.phrases import Labels
-
-# the one needs this module, the other loads the traffic sample, which `validate` does not need
-if TYPE_CHECKING:
-    from reconciler.core.plan.impact import Impact
-    from reconciler.core.plan.promises import PromiseResult
-    from reconciler.core.plan.replay import ReplayResult
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
-    """The options of a plan. A saved plan contains them, so that it can be built again."""
-
-    only: tuple[str, ...] = ()  # addresses, or patterns such as `cards/*`; empty: all
-    adopt: bool = False  # adopt unmanaged rules that have the name of a desired rule
-    keep_drift: bool = False  # do not revert edits made in CXone
-    prune: bool = True  # delete managed rules that no manifest names
-    # the path of a traffic sample other than that of the manifests
-    traffic: str | None = None
-    base: str | None = None  # where the manifests before the change are
-    # the endpoint's fallback there; None: that of these manifests
-    base_fallback: FallbackPolicy | None = None
-    undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
 def is_selected(address: Address, only: Sequence[str]) -> bool:
@@ -74,136 +43,10 @@ def unmatched_selectors(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LiveState:
-    """The result of one read of the tenant: every rule and every queue."""
-
-    rules: tuple[LiveRule, ...]
-    queues: tuple[Queue, ...]
-    last_save: LastSave | None = None  # of the script that holds the rules
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardResult:
-    """The result of one guard: its number, its limit, and in `allowed` why it was lifted."""
-
-    name: str
-    value: int | float
-    limit: int | float
-    ok: bool
-    message: str
-    allowed: str | None = None
-
-
-class WatchCounts(NamedTuple):
-    """The changed rules that no test and no promise watches, and those of which the bound of work
-    left that open.
-    """
-
-    unwatched: int
-    undecided: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """The changes, and everything that a reader or a guard needs to accept or refuse them."""
-
-    environment: str
-    owner: str
-    changes: tuple[Change, ...]
-    held: tuple[HeldChange, ...]
-    findings: tuple[Finding, ...]
-    unchanged: int
-    managed: tuple[Address, ...]  # addresses of the managed live rules, before
-    unmanaged: int
-    queue_names: Mapping[str, str]
-    labels: Labels  # what people read instead of names
-    options: PlanOptions
-    desired: DesiredState
-    live: LiveState
-    generated_at: datetime
-    # whether the endpoint's fallback is another one after the change
-    changes_endpoint: bool = False
-    # the calls in waves: those of one wave may be made in any order
-    steps: tuple[tuple[PlanStep, ...], ...] = ()
-    # changes during which some conversation may have neither its old nor its new destination
-    unproven: tuple[Address, ...] = ()
-    # what it does to conversations, from `predict_impact`
-    impact: "Impact | None" = None
-    # the recorded conversations of `plan --replay` that go elsewhere
-    replay: "ReplayResult | None" = None
-    # whose consent it needs; None if no queue has owners
-    consent: tuple[Consent, ...] | None = None
-    guards: tuple[GuardResult, ...] = ()
-    # on the rules after this plan, from `check_guards`
-    promises: "tuple[PromiseResult, ...]" = ()
-    # findings that the manifests accept: counted, and not shown
-    acknowledged: tuple[Finding, ...] = ()
-    # route tests that the manifests fail: apply refuses while there is one
-    failed_tests: tuple[Finding, ...] = ()
-    watch: WatchCounts | None = None  # None without route tests and promises
-    # the id, once it is computed
-    _ids: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
-
-    @property
-    def behaviour(self) -> BehaviourChange | None:
-        """What the change does to conversations; None before `predict_impact`."""
-        return self.impact.behaviour if self.impact else None
-
-    def remember_id(self, compute: Callable[[], str]) -> str:
-        """Return the id of this plan, computed at its first use."""
-        if not self._ids:
-            self._ids.append(compute())
-        return self._ids[0]
-
-    @property
-    def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
-        """Return the endpoint before the change, which the live rules are behind, and the one after
-        it.
-        """
-        after = self.desired.endpoint
-        before = replace(after, fallback=self.options.base_fallback or after.fallback)
-        return before.compared_with(after), after.compared_with(before)
-
-    @cached_property
-    def manifest_digest(self) -> str:
-        """The digest of the desired rules, which does not depend on the text of the files."""
-        desired = self.desired
-        lines = [f"{desired.environment} {desired.owner}"]
-        lines += [
-            f"{address} {desired.rules[address].fingerprint}"
-            for address in sorted(desired.rules)
-        ]
-        text = "".join(f"{line}\n" for line in lines)
-        return sha256(text.encode()).hexdigest()
-
-    @cached_property
-    def live_digest(self) -> str:
-        """The digest of the live rules and queues, which does not depend on their order."""
-        rules = sorted(
-            (rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"])
-        )
-        queues = []
-        for queue in self.live.queues:
-            state = [] if queue.active else ["inactive"]
-            queues.append([queue.id, queue.name, *state])
-        queues.sort()
-        return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
-
-    @property
-    def conflicts(self) -> tuple[Finding, ...]:
-        """Return the findings that make apply refuse: each concerns a desired rule that cannot be
-        made live.
-        """
-        return tuple(
-            finding for finding in self.findings if finding.severity == "error"
-        )
-
-
-def draft_plan(
+def find_changes(
     desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime
-) -> Plan:
-    """Return the plan that makes the live rules the desired ones.
+) -> Changes:
+    """Return the changes that make the live rules the desired ones.
 
     `now` decides which holds are valid.
     """
@@ -232,30 +75,23 @@ def draft_plan(
         for address in comparison.unchanged
         if is_selected(address, options.only)
     ]
-    fallback = desired.endpoint.fallback
-    base_fallback = options.base_fallback or fallback
-    return Plan(
-        environment=desired.environment,
-        owner=desired.owner,
+    return Changes(
+        desired=desired,
+        live=live,
+        options=options,
+        generated_at=now,
         changes=tuple(sorted(changes, key=_change_sort_key)),
         held=tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change))),
         findings=tuple(
-            finding for finding in findings if _is_relevant(finding, options)
+            finding for finding in findings if is_relevant(finding, options)
         ),
         unchanged=len(unchanged),
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
-        queue_names={queue.id: queue.name for queue in live.queues},
-        labels=desired.labels,
-        options=options,
-        desired=desired,
-        live=live,
-        generated_at=now,
-        changes_endpoint=base_fallback.settings != fallback.settings,
     )
 
 
-def rules_after(plan: Plan, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
+def rules_after(plan: Changes, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
     """Return the live rules after some changes of a plan; a changed rule has its new marker."""
     rules: dict[str, LiveRule | None] = {live.id: live for live in plan.live.rules}
     for change in changes:
@@ -306,38 +142,6 @@ def _foreign_cases(
             yield Finding(code="CXR313", severity="error", message=message, hint=hint)
 
 
-def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
-    """Return the plan with further findings, without those of unselected addresses."""
-    relevant = (finding for finding in findings if _is_relevant(finding, plan.options))
-    return replace_findings(plan, (*plan.findings, *relevant))
-
-
-def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
-    """Return the plan with these findings only: the acknowledged ones separate, and one for each
-    cause.
-    """
-
-    def sort_key(finding: Finding) -> tuple[str, str, int, str]:
-        source = finding.source
-        return (
-            finding.code,
-            source.file if source else "",
-            source.line if source else 0,
-            finding.message,
-        )
-
-    ordered = sorted(findings, key=sort_key)
-    open_findings = group_findings(
-        finding for finding in ordered if not finding.acknowledged
-    )
-    accepted = group_findings(finding for finding in ordered if finding.acknowledged)
-    return replace(
-        plan,
-        findings=tuple(open_findings),
-        acknowledged=(*plan.acknowledged, *accepted),
-    )
-
-
 def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
     """Return the desired rules; each one without `adopt` adopts the unmanaged rule that has its
     name.
@@ -350,7 +154,8 @@ def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
     return replace(desired, rules=rules)
 
 
-def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
+def is_relevant(finding: Finding, options: PlanOptions) -> bool:
+    """Return whether a finding is about a selected address, or about none."""
     if finding.address is None:
         return True
     return is_selected(finding.address, options.only)

@@ -27,13 +27,13 @@ from reconciler.core.model.change import (
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.core.plan.behaviour_json import impact_to_json, region_claims
-from reconciler.core.plan.changes import Plan, PlanOptions
 from reconciler.core.plan.consent import consent_to_json, parse_consent
 from reconciler.core.plan.finding_json import finding_to_json, source_to_json
 from reconciler.core.plan.headline import headline
-from reconciler.core.plan.impact import NO_IMPACT
+from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.replay import replay_to_json
 from reconciler.core.plan.routing_table import live_entries
+from reconciler.core.plan.stages import Changes, Plan, PlanOptions, Scheduled
 from reconciler.core.rule_json import rule_body
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.version import __version__
@@ -89,9 +89,7 @@ def plan_to_json(plan: Plan) -> "PlanJson":
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps = _steps(plan)
     changes = [change for change in plan.changes if id(change) in steps]
-    behaviour = None
-    if plan.impact:
-        behaviour = impact_to_json(plan.impact, plan.queue_names, _headline(plan))
+    sentence = headline(plan.impact, plan.queue_names, plan.labels, plan.promises)
     findings = (*plan.failed_tests, *plan.findings)
     form: PlanJson = {
         "formatVersion": FORMAT_VERSION,
@@ -112,7 +110,7 @@ def plan_to_json(plan: Plan) -> "PlanJson":
             {**change_to_json(plan, held.change), "reason": held.reason}
             for held in plan.held
         ],
-        "behaviour": behaviour,
+        "behaviour": impact_to_json(plan.impact, plan.queue_names, sentence),
         "findings": [finding_to_json(finding) for finding in findings],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [cast("GuardJson", asdict(result)) for result in plan.guards],
@@ -128,7 +126,7 @@ def plan_to_json(plan: Plan) -> "PlanJson":
 def _options(plan: Plan) -> "OptionsJson":
     options = plan.options
     traffic: SampleJson | None = None
-    if plan.impact and plan.impact.traffic:
+    if plan.impact.traffic:
         sample = plan.impact.traffic.sample
         traffic = {"file": sample.name, "digest": sample.digest}
     return {
@@ -141,17 +139,11 @@ def _options(plan: Plan) -> "OptionsJson":
     }
 
 
-def _endpoint(plan: Plan) -> "EndpointJson | None":
+def _endpoint(plan: Changes) -> "EndpointJson | None":
     if not plan.options.base:
         return None
     before, after = (stage.fallback.settings for stage in plan.endpoints)
     return cast("EndpointJson", {"before": before, "after": after})
-
-
-def _headline(plan: Plan) -> str:
-    return headline(
-        plan.impact or NO_IMPACT, plan.queue_names, plan.labels, plan.promises
-    )
 
 
 def plan_id(plan: Plan) -> str:
@@ -177,7 +169,7 @@ def count_changes(plan: Plan) -> dict[str, int]:
 
 
 def change_to_json(
-    plan: Plan, change: Change, steps: Sequence["StepJson"] = ()
+    plan: Changes, change: Change, steps: Sequence["StepJson"] = ()
 ) -> "ChangeJson":
     """Return one change in the form of plan-json "Change"; a held change has no steps."""
     payload = write_payload(PlanStep(change), plan.owner)
@@ -202,7 +194,7 @@ def change_to_json(
     }
 
 
-def _steps(plan: Plan) -> dict[int, list["StepJson"]]:
+def _steps(plan: Scheduled) -> dict[int, list["StepJson"]]:
     """Return each change's calls, each in its wave; `copy` marks those of a temporary copy."""
     # The removal of a leftover copy is a step of its address's change, if there is one.
     owners = {
@@ -297,7 +289,7 @@ def _parse_fallback(form: "FallbackJson") -> FallbackPolicy:
     )
 
 
-def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
+def unreviewed_changes(fresh: Changes, reviewed: ReviewedPlan) -> tuple[Change, ...]:
     """Return the changes of a fresh plan that the reviewed plan does not have, in order."""
     unreviewed = []
     for change in fresh.changes:
@@ -324,7 +316,7 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
             f"the manifests or the tenant changed since the plan was created. A new plan has "
             f"{count} that {name} does not have: {phrase}{difference}. {again}"
         )
-    regions = unreviewed_impact(fresh, reviewed)
+    regions = unreviewed_regions(fresh.impact, fresh.queue_names, reviewed)
     if regions:
         example = quote(regions[0].example.attributes)
         raise RefusedError(
@@ -339,7 +331,7 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
             )
 
 
-def _first_difference(fresh: Plan, change: Change, reviewed: ReviewedPlan) -> str:
+def _first_difference(fresh: Changes, change: Change, reviewed: ReviewedPlan) -> str:
     """Return what differs in a change from the reviewed one of its address: its action, or its
     fields.
     """
@@ -379,8 +371,8 @@ def _field_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return difference
 
 
-def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
-    """Return a fresh plan that holds its unreviewed edits, if they do not change routing."""
+def hold_unreviewed_edits(fresh: Changes, reviewed: ReviewedPlan) -> Changes:
+    """Return the changes of a fresh plan that hold unreviewed edits, if they do not change routing."""
     # These are edits of managed rules in CXone: the rules are not changed, and the other changes
     # continue.
     edits = _unreviewed_edits(fresh, reviewed)
@@ -392,7 +384,7 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     return replace(fresh, changes=changes, held=tuple(holds))
 
 
-def _unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> list[Update]:
+def _unreviewed_edits(fresh: Changes, reviewed: ReviewedPlan) -> list[Update]:
     """Return the edits outside of the reviewed plan that need no name of another desired rule."""
     names = {desired.rule.name for desired in fresh.desired.rules.values()}
     edits = []
@@ -407,7 +399,7 @@ def _unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> list[Update]:
     return edits
 
 
-def _changes_routing(fresh: Plan, edits: Iterable[Update]) -> bool:
+def _changes_routing(fresh: Changes, edits: Iterable[Update]) -> bool:
     """Return whether edits move conversations, or may do so."""
     unedited = {
         edit.live.id: edit.after
@@ -427,16 +419,16 @@ def _changes_routing(fresh: Plan, edits: Iterable[Update]) -> bool:
     return behaviour.changed or not behaviour.complete
 
 
-def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
-    """Return the regions of a fresh plan with conversations that the reviewed plan does not move in
+def unreviewed_regions(
+    impact: Impact, queue_names: Mapping[str, str], reviewed: ReviewedPlan
+) -> tuple[Region, ...]:
+    """Return the regions of an impact with conversations that the reviewed plan does not move in
     the same way.
     """
-    if fresh.impact is None:
-        return ()
-    without_shares = replace(fresh.impact, traffic=None)
-    claims = region_claims(impact_to_json(without_shares, fresh.queue_names))
+    without_shares = replace(impact, traffic=None)
+    claims = region_claims(impact_to_json(without_shares, queue_names))
     return tuple(
-        fresh.impact.behaviour.regions[index]
+        impact.behaviour.regions[index]
         for index in find_uncovered(claims, reviewed.claims)
     )
 

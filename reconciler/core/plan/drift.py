@@ -21,7 +21,7 @@ from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import LiveRule, marker_digest
 from reconciler.core.model.rule import Address, Source
 from reconciler.core.plan.behaviour_json import impact_to_json
-from reconciler.core.plan.changes import Plan, is_selected
+from reconciler.core.plan.changes import is_selected
 from reconciler.core.plan.document import (
     DRIFT_REPORT,
     digest_document,
@@ -34,6 +34,7 @@ from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import NO_IMPACT, Impact
 from reconciler.core.plan.ownership import LiveRulesByOwner
 from reconciler.core.plan.routing_table import desired_entries, live_entries
+from reconciler.core.plan.stages import Changes, Plan
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
 from reconciler.core.plan.words import order_effects
@@ -63,9 +64,9 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A plan, and all other differences between the tenant and the manifests."""
+    """The changes of a plan, and all other differences between the tenant and the manifests."""
 
-    plan: Plan
+    plan: Changes
     # Live rules that are not managed, not accepted, and take conversations that the manifests send
     # elsewhere:
     in_the_way: tuple[LiveRule, ...] = ()
@@ -80,6 +81,8 @@ class Drift:
     unaccepted_impact: Impact = NO_IMPACT
     # the journal's run that last wrote each rule
     last_runs: Mapping[Address, str] = field(default_factory=dict)
+    # route tests that the manifests fail: apply refuses while there is one
+    refusing_tests: tuple[Finding, ...] = ()
     # failed route tests and promises, and an analysis that stopped
     failed_checks: tuple[Finding, ...] = ()
     # stale entries of `unmanaged.accept`, and broken promises of severity warning
@@ -115,7 +118,9 @@ class Drift:
 
 
 def find_drift(
-    plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None
+    plan: Changes,
+    accept: Sequence[Acceptance] = (),
+    sample: TrafficSample | None = None,
 ) -> Drift:
     """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
     desired = plan.desired
@@ -160,7 +165,7 @@ def find_drift(
     )
 
 
-def _unwritten_rules(plan: Plan, owned: LiveRulesByOwner) -> list[LiveRule]:
+def _unwritten_rules(plan: Changes, owned: LiveRulesByOwner) -> list[LiveRule]:
     """Return the rules that apply never writes: not a rule that it adopts, which becomes as the
     manifests say.
     """
@@ -194,17 +199,17 @@ def _lasting_ids(
     return {entry.id for entry in remaining}
 
 
-def edited_changes(plan: Plan) -> list[Change]:
+def edited_changes(plan: Changes) -> list[Change]:
     """Return the changes of managed rules that were edited in CXone."""
     return [change for change in plan.changes if change.cause in ("drift", "both")]
 
 
-def missing_rules(plan: Plan) -> list[Create]:
+def missing_rules(plan: Changes) -> list[Create]:
     """Return the rules of the manifests that are not live."""
     return [change for change in plan.changes if isinstance(change, Create)]
 
 
-def unapplied_changes(plan: Plan) -> list[Change]:
+def unapplied_changes(plan: Changes) -> list[Change]:
     """Return the other changes: the manifests changed, or an earlier run left a second copy of a
     rule.
     """
@@ -224,7 +229,7 @@ def _manifest_entries(
 
 
 def _measure_impact(
-    plan: Plan,
+    plan: Changes,
     reference: Iterable[RoutingEntry],
     only: Sequence[str],
     sample: TrafficSample | None,
@@ -321,11 +326,14 @@ def _stale_findings(
         )
 
 
-def drift_to_json(drift: Drift) -> "PlanJson":
-    """Return the document; the same drift gives the same document."""
-    plan = drift.plan
+def drift_to_json(drift: Drift, plan: Plan) -> "PlanJson":
+    """Return the document about a drift and its plan; the same drift gives the same document."""
     impact = drift.full_impact
-    document = plan_to_json(replace(plan, consent=None))
+    # promises are about other rules
+    findings = tuple(
+        finding for finding in plan.findings if finding.code != BROKEN_PROMISE
+    )
+    document = plan_to_json(replace(plan, findings=findings, consent=None))
     since = {str(address): run for address, run in drift.last_runs.items()}
     changes = document["changes"]
     for change in changes:

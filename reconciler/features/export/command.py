@@ -27,9 +27,9 @@ from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.load import Manifests, load_with_changes
 from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.core.model.live import LiveRule
-from reconciler.core.plan.changes import LiveState
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.ownership import classify_by_owner, find_cause
+from reconciler.core.plan.stages import LiveState
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.files import read_file

@@ -27,11 +27,11 @@ from reconciler.core.manifest.load import Manifests, load_with_changes
 from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
-from reconciler.core.plan.changes import GuardResult
 from reconciler.core.plan.edits import edits_of_lists
 from reconciler.core.plan.guards import apply_allowance, count_deletes
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.stages import GuardResult
 from reconciler.core.plan.traffic_shares import (
     convert_sample,
     measure_traffic,

@@ -39,8 +39,8 @@ from reconciler.core.errors import (
     ManifestError,
     UsageError,
 )
-from reconciler.core.plan.changes import Plan
 from reconciler.core.plan.drift import Drift
+from reconciler.core.plan.stages import Changes, Plan
 from reconciler.core.text.hosts import LAST_PORT, url_of
 from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
 from reconciler.features.watch import cycle as cycles
@@ -274,7 +274,7 @@ class _Watch:
             remaining = report.remaining
             self.record(drift=remaining and await self.compute_drift(remaining))
 
-    async def compute_drift(self, plan: Plan) -> Drift:
+    async def compute_drift(self, plan: Changes) -> Drift:
         work = partial(drift.compute_drift, self.session, plan)
         return await self.session.run_blocking(work)
 
@@ -312,8 +312,8 @@ class _Watch:
         elif cycle.plan is not None and kind == "refused":
             plan.print_plan(session, cycle.plan)
             plan.print_next_command(session, cycle.plan, None)
-        elif cycle.drift is not None and kind == "drift":
-            drift.print_drift(session, cycle.drift)
+        elif cycle.plan is not None and cycle.drift is not None and kind == "drift":
+            drift.print_drift(session, cycle.drift, cycle.plan)
         elif isinstance(cycle.error, ManifestError) and output.log_format == "text":
             output.failed(cycle.error)
         output.flush()

@@ -19,7 +19,7 @@ import httpx
 from reconciler.cli.clients import ca_file, read_secret
 from reconciler.cli.session import Session
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
-from reconciler.core.plan.changes import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.hosts import is_loopback, request_url
 from reconciler.core.text.redact import REDACTOR

@@ -25,7 +25,7 @@ from reconciler.core.model.change import (
     UnknownOutcome,
 )
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.changes import GuardResult
+from reconciler.core.plan.stages import GuardResult
 from reconciler.core.text.prometheus import exposition
 from reconciler.features.watch.cycle import (
     REMINDER_SECONDS,

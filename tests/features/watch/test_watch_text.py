@@ -13,8 +13,8 @@ from reconciler.core.errors import ManifestError, RefusedError, UnreachableError
 from reconciler.core.model.change import Applied, Change, Create, Failed
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
-from reconciler.core.plan.changes import GuardResult, Plan
 from reconciler.core.plan.drift import Drift
+from reconciler.core.plan.stages import GuardResult, Plan
 from reconciler.features.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
 from reconciler.features.watch.text import cycle_document, cycle_line
 from tests.support.builders import NOW, rule, unmanaged
