@@ -32,11 +32,8 @@ if TYPE_CHECKING:
     )
     from reconciler.core.plan.guards import guard_refusals
     from reconciler.core.plan.stages import Plan, PlanOptions
-    from reconciler.targets.platform.connect import (
-        open_client,
-        open_writing_client,
-        tenant_settings,
-    )
+    from reconciler.targets.connect import open_client, open_writing_client
+    from reconciler.targets.platform.connect import tenant_settings
     from reconciler.targets.platform.settings import ClientCredentials
 
 __all__ = [
@@ -66,11 +63,8 @@ __all__ += [
 
 _NAMES = {
     "core.apply.progress": ("ApplyReport",),
-    "targets.platform.connect": (
-        "open_client",
-        "open_writing_client",
-        "tenant_settings",
-    ),
+    "targets.connect": ("open_client", "open_writing_client"),
+    "targets.platform.connect": ("tenant_settings",),
     "targets.platform.settings": ("ClientCredentials",),
     "core.errors": ("CxrouteError",),
     "core.manifest.load": ("load_manifests",),

@@ -6,10 +6,14 @@ import math
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
@@ -17,11 +21,12 @@ from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.core.errors import CredentialsError, ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.target import Access, LiveSource, target_of
 from reconciler.core.text.hosts import request_url
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.doctor.examination import Probe
+from reconciler.targets.platform.client import Connection
 from reconciler.targets.platform.connect import (
-    client_classes,
     has_token,
     read_only_transport,
     redacted,
@@ -40,20 +45,17 @@ from reconciler.targets.platform.transport.request import (
     Transport,
 )
 from reconciler.targets.platform.transport.tls import load_tls_context, parse_proxy
-from reconciler.targets.rules_api.client import ReadingClient
-from reconciler.targets.studio.client import TenantWriter
 
 if TYPE_CHECKING:
     import httpx
 
     from reconciler.rest.client import RestClient, RestDialect
 
-Access = Literal["read", "write"]  # of a client: whether it may change rules
 _REST_SECONDS = 15.0
 # a secret has no such form
 _VARIABLE_NAME: Final = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
-_Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
+_Transport = tuple[Transport, TenantSettings, WaitCallback]
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
@@ -83,14 +85,39 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
     return value
 
 
-@asynccontextmanager
-async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
-    """Connect with a client that cannot write: only reads are let through."""
-    async with _connect(session, "read") as (transport, tenant, credentials, on_wait):
-        fenced = read_only_transport(transport, tenant)
-        yield client_classes(tenant)[0](
-            fenced, tenant, credentials, REAL_TIME, session.progress.step, on_wait
-        )
+def open_source(
+    session: Session, access: Access
+) -> AbstractAsyncContextManager[LiveSource]:
+    """Open the live rules of a session's environment; with "read", only reads are let through."""
+    target = target_of(session.environment)
+    return target.open(_SessionSurroundings(session), access)
+
+
+@dataclass(frozen=True, slots=True)
+class _SessionSurroundings:
+    """What a target may use to open its rules: the tenant of a session."""
+
+    session: Session
+
+    @property
+    def environment(self) -> Environment:
+        return self.session.environment
+
+    @asynccontextmanager
+    async def connect(self, access: Access) -> AsyncIterator[Connection]:
+        session = self.session
+        async with _connect(session, access) as (transport, tenant, on_wait):
+            guarded = transport
+            if access == "read":
+                guarded = read_only_transport(transport, tenant)
+            yield Connection(
+                guarded,
+                tenant,
+                read_credentials(session),
+                REAL_TIME,
+                session.progress.step,
+                on_wait,
+            )
 
 
 @asynccontextmanager
@@ -98,23 +125,12 @@ async def open_probe(session: Session) -> AsyncIterator[Probe]:
     """Connect with a probe, which returns each response as it arrives; only reads are let
     through.
     """
-    async with _connect(session, "read") as (transport, tenant, credentials, _):
-        yield Probe(
-            read_only_transport(transport, tenant), tenant, credentials, REAL_TIME
-        )
+    async with _SessionSurroundings(session).connect("read") as connection:
+        yield Probe(*connection[:4])
 
 
 @asynccontextmanager
-async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
-    """Connect with a client that writes."""
-    async with _connect(session, "write") as (transport, tenant, credentials, on_wait):
-        yield client_classes(tenant)[1](
-            transport, tenant, credentials, REAL_TIME, session.progress.step, on_wait
-        )
-
-
-@asynccontextmanager
-async def _connect(session: Session, access: Access) -> AsyncIterator[_Connection]:
+async def _connect(session: Session, access: Access) -> AsyncIterator[_Transport]:
     tenant = read_tenant_settings(session)
     waits = WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant, access) as transport:
@@ -126,7 +142,7 @@ async def _connect(session: Session, access: Access) -> AsyncIterator[_Connectio
             with waits.answer(reason):
                 return await transport(request)
 
-        yield send, tenant, read_credentials(session), waits.log
+        yield send, tenant, waits.log
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from reconciler.core.model.change import Applied, UnknownOutcome
 from reconciler.core.pipeline import Planner, apply_plan
 from reconciler.core.plan.document import ReviewedPlan, read_saved_plan
 from reconciler.core.plan.stages import Plan, PlanOptions
+from reconciler.core.target import LiveSource
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB, read_text
 from reconciler.core.text.redact import REDACTOR
@@ -33,7 +34,6 @@ from reconciler.features.journal.place_option import (
 )
 from reconciler.features.journal.undo import REAPPLIED
 from reconciler.features.journal.undo_request import UndoRequest
-from reconciler.targets.studio.client import TenantWriter
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 # who started a pipeline
@@ -53,7 +53,7 @@ _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 
 async def execute_plan(
     session: Session,
-    client: TenantWriter,
+    client: LiveSource,
     planner: Planner,
     plan: Plan,
     stop: Cancellation,
@@ -65,7 +65,7 @@ async def execute_plan(
     Raises RefusedError and ApiError if nothing was written. `reason` is for the journal.
     """
     stop.writing = True
-    client.rate_limiter.restart_time_limit(_longest_time(session, plan))
+    client.limit_time(_longest_time(session, plan))
     user = _user_name()
     place = prepared_place(session.environment)
     name = place.reserve(run_name(plan, utc_now()))

@@ -39,11 +39,10 @@ from reconciler.core.model.rule import Queue
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.core.plan.stages import LiveState
 from reconciler.core.rule_json import RulesFile, read_rules_file
+from reconciler.core.target import target_of
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.render.text.explain import DisplayNames
-from reconciler.targets.studio.block_rules import read_block_file
-from reconciler.targets.studio.layout import BlockLayout
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +79,7 @@ def with_live_file(session: Session, path: str | None) -> Session:
             f". It lists no queues; assumed from the manifests: "
             f"{pluralize(len(assumed), 'queue')}"
         )
-        hint = "a rule looks changed if the file has only the id of its queue"
-        if session.environment.api.studio is None:
-            hint += ": add `queues`, each with id and name, next to `rules`"
+        hint = target_of(session.environment).file_hint
     finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
     live_file = LiveFile(name, LiveState(export.rules, tuple(queues)))
     return replace(session, live_file=live_file, findings=(*session.findings, finding))
@@ -100,18 +97,18 @@ def _missing_queues(session: Session, queues: Iterable[Queue]) -> list[Queue]:
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:
-    fields = session.environment.block_fields if session else {}
-    if fields:
-        return read_block_file(path, BlockLayout(**fields))
-    return read_rules_file(path)
+    if session is None:
+        return read_rules_file(path)
+    target = target_of(session.environment)
+    return target.read_file(path, session.environment)
 
 
 def read_tenant(session: Session) -> LiveState:
     """Read every rule and queue, with a client that cannot write."""
-    from reconciler.cli.clients import open_reading_client  # noqa: PLC0415 - imports HTTP, which is not needed offline
+    from reconciler.cli.clients import open_source  # noqa: PLC0415 - imports HTTP, which is not needed offline
 
     async def read_all(_stop: Cancellation) -> LiveState:
-        async with open_reading_client(session) as client:
+        async with open_source(session, "read") as client:
             return await session.read(client)
 
     return run_interruptibly(read_all)

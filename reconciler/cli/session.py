@@ -42,7 +42,7 @@ from reconciler.render.summary import SIMULATED_TENANT
 from reconciler.render.text.plan import TextLimits
 
 if TYPE_CHECKING:
-    from reconciler.targets.rules_api.client import ReadingClient
+    from reconciler.core.target import LiveSource
 
 # whose tenant the simulator here replaces
 PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)
@@ -239,7 +239,7 @@ class Session:
             tests=self.tests,
         )
 
-    async def read(self, client: "ReadingClient") -> LiveState:
+    async def read(self, client: "LiveSource") -> LiveState:
         """Read every rule and queue. If that fails, an error in the manifests comes first."""
         try:
             live = await read_live(client)
@@ -248,10 +248,8 @@ class Session:
             raise
         finally:
             self.progress.end()
-        requests = (
-            f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them "
-            f"repeated"
-        )
+        counts = client.call_counts()
+        requests = f"{counts.requests} requests, {counts.retries} of them repeated"
         self.output.detail(
             f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {requests}."
         )

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from reconciler.core.apply.loop import apply_changes
 from reconciler.core.apply.progress import ApplyReport, matches_intent, matches_review
@@ -28,15 +28,15 @@ from reconciler.core.apply.settings import (
     StepRecorder,
     run_inline,
 )
-from reconciler.core.apply.table import RuleTable, apply_to_table, warn_of_size
+from reconciler.core.apply.table import apply_to_table, warn_of_table
 from reconciler.core.checks.acknowledgements import acknowledge_findings
 from reconciler.core.checks.adequacy import count_unwatched
+from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.checks.explain import Explanation
 from reconciler.core.checks.explain import explain as explain_entries
 from reconciler.core.checks.lint import lint, plan_lint_work
 from reconciler.core.checks.lint_view import LintView
 from reconciler.core.checks.route_tests import CheckResult
-from reconciler.core.checks.studio_dialects import expand_checked
 from reconciler.core.desired.desired import DesiredState, endpoint_stage
 from reconciler.core.desired.queues import (
     QueueResolver,
@@ -70,12 +70,9 @@ from reconciler.core.plan.stages import (
     PlanOptions,
 )
 from reconciler.core.rule_json import read_rules_file
+from reconciler.core.target import LiveSource, RuleStore, RuleTable
 from reconciler.core.text.suggest import suggest
 from reconciler.core.traffic.sample import TrafficSample
-
-if TYPE_CHECKING:
-    from reconciler.core.apply.attempt import RuleStore
-    from reconciler.targets.rules_api.client import ReadingClient
 
 
 def expand(
@@ -168,7 +165,7 @@ class Planner:
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""
-        findings = [*(self.advise or self.lint)(plan), *warn_of_size(plan)]
+        findings = [*(self.advise or self.lint)(plan), *warn_of_table(plan)]
         annotated = add_findings(add_findings(plan, findings), self.findings)
         acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
         return replace(
@@ -207,7 +204,7 @@ def read_live_file(path: str) -> LiveState:
     return LiveState(export.rules, queues)
 
 
-async def read_live(client: "ReadingClient") -> LiveState:
+async def read_live(client: LiveSource) -> LiveState:
     """Return every rule and queue of a tenant. Raises ApiError."""
     return LiveState(
         rules=await client.rules(),
@@ -262,14 +259,15 @@ def _is_within_review(reviewed: ReviewedPlan, plan: Changes) -> bool:
 async def apply_plan(
     plan: Plan,
     planner: Planner,
-    client: "RuleStore | RuleTable",
+    client: LiveSource,
     recorder: StepRecorder | None = None,
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
 ) -> ApplyReport:
     """Make the plan's changes and read again to prove them.
 
-    Raises RefusedError and ApiError before the first write.
+    `client` is the source that the plan's target opens with "write". Raises RefusedError and
+    ApiError before the first write.
     """
     reviewed = planner.reviewed
     is_within_review: Callable[[Changes], bool] | None = None
@@ -286,6 +284,6 @@ async def apply_plan(
         is_within_review=is_within_review,
         run_blocking=run_blocking,
     )
-    if plan.desired.layout is not None:
+    if plan.desired.form.switches == "whole table":
         return await apply_to_table(plan, cast("RuleTable", client), planner, settings)
     return await apply_changes(plan, cast("RuleStore", client), planner, settings)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.core import pipeline
+from reconciler.core import pipeline, rule_json
 from reconciler.core.apply import attempt
 from reconciler.core.apply import loop as apply
 from reconciler.core.errors import AmbiguousWriteError
@@ -23,7 +23,7 @@ from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address
 from reconciler.core.plan import changes
 from reconciler.core.plan.stages import LiveState, Plan
-from reconciler.targets.rules_api import client, rule_json
+from reconciler.targets.rules_api import client
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign.mutants_patches import again, page_of, patched
 

@@ -232,7 +232,7 @@ BUGS: Final[Mapping[str, Bug]] = {
         (StudioClient, "_call", _repeats_the_save)
     ),
     "a CASE of a person is dropped": _bug(
-        (changes, "_foreign_cases", lambda _real: lambda *_arguments: ()),
+        (changes, "_foreign_findings", lambda _real: lambda *_arguments: ()),
         (table, "rules_after", _only_managed),
     ),
     "rules in the order of their names": _bug((studio_client, "block_after", _by_name)),

@@ -46,10 +46,11 @@ from reconciler.features.practice.simulator.messages import (
 from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.snippet import SimDialect
 from reconciler.features.practice.simulator.state import TenantState
-from reconciler.targets.platform.connect import client_classes, tenant_settings
+from reconciler.targets.platform.connect import tenant_settings
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.studio.client import StudioClient
+from reconciler.targets.studio.place import studio_script
 from tests.campaign.studio_scenarios import (
     SCENARIOS,
     SCRIPT,
@@ -329,11 +330,13 @@ class StudioRun:
             key_id=self.key,
             key_secret=canary.KEY_SECRET,
         )
-        client = client_classes(tenant)[1](
-            transport_over(self.line), tenant, credentials, self.world.clock.time
+        return StudioClient(
+            transport_over(self.line),
+            tenant,
+            credentials,
+            self.world.clock.time,
+            script=studio_script(self.files.environment("prod")),
         )
-        assert isinstance(client, StudioClient)
-        return client
 
     @property
     def files(self) -> Manifests:

@@ -21,7 +21,7 @@ from reconciler.features.practice.simulator.state import (
     find_snippets,
 )
 from reconciler.targets.platform.connect import read_only_transport
-from reconciler.targets.platform.settings import ClientCredentials, StudioScript
+from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.platform.transport.rate_limiter import TimeSource
 from reconciler.targets.platform.transport.request import (
@@ -32,6 +32,7 @@ from reconciler.targets.platform.transport.request import (
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.client import StudioClient, StudioReadingClient
 from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.place import StudioScript
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
@@ -140,19 +141,24 @@ class StudioTenant:
 
     def client(self, time: TimeSource | None = None, **tenant: Any) -> StudioClient:
         """Return a client that writes; its waits take no time."""
-        settings = replace(
-            TENANT, **{"studio": SETTINGS, "patience_seconds": 0.0, **tenant}
+        settings = replace(TENANT, **{"patience_seconds": 0.0, **tenant})
+        return StudioClient(
+            self.carry,
+            settings,
+            CREDENTIALS,
+            time or self.clock.time,
+            script=SETTINGS,
         )
-        return StudioClient(self.carry, settings, CREDENTIALS, time or self.clock.time)
 
     def reading_client(self) -> StudioReadingClient:
         """Return a client that can only read."""
-        settings = replace(TENANT, studio=SETTINGS, patience_seconds=0.0)
+        settings = replace(TENANT, patience_seconds=0.0)
         return StudioReadingClient(
             read_only_transport(self.carry, settings),
             settings,
             CREDENTIALS,
             self.clock.time,
+            script=SETTINGS,
         )
 
     def talk(self, talk: Callable[[StudioClient], Awaitable[Result]]) -> Result:

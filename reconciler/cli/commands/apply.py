@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from reconciler.cli import environments, execute
-from reconciler.cli.clients import open_reading_client, open_writing_client
+from reconciler.cli.clients import open_source
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
 from reconciler.cli.environments import (
@@ -52,13 +52,13 @@ from reconciler.core.plan.document import (
 )
 from reconciler.core.plan.guards import GUARD_NAMES, guard_refusals
 from reconciler.core.plan.stages import Plan
+from reconciler.core.target import LiveSource
 from reconciler.core.text.escape import pluralize
 from reconciler.features.watch.cycle import CycleResult
 from reconciler.features.watch.notify import notify
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.targets.rules_api.client import ReadingClient
 
 # the exit code, the plan, and the report if the apply started
 Ended = tuple[int, Plan, ApplyReport | None]
@@ -165,7 +165,7 @@ class _ApplyCommand:
     async def run(self, stop: Cancellation) -> Ended:
         """Apply. Raises RefusedError and ApiError if nothing was written."""
         session = self.session
-        async with open_writing_client(session) as client:
+        async with open_source(session, "write") as client:
             planner, plan = await self.read_and_plan(client)
             try:
                 self.refuse(plan)
@@ -183,7 +183,7 @@ class _ApplyCommand:
             )
         return self.finish(plan, report, time.monotonic() - started)
 
-    async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
+    async def read_and_plan(self, client: LiveSource) -> tuple[Planner, Plan]:
         """Read, plan, compare with the reviewed plan, and print. Raises RefusedError."""
         session = self.session
         output = session.output
@@ -413,7 +413,7 @@ def _plan(
 ) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         run = _ApplyCommand(session, selection.options)
-        async with open_reading_client(session) as client:
+        async with open_source(session, "read") as client:
             _, plan = await run.read_and_plan(client)
         try:
             run.refuse(plan)

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.cli import environments
 from reconciler.cli.ci import relative_to_root, source_links
-from reconciler.cli.clients import open_reading_client
+from reconciler.cli.clients import open_source
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
@@ -225,7 +225,7 @@ async def read_and_plan(session: Session) -> Plan:
         live = session.live_file.live
     else:
         try:
-            async with open_reading_client(session) as client:
+            async with open_source(session, "read") as client:
                 live = await session.read(client)
         except ApiError:
             if session.failed_tests:

@@ -8,7 +8,7 @@ Each error of a write (api-contract "Errors") becomes a verdict. An attempt does
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from reconciler.core import errors
 from reconciler.core.model.change import (
@@ -20,41 +20,11 @@ from reconciler.core.model.change import (
     Update,
     write_payload,
 )
-from reconciler.core.model.live import FetchedRule, LiveRule, Marker, WritePayload
-from reconciler.core.model.rule import Rule
+from reconciler.core.model.live import LiveRule, WritePayload
 from reconciler.core.plan.compare import diff_fields
 from reconciler.core.plan.ownership import differing_fields, fields_phrase
+from reconciler.core.target import RuleStore
 from reconciler.core.text.escape import sanitize
-
-
-class RuleSource(Protocol):
-    """The reads of a tenant. Each call raises the errors of `reconciler.core.errors`."""
-
-    async def rules(self) -> tuple[LiveRule, ...]:
-        """Return every live rule, proven complete."""
-
-    async def rule(self, rule_id: str) -> FetchedRule | None:
-        """Return the current state of one rule, or None if it does not exist."""
-
-
-class RuleStore(RuleSource, Protocol):
-    """The calls that apply makes to a tenant."""
-
-    async def create(self, rule: Rule, marker: Marker) -> LiveRule:
-        """Create a rule and return it from the response."""
-
-    async def update(
-        self, read: FetchedRule, rule: Rule, marker: Marker | None
-    ) -> LiveRule:
-        """Replace a rule, keep its unknown fields, and return it from the response; without a
-        marker: unmanaged.
-        """
-
-    async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
-        """Write a rule with every field as it was read earlier, and return it from the response."""
-
-    async def delete(self, read: FetchedRule) -> None:
-        """Delete a rule; it is a success if the rule does not exist."""
 
 
 class Verdict(Enum):

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from reconciler.core.apply.attempt import RuleSource
 from reconciler.core.errors import IncompleteReadError
 from reconciler.core.model.live import LiveRule, WritePayload
+from reconciler.core.target import RuleSource
 
 # rules read by id after one list; if more look changed, the list is trusted
 MAX_SINGLE_READS: Final = 50

@@ -9,7 +9,6 @@ from typing import Final
 from reconciler.core.apply import first_contact
 from reconciler.core.apply.attempt import (
     Attempt,
-    RuleStore,
     Verdict,
     attempt_step,
     revert_step,
@@ -23,6 +22,7 @@ from reconciler.core.model.live import LiveRule
 from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.core.plan.stages import Changes, GuardResult, Plan, Scheduled
+from reconciler.core.target import RuleStore
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
 # reads, spread over the lag of lists, that must all miss a rule before it is created (again)

@@ -6,10 +6,9 @@ store's lock, and the store refuses it if the document changed since that read: 
 user is never overwritten unseen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from reconciler.core.apply.attempt import Attempt, Verdict, judge
 from reconciler.core.apply.progress import ApplyProgress, ApplyReport
@@ -17,37 +16,14 @@ from reconciler.core.apply.settings import ApplySettings, Replanner
 from reconciler.core.errors import ApiError, CxrouteError, RefusedError
 from reconciler.core.model.change import Change, PlanStep, is_unadoption
 from reconciler.core.model.finding import Finding
-from reconciler.core.model.live import LiveRule
 from reconciler.core.plan.changes import rule_id_after, rules_after
 from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Changes, Plan
+from reconciler.core.target import RuleTable
 from reconciler.core.text.escape import join_first
-from reconciler.targets.studio.build import BlockEntry, build_block
-from reconciler.targets.studio.layout import NotStorableError
-from reconciler.targets.studio.script import MAX_PROVEN_BYTES
 
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5
-
-
-class RuleTable(Protocol):
-    """A store that keeps all rules in one document."""
-
-    notes: tuple[str, ...]  # failures that do not change the result of a run
-
-    def lock(self) -> AbstractAsyncContextManager[None]:
-        """Hold the document's lock."""
-
-    async def rules(self) -> tuple[LiveRule, ...]:
-        """Return every rule."""
-
-    async def save(
-        self,
-        read: Sequence[LiveRule],
-        after: Sequence[LiveRule],
-        queue_names: Mapping[str, str],
-    ) -> tuple[str, ...]:
-        """Replace the rules of the last read, and return warnings."""
 
 
 async def apply_to_table(
@@ -57,9 +33,11 @@ async def apply_to_table(
 
     Raises RefusedError and ApiError before the first save.
     """
-    if any(map(is_unadoption, plan.changes)):
+    form = plan.desired.form
+    lasting = form.lasting_adoption
+    if lasting and any(map(is_unadoption, plan.changes)):
         raise RefusedError(
-            "an adoption in a script cannot be undone: move the CASE out of the block in Studio"
+            f"an adoption in a {form.document} cannot be undone: {lasting.remedy}"
         )
     run = _TableRun(plan, table, planner, settings)
     try:
@@ -68,7 +46,7 @@ async def apply_to_table(
             refusal = await run.find_refusal(fresh)
             if refusal:
                 raise RefusedError(
-                    f"the script changed since the plan was made: {refusal}"
+                    f"the {form.document} changed since the plan was made: {refusal}"
                 )
             # after the first save, errors are part of the report
             try:
@@ -141,7 +119,7 @@ class _TableRun:
 
     def edited_phrase(self) -> str:
         names = join_first(sorted(self.edited), _MAX_NAMES)
-        return f"{names} changed in Studio meanwhile"
+        return f"{names} changed in {self.plan.desired.form.editor} meanwhile"
 
     def changes_to_make(self, fresh: Changes) -> list[Change]:
         """Return the planned changes that remain. An edit that the plan does not cover stays."""
@@ -215,27 +193,16 @@ class _TableRun:
         notes = []
         if self.edited:
             notes.append(self.edited_phrase())
-        notes += [f"Studio warns: {warning}" for warning in self.warnings]
+        notes += [
+            f"{self.plan.desired.form.editor} warns: {warning}"
+            for warning in self.warnings
+        ]
         return replace(report, notes=(*notes, *self.table.notes))
 
 
-def warn_of_size(plan: Changes) -> Iterator[Finding]:
-    """Yield a warning if the block after the plan's changes is larger than any that is known to
-    work.
-    """
-    layout = plan.desired.layout
-    if not plan.changes or not layout:
-        return
-    entries = [
-        BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "")
-        for live in rules_after(plan, plan.changes)
-    ]
-    # only the script has the text of a rule that a person edited
-    with suppress(NotStorableError):
-        size = len(build_block(entries, layout, plan.queue_names).encode())
-        if size > MAX_PROVEN_BYTES:
-            text = (
-                f"the block would have {size:,} bytes; the largest text known to work has "
-                f"{MAX_PROVEN_BYTES:,}"
-            )
-            yield Finding(code="CXR131", severity="warning", message=text)
+def warn_of_table(plan: Changes) -> Iterable[Finding]:
+    """Return what the target says about the table after the plan's changes."""
+    form = plan.desired.form
+    if not plan.changes or form.switches == "each rule":
+        return ()
+    return form.table_findings(rules_after(plan, plan.changes), plan.queue_names)

@@ -24,7 +24,7 @@ from reconciler.core.behaviour.routing_entry import (
     destination_of_rule,
     order_entries,
 )
-from reconciler.core.checks.studio_dialects import GeneratedText, expand_checked
+from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.expand import FieldExpander, InvalidRuleError, TextBudget
 from reconciler.core.desired.queues import (
@@ -44,10 +44,12 @@ from reconciler.core.plan.promises import PromiseResult, run_promises
 from reconciler.core.plan.routing_table import (
     desired_entries,
     live_entries,
+    ordered_rules,
     route_phrase,
 )
 from reconciler.core.plan.stages import LiveState
 from reconciler.core.plan.words import destination_phrase
+from reconciler.core.target import StoredText
 from reconciler.core.text.phrases import Labels
 
 _FAILED: Final = "CXR220"  # a test that can be read, and fails
@@ -92,9 +94,7 @@ def run_route_tests(
     parts = (part for entry in live or () for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     rules = RuleIndex(order_entries(entries, environment.api.evaluation))
-    text = None
-    if desired.layout and live is None:
-        text = GeneratedText(desired, desired.layout)
+    text = desired.form.text(ordered_rules(desired)) if live is None else None
     runner = _RouteTestRunner(
         environment=environment,
         resolver=resolver,
@@ -117,7 +117,7 @@ class _RouteTestRunner:
     endpoint: EndpointStage
     rules: RuleIndex
     assumed: Mapping[str, bool]
-    text: GeneratedText | None  # of the rules, if they are in a Studio script
+    text: StoredText | None  # of the rules, if it could be read in another way
     # by file
     budgets: defaultdict[str, TextBudget] = field(
         default_factory=lambda: defaultdict(TextBudget)

@@ -15,7 +15,6 @@ from reconciler.core.behaviour.endpoint_stage import (
 )
 from reconciler.core.behaviour.routing_entry import Evaluation
 from reconciler.core.behaviour.space.value_type import (
-    ANY_NUMBER,
     ANY_TEXT,
     SHARE,
     Types,
@@ -46,17 +45,11 @@ from reconciler.core.manifest.source_map import MAX_FINDINGS, LoadedDocument, Pa
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import fingerprint
-from reconciler.core.model.rule import Address, Condition, Queue, Rule, Source
+from reconciler.core.model.rule import Address, Queue, Rule, Source
+from reconciler.core.target import ExactForm, NotStorableError, RuleForm, form_of
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.phrases import Labels
 from reconciler.core.text.suggest import suggest
-from reconciler.targets.studio.layout import (
-    BlockLayout,
-    NotStorableError,
-    compared_kinds,
-    find_conflicts,
-    storable_rule,
-)
 
 ItemT = TypeVar("ItemT", RuleEntry, PromiseEntry)
 
@@ -110,11 +103,8 @@ class DesiredState:
     names_unique: bool = False
     """Whether the server refuses a rule with the name of another rule, even if the rule already has
     this name."""
-    layout: BlockLayout | None = None
-    """The managed block of the Studio script that holds all rules: one save switches them.
-
-    None: a REST API.
-    """
+    form: RuleForm = field(default_factory=ExactForm)
+    """The form in which their target keeps the rules."""
 
 
 def expand_manifests(
@@ -135,12 +125,12 @@ def expand_manifests(
     for stated in manifests.promises:
         if _applies(stated.document.environments, environment.name):
             expansion.expand_promises(stated)
-    expansion.check_block()
+    expansion.check_conflicts()
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
 
     state = empty_desired_state(manifests, environment)
-    types = script_types(expansion.rules.values()) if state.layout else {}
+    types = state.form.value_types([each.rule for each in expansion.rules.values()])
     stage = replace(
         state.endpoint, context_types={**types, **state.endpoint.context_types}
     )
@@ -179,30 +169,8 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
         evaluation=environment.api.evaluation,
         endpoint=endpoint_stage(manifests, environment),
         names_unique=environment.api.names_unique,
-        layout=block_layout(environment),
+        form=form_of(environment),
     )
-
-
-def block_layout(environment: Environment) -> BlockLayout | None:
-    """Return the managed block of an Environment whose rules are in a Studio script."""
-    fields = environment.block_fields
-    return BlockLayout(**fields) if fields else None
-
-
-def script_types(rules: Iterable[DesiredRule]) -> Types:
-    """Return the types of a script's variables: the same characters are a number where rules
-    compare numbers.
-    """
-    parts = (
-        part
-        for desired in rules
-        for part in desired.rule.conditions
-        if isinstance(part, Condition)
-    )
-    kinds = {part.attribute: kind for part in parts for kind in compared_kinds(part)}
-    return {
-        name: ANY_TEXT if kind == "text" else ANY_NUMBER for name, kind in kinds.items()
-    }
 
 
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
@@ -212,10 +180,10 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
     """
     names = environment.attributes
     context = environment.context
-    # a script reads texts as numbers
-    is_number = context.writer == "interaction" or environment.api.studio is not None
     types: Types = {}
     if "context" in environment.model_fields_set:
+        form = form_of(environment)
+        is_number = context.writer == "interaction" or form.has_typed_numbers
         types = {
             names.intent: ANY_TEXT,
             names.confidence: SHARE if is_number else ANY_TEXT,
@@ -394,7 +362,7 @@ def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
 class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
         self.environment = environment
-        self._layout = block_layout(environment)
+        self._form = form_of(environment)
 
         self.rules: dict[Address, DesiredRule] = {}
         self.promises: list[StatedPromise] = []
@@ -514,10 +482,8 @@ class _EnvironmentExpander:
     def _stored_rule(self, expander: RuleExpander) -> Rule:
         """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""
         rule = expander.rule()
-        if not self._layout:
-            return rule
         try:
-            return storable_rule(rule, self._layout)
+            return self._form.storable(rule)
         except NotStorableError as error:
             paths = [path for _, _, path in list_targets(expander.entry)][:1]
             paths += [
@@ -525,13 +491,11 @@ class _EnvironmentExpander:
             ]
             raise InvalidRuleError("CXR125", str(error), *paths[-1]) from None
 
-    def check_block(self) -> None:
-        """Report the rules that one block cannot hold together."""
-        if not self._layout:
-            return
+    def check_conflicts(self) -> None:
+        """Report the rules that their target cannot keep together."""
         by_rule = {id(desired.rule): desired for desired in self.rules.values()}
         rules = [desired.rule for desired in self.rules.values()]
-        for rule, message in find_conflicts(rules, self._layout):
+        for rule, message in self._form.conflicts(rules):
             desired = by_rule[id(rule)]
             finding = Finding(
                 code="CXR126",

@@ -22,6 +22,7 @@ from reconciler.core.manifest.source_map import (
     SourceMap,
 )
 from reconciler.core.model.grouping import group_pairs
+from reconciler.core.plugins import built_in_names, load_plugin
 from reconciler.core.text.escape import quote_name, sanitize
 
 _ALL_ENVIRONMENTS: Final = ""
@@ -121,7 +122,7 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
         yield DocumentProblem(
             source_map, "CXR103", (), 'missing field "tenant"', missing=("tenant",)
         )
-    yield from _check_script(source_map, api)
+    yield from _check_target(source_map, api)
     yield from _check_access(source_map, api)
 
 
@@ -148,19 +149,27 @@ def _check_access(
         yield DocumentProblem(source_map, "CXR104", ("api", "tokenUrl"), message)
 
 
-def _check_script(
+def _check_target(
     source_map: SourceMap, api: Mapping[str, object]
 ) -> Iterator[DocumentProblem]:
-    is_script = api.get("rules") == "studio"
-    if "studio" in api and not is_script:
-        yield DocumentProblem(
-            source_map, "CXR104", ("api", "studio"), '"studio" requires "rules: studio"'
-        )
-    if is_script and "studio" not in api:
-        yield DocumentProblem(source_map, "CXR103", ("api",), 'missing field "studio"')
-    if is_script and api.get("queues") != "acd-skills":
-        message = '"rules: studio" requires "queues: acd-skills", because a script sends conversations to skills'
-        yield DocumentProblem(source_map, "CXR104", ("api", "rules"), message)
+    """Yield how `api` misses its target's own part, or has that of another target."""
+    chosen = str(api.get("rules", ""))
+    for name in dict.fromkeys((*built_in_names(), chosen)):
+        target = load_plugin(name)
+        if target is None:
+            continue
+        if target.settings is not None and name in api and name != chosen:
+            message = f'"{name}" requires "rules: {name}"'
+            yield DocumentProblem(source_map, "CXR104", ("api", name), message)
+        if name != chosen:
+            continue
+        if target.settings is not None and name not in api:
+            message = f'missing field "{name}"'
+            yield DocumentProblem(source_map, "CXR103", ("api",), message)
+        if target.queues and api.get("queues") != target.queues:
+            message = f'"rules: {name}" requires "queues: {target.queues}"'
+            reason = f"{message}, because {target.queues_reason}"
+            yield DocumentProblem(source_map, "CXR104", ("api", "rules"), reason)
 
 
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:

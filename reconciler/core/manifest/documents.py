@@ -4,9 +4,9 @@ Rules about several fields are in `cross_checks`: a check inside a model runs on
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, Union
 
 from pydantic import Field, Tag, TypeAdapter
 
@@ -18,9 +18,11 @@ from reconciler.core.manifest.kinds.profile import (
     operator_names,
 )
 from reconciler.core.manifest.kinds.ruleset import Conversations, RuleEntry, RuleSet
+from reconciler.core.manifest.target_fields import environment_model, model_with_targets
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.operators import Scalar
 from reconciler.core.model.rule import canonical_scalar
+from reconciler.core.plugins import built_in_names, load_plugin
 from reconciler.core.text.json_values import indented_json
 
 
@@ -456,15 +458,15 @@ class Promises(f.ManifestDocument):
     )
 
 
-AnyDocument = (
-    Environment
-    | Queues
-    | RuleSet
-    | Intents
-    | Attributes
-    | RouteTests
-    | Promises
-    | Profile
+_MODELS: Final[tuple[type[f.ManifestDocument], ...]] = (
+    model_with_targets(built_in_names()),
+    Queues,
+    RuleSet,
+    Intents,
+    Attributes,
+    RouteTests,
+    Promises,
+    Profile,
 )
 # the field that makes a document of a kind long, and the model of its items
 ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
@@ -472,9 +474,16 @@ ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RouteTests": ("tests", RouteTest),
     "Promises": ("promises", PromiseEntry),
 }
-KINDS: Final[Mapping[str, type[Any]]] = {
-    model.__name__: model for model in get_args(AnyDocument)
-}
+KINDS: Final[Mapping[str, type[Any]]] = {model.__name__: model for model in _MODELS}
+
+
+def model_of(root: Mapping[str, object]) -> type[Any] | None:
+    """Return the model of a document, or None if its kind is unknown."""
+    kind = root.get("kind")
+    if kind == Environment.__name__:
+        return environment_model(root)
+    return KINDS.get(kind) if isinstance(kind, str) else None
+
 
 _HEAD: Final = """\
 # The default profile: the tutorial's contract, unverified against a tenant. These are the defaults of every Profile.
@@ -495,9 +504,8 @@ def default_profile_yaml() -> str:
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one manifest document: one alternative for each kind."""
-    adapter: TypeAdapter[AnyDocument] = TypeAdapter(
-        Annotated[AnyDocument, Field(discriminator="kind")]
-    )
+    models: Any = Union[_MODELS]  # noqa: UP007 - a value
+    adapter = TypeAdapter[Any](Annotated[models, Field(discriminator="kind")])
     schema = json.loads(
         json.dumps(adapter.json_schema(mode="validation")), object_hook=_tidy
     )
@@ -575,6 +583,24 @@ def _require(choice: str, *names: str) -> dict[str, Any]:
     return {choice: [_has(name) for name in names]}
 
 
+def _target_constraints() -> Iterator[dict[str, Any]]:
+    """Yield, for each target with an own part of `api`, where the part is required, and where forbidden."""
+    for name in built_in_names():
+        target = load_plugin(name)
+        if target is None or target.settings is None:
+            continue
+        required = [name]
+        values: dict[str, Any] = {}
+        if target.queues:
+            required.append("queues")
+            values["queues"] = {"const": target.queues}
+        yield {
+            "if": {"properties": {"rules": {"const": name}}, "required": ["rules"]},
+            "then": _has(*required, **values),
+            "else": {"properties": {name: False}},
+        }
+
+
 _ONE_OR_VARIABLE: Final = {
     "anyOf": [{"type": "array", "maxItems": 1}, {"type": "string"}]
 }
@@ -585,16 +611,7 @@ _EXTRA_CONSTRAINTS = {
         "then": _require("oneOf", "issuer", "area")
         | {"not": _has("issuer", "tokenUrl")},
         "else": {"properties": {"issuer": False, "area": False}},
-        "allOf": [
-            {
-                "if": {
-                    "properties": {"rules": {"const": "studio"}},
-                    "required": ["rules"],
-                },
-                "then": _has("studio", "queues", queues={"const": "acd-skills"}),
-                "else": {"properties": {"studio": False}},
-            }
-        ],
+        "allOf": [*_target_constraints()],
     },
     "Context": {"dependentRequired": {"minConfidence": ["below"]}},
     "RuleEntry": {

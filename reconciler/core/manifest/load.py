@@ -19,6 +19,7 @@ from reconciler.core.manifest.documents import (
     Promises,
     Queues,
     RouteTests,
+    model_of,
 )
 from reconciler.core.manifest.error_messages import (
     ValidatedValue,
@@ -320,7 +321,7 @@ def _validate_document(
     """Return the document if its fields are valid, and report the fields that are not."""
     root = source_map.root
     kind = root.get("kind")
-    model = KINDS.get(kind) if isinstance(kind, str) else None
+    model = model_of(root)
     _check_head(source_map, collector, model)
     if model is None:
         return []
@@ -428,8 +429,8 @@ def _report_problems(
 
 def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
     source_map = problem.source_map
-    kind = str(source_map.root["kind"])
-    valid_names = field_names(KINDS[kind], problem.path)
+    model = model_of(source_map.root)
+    valid_names = field_names(model, problem.path) if model else ()
     fields = source_map.value(problem.path)
     return is_misspelt(fields, valid_names, problem.missing, collector)
 

@@ -7,7 +7,7 @@ another rule.
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from reconciler.core.manifest.documents import KINDS
+from reconciler.core.manifest.documents import model_of
 from reconciler.core.manifest.error_messages import excerpt_of
 from reconciler.core.manifest.model_paths import is_date
 from reconciler.core.manifest.other_readings import other_reading
@@ -97,8 +97,7 @@ def _message_of_text(text: str) -> str:
 def _is_date(source_map: SourceMap, scalar: _Scalar) -> bool:
     if scalar.is_key:
         return False
-    kind = str(source_map.root.get("kind"))
-    model = KINDS.get(kind)
+    model = model_of(source_map.root)
     return model is not None and is_date(model, scalar.path)
 
 

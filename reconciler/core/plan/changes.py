@@ -23,6 +23,7 @@ from reconciler.core.plan.compare import compare_rules
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from reconciler.core.plan.stored_texts import attach_read_rules, restore_texts
+from reconciler.core.target import RuleForm
 
 
 def is_selected(address: Address, only: Sequence[str]) -> bool:
@@ -68,8 +69,8 @@ def find_changes(
     )
 
     findings = [*desired.findings, *text_findings, *comparison.findings]
-    if desired.layout:
-        findings += _foreign_cases(owned, changes)
+    if not desired.form.keeps_foreign_rules:
+        findings += _foreign_findings(owned, changes, desired.form)
     unchanged = [
         address
         for address in comparison.unchanged
@@ -124,22 +125,14 @@ def _rules_in_scope(
             yield live
 
 
-def _foreign_cases(
-    owned: LiveRulesByOwner, changes: Iterable[Change]
+def _foreign_findings(
+    owned: LiveRulesByOwner, changes: Iterable[Change], form: RuleForm
 ) -> Iterator[Finding]:
-    """Yield a conflict for each CASE that no manifest owns: a save would have to keep or to lose
-    it.
-    """
+    """Yield a conflict for each rule that no manifest owns: a save would have to keep or to lose it."""
     adopted = {change.live.id for change in changes if isinstance(change, Adopt)}
     for live in (*owned.unmanaged, *owned.edited_copies):
         if live.id not in adopted:
-            kind = "not managed"
-            hint = f"move it out of the block, or take it over with `adopt: {{id: {live.id}}}`"
-            if live.marker:
-                kind = "an edited copy of another CASE"
-                hint = "remove it in Studio"
-            message = f'"{live.rule.name}" of the block is {kind}, and apply writes no block that contains it'
-            yield Finding(code="CXR313", severity="error", message=message, hint=hint)
+            yield form.foreign_finding(live)
 
 
 def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:

@@ -12,6 +12,7 @@ from reconciler.core.model.rule import Opaque, Target
 from reconciler.core.plan.ownership import LiveRulesByOwner
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.plan.words import destination_phrase
+from reconciler.core.target import OrderedRules
 from reconciler.core.text.escape import quote, sanitize
 from reconciler.core.text.phrases import Labels
 
@@ -86,6 +87,16 @@ def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
             name=str(address), rule=rule.rule, address=address, source=rule.source
         )
         for address, rule in desired.rules.items()
+    )
+
+
+def ordered_rules(desired: DesiredState) -> OrderedRules:
+    """Return the desired rules as their target gets them."""
+    return OrderedRules(
+        entries=desired_entries(desired),
+        evaluation=desired.evaluation,
+        endpoint=desired.endpoint,
+        labels=desired.labels,
     )
 
 

@@ -65,7 +65,7 @@ def schedule_steps(plan: Changes, abandoned: Collection[Change] = ()) -> Schedul
     # conversations.
     if not plan.changes:
         return _scheduled(plan, ())
-    if plan.desired.layout is not None:  # one save switches all rules
+    if plan.desired.form.switches == "whole table":
         return _scheduled(plan, (tuple(map(PlanStep, plan.changes)),))
     now = build_transition(plan)
     leftovers = _leftover_copies(plan)

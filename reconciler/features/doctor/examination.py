@@ -37,6 +37,7 @@ from reconciler.features.doctor.check import (
     explain_failure,
 )
 from reconciler.targets.platform.auth import TenantLogin
+from reconciler.targets.platform.client import object_path
 from reconciler.targets.platform.context_client import context_path, custom_fields_hint
 from reconciler.targets.platform.paging import (
     ListEndpoint,
@@ -46,16 +47,15 @@ from reconciler.targets.platform.paging import (
 from reconciler.targets.platform.profile_mapping import ProfileMapper
 from reconciler.targets.platform.settings import (
     ClientCredentials,
-    StudioScript,
     TenantSettings,
 )
 from reconciler.targets.platform.transport import request as http
 from reconciler.targets.platform.transport.rate_limiter import TimeSource
 from reconciler.targets.platform.transport.sender import RequestKind
-from reconciler.targets.rules_api.client import rule_path
 from reconciler.targets.studio.block_rules import live_rules
 from reconciler.targets.studio.client import display_text, last_save
 from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.place import StudioScript, own_layout, studio_script
 from reconciler.targets.studio.script import MAX_PROVEN_BYTES, find_block
 
 _STUDIO_ADVICE: Final = {
@@ -276,7 +276,7 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
         yield CheckResult("context", "ok", text)
     writes = "locking and saving the script"
     order = ""
-    if environment.api.studio is None:
+    if own_layout(environment) is None:
         writes = "the scopes routing:write and interaction:write"
         order = (
             f", and which of two priorities comes first (api.evaluation: "
@@ -304,6 +304,12 @@ class Examination:
     variables: tuple[str, ...]  # the variables that hold the credentials
     lines: list[CheckResult]
 
+    @property
+    def _script(self) -> StudioScript | None:
+        if own_layout(self.environment) is None:
+            return None
+        return studio_script(self.environment)
+
     def _add(
         self, name: str, status: CheckStatus, message: str, advice: str = ""
     ) -> None:
@@ -317,7 +323,7 @@ class Examination:
             self._check_clock(probe)
             self.lines.append(lacking("there is no token"))
             return
-        studio = self.tenant.studio
+        studio = self._script
         page = None if studio else self._check_page("rules", *await probe.rules())
         in_block = await self._check_script(probe, studio) if studio else []
         queues = self._check_page("queues", *await probe.queues())
@@ -412,7 +418,7 @@ class Examination:
             "queues": "api.queuesPath",
         }
         variables = " and ".join(self.variables)
-        default = "api.studio" if api.studio else "api.rulesPath"
+        default = "api.studio" if self._script else "api.rulesPath"
         return AdviceContext(
             name, settings.get(name, default), variables, api.requests_per_second
         )
@@ -422,7 +428,7 @@ class Examination:
         if reply.is_good:
             return True
         line = explain_failure(reply, self._context_for(name))
-        if self.tenant.studio:
+        if self._script:
             advice = _STUDIO_ADVICE.get((name, reply.status), line.advice)
             line = replace(line, advice=advice)
         self.lines.append(line)
@@ -457,7 +463,7 @@ class Examination:
             if page:
                 rules = list(map(rule_json.parse_live_rule, page.entries))
             if rules:
-                path = rule_path(self.tenant.rules_path, rules[0].id)
+                path = object_path(self.tenant.rules_path, rules[0].id)
                 reply = await probe.get(path)
         except UnexpectedResponseError as error:
             self._add(
@@ -494,11 +500,9 @@ class Examination:
         try:
             if page is not None and page.is_complete:
                 queues = list(map(rule_json.parse_queue, page.entries))
-                check = (
-                    check_skills if self.tenant.studio else observations.check_queues
-                )
+                check = check_skills if self._script else observations.check_queues
                 self.lines.extend(check(rules, queues, names()))
-            elif page is not None and self.tenant.studio:
+            elif page is not None and self._script:
                 self._add(
                     "skills",
                     "warn",

@@ -139,22 +139,17 @@ class _UndoBuilder:
         self, change: RecordedChange, before: LiveRule, now: LiveRule | None
     ) -> None:
         """Undo an adoption: the rule becomes unmanaged again, in its original state."""
+        lasting = self.manifests.form.lasting_adoption
         rule = self.unmanaged_by_id.get(change.id)
         is_original = (
             rule is not None and rule.marker is None and rule.rule == before.rule
         )
         if now is None and is_original:
             self._keep_current(change.address, None)
-        elif now is not None and self.manifests.layout is not None:
-            message = (
-                "its adoption is not undone: apply writes no block with a CASE that is not "
-                "managed"
-            )
-            self._warn(
-                change,
-                message,
-                "it stays managed; to give it back, move the CASE out of the block in Studio",
-            )
+        elif now is not None and lasting is not None:
+            message = f"its adoption is not undone: {lasting.reason}"
+            hint = f"it stays managed; to give it back, {lasting.remedy}"
+            self._warn(change, message, hint)
         elif now is None or now.id != change.id:
             self._warn(
                 change, "the adopted rule is no longer managed", "it is not changed"

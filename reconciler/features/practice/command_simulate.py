@@ -20,10 +20,10 @@ from reconciler.core.manifest.kinds.profile import (
 )
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.rule import Queue
+from reconciler.core.target import target_of
 from reconciler.core.text.hosts import LAST_PORT, is_loopback
 from reconciler.features.practice.sandbox import (
     add_queues,
-    add_script,
     custom_fields,
     open_state,
 )
@@ -50,7 +50,7 @@ def _simulate_environment(
     expected = expected_queues(manifests, environment.name)
     missing = [queue for queue in expected if queue.name not in names]
     add_queues(state, missing, choose_queue_list(environment.api, profile.queues).ids)
-    add_script(state, environment)
+    target_of(environment).prepare(environment, state)
     return custom_fields(environment)
 
 

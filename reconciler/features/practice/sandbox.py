@@ -14,6 +14,7 @@ from reconciler.cli.files import STATE, ignored_by_git
 from reconciler.core.errors import CxrouteError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.rule import Queue
+from reconciler.core.target import target_of
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.features.practice.simulator.state import TenantState
@@ -50,7 +51,7 @@ def sandbox(
             queues,
             "number" if environment.api.queues == "acd-skills" else "text",
         )
-        add_script(state, environment)
+        target_of(environment).prepare(environment, state)
         settings = replace(PROFILES["A"], custom_fields=custom_fields(environment))
         yield _Sandbox(app=Simulator(state, settings))
 
@@ -112,10 +113,3 @@ def add_queues(
             state.queues.append(
                 {"id": queue.id if has_id else str(new_id), "name": queue.name}
             )
-
-
-def add_script(state: TenantState, environment: Environment) -> None:
-    """Add the Studio script with the rules of the environment, if it has one that is missing."""
-    studio = environment.api.studio
-    if studio and not state.current_script(studio.script):
-        state.add_script(studio.script, block=f"{environment.owner}/{studio.block}")

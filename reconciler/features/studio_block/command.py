@@ -20,7 +20,7 @@ from reconciler.core.behaviour.evaluate import route_conversation
 from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.core.checks.lint import lint
 from reconciler.core.checks.lint_view import LintView
-from reconciler.core.desired.desired import block_layout, desire_offline
+from reconciler.core.desired.desired import desire_offline
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
@@ -32,6 +32,7 @@ from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address, Condition, Opaque, Queue, Rule, Target
 from reconciler.core.plan.stages import LiveState
 from reconciler.core.rule_json import read_file_text
+from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.features.export import command as export
 from reconciler.features.export.export import describe_skipped, export_rules
@@ -45,7 +46,8 @@ from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
 from reconciler.targets.studio.language import SnippetError, Statement, parse_snippet
-from reconciler.targets.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
+from reconciler.targets.studio.layout import QUEUE_ID, BlockLayout
+from reconciler.targets.studio.place import own_layout
 from reconciler.targets.studio.probe import format_recipe, parse_probe, probe_snippet
 from reconciler.targets.studio.read import ImportedSnippet
 from reconciler.targets.studio.script import MAX_SCRIPT, find_file_block
@@ -118,7 +120,7 @@ def _build(options: argparse.Namespace) -> str:
     """
     manifests = load_manifests(Path(options.manifests))
     environment = choose_environment(manifests, options.environment)
-    layout = block_layout(environment)
+    layout = own_layout(environment)
     if layout is None:
         remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
         raise UsageError(
@@ -190,13 +192,13 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     into = export.parse_target(options.into, Path(options.manifests))
     session = open_session(options, output)
     text = _read(options.file)
-    own_layout = block_layout(session.environment)
+    existing = own_layout(session.environment)
     # the addresses, names and priorities of a block stay
-    if own_layout and own_layout.begin in text and options.file != "-":
-        _refuse_edited(options.file, own_layout)
+    if existing and existing.begin in text and options.file != "-":
+        _refuse_edited(options.file, existing)
         vars(options).update(rules=[], all=True, write=False, live=options.file)
         return export.run(options, output)
-    layout = own_layout or _default_layout(session.environment)
+    layout = existing or _default_layout(session.environment)
     _import_snippet(text, layout, session, options.file, into)
     return 0
 

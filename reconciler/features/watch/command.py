@@ -20,7 +20,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from reconciler.cli.arguments import requires_extra
-from reconciler.cli.clients import open_reading_client, open_writing_client
+from reconciler.cli.clients import open_source
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands import drift, plan
 from reconciler.cli.execute import execute_plan
@@ -41,6 +41,7 @@ from reconciler.core.errors import (
 )
 from reconciler.core.plan.drift import Drift
 from reconciler.core.plan.stages import Changes, Plan
+from reconciler.core.target import Access, LiveSource
 from reconciler.core.text.hosts import LAST_PORT, url_of
 from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
 from reconciler.features.watch import cycle as cycles
@@ -56,8 +57,6 @@ from reconciler.features.watch.cycle import (
 from reconciler.features.watch.notify import build_message, deliver_messages
 from reconciler.features.watch.text import cycle_document, cycle_line
 from reconciler.render.text.apply import report_text
-from reconciler.targets.rules_api.client import ReadingClient
-from reconciler.targets.studio.client import TenantWriter
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -229,16 +228,12 @@ class _Watch:
         try:
             session = open_session(self.options, self.output).with_test_results()
             self.session = replace(session, run_blocking=asyncio.to_thread)
-            connect = open_writing_client if self.options.apply else open_reading_client
-            async with connect(self.session) as client:
+            access: Access = "write" if self.options.apply else "read"
+            async with open_source(self.session, access) as client:
                 try:
                     await self.plan_and_heal(client, stop)
                 finally:
-                    limiter = client.rate_limiter
-                    calls = cycles.ApiCallCounts(
-                        limiter.requests, limiter.retries, limiter.throttled
-                    )
-                    self.record(calls=calls)
+                    self.record(calls=client.call_counts())
         except CxrouteError as error:
             self.record(error=error)
         except Exception as bug:  # noqa: BLE001 - the bug is reported, and the next round may succeed
@@ -251,7 +246,7 @@ class _Watch:
     def record(self, **fields: Any) -> None:  # noqa: ANN401 - any field of a cycle
         self.cycle = replace(self.cycle, **fields)
 
-    async def plan_and_heal(self, client: ReadingClient, stop: Cancellation) -> None:
+    async def plan_and_heal(self, client: LiveSource, stop: Cancellation) -> None:
         session = self.session
         live = await session.read(client)
         planner = await session.run_blocking(partial(session.planner, live))
@@ -259,7 +254,7 @@ class _Watch:
         self.record(plan=plan)
         self.record(drift=await self.compute_drift(plan))
         if (
-            isinstance(client, TenantWriter)
+            self.options.apply
             and plan.changes
             and not cycles.is_blocked(plan)
             and not stop.requested

@@ -5,7 +5,7 @@ notifications and metrics.
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
@@ -24,6 +24,7 @@ from reconciler.core.plan.document import change_facts, change_to_json
 from reconciler.core.plan.drift import Drift, edited_changes, missing_rules
 from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Changes, GuardResult, Plan
+from reconciler.core.target import CallCounts
 from reconciler.core.text.prometheus import metric, metric_header, sample
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
@@ -43,15 +44,6 @@ _MIN_PAUSE: Final = 1.0
 _MAX_CYCLE_SECONDS: Final = 1800.0
 
 
-@dataclass(frozen=True, slots=True)
-class ApiCallCounts:
-    """The API calls of one cycle: requests, retries among them, and responses 429."""
-
-    requests: int = 0
-    retries: int = 0
-    throttled: int = 0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleResult:
     """The result of one cycle.
@@ -61,7 +53,7 @@ class CycleResult:
 
     started_at: datetime
     seconds: float = 0.0
-    calls: ApiCallCounts = ApiCallCounts()
+    calls: CallCounts = field(default_factory=CallCounts)
     plan: Plan | None = None
     report: ApplyReport | None = None
     error: CxrouteError | None = None
@@ -372,7 +364,7 @@ class WatchMetrics:
         `failures`: how many failed in a row. Without a plan, the gauges of the last plan stay.
         """
         self.cycles[cycle.status] += 1
-        self.calls.update(asdict(cycle.calls))
+        self.calls.update(cycle.calls._asdict())
         if cycle.report:
             self._applied += len(applied_outcomes(cycle.report))
         self._seconds += cycle.seconds

@@ -92,8 +92,8 @@ def _foot(drift: Drift, tenant: str, provenance: Provenance) -> str:
 
 def _acceptance(drift: Drift) -> Iterator[str]:
     """Yield how to accept the rules in the way; many lines are in a closed part."""
-    # for a script, the conflicts say what to do
-    if not drift.in_the_way or drift.plan.desired.layout is not None:
+    # where such rules cannot stay, the conflicts say what to do
+    if not drift.in_the_way or not drift.plan.desired.form.keeps_foreign_rules:
         return
     yield escape_markdown(" ".join(words.blocking_advice(drift)))
     lines = code_block("\n".join(words.acceptance_lines(drift)), "yaml").rstrip()

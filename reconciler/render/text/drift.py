@@ -78,8 +78,8 @@ def drift_text(
 
 def _acceptance(drift: Drift, style: Style, *, is_verbose: bool) -> list[str]:
     """Return how to accept the rules in the way, with the lines to paste if they are few."""
-    # for a script, the conflicts say what to do
-    if not drift.in_the_way or drift.plan.desired.layout is not None:
+    # where such rules cannot stay, the conflicts say what to do
+    if not drift.in_the_way or not drift.plan.desired.form.keeps_foreign_rules:
         return []
     lines = words.acceptance_lines(drift)
     count = len(drift.in_the_way)

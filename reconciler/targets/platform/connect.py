@@ -1,8 +1,6 @@
-"""From an Environment to a client of its tenant."""
+"""From an Environment to the settings of its tenant, and transports with a guard."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 from reconciler.core.errors import ApiError
 from reconciler.core.manifest.kinds.environment import Environment
@@ -13,25 +11,15 @@ from reconciler.targets.platform.auth import issued_tokens
 from reconciler.targets.platform.discovery import openid_request, parse_token_server
 from reconciler.targets.platform.paging import choose_queue_list
 from reconciler.targets.platform.settings import (
-    ClientCredentials,
     ServerUrl,
-    StudioScript,
     TenantSettings,
 )
-from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from reconciler.targets.platform.transport.request import (
     LENIENT_DECODER,
     ApiRequest,
     ApiResponse,
     Transport,
 )
-from reconciler.targets.rules_api.client import ReadingClient, WritingClient
-from reconciler.targets.studio.client import (
-    StudioClient,
-    StudioReadingClient,
-    TenantWriter,
-)
-from reconciler.targets.studio.layout import BlockLayout
 
 
 def tenant_settings(
@@ -45,11 +33,6 @@ def tenant_settings(
     api = environment.api
     profile = manifests.profile(environment)
     queues = choose_queue_list(api, profile.queues)
-    block = environment.block_fields
-    script = None
-    if api.studio:
-        layout = BlockLayout(**block)
-        script = StudioScript(api.studio.script, api.studio.api_version, layout)
     return TenantSettings(
         base_url=environment.base_url,
         token_url=environment.token_url,
@@ -64,59 +47,8 @@ def tenant_settings(
         concurrency=api.concurrency,
         idempotency_keys=api.idempotency_keys,
         allowed_hosts=allowed_hosts,
-        studio=script,
+        environment=environment,
     )
-
-
-def client_classes(
-    tenant: TenantSettings,
-) -> tuple[type[ReadingClient], type[TenantWriter]]:
-    """Return the classes of a reading and of a writing client, by the place of the tenant's
-    rules.
-    """
-    return (
-        (StudioReadingClient, StudioClient)
-        if tenant.studio
-        else (ReadingClient, WritingClient)
-    )
-
-
-@asynccontextmanager
-async def _open_transport(
-    tenant: TenantSettings, proxy: str | None, ca_file: Path | None
-) -> AsyncIterator[Transport]:
-    from reconciler.targets.platform.transport.aiohttp_transport import (  # noqa: PLC0415 - takes 0.2 s
-        network_transport,
-    )
-
-    async with network_transport(tenant, proxy, ca_file) as transport:
-        yield redacted(transport)
-
-
-@asynccontextmanager
-async def open_client(
-    tenant: TenantSettings,
-    credentials: ClientCredentials,
-    proxy: str | None = None,
-    ca_file: Path | None = None,
-) -> AsyncIterator[ReadingClient]:
-    """Connect to a tenant with a client that cannot write."""
-    async with _open_transport(tenant, proxy, ca_file) as transport:
-        yield client_classes(tenant)[0](
-            read_only_transport(transport, tenant), tenant, credentials, REAL_TIME
-        )
-
-
-@asynccontextmanager
-async def open_writing_client(
-    tenant: TenantSettings,
-    credentials: ClientCredentials,
-    proxy: str | None = None,
-    ca_file: Path | None = None,
-) -> AsyncIterator[TenantWriter]:
-    """Connect to a tenant with a client that writes."""
-    async with _open_transport(tenant, proxy, ca_file) as transport:
-        yield client_classes(tenant)[1](transport, tenant, credentials, REAL_TIME)
 
 
 def has_token(request: ApiRequest) -> bool:

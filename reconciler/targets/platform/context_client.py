@@ -7,7 +7,7 @@ from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from pydantic_core import to_json
@@ -17,6 +17,12 @@ from reconciler.core.behaviour.space.value_type import number_as_text
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.profile import Profile
 from reconciler.core.text.trace_context import CURRENT_TRACE
+from reconciler.targets.platform.client import (
+    GONE,
+    UNSUPPORTED,
+    Call,
+    PlatformClient,
+)
 from reconciler.targets.platform.settings import (
     ClientCredentials,
     ServerUrl,
@@ -25,9 +31,22 @@ from reconciler.targets.platform.settings import (
 from reconciler.targets.platform.transport.circuit_breaker import FailFastBreaker
 from reconciler.targets.platform.transport.rate_limiter import TimeSource
 from reconciler.targets.platform.transport.request import ApiResponse, Transport
-from reconciler.targets.platform.transport.sender import CURRENT_DEADLINE, Deadline
-from reconciler.targets.rules_api.client import ReadingClient
+from reconciler.targets.platform.transport.sender import (
+    CURRENT_DEADLINE,
+    Deadline,
+    RequestKind,
+)
 
+_CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"
+_SIGNAL_RIGHT: Final = "right to signal contacts, which its employee's role gives"
+_CALLS: Final = {
+    **PlatformClient.calls,
+    "context": Call(
+        "POST", RequestKind.MERGE, "scope interaction:write", GONE, UNSUPPORTED
+    ),
+    "custom fields": Call("PUT", RequestKind.MERGE, _CONTACTS_RIGHT, GONE, UNSUPPORTED),
+    "signal": Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, GONE, UNSUPPORTED),
+}
 _PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(
     r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII
@@ -156,8 +175,10 @@ def ignored_conversations(environment: Environment) -> frozenset[str]:
     return TEST_CHATS if environment.context.writer in _PATHS else frozenset()
 
 
-class ContextClient(ReadingClient):
+class ContextClient(PlatformClient):
     """Writes contexts through its writer. Each call has a time limit; the client has none."""
+
+    calls: ClassVar[Mapping[str, Call]] = _CALLS
 
     def __init__(
         self,

@@ -4,17 +4,17 @@ import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
-from urllib.parse import quote, quote_plus, urlencode
+from typing import Final
+from urllib.parse import quote_plus
 
 from reconciler.core.errors import CredentialsError, UsageError
+from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.profile import (
     DEFAULT_PROFILE,
     ListedQueues,
     Profile,
 )
 from reconciler.core.text.hosts import LAST_PORT, is_loopback
-from reconciler.targets.studio.layout import BlockLayout
 
 # Only URLs that no two parsers read as two hosts.
 _URL: Final = re.compile(
@@ -96,23 +96,6 @@ class ServerUrl:
         return f"{self.scheme}://{self.authority}"
 
 
-class StudioScript(NamedTuple):
-    """A Studio script with rules, and the version of the API of scripts, such as `v34.0`."""
-
-    path: str  # with its folders: Bot\Hand-over
-    api_version: str
-    layout: BlockLayout
-
-    def target(self, call: str = "", **parameters: str) -> str:
-        """Return path and query of a call; `call` is below the path of the scripts."""
-        version = quote(self.api_version, safe="")
-        path = f"/inContactAPI/services/{version}/scripts{call}"
-        if not parameters:
-            return path
-        query = urlencode(parameters, quote_via=quote, safe="")
-        return f"{path}?{query}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     """Location of a tenant's API, and its limits. Times are in seconds."""
@@ -134,7 +117,8 @@ class TenantSettings:
     issuer: str = ""  # names the token server and, without a `base_url`, the API
     run_seconds: float = 900.0  # time limit of all calls of one client
     patience_seconds: float = 90.0  # wait for a server that became unavailable
-    studio: StudioScript | None = None  # holds the rules instead of an API
+    # whose target opens the rules; None: rules behind the API
+    environment: Environment | None = None
 
     @property
     def known_urls(self) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from reconciler.core.errors import UsageError
 from reconciler.core.model.live import LiveRule, Marker, marker_digest
 from reconciler.core.model.rule import Opaque
 from reconciler.core.rule_json import RulesFile, read_file_text, rule_body
+from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import sanitize
 from reconciler.targets.studio.build import USED_VARIABLE, BlockEntry, build_block
 from reconciler.targets.studio.language import SnippetError, parse_snippet
-from reconciler.targets.studio.layout import BlockLayout, NotStorableError
+from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.read import BlockReader, BlockRule, read_block
 from reconciler.targets.studio.script import ScriptError, find_file_block
 

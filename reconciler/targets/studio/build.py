@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 from reconciler.core.model.operators import OPERATORS, RANGES, RECORDS, Scalar
 from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Target
+from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import is_visible, quote_name
 from reconciler.targets.studio.language import MAX_LENGTH
 from reconciler.targets.studio.layout import (
     QUEUE_ID,
     BlockLayout,
-    NotStorableError,
     compared_kinds,
     known_parts,
 )

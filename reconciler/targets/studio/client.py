@@ -8,20 +8,35 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from reconciler.core import errors
 from reconciler.core.model.live import LastSave, LiveRule
+from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
 from reconciler.core.text.json_values import STRICT_DECODER, find_member, find_members
-from reconciler.targets.platform.settings import StudioScript
+from reconciler.targets.platform.client import (
+    GONE,
+    UNSUPPORTED,
+    Call,
+    PlatformClient,
+    ProgressCallback,
+    ignore_progress,
+    object_path,
+)
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
 from reconciler.targets.platform.transport.circuit_breaker import WaitingBreaker
-from reconciler.targets.platform.transport.request import ApiResponse
-from reconciler.targets.rules_api.client import ReadingClient, WritingClient, rule_path
+from reconciler.targets.platform.transport.rate_limiter import (
+    TimeSource,
+    WaitCallback,
+    ignore_wait,
+)
+from reconciler.targets.platform.transport.request import ApiResponse, Transport
+from reconciler.targets.platform.transport.sender import RequestKind
 from reconciler.targets.studio.block_rules import block_after, live_rules
 from reconciler.targets.studio.build import BlockEntry
 from reconciler.targets.studio.language import SnippetError
-from reconciler.targets.studio.layout import NotStorableError
+from reconciler.targets.studio.place import StudioScript
 from reconciler.targets.studio.script import (
     ScriptBlock,
     ScriptError,
@@ -30,17 +45,43 @@ from reconciler.targets.studio.script import (
 )
 
 _UNLOCK_SECONDS: Final = 30.0
+_RIGHT: Final = (
+    "right to view and edit scripts in Studio, which its employee's role gives"
+)
+_CALLS: Final = {
+    **PlatformClient.calls,
+    "read script": Call("GET", RequestKind.READ, _RIGHT, GONE),
+    "lock script": Call("PUT", RequestKind.MERGE, _RIGHT, GONE, UNSUPPORTED),
+    "save script": Call(
+        "POST",
+        RequestKind.SAVE,
+        _RIGHT,
+        unsupported=GONE | UNSUPPORTED,
+        answered=frozenset({409}),
+    ),
+}
 
 
-class StudioReadingClient(ReadingClient):
+class StudioReadingClient(PlatformClient):
     """Reads the rules in a script, and the tenant's queues."""
 
+    calls: ClassVar[Mapping[str, Call]] = _CALLS
     _last_block: ScriptBlock | None = None  # that `rules` read
 
-    @property
-    def _script(self) -> StudioScript:
-        assert self._tenant.studio is not None  # noqa: S101 - see connect.client_classes
-        return self._tenant.studio
+    def __init__(  # noqa: PLR0913 - those of every client, and the script
+        self,
+        transport: Transport,
+        tenant: TenantSettings,
+        credentials: ClientCredentials,
+        time: TimeSource,
+        progress: ProgressCallback = ignore_progress,
+        on_wait: WaitCallback = ignore_wait,
+        *,
+        script: StudioScript,
+    ) -> None:
+        """`script` holds the rules."""
+        super().__init__(transport, tenant, credentials, time, progress, on_wait)
+        self._script = script
 
     @property
     def _name(self) -> str:
@@ -92,7 +133,7 @@ class StudioReadingClient(ReadingClient):
             errors.UnexpectedResponseError,
         ):
             version_id = str(_running_version(history.payload).get("scriptId", ""))
-            path = rule_path("", version_id[:MAX_NAME_LENGTH])
+            path = object_path("", version_id[:MAX_NAME_LENGTH])
             version = await self._call("read script", self._script.target(path))
             content = find_member(version.payload, "scriptContent")
         if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
@@ -271,9 +312,6 @@ class StudioClient(StudioReadingClient):
             self.notes += (
                 f"{self._name} may still be locked: {reason}. Unlock it in Studio",
             )
-
-
-TenantWriter = WritingClient | StudioClient
 
 
 def _block_entry(rule: LiveRule, before: LiveRule | None, lines: str) -> BlockEntry:

@@ -27,6 +27,7 @@ from reconciler.core.model.rule import (
     make_condition,
     parse_number,
 )
+from reconciler.core.target import NotStorableError
 from reconciler.targets.studio.build import METHODS, SYMBOLS, number_helpers
 from reconciler.targets.studio.language import (
     Expression,
@@ -38,7 +39,6 @@ from reconciler.targets.studio.language import (
 from reconciler.targets.studio.layout import (
     QUEUE_ID,
     BlockLayout,
-    NotStorableError,
     compare_with,
     compared_kinds,
 )

@@ -15,6 +15,7 @@ from reconciler.core.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
+from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import pluralize, quote, quote_name
 
 # Each further target is one IF deeper, and a reader bounds the depth.
@@ -41,14 +42,6 @@ _RESERVED: Final = frozenset(
 _UNSAFE: Final = re.compile('["{}\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 _SINGLE: Final = {"in": "equals", "notIn": "notEquals"}
 QUEUE_ID: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
-
-
-class NotStorableError(Exception):
-    """A rule that Studio cannot hold. `part` is the condition, or None for another part."""
-
-    def __init__(self, message: str, part: Condition | None = None) -> None:
-        super().__init__(message)
-        self.part = part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from reconciler.core.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
+from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import sanitize
 from reconciler.targets.studio.build import DISABLED
 from reconciler.targets.studio.conditions import (
@@ -43,7 +44,6 @@ from reconciler.targets.studio.language import (
 )
 from reconciler.targets.studio.layout import (
     BlockLayout,
-    NotStorableError,
     canonical_number,
     storable_rule,
 )

@@ -26,6 +26,7 @@ from reconciler.core.model.live import LiveRule, Marker, marker_digest
 from reconciler.core.model.rule import Rule, Target
 from reconciler.core.pipeline import Planner
 from reconciler.core.plan.stages import PlanOptions
+from reconciler.targets.studio.form import BlockForm
 from reconciler.targets.studio.layout import BlockLayout
 from tests.support.builders import (
     NOW,
@@ -53,7 +54,7 @@ GOAL = replace(
         wanted("cards/change", rule("change", priority=1)),
         wanted("cards/new", rule("new")),
     ),
-    layout=LAYOUT,
+    form=BlockForm(LAYOUT),
 )
 Edit = Callable[["Table"], object]
 
@@ -308,7 +309,9 @@ def test_a_case_that_is_not_managed_makes_it_refuse() -> None:
 def test_a_guard_that_an_edit_trips_makes_it_refuse() -> None:
     """The guards are checked again on what will be saved."""
     rules = [managed(f"cards/{key}", f"cards/{key}", rule(key)) for key in "abcdefgh"]
-    goal = replace(desired(wanted("cards/new", rule("new", priority=1))), layout=LAYOUT)
+    goal = replace(
+        desired(wanted("cards/new", rule("new", priority=1))), form=BlockForm(LAYOUT)
+    )
     table = Table(rules)
     table.before_read = [lambda table: table.edit("a", priority=7)]
     with pytest.raises(errors.RefusedError, match="delete"):

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[3] / "reconciler"
 EXCEPTIONS = {
     # Files of a package, which only its author writes.
     (
-        "cli/commands/init.py: files('reconciler').joinpath('starter', "
+        "cli/commands/init.py: files('reconciler.cli').joinpath('starter', "
         "name).read_text(encoding='utf-8')"
     ),
     "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
@@ -212,40 +212,40 @@ traffic: {file: traffic.csv}
 """
 PLAIN = MANIFESTS.replace("traffic: {file: traffic.csv}\n", "")
 READERS: dict[str, tuple[list[str], dict[str, str]]] = {
-    "saved core/plan": (["core/apply", "{file}", "--yes"], {}),
-    "live list": (["core/plan", "-e", "prod", "--live", "{file}"], {}),
-    "live list of features/export": (
-        ["features/export", "-e", "prod", "--all", "--live", "{file}"],
+    "saved plan": (["apply", "{file}", "--yes"], {}),
+    "live list": (["plan", "-e", "prod", "--live", "{file}"], {}),
+    "live list of export": (
+        ["export", "-e", "prod", "--all", "--live", "{file}"],
         {},
     ),
     "side of diff": (["diff", "{file}", "live.json"], {}),
     "traffic sample": (
-        ["core/plan", "-e", "prod", "--live", "live.json", "--traffic", "{file}"],
+        ["plan", "-e", "prod", "--live", "live.json", "--traffic", "{file}"],
         {},
     ),
-    "features/journal": (["history"], {"CXROUTE_JOURNAL": "{file}"}),
+    "journal": (["history"], {"CXROUTE_JOURNAL": "{file}"}),
     "journal that is named": (["history", "--journal", "{file}"], {}),
     "journal of an undo": (
-        ["core/plan", "-e", "prod", "--undo", "r1", "--journal", "{file}"],
+        ["plan", "-e", "prod", "--undo", "r1", "--journal", "{file}"],
         {},
     ),
     "client secret": (
-        ["core/plan", "-e", "prod"],
+        ["plan", "-e", "prod"],
         {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET_FILE": "{file}"},
     ),
     "authorities": (
-        ["core/plan", "-e", "prod"],
+        ["plan", "-e", "prod"],
         {
             "CXONE_CLIENT_ID": "id",
             "CXONE_CLIENT_SECRET": "secret",
             "CXROUTE_CA_FILE": "{file}",
         },
     ),
-    "keys of the features/endpoint": (
+    "keys of the endpoint": (
         ["serve", "-e", "prod"],
         {"CXROUTE_API_KEYS_FILE": "{file}"},
     ),
-    "shared memory of the features/endpoint": (
+    "shared memory of the endpoint": (
         ["serve", "-e", "prod"],
         {"CXROUTE_SHARED_FILE": "{file}"},
     ),
@@ -311,9 +311,9 @@ def test_a_pipe_at_a_fixed_path_is_refused(name: str, tmp_path: Path) -> None:
         (tmp_path / "manifests/prod.yaml").write_text(MANIFESTS, "utf-8")
     os.mkfifo(tmp_path / name)
     command = (
-        ["core/plan", "-e", "prod", "--live", "x.json"]
+        ["plan", "-e", "prod", "--live", "x.json"]
         if name == "traffic.csv"
-        else ["core/plan", "-e", "sandbox"]
+        else ["plan", "-e", "sandbox"]
     )
     (tmp_path / "x.json").write_text('{"rules": [], "queues": []}', "utf-8")
     ended = run_measured(

@@ -42,7 +42,7 @@ from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
 from tests.support.program import Program
-from tests.support.studio_tenant import CREDENTIALS, SETTINGS, StudioTenant
+from tests.support.studio_tenant import CREDENTIALS, StudioTenant
 
 SCRIPT: Final = "Bot\\Hand-over"
 RULES: Final = """\
@@ -759,7 +759,7 @@ def examined(call: str, status: int, page_size: int = 100) -> dict[str, CheckRes
         )
 
     tenant.replies[call] = refuse
-    settings = replace(TENANT, studio=SETTINGS, page_size=page_size)
+    settings = replace(TENANT, page_size=page_size)
     form = yaml.safe_load(
         (ENVIRONMENT % ("one", "", "area: na1", "x")).removesuffix("---\n")
     )

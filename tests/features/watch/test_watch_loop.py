@@ -26,10 +26,10 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.stages import GuardResult
+from reconciler.core.target import CallCounts
 from reconciler.core.text.prometheus import exposition
 from reconciler.features.watch.cycle import (
     REMINDER_SECONDS,
-    ApiCallCounts,
     CycleResult,
     NotificationState,
     WatchLoop,
@@ -362,10 +362,10 @@ def test_a_round_without_a_plan_keeps_the_gauges() -> None:
     """Counters increase; gauges keep the last known state."""
     metrics = WatchMetrics()
     metrics.record_cycle(
-        replace(differing(), seconds=2.0, calls=ApiCallCounts(10, 2, 1)), 0
+        replace(differing(), seconds=2.0, calls=CallCounts(10, 2, 1)), 0
     )
     before = exposition(metrics.lines())
-    metrics.record_cycle(replace(failed(), calls=ApiCallCounts(4, 3, 0)), 1)
+    metrics.record_cycle(replace(failed(), calls=CallCounts(4, 3, 0)), 1)
     lines = exposition(metrics.lines()).splitlines()
     actual = [
         line

@@ -15,7 +15,8 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.drift import Drift
 from reconciler.core.plan.stages import GuardResult, Plan
-from reconciler.features.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
+from reconciler.core.target import CallCounts
+from reconciler.features.watch.cycle import CYCLE_STATUSES, CycleResult
 from reconciler.features.watch.text import cycle_document, cycle_line
 from tests.support.builders import NOW, rule, unmanaged
 from tests.support.plans import empty_plan, plan_of_everything
@@ -81,7 +82,7 @@ def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleRes
     return CycleResult(
         started_at=NOW,
         seconds=2.25,
-        calls=ApiCallCounts(5, 1, 2),
+        calls=CallCounts(5, 1, 2),
         plan=plan_of_everything(),
         report=report,
         may_write=True,
@@ -104,7 +105,7 @@ ALL = f"{EDITED}, 4 changes not applied"
 LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     "clean": (
         CycleResult(
-            started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty_plan()
+            started_at=NOW, seconds=0.25, calls=CallCounts(5), plan=empty_plan()
         ),
         "no differences",
     ),

@@ -13,10 +13,10 @@ import pytest
 
 from reconciler.core import errors
 from reconciler.core.model.live import LastSave
-from reconciler.targets.platform.settings import StudioScript
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from reconciler.targets.studio.client import StudioClient
 from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.place import StudioScript
 from tests.support.contract import CONTRACT
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
@@ -132,11 +132,14 @@ def test_the_client_calls_and_understands_scripts_as_the_example(name: str) -> N
     ).get("header", {})
     path = path if isinstance(path, str) else path.get("scriptName", "Acme\\Routing")
     script = StudioScript(path=path, api_version=SCRIPTS.split("/")[3], layout=LAYOUT)
-    tenant = replace(TENANT, studio=script, patience_seconds=0.0)
+    tenant = replace(TENANT, patience_seconds=0.0)
 
     async def run() -> Any:
         return await made_of(
-            StudioClient(server.carry, tenant, CREDENTIALS, FakeClock().time), example
+            StudioClient(
+                server.carry, tenant, CREDENTIALS, FakeClock().time, script=script
+            ),
+            example,
         )
 
     if expected and isinstance(expected[0], type):

@@ -12,13 +12,9 @@ import pytest
 
 from reconciler.core.model.live import marker_digest
 from reconciler.core.model.rule import Condition, Target, make_condition, make_opaque
+from reconciler.core.target import NotStorableError
 from reconciler.targets.studio.build import BlockEntry, build_block
-from reconciler.targets.studio.layout import (
-    BlockLayout,
-    NotStorableError,
-    find_conflicts,
-    storable_rule,
-)
+from reconciler.targets.studio.layout import BlockLayout, find_conflicts, storable_rule
 from reconciler.targets.studio.read import read_block
 from tests.support.studio_rules import LAYOUT, entries_of, plain_rule
 

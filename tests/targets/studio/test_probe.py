@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.core.target import NotStorableError
 from reconciler.targets.studio.evaluate import FACTS, possible_dialects
 from reconciler.targets.studio.language import parse_snippet
-from reconciler.targets.studio.layout import NotStorableError
 from reconciler.targets.studio.probe import format_recipe, parse_probe, probe_snippet
 from tests.support.studio_rules import LAYOUT, last_trace
 

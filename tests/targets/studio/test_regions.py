@@ -8,11 +8,10 @@ from random import Random
 
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
-from reconciler.core.desired.desired import script_types
 from reconciler.core.model.rule import Rule
 from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.form import BlockForm
 from reconciler.targets.studio.language import parse_snippet
-from tests.support.builders import wanted
 from tests.support.studio_rules import LAYOUT, block_of, domain_rule
 from tests.tiers import FULL
 
@@ -46,7 +45,7 @@ def test_the_text_sends_each_example_as_the_region_says() -> None:
             ]
             for _ in "ab"
         )
-        types = script_types(wanted("cards/x", rule) for rule in (*old, *new))
+        types = BlockForm(LAYOUT).value_types([*old, *new])
         texts = [parse_snippet(block_of(rules)) for rules in (old, new)]
         for region in compare_behaviour(
             entries(old), entries(new), types=types

@@ -8,12 +8,9 @@ from random import Random
 import pytest
 
 from reconciler.core.model.live import marker_digest
+from reconciler.core.target import NotStorableError
 from reconciler.targets.studio.build import BlockEntry, build_block
-from reconciler.targets.studio.layout import (
-    BlockLayout,
-    NotStorableError,
-    storable_rule,
-)
+from reconciler.targets.studio.layout import BlockLayout, storable_rule
 from reconciler.targets.studio.read import read_block
 from tests.support.studio_rules import (
     HIGHEST_FIRST,

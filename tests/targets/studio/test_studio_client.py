@@ -8,21 +8,23 @@ import asyncio
 import inspect
 import json
 import re
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from reconciler.core import errors
+from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.live import LastSave, LiveRule
 from reconciler.core.model.rule import make_condition
 from reconciler.core.rule_json import rule_body
+from reconciler.core.target import Access, target_of
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.state import edit_content
-from reconciler.targets.platform.connect import client_classes, tenant_settings
-from reconciler.targets.platform.settings import StudioScript
+from reconciler.targets.platform.client import Connection
 from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from reconciler.targets.platform.transport.request import (
     ApiRequest,
@@ -35,8 +37,10 @@ from reconciler.targets.rules_api import client as cxone_client
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from reconciler.targets.studio import client as studio_client
 from reconciler.targets.studio.client import StudioClient, StudioReadingClient
-from tests.support.in_process_tenant import InProcessTenant
+from reconciler.targets.studio.place import StudioScript, studio_script
+from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.studio_tenant import (
+    CREDENTIALS,
     LAYOUT,
     NAMES,
     SCRIPT,
@@ -914,16 +918,42 @@ def test_an_environment_decides_the_class_of_its_clients(
     """`rules: studio` leads to the clients of a script, with the block's names; otherwise to those
     of the rules API.
     """
-    manifests = loaded(tmp_path, ENVIRONMENT + studio)
-    tenant = tenant_settings(manifests, manifests.environment("prod"))
-    assert (
-        (StudioReadingClient, StudioClient)
-        if studio
-        else (ReadingClient, WritingClient)
-    ) == client_classes(tenant)
-    names = {"cognigyDetectedIntent": "botIntent"}
-    layout = replace(LAYOUT, variables=names, skill="mySkill", highest_first=True)
-    assert (StudioScript(SCRIPT, "v31.0", layout) if studio else None) == tenant.studio
+    environment = loaded(tmp_path, ENVIRONMENT + studio).environment("prod")
+    opened = [opened_class(environment, access) for access in ACCESSES]
+    clients = (StudioReadingClient, StudioClient)
+    assert opened == list(clients if studio else (ReadingClient, WritingClient))
+    if studio:
+        names = {"cognigyDetectedIntent": "botIntent"}
+        layout = replace(LAYOUT, variables=names, skill="mySkill", highest_first=True)
+        assert studio_script(environment) == StudioScript(SCRIPT, "v31.0", layout)
+
+
+ACCESSES: Final[tuple[Access, ...]] = ("read", "write")
+
+
+def opened_class(environment: Environment, access: Access) -> type:
+    """Return the class of the source that an Environment's target opens."""
+    target = target_of(environment)
+
+    async def open_source() -> type:
+        async with target.open(Surroundings(environment), access) as source:
+            return type(source)
+
+    return asyncio.run(open_source())
+
+
+class Surroundings:
+    """A tenant that is never called."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+
+    @asynccontextmanager
+    async def connect(self, access: Access) -> AsyncIterator[Connection]:
+        """Connect to the simulated tenant."""
+        del access
+        tenant = StudioTenant()
+        yield Connection(tenant.carry, TENANT, CREDENTIALS, tenant.clock.time)
 
 
 def test_a_client_of_the_rules_api_knows_no_last_save() -> None:

@@ -2,7 +2,7 @@
 writes to it.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -11,9 +11,6 @@ import reconciler.core.manifest.kinds.fields as f
 from reconciler.core.manifest.kinds.guard_limits import Accept, Freeze, Guard
 from reconciler.core.manifest.kinds.profile import ApiPath, Operator
 from reconciler.core.model.operators import OPERATORS
-
-ScriptVariable = Annotated[str, Field(pattern=f.SCRIPT_VARIABLE)]
-_YES: Final = (True,)
 
 
 class Credentials(f.StrictModel):
@@ -37,65 +34,6 @@ class Credentials(f.StrictModel):
     access_key_secret_env: f.Variable = f.exemplary(
         "CXONE_ACCESS_KEY_SECRET",
         "With `auth: access-key`: name of the environment variable with the key's secret.",
-    )
-
-
-class ScriptResult(f.StrictModel):
-    """The script's variables that the block sets."""
-
-    skill: ScriptVariable = f.exemplary(
-        "cxr_skill", "The variable that gets the id of the skill."
-    )
-    rule: ScriptVariable = f.exemplary(
-        "cxr_rule", "The variable that gets the rule's address, empty without a rule."
-    )
-
-
-class DialectFacts(f.StrictModel):
-    """Facts about Studio's language from `cxroute studio probe`.
-
-    An absent fact is proven not to matter.
-    """
-
-    case_sensitive: f.Omittable[bool] = f.omittable(
-        "Whether Studio distinguishes `Card` from `card`.", *_YES
-    )
-    trims_blanks: f.Omittable[bool] = f.omittable(
-        "Whether Studio ignores blanks around a text.", *_YES
-    )
-    digit_text_is_number: f.Omittable[bool] = f.omittable(
-        "Whether a text of digits is a number.", *_YES
-    )
-    mixed_is_zero: f.Omittable[bool] = f.omittable(
-        "Whether another text equals 0, compared with a number.", *_YES
-    )
-
-
-class Studio(f.StrictModel):
-    """The Studio script with the rules.
-
-    One action of it contains the two lines of the managed block.
-    """
-
-    script: Annotated[str, Field(pattern=f.SCRIPT_PATH)] = f.required(
-        "Its folders and its name.", "Bot\\Hand-over"
-    )
-    block: f.Slug = f.exemplary(
-        "main", "The block's name in its first line, `// cxroute:begin OWNER/BLOCK`."
-    )
-    api_version: Annotated[str, Field(pattern=f.API_VERSION)] = f.exemplary(
-        "v34.0", "The version of the Scripts API."
-    )
-    variables: dict[f.NonEmptyText, ScriptVariable] = f.optional(
-        {},
-        "Variables by attribute, `intent` or `confidence`; others have the attribute's name.",
-        {"intent": "intent"},
-    )
-    result: ScriptResult = f.optional(
-        ScriptResult(), "The variables that the block sets.", {"skill": "cxr_skill"}
-    )
-    dialect: DialectFacts = f.optional(
-        DialectFacts(), "Known facts about the language.", {"caseSensitive": True}
     )
 
 
@@ -133,11 +71,8 @@ class Api(f.StrictModel):
         "derived from `area`.",
         "https://acme.my.cxone.com/oauth/token",
     )
-    rules: Literal["rules-api", "studio"] = f.exemplary(
+    rules: str = f.exemplary(
         "rules-api", "Where the rules are: a REST API, or a script."
-    )
-    studio: f.Omittable[Studio] = f.omittable(
-        "The script of `rules: studio`.", {"script": "Bot\\Hand-over"}
     )
     profile: f.Omittable[f.Slug] = f.omittable(
         "Name of the Profile document that describes this tenant's API. Default: the tutorial's, "
@@ -209,6 +144,16 @@ class Api(f.StrictModel):
         "For how many seconds a newly created rule may be missing from the list of rules.",
         5,
     )
+
+    @property
+    def target_settings(self) -> object:
+        """The target's own part, which `rules` names; None if it has none."""
+        return getattr(self, settings_field(self.rules), None)
+
+
+def settings_field(target: str) -> str:
+    """Return the name of the field of `Api` that a target's own part has in Python."""
+    return target.replace("-", "_")
 
 
 _SignalParameter = Annotated[int, Field(ge=1, le=9)]
@@ -536,27 +481,6 @@ class Environment(f.ManifestDocument):
     def max_sample_age(self) -> int | None:
         """`traffic.maxAgeDays`; None without a limit."""
         return self.traffic.max_age_days if self.traffic else None
-
-    @property
-    def block_fields(self) -> dict[str, Any]:
-        """The fields of a BlockLayout; empty if the rules are not in a Studio script."""
-        if (studio := self.api.studio) is None:
-            return {}
-        short = {
-            "intent": self.attributes.intent,
-            "confidence": self.attributes.confidence,
-        }
-        return {
-            "owner": self.owner,
-            "block": studio.block,
-            **studio.result.model_dump(),
-            "variables": {
-                short.get(name, name): variable
-                for name, variable in studio.variables.items()
-            },
-            "highest_first": self.api.evaluation == "highest-first",
-            "facts": studio.dialect.model_dump(by_alias=True, exclude_none=True),
-        }
 
     @property
     def address(self) -> str:

@@ -18,17 +18,13 @@ from reconciler.core.behaviour.routing_entry import (
     destination_of_rule,
 )
 from reconciler.core.checks.lint_view import LintView
-from reconciler.core.desired.desired import DesiredState, expand_manifests
-from reconciler.core.desired.queues import QueueResolver
-from reconciler.core.errors import ManifestError
-from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import PATTERNS, POSITIVE_OF_NEGATIVE, Scalar
 from reconciler.core.model.rule import Condition, Rule, Target, make_condition
-from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.plan.words import destination_phrase
+from reconciler.core.target import OrderedRules
 from reconciler.core.text.phrases import conversation_phrase
 from reconciler.targets.studio.build import BlockEntry, build_block, number_text
 from reconciler.targets.studio.evaluate import (
@@ -52,40 +48,24 @@ _HINT: Final = (
 )
 
 
-def expand_checked(
-    manifests: Manifests, environment: Environment, resolver: QueueResolver
-) -> DesiredState:
-    """Return the desired rules; those of a Studio script with the findings of the proof.
-
-    Raises ManifestError.
-    """
-    desired = expand_manifests(manifests, environment, resolver)
-    if desired.layout is None:
-        return desired
-    proof = DialectProof(desired, manifests, resolver.names)
-    findings = (*desired.findings, *proof.findings())
-    if any(finding.severity == "error" for finding in findings):
-        raise ManifestError(findings)
-    return replace(desired, findings=findings)
-
-
 class DialectProof:
     """The enabled rules of a Studio script, and the values with which they are compared in these
     dialects.
     """
 
     def __init__(
-        self, desired: DesiredState, manifests: Manifests, queues: Mapping[str, str]
+        self,
+        rules: OrderedRules,
+        manifests: Manifests,
+        queues: Mapping[str, str],
+        facts: Mapping[str, bool],
     ) -> None:
-        self.desired = desired
+        self.rules = rules
         self.attributes = manifests.declared_attributes
         self.queues = queues
-        facts = desired.layout.facts if desired.layout else {}
         self.dialects = possible_dialects(facts)
         self.budget = WorkBudget(_MAX_WORK, _MAX_WORK)
-        self.entries = [
-            entry for entry in desired_entries(desired) if entry.rule.enabled
-        ]
+        self.entries = [entry for entry in rules.entries if entry.rule.enabled]
         # with their literals
         self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](dict)
         for part in _conditions(self.entries):
@@ -102,7 +82,7 @@ class DialectProof:
         for loaded in manifests.intents:
             intents |= dict.fromkeys(loaded.document.names)
         if intents:
-            endpoint = self.desired.endpoint
+            endpoint = self.rules.endpoint
             fallback = endpoint.fallback.intent or next(iter(intents))
             declared[endpoint.intent] = {*intents, fallback}
         return {
@@ -188,7 +168,7 @@ class DialectProof:
         Raises UndecidedError if the work exceeds its bound.
         """
         # Rules that come first take every value that is not allowed.
-        priority = float("-inf" if self.desired.evaluation == "lowest-first" else "inf")
+        priority = float("-inf" if self.rules.evaluation == "lowest-first" else "inf")
         first = Rule(
             name="",
             description="",
@@ -205,7 +185,7 @@ class DialectProof:
         before = [*entries, *_read_rules(self.entries, old)]
         after = [*entries, *_read_rules(self.entries, new)]
         change = compare_behaviour(
-            before, after, self.desired.evaluation, self.budget.remaining
+            before, after, self.rules.evaluation, self.budget.remaining
         )
         self.budget.spend(change.work + _WORK_PER_RULE * len(self.entries))
         if not change.regions and not change.complete:
@@ -233,7 +213,7 @@ class DialectProof:
                 continue
 
             example = {**regions[0].example.attributes, name: ""}
-            reason = f"an empty {self.desired.labels.name(name)} is a missing one:"
+            reason = f"an empty {self.rules.labels.name(name)} is a missing one:"
             message = self._describe(regions[0], example, reason)
             rules: set[str] = set()
             for region in regions:
@@ -250,7 +230,7 @@ class DialectProof:
         entry = self.attributes.get(name)
         if entry is not None and entry.declared_type not in (None, "text"):
             return False
-        types = self.desired.endpoint.context_types
+        types = self.rules.endpoint.context_types
         return name not in types or bool(types[name].texts)
 
     def _describe(
@@ -258,7 +238,7 @@ class DialectProof:
     ) -> str:
         before = self._route_phrase(region.before_rule)
         after = self._route_phrase(region.after_rule)
-        phrase = conversation_phrase(conversation, self.desired.labels)
+        phrase = conversation_phrase(conversation, self.rules.labels)
         return f"{phrase} goes to {before}, but in Studio {reason} it goes to {after}"
 
     def _route_phrase(self, rule: RoutingEntry | None) -> str:
@@ -269,13 +249,11 @@ class DialectProof:
 class GeneratedText:
     """The rules as the text of a block, for tests of single conversations."""
 
-    def __init__(self, desired: DesiredState, layout: BlockLayout) -> None:
+    def __init__(self, rules: OrderedRules, layout: BlockLayout) -> None:
         self._layout = layout
         self._dialects = differing_on_texts(possible_dialects(layout.facts))
         self._entries = {
-            entry.name: entry
-            for entry in desired_entries(desired)
-            if entry.rule.enabled
+            entry.name: entry for entry in rules.entries if entry.rule.enabled
         }
         parts = set(_conditions(self._entries.values()))
         self._variables = {

@@ -23,17 +23,19 @@ from reconciler.core.behaviour.routing_entry import (
     destination_of_rule,
     order_entries,
 )
-from reconciler.core.checks.studio_dialects import DialectProof, GeneratedText
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.manifest.load import Manifests, load_contents
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.operators import Scalar
 from reconciler.core.model.rule import Target
-from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.routing_table import desired_entries, ordered_rules
 from reconciler.core.plan.words import destination_phrase
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
+from reconciler.targets.studio.form import BlockForm
 from reconciler.targets.studio.language import Statement, parse_snippet
+from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.proof import DialectProof, GeneratedText
 from tests.support.program import Program, write
 from tests.tiers import FULL
 
@@ -140,16 +142,30 @@ def proof(*documents: Json) -> Proof:
     return Proof(
         manifests,
         desired,
-        list(DialectProof(desired, manifests, queues.names).findings()),
+        list(
+            DialectProof(
+                ordered_rules(desired),
+                manifests,
+                queues.names,
+                layout_of(desired).facts,
+            ).findings()
+        ),
     )
+
+
+def layout_of(desired: DesiredState) -> BlockLayout:
+    """Return the layout of the block that holds the rules."""
+    form = desired.form
+    assert isinstance(form, BlockForm)
+    return form.layout
 
 
 class WholeText:
     """The text of all rules; an oracle by the comment that each CASE leaves, its address."""
 
     def __init__(self, tried: Proof) -> None:
-        self.desired, layout = tried.desired, tried.desired.layout
-        assert layout is not None
+        self.desired = tried.desired
+        layout = layout_of(tried.desired)
         entries = []
         for each in self.desired.rules.values():
             numbered = tuple(
@@ -317,9 +333,8 @@ def test_the_text_of_a_few_rules_deviates_as_the_whole_text_does(seed: int) -> N
     case = generated(Random(seed))
     tried = proof(*case.documents)
     text = WholeText(tried)
-    layout = tried.desired.layout
-    assert layout is not None
-    few = GeneratedText(tried.desired, layout)
+    layout = layout_of(tried.desired)
+    few = GeneratedText(ordered_rules(tried.desired), layout)
     every = list(inputs(case.declared))
     for source_values in Random(seed).sample(every, min(20, len(every))):
         expected = tried.route(source_values)
@@ -479,7 +494,7 @@ def test_undeclared_values_are_not_examples(evaluation: str) -> None:
 
 def test_the_bound_of_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proof that was not finished proves nothing."""
-    monkeypatch.setattr("reconciler.core.checks.studio_dialects._MAX_WORK", 3)
+    monkeypatch.setattr("reconciler.targets.studio.proof._MAX_WORK", 3)
     entries = rules(*(rule(name, "Cards", intent("contains", name)) for name in "abcd"))
     [error] = proof(environment(), entries, intents(*"abcd")).of("CXR127")
     assert (error.severity, "not proven" in error.message) == ("error", True)
@@ -504,7 +519,11 @@ def test_ten_thousand_rules_are_proven_in_little_time() -> None:
     prod = manifests.environments["prod"].document
     desired, queues = desire_offline(manifests, prod)
     start = process_time()
-    findings = list(DialectProof(desired, manifests, queues.names).findings())
+    findings = list(
+        DialectProof(
+            ordered_rules(desired), manifests, queues.names, layout_of(desired).facts
+        ).findings()
+    )
     assert [each.code for each in findings] == ["CXR128"]
     assert process_time() - start < number / 5_000, (
         "a fifth of a millisecond for each rule"

@@ -1,0 +1,70 @@
+"""From a tenant's settings to its rules, over the network."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.target import Access, LiveSource, target_of
+from reconciler.targets.platform.client import Connection
+from reconciler.targets.platform.connect import read_only_transport, redacted
+from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
+from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
+
+
+def open_client(
+    tenant: TenantSettings,
+    credentials: ClientCredentials,
+    proxy: str | None = None,
+    ca_file: Path | None = None,
+) -> AbstractAsyncContextManager[LiveSource]:
+    """Connect to a tenant with a client that cannot write."""
+    return _open(_NetworkTenant(tenant, credentials, proxy, ca_file), "read")
+
+
+def open_writing_client(
+    tenant: TenantSettings,
+    credentials: ClientCredentials,
+    proxy: str | None = None,
+    ca_file: Path | None = None,
+) -> AbstractAsyncContextManager[LiveSource]:
+    """Connect to a tenant with a client that writes."""
+    return _open(_NetworkTenant(tenant, credentials, proxy, ca_file), "write")
+
+
+@dataclass(frozen=True, slots=True)
+class _NetworkTenant:
+    """The surroundings of a target's rules: a tenant over the network."""
+
+    tenant: TenantSettings
+    credentials: ClientCredentials
+    proxy: str | None
+    ca_file: Path | None
+
+    @property
+    def environment(self) -> Environment:
+        if self.tenant.environment is None:
+            raise UsageError("the settings have no Environment: use `tenant_settings`")
+        return self.tenant.environment
+
+    @asynccontextmanager
+    async def connect(self, access: Access) -> AsyncIterator[Connection]:
+        from reconciler.targets.platform.transport.aiohttp_transport import (  # noqa: PLC0415 - takes 0.2 s
+            network_transport,
+        )
+
+        async with network_transport(
+            self.tenant, self.proxy, self.ca_file
+        ) as transport:
+            guarded = redacted(transport)
+            if access == "read":
+                guarded = read_only_transport(guarded, self.tenant)
+            yield Connection(guarded, self.tenant, self.credentials, REAL_TIME)
+
+
+def _open(
+    surroundings: _NetworkTenant, access: Access
+) -> AbstractAsyncContextManager[LiveSource]:
+    return target_of(surroundings.environment).open(surroundings, access)

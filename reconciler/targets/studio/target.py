@@ -1,0 +1,68 @@
+"""The target `studio`: rules in a managed block of a Studio script."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, cast
+
+from reconciler.targets.studio.settings import Studio
+
+if (
+    TYPE_CHECKING
+):  # loads the analysis and the network, which an Environment alone does not need
+    from reconciler.core.manifest.kinds.environment import Environment
+    from reconciler.core.rule_json import RulesFile
+    from reconciler.core.target import Access, SimulatedTenant, Surroundings
+    from reconciler.targets.studio.client import StudioClient, StudioReadingClient
+    from reconciler.targets.studio.form import BlockForm
+
+
+class StudioTarget:
+    """The rules of an Environment are the cases of a block in one action of a Studio script."""
+
+    name: Final = "studio"
+    settings: Final = Studio
+    settings_help: Final = "The script of `rules: studio`."
+    settings_example: Final = {"script": "Bot\\Hand-over"}
+    queues: Final = "acd-skills"
+    queues_reason: Final = "a script sends conversations to skills"
+    file_hint: Final = "a rule looks changed if the file has only the id of its queue"
+
+    def form(self, environment: "Environment") -> "BlockForm":
+        """Return the form of the block of an Environment."""
+        from reconciler.targets.studio.form import BlockForm  # noqa: PLC0415 - see above
+        from reconciler.targets.studio.place import block_layout  # noqa: PLC0415 - see above
+
+        return BlockForm(block_layout(environment))
+
+    def read_file(self, path: str, environment: "Environment") -> "RulesFile":
+        """Return the rules of a script's JSON or XML, or of a snippet. Raises UsageError."""
+        from reconciler.targets.studio.block_rules import read_block_file  # noqa: PLC0415 - see above
+        from reconciler.targets.studio.place import block_layout  # noqa: PLC0415 - see above
+
+        return read_block_file(path, block_layout(environment))
+
+    @asynccontextmanager
+    async def open(
+        self, surroundings: "Surroundings", access: "Access"
+    ) -> "AsyncIterator[StudioReadingClient | StudioClient]":
+        """Open the script: the source is a RuleTable with "write"."""
+        from reconciler.targets.studio.client import (  # noqa: PLC0415 - loads the network
+            StudioClient,
+            StudioReadingClient,
+        )
+        from reconciler.targets.studio.place import studio_script  # noqa: PLC0415 - see above
+
+        client = StudioClient if access == "write" else StudioReadingClient
+        script = studio_script(surroundings.environment)
+        async with surroundings.connect(access) as connection:
+            yield client(*connection, script=script)
+
+    def prepare(self, environment: "Environment", tenant: "SimulatedTenant") -> None:
+        """Add the script with an empty block, if it is missing."""
+        settings = cast("Studio", environment.api.target_settings)
+        if not tenant.current_script(settings.script):
+            block = f"{environment.owner}/{settings.block}"
+            tenant.add_script(settings.script, block=block)
+
+
+TARGET: Final = StudioTarget()
