@@ -152,8 +152,8 @@ def _all_applied(real: Any) -> Any:
 def _trusts_its_save(real: Any) -> Any:
     async def read(self: Any) -> Any:
         if any(progress.attempts for progress in self.progress.progress.values()):
-            self.fresh_plan = replace(self.plan, changes=())
-            return self.fresh_plan
+            self.fresh_changes = replace(self.plan, changes=())
+            return self.fresh_changes
         return await real(self)
 
     return read

@@ -54,28 +54,14 @@ def find_changes(
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
-    covered = owned
-    if desired.scope is not None:
-        rules_in_scope = _rules_in_scope(rules, desired)
-        covered = classify_by_owner(rules_in_scope, desired.owner)
-    comparison = compare_rules(target, covered)
-    selected = [
-        change
-        for change in comparison.changes
-        if is_selected(change.address, options.only)
-    ]
+    comparison = compare_rules(target, _covered_rules(owned, rules, desired))
+    selected = _select(comparison.changes, options)
     changes, held = split_held_changes(
         attach_read_rules(selected, live.rules), target, owned, options, now
     )
-
     findings = [*desired.findings, *text_findings, *comparison.findings]
     if not desired.form.keeps_foreign_rules:
         findings += _foreign_findings(owned, changes, desired.form)
-    unchanged = [
-        address
-        for address in comparison.unchanged
-        if is_selected(address, options.only)
-    ]
     return Changes(
         desired=desired,
         live=live,
@@ -83,13 +69,34 @@ def find_changes(
         generated_at=now,
         changes=tuple(sorted(changes, key=_change_sort_key)),
         held=tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change))),
-        findings=tuple(
-            finding for finding in findings if is_relevant(finding, options)
-        ),
-        unchanged=len(unchanged),
+        findings=_select_findings(findings, options),
+        unchanged=_count_selected(comparison.unchanged, options),
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
     )
+
+
+def _covered_rules(
+    owned: LiveRulesByOwner, rules: Iterable[LiveRule], desired: DesiredState
+) -> LiveRulesByOwner:
+    """Return the owned rules that the desired state covers."""
+    if desired.scope is None:
+        return owned
+    return classify_by_owner(_rules_in_scope(rules, desired), desired.owner)
+
+
+def _select(changes: Iterable[Change], options: PlanOptions) -> list[Change]:
+    return [change for change in changes if is_selected(change.address, options.only)]
+
+
+def _select_findings(
+    findings: Iterable[Finding], options: PlanOptions
+) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if is_relevant(finding, options))
+
+
+def _count_selected(addresses: Iterable[Address], options: PlanOptions) -> int:
+    return sum(is_selected(address, options.only) for address in addresses)
 
 
 def rules_after(plan: Changes, changes: Iterable[Change]) -> tuple[LiveRule, ...]:

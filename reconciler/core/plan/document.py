@@ -33,17 +33,19 @@ from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.replay import replay_to_json
 from reconciler.core.plan.routing_table import live_entries
-from reconciler.core.plan.stages import Changes, Plan, PlanOptions, Scheduled
+from reconciler.core.plan.stages import Assessed, Changes, Plan, PlanOptions, Scheduled
 from reconciler.core.rule_json import rule_body
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import (
+        BehaviourJson,
         ChangeJson,
         EndpointJson,
         FallbackJson,
         GuardJson,
+        HeldJson,
         OptionsJson,
         PlanJson,
         RuleJson,
@@ -87,9 +89,6 @@ class ReviewedPlan:
 
 def plan_to_json(plan: Plan) -> "PlanJson":
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
-    steps = _steps(plan)
-    changes = [change for change in plan.changes if id(change) in steps]
-    sentence = headline(plan.impact, plan.queue_names, plan.labels, plan.promises)
     findings = (*plan.failed_tests, *plan.findings)
     form: PlanJson = {
         "formatVersion": FORMAT_VERSION,
@@ -103,14 +102,9 @@ def plan_to_json(plan: Plan) -> "PlanJson":
         "options": _options(plan),
         "endpoint": _endpoint(plan),
         "summary": cast("SummaryJson", count_changes(plan)),
-        "changes": [
-            change_to_json(plan, change, steps[id(change)]) for change in changes
-        ],
-        "held": [
-            {**change_to_json(plan, held.change), "reason": held.reason}
-            for held in plan.held
-        ],
-        "behaviour": impact_to_json(plan.impact, plan.queue_names, sentence),
+        "changes": _changes(plan),
+        "held": _held_changes(plan),
+        "behaviour": _behaviour(plan),
         "findings": [finding_to_json(finding) for finding in findings],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [cast("GuardJson", asdict(result)) for result in plan.guards],
@@ -121,6 +115,28 @@ def plan_to_json(plan: Plan) -> "PlanJson":
     if plan.replay:
         form["replay"] = replay_to_json(plan.replay, plan.queue_names)
     return form
+
+
+def _changes(plan: Scheduled) -> list["ChangeJson"]:
+    """Return each change with its calls; the removal of a leftover copy is one of them."""
+    steps = _steps(plan)
+    return [
+        change_to_json(plan, change, steps[id(change)])
+        for change in plan.changes
+        if id(change) in steps
+    ]
+
+
+def _held_changes(plan: Changes) -> list["HeldJson"]:
+    return [
+        {**change_to_json(plan, held.change), "reason": held.reason}
+        for held in plan.held
+    ]
+
+
+def _behaviour(plan: Assessed) -> "BehaviourJson":
+    sentence = headline(plan.impact, plan.queue_names, plan.labels, plan.promises)
+    return impact_to_json(plan.impact, plan.queue_names, sentence)
 
 
 def _options(plan: Plan) -> "OptionsJson":
@@ -323,12 +339,21 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
             f"rules outside the plan, or the Environment, changed since the plan was created, and "
             f"it would now send conversations elsewhere that {name} does not: {example}. {again}"
         )
+    owners = _unlisted_owners(fresh, reviewed)
+    if owners:
+        raise RefusedError(
+            f"{name} does not list the consent of the owners of {owners}. {again}"
+        )
+
+
+def _unlisted_owners(fresh: Plan, reviewed: ReviewedPlan) -> str:
+    """Return the first queue whose owners the reviewed plan does not list, with them; empty if
+    there is none.
+    """
     for entry in fresh.consent or ():
         if entry.queue.identity not in reviewed.consent:
-            owners = f"{quote(entry.queue.name)} ({', '.join(entry.queue.owners)})"
-            raise RefusedError(
-                f"{name} does not list the consent of the owners of {owners}. {again}"
-            )
+            return f"{quote(entry.queue.name)} ({', '.join(entry.queue.owners)})"
+    return ""
 
 
 def _first_difference(fresh: Changes, change: Change, reviewed: ReviewedPlan) -> str:

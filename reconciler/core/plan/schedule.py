@@ -6,13 +6,12 @@ rules to the rules after this plan.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.ordering.constraints import Move
 from reconciler.core.behaviour.ordering.graph import MoveStep
-from reconciler.core.behaviour.ordering.order import order_moves
+from reconciler.core.behaviour.ordering.order import MoveOrder, order_moves
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.model.change import (
     Change,
@@ -72,29 +71,55 @@ def schedule_steps(plan: Changes, abandoned: Collection[Change] = ()) -> Schedul
     ordering = order_moves(
         now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers
     )
-    steps = chain.from_iterable(ordering.waves)
-    copied = {step.move for step in steps if step.kind == "copy"}
-    twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
+    replaced = {move for _, move in leftovers}
+    twice = replaced & _copied_moves(ordering) & {*ordering.unproven}
     drops = [plan.changes[drop] for drop, move in leftovers if move in twice]
     if drops:
         cleared = _schedule_leftovers_first(plan, now, drops, abandoned)
         if cleared:
             return cleared
 
-    abandoned_ids = {id(change) for change in abandoned}
-    moves = enumerate(plan.changes)
-    never = ordering.dependents(
-        {move for move, change in moves if id(change) in abandoned_ids}
-    )
-    never |= {
+    never = ordering.dependents(_moves_of(plan, abandoned))
+    never |= _copy_steps(ordering, twice)
+    unproven = _addresses(plan, ordering.unproven)
+    return _scheduled(plan, _plan_waves(plan, ordering, never), sorted(unproven))
+
+
+def _plan_waves(
+    plan: Changes, ordering: MoveOrder, never: Collection[MoveStep]
+) -> tuple[tuple[PlanStep, ...], ...]:
+    """Return the steps in their waves, without those that are never made."""
+    copy_addresses = _copy_addresses(plan, _copied_moves(ordering))
+    waves = []
+    for wave in ordering.waves:
+        steps = sorted(step for step in wave if step not in never)
+        waves.append(tuple(_plan_step(plan, copy_addresses, step) for step in steps))
+    return tuple(wave for wave in waves if wave)
+
+
+def _addresses(plan: Changes, moves: Iterable[int]) -> set[Address]:
+    return {plan.changes[move].address for move in moves}
+
+
+def _copied_moves(ordering: MoveOrder) -> set[int]:
+    """Return the moves that need a temporary copy."""
+    steps = chain.from_iterable(ordering.waves)
+    return {step.move for step in steps if step.kind == "copy"}
+
+
+def _moves_of(plan: Changes, changes: Iterable[Change]) -> set[int]:
+    """Return the moves of some changes of the plan."""
+    ids = {id(change) for change in changes}
+    return {move for move, change in enumerate(plan.changes) if id(change) in ids}
+
+
+def _copy_steps(ordering: MoveOrder, moves: Collection[int]) -> set[MoveStep]:
+    """Return the steps that create or delete the temporary copies of some moves."""
+    return {
         step
         for step in ordering.graph
-        if step.move in twice and step.kind in ("copy", "drop")
+        if step.move in moves and step.kind in ("copy", "drop")
     }
-    plan_step = partial(_plan_step, plan, _copy_addresses(plan, copied))
-    waves = (tuple(map(plan_step, sorted({*wave} - never))) for wave in ordering.waves)
-    unproven = {plan.changes[move].address for move in ordering.unproven}
-    return _scheduled(plan, tuple(filter(None, waves)), sorted(unproven))
 
 
 def _scheduled(
@@ -107,7 +132,7 @@ def _scheduled(
 
 def _copy_addresses(plan: Changes, copied: Iterable[int]) -> set[Address]:
     """Return the addresses with a temporary copy, those that an earlier run left included."""
-    addresses = {plan.changes[move].address for move in copied}
+    addresses = _addresses(plan, copied)
     for change in plan.changes:
         if is_copy_removal(change):
             addresses.add(change.address)
