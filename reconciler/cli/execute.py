@@ -19,7 +19,7 @@ from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
 from reconciler.core.model.change import Applied, UnknownOutcome
 from reconciler.core.pipeline import Planner, apply_plan
-from reconciler.core.plan.document import ReviewedPlan, read_saved_plan
+from reconciler.core.plan.review import ReviewedPlan, read_saved_plan
 from reconciler.core.plan.stages import Plan, PlanOptions
 from reconciler.core.target import LiveSource
 from reconciler.core.text.escape import sanitize

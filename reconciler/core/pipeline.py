@@ -52,14 +52,14 @@ from reconciler.core.model.rule import Queue
 from reconciler.core.plan.assess import assess, measure_impact
 from reconciler.core.plan.changes import find_changes, unmatched_selectors
 from reconciler.core.plan.consent import Consent, required_consent
-from reconciler.core.plan.document import (
+from reconciler.core.plan.findings import add_findings
+from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
+from reconciler.core.plan.ownership import classify_by_owner
+from reconciler.core.plan.review import (
     ReviewedPlan,
     hold_unreviewed_edits,
     unreviewed_regions,
 )
-from reconciler.core.plan.findings import add_findings
-from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
-from reconciler.core.plan.ownership import classify_by_owner
 from reconciler.core.plan.routing_table import desired_entries, unmanaged_entries
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.core.plan.stages import (

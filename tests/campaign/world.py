@@ -29,14 +29,14 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import PlanStep
 from reconciler.core.pipeline import Planner
 from reconciler.core.plan.assess import measure_impact
-from reconciler.core.plan.document import (
+from reconciler.core.plan.document import plan_to_json
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.review import (
     ReviewedPlan,
-    plan_to_json,
     read_saved_plan,
     refuse_unreviewed,
     unreviewed_regions,
 )
-from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Changes, LiveState, Plan, PlanOptions
 from reconciler.features.practice.simulator.api import SimulatorApi
 from reconciler.features.practice.simulator.faults.injector import FaultInjector

@@ -23,10 +23,10 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, format_description, marker_digest
 from reconciler.core.model.rule import Target, make_condition
 from reconciler.core.plan.changes import find_changes
-from reconciler.core.plan.document import read_saved_plan as read_plan
 from reconciler.core.plan.drift import Acceptance, Drift, drift_to_json, find_drift
 from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.review import read_saved_plan as read_plan
 from reconciler.core.plan.stages import PlanOptions
 from reconciler.core.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.features.journal.history import RecordedRun, find_last_runs

@@ -25,15 +25,10 @@ from reconciler.core.plan.changes import (
     find_changes,
     unmatched_selectors,
 )
-from reconciler.core.plan.document import (
-    digest_document,
-    plan_id,
-    plan_to_json,
-    read_saved_plan,
-    unreviewed_changes,
-)
+from reconciler.core.plan.document import digest_document, plan_id, plan_to_json
 from reconciler.core.plan.findings import replace_findings
 from reconciler.core.plan.plan_json import plan_schema
+from reconciler.core.plan.review import read_saved_plan, unreviewed_changes
 from reconciler.core.plan.stages import LiveState, Plan, PlanOptions
 from tests.support.builders import (
     NOW,
