@@ -48,7 +48,7 @@ def serve(folder: Path, count: int) -> None:
     import uvicorn
     import workload
 
-    from reconciler.features.endpoint.server import open_listener
+    from reconciler.cli.http_server import open_listener
     from reconciler.features.practice.simulator.app import Simulator
     from reconciler.features.practice.simulator.settings import PROFILES
     from reconciler.features.practice.simulator.state import TenantState

@@ -127,7 +127,7 @@ def find_command(arguments: Sequence[str]) -> int | None:
             next(words, None)  # its value
         if argument.startswith("-"):
             continue
-        if argument in all_commands():
+        if argument in all_commands() or _is_installed(argument):
             return position
         common = (*_ALONE, *_WITH_VALUE)
         # an unknown option first: the argument may be its value
@@ -155,9 +155,34 @@ def _unknown_option(option: str, value: str, common: Iterable[str]) -> str:
     return f"{message}{suggestion(option, common) or ';'} the options of a command follow its name"
 
 
+def _is_installed(name: str) -> bool:
+    from reconciler.cli.installed_commands import is_installed  # noqa: PLC0415 - not for a built-in command
+
+    return is_installed(name)
+
+
 def command_module(name: str) -> ModuleType:
-    """Import the module of a command."""
-    return import_module(all_commands()[name].module)
+    """Import the module of a command.
+
+    Raises CxrouteError for a command of another distribution that cannot be imported.
+    """
+    command = all_commands().get(name)
+    if command:
+        return import_module(command.module)
+    from reconciler.cli.installed_commands import load_installed  # noqa: PLC0415 - not for a built-in command
+
+    return load_installed(name)
+
+
+def describe_command(name: str, documentation: str) -> str:
+    """Return the sentence at the top of a command's help.
+
+    For a command of another distribution, it is the first line of its documentation.
+    """
+    command = all_commands().get(name)
+    if command is None:
+        return documentation.partition("\n")[0]
+    return f"{command.help[:1].upper()}{command.help[1:]}."
 
 
 def unknown_command(name: str, arguments: Sequence[str] = ()) -> UsageError:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
+from reconciler.cli.hooks import open_sandbox
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.core.errors import CredentialsError, ManifestError, UsageError
@@ -24,7 +25,6 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.target import Access, LiveSource, target_of
 from reconciler.core.text.hosts import request_url
 from reconciler.core.text.redact import REDACTOR
-from reconciler.features.doctor.examination import Probe
 from reconciler.targets.platform.client import Connection
 from reconciler.targets.platform.connect import (
     has_token,
@@ -90,21 +90,23 @@ def open_source(
 ) -> AbstractAsyncContextManager[LiveSource]:
     """Open the live rules of a session's environment; with "read", only reads are let through."""
     target = target_of(session.environment)
-    return target.open(_SessionSurroundings(session), access)
+    return target.open(SessionSurroundings(session), access)
 
 
 @dataclass(frozen=True, slots=True)
-class _SessionSurroundings:
+class SessionSurroundings:
     """What a target may use to open its rules: the tenant of a session."""
 
     session: Session
 
     @property
     def environment(self) -> Environment:
+        """Return the environment of the session."""
         return self.session.environment
 
     @asynccontextmanager
     async def connect(self, access: Access) -> AsyncIterator[Connection]:
+        """Connect to the tenant; with "read", only reads are let through."""
         session = self.session
         async with _connect(session, access) as (transport, tenant, on_wait):
             guarded = transport
@@ -118,15 +120,6 @@ class _SessionSurroundings:
                 session.progress.step,
                 on_wait,
             )
-
-
-@asynccontextmanager
-async def open_probe(session: Session) -> AsyncIterator[Probe]:
-    """Connect with a probe, which returns each response as it arrives; only reads are let
-    through.
-    """
-    async with _SessionSurroundings(session).connect("read") as connection:
-        yield Probe(*connection[:4])
 
 
 @asynccontextmanager
@@ -231,12 +224,9 @@ async def _open_transport(
     session: Session, tenant: TenantSettings, access: Access = "write"
 ) -> AsyncIterator[Transport]:
     if session.simulated:
-        from reconciler.features.practice.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
-        from reconciler.targets.platform.transport.httpx_transport import transport_over  # noqa: PLC0415 - 30 MiB
-
         queues = expected_queues(session.manifests, session.environment.name)
-        with sandbox(session.environment, queues, access) as transport:
-            yield transport_over(transport)
+        with open_sandbox(session.environment, queues, access) as simulated:
+            yield simulated
         return
     from reconciler.targets.platform.transport.aiohttp_transport import (  # noqa: PLC0415 - takes 0.2 s
         network_transport,

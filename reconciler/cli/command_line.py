@@ -4,8 +4,9 @@ import os
 import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.cli.undo import Undo
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
@@ -13,9 +14,6 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.stages import PlanOptions
-
-if TYPE_CHECKING:  # loads the journal, which `validate` does not need
-    from reconciler.features.journal.undo_request import UndoRequest
 
 SIMULATED: Final = "Simulated: no tenant was contacted.\n"
 
@@ -113,7 +111,7 @@ class CommandLine:
     # the options that select the environments, such as `-e prod`
     selection: tuple[str, ...]
     options: PlanOptions = field(default_factory=PlanOptions)
-    undo: "UndoRequest | None" = None
+    undo: Undo | None = None
     base: str | None = None  # --base; a plan without it chooses the base itself
 
     def command(self, name: str, *words: str) -> str:
@@ -131,7 +129,7 @@ class CommandLine:
         if self.base:
             command += ["--base", self.base]
         if self.undo:
-            command += ["--undo", self.undo.run.id]
+            command += ["--undo", self.undo.run_id]
         return shlex.join([*command, *self._journal, *words])
 
     def apply_saved(self, plan: str, *words: str) -> str:

@@ -12,8 +12,8 @@ from typing import Final
 
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.base import NO_BASE
-from reconciler.cli.command_line import utc_now
 from reconciler.cli.environments import is_list
+from reconciler.cli.hooks import run_journal
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
@@ -22,18 +22,8 @@ from reconciler.core.pipeline import Planner, apply_plan
 from reconciler.core.plan.review import ReviewedPlan, read_saved_plan
 from reconciler.core.plan.stages import Plan, PlanOptions
 from reconciler.core.target import LiveSource
-from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB, read_text
-from reconciler.core.text.redact import REDACTOR
 from reconciler.core.traffic.sample import TrafficSample, load_traffic
-from reconciler.features.journal.journal import Journal, Recorder, find_run, run_name
-from reconciler.features.journal.place_option import (
-    journal_place,
-    prepared_place,
-    remote_advice,
-)
-from reconciler.features.journal.undo import REAPPLIED
-from reconciler.features.journal.undo_request import UndoRequest
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 # who started a pipeline
@@ -67,20 +57,8 @@ async def execute_plan(
     stop.writing = True
     client.limit_time(_longest_time(session, plan))
     user = _user_name()
-    place = prepared_place(session.environment)
-    name = place.reserve(run_name(plan, utc_now()))
-    journal = Journal(
-        place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json
-    )
     progress = session.progress
-    recorder = Recorder.begin(
-        journal,
-        plan,
-        who=user,
-        reason=reason,
-        tenant=session.address,
-        progress=progress.step,
-    )
+    recorder = run_journal().begin(session, plan, who=user, reason=reason)
     try:
         report = await apply_plan(
             plan,
@@ -256,13 +234,7 @@ def with_undo(session: Session, options: argparse.Namespace) -> Session:
         if journal is not None:
             raise UsageError(_JOURNAL_ALONE)
         return session
-    place = journal_place(journal, session.environment)
-    recorded = place.read()
-    run = find_run(recorded, name, place.name, remote_advice([place]))
-    request = UndoRequest.of(
-        run, recorded, session.environment, session.address, journal
-    )
-    request.refuse_running(utc_now())
+    request = run_journal().find_undo(session, name, journal)
     # The Environment's `prune: false` protects rules that are in no manifest, but the run created
     # these.
     chosen = replace(session.options, prune=not getattr(options, "no_prune", False))
@@ -273,13 +245,8 @@ def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[st
     """Yield the hints after an apply: whether the next apply reverts an undo, and how to undo this
     run.
     """
-    for finding in plan.findings if session.undo_request else ():
-        if finding.code == REAPPLIED:
-            sentences = (
-                f"{sanitize(text[:1].upper() + text[1:])}."
-                for text in (finding.message, finding.hint)
-            )
-            yield " ".join(sentences)
+    if session.undo_request:
+        yield from session.undo_request.hints(plan)
     if report.run_id and any(
         isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes
     ):

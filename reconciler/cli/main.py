@@ -84,7 +84,7 @@ def _dispatch(arguments: list[str]) -> int:
                 sys.stdout.write(wrap_for(usage(), sys.stdout))
             else:
                 hint = suggestion(arguments[0], ("--help", "--version"))
-                raise UsageError(  # noqa: TRY301 - handled below
+                raise UsageError(
                     f"missing command{hint or ';'} `cxroute --help` lists all"
                 )
             return 0
@@ -93,7 +93,7 @@ def _dispatch(arguments: list[str]) -> int:
         from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
 
         options = command_parser(name, module).parse_args(arguments)
-    except UsageError as error:
+    except CxrouteError as error:
         return _misused(error, arguments)
     except SystemExit:
         return 0  # argparse has printed the command's --help

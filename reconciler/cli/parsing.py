@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from reconciler.cli.arguments import SHARED, all_commands
+from reconciler.cli.arguments import SHARED, describe_command
 from reconciler.cli.stdio import width_of, wrap_for
 from reconciler.core.errors import UsageError
 from reconciler.render.text.wrap import wrap_line
@@ -161,10 +161,8 @@ class Parser(argparse.ArgumentParser):
 
 def command_parser(name: str, module: CommandModule) -> Parser:
     """Return the parser of one command. Its help omits the options that every command has."""
-    parser = Parser(
-        f"cxroute {name}",
-        description=f"{all_commands()[name].help[:1].upper()}{all_commands()[name].help[1:]}.",
-    )
+    description = describe_command(name, module.__doc__ or "")
+    parser = Parser(f"cxroute {name}", description=description)
     module.options(parser)
     for action in add_common_options(parser):
         action.help = argparse.SUPPRESS

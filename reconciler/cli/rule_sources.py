@@ -114,6 +114,13 @@ def read_tenant(session: Session) -> LiveState:
     return run_interruptibly(read_all)
 
 
+def read_live_rules(session: Session) -> LiveState:
+    """Return the rules of the session's file, or of its tenant without one."""
+    if session.live_file:
+        return session.live_file.live
+    return read_tenant(session)
+
+
 def list_rules(
     session: Session, live: LiveState | None = None
 ) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:

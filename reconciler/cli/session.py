@@ -24,6 +24,7 @@ from reconciler.cli.command_line import (
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
+from reconciler.cli.undo import Undo
 from reconciler.core.apply.settings import BlockingRunner, Result, run_inline
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.core.checks.route_tests import CheckResult, check
@@ -36,7 +37,6 @@ from reconciler.core.pipeline import Planner, expand, read_live
 from reconciler.core.plan.review import ReviewedPlan
 from reconciler.core.plan.stages import LiveState, PlanOptions
 from reconciler.core.traffic.sample import TrafficSample, declared_traffic, load_traffic
-from reconciler.features.journal.undo_request import UndoRequest
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.summary import SIMULATED_TENANT
 from reconciler.render.text.plan import TextLimits
@@ -130,7 +130,7 @@ class Session:
     live_file: LiveFile | None = None
     # about the options and the file in place of the tenant
     findings: tuple[Finding, ...] = ()
-    undo_request: UndoRequest | None = None
+    undo_request: Undo | None = None
     reviewed: ReviewedPlan | None = None  # the saved plan to apply
     # the route tests that fail offline, for the plan to show
     failed_tests: tuple[Finding, ...] = ()

@@ -5,29 +5,23 @@ Only `cxroute schema` loads this module; the writers import its types for mypy a
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Generic, Literal, NotRequired, TypeVar
-
-from pydantic import Field
+from typing import Any, Final, Generic, Literal, NotRequired, TypeVar
 
 from reconciler.core.behaviour.endpoint_stage import Doubt
 from reconciler.core.model.change import Action
 from reconciler.core.model.finding import Document
 from reconciler.core.plan.plan_json import (
     Attributes,
-    BehaviourJson,
     ClosedPart,
     Count,
     DestinationJson,
     FindingJson,
     PlanJson,
     PlanPart,
-    ReplayJson,
     RuleJson,
     SourceJson,
     ViolationJson,
-    json_schema,
 )
-from reconciler.features.doctor.check import CheckStatus
 
 _PlanT = TypeVar("_PlanT")
 
@@ -195,44 +189,6 @@ class ExplanationJson(WinnerJson):
     switchedOff: list[str]
 
 
-_Entry = Annotated[
-    Mapping[str, Any], Field(description="an entry of the journal, as it was written")
-]
-
-
-class RunJson(ClosedPart):
-    """A run of the journal."""
-
-    run: str
-    start: _Entry
-    changes: list[_Entry]
-    end: _Entry | None
-
-
-class RunsJson(ClosedPart):
-    """The runs of the journal."""
-
-    runs: list[RunJson]
-
-
-class CheckJson(ClosedPart):
-    """The result of one check, and what to do."""
-
-    name: str
-    status: CheckStatus
-    message: str
-    advice: str | None
-
-
-class DoctorJson(ClosedPart):
-    """The results of `cxroute doctor`."""
-
-    environment: str
-    ok: bool
-    checks: list[CheckJson]
-    simulated: bool
-
-
 class OutcomeJson(ClosedPart):
     """What became of a change."""
 
@@ -260,19 +216,6 @@ OUTPUTS: Final[Mapping[str, Any]] = {
     "apply": ApplyJson | SeveralJson[ApplyJson],
     "drift": PlanJson | SeveralJson[PlanJson],
     "explain": CodeJson | ExplanationJson,
-    "diff": BehaviourJson,
-    "replay": ReplayJson,
-    "history": RunJson | RunsJson,
-    "doctor": DoctorJson,
 }
-"""The commands with `--format json`, each with its document."""
-
-
-def output_schema(command: str) -> Document:
-    """Return the schema of a command's document, or of its error.
-
-    Raises KeyError for another command.
-    """
-    return json_schema(
-        OUTPUTS[command] | FailureJson, f"cxroute {command} --format json"
-    )
+"""The commands of the core with `--format json`, each with its document. A feature names the
+documents of its commands in its `FEATURE`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
-from reconciler.features.endpoint.server import open_listener
+from reconciler.cli.http_server import open_listener
 from reconciler.features.watch.command import serve_health
 
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from reconciler.cli.http_server import _GRACE
 from reconciler.cli.parsing import command_parser
 from reconciler.features.endpoint import command as serve
 from reconciler.features.endpoint.app import _PROBES
-from reconciler.features.endpoint.server import _GRACE
 from tests.deploy.manifests import documents, pods
 from tests.features.endpoint.in_process_endpoint import event
 from tests.features.endpoint.instances import fleet

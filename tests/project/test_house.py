@@ -242,7 +242,7 @@ REACHED = {
     "core/text/pages.py": {"pathlib"},
     "core/traffic/records.py": {"reconciler.core.text.files"},
     "core/traffic/sample.py": READS,
-    "features/export/names.py": {"reconciler.core.text.files"},
+    "core/export/names.py": {"reconciler.core.text.files"},
     "features/table/sheet.py": {"reconciler.core.text.files"},
     "features/table/workbook.py": {"reconciler.core.text.files"},
     "render/html.py": {"pathlib"},

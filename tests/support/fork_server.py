@@ -66,7 +66,7 @@ def main() -> None:
         "reconciler.targets.platform.transport.httpx_transport",
         "reconciler.features.forge.github",
         "reconciler.__main__",
-        "reconciler.features.endpoint.server",
+        "reconciler.cli.http_server",
         "uvicorn",
     ):
         import_module(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from reconciler.features.endpoint.server import open_listener
+from reconciler.cli.http_server import open_listener
 
 App = Any
 """An ASGI application."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from reconciler.features.endpoint.server import open_listener
+from reconciler.cli.http_server import open_listener
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.features.practice.simulator.state import TenantState

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ rules:
   - {intent: card_fee, queue: Billing, priority: 20}
 """
 QUEUES = [{"id": "q1", "name": "Fraud Desk"}, {"id": "q2", "name": "Billing"}]
-FOREIGN = {
+FOREIGN: dict[str, Any] = {
     "id": "r1",
     "name": "IVR | after hours",
     "description": "",
@@ -44,9 +43,7 @@ FOREIGN = {
 
 
 @pytest.fixture
-def prod(
-    cxroute: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Program]:
+def prod(cxroute: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     """The program, with an Environment whose rules are in a JSON file."""
     (tmp_path / "packages").mkdir()
     json_file_target.install(tmp_path / "packages")

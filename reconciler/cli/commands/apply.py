@@ -16,13 +16,13 @@ from typing import Final
 
 from reconciler.cli import environments, execute
 from reconciler.cli.clients import open_source
-from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
 from reconciler.cli.environments import (
     EnvironmentResult,
     EnvironmentSelection,
     SavedPlans,
 )
+from reconciler.cli.hooks import ApplyEnd, after_apply
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
@@ -49,8 +49,6 @@ from reconciler.core.plan.review import ReviewedPlan, read_saved_plan, refuse_un
 from reconciler.core.plan.stages import Plan
 from reconciler.core.target import LiveSource
 from reconciler.core.text.escape import pluralize
-from reconciler.features.watch.cycle import CycleResult
-from reconciler.features.watch.notify import notify
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
@@ -138,23 +136,15 @@ class _ApplyCommand:
     options: argparse.Namespace
 
     async def run_and_notify(self, stop: Cancellation) -> EnvironmentResult:
-        """Apply, and notify the webhook of the changes or of the tenant's failure."""
+        """Apply, and tell features of the changes or of the tenant's failure."""
         try:
             code, plan, report = await self.run(stop)
         except ApiError as error:
             error.args = (f"{error}. {_after_failure(error)}", *error.args[1:])
-            await notify(
-                self.session,
-                CycleResult(started_at=utc_now(), error=error, may_write=True),
-            )
+            await after_apply(self.session, ApplyEnd(error=error))
             raise
         if report:
-            await notify(
-                self.session,
-                CycleResult(
-                    started_at=utc_now(), plan=plan, report=report, may_write=True
-                ),
-            )
+            await after_apply(self.session, ApplyEnd(plan, report))
         return EnvironmentResult(code=code, row=applied_row(plan, report))
 
     async def run(self, stop: Cancellation) -> Ended:

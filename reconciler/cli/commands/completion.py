@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.arguments import all_commands, command_module
+from reconciler.cli.hooks import run_journal
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options
 from reconciler.core.desired.desired import desire_offline
@@ -19,7 +20,6 @@ from reconciler.core.errors import CxrouteError, UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.plan.guards import GUARD_NAMES
-from reconciler.features.journal.place_option import journal_place
 
 SHELLS: Final = ("bash", "zsh", "fish", "tcsh")
 _VALUES_OF: Final = {
@@ -157,6 +157,6 @@ _VALUES: Final[dict[str, Callable[[Path], Iterable[str]]]] = {
     ],
     "addresses": _list_addresses,
     "guards": lambda _directory: GUARD_NAMES,
-    "runs": lambda _directory: [run.id for run in journal_place(None).read()],
+    "runs": lambda _directory: run_journal().run_names(),
     "intents": _list_intents,
 }

@@ -22,6 +22,7 @@ from reconciler.cli.environments import (
     run_environments,
 )
 from reconciler.cli.files import new_folder, write_text
+from reconciler.cli.hooks import run_journal
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core.checks.route_tests import check_live
@@ -35,8 +36,6 @@ from reconciler.core.plan.drift import (
 )
 from reconciler.core.plan.stages import Changes, Plan, PlanOptions
 from reconciler.core.text.redact import REDACTOR
-from reconciler.features.journal.history import find_last_runs
-from reconciler.features.journal.place_option import journal_place
 from reconciler.render.colour import Style, no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
@@ -114,10 +113,8 @@ def _accepted_rules(session: Session) -> list[Acceptance]:
 
 def _last_runs(session: Session) -> Mapping[Address, str]:
     """Return the last run of each rule; none, with a warning, if the journal cannot be read."""
-    environment = session.environment
     try:
-        recorded = journal_place(None, environment).read()
-        return find_last_runs(recorded, environment.name, environment.owner)
+        return run_journal().last_runs(session.environment)
     except UsageError as error:
         session.output.warn(str(error))
         return {}

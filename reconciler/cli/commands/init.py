@@ -1,32 +1,20 @@
-"""`cxroute init`: a first set of manifests that works in the sandbox; with --github and others,
-also pipelines.
+"""`cxroute init`: a first set of manifests that works in the sandbox, and files of features beside
+it, such as pipelines.
 """
 
 import argparse
-import json
 import shlex
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
-from reconciler.cli.clients import credential_variables
-from reconciler.cli.files import write_new, write_text
+from reconciler.cli.files import write_new
+from reconciler.cli.hooks import init_files
 from reconciler.cli.output import Output
-from reconciler.core.errors import CxrouteError, UsageError
+from reconciler.core.errors import UsageError
 from reconciler.core.manifest.documents import manifest_schema_text
-from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.load import load_manifests
-from reconciler.core.text.files import MIB, read_file
-from reconciler.features.forge import pipeline_files as pipelines
-from reconciler.features.forge.pipeline_files import (
-    PIPELINES,
-    PipelineKind,
-    PipelineSettings,
-)
-from reconciler.features.forge.rollout import order_environments
 
 SCHEMA: Final = ".schema/manifest.v1.json"
 _STARTER: Final = (
@@ -47,36 +35,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory to create (default: that of -m, manifests)",
     )
-    forges = parser.add_mutually_exclusive_group()
-    for kind in PIPELINES.values():
-        text = (
-            f"also write pipelines for {kind.forge}; existing manifests and edited pipelines are "
-            f"kept"
-        )
-        forges.add_argument(
-            f"--{kind.option}",
-            action="store_const",
-            const=kind.option,
-            dest="forge",
-            help=text,
-        )
-    source = (
-        "source of cxroute for the workflows (default: that of this installation, or of the "
-        "existing workflows)"
-    )
-    add("--action", metavar="OWNER/REPO@COMMIT", help=source)
+    for feature in init_files():
+        feature.options(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files.
-
-    Existing files are kept, except for unedited pipelines, which are updated.
-    """
-    kind = PIPELINES.get(options.forge)
-    if options.action and (kind is None or kind.option != "github"):
-        raise UsageError(
-            "--action has no effect without --github, which writes the workflows"
-        )
+    """Write the manifests, unless there are some, and the files of features."""
     if options.directory and options.manifests not in ("manifests", options.directory):
         raise UsageError(
             f"-m {options.manifests} has no effect with {options.directory}: remove one of them"
@@ -86,26 +50,26 @@ def run(options: argparse.Namespace, output: Output) -> int:
     existing = [path for path in texts if path.exists()]
     if not existing:
         existing = sorted(directory.rglob("*.y*ml"))
-    if existing and kind is None:
+    prepared = [feature.prepare(options, directory) for feature in init_files()]
+    writers = [write for write in prepared if write]
+    if existing and not writers:
         raise UsageError(
             f"{existing[0]} already exists; nothing was written. Choose another directory."
         )
 
-    if kind:
-        _check_pipelines(kind, directory, options.action)
     if not existing:
         for path, text in texts.items():
             write_new(path, text)
             output.result(f"wrote {path}\n")
-    if kind:
-        _write_pipelines(kind, directory, options.action, output)
+    for write in writers:
+        write(output)
     if not existing:
         _print_next(directory, output)
     return 0
 
 
 def _print_next(directory: Path, output: Output) -> None:
-    for step in _manifest_steps(directory, {"": ()}):
+    for step in manifest_steps(directory, {"": ()}):
         output.result(
             f"\nBefore `cxroute validate`, and the pre-commit hook that runs it, can pass: "
             f"{step}\n"
@@ -133,155 +97,12 @@ def _starter() -> Iterator[tuple[str, str]]:
     yield SCHEMA, manifest_schema_text()
 
 
-def _check_pipelines(kind: PipelineKind, directory: Path, action: str | None) -> None:
-    """Raise UsageError if pipelines cannot be written, or --action has no effect, before anything
-    is written.
-    """
-    source = action or _installed_from() or pipelines.UNKNOWN_ACTION
-    pipelines.check_settings(kind, PipelineSettings(source, directory.as_posix(), ()))
-    existing = _existing_pipelines(kind)
-    if (
-        action
-        and len(existing) == len(kind.files)
-        and all(map(pipelines.is_edited, existing.values()))
-    ):
-        stale = [
-            name
-            for name, text in existing.items()
-            if pipelines.current_action(text) != action
-        ]
-        if stale:
-            remedy = f"Put `uses: {action}` there, or delete the files and run this command again"
-            edited = (
-                f"edited workflows are kept, and these are edited: {', '.join(stale)}"
-            )
-            raise UsageError(f"--action has no effect: {edited}. {remedy}")
-
-
-def _existing_pipelines(kind: PipelineKind) -> dict[str, str]:
-    try:
-        existing = {
-            name: read_file(Path(name), MIB)
-            for name in kind.files
-            if Path(name).exists()
-        }
-    except OSError as error:
-        raise CxrouteError(f"cannot read {error.filename}: {error.strerror}") from error
-    return {
-        name: data.decode(errors="replace").replace("\r\n", "\n")
-        for name, data in existing.items()
-    }
-
-
-def _write_pipelines(
-    kind: PipelineKind, directory: Path, action: str | None, output: Output
-) -> None:
-    needed = credentials_by_environment(directory)
-    variables = {name for names in needed.values() for name in names}
-    if not needed:
-        variables = {"CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"}
-    existing = _existing_pipelines(kind)
-    settings = PipelineSettings(
-        action or _installed_from() or _current_action(existing),
-        directory.as_posix(),
-        tuple(sorted(variables)),
-        tuple(needed) or ("prod",),
-    )
-    for name, text in tuple(pipelines.build_pipelines(kind, settings)):
-        result = _write_pipeline(Path(name), text, existing.get(name))
-        output.result(f"{result}\n")
-
-    steps = [*_manifest_steps(directory, needed), *pipelines.setup_steps(kind, needed)]
-    if kind.option == "github":
-        steps = [*_action_steps(kind, directory), *steps]
-    page = pipelines.setup_page(kind)
-    lines = [f"  {number}. {step}\n" for number, step in enumerate(steps, 1)]
-    output.result(f"\nSet up {kind.forge} in this order ({page}):\n{''.join(lines)}")
-
-
-def _current_action(existing: Mapping[str, str]) -> str:
-    """Return the action that existing workflows use, or `UNKNOWN_ACTION`."""
-    for text in existing.values():
-        action = pipelines.current_action(text)
-        if action not in (None, pipelines.UNKNOWN_ACTION):
-            return action
-    return pipelines.UNKNOWN_ACTION
-
-
-def _write_pipeline(path: Path, text: str, before: str | None) -> str:
-    """Write a pipeline, unless it was edited, and return what was done."""
-    if before is None:
-        write_new(path, text)
-        return f"wrote {path}"
-    if before == text:
-        return f"unchanged {path}"
-    if pipelines.is_edited(before):
-        return f"kept {path}, which was edited"
-    write_text(path, text)
-    return f"rewrote {path}"
-
-
-def _action_steps(kind: PipelineKind, directory: Path) -> Iterator[str]:
-    placeholder = pipelines.UNKNOWN_ACTION
-    unknown = {
-        name: pipelines.is_edited(text)
-        for name, text in _existing_pipelines(kind).items()
-        if placeholder in text
-    }
-    folder = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
-    if not all(unknown.values()):
-        command = f"cxroute init{folder} --github --action OWNER/cxroute@COMMIT"
-        yield (
-            f"replace {placeholder} with the repository of your cxroute and the hash of a commit "
-            f"in it: {command}"
-        )
-    edited = [name for name, is_edited in unknown.items() if is_edited]
-    if edited:
-        yield f"replace {placeholder} in {', '.join(edited)}"
-
-
-def _manifest_steps(
+def manifest_steps(
     directory: Path, credentials: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
+    """Yield what remains to be written in the manifests of a directory."""
     for loaded in load_manifests(directory).environments.values():
         if loaded.document.is_placeholder:
             yield f"{loaded.file}: replace the placeholder of `tenant`"
     if not credentials:
         yield "add an Environment to the manifests, with `owner` and `tenant`"
-
-
-def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
-    """Return the variables of the credentials by environment, production last.
-
-    Raises ManifestError.
-    """
-    documents = {
-        name: loaded.document
-        for name, loaded in load_manifests(directory).environments.items()
-        if name != SANDBOX
-    }
-    return {
-        name: tuple(filter(None, credential_variables(documents[name])))
-        for name in order_environments(documents)
-    }
-
-
-def _installed_from() -> str | None:
-    """Return the repository and commit of this installation, if pip recorded an address on
-    GitHub.
-    """
-    try:
-        text = distribution("cxroute").read_text("direct_url.json")
-        return action_of(json.loads(text or "{}"))
-    except (PackageNotFoundError, ValueError):
-        return None
-
-
-def action_of(form: Mapping[str, Any]) -> str | None:
-    """Return OWNER/REPO@COMMIT from the record of pip, or None for another kind of source."""
-    commit = (form.get("vcs_info") or {}).get("commit_id")
-    place = urlsplit(str(form.get("url", "")))
-    if not commit or place.hostname != "github.com":
-        return None
-    repository = place.path.strip("/").removesuffix(".git")
-    return f"{repository}@{commit}"

@@ -14,6 +14,7 @@ from reconciler.cli.clients import open_source
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
+from reconciler.cli.hooks import report_page
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
@@ -398,24 +399,22 @@ def github_log(
 
 
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
-    """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it
-    does not exist.
+    """Write plan.json, plan.md, plan.html and the page beside them into a folder, which is created
+    if it does not exist.
     """
     (new_folder(folder) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier run
     write_text(
         folder / "plan.json", f"{plan_file_text(session, plan, 'plan.json', None)}\n"
     )
-    explore = "explore.html"
+    page = report_page(session, plan)
+    explore = page.name if page else ""
     summary = summarize_plan(plan, session.tenant)
-    write_text(
-        folder / "plan.md", REDACTOR.redact(_markdown(session, plan, summary, explore))
-    )
-    write_text(
-        folder / "plan.html", REDACTOR.redact(_html(session, plan, summary, explore))
-    )
-    from reconciler.features.explore.command import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
-
-    write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))
+    markdown = _markdown(session, plan, summary, explore)
+    write_text(folder / "plan.md", REDACTOR.redact(markdown))
+    html = _html(session, plan, summary, explore)
+    write_text(folder / "plan.html", REDACTOR.redact(html))
+    if page:
+        write_text(folder / page.name, REDACTOR.redact(page.text))
 
 
 def plan_provenance(plan: Plan, banner: str, explore: str = "") -> Provenance:

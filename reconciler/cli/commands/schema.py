@@ -2,14 +2,35 @@
 
 import argparse
 
+from reconciler.cli.feature import load_features, load_object
 from reconciler.cli.output import Output
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.documents import (
     default_profile_yaml,
     manifest_schema_text,
 )
-from reconciler.core.plan.plan_json import plan_schema
-from reconciler.render.command_json import OUTPUTS, output_schema
+from reconciler.core.model.finding import Document
+from reconciler.core.plan.plan_json import json_schema, plan_schema
+from reconciler.render.command_json import OUTPUTS, FailureJson
+
+
+def commands_with_json() -> tuple[str, ...]:
+    """Return the names of the commands with `--format json`."""
+    names = [*OUTPUTS]
+    for feature in load_features():
+        names += feature.documents
+    return tuple(names)
+
+
+def output_schema(command: str) -> Document:
+    """Return the schema of a command's document, or of its error."""
+    documents = dict(OUTPUTS)
+    for feature in load_features():
+        if command in feature.documents:
+            documents[command] = load_object(feature.documents[command])
+    return json_schema(
+        documents[command] | FailureJson, f"cxroute {command} --format json"
+    )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +41,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add(
         "--for",
         dest="command",
-        choices=tuple(OUTPUTS),
+        choices=commands_with_json(),
         help="instead: the schema of this command's --format json",
     )
 

@@ -28,6 +28,7 @@ from reconciler.core.checks.route_tests import (
 )
 from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.export.names import find_free_name
 from reconciler.core.manifest.load import Manifests, load_manifests, load_with_changes
 from reconciler.core.manifest.yaml_patch import apply_edits, compute_edits
 from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
@@ -37,7 +38,6 @@ from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.core.text.files import read_file
 from reconciler.core.text.redact import REDACTOR
 from reconciler.core.traffic.sample import declared_traffic
-from reconciler.features.export.names import find_free_name
 from reconciler.render.limits import MAX_SHOWN
 from reconciler.render.text import route_tests as report
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import LiveRule
-from reconciler.core.model.rule import Opaque, Target
+from reconciler.core.model.rule import Condition, Opaque, Rule, Target
 from reconciler.core.plan.ownership import LiveRulesByOwner
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.plan.words import destination_phrase
@@ -135,4 +136,23 @@ def _entries_by_name(owned: LiveRulesByOwner) -> tuple[RoutingEntry, ...]:
     rules = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
     return tuple(
         RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in rules
+    )
+
+
+def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
+    """Return the attributes that conditions test: the bot's first, then by name."""
+    names: set[str] = set()
+    for entry in entries:
+        names.update(conditions_by_attribute(entry.rule))
+    of_bot = [name for name in labels.short if name in names]
+    further = sorted(names.difference(labels.short))
+    return [*of_bot, *further]
+
+
+def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
+    """Return the conditions of a rule that cxroute understands, by attribute."""
+    return group_pairs(
+        (part.attribute, part)
+        for part in rule.conditions
+        if isinstance(part, Condition)
     )

@@ -19,4 +19,8 @@ FEATURE: Final = Feature(
             f"{__name__}.command_replay",
         ),
     },
+    documents={
+        "diff": "reconciler.core.plan.plan_json:BehaviourJson",
+        "replay": "reconciler.core.plan.plan_json:ReplayJson",
+    },
 )

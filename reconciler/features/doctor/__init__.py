@@ -13,4 +13,7 @@ FEATURE: Final = Feature(
             f"{__name__}.command",
         ),
     },
+    documents={
+        "doctor": f"{__name__}.doctor_json:DoctorJson",
+    },
 )

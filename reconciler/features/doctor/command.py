@@ -13,9 +13,9 @@ from typing import Final
 import httpx
 
 from reconciler.cli.clients import (
+    SessionSurroundings,
     ca_file,
     credential_variables,
-    open_probe,
     read_secret,
     read_tenant_settings,
 )
@@ -37,6 +37,7 @@ from reconciler.features.doctor.check import CheckResult, CheckStatus
 from reconciler.features.doctor.examination import (
     MAX_CALL_SECONDS,
     Examination,
+    Probe,
     lacking,
     unchecked,
 )
@@ -134,8 +135,8 @@ class _Doctor:
             variables=used,
             lines=self.lines,
         )
-        async with open_probe(session) as probe:
-            await examination.answers(probe, self.expected)
+        async with SessionSurroundings(session).connect("read") as connection:
+            await examination.answers(Probe(*connection[:4]), self.expected)
         self.lines += unchecked(environment, session.manifests.profile(environment))
 
     def credentials(self) -> bool:

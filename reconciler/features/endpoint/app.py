@@ -127,7 +127,7 @@ class ContextApp:
         self._dependencies = deps
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request; `lifespan` and `ws` are off in endpoint/server.py."""
+        """Answer one request; `lifespan` and `ws` are off in cli/http_server.py."""
         began = self._dependencies.clock()
         path = scope.get("raw_path") or scope["path"].encode()
         trace = parse_trace(scope["headers"])

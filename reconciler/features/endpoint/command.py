@@ -84,7 +84,7 @@ def run(options: Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, and finish accepted requests."""
     settings = read_settings(options)
     with requires_extra("serve", "`cxroute serve`"):
-        from reconciler.features.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
+        from reconciler.cli.http_server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
     with open_listener(options.host, settings.port) as listener, closing(log):
@@ -107,7 +107,7 @@ async def _serve(
     settings: "ServeSettings",
     listener: socket.socket,
 ) -> None:
-    from reconciler.features.endpoint.server import serve  # noqa: PLC0415 - see `run`
+    from reconciler.cli.http_server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
         session.output.result(

@@ -13,4 +13,7 @@ FEATURE: Final = Feature(
             f"{__name__}.command",
         ),
     },
+    hooks={
+        "report_page": f"{__name__}.command:REPORT_PAGE",
+    },
 )

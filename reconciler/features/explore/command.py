@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Final
 
 from reconciler.cli.ci import source_links
 from reconciler.cli.files import write_text
+from reconciler.cli.hooks import BuildReportPage, ReportPage
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
@@ -83,15 +85,19 @@ def _note_missing(queues: AbstractSet[str], session: Session) -> None:
         )
 
 
-def plan_page(session: Session, plan: Plan) -> str:
+def _build_report_page(session: Session, plan: Plan) -> ReportPage:
     """Return the page with the rules today and after a plan."""
-    return _render(
+    text = _render(
         session,
         plan.desired,
         plan.queue_names,
         *build_plan_sides(plan),
         impact=plan.impact,
     )
+    return ReportPage("explore.html", text)
+
+
+REPORT_PAGE: Final[BuildReportPage] = _build_report_page
 
 
 def _render(

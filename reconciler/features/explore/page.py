@@ -29,7 +29,13 @@ from reconciler.core.model.operators import RECORDS, Scalar
 from reconciler.core.model.rule import JSON_NUMBER, Opaque
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.promises import PromiseResult, run_promises
-from reconciler.core.plan.routing_table import RuleList, entry_name, route_phrase
+from reconciler.core.plan.routing_table import (
+    RuleList,
+    attributes_in_use,
+    conditions_by_attribute,
+    entry_name,
+    route_phrase,
+)
 from reconciler.core.plan.schedule import build_transition
 from reconciler.core.plan.stages import Assessed
 from reconciler.core.plan.traffic_shares import RuleShares, rule_shares
@@ -44,11 +50,6 @@ from reconciler.core.text.phrases import (
 from reconciler.core.traffic.sample import TrafficSample
 from reconciler.features.explore.effects import ShownChange, effects_data, show_change
 from reconciler.features.explore.tables import PageTables, encode
-from reconciler.features.table.rows import (
-    DecisionTable,
-    attributes_in_use,
-    conditions_by_attribute,
-)
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.finding_subject import source_location
 from reconciler.render.html import page_files, render_page
@@ -202,11 +203,6 @@ def render_explore(page: ExplorePage) -> str:
             for at, side in enumerate(page.sides)
         ],
     )
-
-
-def render_table(table: DecisionTable) -> str:
-    """Return a decision table as a page without a script."""
-    return render_page("table", page_files(*_STYLES), "", table=table)
 
 
 def explore_data(page: ExplorePage) -> Document:

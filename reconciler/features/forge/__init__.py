@@ -31,4 +31,8 @@ FEATURE: Final = Feature(
             f"{__name__}.command",
         ),
     },
+    hooks={
+        "init_files": f"{__name__}.init_files:PIPELINE_FILES",
+        "journal_copies": f"{__name__}.pipeline_files:JOURNAL_COPIES",
+    },
 )

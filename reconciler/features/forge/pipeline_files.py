@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, NamedTuple
 
+from reconciler.cli.hooks import JournalCopies
 from reconciler.core.errors import UsageError
 from reconciler.core.text.pages import page
 
@@ -107,6 +109,16 @@ PIPELINES: Final = {
         ),
     )
 }
+
+
+def _journal_copies() -> Iterator[str]:
+    """Yield where the pipelines of this repository keep their journals, in words."""
+    for kind in PIPELINES.values():
+        if any(Path(name).exists() for name in kind.files):
+            yield kind.journal_artifact
+
+
+JOURNAL_COPIES: Final[JournalCopies] = _journal_copies
 
 
 def build_pipelines(

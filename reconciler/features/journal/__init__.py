@@ -13,4 +13,10 @@ FEATURE: Final = Feature(
             f"{__name__}.command",
         ),
     },
+    hooks={
+        "journal": f"{__name__}.run_journal:JOURNAL",
+    },
+    documents={
+        "history": f"{__name__}.run_json:HISTORY",
+    },
 )

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler.cli.hooks import RunRecorder
 from reconciler.core.apply.attempt import Attempt, Verdict
 from reconciler.core.apply.progress import ApplyReport, outcomes_to_json
-from reconciler.core.apply.settings import StepRecorder
 from reconciler.core.errors import UsageError
 from reconciler.core.model.change import (
     Change,
@@ -120,7 +120,7 @@ def run_name(plan: Plan, now: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorder(StepRecorder):
+class Recorder(RunRecorder):
     """The journal of one run; `apply` calls it before and after each write."""
 
     plan: Plan

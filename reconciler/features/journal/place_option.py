@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.files import JOURNAL, ignored_by_git
+from reconciler.cli.hooks import journal_copies
 from reconciler.core.errors import ManifestError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import load_environment, load_manifests
-from reconciler.features.forge.pipeline_files import PIPELINES
 from reconciler.features.journal.places import (
     JournalFile,
     JournalPlace,
@@ -78,16 +78,12 @@ def remote_advice(places: Iterable[JournalPlace]) -> str:
     """
     if any(not isinstance(place, JournalFile) for place in places):
         return ""
-    kinds = [
-        kind
-        for kind in PIPELINES.values()
-        if any(Path(name).exists() for name in kind.files)
-    ]
-    if not kinds:
+    copies = journal_copies()
+    if not copies:
         advice = (
             "Runs of another machine are in its journal: copy that file, and set --journal "
             "FILE"
         )
         return f"{advice}; `journal:` in the Environment lets all machines share one."
-    texts = " or ".join(kind.journal_artifact for kind in kinds)
+    texts = " or ".join(copies)
     return f"A run of a pipeline is in its artifact: {texts}. Then set --journal FILE."

@@ -16,7 +16,7 @@ from reconciler.render.change_summary import field_rows
 from reconciler.render.text.wrap import align_columns
 
 if TYPE_CHECKING:
-    from reconciler.render.command_json import RunJson
+    from reconciler.features.journal.run_json import RunJson
 
 _LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 

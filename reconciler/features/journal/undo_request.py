@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +19,7 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.changes import unmatched_selectors
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
+from reconciler.core.plan.stages import Changes, LiveState, Plan, PlanOptions
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.json_values import moment_at
 from reconciler.features.journal.history import RecordedRun, read_changes
@@ -70,6 +70,20 @@ class UndoRequest:
             if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF)
         )
         return cls(run, tuple(later), journal)
+
+    @property
+    def run_id(self) -> str:
+        """Return the name of the run."""
+        return self.run.id
+
+    def hints(self, plan: Plan) -> Iterator[str]:
+        """Yield a sentence for each change that the next apply would make again."""
+        for finding in plan.findings:
+            if finding.code != REAPPLIED:
+                continue
+            message = f"{finding.message[:1].upper()}{finding.message[1:]}"
+            hint = f"{finding.hint[:1].upper()}{finding.hint[1:]}"
+            yield f"{sanitize(message)}. {sanitize(hint)}."
 
     def refuse_running(self, now: datetime) -> None:
         """Raise RefusedError for a run that may still be in progress."""

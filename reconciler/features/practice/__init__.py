@@ -19,4 +19,7 @@ FEATURE: Final = Feature(
             f"{__name__}.command_simulate",
         ),
     },
+    hooks={
+        "sandbox": f"{__name__}.sandbox:OPEN_SANDBOX",
+    },
 )

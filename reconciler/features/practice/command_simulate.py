@@ -134,7 +134,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         settings = _prepare(state, options)
         app = Simulator(state, settings, faults)
         with requires_extra("serve", "`cxroute simulate`"):
-            from reconciler.features.endpoint.server import open_listener, serve  # noqa: PLC0415 - an optional extra
+            from reconciler.cli.http_server import open_listener, serve  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:
                 asyncio.run(

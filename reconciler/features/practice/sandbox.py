@@ -11,14 +11,17 @@ from typing import Final, Literal
 import httpx
 
 from reconciler.cli.files import STATE, ignored_by_git
+from reconciler.cli.hooks import OpenSandbox
 from reconciler.core.errors import CxrouteError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.rule import Queue
-from reconciler.core.target import target_of
+from reconciler.core.target import Access, target_of
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.features.practice.simulator.state import TenantState
 from reconciler.features.practice.simulator.storage import StateError
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.request import Transport
 
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
@@ -34,15 +37,12 @@ class _Sandbox(httpx.ASGITransport):
         return response
 
 
-Access = Literal["read", "write"]
-
-
 @contextmanager
-def sandbox(
+def _open_sandbox(
     environment: Environment,
     queues: Iterable[Queue],
     access: Access,
-) -> Iterator[httpx.AsyncBaseTransport]:
+) -> Iterator[Transport]:
     """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
     opened = open_state(STATE) if access == "write" else nullcontext(read_state(STATE))
     with opened as state:
@@ -53,7 +53,10 @@ def sandbox(
         )
         target_of(environment).prepare(environment, state)
         settings = replace(PROFILES["A"], custom_fields=custom_fields(environment))
-        yield _Sandbox(app=Simulator(state, settings))
+        yield transport_over(_Sandbox(app=Simulator(state, settings)))
+
+
+OPEN_SANDBOX: Final[OpenSandbox] = _open_sandbox
 
 
 @contextmanager

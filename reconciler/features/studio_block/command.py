@@ -12,8 +12,16 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.cli.command_line import choose_environment
 from reconciler.cli.files import write_text
+from reconciler.cli.manifest_files import (
+    ExportTarget,
+    export_new,
+    parse_target,
+    snapshot,
+    write_new,
+)
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
+from reconciler.cli.rule_sources import read_live_rules, with_live_file
 from reconciler.cli.session import LiveFile, Session, open_session
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.evaluate import route_conversation
@@ -23,6 +31,13 @@ from reconciler.core.checks.lint_view import LintView
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
+from reconciler.core.export.export import describe_skipped, export_rules
+from reconciler.core.export.names import (
+    NotRepresentableError,
+    find_free_name,
+    slugify,
+)
+from reconciler.core.export.ruleset import condition_fields
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.core.manifest.load import load_manifests
@@ -34,14 +49,6 @@ from reconciler.core.plan.stages import LiveState
 from reconciler.core.rule_json import read_file_text
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import join_first, pluralize, sanitize
-from reconciler.features.export import command as export
-from reconciler.features.export.export import describe_skipped, export_rules
-from reconciler.features.export.names import (
-    NotRepresentableError,
-    find_free_name,
-    slugify,
-)
-from reconciler.features.export.ruleset import condition_fields
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
@@ -189,18 +196,27 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(
             "studio import needs FILE: a snippet, or a script in JSON or XML; `-` reads stdin"
         )
-    into = export.parse_target(options.into, Path(options.manifests))
+    into = parse_target(options.into, Path(options.manifests))
     session = open_session(options, output)
     text = _read(options.file)
     existing = own_layout(session.environment)
     # the addresses, names and priorities of a block stay
     if existing and existing.begin in text and options.file != "-":
         _refuse_edited(options.file, existing)
-        vars(options).update(rules=[], all=True, write=False, live=options.file)
-        return export.run(options, output)
+        _import_block(options.file, session, into)
+        return 0
     layout = existing or _default_layout(session.environment)
     _import_snippet(text, layout, session, options.file, into)
     return 0
+
+
+def _import_block(file: str, session: Session, into: ExportTarget) -> None:
+    """Print or write the manifests of the rules in a managed block."""
+    session = with_live_file(session, file)
+    for finding in session.findings:
+        session.output.warn(finding.message)
+    live = read_live_rules(session)
+    export_new(session, snapshot(session, live), live.rules, into)
 
 
 def _refuse_edited(file: str, layout: BlockLayout) -> None:
@@ -229,7 +245,7 @@ def _import_snippet(
     layout: BlockLayout,
     session: Session,
     file: str,
-    into: export.ExportTarget,
+    into: ExportTarget,
 ) -> None:
     """Print or write the manifests of a hand-written snippet, what they prove, and their
     findings.
@@ -244,7 +260,7 @@ def _import_snippet(
     trial = _try_snippet(snippet, imported, layout)
     live = _live_state(imported, session, Path(file).stem)
     session = replace(session, live_file=LiveFile(sanitize(file), live))
-    tenant = export.snapshot(session, live)
+    tenant = snapshot(session, live)
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
         skipped = join_first(describe_skipped(exported.skipped), _MAX_LISTED)
@@ -254,7 +270,7 @@ def _import_snippet(
         for ruleset in exported.rulesets
     )
     exported = replace(exported, rulesets=rulesets)
-    _, (manifests, desired) = export.write_new(session, tenant, exported, into)
+    _, (manifests, desired) = write_new(session, tenant, exported, into)
 
     count = pluralize(len(live.rules), "rule")
     proof = (
@@ -270,7 +286,7 @@ def _print_import(
     proof: str,
     notes: Iterable[str],
     view: LintView,
-    into: export.ExportTarget,
+    into: ExportTarget,
     output: Output,
 ) -> None:
     """Print the proof, the notes about a snippet, and the findings about its rules."""

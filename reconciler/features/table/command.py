@@ -13,6 +13,7 @@ from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
+from reconciler.cli.manifest_files import replace_files
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.core.behaviour.diff.difference import compare_behaviour
@@ -22,6 +23,8 @@ from reconciler.core.checks.edit_effects import EditEffects, find_edit_effects
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.desired.queues import QueueError
 from reconciler.core.errors import CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.core.export.export import TenantSnapshot
+from reconciler.core.export.update_manifest import find_unintended_changes
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests, load_with_changes
 from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
@@ -42,10 +45,6 @@ from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.files import read_file
 from reconciler.core.text.suggest import suggest
 from reconciler.core.traffic.sample import TrafficSample
-from reconciler.features.explore.page import render_table
-from reconciler.features.export.command import replace_files
-from reconciler.features.export.export import TenantSnapshot
-from reconciler.features.export.update_manifest import find_unintended_changes
 from reconciler.features.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.features.table.column_values import ColumnValues
 from reconciler.features.table.compare_sheet import (
@@ -55,6 +54,7 @@ from reconciler.features.table.compare_sheet import (
     compare_sheet,
 )
 from reconciler.features.table.manifest_edits import ManifestWriter, find_difference
+from reconciler.features.table.page import render_table
 from reconciler.features.table.rows import NO, YES, DecisionTable, build_table
 from reconciler.features.table.sheet import (
     BYTE_ORDER_MARK,

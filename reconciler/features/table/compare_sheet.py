@@ -18,6 +18,7 @@ from reconciler.core.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
+from reconciler.core.plan.routing_table import conditions_by_attribute
 from reconciler.core.text.escape import quote_name
 from reconciler.core.text.suggest import suggest
 from reconciler.features.table.advice import read_cell
@@ -37,7 +38,6 @@ from reconciler.features.table.rows import (
     Column,
     DecisionTable,
     Row,
-    conditions_by_attribute,
 )
 from reconciler.features.table.sheet import (
     MOST_LINES,

@@ -11,6 +11,25 @@ from typing import Final
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.desired.desired import DesiredRule, DesiredState
 from reconciler.core.desired.expand import InvalidRuleError
+from reconciler.core.export.export import TenantSnapshot
+from reconciler.core.export.names import (
+    NotRepresentableError,
+    QueueNames,
+    escape_text,
+)
+from reconciler.core.export.ruleset import (
+    Fields,
+    condition_fields,
+    drop_defaults,
+    queue_or_targets,
+    understood,
+)
+from reconciler.core.export.update_manifest import (
+    RuleUpdater,
+    edit_texts,
+    find_rule,
+    patch_document,
+)
 from reconciler.core.manifest.kinds.ruleset import RuleSet
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import LoadedDocument, PathStep
@@ -18,25 +37,6 @@ from reconciler.core.manifest.yaml_patch import CannotPatchError, TextEdit
 from reconciler.core.model.rule import Address, Rule
 from reconciler.core.text.escape import quote_name
 from reconciler.core.text.suggest import suggest
-from reconciler.features.export.export import TenantSnapshot
-from reconciler.features.export.names import (
-    NotRepresentableError,
-    QueueNames,
-    escape_text,
-)
-from reconciler.features.export.ruleset import (
-    Fields,
-    condition_fields,
-    drop_defaults,
-    queue_or_targets,
-    understood,
-)
-from reconciler.features.export.update_manifest import (
-    RuleUpdater,
-    edit_texts,
-    find_rule,
-    patch_document,
-)
 from reconciler.features.table.compare_sheet import RowEdit, TableEdits
 from reconciler.features.table.sheet import refuse_cells
 

@@ -10,9 +10,12 @@ from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry, evaluation_key
 from reconciler.core.desired.desired import DesiredState
-from reconciler.core.model.grouping import group_pairs
-from reconciler.core.model.rule import CANONICAL_JSON, Condition, Rule, Target
-from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.model.rule import CANONICAL_JSON, Rule, Target
+from reconciler.core.plan.routing_table import (
+    attributes_in_use,
+    conditions_by_attribute,
+    desired_entries,
+)
 from reconciler.core.plan.traffic_shares import RuleShares
 from reconciler.core.text.phrases import Labels
 from reconciler.features.table.cells import (
@@ -127,16 +130,6 @@ def build_table(
     return DecisionTable(desired.environment, tuple(columns), tuple(rows), values)
 
 
-def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
-    """Return the attributes that conditions test: the bot's first, then by name."""
-    names: set[str] = set()
-    for entry in entries:
-        names.update(conditions_by_attribute(entry.rule))
-    of_bot = [name for name in labels.short if name in names]
-    further = sorted(names.difference(labels.short))
-    return [*of_bot, *further]
-
-
 def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
     """Return an attribute's heading: its label, or its name; in quotes, if the text has another
     meaning.
@@ -151,15 +144,6 @@ def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
     if has_other_meaning and not text.startswith('"'):
         return f'"{text}"'
     return text
-
-
-def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
-    """Return the conditions of a rule that cxroute understands, by attribute."""
-    return group_pairs(
-        (part.attribute, part)
-        for part in rule.conditions
-        if isinstance(part, Condition)
-    )
 
 
 def _listed(groups: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -12,10 +12,10 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import EQUALITIES, SETS, Scalar
 from reconciler.core.model.rule import Condition, canonical_scalar
-from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.routing_table import conditions_by_attribute, desired_entries
 from reconciler.core.text.phrases import Labels
 from reconciler.features.table.column_values import ColumnValues, ValueKind
-from reconciler.features.table.rows import conditions_by_attribute, heading_of
+from reconciler.features.table.rows import heading_of
 
 
 def column_values(

@@ -13,4 +13,7 @@ FEATURE: Final = Feature(
             f"{__name__}.command",
         ),
     },
+    hooks={
+        "after_apply": f"{__name__}.notify:NOTIFY",
+    },
 )

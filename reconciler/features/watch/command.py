@@ -11,8 +11,8 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -142,7 +142,7 @@ def _open_health_listener(address: str) -> socket.socket:
             f"--listen {address[:100]}: must be a host and a port, such as 127.0.0.1:9090"
         )
     with requires_extra("serve", "--listen"):
-        from reconciler.features.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
+        from reconciler.cli.http_server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     return open_listener(match[1], int(match[2]))
 
 
@@ -348,14 +348,7 @@ async def serve_health(
 
     Requires the extra `serve`.
     """
-    import uvicorn  # noqa: PLC0415 - an extra that only --listen needs
-
-    from reconciler.features.endpoint.server import quiet_config  # noqa: PLC0415 - as above
-
-    class Server(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    from reconciler.cli.http_server import serve_in_background  # noqa: PLC0415 - an extra that only --listen needs
 
     async def app(
         scope: dict[str, Any],
@@ -373,10 +366,5 @@ async def serve_health(
         )
         await send({"type": "http.response.body", "body": body})
 
-    server = Server(quiet_config(app, on_refusal, timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
+    async with serve_in_background(app, listener, on_refusal):
         yield
-    finally:
-        server.should_exit = True
-        await serving

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler.cli.clients import ca_file, read_secret
+from reconciler.cli.command_line import utc_now
+from reconciler.cli.hooks import AfterApply, ApplyEnd
 from reconciler.cli.session import Session
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
 from reconciler.core.plan.stages import PlanOptions
@@ -125,11 +127,21 @@ def webhook_url(session: Session) -> str:
     return url
 
 
-async def notify(session: Session, cycle: CycleResult) -> None:
+async def _notify(session: Session, end: ApplyEnd) -> None:
     """Send the notifications that an apply causes."""
+    cycle = CycleResult(
+        started_at=utc_now(),
+        plan=end.plan,
+        report=end.report,
+        error=end.error,
+        may_write=True,
+    )
     kinds = NotificationState().find_due(cycle, 0.0)
     messages = deque(build_message(session, kind, cycle) for kind in kinds)
     await deliver_messages(session, messages)
+
+
+NOTIFY: Final[AfterApply] = _notify
 
 
 def build_message(

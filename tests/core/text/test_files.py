@@ -24,7 +24,7 @@ EXCEPTIONS = {
         "cli/commands/init.py: files('reconciler.cli').joinpath('starter', "
         "name).read_text(encoding='utf-8')"
     ),
-    "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
+    "features/forge/init_files.py: distribution('cxroute').read_text('direct_url.json')",
     "features/editor/command.py: os.fdopen(os.dup(1), 'wb')",
     "targets/platform/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
     "features/forge/pipeline_files.py: template.read_text(encoding='utf-8')",

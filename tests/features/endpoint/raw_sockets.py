@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from reconciler.features.endpoint import server as servers
-from reconciler.features.endpoint.server import QuietServer, open_listener, quiet_config
+from reconciler.cli import http_server as servers
+from reconciler.cli.http_server import QuietServer, open_listener, quiet_config
 from tests.features.endpoint.in_process_endpoint import EVENT, Endpoint
 from tests.support.server_process import KEY
 

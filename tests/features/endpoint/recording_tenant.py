@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from reconciler.features.endpoint.server import open_listener, serve
+from reconciler.cli.http_server import open_listener, serve
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import SimulatorSettings

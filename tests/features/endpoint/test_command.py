@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.cli.http_server import open_listener
 from reconciler.core.text.files import MIB
-from reconciler.features.endpoint.server import open_listener
 from tests.features.endpoint.in_process_endpoint import event
 from tests.features.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support import canary_secrets as canary
@@ -226,7 +226,7 @@ def test_the_missing_extra_is_named(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Uvicorn is not part of the requirements of plan and apply."""
-    monkeypatch.setitem(sys.modules, "reconciler.features.endpoint.server", None)
+    monkeypatch.setitem(sys.modules, "reconciler.cli.http_server", None)
     assert 1 == cxroute("serve", "--port", "0")
     assert (
         "needs the extra `serve`, which is not installed. See docs/install.md, section"

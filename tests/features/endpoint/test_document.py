@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli import http_server as connection
 from reconciler.core.text import trace_context
 from reconciler.features.endpoint import event, messages
 from reconciler.features.endpoint import messages as answer
-from reconciler.features.endpoint import server as connection
 from reconciler.features.endpoint.auth import _SIGNATURE_HEADERS
 from reconciler.features.endpoint.event import InvalidEventError
 from reconciler.features.endpoint.metrics import _REFUSAL_STATUSES as _EARLY

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.http_server import StrictHttpProtocol
 from reconciler.features.endpoint.messages import MAX_BODY_BYTES
-from reconciler.features.endpoint.server import StrictHttpProtocol
 from tests.features.endpoint.in_process_endpoint import Endpoint
 from tests.features.endpoint.process_memory import MIB, resident
 from tests.features.endpoint.raw_sockets import listening, request

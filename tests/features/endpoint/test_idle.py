@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from reconciler.features.endpoint import server as serve
+from reconciler.cli import http_server as serve
 from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.features.endpoint.raw_sockets import Caller, listening, request
 from tests.support.stepping_clock import run_with_sockets

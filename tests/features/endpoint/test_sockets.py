@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from reconciler.features.endpoint import server as connection
-from reconciler.features.endpoint.server import QuietServer, quiet_config
+from reconciler.cli import http_server as connection
+from reconciler.cli.http_server import QuietServer, quiet_config
 from tests.features.endpoint.in_process_endpoint import Endpoint
 from tests.features.endpoint.raw_sockets import listening, request, talk
 from tests.support.stepping_clock import run_with_sockets

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.features.endpoint import server as connection
+from reconciler.cli import http_server as connection
 from tests.features.endpoint.in_process_endpoint import Endpoint, event
 from tests.features.endpoint.raw_sockets import BODY, Said, listening, request, talk
 from tests.support.requirements import skip_or_fail

@@ -15,8 +15,8 @@ import uvicorn
 from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from reconciler.features.endpoint import server as serve
-from reconciler.features.endpoint.server import StrictHttpProtocol
+from reconciler.cli import http_server as serve
+from reconciler.cli.http_server import StrictHttpProtocol
 from tests.features.endpoint.in_process_endpoint import Endpoint
 from tests.support.http_server import hand_over_connections
 
@@ -44,7 +44,7 @@ READ_OF_CYCLE = {
 
 
 def test_the_installed_uvicorn_is_the_one_reviewed_minor_version() -> None:
-    """Before another one is allowed, compare its httptools_impl.py with endpoint/server.py."""
+    """Before another one is allowed, compare its httptools_impl.py with cli/http_server.py."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
     ]

@@ -12,11 +12,18 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli import manifest_files
 from reconciler.core.desired.desired import DesiredRule, DesiredState, expand_manifests
 from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
     resolve_aliases,
+)
+from reconciler.core.export.export import TenantSnapshot
+from reconciler.core.export.update_manifest import (
+    build_manifest_edit,
+    edit_texts,
+    find_unintended_changes,
 )
 from reconciler.core.manifest.load import Manifests, load_manifests, load_with_changes
 from reconciler.core.model.live import LiveRule, Marker, marker_digest
@@ -30,13 +37,6 @@ from reconciler.core.model.rule import (
     sorted_targets,
 )
 from reconciler.core.text.files import read_file
-from reconciler.features.export import command as export
-from reconciler.features.export.export import TenantSnapshot
-from reconciler.features.export.update_manifest import (
-    build_manifest_edit,
-    edit_texts,
-    find_unintended_changes,
-)
 from reconciler.features.practice.simulator.state import TenantState
 from tests.support.program import Program, write
 
@@ -449,9 +449,11 @@ def test_a_file_that_changed_during_the_export_is_not_overwritten(
 ) -> None:
     """The file was saved while the tenant was read."""
     change(HELP, priority=1)
-    monkeypatch.setattr(export, "write_all", lambda _: pytest.fail("written"))
+    monkeypatch.setattr(manifest_files, "write_all", lambda _: pytest.fail("written"))
     monkeypatch.setattr(
-        export, "read_file", lambda path, limit: read_file(path, limit) + b"# saved\n"
+        manifest_files,
+        "read_file",
+        lambda path, limit: read_file(path, limit) + b"# saved\n",
     )
     assert 4 == applied("export", "cards/help", "--write")
     assert "changed meanwhile" in applied.err

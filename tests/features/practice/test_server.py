@@ -20,7 +20,7 @@ import httpx
 import pytest
 import uvicorn
 
-from reconciler.features.endpoint.server import open_listener
+from reconciler.cli.http_server import open_listener
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.messages import encode_json
@@ -42,7 +42,7 @@ SERVER = """
 import asyncio
 import sys
 from pathlib import Path
-from reconciler.features.endpoint.server import open_listener, serve
+from reconciler.cli.http_server import open_listener, serve
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.state import TenantState

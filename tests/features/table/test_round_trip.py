@@ -18,11 +18,12 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests, load_manifests, load_with_changes
 from reconciler.core.manifest.yaml_writer import format_flow, format_scalar
 from reconciler.core.model.rule import Rule
+from reconciler.core.plan.routing_table import conditions_by_attribute
 from reconciler.features.table.cells import write_name
 from reconciler.features.table.command import CurrentRules, read_rules
 from reconciler.features.table.compare_sheet import TableEdits, compare_sheet
 from reconciler.features.table.manifest_edits import ManifestWriter, find_difference
-from reconciler.features.table.rows import NAME, Column, conditions_by_attribute
+from reconciler.features.table.rows import NAME, Column
 from reconciler.features.table.sheet import Sheet, SheetError, read_csv, write_csv
 from reconciler.features.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES

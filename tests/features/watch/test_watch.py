@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.features.endpoint.server import open_listener
+from reconciler.cli.http_server import open_listener
 from reconciler.version import __version__
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
@@ -359,7 +359,7 @@ def test_a_port_that_cannot_be_served_is_reported(
         port = claimed.getsockname()[1]
         assert 1 == cxroute("watch", "--listen", f"127.0.0.1:{port}")
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
-    monkeypatch.setitem(sys.modules, "reconciler.features.endpoint.server", None)
+    monkeypatch.setitem(sys.modules, "reconciler.cli.http_server", None)
     assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
     assert (
         "needs the extra `serve`, which is not installed. See docs/install.md, section"

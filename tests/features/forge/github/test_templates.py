@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.cli.commands.init import action_of, credentials_by_environment
 from reconciler.core.errors import UsageError
 from reconciler.features.forge.command import FORGES
+from reconciler.features.forge.init_files import action_of, credentials_by_environment
 from reconciler.features.forge.pipeline_files import (
     OWN_ACTION,
     PIPELINES,

@@ -10,15 +10,15 @@ import pytest
 
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.queues import QueueResolver
-from reconciler.core.model.live import LiveRule
-from reconciler.core.model.rule import Rule, Target
-from reconciler.features.export.export import (
+from reconciler.core.export.export import (
     ExportedManifests,
     ExportMismatchError,
     TenantSnapshot,
     export_rules,
     verify_export,
 )
+from reconciler.core.model.live import LiveRule
+from reconciler.core.model.rule import Rule, Target
 from tests.support.builders import QUEUES, desired, managed, rule, unmanaged, wanted
 from tests.support.plans import environment
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.desired.desired import DesiredState
+from reconciler.core.export.export import match_rules, select_rules
 from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.features.export.export import match_rules, select_rules
 from tests.support.builders import (
     OWNER,
     address,

@@ -12,6 +12,22 @@ from typing import Any, Literal
 from reconciler.core.desired.desired import DesiredRule, DesiredState, desire_offline
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander, list_targets
 from reconciler.core.errors import CxrouteError, ManifestError, RefusedError
+from reconciler.core.export.export import TenantSnapshot
+from reconciler.core.export.names import (
+    NotRepresentableError,
+    QueueNames,
+    escape_text,
+)
+from reconciler.core.export.ruleset import (
+    FIELD_ORDER,
+    Fields,
+    find_sugar_field,
+    integer_priority,
+    manifest_name,
+    manifest_value,
+    understood,
+    when_item,
+)
 from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.core.manifest.load import Manifests
@@ -27,22 +43,6 @@ from reconciler.core.model.live import LiveRule
 from reconciler.core.model.operators import INTERVALS
 from reconciler.core.model.rule import Address, Condition, Rule, Target
 from reconciler.core.text.escape import sanitize
-from reconciler.features.export.export import TenantSnapshot
-from reconciler.features.export.names import (
-    NotRepresentableError,
-    QueueNames,
-    escape_text,
-)
-from reconciler.features.export.ruleset import (
-    FIELD_ORDER,
-    Fields,
-    find_sugar_field,
-    integer_priority,
-    manifest_name,
-    manifest_value,
-    understood,
-    when_item,
-)
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:

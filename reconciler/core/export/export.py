@@ -10,6 +10,18 @@ from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_b
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.desired.desired import DesiredRule, DesiredState
 from reconciler.core.desired.queues import QueueResolver
+from reconciler.core.export.names import (
+    QueueNames,
+    RuleNameAllocator,
+    SkippedRule,
+    find_free_name,
+    slugify,
+)
+from reconciler.core.export.ruleset import (
+    ExportedRule,
+    ExportedRuleSet,
+    RuleSetBuilder,
+)
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.change import Adopt, Change
@@ -20,18 +32,6 @@ from reconciler.core.plan.compare import compare_rules
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.phrases import Labels
-from reconciler.features.export.names import (
-    QueueNames,
-    RuleNameAllocator,
-    SkippedRule,
-    find_free_name,
-    slugify,
-)
-from reconciler.features.export.ruleset import (
-    ExportedRule,
-    ExportedRuleSet,
-    RuleSetBuilder,
-)
 
 
 class ExportSelection(NamedTuple):

@@ -8,10 +8,12 @@ the request is answered in HTTP/1.1.
 
 import asyncio
 import gc
+import json
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http import HTTPStatus
 from types import FrameType
@@ -24,10 +26,10 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from reconciler.cli.http_chunks import ChunkChecker
 from reconciler.core.errors import CxrouteError
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.hosts import url_of
-from reconciler.features.endpoint.messages import ChunkChecker, encode_json
 
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
@@ -271,7 +273,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self._on_refusal(status, reason)
-        body = encode_json({"success": False, "error": f"{status.phrase}: {reason}"})
+        error = f"{status.phrase}: {reason}"
+        document = {"success": False, "error": error}
+        body = json.dumps(document, separators=(",", ":")).encode()
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
         if status is HTTPStatus.SERVICE_UNAVAILABLE:  # too many connections
             head += "retry-after: 1\r\n"
@@ -351,6 +355,32 @@ async def serve(
     )
     server = QuietServer(config, lambda: announce(url_of(listener)), on_exit)
     await server.serve(sockets=[listener])
+
+
+class _BackgroundServer(uvicorn.Server):
+    """Leaves all signals to the command that it serves for."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do nothing."""
+        yield
+
+
+@asynccontextmanager
+async def serve_in_background(
+    app: Any,  # noqa: ANN401 - an ASGI application
+    listener: socket.socket,
+    on_refusal: RefusalListener,
+) -> AsyncIterator[None]:
+    """Serve while the block runs."""
+    config = quiet_config(app, on_refusal, timeout_graceful_shutdown=1)
+    server = _BackgroundServer(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 def run_event_loop(main: Coroutine[Any, Any, None]) -> None:

@@ -9,6 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
+from reconciler.core.export.names import (
+    NotRepresentableError,
+    QueueNames,
+    RuleNameAllocator,
+    SkippedRule,
+    escape_text,
+    find_free_name,
+    slugify,
+)
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.core.model.live import (
@@ -28,15 +37,6 @@ from reconciler.core.model.rule import (
     Opaque,
     Rule,
     Target,
-)
-from reconciler.features.export.names import (
-    NotRepresentableError,
-    QueueNames,
-    RuleNameAllocator,
-    SkippedRule,
-    escape_text,
-    find_free_name,
-    slugify,
 )
 
 PartT = TypeVar("PartT", Condition, Target)

@@ -1,0 +1,236 @@
+"""The hooks: what the commands of the core ask of features, with the answer if there is none.
+
+A feature provides an object for a hook by `FEATURE.hooks` (`reconciler.cli.feature`). It declares
+the object with the Protocol below as its type: mypy checks it, as it checks the calls.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+
+from reconciler.cli.feature import load_hooks
+from reconciler.cli.undo import Undo
+from reconciler.core.apply.settings import StepRecorder
+from reconciler.core.errors import ApiError, UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.rule import Address, Queue
+from reconciler.core.target import Access
+
+if TYPE_CHECKING:
+    from reconciler.cli.output import Output
+    from reconciler.cli.session import Session
+    from reconciler.core.apply.progress import ApplyReport
+    from reconciler.core.plan.stages import Plan
+    from reconciler.targets.platform.transport.request import Transport
+
+
+class OpenSandbox(Protocol):
+    """The hook `sandbox`: opens the simulated tenant of an Environment.
+
+    It is called by each command that connects to an Environment without a tenant, before the
+    first request. Without a feature for it, such a command is a usage error; what works offline,
+    such as `validate` and `explain`, still does.
+    """
+
+    def __call__(
+        self, environment: Environment, queues: Iterable[Queue], access: Access
+    ) -> AbstractContextManager["Transport"]:
+        """Return a transport to the tenant, which has at least these queues.
+
+        With "read", nothing is stored.
+        """
+
+
+def open_sandbox(
+    environment: Environment, queues: Iterable[Queue], access: Access
+) -> AbstractContextManager["Transport"]:
+    """Open the simulated tenant of an Environment. Raises UsageError without the hook."""
+    providers: Iterator[OpenSandbox] = load_hooks("sandbox")
+    provider = next(providers, None)
+    if provider is None:
+        raise UsageError(
+            f"this installation has no feature that simulates the tenant of "
+            f"{environment.name}: set -e to an Environment with a tenant"
+        )
+    return provider(environment, queues, access)
+
+
+class RunRecorder(StepRecorder):
+    """Records a run, and its end. This base class records nothing."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the run, by which `--undo` finds it; empty if there is no record."""
+        return ""
+
+    def end(self, report: "ApplyReport") -> None:
+        """Record the outcome of each change, and close."""
+
+    def given_up(self, why: str) -> None:
+        """Record the reason why nothing was written, and close."""
+
+
+class RunJournal(Protocol):
+    """The hook `journal`: records runs, and finds recorded ones.
+
+    Without a feature for it, an apply is not recorded, drift shows no last runs, and `--undo` is a
+    usage error.
+    """
+
+    def begin(
+        self, session: "Session", plan: "Plan", *, who: str, reason: str
+    ) -> RunRecorder:
+        """Return the recorder of a run that starts now.
+
+        `apply` and `watch` call it before the first write. Raises UsageError.
+        """
+
+    def find_undo(self, session: "Session", run: str, journal: str | None) -> Undo:
+        """Return the request to undo a run; `journal` is the value of `--journal`.
+
+        `plan` and `apply` call it before they read the tenant. Raises UsageError and RefusedError.
+        """
+
+    def last_runs(self, environment: Environment) -> Mapping[Address, str]:
+        """Return the last run of each rule. `drift` and `watch` call it. Raises UsageError."""
+
+    def run_names(self) -> Sequence[str]:
+        """Return the names of the runs in the journal here.
+
+        `completion` calls it. Raises UsageError.
+        """
+
+
+class _NoJournal:
+    """The journal of an installation whose features record no runs."""
+
+    def begin(
+        self, session: "Session", plan: "Plan", *, who: str, reason: str
+    ) -> RunRecorder:
+        """Return a recorder that records nothing."""
+        del session, plan, who, reason
+        return RunRecorder()
+
+    def find_undo(self, session: "Session", run: str, journal: str | None) -> NoReturn:
+        """Raise UsageError."""
+        del session, journal
+        raise UsageError(
+            f"--undo {run}: this installation has no feature that records runs, so there is "
+            f"none to undo"
+        )
+
+    def last_runs(self, environment: Environment) -> Mapping[Address, str]:
+        """Return nothing."""
+        del environment
+        return {}
+
+    def run_names(self) -> Sequence[str]:
+        """Return nothing."""
+        return ()
+
+
+def run_journal() -> RunJournal:
+    """Return the journal of this installation."""
+    providers: Iterator[RunJournal] = load_hooks("journal")
+    return next(providers, _NoJournal())
+
+
+class JournalCopies(Protocol):
+    """The hook `journal_copies`: says where pipelines of this repository keep their journals.
+
+    It is called if a run is not in a journal here. Without a feature for it, no such place is
+    named.
+    """
+
+    def __call__(self) -> Iterable[str]:
+        """Return how to get the journal of each pipeline, in words."""
+
+
+def journal_copies() -> list[str]:
+    """Return how to get the journals of the pipelines of this repository, in words."""
+    copies: list[str] = []
+    providers: Iterator[JournalCopies] = load_hooks("journal_copies")
+    for provider in providers:
+        copies += provider()
+    return copies
+
+
+class ApplyEnd(NamedTuple):
+    """How an apply ended: with a report of writes, or with the failure before the first one."""
+
+    plan: "Plan | None" = None
+    report: "ApplyReport | None" = None
+    error: ApiError | None = None
+
+
+class AfterApply(Protocol):
+    """The hook `after_apply`: tells somebody about an apply.
+
+    `apply` calls it for each environment that was written, or whose tenant failed before; not for
+    a plan without changes, and not after a refusal. Without a feature for it, nobody is told.
+    """
+
+    async def __call__(self, session: "Session", end: ApplyEnd) -> None:
+        """Tell it. A failure is only a warning: the exit code is that of the apply."""
+
+
+async def after_apply(session: "Session", end: ApplyEnd) -> None:
+    """Call every feature that tells somebody about an apply."""
+    providers: Iterator[AfterApply] = load_hooks("after_apply")
+    for provider in providers:
+        await provider(session, end)
+
+
+class ReportPage(NamedTuple):
+    """A page beside a plan's report, which the report links to."""
+
+    name: str
+    text: str
+
+
+class BuildReportPage(Protocol):
+    """The hook `report_page`: builds the page beside the report of a plan.
+
+    `plan --report` calls it for each environment. Without a feature for it, the report has no
+    such page and no link to one.
+    """
+
+    def __call__(self, session: "Session", plan: "Plan") -> ReportPage:
+        """Return the page; the caller redacts and writes it."""
+
+
+def report_page(session: "Session", plan: "Plan") -> ReportPage | None:
+    """Return the page beside the report of a plan, if a feature builds one."""
+    providers: Iterator[BuildReportPage] = load_hooks("report_page")
+    provider = next(providers, None)
+    return provider(session, plan) if provider else None
+
+
+WriteFiles = Callable[["Output"], None]
+"""Writes files, and prints which, and the next steps."""
+
+
+class InitFiles(Protocol):
+    """The hook `init_files`: files that `init` writes beside the manifests, if an option asks.
+
+    Without a feature for it, `init` writes manifests alone and has no such options.
+    """
+
+    def options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options to those of `init`."""
+
+    def prepare(
+        self, options: argparse.Namespace, directory: Path
+    ) -> WriteFiles | None:
+        """Return the function that writes the files, or None if no option asks for them.
+
+        `init` calls it before it writes anything, and the function after the manifests of
+        `directory` are written. Raises UsageError and CxrouteError.
+        """
+
+
+def init_files() -> list[InitFiles]:
+    """Return what features add to `init`."""
+    return list(load_hooks("init_files"))

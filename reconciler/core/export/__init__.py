@@ -1,0 +1,1 @@
+"""Live rules -> new manifests, and live values -> edits of existing manifests."""

@@ -1,0 +1,63 @@
+"""The hook `journal`: records runs in the journal of an Environment, and finds recorded ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from reconciler.cli.command_line import utc_now
+from reconciler.cli.hooks import RunJournal
+from reconciler.cli.session import Session
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.stages import Plan
+from reconciler.core.text.redact import REDACTOR
+from reconciler.features.journal.history import find_last_runs
+from reconciler.features.journal.journal import Journal, Recorder, find_run, run_name
+from reconciler.features.journal.place_option import (
+    journal_place,
+    prepared_place,
+    remote_advice,
+)
+from reconciler.features.journal.undo_request import UndoRequest
+
+
+class _JournalHook:
+    """Implements `RunJournal`."""
+
+    def begin(self, session: Session, plan: Plan, *, who: str, reason: str) -> Recorder:
+        """Record the start of a run, and return its recorder."""
+        place = prepared_place(session.environment)
+        name = place.reserve(run_name(plan, utc_now()))
+        journal = Journal(
+            place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json
+        )
+        return Recorder.begin(
+            journal,
+            plan,
+            who=who,
+            reason=reason,
+            tenant=session.address,
+            progress=session.progress.step,
+        )
+
+    def find_undo(self, session: Session, run: str, journal: str | None) -> UndoRequest:
+        """Return the request to undo a run. Raises UsageError and RefusedError."""
+        place = journal_place(journal, session.environment)
+        recorded = place.read()
+        recorded_run = find_run(recorded, run, place.name, remote_advice([place]))
+        request = UndoRequest.of(
+            recorded_run, recorded, session.environment, session.address, journal
+        )
+        request.refuse_running(utc_now())
+        return request
+
+    def last_runs(self, environment: Environment) -> Mapping[Address, str]:
+        """Return the last run of each rule. Raises UsageError."""
+        recorded = journal_place(None, environment).read()
+        return find_last_runs(recorded, environment.name, environment.owner)
+
+    def run_names(self) -> Sequence[str]:
+        """Return the names of the runs in the journal here. Raises UsageError."""
+        return [run.id for run in journal_place(None).read()]
+
+
+JOURNAL: Final[RunJournal] = _JournalHook()

@@ -1,0 +1,112 @@
+"""A place for the rules of each target, in this process: what the contract suite runs on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.target import Access, RuleTarget
+from reconciler.targets.platform.client import Connection
+from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.rules_api.target import TARGET as RULES_API
+from reconciler.targets.studio.target import TARGET as STUDIO
+from tests.support.in_process_tenant import TENANT, InProcessTenant
+from tests.support.json_file_target import TARGET as JSON_FILE
+from tests.support.simulated import SimulatorTransport
+from tests.support.studio_tenant import CREDENTIALS, StudioTenant
+
+
+class TargetPlace(Protocol):
+    """A place with two queues, and no rule yet."""
+
+    target: RuleTarget
+    api: str
+    """The part `api` of its Environment, as YAML."""
+    queues: tuple[str, str]
+    """The names of its queues."""
+
+    def connection(self) -> Connection | None:
+        """Return a new connection to its tenant; None if it has no tenant."""
+
+
+@dataclass(frozen=True)
+class PlaceSurroundings:
+    """What the target of a place gets to open the rules."""
+
+    environment: Environment
+    place: TargetPlace
+
+    @asynccontextmanager
+    async def connect(self, access: Access) -> AsyncIterator[Connection]:
+        """Connect to the tenant of the place."""
+        connection = self.place.connection()
+        assert connection is not None, "this target has no tenant"
+        if access == "read":
+            fenced = read_only_transport(connection.transport, connection.tenant)
+            connection = connection._replace(transport=fenced)
+        yield connection
+
+
+class RulesApiPlace:
+    """The simulated API."""
+
+    target: RuleTarget = RULES_API
+    api = "{rules: rules-api}"
+    queues = ("Fraud", "Card Services")
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+        self.tenant = InProcessTenant()
+
+    def connection(self) -> Connection:
+        """Return a new connection to the simulated API."""
+        transport = transport_over(SimulatorTransport(self.tenant.app))
+        return Connection(transport, TENANT, CREDENTIALS, self.tenant.clock.time)
+
+
+class StudioPlace:
+    """A script of the simulated tenant."""
+
+    target: RuleTarget = STUDIO
+    api = "{rules: studio, queues: acd-skills, studio: {script: 'Bot\\Hand-over'}}"
+    queues = ("Fraud Desk", "Card Services")
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+        self.tenant = StudioTenant()
+
+    def connection(self) -> Connection:
+        """Return a new connection to the simulated tenant."""
+        return Connection(
+            self.tenant.carry, TENANT, CREDENTIALS, self.tenant.clock.time
+        )
+
+
+class JsonFilePlace:
+    """A file in the folder of the test."""
+
+    target: RuleTarget = JSON_FILE
+    queues = ("Fraud Desk", "Billing")
+
+    def __init__(self, folder: Path) -> None:
+        file = folder / "live.json"
+        queues = [{"id": name, "name": name} for name in self.queues]
+        file.write_text(json.dumps({"rules": [], "queues": queues}), "utf-8")
+        self.api = f"{{rules: json-file, json-file: {{path: '{file}'}}}}"
+
+    def connection(self) -> None:
+        """Return None: a file has no tenant."""
+
+
+PLACES: Final[dict[str, Any]] = {
+    "rules-api": RulesApiPlace,
+    "studio": StudioPlace,
+    "json-file": JsonFilePlace,
+}
+"""The place of each target that this repository has, by the target's name."""
