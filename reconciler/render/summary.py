@@ -254,7 +254,7 @@ def match_phrase(plan: Changes) -> str:
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
 
 
-def _totals_text(plan: Plan, counts: Mapping[str, int], changes_text: str) -> str:
+def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) -> str:
     if not plan.changes and plan.options.undo:
         remaining = (
             f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""

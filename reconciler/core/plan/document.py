@@ -100,7 +100,7 @@ def _behaviour(plan: Assessed) -> "BehaviourJson":
     return impact_to_json(plan.impact, plan.queue_names, sentence)
 
 
-def _options(plan: Plan) -> "OptionsJson":
+def _options(plan: Assessed) -> "OptionsJson":
     options = plan.options
     traffic: SampleJson | None = None
     if plan.impact.traffic:

@@ -16,7 +16,7 @@ from reconciler.core.model.rule import Address
 from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.promises import PromiseResult, context_remedy
 from reconciler.core.plan.routing_table import entry_name
-from reconciler.core.plan.stages import Assessed, Changes, GuardResult, Plan
+from reconciler.core.plan.stages import Assessed, Changes, GuardResult, Plan, Scheduled
 from reconciler.core.text.escape import join_first, quote
 
 
@@ -255,7 +255,7 @@ def _check_traffic(plan: Assessed, limit: float) -> GuardResult:
     return _result("traffic", percent, message, limit)
 
 
-def _check_transient(plan: Assessed) -> GuardResult:
+def _check_transient(plan: Scheduled) -> GuardResult:
     """Check that each conversation stays at its old or its new destination after each single
     call.
     """

@@ -19,7 +19,7 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.changes import unmatched_selectors
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.stages import Changes, LiveState, Plan, PlanOptions
+from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.json_values import moment_at
 from reconciler.features.journal.history import RecordedRun, read_changes
@@ -76,7 +76,7 @@ class UndoRequest:
         """Return the name of the run."""
         return self.run.id
 
-    def hints(self, plan: Plan) -> Iterator[str]:
+    def hints(self, plan: Changes) -> Iterator[str]:
         """Yield a sentence for each change that the next apply would make again."""
         for finding in plan.findings:
             if finding.code != REAPPLIED:

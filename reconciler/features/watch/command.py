@@ -40,7 +40,7 @@ from reconciler.core.errors import (
     UsageError,
 )
 from reconciler.core.plan.drift import Drift
-from reconciler.core.plan.stages import Changes, Plan
+from reconciler.core.plan.stages import Changes
 from reconciler.core.target import Access, LiveSource
 from reconciler.core.text.hosts import LAST_PORT, url_of
 from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
@@ -273,7 +273,7 @@ class _Watch:
         work = partial(drift.compute_drift, self.session, plan)
         return await self.session.run_blocking(work)
 
-    def last_unkept(self, plan: Plan) -> ApplyReport | None:
+    def last_unkept(self, plan: Changes) -> ApplyReport | None:
         """Return the report of a round whose first rule was not kept, while the manifests are the
         same: nothing is written again then.
         """

@@ -18,7 +18,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.plan.drift import Drift, edited_changes
 from reconciler.core.plan.headline import headline
-from reconciler.core.plan.stages import Plan
+from reconciler.core.plan.stages import Assessed
 from reconciler.core.plan.words import NO_IMPACT
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.features.watch.cycle import (
@@ -107,7 +107,7 @@ def _author(report: ApplyReport) -> str:
     return author
 
 
-def _headline(plan: Plan) -> str:
+def _headline(plan: Assessed) -> str:
     """Return what the change did to conversations, as the plan's first sentence says it."""
     if not plan.behaviour.regions:
         return NO_IMPACT
