@@ -96,7 +96,8 @@ def _select_findings(
 
 
 def _count_selected(addresses: Iterable[Address], options: PlanOptions) -> int:
-    return sum(is_selected(address, options.only) for address in addresses)
+    selected = [address for address in addresses if is_selected(address, options.only)]
+    return len(selected)
 
 
 def rules_after(plan: Changes, changes: Iterable[Change]) -> tuple[LiveRule, ...]:

@@ -124,9 +124,11 @@ def _restore_copies(own: Iterable[tuple[LiveRule, Marker]]) -> dict[str, LiveRul
     """Return the temporary copies with an altered name by their id, each with its name."""
     restored = {}
     for live, marker in own:
+        if not marker.copy:
+            continue
         name = copy_name(marker.owner, marker.address)
         stored = live.rule.name
-        if marker.copy and stored not in ("", name) and is_form_of(stored, name):
+        if stored not in ("", name) and is_form_of(stored, name):
             restored[live.id] = replace(live, rule=replace(live.rule, name=name))
     return restored
 
