@@ -30,8 +30,8 @@ from reconciler.cli.session import Cancellation, Session
 from reconciler.core import pipeline
 from reconciler.core.apply import loop as apply
 from reconciler.core.errors import ApiError
+from reconciler.core.plan.changes import find_changes as planning
 from reconciler.core.plan.guards import check_guards
-from reconciler.core.plan.plan import draft_plan as planning
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.render.text.environments import EnvironmentRow
 from tests.crash.gate import Gate, wait_until_heard
@@ -482,6 +482,7 @@ def test_the_journal_has_a_run_for_each_environment(
     assert 3 == cxroute.out.count("2 of 2 changes applied")
 
 
+@pytest.mark.slow
 def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) -> None:
     """With the files of --report for one environment, which `cxroute github` reads; and the
     table.
@@ -528,6 +529,7 @@ def test_the_webhook_receives_each_result(three: Tenants, cxroute: Program) -> N
     assert 1 == cxroute.err.count("no notification was sent")
 
 
+@pytest.mark.slow
 def test_other_formats_have_the_same_content(three: Tenants, cxroute: Program) -> None:
     """Markdown below the table; the workflow log with the annotations of each; HTML only for one
     environment.
@@ -738,12 +740,15 @@ def test_planning_does_not_block_the_event_loop(
 
         return noted
 
-    monkeypatch.setattr(pipeline, "draft_plan", beside(planning))
+    monkeypatch.setattr(pipeline, "find_changes", beside(planning))
     monkeypatch.setattr(pipeline, "check_guards", beside(check_guards))
     for module in (pipeline, apply):
         monkeypatch.setattr(module, "schedule_steps", beside(schedule_steps))
     assert 0 == cxroute("apply", "--all", "--yes")
-    assert (2, {"draft_plan False", "check_guards False", "schedule_steps False"}) == (
+    assert (
+        2,
+        {"find_changes False", "check_guards False", "schedule_steps False"},
+    ) == (
         len(three.rules("prod-us")),
         actual,
     )

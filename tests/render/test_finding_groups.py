@@ -20,7 +20,7 @@ from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.finding import Finding, group_findings
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.finding_json import finding_to_json
-from reconciler.core.plan.plan import add_findings
+from reconciler.core.plan.findings import add_findings
 from reconciler.features.journal.places import JournalFile
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings
@@ -307,6 +307,7 @@ def test_a_finding_without_rules_lists_places() -> None:
     assert "a.yaml:4, a.yaml:5\n" in findings_text(groups, no_style, 99)
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 def test_hostile_names_in_a_group_are_text(name: str) -> None:
     """In message, hint and file of several findings: they add no line, element or command, in any

@@ -14,6 +14,7 @@ from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.guards import check_guards
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.words import ALL_VALUES, row_phrases
 from reconciler.core.text.phrases import Labels, conversation_phrase
@@ -30,6 +31,7 @@ from tests.support.parsed_html import Page, parse_as_github, parse_html
 from tests.support.plans import (
     FACTS,
     assessed_plan,
+    environment,
     hostile_plan,
     large_plan,
     plan_of_everything,
@@ -37,10 +39,10 @@ from tests.support.plans import (
     summary_of,
 )
 from tests.support.random_rules import RulePair, a_pair, entries
-from tests.tiers import FULL
+from tests.tiers import size
 
 LABELS = Labels({"intent": "intent", "conf": "confidence"})
-PAIRS = 300 if FULL else 60
+PAIRS = size(fast=12, slow=60, full=300)
 EVERYTHING = replace(DETAIL_LEVELS[0], rows=10**6, wanted=10**9, max_row=10**6)
 PARTS = (
     "What apply will refuse",
@@ -75,6 +77,8 @@ def written(summary: PlanSummary, monkeypatch: pytest.MonkeyPatch) -> Page:
     )
 
 
+@pytest.mark.fast_cases(12)
+@pytest.mark.generated
 @SEEDS
 def test_every_edit_row_and_note_stands_once(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -95,6 +99,8 @@ def test_every_edit_row_and_note_stands_once(
     )
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(6)
 @SEEDS
 def test_no_condition_is_dropped(seed: int) -> None:
     """The closed part of a row on the page has every condition, with all values of each list."""
@@ -335,7 +341,8 @@ def test_examples_and_the_map_are_closed() -> None:
 
 def test_nothing_to_do_asks_for_nothing() -> None:
     """Without changes the comment and the page name no next step."""
-    summary = summary_of(assessed_plan([], []))[0]
+    plan = check_guards(assessed_plan([], []), environment())
+    summary = summary_of(plan)[0]
     assert not next_step(summary)
     assert "merge" not in render_markdown(summary, [], FACTS)
     assert "Nothing is to be done." in parse_html(

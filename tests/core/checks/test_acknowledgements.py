@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
-from reconciler.core.plan.plan import replace_findings
+from reconciler.core.plan.findings import replace_findings
 from reconciler.render.scanning import findings_to_sarif
 from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address
@@ -249,6 +249,7 @@ def test_an_invalid_entry_is_an_error(
     assert said in cxroute.out
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 def test_a_hostile_reason_is_text(name: str) -> None:
     """In SARIF; other forms only count, and JSON keeps the full text."""

@@ -23,7 +23,7 @@ from reconciler.core.model.change import Applied, Failed, UnknownOutcome
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.drift import find_drift
 from reconciler.core.plan.impact import NO_IMPACT, Impact
-from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.stages import GuardResult, Plan
 from reconciler.features.watch.cycle import (
     MAX_WAITING,
     CycleResult,
@@ -235,7 +235,7 @@ def test_the_effect_on_conversations_is_given_only_if_it_is_known() -> None:
     )
     bounded = replace(
         drift,
-        unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(regions=())),
+        unaccepted_impact=Impact(unknown.behaviour),
     )
     assert "onversations" not in text(
         "drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=bounded)
@@ -254,6 +254,7 @@ def test_long_lists_are_truncated() -> None:
     assert len(message) < 3000
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(
     "name",
     [
@@ -299,6 +300,7 @@ def test_names_from_outside_are_escaped(name: str) -> None:
         assert message.split("\n") == message.splitlines()
 
 
+@pytest.mark.slow
 @given(st.text(max_size=400))
 def test_a_code_span_cannot_be_left(name: str) -> None:
     """Its content has no backtick, bracket or line break."""

@@ -25,7 +25,7 @@ from reconciler.core.model.change import (
     UnknownOutcome,
 )
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.plan import GuardResult
+from reconciler.core.plan.stages import GuardResult
 from reconciler.core.target import CallCounts
 from reconciler.core.text.prometheus import exposition
 from reconciler.features.watch.cycle import (
@@ -348,6 +348,7 @@ def test_a_round_that_failed_also_in_part_slows_the_loop(
     assert expected is result.should_back_off
 
 
+@pytest.mark.campaign
 def test_remembered_notifications_are_limited() -> None:
     """A process runs for months."""
     news = NotificationState()

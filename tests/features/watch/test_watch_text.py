@@ -14,7 +14,7 @@ from reconciler.core.model.change import Applied, Change, Create, Failed
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.drift import Drift
-from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.stages import GuardResult, Plan
 from reconciler.core.target import CallCounts
 from reconciler.features.watch.cycle import CYCLE_STATUSES, CycleResult
 from reconciler.features.watch.text import cycle_document, cycle_line
@@ -218,7 +218,7 @@ def test_the_lines_are_complete() -> None:
     ]
     assert set(CYCLE_STATUSES) == {item.status for item, _ in LINES.values()}
     assert [] == missing_sentences(
-        ["render/text/watch.py"], [cycle_line(item, 1) for item, _ in LINES.values()]
+        ["features/watch/text.py"], [cycle_line(item, 1) for item, _ in LINES.values()]
     )
 
 

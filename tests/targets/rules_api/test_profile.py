@@ -368,6 +368,7 @@ PARTS = st.lists(
 FORMS = st.dictionaries(NAMES, st.integers() | st.text(max_size=3) | PARTS)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(FORMS, st.sampled_from(["text", "number"]), st.sampled_from(["text", "number"]))
 def test_a_rule_is_written_back_as_it_was_read(

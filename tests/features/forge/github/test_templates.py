@@ -294,6 +294,7 @@ def tool(name: str, *arguments: object) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_linters_accept_the_workflows(tmp_path: Path) -> None:
     """This project's and a user's: check-jsonschema accepts them, zizmor's auditor has no
     finding.
@@ -431,6 +432,7 @@ def test_installing_cxroute_is_the_first_step_of_each_workflow(
     assert "OWNER" not in cxroute.out
 
 
+@pytest.mark.slow
 def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(
     cxroute: Program,
 ) -> None:
