@@ -25,8 +25,6 @@ _PURE: Final = (
     " features/cognigy/bot features/cognigy/check features/cognigy/document"
     " features/doctor/check features/doctor/observations features/doctor/text"
     " features/explore/effects features/explore/page features/explore/tables"
-    " core/export/export core/export/names core/export/ruleset"
-    " core/export/update_manifest"
     " features/journal/history features/journal/text features/journal/undo"
     " features/table features/traffic/cells features/traffic/prometheus"
     " features/watch/cycle features/watch/slack features/watch/text"
