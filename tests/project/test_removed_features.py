@@ -128,6 +128,7 @@ def test_an_apply_sends_no_notification_without_watch(tmp_path: Path) -> None:
     assert "notification" not in ended.text
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("feature", FEATURES)
 def test_the_core_passes_its_tests_without_a_feature(
@@ -140,6 +141,7 @@ def test_the_core_passes_its_tests_without_a_feature(
     run_tests(tmp_path, [feature], able)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_core_passes_its_tests_without_any_feature(tmp_path: Path) -> None:
     """All of those that need none."""

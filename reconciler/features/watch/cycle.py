@@ -215,7 +215,10 @@ class WatchLoop:
     _alive_until: float = field(default=math.inf, init=False)
 
     async def run(
-        self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]
+        self,
+        cycle: Cycle,
+        on_result: OnResult,
+        should_stop: Callable[[], bool],
     ) -> CycleResult:
         """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds
         until the next.
@@ -371,7 +374,10 @@ class WatchMetrics:
             self._record_differences(cycle, cycle.plan, cycle.remaining)
 
     def _record_differences(
-        self, cycle: CycleResult, plan: Plan, remaining: Plan
+        self,
+        cycle: CycleResult,
+        plan: Plan,
+        remaining: Plan,
     ) -> None:
         drift = cycle.drift or Drift(plan=remaining)
         self._gauges |= {
@@ -393,12 +399,16 @@ class WatchMetrics:
         for name, text in _GAUGE_HELP.items():
             yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
         yield from metric_header(
-            "cxroute_round_seconds", "summary", "Duration of rounds."
+            "cxroute_round_seconds",
+            "summary",
+            "Duration of rounds.",
         )
         yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_round_seconds_count", self.cycles.total())
         yield from metric_header(
-            "cxroute_rounds_total", "counter", "Rounds, by result."
+            "cxroute_rounds_total",
+            "counter",
+            "Rounds, by result.",
         )
         yield from (
             sample("cxroute_rounds_total", self.cycles[status], result=status)
@@ -424,7 +434,10 @@ class WatchMetrics:
         )
         throttled = "Responses 429: the calls were too fast for the tenant."
         yield from metric(
-            "cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"]
+            "cxroute_api_throttled_total",
+            "counter",
+            throttled,
+            self.calls["throttled"],
         )
         name = "cxroute_notifications_total"
         yield from metric_header(name, "counter", "Messages to the webhook, by result.")

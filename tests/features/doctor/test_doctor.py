@@ -404,6 +404,7 @@ def test_a_failure_has_advice(
     assert "hunter-2" not in cxroute.out
 
 
+@pytest.mark.slow
 def test_a_tenant_that_never_answers_ends_in_time(
     start: Start, cxroute: Program
 ) -> None:

@@ -379,6 +379,7 @@ def test_a_reviewed_plan_stops_at_an_edit_in_the_block(desk: Desk) -> None:
     assert versions == desk.saves
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -491,6 +492,7 @@ def served(
         yield state, server.url
 
 
+@pytest.mark.slow
 def test_several_environments_are_applied_each_to_its_script(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -573,6 +575,7 @@ def as_xml(desk: Desk) -> str:
     return f'<?xml version="1.0"?><ScriptContainer><Actions>{action}</Actions></ScriptContainer>'
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "form", [as_json, as_xml, lambda desk: desk.code], ids=["json", "xml", "text"]
 )
@@ -600,6 +603,7 @@ def test_a_file_stands_for_the_tenant(
     assert f"adopt: CASE in line {line}" in desk.cxroute.out
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -636,6 +640,7 @@ def test_a_script_beside_no_studio_environment_is_refused(desk: Desk) -> None:
     assert "live.txt: not valid JSON" in desk.cxroute.err
 
 
+@pytest.mark.slow
 def test_a_block_over_the_proven_size_is_a_warning_with_its_size(desk: Desk) -> None:
     """CXR131 in the plan that would write it, with the bytes of that block; doctor warns of the
     snippet after it.
@@ -721,6 +726,7 @@ PROBLEMS: Final[list[tuple[Callable[[TenantState], object], str, str, str]]] = [
 ]
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(
     ("change", "name", "status", "message"),
     PROBLEMS,
