@@ -86,10 +86,10 @@ def test_a_module_belongs_to_the_longest_entry() -> None:
         "apply/progress",
         "text/files",
         "text/phrases",
-        "plan/plan",
+        "plan/changes",
     ]
     entries = ["apply", "apply/progress", "text/files", "text", "plan"]
     assert entries == [entry_of(ROOT / f"reconciler/{name}.py") for name in modules]
-    assert ["apply/progress", "text/phrases", "plan/plan"] == [
+    assert ["apply/progress", "text/phrases", "plan/changes"] == [
         name for name in modules if ROOT / f"reconciler/{name}.py" in pure_modules()
     ]
