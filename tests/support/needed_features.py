@@ -48,7 +48,7 @@ def _named_features(path: Path) -> frozenset[str]:
     """
     features = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.Constant):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         if node.value in _CONNECTING:
             features.add("practice")
