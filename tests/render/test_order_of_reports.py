@@ -332,8 +332,8 @@ def outside_details(text: str) -> str:
 
 def test_examples_and_the_map_are_closed() -> None:
     """No example and no diagram is visible before a part is opened."""
-    for build in (plan_of_everything, plan_of_many, lambda: hostile_plan("Billing")):
-        text = outside_details(render_markdown(*summary_of(build())))
+    for plan in (plan_of_everything(), plan_of_many(), hostile_plan("Billing")):
+        text = outside_details(render_markdown(*summary_of(plan)))
         assert "for example" not in text
         assert "mermaid" not in text
         assert "```" not in text
