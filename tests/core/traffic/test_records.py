@@ -123,7 +123,8 @@ def test_mutated_files_are_read_or_refused_as_samples_are() -> None:
     matter.
     """
     refused = 0
-    for seed in range(size(fast=400, slow=2000)):
+    count_of_files = size(fast=400, slow=2000)
+    for seed in range(count_of_files):
         random = Random(f"records {seed}")
         pieces = [
             "a",
@@ -157,7 +158,7 @@ def test_mutated_files_are_read_or_refused_as_samples_are() -> None:
             assert first == line(caught.value.findings[0]), text
         else:
             assert sample.total == count("t.csv").total, text
-    assert 500 < refused < 1_960
+    assert 0.25 < refused / count_of_files < 0.98
 
 
 NAMED: Final = '{"intent": "a", "confidence": %s, "tier": %s}'
