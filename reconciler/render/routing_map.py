@@ -9,9 +9,9 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.core.behaviour.evaluate import required_values
 from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.words import destination_phrase
 from reconciler.core.text.escape import join_first, sanitize
 from reconciler.core.text.phrases import conditions_phrase
@@ -41,7 +41,7 @@ class Lane(NamedTuple):
         return tuple(dict.fromkeys((*self.after, *self.before)))
 
 
-def build_routing_map(plan: Plan) -> list[Lane]:
+def build_routing_map(plan: Changes) -> list[Lane]:
     """Return the rules that are enabled before or after the plan: changed ones first, then in order
     of evaluation.
     """
@@ -62,7 +62,9 @@ def _if_enabled(entry: RoutingEntry | None) -> RoutingEntry | None:
     return entry if entry and entry.rule.enabled else None
 
 
-def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
+def _lane(
+    plan: Changes, before: RoutingEntry | None, after: RoutingEntry | None
+) -> Lane:
     entry = after or before
     assert entry is not None  # noqa: S101 - the caller has one of them
     intent = plan.desired.endpoint.intent
@@ -119,20 +121,22 @@ def render_mermaid(lanes: Sequence[Lane]) -> str:
     queues = {queue: f"q{index}" for index, queue in enumerate(names)}
     lines = ["flowchart LR"]
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
-    edge_count = 0
-    edges_by_state: dict[str, list[str]] = {}
+    states: list[str] = []  # of the arrows, which are numbered in their order
     for index, lane in enumerate(lanes):
         lines.append(f'  i{index}["{label(unquote_values(lane.callers))}"]')
         lines.append(f'  r{index}("{label(unquote_values(lane.rule))}")')
         for state, text in _edges(lane, f"i{index}", f"r{index}", queues):
             lines.append(f"  {text}")
-            edges_by_state.setdefault(state, []).append(str(edge_count))
-            edge_count += 1
-    for state, style in _STYLES.items():
-        if state in edges_by_state:
-            edges = ",".join(edges_by_state[state])
-            lines.append(f"  linkStyle {edges} {style}")
+            states.append(state)
+    lines += _link_styles(states)
     return "\n".join(lines) + "\n"
+
+
+def _link_styles(states: Sequence[str]) -> Iterator[str]:
+    for state, style in _STYLES.items():
+        edges = [str(number) for number, name in enumerate(states) if name == state]
+        if edges:
+            yield f"  linkStyle {','.join(edges)} {style}"
 
 
 def drawn_lanes(lanes: Sequence[Lane]) -> Sequence[Lane]:
@@ -156,7 +160,10 @@ def label(text: str) -> str:
 
 
 def _edges(
-    lane: Lane, callers: str, rule: str, queues: dict[str, str]
+    lane: Lane,
+    callers: str,
+    rule: str,
+    queues: dict[str, str],
 ) -> Iterator[tuple[str, str]]:
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with
     its state.

@@ -9,7 +9,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes, Plan, Scheduled
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (
@@ -86,29 +86,21 @@ class PlanSummary:
 
 
 def summarize_plan(
-    plan: Plan, tenant: str, values: int = FEW_VALUES, extent: Extent = "all"
+    plan: Plan,
+    tenant: str,
+    values: int = FEW_VALUES,
+    extent: Extent = "all",
 ) -> PlanSummary:
     """Return the plan in words, with up to `values` of each list.
 
     With the extent `flows`, the flows of a large plan stand in place of its effects and of the
     changes without a note.
     """
-    effects = None
-    if plan.impact and (plan.changes or plan.changes_endpoint):
-        effects = summarize_effects(
-            plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent
-        )
+    effects = _summarize_impact(plan, values, extent)
     replayed = None
     if plan.replay:
         replayed = summarize_replay(plan.replay, plan.queue_names, plan.labels, values)
-    acknowledged = ""
-    if plan.acknowledged:
-        acknowledged = acknowledged_phrase(len(plan.acknowledged))
-    notes = [finding for finding in plan.findings if finding.severity != "error"]
-    noted = _note_changes(plan)
-    if extent == "flows" and effects is not None and effects.flows:
-        noted = [(change, note) for change, note in noted if note]
-    changes = [summarize_change(plan, change, note) for change, note in noted]
+    accepted = len(plan.acknowledged)
     counts = count_changes(plan)
     changes_text = _changes_text(plan, counts)
     return PlanSummary(
@@ -122,10 +114,10 @@ def summarize_plan(
         effects=effects,
         replay=replayed,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
-        changes=tuple(changes),
+        changes=_change_summaries(plan, effects, extent),
         held_changes=tuple(_held_summaries(plan)),
-        notes=tuple(notes),
-        acknowledged=acknowledged,
+        notes=tuple(note for note in plan.findings if note.severity != "error"),
+        acknowledged=acknowledged_phrase(accepted) if accepted else "",
         counts=counts,
         totals_text=_totals_text(plan, counts, changes_text),
         changes_text=changes_text,
@@ -135,19 +127,45 @@ def summarize_plan(
     )
 
 
-def _tenant_text(plan: Plan, tenant: str) -> str:
+def _summarize_impact(plan: Plan, values: int, extent: Extent) -> EffectsSummary | None:
+    """Return the effects in words; None if no change moves conversations."""
+    if not (plan.changes or plan.changes_endpoint):
+        return None
+    return summarize_effects(
+        plan.impact,
+        plan.queue_names,
+        plan.labels,
+        plan.promises,
+        values,
+        extent,
+    )
+
+
+def _change_summaries(
+    plan: Plan,
+    effects: EffectsSummary | None,
+    extent: Extent,
+) -> tuple[ChangeSummary, ...]:
+    """Return the changes; only those with a note if flows stand in place of the others."""
+    noted = _note_changes(plan)
+    if extent == "flows" and effects is not None and effects.flows:
+        noted = [(change, note) for change, note in noted if note]
+    return tuple(summarize_change(plan, change, note) for change, note in noted)
+
+
+def _tenant_text(plan: Changes, tenant: str) -> str:
     text = sanitize(tenant)
     if plan.options.undo:
         text = f"undoes run {plan.options.undo}, {text}"
     return text
 
 
-def _rules_text(plan: Plan) -> str:
+def _rules_text(plan: Changes) -> str:
     managed = pluralize(len(plan.managed), "rule")
     return f"{managed} managed, {plan.unmanaged:,} unmanaged"
 
 
-def _schedule_text(plan: Plan) -> str:
+def _schedule_text(plan: Scheduled) -> str:
     if not plan.changes or not plan.steps or plan.unproven:
         return ""
     return f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
@@ -157,7 +175,9 @@ def _lifted_guards(plan: Plan) -> Iterator[GuardSummary]:
     for guard in plan.guards:
         if guard.allowed is not None:
             yield GuardSummary(
-                guard.name, sanitize(guard.message), sanitize(guard.allowed)
+                guard.name,
+                sanitize(guard.message),
+                sanitize(guard.allowed),
             )
 
 
@@ -167,7 +187,7 @@ def _refusals(plan: Plan) -> Iterator[GuardSummary]:
             yield GuardSummary(guard.name, sanitize(guard.message, _MAX_MESSAGE))
 
 
-def _note_changes(plan: Plan) -> list[tuple[Change, str]]:
+def _note_changes(plan: Scheduled) -> list[tuple[Change, str]]:
     """Return the changes, each with a note if it is made in several calls."""
     detours: dict[int, str] = {}
     for wave in plan.steps:
@@ -180,7 +200,7 @@ def _note_changes(plan: Plan) -> list[tuple[Change, str]]:
     ]
 
 
-def _held_summaries(plan: Plan) -> Iterator[ChangeSummary]:
+def _held_summaries(plan: Changes) -> Iterator[ChangeSummary]:
     for hold in plan.held:
         note = f"not applied: {sanitize(hold.reason)}"
         yield summarize_change(plan, hold.change, note)
@@ -198,7 +218,7 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
     )
 
 
-def _endpoint_text(plan: Plan) -> str:
+def _endpoint_text(plan: Changes) -> str:
     """Return the changes of the endpoint's fallback as a sentence."""
     settings = [stage.fallback.settings for stage in plan.endpoints]
     below = [(each["intent"], each["minConfidence"]) for each in settings]
@@ -248,13 +268,13 @@ def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Fin
     return near, {title: findings for title, findings in others if findings}
 
 
-def match_phrase(plan: Plan) -> str:
+def match_phrase(plan: Changes) -> str:
     """Return `40 rules in prod match the manifests.`."""
     match = "matches" if plan.unchanged == 1 else "match"
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
 
 
-def _totals_text(plan: Plan, counts: Mapping[str, int], changes_text: str) -> str:
+def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) -> str:
     if not plan.changes and plan.options.undo:
         remaining = (
             f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""

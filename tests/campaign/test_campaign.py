@@ -1,7 +1,7 @@
 """The campaign's share of `make test-all`: the same cases each time, every kind of fault and every
 scenario among them.
 
-`make campaign` runs all of them (docs/campaign.md); the budget here is a minute on one core.
+`make campaign` runs all of them (docs/internals/campaign.md); the budget here is a minute on one core.
 """
 
 from __future__ import annotations

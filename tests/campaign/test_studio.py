@@ -1,6 +1,6 @@
 """Rules in a Studio script under faults: the share of `make test-all`, and the deliberate bugs.
 
-`make campaign` runs all cases (docs/campaign.md); the budget here is half a minute on one core.
+`make campaign` runs all cases (docs/internals/campaign.md); the budget here is half a minute on one core.
 """
 
 from __future__ import annotations

@@ -254,8 +254,11 @@ def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
         assert [] == PAGE_OF_A_CHECKOUT.findall(text)
     for page in (
         "install.md#extras",
-        "guide.md#connect-a-tenant",
-        *(f"{forge}.md" for forge in PIPELINES),
+        "connect.md",
+        *(
+            f"forges.md#{kind.forge.lower().replace(' ', '-')}"
+            for kind in PIPELINES.values()
+        ),
     ):
         assert (
             f"https://git.example/OWNER/cxroute/blob/v{__version__}/docs/{page}"

@@ -23,7 +23,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import LiveRule, WritePayload
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.stored_texts import classify_live_rules, is_form_of
 
 
@@ -38,7 +38,7 @@ class ApplyReport:
     converged: bool
     interrupted: bool = False
     error: str = ""  # why the run ended early, if it did
-    remaining: Plan | None = None  # a fresh plan from the last read
+    remaining: Changes | None = None  # what the last read still shows
     # the tenant altered the first write: another run would end the same way
     first_write_altered: bool = False
     run_id: str = ""  # the run's name in the journal, if one was written
@@ -88,13 +88,24 @@ class ChangeProgress:
         """Return the highest number of attempts at one call of the change."""
         return max(self.attempts_by_call.values(), default=0)
 
+    def record_payload(self, result: Attempt, payload: WritePayload | None) -> None:
+        """Store which state of the rule an attempt wrote, or may have written."""
+        self.may_have_written |= result.may_have_written
+        self.altered = None
+        if result.verdict is Verdict.DONE:
+            self.acknowledged = payload or self.acknowledged
+        elif result.uncertainty != "none":
+            self.unconfirmed = payload or self.unconfirmed
+        if result.verdict is Verdict.ALTERED and payload:
+            self.altered = (result.id, payload)
+
 
 class _LastRead:
     """The last read: the remaining changes, each rule by id, conflicts, and addresses with a
     temporary copy.
     """
 
-    def __init__(self, fresh: Plan) -> None:
+    def __init__(self, fresh: Changes) -> None:
         self.remaining = remaining_keys(fresh)
         self.live_by_id = {live.id: live.content for live in fresh.live.rules}
         self.conflicts = {
@@ -104,11 +115,17 @@ class _LastRead:
             change.address for change in fresh.changes if is_copy_removal(change)
         }
 
+    def final_outcome(self, change: Change, progress: ChangeProgress) -> Outcome:
+        """Return the outcome of a change that no longer remains."""
+        if isinstance(change, Delete) and change.live.id in self.live_by_id:
+            return Skipped(change, "no longer managed by cxroute; not changed")
+        return Applied(change, progress.attempts, progress.id)
+
 
 class ApplyProgress:
     """The planned changes, and the progress of each."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Changes) -> None:
         self.owner = plan.owner
         self._desired = plan.desired
         self.planned: dict[object, Change] = {
@@ -146,7 +163,7 @@ class ApplyProgress:
             return planned
         return None
 
-    def unplanned_changes(self, fresh: Plan) -> list[Change]:
+    def unplanned_changes(self, fresh: Changes) -> list[Change]:
         """Return the changes of a later read that are not planned: a managed rule was edited."""
         return [
             change
@@ -154,7 +171,7 @@ class ApplyProgress:
             if self.planned_for(change) is None and change.cause != "duplicate"
         ]
 
-    def unreachable_changes(self, fresh: Plan) -> list[Change]:
+    def unreachable_changes(self, fresh: Changes) -> list[Change]:
         """Return the planned changes that are not done and can no longer be made, as changes of the
         current rules.
         """
@@ -196,7 +213,7 @@ class ApplyProgress:
         progress = self.progress.get(change.address)
         return progress is not None and progress.attempts_by_call["whole create"] > 0
 
-    def has_external_edits(self, fresh: Plan) -> bool:
+    def has_external_edits(self, fresh: Changes) -> bool:
         """Return whether a rule of the plan was edited outside this run since the plan was
         created.
         """
@@ -231,20 +248,11 @@ class ApplyProgress:
         if step.kind != "copy" and not is_copy_removal(step.change):
             progress.id = result.id or progress.id
 
-        verdict = result.verdict
-        payload = write_payload(step, self.owner)
-        progress.may_have_written |= result.may_have_written
-        progress.altered = None
-        if verdict is Verdict.DONE:
-            progress.acknowledged = payload or progress.acknowledged
-        elif result.uncertainty != "none":
-            progress.unconfirmed = payload or progress.unconfirmed
-        if verdict is Verdict.ALTERED and payload:
-            progress.altered = (result.id, payload)
         progress.is_temporary = bool(step.name)
+        progress.record_payload(result, write_payload(step, self.owner))
 
-        is_refused = verdict in (Verdict.FAILED, Verdict.ABORT)
-        progress.conflicts += verdict is Verdict.CONFLICT
+        is_refused = result.verdict in (Verdict.FAILED, Verdict.ABORT)
+        progress.conflicts += result.verdict is Verdict.CONFLICT
         progress.failed = is_refused or progress.conflicts > 1
 
     def record_failure(self, step: PlanStep, reason: str, rule_id: str) -> None:
@@ -288,7 +296,7 @@ class ApplyProgress:
                 progress.failed = True
 
     def report(
-        self, fresh: Plan | None, stop_reason: str, *, interrupted: bool
+        self, fresh: Changes | None, stop_reason: str, *, interrupted: bool
     ) -> ApplyReport:
         """Return the outcome of every planned change, by the last read; `stop_reason` is why the
         run ended early.
@@ -313,14 +321,16 @@ class ApplyProgress:
         )
 
     def _outcome(
-        self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str
+        self,
+        key: object,
+        change: Change,
+        last_read: _LastRead | None,
+        skip_reason: str,
     ) -> Outcome:
         progress = self.progress[key]
         attempts = progress.attempts
         if last_read is not None and key not in last_read.remaining:
-            if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
-                return Skipped(change, "no longer managed by cxroute; not changed")
-            return Applied(change, attempts, progress.id)
+            return last_read.final_outcome(change, progress)
 
         left_partial = self._is_left_partial(key, change, last_read)
         blocked = ""
@@ -348,7 +358,10 @@ class ApplyProgress:
         return _DEPENDENCY_FAILED if has_failures else "the rule still differs"
 
     def _is_left_partial(
-        self, key: object, change: Change, last_read: _LastRead | None
+        self,
+        key: object,
+        change: Change,
+        last_read: _LastRead | None,
     ) -> bool:
         progress = self.progress[key]
         if last_read is None or not progress.may_have_written:
@@ -376,7 +389,9 @@ def _is_unknown(progress: ChangeProgress, last_read: _LastRead | None) -> bool:
 
 
 def _retarget(
-    change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]
+    change: Change,
+    live_by_id: Mapping[str, LiveRule],
+    remaining: set[object],
 ) -> Change | None:
     """Return a planned change that a later plan does not have, for the current rule; None if it is
     done.
@@ -408,7 +423,7 @@ def change_key(change: Change) -> object:
     return ("delete", change.live.id) if isinstance(change, Delete) else change.address
 
 
-def remaining_keys(fresh: Plan) -> set[object]:
+def remaining_keys(fresh: Changes) -> set[object]:
     """Return the keys of all differences: changes, held changes and conflicts."""
     changes = [*fresh.changes, *(hold.change for hold in fresh.held)]
     keys = {change_key(change) for change in changes}

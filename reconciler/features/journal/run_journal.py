@@ -8,7 +8,7 @@ from reconciler.cli.hooks import RunJournal
 from reconciler.cli.session import Session
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.journal.history import find_last_runs
 from reconciler.features.journal.journal import Journal, Recorder, find_run, run_name
@@ -28,7 +28,11 @@ class _JournalHook:
         place = prepared_place(session.environment)
         name = place.reserve(run_name(plan, utc_now()))
         journal = Journal(
-            place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json
+            place.sink(name),
+            name,
+            utc_now,
+            session.output.warn,
+            REDACTOR.redact_json,
         )
         return Recorder.begin(
             journal,
@@ -45,7 +49,11 @@ class _JournalHook:
         recorded = place.read()
         recorded_run = find_run(recorded, run, place.name, remote_advice([place]))
         request = UndoRequest.of(
-            recorded_run, recorded, session.environment, session.address, journal
+            recorded_run,
+            recorded,
+            session.environment,
+            session.address,
+            journal,
         )
         request.refuse_running(utc_now())
         return request

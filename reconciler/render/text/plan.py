@@ -7,7 +7,7 @@ from typing import Final
 
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.clauses import FEW_VALUES
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow
@@ -55,7 +55,10 @@ class TextLimits:
 
 
 def plan_text(
-    plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()
+    plan: Plan,
+    style: Style,
+    tenant: str,
+    limits: TextLimits = TextLimits(),
 ) -> str:
     """Return the plan for a terminal, without the next step."""
     summary = texts.summarize_plan(plan, tenant, limits.values, limits.extent)
@@ -101,15 +104,10 @@ def _effects(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
 
 
 def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
-    """Return the changes that effects do not tell: held ones, and all fields with `verbose` or
-    without an analysis.
-    """
-    is_complete = limits.verbose or summary.effects is None
-    shown = (
-        summary.changes
-        if is_complete
-        else [change for change in summary.changes if change.note]
-    )
+    """Return the changes that effects do not tell: held ones, and all fields with `verbose`."""
+    shown = summary.changes
+    if not limits.verbose:
+        shown = tuple(change for change in summary.changes if change.note)
     return [
         line
         for change in (*shown, *summary.held_changes)
@@ -119,14 +117,13 @@ def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
     """Return the first warnings about changed rules, and the number of all other notes."""
-    near, _ = texts.split_notes(summary)
-    warnings = [note for note in summary.notes if note.severity == "warning"]
     has_changes = bool(summary.changes_text or summary.changes or summary.held_changes)
     is_full = limits.verbose or limits.has_all_warnings or not has_changes
     visible = list(summary.notes)
     if not limits.verbose:
-        is_all = limits.has_all_warnings or not has_changes
-        visible = list(warnings if is_all else near)[: limits.warnings]
+        near, _ = texts.split_notes(summary)
+        warnings = [note for note in summary.notes if note.severity == "warning"]
+        visible = list(warnings if is_full else near)[: limits.warnings]
     lines: list[str] = []
     for note in visible:
         lines += _note_lines(note, style, limits.names, is_full=is_full)
@@ -163,7 +160,9 @@ def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
 
 
 def brief_summary_text(
-    summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()
+    summary: PlanSummary,
+    style: Style,
+    _limits: TextLimits = TextLimits(),
 ) -> str:
     """Return a summarized plan in brief."""
     totals = [summary.totals_text] if summary.totals_text else []
@@ -188,7 +187,9 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
 
 
 def finding_lines(
-    finding: Finding, style: Style, limit: int = MAX_NAMED
+    finding: Finding,
+    style: Style,
+    limit: int = MAX_NAMED,
 ) -> Iterator[str]:
     """Yield a finding: message, hint and place, or up to `limit` of its rules."""
     head = style(

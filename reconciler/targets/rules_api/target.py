@@ -50,7 +50,9 @@ class RulesApiTarget:
 
     @asynccontextmanager
     async def open(
-        self, surroundings: "Surroundings", access: "Access"
+        self,
+        surroundings: "Surroundings",
+        access: "Access",
     ) -> "AsyncIterator[ReadingClient | WritingClient]":
         """Open the API: the source is a RuleStore with "write"."""
         from reconciler.targets.rules_api.client import (  # noqa: PLC0415 - loads the network

@@ -45,7 +45,9 @@ class StudioTarget:
 
     @asynccontextmanager
     async def open(
-        self, surroundings: "Surroundings", access: "Access"
+        self,
+        surroundings: "Surroundings",
+        access: "Access",
     ) -> "AsyncIterator[StudioReadingClient | StudioClient]":
         """Open the script: the source is a RuleTable with "write"."""
         from reconciler.targets.studio.client import (  # noqa: PLC0415 - loads the network

@@ -91,6 +91,7 @@ def _fakes() -> dict[str, str]:
 
 
 FAKES: Final = _fakes()
+assert sorted(FAKES) == sorted(FORGES)
 
 
 def offering(permission: Permission) -> pytest.MarkDecorator:

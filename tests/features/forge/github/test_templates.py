@@ -267,11 +267,11 @@ def test_dependabot_checks_all_pinned_versions() -> None:
 
 def test_the_guide_names_all_parts() -> None:
     """Every task, output, workflow, and the name of the check that branches require."""
-    guide = (ROOT / "docs/github.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs/forges.md").read_text(encoding="utf-8")
     assert set(FORGES["github"].tasks) == set(
         re.findall(r"cxroute github ([\w-]+)", guide)
     )
-    listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
+    listed = re.search(r"Its outputs are (.*?)\.\s", guide, re.DOTALL)
     assert listed is not None
     assert set(read(ROOT / "action.yml")["outputs"]) == set(
         re.findall(r"`([\w-]+)`", listed.group(1))

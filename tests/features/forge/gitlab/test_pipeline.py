@@ -63,7 +63,7 @@ GIT = {
 
 
 def variables() -> list[ProjectVariable]:
-    """Return the variables as docs/gitlab.md sets them up."""
+    """Return the variables as docs/forges.md sets them up."""
     secrets = list(zip(NAMES, (canary.CLIENT, canary.SECRET), strict=True))
     reading = [
         ProjectVariable(name, value, "cxone-prod-plan") for name, value in secrets
