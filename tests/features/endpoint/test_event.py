@@ -198,7 +198,7 @@ def mutated(at: int, byte: int) -> bytes:
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=80, slow=200, full=400), deadline=None)
+@settings(max_examples=size(fast=40, slow=200, full=400), deadline=None)
 @given(
     st.one_of(
         st.binary(),

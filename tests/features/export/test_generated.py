@@ -145,6 +145,7 @@ def test_a_tenant_of_any_size_is_adopted_unchanged(cxroute: Program, size: int) 
     holds_for(cxroute, generate_tenant(Random(size), size), "manifests/rules/")
 
 
+@pytest.mark.generated
 @settings(
     max_examples=size(fast=3, slow=12),
     deadline=None,

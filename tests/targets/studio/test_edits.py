@@ -611,7 +611,8 @@ def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
     the rules say.
     """
     compared = 0
-    for seed in range(size(fast=140, slow=700, full=30000)):
+    blocks = size(fast=140, slow=700, full=30000)
+    for seed in range(blocks):
         random = Random(f"truth {seed}")
         text = block_of(
             [
@@ -655,4 +656,4 @@ def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
                     part.queue_id for part in targets if isinstance(part, Target)
                 }, (text, variables)
             compared += 1
-    assert compared > 100
+    assert compared > blocks / 7
