@@ -37,10 +37,10 @@ from tests.support.plans import (
     summary_of,
 )
 from tests.support.random_rules import RulePair, a_pair, entries
-from tests.tiers import FULL
+from tests.tiers import size
 
 LABELS = Labels({"intent": "intent", "conf": "confidence"})
-PAIRS = 300 if FULL else 60
+PAIRS = size(fast=12, slow=60, full=300)
 EVERYTHING = replace(DETAIL_LEVELS[0], rows=10**6, wanted=10**9, max_row=10**6)
 PARTS = (
     "What apply will refuse",
@@ -75,6 +75,8 @@ def written(summary: PlanSummary, monkeypatch: pytest.MonkeyPatch) -> Page:
     )
 
 
+@pytest.mark.fast_cases(12)
+@pytest.mark.generated
 @SEEDS
 def test_every_edit_row_and_note_stands_once(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -95,6 +97,8 @@ def test_every_edit_row_and_note_stands_once(
     )
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(6)
 @SEEDS
 def test_no_condition_is_dropped(seed: int) -> None:
     """The closed part of a row on the page has every condition, with all values of each list."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.core.errors import CxrouteError
+from reconciler.core.model.check import CheckResult
 from reconciler.core.text.escape import sanitize
-from reconciler.features.doctor.check import CheckResult
 from reconciler.targets.platform.settings import ServerUrl
 from reconciler.targets.platform.transport.request import describe_failure
 from reconciler.targets.platform.transport.tls import load_tls_context, parse_proxy

@@ -42,6 +42,7 @@ class StrictModel(BaseModel):
         extra="forbid",
         frozen=True,
         alias_generator=to_camel,
+        defer_build=True,  # a model is built when a manifest has it
     )
 
 

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from reconciler.core.model.check import CheckResult
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.operators import OPERATORS
 from reconciler.core.model.rule import Condition, Opaque, Queue, Target
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.json_values import parse_object
-from reconciler.features.doctor.check import CheckResult
 
 _SHORT_LIFETIME: Final = 120  # seconds. A token is used until a minute before its end.
 _MAX_SKEW: Final = 60
