@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         read_live_file,
     )
     from reconciler.core.plan.guards import guard_refusals
-    from reconciler.core.plan.plan import Plan, PlanOptions
+    from reconciler.core.plan.stages import Plan, PlanOptions
     from reconciler.targets.connect import open_client, open_writing_client
     from reconciler.targets.platform.connect import tenant_settings
     from reconciler.targets.platform.settings import ClientCredentials
@@ -78,7 +78,7 @@ _NAMES = {
         "read_live_file",
     ),
     "core.plan.guards": ("guard_refusals",),
-    "core.plan.plan": ("Plan", "PlanOptions"),
+    "core.plan.stages": ("Plan", "PlanOptions"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

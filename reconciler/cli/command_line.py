@@ -13,7 +13,7 @@ from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 
 SIMULATED: Final = "Simulated: no tenant was contacted.\n"
 

@@ -46,7 +46,7 @@ from reconciler.core.errors import (
 )
 from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.load import Manifests
-from reconciler.core.plan.document import ReviewedPlan
+from reconciler.core.plan.review import ReviewedPlan
 from reconciler.core.text.escape import pluralize
 from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import no_style

@@ -19,8 +19,8 @@ from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
 from reconciler.core.model.change import Applied, UnknownOutcome
 from reconciler.core.pipeline import Planner, apply_plan
-from reconciler.core.plan.document import ReviewedPlan, read_saved_plan
-from reconciler.core.plan.plan import Plan, PlanOptions
+from reconciler.core.plan.review import ReviewedPlan, read_saved_plan
+from reconciler.core.plan.stages import Plan, PlanOptions, Scheduled
 from reconciler.core.target import LiveSource
 from reconciler.core.text.files import MIB, read_text
 from reconciler.core.traffic.sample import TrafficSample, load_traffic
@@ -77,7 +77,7 @@ async def execute_plan(
     return replace(report, run_id=recorder.name, who=user)
 
 
-def _longest_time(session: Session, plan: Plan) -> float:
+def _longest_time(session: Session, plan: Scheduled) -> float:
     """Return the seconds that the calls of a plan may take at most."""
     api = session.environment.api
     page_size = api.page_size

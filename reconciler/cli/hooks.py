@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
     from reconciler.core.apply.progress import ApplyReport
-    from reconciler.core.plan.plan import Plan
+    from reconciler.core.plan.stages import Plan
     from reconciler.targets.platform.transport.request import Transport
 
 

@@ -28,7 +28,7 @@ from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.core.model.live import LiveRule
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.stages import LiveState
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.files import read_file
 from reconciler.render.effects import summarize_effects

@@ -36,8 +36,8 @@ from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
-from reconciler.core.plan.plan import LiveState
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.core.plan.stages import LiveState
 from reconciler.core.rule_json import RulesFile, read_rules_file
 from reconciler.core.target import target_of
 from reconciler.core.text.escape import pluralize, sanitize

@@ -34,8 +34,8 @@ from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.pipeline import Planner, expand, read_live
-from reconciler.core.plan.document import ReviewedPlan
-from reconciler.core.plan.plan import LiveState, PlanOptions
+from reconciler.core.plan.review import ReviewedPlan
+from reconciler.core.plan.stages import LiveState, PlanOptions
 from reconciler.core.traffic.sample import TrafficSample, declared_traffic, load_traffic
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.summary import SIMULATED_TENANT

@@ -7,7 +7,7 @@ from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions
+from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 
 
 class Undo(Protocol):
@@ -31,11 +31,11 @@ class Undo(Protocol):
         environment: Environment,
         options: PlanOptions,
         live: LiveState,
-    ) -> tuple[DesiredState, Callable[[Plan], Sequence[Finding]]]:
+    ) -> tuple[DesiredState, Callable[[Changes], Sequence[Finding]]]:
         """Return the rules that undo the run, and a function that returns a plan's warnings.
 
         Raises RefusedError and UsageError.
         """
 
-    def hints(self, plan: Plan) -> Iterator[str]:
+    def hints(self, plan: Changes) -> Iterator[str]:
         """Yield the sentences below the report of an apply: what reverts the undo."""

@@ -4,11 +4,11 @@
     expand     desired.desired    manifests, environment, live queues -> DesiredState
     classify   plan.ownership     live rules -> managed and unmanaged ones
     compare    plan.compare       desired and managed rules -> changes
-    plan       plan.plan          changes -> Plan, with the changes that must wait held back
-    schedule   plan.schedule      Plan -> its calls, in an order that keeps conversations at old or new destinations
-    impact     plan.schedule      Plan -> the conversations that the changes move
-    guards     plan.guards        Plan -> the limits that refuse it
-    annotate   checks             Plan -> findings for its reader; guards ignore them
+    hold       plan.changes       changes -> Changes, with those that must wait held back
+    schedule   plan.schedule      Changes -> Scheduled: calls in an order that keeps conversations at old or new places
+    assess     plan.assess        Scheduled -> Assessed: the conversations that the changes move, and the promises
+    guards     plan.guards        Assessed -> Plan, with the limits that refuse it
+    annotate   checks             Plan -> Plan, with findings for its reader; guards ignore them
     apply      apply.loop         Plan -> calls to the tenant, and an ApplyReport that a last read proves
 
 `apply` and `watch` repeat the stages from `classify` on for each read of the tenant.
@@ -49,24 +49,26 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import Adopt
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
-from reconciler.core.plan.consent import required_consent
-from reconciler.core.plan.document import (
-    ReviewedPlan,
-    hold_unreviewed_edits,
-    unreviewed_impact,
-)
+from reconciler.core.plan.assess import assess, measure_impact
+from reconciler.core.plan.changes import find_changes, unmatched_selectors
+from reconciler.core.plan.consent import Consent, required_consent
+from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.plan import (
+from reconciler.core.plan.review import (
+    ReviewedPlan,
+    hold_unreviewed_edits,
+    unreviewed_regions,
+)
+from reconciler.core.plan.routing_table import desired_entries, unmanaged_entries
+from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import (
+    Assessed,
+    Changes,
     LiveState,
     Plan,
     PlanOptions,
-    add_findings,
-    draft_plan,
-    unmatched_selectors,
 )
-from reconciler.core.plan.routing_table import desired_entries, unmanaged_entries
-from reconciler.core.plan.schedule import predict_impact, schedule_steps
 from reconciler.core.rule_json import read_rules_file
 from reconciler.core.target import LiveSource, RuleStore, RuleTable
 from reconciler.core.text.suggest import suggest
@@ -115,40 +117,41 @@ class Planner:
     reviewed: ReviewedPlan | None = None
     # Returns findings instead of the lint: a plan that undoes a run does not depend on the
     # manifests.
-    advise: Callable[[Plan], Sequence[Finding]] | None = None
+    advise: Callable[[Assessed], Sequence[Finding]] | None = None
     findings: tuple[Finding, ...] = ()  # about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests
 
     def build(self, live: LiveState) -> Plan:
         """Return the plan after all stages."""
-        return self.annotate(self.assess(self.plan(live)))
+        return self.annotate(self.complete(self.find_changes(live)))
 
-    def plan(self, live: LiveState) -> Plan:
+    def find_changes(self, live: LiveState) -> Changes:
         """Return the changes that make the live rules the desired ones."""
-        fresh = draft_plan(self.desired, live, self.options, self.clock())
+        fresh = find_changes(self.desired, live, self.options, self.clock())
         if self.reviewed:
             fresh = hold_unreviewed_edits(fresh, self.reviewed)
         return fresh
 
-    def assess(self, plan: Plan) -> Plan:
-        """Return the plan with its calls in order, its impact on conversations, and the results of
-        the guards.
+    def complete(self, changes: Changes) -> Plan:
+        """Return the plan of the changes: their calls in order, their effects on conversations, the
+        results of the guards, and the consent that they need.
         """
-        predicted = predict_impact(schedule_steps(plan), self.sample)
-        checked = check_guards(self._require_consent(predicted), self.environment)
-        return lift_guards(checked, self.allowed, self.reason)
+        assessed = assess(schedule_steps(changes), self.sample)
+        checked = check_guards(assessed, self.environment)
+        lifted = lift_guards(checked, self.allowed, self.reason)
+        return replace(lifted, consent=self._required_consent(assessed))
 
-    def _require_consent(self, plan: Plan) -> Plan:
+    def _required_consent(self, plan: Assessed) -> tuple[Consent, ...] | None:
+        """Return whose consent a plan needs; None if no queue has owners."""
         owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
-        if not owned or plan.behaviour is None:
-            return plan
+        if not owned:
+            return None
         behaviour = plan.behaviour
         if behaviour.rests_on and self._changes_context_types(plan.environment):
             # the change itself states the types: no proof
             behaviour = replace(behaviour, undecided=((),))
-        consent = required_consent(behaviour, plan.queue_names, owned)
-        return replace(plan, consent=tuple(consent))
+        return tuple(required_consent(behaviour, plan.queue_names, owned))
 
     def _changes_context_types(self, environment: str) -> bool:
         """Return whether the change of the manifests changes the endpoint's types of attributes."""
@@ -175,7 +178,7 @@ class Planner:
         """Return why the environment is frozen now; empty if it is not."""
         return freeze_reason(self.environment, self.clock(), self.allowed)
 
-    def lint(self, plan: Plan) -> Sequence[Finding]:
+    def lint(self, plan: Assessed) -> Sequence[Finding]:
         """Return the lint's findings about the desired rules with the unmanaged live rules."""
         adopted = {
             change.live.id for change in plan.changes if isinstance(change, Adopt)
@@ -183,8 +186,7 @@ class Planner:
         entries = unmanaged_entries(plan.live.rules, plan.desired)
         unmanaged = [entry for entry in entries if entry.id not in adopted]
         count = len(plan.desired.rules) + len(plan.live.rules)
-        work_done = plan.behaviour.work if plan.behaviour else 0
-        work = plan_lint_work(count, work_done)
+        work = plan_lint_work(count, plan.behaviour.work)
         view = LintView(
             plan.desired,
             unmanaged,
@@ -249,8 +251,9 @@ def explain(
     )
 
 
-def _is_within_review(reviewed: ReviewedPlan, plan: Plan) -> bool:
-    return not unreviewed_impact(predict_impact(plan), reviewed)
+def _is_within_review(reviewed: ReviewedPlan, plan: Changes) -> bool:
+    impact = measure_impact(plan)
+    return not unreviewed_regions(impact, plan.queue_names, reviewed)
 
 
 async def apply_plan(
@@ -267,7 +270,7 @@ async def apply_plan(
     ApiError before the first write.
     """
     reviewed = planner.reviewed
-    is_within_review: Callable[[Plan], bool] | None = None
+    is_within_review: Callable[[Changes], bool] | None = None
     if reviewed:
         is_within_review = partial(_is_within_review, reviewed)
     api = planner.environment.api

@@ -17,7 +17,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Source, Target
 from reconciler.core.plan.edits import FieldEdit, compare_fields
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.words import two_destinations
 from reconciler.core.text.escape import quote
 from reconciler.core.text.phrases import (
@@ -78,7 +78,7 @@ class ChangeSummary:
         return tuple(line for line in (self.note, self.reason, self.rule_text) if line)
 
 
-def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummary:
+def summarize_change(plan: Changes, change: Change, note: str = "") -> ChangeSummary:
     """Return a change in words; `note` is its first sentence."""
     rule_text = ""
     rows: tuple[FieldRow, ...] = ()

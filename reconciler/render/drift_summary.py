@@ -101,7 +101,9 @@ def counts_phrase(drift: Drift) -> str:
         else []
     )
     phrases += (
-        [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
+        [failing_tests_phrase(len(drift.refusing_tests))]
+        if drift.refusing_tests
+        else []
     )
     return ", ".join(phrases) or "a clean-up left to do"
 
@@ -158,12 +160,9 @@ def save_phrase(drift: Drift) -> str:
 
 def refusal_text(drift: Drift) -> str:
     """Return that apply refuses because route tests fail, or an empty text."""
-    plan = drift.plan
-    return (
-        failed_tests_title(plan.failed_tests)
-        if plan.failed_tests and plan.changes
-        else ""
-    )
+    if not drift.refusing_tests or not drift.plan.changes:
+        return ""
+    return failed_tests_title(drift.refusing_tests)
 
 
 def noted_findings(drift: Drift) -> tuple[Finding, ...]:

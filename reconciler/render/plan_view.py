@@ -18,7 +18,7 @@ from reconciler.core.manifest.kinds.fields import ENVIRONMENT
 from reconciler.core.model.finding import Document, Finding
 from reconciler.core.model.rule import CANONICAL_JSON
 from reconciler.core.plan.document import COUNTED_ACTIONS
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import escape_invisible
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane, build_routing_map
@@ -78,39 +78,31 @@ def read_view(form: Document, name: str) -> PlanView:
             f"{name} was changed after it was created. Create it again with `cxroute plan --out "
             f"{name}`"
         )
+    unread = f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`"
     try:
         view = _adapter().validate_python(_escaped(stored["content"]))
     except (ValidationError, RecursionError):
-        raise UsageError(
-            f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`"
-        ) from None
-    _check_words(view, name)
+        raise UsageError(unread) from None
+    if not _has_known_words(view):
+        raise UsageError(unread)
     return view
 
 
-def _check_words(view: PlanView, name: str) -> None:
-    """Refuse words that only cxroute writes, and that the forms print as they are.
-
-    Raises UsageError.
+def _has_known_words(view: PlanView) -> bool:
+    """Return whether the words that only cxroute writes, and that the forms print as they are, can
+    be its own.
     """
     links = view.provenance.links
-    is_known = all(_PAGE.fullmatch(link) for link in (links.repository, links.run))
-    is_known = is_known and all(
-        _CODE.fullmatch(finding.code) for finding in _findings(view)
-    )
-    is_known = is_known and _ENVIRONMENT.fullmatch(view.summary.environment) is not None
-    is_known = is_known and {*COUNTED_ACTIONS, "unchanged", "held"} <= {
-        *view.summary.counts
-    }
-    is_known = (
-        is_known
+    pages = (links.repository, links.run)
+    counted = {*COUNTED_ACTIONS, "unchanged", "held"}
+    return (
+        all(_PAGE.fullmatch(page) for page in pages)
+        and all(_CODE.fullmatch(finding.code) for finding in _findings(view))
+        and _ENVIRONMENT.fullmatch(view.summary.environment) is not None
+        and counted <= view.summary.counts.keys()
         and not view.provenance.explore
         and (links.commit.isalnum() or not links.commit)
     )
-    if not is_known:
-        raise UsageError(
-            f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`"
-        )
 
 
 def _findings(view: PlanView) -> Iterator[Finding]:
@@ -127,25 +119,20 @@ def _escaped(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
         return escape_invisible(value)
     if isinstance(value, dict):
         return {key: _escaped(each, depth + 1) for key, each in value.items()}
-    return (
-        [_escaped(each, depth + 1) for each in value]
-        if isinstance(value, list)
-        else value
-    )
+    if isinstance(value, list):
+        return [_escaped(each, depth + 1) for each in value]
+    return value
 
 
 def _digest(content: Document, plan_id: object) -> str:
-    origin = content.get("provenance")
-    untimed = (
-        {name: value for name, value in origin.items() if name != "read_at"}
-        if isinstance(origin, dict)
-        else None
-    )
-    # as the planId, without the time
-    lasting = [
-        plan_id,
-        {**content, "provenance": untimed},
-    ]
+    """Return the digest that binds a view to its plan; neither it nor the id depends on the time."""
+    provenance = content.get("provenance")
+    untimed = None
+    if isinstance(provenance, dict):
+        untimed = {
+            name: value for name, value in provenance.items() if name != "read_at"
+        }
+    lasting = [plan_id, {**content, "provenance": untimed}]
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 

@@ -9,9 +9,9 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.core.behaviour.evaluate import required_values
 from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.words import destination_phrase
 from reconciler.core.text.escape import join_first, sanitize
 from reconciler.core.text.phrases import conditions_phrase
@@ -41,7 +41,7 @@ class Lane(NamedTuple):
         return tuple(dict.fromkeys((*self.after, *self.before)))
 
 
-def build_routing_map(plan: Plan) -> list[Lane]:
+def build_routing_map(plan: Changes) -> list[Lane]:
     """Return the rules that are enabled before or after the plan: changed ones first, then in order
     of evaluation.
     """
@@ -62,7 +62,9 @@ def _if_enabled(entry: RoutingEntry | None) -> RoutingEntry | None:
     return entry if entry and entry.rule.enabled else None
 
 
-def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
+def _lane(
+    plan: Changes, before: RoutingEntry | None, after: RoutingEntry | None
+) -> Lane:
     entry = after or before
     assert entry is not None  # noqa: S101 - the caller has one of them
     intent = plan.desired.endpoint.intent

@@ -9,7 +9,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes, Plan, Scheduled
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (
@@ -129,7 +129,7 @@ def summarize_plan(
 
 def _summarize_impact(plan: Plan, values: int, extent: Extent) -> EffectsSummary | None:
     """Return the effects in words; None if no change moves conversations."""
-    if not plan.impact or not (plan.changes or plan.changes_endpoint):
+    if not (plan.changes or plan.changes_endpoint):
         return None
     return summarize_effects(
         plan.impact,
@@ -153,19 +153,19 @@ def _change_summaries(
     return tuple(summarize_change(plan, change, note) for change, note in noted)
 
 
-def _tenant_text(plan: Plan, tenant: str) -> str:
+def _tenant_text(plan: Changes, tenant: str) -> str:
     text = sanitize(tenant)
     if plan.options.undo:
         text = f"undoes run {plan.options.undo}, {text}"
     return text
 
 
-def _rules_text(plan: Plan) -> str:
+def _rules_text(plan: Changes) -> str:
     managed = pluralize(len(plan.managed), "rule")
     return f"{managed} managed, {plan.unmanaged:,} unmanaged"
 
 
-def _schedule_text(plan: Plan) -> str:
+def _schedule_text(plan: Scheduled) -> str:
     if not plan.changes or not plan.steps or plan.unproven:
         return ""
     return f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
@@ -187,7 +187,7 @@ def _refusals(plan: Plan) -> Iterator[GuardSummary]:
             yield GuardSummary(guard.name, sanitize(guard.message, _MAX_MESSAGE))
 
 
-def _note_changes(plan: Plan) -> list[tuple[Change, str]]:
+def _note_changes(plan: Scheduled) -> list[tuple[Change, str]]:
     """Return the changes, each with a note if it is made in several calls."""
     detours: dict[int, str] = {}
     for wave in plan.steps:
@@ -200,7 +200,7 @@ def _note_changes(plan: Plan) -> list[tuple[Change, str]]:
     ]
 
 
-def _held_summaries(plan: Plan) -> Iterator[ChangeSummary]:
+def _held_summaries(plan: Changes) -> Iterator[ChangeSummary]:
     for hold in plan.held:
         note = f"not applied: {sanitize(hold.reason)}"
         yield summarize_change(plan, hold.change, note)
@@ -218,7 +218,7 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
     )
 
 
-def _endpoint_text(plan: Plan) -> str:
+def _endpoint_text(plan: Changes) -> str:
     """Return the changes of the endpoint's fallback as a sentence."""
     settings = [stage.fallback.settings for stage in plan.endpoints]
     below = [(each["intent"], each["minConfidence"]) for each in settings]
@@ -268,13 +268,13 @@ def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Fin
     return near, {title: findings for title, findings in others if findings}
 
 
-def match_phrase(plan: Plan) -> str:
+def match_phrase(plan: Changes) -> str:
     """Return `40 rules in prod match the manifests.`."""
     match = "matches" if plan.unchanged == 1 else "match"
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
 
 
-def _totals_text(plan: Plan, counts: Mapping[str, int], changes_text: str) -> str:
+def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) -> str:
     if not plan.changes and plan.options.undo:
         remaining = (
             f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from tests.browser.machine import PHONE, seen, thread_clock, violations
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_html

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from reconciler.core.desired.desired import DesiredState
-from reconciler.core.plan.document import ReviewedPlan
+from reconciler.core.plan.review import ReviewedPlan
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.messages import SimRequest
 from tests.campaign.case import Case, CaseResult

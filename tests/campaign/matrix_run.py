@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.core import rule_json
 from reconciler.core.model.change import Change
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.stages import LiveState
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.state import TenantState
 from tests.campaign.matrix_actions import ACTS
@@ -204,7 +204,7 @@ class MatrixRun:
         live = tuple(
             rule_json.parse_live_rule(rule) for rule in self.world.state.rules()
         )
-        return [*self.applier.planner.plan(LiveState(live, QUEUES)).changes]
+        return [*self.applier.planner.find_changes(LiveState(live, QUEUES)).changes]
 
     def said(self) -> str:
         """Return all texts of the first run about its end: its error, and each outcome's."""

@@ -21,8 +21,8 @@ from reconciler.core.errors import AmbiguousWriteError
 from reconciler.core.model.change import Delete, PlanStep, Update
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address
-from reconciler.core.plan import plan
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan import changes
+from reconciler.core.plan.stages import LiveState, Plan
 from reconciler.targets.platform import client
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign.mutants_patches import again, page_of, patched
@@ -89,13 +89,13 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
     def make(real: Any) -> Any:
         def compare(desired: Any, owned: Any) -> Any:
             return real(
-                plan.adopt_namesakes(desired, plan.LiveState(owned.unmanaged, ())),
+                changes.adopt_namesakes(desired, LiveState(owned.unmanaged, ())),
                 owned,
             )
 
         return compare
 
-    return patched((plan, "compare_rules", make))
+    return patched((changes, "compare_rules", make))
 
 
 def blind_post_retry() -> AbstractContextManager[None]:
@@ -194,7 +194,7 @@ def never_heals_duplicates() -> AbstractContextManager[None]:
     def make(real: Any) -> Any:
         return lambda live, owner: replace(real(live, owner), duplicates=())
 
-    return patched((plan, "classify_by_owner", make))
+    return patched((changes, "classify_by_owner", make))
 
 
 def put_although_equal() -> AbstractContextManager[None]:
@@ -227,7 +227,8 @@ def put_although_equal() -> AbstractContextManager[None]:
         )
 
     return patched(
-        (plan, "compare_rules", comparing), (attempt, "_update", lambda _real: update)
+        (changes, "compare_rules", comparing),
+        (attempt, "_update", lambda _real: update),
     )
 
 

@@ -14,8 +14,8 @@ from reconciler.core.apply.attempt import Attempt, Verdict
 from reconciler.core.errors import AmbiguousWriteError, RejectedError
 from reconciler.core.model import live as marker
 from reconciler.core.model.live import FetchedRule, LiveRule, Marker
+from reconciler.core.plan import changes, ownership
 from reconciler.core.plan import guards as guard
-from reconciler.core.plan import ownership, plan
 from reconciler.targets.platform import auth
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign import world
@@ -163,7 +163,7 @@ def a_users_text_is_the_tenants() -> AbstractContextManager[None]:
 
         return as_written
 
-    return patched((plan, "restore_texts", make))
+    return patched((changes, "restore_texts", make))
 
 
 def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:

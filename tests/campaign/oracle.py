@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.core.desired.desired import DesiredState
-    from reconciler.core.plan.plan import PlanOptions
+    from reconciler.core.plan.stages import PlanOptions
     from reconciler.features.practice.simulator.messages import SimRequest
     from reconciler.features.practice.simulator.state import TenantState
     from tests.campaign.scenario import Scenario

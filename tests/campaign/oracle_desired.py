@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.core.desired.desired import DesiredRule, DesiredState
-    from reconciler.core.plan.plan import PlanOptions
+    from reconciler.core.plan.stages import PlanOptions
 
 Json = Any
 Rule = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import Environment
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 from tests.support.builders import OWNER, QUEUES
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}

@@ -13,7 +13,7 @@ from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Rule, Target, to_api_json
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 from tests.campaign.scenario import ROOMY, Json, Scenario
 from tests.support.builders import (
     OWNER,

@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.rule import make_condition
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_parts import (
     AFTER,

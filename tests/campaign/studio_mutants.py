@@ -15,7 +15,7 @@ from reconciler.core.apply.progress import ApplyProgress
 from reconciler.core.apply.settings import StepRecorder
 from reconciler.core.errors import AmbiguousWriteError, ConcurrentChangeError
 from reconciler.core.model.change import Applied
-from reconciler.core.plan import plan
+from reconciler.core.plan import changes
 from reconciler.targets.platform.transport.sender import RequestKind
 from reconciler.targets.rules_api import client as cxone_client
 from reconciler.targets.studio import client as studio_client
@@ -152,8 +152,8 @@ def _all_applied(real: Any) -> Any:
 def _trusts_its_save(real: Any) -> Any:
     async def read(self: Any) -> Any:
         if any(progress.attempts for progress in self.progress.progress.values()):
-            self.fresh_plan = replace(self.plan, changes=())
-            return self.fresh_plan
+            self.fresh_changes = replace(self.plan, changes=())
+            return self.fresh_changes
         return await real(self)
 
     return read
@@ -232,7 +232,7 @@ BUGS: Final[Mapping[str, Bug]] = {
         (StudioClient, "_call", _repeats_the_save)
     ),
     "a CASE of a person is dropped": _bug(
-        (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()),
+        (changes, "_foreign_findings", lambda _real: lambda *_arguments: ()),
         (table, "rules_after", _only_managed),
     ),
     "rules in the order of their names": _bug((studio_client, "block_after", _by_name)),

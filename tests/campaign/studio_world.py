@@ -28,14 +28,10 @@ from reconciler.core.errors import CxrouteError, InterruptedRunError, RefusedErr
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import PlanStep
 from reconciler.core.pipeline import Planner
-from reconciler.core.plan.document import (
-    ReviewedPlan,
-    plan_to_json,
-    read_saved_plan,
-    refuse_unreviewed,
-)
+from reconciler.core.plan.document import plan_to_json
 from reconciler.core.plan.guards import GUARD_NAMES, guard_refusals
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.review import ReviewedPlan, read_saved_plan, refuse_unreviewed
+from reconciler.core.plan.stages import Plan
 from reconciler.features.practice.simulator.api import SimulatorApi
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.messages import (
@@ -353,7 +349,7 @@ class StudioRun:
             clock=lambda: NOW + timedelta(minutes=1),
             reviewed=self.reviewed,
         )
-        return planner, planner.assess(planner.plan(live))
+        return planner, planner.complete(planner.find_changes(live))
 
     async def saved_plan(self) -> ReviewedPlan:
         """Do the work of `cxroute plan --out`, and read the file back."""

@@ -28,16 +28,16 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import PlanStep
 from reconciler.core.pipeline import Planner
-from reconciler.core.plan.document import (
+from reconciler.core.plan.assess import measure_impact
+from reconciler.core.plan.document import plan_to_json
+from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.review import (
     ReviewedPlan,
-    plan_to_json,
     read_saved_plan,
     refuse_unreviewed,
-    unreviewed_impact,
+    unreviewed_regions,
 )
-from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions
-from reconciler.core.plan.schedule import predict_impact
+from reconciler.core.plan.stages import Changes, LiveState, Plan, PlanOptions
 from reconciler.features.practice.simulator.api import SimulatorApi
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.messages import (
@@ -275,10 +275,11 @@ class Applier:
             reviewed=self.reviewed,
         )
 
-    def is_within(self, fresh: Plan) -> bool:
+    def is_within(self, fresh: Changes) -> bool:
         """Return whether a plan moves nothing that the saved one does not move."""
         assert self.reviewed
-        return not unreviewed_impact(predict_impact(fresh), self.reviewed)
+        impact = measure_impact(fresh)
+        return not unreviewed_regions(impact, fresh.queue_names, self.reviewed)
 
     async def saved(self) -> ReviewedPlan:
         """Do the work of `cxroute plan --out`, and read the file back."""
@@ -291,7 +292,7 @@ class Applier:
             LiveState(await client.rules(), await client.queues()),
             self.planner,
         )
-        return planner.assess(planner.plan(live))
+        return planner.complete(planner.find_changes(live))
 
     async def run(self) -> ApplierResult:
         """Do the work of `cxroute apply`; an error ends it with its exit code.
@@ -318,7 +319,7 @@ class Applier:
             LiveState(await client.rules(), await client.queues()),
             self.planner,
         )
-        created = planner.assess(planner.plan(live))
+        created = planner.complete(planner.find_changes(live))
         if self.reviewed:
             refuse_unreviewed(created, self.reviewed, "plan")
         if created.conflicts or guard_refusals(created):

@@ -30,8 +30,8 @@ from reconciler.cli.session import Cancellation, Session
 from reconciler.core import pipeline
 from reconciler.core.apply import loop as apply
 from reconciler.core.errors import ApiError
+from reconciler.core.plan.changes import find_changes as planning
 from reconciler.core.plan.guards import check_guards
-from reconciler.core.plan.plan import draft_plan as planning
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.render.text.environments import EnvironmentRow
 from tests.crash.gate import Gate, wait_until_heard
@@ -740,12 +740,15 @@ def test_planning_does_not_block_the_event_loop(
 
         return noted
 
-    monkeypatch.setattr(pipeline, "draft_plan", beside(planning))
+    monkeypatch.setattr(pipeline, "find_changes", beside(planning))
     monkeypatch.setattr(pipeline, "check_guards", beside(check_guards))
     for module in (pipeline, apply):
         monkeypatch.setattr(module, "schedule_steps", beside(schedule_steps))
     assert 0 == cxroute("apply", "--all", "--yes")
-    assert (2, {"draft_plan False", "check_guards False", "schedule_steps False"}) == (
+    assert (
+        2,
+        {"find_changes False", "check_guards False", "schedule_steps False"},
+    ) == (
         len(three.rules("prod-us")),
         actual,
     )

@@ -35,7 +35,7 @@ from tests.support.program import write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.core.plan.plan import Plan
+    from reconciler.core.plan.stages import Plan
     from tests.support.program import Program
 
 FORMS = ("text", "json", "markdown", "html", "github")

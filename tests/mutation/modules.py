@@ -11,7 +11,7 @@ _PACKAGE: Final = Path(__file__).parents[2] / "reconciler"
 _NAMES: Final = (
     "core/apply/attempt", "core/apply/loop", "core/apply/progress", "core/desired/desired",
     "core/model/live", "core/plan/compare", "core/plan/guards", "core/plan/ownership",
-    "core/plan/plan", "features/journal/undo", "targets/platform/listing",
+    "core/plan/changes", "features/journal/undo", "targets/platform/listing",
 )  # fmt: skip
 PROCESSES: Final = (
     "features/endpoint/command", "features/practice/command_simulate", "features/watch/command",
@@ -36,7 +36,7 @@ SHARES: Final = {
     "cli": 3,
     "render": 2,
     "targets/studio": 2,
-    "features/export": 1,
+    "core/export": 1,
     "features/journal": 1,
     "features/watch": 1,
 }

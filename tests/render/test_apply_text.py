@@ -23,7 +23,7 @@ from reconciler.core.model.change import (
     Update,
 )
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.plan import Plan, PlanOptions
+from reconciler.core.plan.stages import Plan, PlanOptions
 from reconciler.core.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text

@@ -18,7 +18,8 @@ from reconciler.core.model.rule import (
     make_condition,
     make_opaque,
 )
-from reconciler.core.plan.plan import LiveState, PlanOptions, draft_plan
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import LiveState, PlanOptions
 from reconciler.render.change_summary import FieldRow, summarize_change
 from tests.support.builders import (
     NOW,
@@ -52,7 +53,7 @@ ODD_QUEUES = f'50 % "Card Services" (q-cards), 50 % {ODD_SHOWN}'
 def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     """Return the differences between a live rule and the desired one in words."""
     (change,) = (
-        created := draft_plan(
+        created := find_changes(
             desired(wanted("cards/vip", after)),
             LiveState((managed("1", "cards/vip", before),), (*QUEUES, SAME_NAME)),
             PlanOptions(),
@@ -222,7 +223,7 @@ def test_differences_of_other_fields() -> None:
 
 def test_differences_of_the_marker() -> None:
     """A moved rule, a rule with an outdated marker, and a rule that becomes unmanaged."""
-    moved = draft_plan(
+    moved = find_changes(
         desired(wanted("fraud/vip", rule())),
         live(managed("1", "cards/vip", rule())),
         PlanOptions(),
@@ -232,13 +233,13 @@ def test_differences_of_the_marker() -> None:
         moved, moved.changes[0]
     ).rows
     old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
-    marked = draft_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
+    marked = find_changes(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
     output = summarize_change(marked, marked.changes[0])
     assert () == output.rows
     assert (
         "the rule matches the manifest; only its marker is updated",
     ) == output.sentences
-    source_values = draft_plan(
+    source_values = find_changes(
         desired(wanted("cards/vip", rule(), unadopted_id="1")),
         live(managed("1", "cards/vip", rule())),
         PlanOptions(undo="run-7"),
@@ -280,7 +281,7 @@ def test_each_change_has_a_reason() -> None:
         managed("7", "cards/twice", rule("twice")),
         replace(copy, marker=replace(copy.marker, copy=True)),
     )
-    created = draft_plan(want, actual, PlanOptions(), NOW)
+    created = find_changes(want, actual, PlanOptions(), NOW)
     output = [summarize_change(created, change) for change in created.changes]
     second = (
         "a second copy of this rule, left by a lost response or two concurrent runs; the other "
@@ -317,7 +318,7 @@ def test_an_undo_names_the_change_of_the_run() -> None:
     actual = live(
         managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone"))
     )
-    created = draft_plan(want, actual, PlanOptions(undo="run-7"), NOW)
+    created = find_changes(want, actual, PlanOptions(undo="run-7"), NOW)
     output = {
         change.action: change
         for change in (summarize_change(created, change) for change in created.changes)
@@ -331,7 +332,7 @@ def test_an_undo_names_the_change_of_the_run() -> None:
 
 def test_a_note_is_the_first_sentence() -> None:
     """It is one of the sentences."""
-    created = draft_plan(
+    created = find_changes(
         desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW
     )
     (change,) = created.changes

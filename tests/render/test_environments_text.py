@@ -10,7 +10,8 @@ import pytest
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.model.change import Applied, Delete, Failed, Outcome
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.impact import NO_IMPACT
+from reconciler.core.plan.stages import GuardResult, Plan
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.environments import (
     EnvironmentRow,
@@ -89,14 +90,13 @@ def test_a_row_has_the_changes_and_the_conflicts(name: str) -> None:
 
 
 def test_the_impact_is_a_count_or_not_known() -> None:
-    """With the share of the sample, if there is one; a plan without analysis is "not known"."""
+    """With the share of the sample, if there is one; without a proof it is "not known"."""
     effects, _, share = planned_row(differing()).impact.partition(", ")
     assert effects.endswith(" effects")
     assert share.endswith(" % of callers")
-    assert "not known" == planned_row(differing(impact=None)).impact
     assert (
         "not known"
-        == planned_row(with_unproven_regions(differing(impact=None), ())).impact
+        == planned_row(with_unproven_regions(differing(impact=NO_IMPACT), ())).impact
     )
 
 

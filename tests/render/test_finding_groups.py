@@ -20,7 +20,7 @@ from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.finding import Finding, group_findings
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.finding_json import finding_to_json
-from reconciler.core.plan.plan import add_findings
+from reconciler.core.plan.findings import add_findings
 from reconciler.features.journal.places import JournalFile
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings

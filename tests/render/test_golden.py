@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from reconciler.core.plan import document as saved_plan
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.render.effects import OTHERS_UNCHANGED
 from tests.support.effect_tables import plain as squeezed
 from tests.support.effect_tables import read_tables, told_tables

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.model.rule import Queue, Target, make_condition
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.guards import check_guards
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.phrases import Labels
 from tests.support.builders import LABELS, intent_is, managed, rule, wanted
 from tests.support.hostile_names import (
@@ -18,7 +19,7 @@ from tests.support.hostile_names import (
 )
 from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown
-from tests.support.plans import assessed_plan
+from tests.support.plans import assessed_plan, environment
 
 BEST = make_condition("tier", "in", ["g", "p"])
 NAMES = {kind: name for kind, name in (HOSTILE_NAMES | MARKDOWN_NAMES).items() if name}
@@ -46,10 +47,11 @@ def plan_of_group(name: str) -> Plan:
         managed("1", "cards/changed", rule("changed", conditions=[intent_is("b")])),
         managed("2", "cards/gone", rule("gone", conditions=[intent_is("c"), BEST])),
     ]
-    plan = assessed_plan(want, actual, None, Queue("q-odd", "Odd"))
-    return replace(
-        plan, labels=Labels(LABELS.short, {}, {"tier": {name: frozenset({"g", "p"})}})
+    plan = check_guards(
+        assessed_plan(want, actual, None, Queue("q-odd", "Odd")), environment()
     )
+    labels = Labels(LABELS.short, {}, {"tier": {name: frozenset({"g", "p"})}})
+    return replace(plan, desired=replace(plan.desired, labels=labels))
 
 
 @pytest.mark.fast_cases(8)
@@ -76,7 +78,7 @@ def test_json_has_the_values() -> None:
     headline.
     """
     plain = plan_of_group("Billing")
-    without = replace(plain, labels=LABELS)
+    without = replace(plain, desired=replace(plain.desired, labels=LABELS))
     documents = [json.loads(as_json(plan)) for plan in (without, plain)]
     assert "Billing" in documents[1]["behaviour"].pop("headline")
     assert "Billing" not in documents[0]["behaviour"].pop("headline")

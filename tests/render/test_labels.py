@@ -180,7 +180,8 @@ def test_every_format_shows_labels_and_json_names() -> None:
         *(rule.rule for rule in plain.desired.rules.values()),
         *(rule.rule for rule in plain.live.rules),
     ]
-    created = replace(plain, labels=some_labels(Random(1), rules, {**LABELS.short}))
+    labels = some_labels(Random(1), rules, {**LABELS.short})
+    created = replace(plain, desired=replace(plain.desired, labels=labels))
     for name, form in FORMS.items():
         assert without_layout(form(plain)) == without_layout(
             with_names(form(created), created.labels)
@@ -201,7 +202,8 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
         (INTENT, "Billing"): name,
         ("Billing", "Billing"): name,
     }
-    created = replace(plain, labels=Labels(LABELS.short, texts))
+    labels = Labels(LABELS.short, texts)
+    created = replace(plain, desired=replace(plain.desired, labels=labels))
     uncounted = ("code", "a", "span")
     for write_page, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
         expected = parse(write_page(plain))

@@ -12,7 +12,7 @@ from functools import cache
 import pytest
 
 from reconciler.core.model.rule import Source
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import SourceLinks
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES

@@ -14,6 +14,7 @@ from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.guards import check_guards
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.words import ALL_VALUES, row_phrases
 from reconciler.core.text.phrases import Labels, conversation_phrase
@@ -30,6 +31,7 @@ from tests.support.parsed_html import Page, parse_as_github, parse_html
 from tests.support.plans import (
     FACTS,
     assessed_plan,
+    environment,
     hostile_plan,
     large_plan,
     plan_of_everything,
@@ -330,8 +332,8 @@ def outside_details(text: str) -> str:
 
 def test_examples_and_the_map_are_closed() -> None:
     """No example and no diagram is visible before a part is opened."""
-    for build in (plan_of_everything, plan_of_many, lambda: hostile_plan("Billing")):
-        text = outside_details(render_markdown(*summary_of(build())))
+    for plan in (plan_of_everything(), plan_of_many(), hostile_plan("Billing")):
+        text = outside_details(render_markdown(*summary_of(plan)))
         assert "for example" not in text
         assert "mermaid" not in text
         assert "```" not in text
@@ -339,7 +341,8 @@ def test_examples_and_the_map_are_closed() -> None:
 
 def test_nothing_to_do_asks_for_nothing() -> None:
     """Without changes the comment and the page name no next step."""
-    summary = summary_of(assessed_plan([], []))[0]
+    plan = check_guards(assessed_plan([], []), environment())
+    summary = summary_of(plan)[0]
     assert not next_step(summary)
     assert "merge" not in render_markdown(summary, [], FACTS)
     assert "Nothing is to be done." in parse_html(

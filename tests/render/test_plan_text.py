@@ -10,8 +10,8 @@ import pytest
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Queue, Target, make_condition
-from reconciler.core.plan.plan import LiveState, PlanOptions, draft_plan
-from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import LiveState, PlanOptions
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.phrases import condition_phrase
 from reconciler.render.colour import ansi_style, no_style
@@ -30,7 +30,7 @@ from tests.support.builders import (
 )
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_formats import as_drift, as_text
-from tests.support.plans import empty_plan, plan_of_everything
+from tests.support.plans import complete, empty_plan, plan_of_everything
 
 
 def test_a_plan_reads_like_this() -> None:
@@ -64,13 +64,38 @@ def test_a_plan_reads_like_this() -> None:
         ),
         (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud")),
     )
-    expected = """\
+    created = complete(find_changes(want, actual, PlanOptions(), NOW))
+    reason = (
+        "conversations that reach a queue today would fall to the tenant's default routing "
+        '(today by "by hand", cards/fax)'
+    )
+    expected = f"""\
 Plan for prod   tenant acme
 
+"by hand" goes from "Card Services" to the tenant's default routing; 5 more moves.
+
+  apply will refuse this: {reason}
   error[CXR301] cards/taken: an unmanaged live rule is named "taken"
       adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`
       manifests/x.yaml:1
 
+> cards/hand   adopts "by hand", intent "by hand" -> hand, another name   manifests/x.yaml:1
+    "by hand"   "Card Services" -> the tenant's default routing
+    hand        the tenant's default routing -> "Card Services"
+~ cards/changed   queue "Card Services" -> "Fraud", priority 20 -> 10   manifests/x.yaml:1
+    changed   "Card Services" -> "Fraud"
+- cards/fax   deleted
+    fax   an unknown queue (q-gone) -> the tenant's default routing
++ cards/new   new, priority 15   manifests/x.yaml:1
+    new, confidence 0.7 or more   the tenant's default routing -> "Card Services"
+~ cards/off   switched on   manifests/x.yaml:1
+    off   the tenant's default routing -> "Card Services"
+Everyone else: no change (proven).
+
+Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
+"""
+    assert expected == plan_text(created, no_style, "tenant acme")
+    every_field = """\
   - cards/fax
       no manifest defines it here any more
       intent is "fax": to an unknown queue (q-gone), priority 900
@@ -87,22 +112,18 @@ Plan for prod   tenant acme
       description  "Routes by hand" -> "Routes hand"
   + cards/new   manifests/x.yaml:1
       intent is "new" and confidence >= 0.7: to "Card Services", priority 15
-
-Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 """
-    assert expected == plan_text(
-        draft_plan(want, actual, PlanOptions(), NOW), no_style, "tenant acme"
-    )
+    verbose = plan_text(created, no_style, "tenant acme", TextLimits(verbose=True))
+    assert every_field in verbose
 
 
 def test_nothing_to_do_is_one_sentence() -> None:
     """With the number of matching rules."""
-    created = draft_plan(
-        desired(wanted("cards/vip", rule())),
-        LiveState((managed("1", "cards/vip", rule()),), ()),
-        PlanOptions(),
-        NOW,
+    live = LiveState((managed("1", "cards/vip", rule()),), ())
+    changes = find_changes(
+        desired(wanted("cards/vip", rule())), live, PlanOptions(), NOW
     )
+    created = complete(changes)
     assert "No changes. 1 rule in prod matches the manifests." in plan_text(
         created, no_style, "tenant acme"
     )
@@ -127,10 +148,10 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     actual = LiveState(
         (managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,)
     )
-    created = draft_plan(want, actual, PlanOptions(), NOW)
+    created = complete(find_changes(want, actual, PlanOptions(), NOW))
     for text in (plan_text(created, no_style, name), as_drift(created)):
         assert not CONTROL_CHARACTERS.search(text)
-        assert all(len(line) < 1_000 for line in text.splitlines())
+        assert all(len(line) < 2_000 for line in text.splitlines())
     lines = plan_text(created, no_style, "t").splitlines()
     assert not any(line.startswith(("fence", "lines", " overwrite")) for line in lines)
 
@@ -168,9 +189,8 @@ def test_every_condition_has_a_phrase(
 
 def test_only_symbols_have_colours() -> None:
     """Without its colours, the text is the same."""
-    created = draft_plan(
-        desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW
-    )
+    want = desired(wanted("cards/vip", rule()))
+    created = complete(find_changes(want, LiveState((), ()), PlanOptions(), NOW))
     assert plan_text(created, no_style, "t") == re.sub(
         r"\x1b\[\d+m", "", plan_text(created, ansi_style, "t")
     )
@@ -180,11 +200,8 @@ def foreseen(
     before: list[LiveRule], after: DesiredState, *, verbose: bool = False
 ) -> str:
     """Return the plan's text with its order and its impact, as a command prints it."""
-    created = predict_impact(
-        schedule_steps(
-            draft_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)
-        )
-    )
+    state = LiveState(tuple(before), QUEUES)
+    created = complete(find_changes(after, state, PlanOptions(), NOW))
     return plan_text(created, no_style, "tenant acme", TextLimits(verbose=verbose))
 
 

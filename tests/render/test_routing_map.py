@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from reconciler.core.model.rule import make_condition
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes
 from reconciler.render.routing_map import Lane, build_routing_map
 from tests.support.builders import at_least, intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import FRAUD, GENERAL, assessed_plan, plan_of_everything
 
 
-def lanes(made: Plan) -> dict[str, Lane]:
+def lanes(made: Changes) -> dict[str, Lane]:
     return {lane.rule: lane for lane in build_routing_map(made)}
 
 

@@ -24,7 +24,8 @@ from reconciler.core.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.impact import NO_IMPACT
+from reconciler.core.plan.stages import Changes, LiveState, Plan
 from reconciler.core.text.phrases import Labels
 
 OWNER = "acme"
@@ -130,3 +131,15 @@ def managed(
 def live(*rules: LiveRule) -> LiveState:
     """One read of a tenant with these rules."""
     return LiveState(rules, QUEUES)
+
+
+def unchecked(changes: Changes) -> Plan:
+    """Return the changes as a plan without an order, an analysis and guards."""
+    return Plan(
+        **Changes.parts_of(changes),
+        steps=(),
+        unproven=(),
+        impact=NO_IMPACT,
+        promises=(),
+        guards=(),
+    )

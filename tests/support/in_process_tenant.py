@@ -16,7 +16,8 @@ from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.change import Change, PlanStep
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import to_api_json
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import Changes, LiveState, Plan, PlanOptions
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
@@ -25,7 +26,7 @@ from reconciler.targets.platform.settings import ClientCredentials, TenantSettin
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.rules_api.client import WritingClient
 from tests.support import canary_secrets as canary
-from tests.support.builders import NOW, QUEUES
+from tests.support.builders import NOW, QUEUES, unchecked
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import SimulatorTransport
 
@@ -66,13 +67,15 @@ class Unguarded:
     desired: DesiredState
     options: PlanOptions
 
-    def plan(self, live: LiveState) -> Plan:
+    def find_changes(self, live: LiveState) -> Changes:
         """Return the differences a minute later."""
-        return draft_plan(self.desired, live, self.options, NOW + timedelta(minutes=1))
+        return find_changes(
+            self.desired, live, self.options, NOW + timedelta(minutes=1)
+        )
 
-    def assess(self, plan: Plan) -> Plan:
-        """Return the plan without a change."""
-        return plan
+    def complete(self, changes: Changes) -> Plan:
+        """Return the changes as a plan that no guard refuses."""
+        return unchecked(changes)
 
     def freeze(self) -> str:
         """Return nothing."""
@@ -132,7 +135,8 @@ class InProcessTenant:
 
         async def read(client: WritingClient) -> Plan:
             actual = LiveState(await client.rules(), await client.queues())
-            return draft_plan(desired, actual, options or PlanOptions(), NOW)
+            changes = find_changes(desired, actual, options or PlanOptions(), NOW)
+            return unchecked(changes)
 
         return self.talk(read)
 
@@ -144,7 +148,7 @@ class InProcessTenant:
         planned: Plan | None = None,
         admit: Callable[[Change, Change], bool] = matches_intent,
         stopped: Callable[[], bool] = lambda: False,
-        within: Callable[[Plan], bool] | None = None,
+        within: Callable[[Changes], bool] | None = None,
         lag: float = 0.0,
         sleep: Callable[[float], Awaitable[None]] = _no_sleep,
     ) -> ApplyReport:
@@ -154,7 +158,8 @@ class InProcessTenant:
             queues = await client.queues()
 
             planner = Unguarded(desired, options or PlanOptions())
-            created = planned or planner.plan(LiveState(await client.rules(), queues))
+            live = LiveState(await client.rules(), queues)
+            created = planned or unchecked(planner.find_changes(live))
             conduct = ApplySettings(
                 recorder=self.recorder,
                 accepts=admit,

@@ -13,7 +13,7 @@ from reconciler.cli.commands import plan as plan_command
 from reconciler.cli.session import Session
 from reconciler.core.plan.document import plan_to_json
 from reconciler.core.plan.drift import Drift, find_drift
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes, Plan
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
@@ -67,7 +67,7 @@ def as_json(made: Plan) -> str:
     return json.dumps(plan_to_json(made), indent=2) + "\n"
 
 
-def as_drift(made: Plan) -> str:
+def as_drift(made: Changes) -> str:
     """The differences for a terminal."""
     return drift_as_text(find_drift(made))
 
@@ -82,7 +82,7 @@ def drift_as_text(drift: Drift, *, brief: bool = False, verbose: bool = False) -
     return drift_text(drift, no_style, DriftCommands(heal, keep), limit)
 
 
-def as_drift_markdown(made: Plan) -> str:
+def as_drift_markdown(made: Changes) -> str:
     """The differences for an issue."""
     return drift_markdown(find_drift(made), TENANT, FACTS, heal(()))
 

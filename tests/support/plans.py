@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 from reconciler.core.behaviour.space.clauses import Clause
 from reconciler.core.desired.desired import DesiredRule
@@ -16,16 +16,12 @@ from reconciler.core.manifest.kinds.ruleset import Hold
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Queue, Source, Target, make_condition
+from reconciler.core.plan.assess import assess
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.guards import check_guards, lift_guards
-from reconciler.core.plan.impact import NO_IMPACT
-from reconciler.core.plan.plan import (
-    LiveState,
-    Plan,
-    PlanOptions,
-    add_findings,
-    draft_plan,
-)
-from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import Assessed, Changes, LiveState, Plan, PlanOptions
 from reconciler.core.traffic.sample import read_traffic
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.routing_map import Lane, build_routing_map
@@ -43,6 +39,7 @@ from tests.support.builders import (
     wanted,
 )
 
+Stage = TypeVar("Stage", bound=Assessed)
 COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
 ORIGIN: Final = SourceLinks(
     "https://github.example/acme/routing",
@@ -127,9 +124,8 @@ def plan_of_everything() -> Plan:
     text = {
         "guard": {"deletes": {"count": 0, "percent": 0}, "protected": ["cards/fax"]}
     }
-    created = check_guards(
-        add_findings(assessed_plan(want, actual, SAMPLE), NOTES), environment(**text)
-    )
+    created = check_guards(assessed_plan(want, actual, SAMPLE), environment(**text))
+    created = add_findings(created, NOTES)
     return lift_guards(
         created, ["deletes", "protected"], "the fax line is closed, CHG-1042"
     )
@@ -216,7 +212,7 @@ def hostile_plan(name: str) -> Plan:
         unmanaged("4", odd),
         unmanaged("5", rule(f"{name} 6")),
     ]
-    created = assessed_plan(want, actual, SAMPLE, Queue("q-odd", name))
+    assessed = assessed_plan(want, actual, SAMPLE, Queue("q-odd", name))
     text = [
         Finding(
             code="CXR204",
@@ -233,12 +229,10 @@ def hostile_plan(name: str) -> Plan:
             hint=name,
         ),
     ]
-    created = check_guards(
-        with_unproven_regions(
-            add_findings(created, text), (Clause(make_condition(name, "equals", name)),)
-        ),
-        environment(),
+    unproven = with_unproven_regions(
+        assessed, (Clause(make_condition(name, "equals", name)),)
     )
+    created = add_findings(check_guards(unproven, environment()), text)
     wrong = replace(
         created,
         guards=tuple(
@@ -304,9 +298,9 @@ def assessed_plan(
     found: list[LiveRule],
     sample: bytes | None = None,
     *queues: Queue,
-) -> Plan:
-    """A plan as from a command, with its order, its lint and its impact."""
-    created = draft_plan(
+) -> Assessed:
+    """The changes as a command assesses them: with their order and their impact."""
+    created = find_changes(
         desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW
     )
     traffic = (
@@ -314,16 +308,18 @@ def assessed_plan(
         if sample
         else None
     )
-    return predict_impact(schedule_steps(created), traffic)
+    return assess(schedule_steps(created), traffic)
 
 
-def with_unproven_regions(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
-    """The plan, with conversations that the analysis could not prove."""
-    impact = made.impact or NO_IMPACT
-    return replace(
-        made,
-        impact=replace(impact, behaviour=replace(impact.behaviour, undecided=unknown)),
-    )
+def with_unproven_regions(assessed: Stage, *unknown: tuple[Clause, ...]) -> Stage:
+    """The changes, with conversations that the analysis could not prove."""
+    behaviour = replace(assessed.behaviour, undecided=unknown)
+    return replace(assessed, impact=replace(assessed.impact, behaviour=behaviour))
+
+
+def complete(changes: Changes) -> Plan:
+    """The plan of the changes after all stages."""
+    return check_guards(assess(schedule_steps(changes)), environment())
 
 
 def environment(**said: object) -> Environment:

@@ -22,7 +22,7 @@ from reconciler.core.manifest.load import Manifests, load_manifests
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Condition, Rule
 from reconciler.core.pipeline import Planner, apply_plan, planner_for, read_live
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.plugins import built_in_names
 from reconciler.core.rule_json import parse_live_rule
 from reconciler.core.target import (

@@ -43,15 +43,10 @@ from reconciler.core.errors import (
 from reconciler.core.model.change import Applied, UnknownOutcome
 from reconciler.core.pipeline import Planner
 from reconciler.core.plan.consent import describe_consent
-from reconciler.core.plan.document import (
-    ReviewedPlan,
-    count_changes,
-    plan_to_json,
-    read_saved_plan,
-    refuse_unreviewed,
-)
+from reconciler.core.plan.document import count_changes, plan_to_json
 from reconciler.core.plan.guards import GUARD_NAMES, guard_refusals
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.review import ReviewedPlan, read_saved_plan, refuse_unreviewed
+from reconciler.core.plan.stages import Plan
 from reconciler.core.target import LiveSource
 from reconciler.core.text.escape import pluralize
 from reconciler.render.text.apply import report_text

@@ -29,13 +29,12 @@ from reconciler.core.checks.route_tests import check_live
 from reconciler.core.errors import UsageError
 from reconciler.core.model.rule import Address
 from reconciler.core.plan.drift import (
-    BROKEN_PROMISE,
     Acceptance,
     Drift,
     drift_to_json,
     find_drift,
 )
-from reconciler.core.plan.plan import Plan, PlanOptions
+from reconciler.core.plan.stages import Changes, Plan, PlanOptions
 from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import Style, no_style
 from reconciler.render.github_annotations import quote_for_runner
@@ -69,12 +68,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
             )
             write_text(
                 folder / "drift.json",
-                f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n",
+                f"{REDACTOR.dump_redacted(drift_to_json(drift, plan))}\n",
             )
             write_text(
-                folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift))
+                folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift, plan))
             )
-        print_drift(session, drift)
+        print_drift(session, drift, plan)
         return EnvironmentResult(
             code=PENDING if drift.has_drift else 0, row=drift_row(drift)
         )
@@ -84,15 +83,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return code
 
 
-def compute_drift(session: Session, plan: Plan) -> Drift:
+def compute_drift(session: Session, plan: Changes) -> Drift:
     """Return the drift of a plan, with the runs of the journal and the failed route tests."""
-    # promises are about other rules
-    findings = tuple(
-        finding for finding in plan.findings if finding.code != BROKEN_PROMISE
-    )
-    drift = find_drift(
-        replace(plan, findings=findings), _accepted_rules(session), session.sample
-    )
+    drift = find_drift(plan, _accepted_rules(session), session.sample)
     checked = check_live(
         session.manifests, session.environment, plan.desired, plan.live
     )
@@ -102,6 +95,7 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
     return replace(
         drift,
         last_runs=_last_runs(session),
+        refusing_tests=session.failed_tests,
         failed_checks=(*drift.failed_checks, *failed),
         notes=(*drift.notes, *notes),
     )
@@ -126,12 +120,12 @@ def _last_runs(session: Session) -> Mapping[Address, str]:
         return {}
 
 
-def print_drift(session: Session, drift: Drift) -> None:
+def print_drift(session: Session, drift: Drift, plan: Plan) -> None:
     output = session.output
     if output.form == "json":
-        output.document(drift_to_json(drift))
+        output.document(drift_to_json(drift, plan))
     elif output.form == "markdown":
-        output.result(_as_markdown(session, drift))
+        output.result(_as_markdown(session, drift, plan))
     elif output.form == "github":
         output.result(
             quote_for_runner(_as_text(session, drift, no_style), token_hex(16))
@@ -141,9 +135,9 @@ def print_drift(session: Session, drift: Drift) -> None:
         output.result(_as_text(session, drift, output.paint))
 
 
-def _as_markdown(session: Session, drift: Drift) -> str:
+def _as_markdown(session: Session, drift: Drift, plan: Plan) -> str:
     return drift_markdown(
-        drift, session.tenant, plan_provenance(drift.plan, ""), _heal(session, ())
+        drift, session.tenant, plan_provenance(plan, ""), _heal(session, ())
     )
 
 

@@ -26,6 +26,7 @@ from reconciler.core.errors import (
     UsageError,
 )
 from reconciler.core.model.finding import Finding
+from reconciler.core.plan.assess import replay_plan
 from reconciler.core.plan.document import (
     ERROR_FILE,
     digest_document,
@@ -33,8 +34,7 @@ from reconciler.core.plan.document import (
     plan_to_json,
 )
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import Plan
-from reconciler.core.plan.schedule import replay_plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR, dump_indented
 from reconciler.core.traffic.records import RecordReader
 from reconciler.render.colour import no_style

@@ -12,7 +12,7 @@ from reconciler.cli.commands.plan import FORMS, github_log
 from reconciler.cli.output import Output
 from reconciler.core.errors import UsageError
 from reconciler.core.model.finding import Document
-from reconciler.core.plan.document import read_saved_plan
+from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB, read_text
 from reconciler.render.html import render_html

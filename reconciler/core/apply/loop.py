@@ -20,8 +20,8 @@ from reconciler.core.errors import ApiError, RefusedError
 from reconciler.core.model.change import Change, Delete, PlanStep, write_payload
 from reconciler.core.model.live import LiveRule
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import GuardResult, Plan
 from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import Changes, GuardResult, Plan, Scheduled
 from reconciler.core.target import RuleStore
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
@@ -78,7 +78,7 @@ class _ApplyRun:
         self.progress = ApplyProgress(plan)
         self.progress.note_edited_copies(plan.live.rules)
         self.known_state = KnownState(store, plan.live.rules)
-        self.fresh_plan: Plan | None = None
+        self.fresh_changes: Changes | None = None
         self.stop_reason = ""
         self.outside_rules = self.list_outside_rules(plan)
         self.outside_changes = 0
@@ -93,24 +93,24 @@ class _ApplyRun:
             CONFIRMATIONS if settings.lag and not settings.names_unique else 0
         )
 
-    async def read(self) -> Plan:
-        self.fresh_plan = None
+    async def read(self) -> Changes:
+        self.fresh_changes = None
         rules = await self.known_state.read()
         if self.known_state.saw_missing:
             self.require_confirmation()
         self.progress.resolve_altered(rules)
         self.progress.note_edited_copies(rules)
         live = replace(self.plan.live, rules=rules)
-        self.fresh_plan = await self.settings.run_blocking(
-            lambda: self.planner.plan(live)
+        self.fresh_changes = await self.settings.run_blocking(
+            lambda: self.planner.find_changes(live)
         )
-        return self.fresh_plan
+        return self.fresh_changes
 
-    async def failed_guards(self, fresh: Plan) -> tuple[GuardResult, ...]:
-        assessed = await self.settings.run_blocking(lambda: self.planner.assess(fresh))
-        return guard_refusals(assessed)
+    async def failed_guards(self, fresh: Changes) -> tuple[GuardResult, ...]:
+        plan = await self.settings.run_blocking(lambda: self.planner.complete(fresh))
+        return guard_refusals(plan)
 
-    async def run_rounds(self, fresh: Plan) -> None:
+    async def run_rounds(self, fresh: Changes) -> None:
         """Make the remaining changes, wave by wave, until none may be tried."""
         pauses = iter(self.settings.backoff)
         while not self.must_stop():
@@ -133,11 +133,11 @@ class _ApplyRun:
             elif await self.run_wave(wave, fresh):
                 await self.settings.sleep(next(pauses, self.settings.backoff[-1]))
             if self.access_lost:
-                self.fresh_plan = None
+                self.fresh_changes = None
                 return
             fresh = await self.revert_altered(await self.read())
 
-    async def next_wave(self, fresh: Plan) -> list[PlanStep]:
+    async def next_wave(self, fresh: Changes) -> list[PlanStep]:
         """Return the steps to make next; stop the run if their order is not proven."""
         remaining = await self.plan_remaining(fresh)
         is_allowed = any(
@@ -167,27 +167,27 @@ class _ApplyRun:
     def must_stop(self) -> bool:
         return bool(self.stop_reason) or self.settings.should_stop()
 
-    async def find_obstacle(self, fresh_plan: Plan) -> str:
+    async def find_obstacle(self, fresh: Changes) -> str:
         """Return the change outside this run that forbids further writes; empty if there is
         none.
         """
         # A reviewed plan continues while it moves only reviewed conversations; another plan
         # continues after one change of rules outside the plan. A change of a managed rule outside
         # the plan ends the run.
-        unplanned = self.progress.unplanned_changes(fresh_plan)
+        unplanned = self.progress.unplanned_changes(fresh)
         if unplanned:
             return f"{unplanned[0].address} changed but is not part of this plan. Run `plan` again"
-        outside_rules = self.list_outside_rules(fresh_plan)
+        outside_rules = self.list_outside_rules(fresh)
         has_strayed = outside_rules != self.outside_rules
         self.outside_changes += has_strayed
         self.outside_rules = outside_rules
         if self.settings.is_within_review is None and self.outside_changes > 1:
             return "other rules changed during the apply. Run `plan` again"
-        is_edited = has_strayed or self.progress.has_external_edits(fresh_plan)
-        if is_edited and (refused := await self.failed_guards(fresh_plan)):
+        is_edited = has_strayed or self.progress.has_external_edits(fresh)
+        if is_edited and (refused := await self.failed_guards(fresh)):
             return f"rules changed during the apply, and now {refused[0].message}"
         if has_strayed and not await self.settings.run_blocking(
-            lambda: self.is_within_review(fresh_plan)
+            lambda: self.is_within_review(fresh)
         ):
             return (
                 "rules changed during the apply, and the plan would now send conversations "
@@ -195,7 +195,7 @@ class _ApplyRun:
             )
         return ""
 
-    def is_within_review(self, fresh: Plan) -> bool:
+    def is_within_review(self, fresh: Changes) -> bool:
         """Return whether the full plan, with the current other rules, moves only reviewed
         conversations.
         """
@@ -210,14 +210,14 @@ class _ApplyRun:
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
 
-    def list_outside_rules(self, plan: Plan) -> object:
+    def list_outside_rules(self, plan: Changes) -> object:
         return {
             live.id: live.content
             for live in plan.live.rules
             if not self.progress.is_planned_rule(live)
         }
 
-    async def plan_remaining(self, fresh: Plan) -> Plan:
+    async def plan_remaining(self, fresh: Changes) -> Scheduled:
         """Return the remaining planned changes, in order, without those that may not be tried
         (again).
         """
@@ -254,7 +254,7 @@ class _ApplyRun:
             progress.error = progress.error or "changed since the plan was created"
         return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
-    async def revert_altered(self, fresh: Plan) -> Plan:
+    async def revert_altered(self, fresh: Changes) -> Changes:
         """Revert a first write that the tenant altered, and stop the run; return a fresh plan."""
         first = self.first_write
         result = self.latest_attempt
@@ -279,11 +279,8 @@ class _ApplyRun:
         return fresh
 
     async def revert_rules(
-        self,
-        first: first_contact.FirstWrite,
-        result: Attempt,
-        fresh: Plan,
-    ) -> tuple[Plan, list[first_contact.AlteredRule], str]:
+        self, first: first_contact.FirstWrite, result: Attempt, fresh: Changes
+    ) -> tuple[Changes, list[first_contact.AlteredRule], str]:
         """Revert the rules of an altered first write, with retries.
 
         Return a fresh plan, the rules that remain altered, and the errors of the last round.
@@ -319,7 +316,7 @@ class _ApplyRun:
             self.known_state.record_write(live.id, payload)
         return result
 
-    async def run_wave(self, steps: Sequence[PlanStep], fresh: Plan) -> bool:
+    async def run_wave(self, steps: Sequence[PlanStep], fresh: Changes) -> bool:
         """Make the calls of a wave in parallel, or the first write alone.
 
         Return whether a result is unclear.
@@ -374,7 +371,7 @@ class _ApplyRun:
 
     def build_report(self) -> ApplyReport:
         report = self.progress.report(
-            self.fresh_plan,
+            self.fresh_changes,
             self.stop_reason,
             interrupted=self.settings.should_stop(),
         )

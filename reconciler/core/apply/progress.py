@@ -23,7 +23,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import LiveRule, WritePayload
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.stored_texts import classify_live_rules, is_form_of
 
 
@@ -38,7 +38,7 @@ class ApplyReport:
     converged: bool
     interrupted: bool = False
     error: str = ""  # why the run ended early, if it did
-    remaining: Plan | None = None  # a fresh plan from the last read
+    remaining: Changes | None = None  # what the last read still shows
     # the tenant altered the first write: another run would end the same way
     first_write_altered: bool = False
     run_id: str = ""  # the run's name in the journal, if one was written
@@ -105,7 +105,7 @@ class _LastRead:
     temporary copy.
     """
 
-    def __init__(self, fresh: Plan) -> None:
+    def __init__(self, fresh: Changes) -> None:
         self.remaining = remaining_keys(fresh)
         self.live_by_id = {live.id: live.content for live in fresh.live.rules}
         self.conflicts = {
@@ -125,7 +125,7 @@ class _LastRead:
 class ApplyProgress:
     """The planned changes, and the progress of each."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Changes) -> None:
         self.owner = plan.owner
         self._desired = plan.desired
         self.planned: dict[object, Change] = {
@@ -163,7 +163,7 @@ class ApplyProgress:
             return planned
         return None
 
-    def unplanned_changes(self, fresh: Plan) -> list[Change]:
+    def unplanned_changes(self, fresh: Changes) -> list[Change]:
         """Return the changes of a later read that are not planned: a managed rule was edited."""
         return [
             change
@@ -171,7 +171,7 @@ class ApplyProgress:
             if self.planned_for(change) is None and change.cause != "duplicate"
         ]
 
-    def unreachable_changes(self, fresh: Plan) -> list[Change]:
+    def unreachable_changes(self, fresh: Changes) -> list[Change]:
         """Return the planned changes that are not done and can no longer be made, as changes of the
         current rules.
         """
@@ -213,7 +213,7 @@ class ApplyProgress:
         progress = self.progress.get(change.address)
         return progress is not None and progress.attempts_by_call["whole create"] > 0
 
-    def has_external_edits(self, fresh: Plan) -> bool:
+    def has_external_edits(self, fresh: Changes) -> bool:
         """Return whether a rule of the plan was edited outside this run since the plan was
         created.
         """
@@ -296,11 +296,7 @@ class ApplyProgress:
                 progress.failed = True
 
     def report(
-        self,
-        fresh: Plan | None,
-        stop_reason: str,
-        *,
-        interrupted: bool,
+        self, fresh: Changes | None, stop_reason: str, *, interrupted: bool
     ) -> ApplyReport:
         """Return the outcome of every planned change, by the last read; `stop_reason` is why the
         run ended early.
@@ -427,7 +423,7 @@ def change_key(change: Change) -> object:
     return ("delete", change.live.id) if isinstance(change, Delete) else change.address
 
 
-def remaining_keys(fresh: Plan) -> set[object]:
+def remaining_keys(fresh: Changes) -> set[object]:
     """Return the keys of all differences: changes, held changes and conflicts."""
     changes = [*fresh.changes, *(hold.change for hold in fresh.held)]
     keys = {change_key(change) for change in changes}

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from reconciler.core.apply.attempt import Attempt
 from reconciler.core.model.change import Change, PlanStep
-from reconciler.core.plan.plan import LiveState, Plan
+from reconciler.core.plan.stages import Changes, LiveState, Plan
 
 Result = TypeVar("Result")
 
@@ -27,11 +27,11 @@ async def run_inline(work: Callable[[], Result], /) -> Result:
 class Replanner(Protocol):
     """Plans again from each read."""
 
-    def plan(self, live: LiveState, /) -> Plan:
-        """Return the changes, without an order and without guards."""
+    def find_changes(self, live: LiveState, /) -> Changes:
+        """Return what differs."""
 
-    def assess(self, plan: Plan, /) -> Plan:
-        """Return the plan with the conversations that it moves, and the results of the guards."""
+    def complete(self, changes: Changes, /) -> Plan:
+        """Return the plan of the changes, with the results of the guards."""
 
     def freeze(self) -> str:
         """Return why the environment is frozen now; empty if it is not."""
@@ -74,6 +74,6 @@ class ApplySettings:
     backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
     # With a reviewed plan: whether the plan, with the current other rules, moves only reviewed
     # conversations. Without a reviewed plan, rules outside the plan may change once.
-    is_within_review: Callable[[Plan], bool] | None = None
+    is_within_review: Callable[[Changes], bool] | None = None
     # plans in another thread, if the event loop must not wait
     run_blocking: BlockingRunner = run_inline

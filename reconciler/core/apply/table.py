@@ -16,8 +16,9 @@ from reconciler.core.apply.settings import ApplySettings, Replanner
 from reconciler.core.errors import ApiError, CxrouteError, RefusedError
 from reconciler.core.model.change import Change, PlanStep, is_unadoption
 from reconciler.core.model.finding import Finding
+from reconciler.core.plan.changes import rule_id_after, rules_after
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import Plan, rule_id_after, rules_after
+from reconciler.core.plan.stages import Changes, Plan
 from reconciler.core.target import RuleTable
 from reconciler.core.text.escape import join_first
 
@@ -68,15 +69,15 @@ class _TableRun:
         self.settings = settings
         self.progress = ApplyProgress(plan)
         self.stop_reason = ""
-        self.fresh_plan: Plan | None = None
+        self.fresh_changes: Changes | None = None
         # the rules of the last read
         self.known: dict[str, object] = {live.id: live.rule for live in plan.live.rules}
         # the rules that another user edited since the plan was made
         self.edited: set[str] = set()
         self.warnings: list[str] = []
 
-    async def read(self) -> Plan:
-        self.fresh_plan = None
+    async def read(self) -> Changes:
+        self.fresh_changes = None
         live = replace(self.plan.live, rules=await self.table.rules())
         # without markers: a save may write a marker again
         contents: dict[str, object] = {rule.id: rule.rule for rule in live.rules}
@@ -88,10 +89,10 @@ class _TableRun:
             if contents.get(rule_id, rule_id) not in own_states
         }
         self.known = contents
-        self.fresh_plan = await self.settings.run_blocking(
-            lambda: self.planner.plan(live)
+        self.fresh_changes = await self.settings.run_blocking(
+            lambda: self.planner.find_changes(live)
         )
-        return self.fresh_plan
+        return self.fresh_changes
 
     def list_own_states(self) -> set[object]:
         """Return the ids and the rules that this run wrote, or may have written."""
@@ -103,7 +104,7 @@ class _TableRun:
                     states.add(payload.rule)
         return states
 
-    async def find_refusal(self, fresh: Plan) -> str:
+    async def find_refusal(self, fresh: Changes) -> str:
         """Return why nothing may be written; empty if the changes may be made."""
         if self.edited and self.settings.is_within_review is not None:
             return f"{self.edited_phrase()}. Run `plan` again"
@@ -112,17 +113,15 @@ class _TableRun:
         if not self.edited:
             return ""
         reduced = replace(fresh, changes=tuple(self.changes_to_make(fresh)))
-        assessed = await self.settings.run_blocking(
-            lambda: self.planner.assess(reduced)
-        )
-        refusals = guard_refusals(assessed)
+        plan = await self.settings.run_blocking(lambda: self.planner.complete(reduced))
+        refusals = guard_refusals(plan)
         return f"now {refusals[0].message}" if refusals else ""
 
     def edited_phrase(self) -> str:
         names = join_first(sorted(self.edited), _MAX_NAMES)
         return f"{names} changed in {self.plan.desired.form.editor} meanwhile"
 
-    def changes_to_make(self, fresh: Plan) -> list[Change]:
+    def changes_to_make(self, fresh: Changes) -> list[Change]:
         """Return the planned changes that remain. An edit that the plan does not cover stays."""
         changes = []
         for change in fresh.changes:
@@ -134,7 +133,7 @@ class _TableRun:
                 changes.append(change)
         return changes
 
-    async def save_changes(self, fresh: Plan) -> None:
+    async def save_changes(self, fresh: Changes) -> None:
         """Save until a read shows no remaining change, within limits."""
         pauses = iter(self.settings.backoff)
         conflicts = 0
@@ -158,7 +157,7 @@ class _TableRun:
                 f"`plan` again"
             )
 
-    async def save(self, fresh: Plan, changes: Sequence[Change]) -> Attempt:
+    async def save(self, fresh: Changes, changes: Sequence[Change]) -> Attempt:
         """Make the changes in one save, and record it for each of them."""
         steps = list(map(PlanStep, changes))
         self.settings.recorder.announce(steps)
@@ -187,7 +186,9 @@ class _TableRun:
 
     def build_report(self) -> ApplyReport:
         report = self.progress.report(
-            self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop()
+            self.fresh_changes,
+            self.stop_reason,
+            interrupted=self.settings.should_stop(),
         )
         notes = []
         if self.edited:
@@ -199,7 +200,7 @@ class _TableRun:
         return replace(report, notes=(*notes, *self.table.notes))
 
 
-def warn_of_table(plan: Plan) -> Iterable[Finding]:
+def warn_of_table(plan: Changes) -> Iterable[Finding]:
     """Return what the target says about the table after the plan's changes."""
     form = plan.desired.form
     if not plan.changes or form.switches == "each rule":

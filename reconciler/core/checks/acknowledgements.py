@@ -19,7 +19,9 @@ from reconciler.core.manifest.source_map import LoadedDocument
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.rule import Address, Source
-from reconciler.core.plan.plan import Plan, is_selected, replace_findings
+from reconciler.core.plan.changes import is_selected
+from reconciler.core.plan.findings import replace_findings
+from reconciler.core.plan.stages import Plan
 
 OFFLINE_CODES: Final = frozenset(
     f"CXR{each}"

@@ -42,10 +42,10 @@ from reconciler.core.model.rule import (
     make_condition,
     normalized_conditions,
 )
-from reconciler.core.plan.plan import Plan, WatchCounts
 from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.stages import Changes, WatchCounts
 from reconciler.core.plan.traffic_shares import convert_sample
 from reconciler.core.traffic.sample import TrafficSample
 
@@ -349,7 +349,7 @@ def _move_bounds(condition: Condition) -> Iterator[Condition]:
             yield make_condition(condition.attribute, condition.operator, value)
 
 
-def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | None:
+def count_unwatched(plan: Changes, tests: Sequence[CheckResult]) -> WatchCounts | None:
     """Return how many changed rules no test and no promise watches; None without tests and
     promises.
     """
@@ -412,7 +412,9 @@ class _ChangedRule(NamedTuple):
             yield self.after or version, version
 
 
-def _changed_rules(plan: Plan, entries: Iterable[RoutingEntry]) -> list[_ChangedRule]:
+def _changed_rules(
+    plan: Changes, entries: Iterable[RoutingEntry]
+) -> list[_ChangedRule]:
     """Return the rules that a plan changes, with their versions among the entries after it."""
     after = {entry.address: entry for entry in entries}
     rules = []

@@ -40,7 +40,6 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import LoadedDocument
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Json, Opaque, Source, Target
-from reconciler.core.plan.plan import LiveState
 from reconciler.core.plan.promises import PromiseResult, run_promises
 from reconciler.core.plan.routing_table import (
     desired_entries,
@@ -48,6 +47,7 @@ from reconciler.core.plan.routing_table import (
     ordered_rules,
     route_phrase,
 )
+from reconciler.core.plan.stages import LiveState
 from reconciler.core.plan.words import destination_phrase
 from reconciler.core.target import StoredText
 from reconciler.core.text.phrases import Labels

@@ -27,9 +27,9 @@ from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.change import Adopt, Change
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Queue, Target
+from reconciler.core.plan.changes import is_selected
 from reconciler.core.plan.compare import compare_rules
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
-from reconciler.core.plan.plan import is_selected
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.phrases import Labels
 

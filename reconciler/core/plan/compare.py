@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.change import (
     Adopt,
     Cause,
@@ -203,8 +204,8 @@ class _RuleComparer:
             else:
                 changes.append(change)
         changes += self._deletes()
-        self._report_leftovers()
-        return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
+        findings = (*self.findings, *self._leftovers())
+        return Comparison(tuple(changes), tuple(unchanged), findings)
 
     def _deletes(self) -> Iterator[Delete]:
         """Yield the changes that delete managed rules, duplicates and temporary copies."""
@@ -341,13 +342,7 @@ class _RuleComparer:
         """
         if desired.adopt is None:
             return None
-        if isinstance(desired.adopt, str):
-            name = f'named "{desired.adopt}"'
-            candidates = self._unmanaged.get(desired.adopt, [])
-        else:
-            match = self._unmanaged_by_id.get(desired.adopt.id)
-            name = f'with id "{desired.adopt.id}"'
-            candidates = [match] if match else []
+        name, candidates = self._adoption_candidates(desired.adopt)
         if not candidates:
             message = f"no unmanaged live rule {name} to adopt, so the rule is created"
             self.findings.append(_finding("CXR305", "info", message, desired))
@@ -366,6 +361,15 @@ class _RuleComparer:
             message = f"the live rule {name} is already adopted by {first}"
             raise _conflict("CXR304", message, desired)
         return live
+
+    def _adoption_candidates(
+        self, adopt: str | AdoptById
+    ) -> tuple[str, list[LiveRule]]:
+        """Return the name or id of the rule to adopt, in words, and the unmanaged rules with it."""
+        if isinstance(adopt, str):
+            return f'named "{adopt}"', self._unmanaged.get(adopt, [])
+        match = self._unmanaged_by_id.get(adopt.id)
+        return f'with id "{adopt.id}"', [match] if match else []
 
     def _refuse_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
         name = desired.rule.name
@@ -396,35 +400,41 @@ class _RuleComparer:
             message = f'an unmanaged live rule has the name of a managed rule, "{name}"; it is not changed'
             self.findings.append(_finding("CXR308", "warning", message, desired))
 
-    def _report_leftovers(self) -> None:
+    def _leftovers(self) -> Iterator[Finding]:
+        """Yield the findings about live rules that no change of a desired rule is about."""
+        yield from self._ambiguous_rules()
+        yield from self._copies_of_users()
+        for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
+            parts = (*live.rule.conditions, *live.rule.targets)
+            if any(isinstance(part, Opaque) for part in parts):
+                message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
+                yield Finding(code="CXR306", severity="info", message=message)
+
+    def _ambiguous_rules(self) -> Iterator[Finding]:
+        """Yield a warning for each ambiguous address that is not a conflict."""
         reported = {
             finding.address for finding in self.findings if finding.code == "CXR312"
         }
         for address, rules in self.by_owner.ambiguous.items():
             if address not in reported:
-                finding = Finding(
+                yield Finding(
                     code="CXR312",
                     severity="warning",
                     message=_ambiguous_message(rules),
                     address=address,
                     hint=_CONFLICT_HINTS["CXR312"],
                 )
-                self.findings.append(finding)
+
+    def _copies_of_users(self) -> Iterator[Finding]:
+        """Yield a warning for each edited copy of a rule whose original is clear."""
         for live in self.by_owner.edited_copies:
             address = _address(live)
             if address not in self.by_owner.ambiguous or _marker(live).copy:
                 description = self._describe_copy(live)
                 message = f'live rule "{live.rule.name}" ({live.id}) is {description}; it is not changed'
-                finding = Finding(
+                yield Finding(
                     code="CXR302", severity="warning", message=message, address=address
                 )
-                self.findings.append(finding)
-        for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
-            parts = (*live.rule.conditions, *live.rule.targets)
-            if any(isinstance(part, Opaque) for part in parts):
-                message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
-                finding = Finding(code="CXR306", severity="info", message=message)
-                self.findings.append(finding)
 
     def _describe_copy(self, live: LiveRule) -> str:
         address = _address(live)

@@ -1,49 +1,37 @@
-"""A plan as a JSON document (plan-json), and a saved one read back to hold a fresh plan against
-it.
-"""
+"""A plan as a JSON document (plan-json): its values in the types of `plan_json`."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from reconciler.core.behaviour.diff.containment import RegionClaim, find_uncovered
-from reconciler.core.behaviour.diff.difference import compare_behaviour
-from reconciler.core.behaviour.diff.regions import Region
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.core.errors import RefusedError, UsageError
 from reconciler.core.model.change import (
     Change,
     Create,
     Delete,
-    HeldChange,
     PlanStep,
-    Update,
     is_copy_removal,
     write_payload,
 )
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import CANONICAL_JSON, Rule, Target
-from reconciler.core.plan.behaviour_json import impact_to_json, region_claims
-from reconciler.core.plan.consent import consent_to_json, parse_consent
+from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.consent import consent_to_json
 from reconciler.core.plan.finding_json import finding_to_json, source_to_json
 from reconciler.core.plan.headline import headline
-from reconciler.core.plan.impact import NO_IMPACT
-from reconciler.core.plan.plan import Plan, PlanOptions
 from reconciler.core.plan.replay import replay_to_json
-from reconciler.core.plan.routing_table import live_entries
+from reconciler.core.plan.stages import Assessed, Changes, GuardResult, Plan, Scheduled
 from reconciler.core.rule_json import rule_body
-from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import (
+        BehaviourJson,
         ChangeJson,
         EndpointJson,
         FallbackJson,
         GuardJson,
+        HeldJson,
         OptionsJson,
         PlanJson,
         RuleJson,
@@ -57,41 +45,11 @@ FORMAT_VERSION: Final = "1.0"
 ERROR_FILE: Final = "error.json"
 # the `report` of a document by `cxroute drift`, which cannot be applied
 DRIFT_REPORT: Final = "drift"
-UNREVIEWED_EDIT_REASON: Final = (
-    "edited in CXone without an effect on routing, and not part of the reviewed plan"
-)
-_MAX_LISTED_CHANGES: Final = 5
-_LONGEST_VALUE: Final = 120  # characters of a value in a message
 COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewedPlan:
-    """The parts of a saved plan that limit an apply.
-
-    `changes` holds the canonical JSON of each reviewed change.
-    """
-
-    plan_id: str
-    environment: str
-    owner: str
-    options: PlanOptions
-    generated_at: str
-    changes: frozenset[str]
-    addresses: frozenset[str]  # the addresses of its changes
-    claims: tuple[RegionClaim, ...]  # the impact of its regions
-    traffic: "SampleJson | None"
-    # each queue and its owners
-    consent: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
 
 
 def plan_to_json(plan: Plan) -> "PlanJson":
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
-    steps = _steps(plan)
-    changes = [change for change in plan.changes if id(change) in steps]
-    behaviour = None
-    if plan.impact:
-        behaviour = impact_to_json(plan.impact, plan.queue_names, _headline(plan))
     findings = (*plan.failed_tests, *plan.findings)
     form: PlanJson = {
         "formatVersion": FORMAT_VERSION,
@@ -105,17 +63,12 @@ def plan_to_json(plan: Plan) -> "PlanJson":
         "options": _options(plan),
         "endpoint": _endpoint(plan),
         "summary": cast("SummaryJson", count_changes(plan)),
-        "changes": [
-            change_to_json(plan, change, steps[id(change)]) for change in changes
-        ],
-        "held": [
-            {**change_to_json(plan, held.change), "reason": held.reason}
-            for held in plan.held
-        ],
-        "behaviour": behaviour,
+        "changes": _changes(plan),
+        "held": _held_changes(plan),
+        "behaviour": _behaviour(plan),
         "findings": [finding_to_json(finding) for finding in findings],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
-        "guards": [cast("GuardJson", asdict(result)) for result in plan.guards],
+        "guards": [_guard(result) for result in plan.guards],
     }
     if plan.consent is not None:
         form["consent"] = [consent_to_json(entry) for entry in plan.consent]
@@ -125,10 +78,32 @@ def plan_to_json(plan: Plan) -> "PlanJson":
     return form
 
 
-def _options(plan: Plan) -> "OptionsJson":
+def _changes(plan: Scheduled) -> list["ChangeJson"]:
+    """Return each change with its calls; the removal of a leftover copy is one of them."""
+    steps = _steps(plan)
+    return [
+        change_to_json(plan, change, steps[id(change)])
+        for change in plan.changes
+        if id(change) in steps
+    ]
+
+
+def _held_changes(plan: Changes) -> list["HeldJson"]:
+    return [
+        {**change_to_json(plan, held.change), "reason": held.reason}
+        for held in plan.held
+    ]
+
+
+def _behaviour(plan: Assessed) -> "BehaviourJson":
+    sentence = headline(plan.impact, plan.queue_names, plan.labels, plan.promises)
+    return impact_to_json(plan.impact, plan.queue_names, sentence)
+
+
+def _options(plan: Assessed) -> "OptionsJson":
     options = plan.options
     traffic: SampleJson | None = None
-    if plan.impact and plan.impact.traffic:
+    if plan.impact.traffic:
         sample = plan.impact.traffic.sample
         traffic = {"file": sample.name, "digest": sample.digest}
     return {
@@ -141,17 +116,31 @@ def _options(plan: Plan) -> "OptionsJson":
     }
 
 
-def _endpoint(plan: Plan) -> "EndpointJson | None":
+def _endpoint(plan: Changes) -> "EndpointJson | None":
     if not plan.options.base:
         return None
-    before, after = (stage.fallback.settings for stage in plan.endpoints)
-    return cast("EndpointJson", {"before": before, "after": after})
+    before, after = plan.endpoints
+    return {"before": _fallback(before.fallback), "after": _fallback(after.fallback)}
 
 
-def _headline(plan: Plan) -> str:
-    return headline(
-        plan.impact or NO_IMPACT, plan.queue_names, plan.labels, plan.promises
-    )
+def _fallback(policy: FallbackPolicy) -> "FallbackJson":
+    settings = policy.settings
+    return {
+        "intent": settings["intent"],
+        "minConfidence": settings["minConfidence"],
+        "knownIntents": settings["knownIntents"],
+    }
+
+
+def _guard(result: GuardResult) -> "GuardJson":
+    return {
+        "name": result.name,
+        "value": result.value,
+        "limit": result.limit,
+        "ok": result.ok,
+        "message": result.message,
+        "allowed": result.allowed,
+    }
 
 
 def plan_id(plan: Plan) -> str:
@@ -177,7 +166,7 @@ def count_changes(plan: Plan) -> dict[str, int]:
 
 
 def change_to_json(
-    plan: Plan, change: Change, steps: Sequence["StepJson"] = ()
+    plan: Changes, change: Change, steps: Sequence["StepJson"] = ()
 ) -> "ChangeJson":
     """Return one change in the form of plan-json "Change"; a held change has no steps."""
     payload = write_payload(PlanStep(change), plan.owner)
@@ -202,7 +191,7 @@ def change_to_json(
     }
 
 
-def _steps(plan: Plan) -> dict[int, list["StepJson"]]:
+def _steps(plan: Scheduled) -> dict[int, list["StepJson"]]:
     """Return each change's calls, each in its wave; `copy` marks those of a temporary copy."""
     # The removal of a leftover copy is a step of its address's change, if there is one.
     owners = {
@@ -229,220 +218,6 @@ def _steps(plan: Plan) -> dict[int, list["StepJson"]]:
 def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> "RuleJson":
     """Return a live rule in the API's form, without the fields that the server adds."""
     return {"id": live.id, **rule_to_json(live.rule, live.marker, queue_names)}
-
-
-def read_saved_plan(text: str, name: str) -> ReviewedPlan:
-    """Return the parts of a saved plan that limit an apply.
-
-    Raises UsageError, and RefusedError if it is outdated.
-    """
-    from reconciler.core.plan.plan_json import parse_plan  # noqa: PLC0415 - only a saved plan is read by its types
-
-    remedy = f"Create one with `cxroute plan --out {name}`"
-    try:
-        form = parse_plan(text)
-        reviewed = _reviewed(form)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{name} is not a saved plan ({sanitize(str(error), _LONGEST_VALUE)}). {remedy}"
-        ) from None
-    if "report" in form:
-        raise UsageError(f"{name} is a report of `cxroute drift`, not a plan. {remedy}")
-    versions = [form["formatVersion"], form["tool"]["version"]]
-    if list(map(_major, versions)) != list(map(_major, (FORMAT_VERSION, __version__))):
-        raise RefusedError(
-            f"{name} was created by another major version of cxroute. Run `plan` again with this "
-            f"version"
-        )
-    if form["planId"] != digest_document(form):
-        raise RefusedError(
-            f"{name} was changed after it was created (its planId does not match). Run `plan` again"
-        )
-    return reviewed
-
-
-def _reviewed(form: "PlanJson") -> ReviewedPlan:
-    options = form["options"]
-    endpoint = form["endpoint"]
-    return ReviewedPlan(
-        plan_id=form["planId"],
-        environment=form["environment"],
-        owner=form["owner"],
-        options=PlanOptions(
-            only=tuple(options["only"]),
-            adopt=options["adopt"],
-            keep_drift=options["keepDrift"],
-            undo=options["undo"],
-            base=options["base"],
-            base_fallback=_parse_fallback(endpoint["before"]) if endpoint else None,
-        ),
-        generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
-        changes=frozenset(_change_identity(change) for change in form["changes"]),
-        addresses=frozenset(change["address"] or "" for change in form["changes"]),
-        claims=region_claims(form["behaviour"]) if form["behaviour"] else (),
-        traffic=options["traffic"],
-        consent=frozenset(
-            parse_consent(entry).queue.identity for entry in form.get("consent", ())
-        ),
-    )
-
-
-def _major(version: str) -> str:
-    return version.split(".", maxsplit=1)[0]
-
-
-def _parse_fallback(form: "FallbackJson") -> FallbackPolicy:
-    return FallbackPolicy(
-        form["intent"], form["minConfidence"], frozenset(form["knownIntents"])
-    )
-
-
-def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
-    """Return the changes of a fresh plan that the reviewed plan does not have, in order."""
-    unreviewed = []
-    for change in fresh.changes:
-        if is_copy_removal(change):
-            continue
-        if _change_identity(change_to_json(fresh, change)) not in reviewed.changes:
-            unreviewed.append(change)
-    return tuple(unreviewed)
-
-
-def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
-    """Raise RefusedError if a fresh plan has a change, or moves conversations, that the reviewed
-    plan does not.
-    """
-    new = unreviewed_changes(fresh, reviewed)
-    again = f"Nothing was written. Plan again, review, apply: {plan_again}"
-    name = f"plan {reviewed.plan_id} of {reviewed.generated_at}"
-    if new:
-        count = pluralize(len(new), "change")
-        names = [f"{change.action} {change.address}" for change in new]
-        phrase = join_first(names, _MAX_LISTED_CHANGES)
-        difference = _first_difference(fresh, new[0], reviewed)
-        raise RefusedError(
-            f"the manifests or the tenant changed since the plan was created. A new plan has "
-            f"{count} that {name} does not have: {phrase}{difference}. {again}"
-        )
-    regions = unreviewed_impact(fresh, reviewed)
-    if regions:
-        example = quote(regions[0].example.attributes)
-        raise RefusedError(
-            f"rules outside the plan, or the Environment, changed since the plan was created, and "
-            f"it would now send conversations elsewhere that {name} does not: {example}. {again}"
-        )
-    for entry in fresh.consent or ():
-        if entry.queue.identity not in reviewed.consent:
-            owners = f"{quote(entry.queue.name)} ({', '.join(entry.queue.owners)})"
-            raise RefusedError(
-                f"{name} does not list the consent of the owners of {owners}. {again}"
-            )
-
-
-def _first_difference(fresh: Plan, change: Change, reviewed: ReviewedPlan) -> str:
-    """Return what differs in a change from the reviewed one of its address: its action, or its
-    fields.
-    """
-    earlier = [
-        identity
-        for identity in map(json.loads, sorted(reviewed.changes))
-        if identity[1] == str(change.address)
-    ]
-    if not earlier:
-        return f". The plan has no change of {change.address}"
-    old_action, _, _, old_before, old_after = earlier[0]
-    identity = json.loads(_change_identity(change_to_json(fresh, change)))
-    new_action, _, _, new_before, new_after = identity
-    if old_action != new_action:
-        return f". The plan would {old_action} {change.address}"
-    live_difference = _field_difference(old_before or {}, new_before or {})
-    if live_difference:
-        return f". In the live rule, {live_difference}"
-    difference = _field_difference(old_after or {}, new_after or {})
-    return f". In the manifests' rule, {difference}" if difference else ""
-
-
-def _field_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Return what differs between two versions of a rule; empty if nothing does."""
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    # last: it contains the digest of the other fields
-    names.sort(key="description".__eq__)
-    if not names:
-        return ""
-    first, *further = names
-    old_value = sanitize(quote(old.get(first)), _LONGEST_VALUE)
-    new_value = sanitize(quote(new.get(first)), _LONGEST_VALUE)
-    difference = f"{first} was {old_value} and is now {new_value}"
-    listed = [name for name in further if name != "description"]
-    if listed:
-        difference += f"; {join_first(listed, _MAX_LISTED_CHANGES)} differ, too"
-    return difference
-
-
-def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
-    """Return a fresh plan that holds its unreviewed edits, if they do not change routing."""
-    # These are edits of managed rules in CXone: the rules are not changed, and the other changes
-    # continue.
-    edits = _unreviewed_edits(fresh, reviewed)
-    if not edits or _changes_routing(fresh, edits):
-        return fresh
-    held = [HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits]
-    holds = sorted((*fresh.held, *held), key=lambda hold: hold.change.address)
-    changes = tuple(change for change in fresh.changes if change not in edits)
-    return replace(fresh, changes=changes, held=tuple(holds))
-
-
-def _unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> list[Update]:
-    """Return the edits outside of the reviewed plan that need no name of another desired rule."""
-    names = {desired.rule.name for desired in fresh.desired.rules.values()}
-    edits = []
-    for change in fresh.changes:
-        if not isinstance(change, Update) or change.cause != "drift":
-            continue
-        if str(change.address) in reviewed.addresses:
-            continue
-        live_name = change.live.rule.name
-        if live_name == change.after.name or live_name not in names:
-            edits.append(change)
-    return edits
-
-
-def _changes_routing(fresh: Plan, edits: Iterable[Update]) -> bool:
-    """Return whether edits move conversations, or may do so."""
-    unedited = {
-        edit.live.id: edit.after
-        for edit in edits
-        if any(field.path != "description" for field in edit.fields)
-    }
-    if not unedited:
-        return False
-    now = live_entries(fresh.live.rules, fresh.desired)
-    before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-    behaviour = compare_behaviour(
-        before,
-        now,
-        fresh.desired.evaluation,
-        types=fresh.desired.endpoint.context_types,
-    )
-    return behaviour.changed or not behaviour.complete
-
-
-def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
-    """Return the regions of a fresh plan with conversations that the reviewed plan does not move in
-    the same way.
-    """
-    if fresh.impact is None:
-        return ()
-    without_shares = replace(fresh.impact, traffic=None)
-    claims = region_claims(impact_to_json(without_shares, fresh.queue_names))
-    return tuple(
-        fresh.impact.behaviour.regions[index]
-        for index in find_uncovered(claims, reviewed.claims)
-    )
-
-
-def _change_identity(change: "ChangeJson") -> str:
-    return CANONICAL_JSON.encode(change_facts(change))
 
 
 def change_facts(change: "ChangeJson") -> list[object]:

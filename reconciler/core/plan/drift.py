@@ -21,6 +21,7 @@ from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import LiveRule, marker_digest
 from reconciler.core.model.rule import Address, Source
 from reconciler.core.plan.behaviour_json import impact_to_json
+from reconciler.core.plan.changes import is_selected
 from reconciler.core.plan.document import (
     DRIFT_REPORT,
     digest_document,
@@ -32,8 +33,8 @@ from reconciler.core.plan.finding_json import finding_to_json
 from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import NO_IMPACT, Impact
 from reconciler.core.plan.ownership import LiveRulesByOwner
-from reconciler.core.plan.plan import Plan, is_selected
 from reconciler.core.plan.routing_table import desired_entries, live_entries
+from reconciler.core.plan.stages import Changes, Plan
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
 from reconciler.core.plan.words import order_effects
@@ -63,9 +64,9 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A plan, and all other differences between the tenant and the manifests."""
+    """The changes of a plan, and all other differences between the tenant and the manifests."""
 
-    plan: Plan
+    plan: Changes
     # Live rules that are not managed, not accepted, and take conversations that the manifests send
     # elsewhere:
     in_the_way: tuple[LiveRule, ...] = ()
@@ -80,6 +81,8 @@ class Drift:
     unaccepted_impact: Impact = NO_IMPACT
     # the journal's run that last wrote each rule
     last_runs: Mapping[Address, str] = field(default_factory=dict)
+    # route tests that the manifests fail: apply refuses while there is one
+    refusing_tests: tuple[Finding, ...] = ()
     # failed route tests and promises, and an analysis that stopped
     failed_checks: tuple[Finding, ...] = ()
     # stale entries of `unmanaged.accept`, and broken promises of severity warning
@@ -115,52 +118,85 @@ class Drift:
 
 
 def find_drift(
-    plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None
+    plan: Changes,
+    accept: Sequence[Acceptance] = (),
+    sample: TrafficSample | None = None,
 ) -> Drift:
     """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
-    desired = plan.desired
     owned = classify_live_rules(plan.live.rules, plan.desired)
     unwritten = _unwritten_rules(plan, owned)
     accepted = _accepted_rules(accept, unwritten)
-    unchanged_ids = {live.id for live in accepted}
-    for hold in plan.held:
-        if not isinstance(hold.change, Create):
-            unchanged_ids.add(hold.change.live.id)
+    unchanged_ids = _unchanged_ids(plan, accepted)
 
-    entries = live_entries(plan.live.rules, desired)
-    reference = _manifest_entries(desired, owned.managed)
-    full_impact = _measure_impact(plan, reference, (), sample)
+    manifest_rules = _manifest_entries(plan.desired, owned.managed)
+    full_impact = _measure_impact(plan, manifest_rules, (), sample)
+    reference = _with_unchanged(plan, manifest_rules, unchanged_ids)
     unaccepted_impact = full_impact
-    if unchanged_ids or plan.held:
-        # held and accepted rules route conversations for now
-        held = {hold.change.address for hold in plan.held}
-        unheld = (entry for entry in reference if entry.address not in held)
-        unchanged = (entry for entry in entries if entry.id in unchanged_ids)
-        reference = (*unheld, *unchanged)
-    if unchanged_ids or plan.held or plan.options.only:
-        unaccepted_impact = _measure_impact(plan, reference, plan.options.only, sample)
+    only = plan.options.only
+    if unchanged_ids or plan.held or only:
+        unaccepted_impact = _measure_impact(plan, reference, only, sample)
 
-    unaccepted = {live.id: live for live in unwritten if live.id not in unchanged_ids}
+    unaccepted = _rules_by_id(unwritten, unchanged_ids)
     ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
-    lasting_ids = set(ids)
-    if plan.changes:
-        remaining = tuple(entry for entry in entries if entry.id in unaccepted)
-        lasting_ids = _lasting_ids(desired, reference, remaining)
-    ordered = order_entries(entries, desired.evaluation)
     return Drift(
         plan=plan,
-        in_the_way=tuple(unaccepted[entry.id] for entry in ordered if entry.id in ids),
-        temporary_ids=frozenset(ids - lasting_ids),
+        in_the_way=_in_order(plan, unaccepted, ids),
+        temporary_ids=frozenset(ids - _lasting_ids(plan, reference, unaccepted)),
         accepted=accepted,
         acceptances=len(accept),
         full_impact=full_impact,
         unaccepted_impact=unaccepted_impact,
-        failed_checks=() if unaccepted_impact.behaviour.complete else (_UNFINISHED,),
+        failed_checks=_unfinished_checks(unaccepted_impact.behaviour),
         notes=tuple(_stale_findings(accept, unwritten)),
     )
 
 
-def _unwritten_rules(plan: Plan, owned: LiveRulesByOwner) -> list[LiveRule]:
+def _unfinished_checks(behaviour: BehaviourChange) -> tuple[Finding, ...]:
+    return () if behaviour.complete else (_UNFINISHED,)
+
+
+def _rules_by_id(
+    rules: Iterable[LiveRule], without: Collection[str]
+) -> dict[str, LiveRule]:
+    return {live.id: live for live in rules if live.id not in without}
+
+
+def _unchanged_ids(plan: Changes, accepted: Iterable[LiveRule]) -> set[str]:
+    """Return the ids of the live rules that are accepted, or whose change is held."""
+    ids = {live.id for live in accepted}
+    for hold in plan.held:
+        if not isinstance(hold.change, Create):
+            ids.add(hold.change.live.id)
+    return ids
+
+
+def _with_unchanged(
+    plan: Changes,
+    manifest_rules: tuple[RoutingEntry, ...],
+    unchanged_ids: Collection[str],
+) -> tuple[RoutingEntry, ...]:
+    """Return the manifests' rules, with the held and accepted rules as they are: those route
+    conversations for now.
+    """
+    if not plan.held and not unchanged_ids:
+        return manifest_rules
+    held = {hold.change.address for hold in plan.held}
+    unheld = (entry for entry in manifest_rules if entry.address not in held)
+    live = live_entries(plan.live.rules, plan.desired)
+    unchanged = (entry for entry in live if entry.id in unchanged_ids)
+    return (*unheld, *unchanged)
+
+
+def _in_order(
+    plan: Changes, rules: Mapping[str, LiveRule], ids: Collection[str]
+) -> tuple[LiveRule, ...]:
+    """Return the rules with these ids in the order of evaluation."""
+    entries = live_entries(plan.live.rules, plan.desired)
+    ordered = order_entries(entries, plan.desired.evaluation)
+    return tuple(rules[entry.id] for entry in ordered if entry.id in ids)
+
+
+def _unwritten_rules(plan: Changes, owned: LiveRulesByOwner) -> list[LiveRule]:
     """Return the rules that apply never writes: not a rule that it adopts, which becomes as the
     manifests say.
     """
@@ -180,31 +216,32 @@ def _accepted_rules(
 
 
 def _lasting_ids(
-    desired: DesiredState,
-    reference: tuple[RoutingEntry, ...],
-    remaining: tuple[RoutingEntry, ...],
+    plan: Changes, reference: tuple[RoutingEntry, ...], rules: Mapping[str, LiveRule]
 ) -> set[str]:
-    """Return the ids of the remaining rules that take conversations after the plan, too."""
-    endpoint = desired.endpoint
-    before = endpoint.pull_back(reference)
-    after = endpoint.pull_back((*reference, *remaining))
-    later = compare_behaviour(before, after, desired.evaluation, types=endpoint.types)
-    if later.complete:
-        return _winner_ids(later)
-    return {entry.id for entry in remaining}
+    """Return the ids of those of the rules that take conversations after the plan, too."""
+    if not plan.changes:
+        return set(rules)
+    desired = plan.desired
+    live = live_entries(plan.live.rules, desired)
+    remaining = (entry for entry in live if entry.id in rules)
+    before = desired.endpoint.pull_back(reference)
+    after = desired.endpoint.pull_back((*reference, *remaining))
+    types = desired.endpoint.types
+    later = compare_behaviour(before, after, desired.evaluation, types=types)
+    return _winner_ids(later) if later.complete else set(rules)
 
 
-def edited_changes(plan: Plan) -> list[Change]:
+def edited_changes(plan: Changes) -> list[Change]:
     """Return the changes of managed rules that were edited in CXone."""
     return [change for change in plan.changes if change.cause in ("drift", "both")]
 
 
-def missing_rules(plan: Plan) -> list[Create]:
+def missing_rules(plan: Changes) -> list[Create]:
     """Return the rules of the manifests that are not live."""
     return [change for change in plan.changes if isinstance(change, Create)]
 
 
-def unapplied_changes(plan: Plan) -> list[Change]:
+def unapplied_changes(plan: Changes) -> list[Change]:
     """Return the other changes: the manifests changed, or an earlier run left a second copy of a
     rule.
     """
@@ -224,7 +261,7 @@ def _manifest_entries(
 
 
 def _measure_impact(
-    plan: Plan,
+    plan: Changes,
     reference: Iterable[RoutingEntry],
     only: Sequence[str],
     sample: TrafficSample | None,
@@ -321,30 +358,38 @@ def _stale_findings(
         )
 
 
-def drift_to_json(drift: Drift) -> "PlanJson":
-    """Return the document; the same drift gives the same document."""
-    plan = drift.plan
-    impact = drift.full_impact
-    document = plan_to_json(replace(plan, consent=None))
-    since = {str(address): run for address, run in drift.last_runs.items()}
-    changes = document["changes"]
-    for change in changes:
-        if change["action"] == Create.action:
-            change["cause"] = "missing"
-            change["since"] = since.get(str(change["address"]))
-    changes += [_unwritten_to_json(live, plan.queue_names) for live in drift.in_the_way]
-
+def drift_to_json(drift: Drift, plan: Plan) -> "PlanJson":
+    """Return the document about a drift and its plan; the same drift gives the same document."""
+    # promises are about other rules
+    findings = tuple(
+        finding for finding in plan.findings if finding.code != BROKEN_PROMISE
+    )
+    document = plan_to_json(replace(plan, findings=findings, consent=None))
+    document["changes"] = _drift_changes(drift, document["changes"])
     document["report"] = DRIFT_REPORT
     save = plan.live.last_save
     if save:
         document["lastSave"] = {"by": save.by, "at": save.at}
     summary = {**document["summary"], **count_sections(drift)}
     document["summary"] = cast("SummaryJson", summary)
-    sentence = headline(impact, plan.queue_names, plan.labels)
-    document["behaviour"] = impact_to_json(impact, plan.queue_names, sentence)
+    sentence = headline(drift.full_impact, plan.queue_names, plan.labels)
+    document["behaviour"] = impact_to_json(
+        drift.full_impact, plan.queue_names, sentence
+    )
     document["findings"] += map(finding_to_json, (*drift.failed_checks, *drift.notes))
     document["planId"] = digest_document(document)
     return document
+
+
+def _drift_changes(drift: Drift, changes: list["ChangeJson"]) -> list["ChangeJson"]:
+    """Return the changes of the plan as differences, and the rules in the way."""
+    since = {str(address): run for address, run in drift.last_runs.items()}
+    for change in changes:
+        if change["action"] == Create.action:
+            change["cause"] = "missing"
+            change["since"] = since.get(str(change["address"]))
+    names = drift.plan.queue_names
+    return changes + [_unwritten_to_json(live, names) for live in drift.in_the_way]
 
 
 def _unwritten_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> "ChangeJson":

@@ -1,6 +1,6 @@
 """Edited rules: what was done to each, in the manifest's names, and the edits that are equal."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, Literal
@@ -191,22 +191,32 @@ def match_rules(
     partners: dict[int, RoutingEntry] = {}  # by the id() of the old version
     matched: set[int] = set()  # the id() of the new versions
     for key_of in (attrgetter("address"), attrgetter("id"), attrgetter("name")):
-        old_by_key = group_pairs(
-            (key_of(entry), entry) for entry in old if id(entry) not in partners
-        )
-        new_by_key = group_pairs(
-            (key_of(entry), entry) for entry in new if id(entry) not in matched
-        )
-        for key, old_versions in old_by_key.items():
-            new_versions = new_by_key.get(key, [])
-            if key not in (None, "") and len(old_versions) == len(new_versions) == 1:
-                partners[id(old_versions[0])] = new_versions[0]
-                matched.add(id(new_versions[0]))
+        free_old = [entry for entry in old if id(entry) not in partners]
+        free_new = [entry for entry in new if id(entry) not in matched]
+        for old_version, new_version in _pair_by_key(free_old, free_new, key_of):
+            partners[id(old_version)] = new_version
+            matched.add(id(new_version))
 
-    pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = []
-    pairs += [(entry, partners.get(id(entry))) for entry in old]
-    pairs += [(None, entry) for entry in new if id(entry) not in matched]
-    return pairs
+    added = [entry for entry in new if id(entry) not in matched]
+    return [
+        *((entry, partners.get(id(entry))) for entry in old),
+        *((None, entry) for entry in added),
+    ]
+
+
+def _pair_by_key(
+    before: Iterable[RoutingEntry],
+    after: Iterable[RoutingEntry],
+    key_of: Callable[[RoutingEntry], object],
+) -> Iterator[tuple[RoutingEntry, RoutingEntry]]:
+    """Yield the two versions of each rule whose key no further rule of its list has."""
+    old_by_key = group_pairs((key_of(entry), entry) for entry in before)
+    new_by_key = group_pairs((key_of(entry), entry) for entry in after)
+    for key, old_versions in old_by_key.items():
+        new_versions = new_by_key.get(key, [])
+        has_key = key is not None and key != ""
+        if has_key and len(old_versions) == len(new_versions) == 1:
+            yield old_versions[0], new_versions[0]
 
 
 def _fields(

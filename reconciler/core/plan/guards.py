@@ -1,4 +1,4 @@
-"""Plan x limits -> refusals (plan-json "Guards").
+"""Assessed x limits -> Plan: the changes, and the guards that refuse them (plan-json "Guards").
 
 A guard that is not `ok` makes apply refuse with exit 4.
 """
@@ -9,35 +9,29 @@ from datetime import datetime
 from itertools import chain
 from typing import Final, get_args
 
-from reconciler.core.behaviour.diff.regions import Region
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.guard_limits import GuardName, Limit
 from reconciler.core.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.plan import GuardResult, Plan, add_findings
-from reconciler.core.plan.promises import PromiseResult, context_remedy, run_promises
+from reconciler.core.plan.findings import add_findings
+from reconciler.core.plan.promises import PromiseResult, context_remedy
 from reconciler.core.plan.routing_table import entry_name
-from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.stages import Assessed, Changes, GuardResult, Plan, Scheduled
 from reconciler.core.text.escape import join_first, quote
 
 
-def check_guards(plan: Plan, environment: Environment) -> Plan:
-    """Return the plan with the result of each guard of the environment, at the plan's own time."""
-    desired = replace(plan.desired, endpoint=plan.endpoints[1])
-    promises: tuple[PromiseResult, ...] = ()
-    if desired.promises:
-        entries = build_transition(plan).after
-        promises = run_promises(desired, entries, plan.queue_names)
+def check_guards(assessed: Assessed, environment: Environment) -> Plan:
+    """Return the plan, with the result of each guard of the environment at the plan's own time."""
+    results = list(_check_all(assessed, environment))
+    if assessed.promises:
+        results.append(_check_promises(assessed.promises, environment.name))
+    now = assessed.generated_at
+    guards = tuple(apply_allowance(result, environment, now) for result in results)
+    plan = Plan(**Assessed.parts_of(assessed), guards=guards)
 
-    results = list(_check_all(plan, environment))
-    if promises:
-        results.append(_check_promises(promises, environment.name))
-    guards = tuple(
-        apply_allowance(result, environment, plan.generated_at) for result in results
-    )
-    failures = (result.failure for result in promises if result.failure)
+    failures = (result.failure for result in assessed.promises if result.failure)
     warnings = (finding for finding in failures if finding.severity == "warning")
-    return add_findings(replace(plan, guards=guards, promises=promises), warnings)
+    return add_findings(plan, warnings)
 
 
 def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
@@ -74,7 +68,7 @@ _REACHES_NO_QUEUE = (
 )
 
 
-def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
+def _check_all(plan: Assessed, environment: Environment) -> Iterator[GuardResult]:
     limits = environment.guard
     yield _check_deletes(plan, environment)
     if limits.changes is not None:
@@ -104,7 +98,7 @@ def _result(name: str, value: float, message: str, limit: float = 0) -> GuardRes
     )
 
 
-def _check_deletes(plan: Plan, environment: Environment) -> GuardResult:
+def _check_deletes(plan: Changes, environment: Environment) -> GuardResult:
     """Count the rules that the plan deletes or switches off."""
     # An adopted rule that is switched off is counted among the managed ones.
     off = [
@@ -153,7 +147,7 @@ def _check_count(
     return _result(name, count, message, maximum)
 
 
-def _check_emptied(plan: Plan) -> GuardResult:
+def _check_emptied(plan: Changes) -> GuardResult:
     """Check that a managed rule remains, and a rule of each RuleSet that the manifests define."""
     remaining = set(plan.managed)
     for change in plan.changes:
@@ -175,11 +169,13 @@ def _check_emptied(plan: Plan) -> GuardResult:
     return _result("emptied", len(emptied), message)
 
 
-def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
+def _check_protected(plan: Assessed, protected: frozenset[str]) -> GuardResult:
     """Check the protected rules, and the conversations that they serve."""
     harmed = chain.from_iterable(map(_harmed_addresses, plan.changes))
     touched = protected.intersection(map(str, harmed))
-    winners = chain.from_iterable(region.before_rules for region in _regions(plan))
+    winners = chain.from_iterable(
+        region.before_rules for region in plan.behaviour.regions
+    )
     rerouted = protected.intersection(entry.name for entry in winners if entry)
     rerouted -= touched
 
@@ -192,7 +188,7 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
         problems.append(
             f"conversations that a protected rule serves would go elsewhere: {names}"
         )
-    if _is_incomplete(plan):
+    if not plan.behaviour.complete:
         problems.append(
             "the analysis stopped at its bound before it proved that no protected conversation "
             "goes elsewhere"
@@ -202,19 +198,15 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     return replace(result, ok=not problems)
 
 
-def _is_incomplete(plan: Plan) -> bool:
-    return plan.behaviour is not None and not plan.behaviour.complete
-
-
-def _regions(plan: Plan) -> tuple[Region, ...]:
-    return plan.behaviour.regions if plan.behaviour else ()
-
-
-def _check_unrouted(plan: Plan) -> GuardResult:
+def _check_unrouted(plan: Assessed) -> GuardResult:
     """Check that conversations that reach a queue still reach one, not default routing or a weight
     of 0.
     """
-    lost = [region for region in _regions(plan) if region.before and not region.after]
+    lost = [
+        region
+        for region in plan.behaviour.regions
+        if region.before and not region.after
+    ]
     message = "every conversation that reaches a queue today still reaches one"
     if lost:
         winners = chain.from_iterable(region.before_rules for region in lost)
@@ -231,12 +223,12 @@ def _check_unrouted(plan: Plan) -> GuardResult:
         examples = [region.example.attributes for region in lost]
         if plan.endpoints[1].may_depend_on_context(examples):
             message = f"{message}. {_sentence(context_remedy(plan.environment))}"
-    elif _is_incomplete(plan):
+    elif not plan.behaviour.complete:
         message = (
             "the analysis stopped at its bound before it proved that every conversation still "
             "reaches a queue"
         )
-    is_proven = not lost and not _is_incomplete(plan)
+    is_proven = not lost and plan.behaviour.complete
     return replace(_result("unrouted", len(lost), message), ok=is_proven)
 
 
@@ -244,10 +236,10 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def _check_traffic(plan: Plan, limit: float) -> GuardResult:
+def _check_traffic(plan: Assessed, limit: float) -> GuardResult:
     """Check the share of the sample that would move to another queue; refuse without a sample."""
     bound = f"at most {limit:g} % of the traffic may move, but"
-    measured = plan.impact.traffic if plan.impact else None
+    measured = plan.impact.traffic
     if measured is None:
         message = f"{bound} there is no traffic sample (--traffic FILE)"
         return replace(_result("traffic", 0, message, limit), ok=False)
@@ -256,14 +248,14 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
         return replace(_result("traffic", 0, message, limit), ok=False)
 
     percent = measured.total.most
-    if _is_incomplete(plan):
+    if not plan.behaviour.complete:
         message = f"{bound} the analysis stopped at its bound of work"
         return replace(_result("traffic", percent, message, limit), ok=False)
     message = f"{percent:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
     return _result("traffic", percent, message, limit)
 
 
-def _check_transient(plan: Plan) -> GuardResult:
+def _check_transient(plan: Scheduled) -> GuardResult:
     """Check that each conversation stays at its old or its new destination after each single
     call.
     """

@@ -121,23 +121,25 @@ def _row_subjects(
         )
     phrases = condition_phrases(where, labels, _FEW) or (EVERY_CONVERSATION,)
     is_complete = not row.own_version and not any(map(_is_opaque, phrases))
-    first, *further = phrases
-
-    if first == EVERY_CONVERSATION:
+    if phrases[0] == EVERY_CONVERSATION:
         yield _every_conversation(row, is_complete=is_complete)
-        return
-    if _is_opaque(first):
+    elif _is_opaque(phrases[0]):
         yield _Subject("Some conversations", is_one=False)
-        return
+    else:
+        if is_complete:
+            yield _complete_subject(phrases, intents)
+        yield _Subject(f"Some callers with {phrases[0]}", is_one=False)
+        if len(intents) > 1:
+            yield _Subject(f"Some callers of {len(intents):,} intents", is_one=False)
 
-    if is_complete and intents:
-        conditions = f" with {', '.join(further)}" if further else ""
-        yield _Subject(f"{first}{conditions}", is_one=len(intents) == 1)
-    elif is_complete:
-        yield _Subject(f"Callers with {', '.join(phrases)}", is_one=False)
-    yield _Subject(f"Some callers with {first}", is_one=False)
-    if len(intents) > 1:
-        yield _Subject(f"Some callers of {len(intents):,} intents", is_one=False)
+
+def _complete_subject(phrases: Sequence[str], intents: Sequence[str]) -> _Subject:
+    """Return the conversations of all conditions; the first phrase lists the intents, if any."""
+    if not intents:
+        return _Subject(f"Callers with {', '.join(phrases)}", is_one=False)
+    first, *further = phrases
+    conditions = f" with {', '.join(further)}" if further else ""
+    return _Subject(f"{first}{conditions}", is_one=len(intents) == 1)
 
 
 def _is_opaque(phrase: str) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from reconciler.core.model.change import Cause
@@ -40,7 +41,7 @@ def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
     unmanaged: list[LiveRule] = []
     temporary_copies: list[LiveRule] = []
     edited_copies: list[LiveRule] = []
-    for rule in sorted(live, key=lambda rule: rule.id):
+    for rule in sorted(live, key=attrgetter("id")):
         if rule.marker is None or rule.marker.owner != owner:
             unmanaged.append(rule)
         elif not rule.marker.copy:
@@ -50,28 +51,51 @@ def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
         else:
             edited_copies.append(rule)
 
-    managed: dict[Address, LiveRule] = {}
-    ambiguous: dict[Address, tuple[LiveRule, ...]] = {}
-    duplicates: list[LiveRule] = []
-    for address, rules in by_address.items():
-        original = rules[0] if len(rules) == 1 else find_original(rules)
-        if original is None:
-            ambiguous[address] = tuple(rules)
-        else:
-            managed[address] = original
-        copies = [rule for rule in rules if rule is not original]
-        for rule in copies:
-            group = duplicates if is_duplicate(rule, original) else edited_copies
-            group.append(rule)
-
+    managed = _find_originals(by_address)
+    duplicates, edited_duplicates = _split_further(by_address, managed)
     return LiveRulesByOwner(
         managed=managed,
         duplicates=tuple(duplicates),
-        edited_copies=tuple(edited_copies),
+        edited_copies=(*edited_copies, *edited_duplicates),
         temporary_copies=tuple(temporary_copies),
-        ambiguous=ambiguous,
+        ambiguous={
+            address: tuple(rules)
+            for address, rules in by_address.items()
+            if address not in managed
+        },
         unmanaged=tuple(unmanaged),
     )
+
+
+def _find_originals(
+    by_address: Mapping[Address, Sequence[LiveRule]],
+) -> dict[Address, LiveRule]:
+    """Return the managed rule of each address, where it is known."""
+    originals = {}
+    for address, rules in by_address.items():
+        original = rules[0] if len(rules) == 1 else find_original(rules)
+        if original is not None:
+            originals[address] = original
+    return originals
+
+
+def _split_further(
+    by_address: Mapping[Address, Iterable[LiveRule]],
+    managed: Mapping[Address, LiveRule],
+) -> tuple[list[LiveRule], list[LiveRule]]:
+    """Return the rules that are not the managed one of their address: duplicates, edited copies."""
+    duplicates = []
+    edited_copies = []
+    for address, rules in by_address.items():
+        original = managed.get(address)
+        for rule in rules:
+            if rule is original:
+                continue
+            if is_duplicate(rule, original):
+                duplicates.append(rule)
+            else:
+                edited_copies.append(rule)
+    return duplicates, edited_copies
 
 
 def _is_own_copy(live: LiveRule, marker: Marker) -> bool:

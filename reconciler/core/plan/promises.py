@@ -67,11 +67,8 @@ def run_promises(
     outcomes = []
     for stated, facts in zip(desired.promises, results, strict=True):
         failure = _failure(stated, facts, labels, queue_names)
-        examples = [region.example.attributes for region in facts.violations]
-        if failure and desired.endpoint.may_depend_on_context(examples):
-            remedy = context_remedy(desired.environment)
-            hint = f"{failure.hint}; {remedy}" if failure.hint else remedy
-            failure = replace(failure, hint=hint)
+        if failure:
+            failure = _with_remedy(failure, facts, desired)
         result = PromiseResult(
             **vars(stated),
             environment=desired.environment,
@@ -80,6 +77,18 @@ def run_promises(
         )
         outcomes.append(result)
     return tuple(outcomes)
+
+
+def _with_remedy(
+    failure: Finding, facts: PromiseFacts, desired: DesiredState
+) -> Finding:
+    """Return the failure of a promise, with what to write if it may be about impossible contexts."""
+    examples = [region.example.attributes for region in facts.violations]
+    if not desired.endpoint.may_depend_on_context(examples):
+        return failure
+    remedy = context_remedy(desired.environment)
+    hint = f"{failure.hint}; {remedy}" if failure.hint else remedy
+    return replace(failure, hint=hint)
 
 
 def context_remedy(environment: str) -> str:

@@ -163,15 +163,7 @@ class _Replayer:
         key = tuple(map(call, self._classifiers, row.values))
         pair = self._cache.get(key)
         if pair is None:
-            attributes = dict(zip(names, row.values, strict=True))
-            self._recorded.update(
-                name for name, value in attributes.items() if value is not None
-            )
-            pair = self._route(attributes)
-            if len(self._cache) == _MAX_CACHED:
-                self._cache.clear()
-            if self._reader.size <= MAX_CACHED_LENGTH:
-                self._cache[key] = pair
+            pair = self._route_kind(key, dict(zip(names, row.values, strict=True)))
         pair.conversations += row.number
         is_moved = pair.before != pair.after
         if is_moved and len(pair.examples) < _MAX_EXAMPLES and row.number:
@@ -182,6 +174,20 @@ class _Replayer:
                 if name in self.conditions
             }
             pair.examples.append(ReplayExample(self._reader.line, tested))
+
+    def _route_kind(
+        self, key: tuple[object, ...], attributes: _Attributes
+    ) -> DestinationPair:
+        """Return where to count the conversations of a new kind of rows."""
+        self._recorded.update(
+            name for name, value in attributes.items() if value is not None
+        )
+        pair = self._route(attributes)
+        if len(self._cache) == _MAX_CACHED:
+            self._cache.clear()
+        if self._reader.size <= MAX_CACHED_LENGTH:
+            self._cache[key] = pair
+        return pair
 
     def _classifier(self, attribute: str) -> Callable[[CellValue], object]:
         """Return a function whose results are equal for values that no condition distinguishes."""

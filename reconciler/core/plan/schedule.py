@@ -1,5 +1,4 @@
-"""Plan -> Plan with its steps in waves (semantics "Safe order"), and with its impact on
-conversations.
+"""Changes -> Scheduled: the calls in waves (semantics "Safe order").
 
 Held, conflicting and unselected changes are excluded: the proof covers the transition from the live
 rules to the rules after this plan.
@@ -7,15 +6,13 @@ rules to the rules after this plan.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 
 from reconciler.core.behaviour.diff.difference import compare_behaviour
-from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.behaviour.ordering.constraints import Move
 from reconciler.core.behaviour.ordering.graph import MoveStep
-from reconciler.core.behaviour.ordering.order import order_moves
-from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.behaviour.ordering.order import MoveOrder, order_moves
+from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.model.change import (
     Change,
     Create,
@@ -26,15 +23,8 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import copy_name
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.edits import edits_of_changes
-from reconciler.core.plan.impact import NO_IMPACT, Impact
-from reconciler.core.plan.plan import Plan
-from reconciler.core.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.core.plan.routing_table import live_entries
-from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
-from reconciler.core.plan.words import order_effects
-from reconciler.core.traffic.records import RecordReader
-from reconciler.core.traffic.sample import TrafficSample
+from reconciler.core.plan.stages import Changes, Scheduled
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +49,7 @@ class Transition:
         return (*self.fixed, *(entry for entry in moved if entry is not None))
 
 
-def build_transition(plan: Plan) -> Transition:
+def build_transition(plan: Changes) -> Transition:
     """Return the effect of the plan's changes."""
     live = {entry.id: entry for entry in live_entries(plan.live.rules, plan.desired)}
     moves = tuple(_build_move(change, live) for change in plan.changes)
@@ -68,58 +58,88 @@ def build_transition(plan: Plan) -> Transition:
     return Transition(fixed, moves)
 
 
-def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
-    """Return the plan with its steps in waves, and with the changes for which the proof is
-    incomplete.
-    """
+def schedule_steps(plan: Changes, abandoned: Collection[Change] = ()) -> Scheduled:
+    """Return the changes with their steps in waves, and those for which the proof is incomplete."""
     # Abandoned changes get no steps. Steps that must follow them get none either: they would move
     # conversations.
     if not plan.changes:
-        return replace(plan, steps=(), unproven=())
+        return _scheduled(plan, ())
     if plan.desired.form.switches == "whole table":
-        return replace(plan, steps=(tuple(map(PlanStep, plan.changes)),), unproven=())
+        return _scheduled(plan, (tuple(map(PlanStep, plan.changes)),))
     now = build_transition(plan)
     leftovers = _leftover_copies(plan)
     ordering = order_moves(
         now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers
     )
-    steps = chain.from_iterable(ordering.waves)
-    copied = {step.move for step in steps if step.kind == "copy"}
-    twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
+    replaced = {move for _, move in leftovers}
+    twice = replaced & _copied_moves(ordering) & {*ordering.unproven}
     drops = [plan.changes[drop] for drop, move in leftovers if move in twice]
     if drops:
         cleared = _schedule_leftovers_first(plan, now, drops, abandoned)
         if cleared:
             return cleared
 
-    abandoned_ids = {id(change) for change in abandoned}
-    moves = enumerate(plan.changes)
-    never = ordering.dependents(
-        {move for move, change in moves if id(change) in abandoned_ids}
-    )
-    never |= {
+    never = ordering.dependents(_moves_of(plan, abandoned))
+    never |= _copy_steps(ordering, twice)
+    unproven = _addresses(plan, ordering.unproven)
+    return _scheduled(plan, _plan_waves(plan, ordering, never), sorted(unproven))
+
+
+def _plan_waves(
+    plan: Changes, ordering: MoveOrder, never: Collection[MoveStep]
+) -> tuple[tuple[PlanStep, ...], ...]:
+    """Return the steps in their waves, without those that are never made."""
+    copy_addresses = _copy_addresses(plan, _copied_moves(ordering))
+    waves = []
+    for wave in ordering.waves:
+        steps = sorted(step for step in wave if step not in never)
+        waves.append(tuple(_plan_step(plan, copy_addresses, step) for step in steps))
+    return tuple(wave for wave in waves if wave)
+
+
+def _addresses(plan: Changes, moves: Iterable[int]) -> set[Address]:
+    return {plan.changes[move].address for move in moves}
+
+
+def _copied_moves(ordering: MoveOrder) -> set[int]:
+    """Return the moves that need a temporary copy."""
+    steps = chain.from_iterable(ordering.waves)
+    return {step.move for step in steps if step.kind == "copy"}
+
+
+def _moves_of(plan: Changes, changes: Iterable[Change]) -> set[int]:
+    """Return the moves of some changes of the plan."""
+    ids = {id(change) for change in changes}
+    return {move for move, change in enumerate(plan.changes) if id(change) in ids}
+
+
+def _copy_steps(ordering: MoveOrder, moves: Collection[int]) -> set[MoveStep]:
+    """Return the steps that create or delete the temporary copies of some moves."""
+    return {
         step
         for step in ordering.graph
-        if step.move in twice and step.kind in ("copy", "drop")
+        if step.move in moves and step.kind in ("copy", "drop")
     }
-    plan_step = partial(_plan_step, plan, _copy_addresses(plan, copied))
-    waves = (tuple(map(plan_step, sorted({*wave} - never))) for wave in ordering.waves)
-    unproven = {plan.changes[move].address for move in ordering.unproven}
-    return replace(
-        plan, steps=tuple(filter(None, waves)), unproven=tuple(sorted(unproven))
-    )
 
 
-def _copy_addresses(plan: Plan, copied: Iterable[int]) -> set[Address]:
+def _scheduled(
+    plan: Changes,
+    waves: tuple[tuple[PlanStep, ...], ...],
+    unproven: Iterable[Address] = (),
+) -> Scheduled:
+    return Scheduled(**Changes.parts_of(plan), steps=waves, unproven=tuple(unproven))
+
+
+def _copy_addresses(plan: Changes, copied: Iterable[int]) -> set[Address]:
     """Return the addresses with a temporary copy, those that an earlier run left included."""
-    addresses = {plan.changes[move].address for move in copied}
+    addresses = _addresses(plan, copied)
     for change in plan.changes:
         if is_copy_removal(change):
             addresses.add(change.address)
     return addresses
 
 
-def _leftover_copies(plan: Plan) -> frozenset[tuple[int, int]]:
+def _leftover_copies(plan: Changes) -> frozenset[tuple[int, int]]:
     """Return pairs of moves: one deletes a copy that an earlier run left, the other is the change
     of its address.
     """
@@ -135,7 +155,7 @@ def _leftover_copies(plan: Plan) -> frozenset[tuple[int, int]]:
 
 
 def _plan_step(
-    plan: Plan, copy_addresses: Collection[Address], step: MoveStep
+    plan: Changes, copy_addresses: Collection[Address], step: MoveStep
 ) -> PlanStep:
     change = plan.changes[step.move]
     if step.kind not in ("copy", "aside"):
@@ -166,12 +186,12 @@ def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
 
 
 def _schedule_leftovers_first(
-    plan: Plan,
+    plan: Changes,
     transition: Transition,
     drops: Sequence[Change],
     abandoned: Collection[Change],
-) -> Plan | None:
-    """Return the plan with leftover copies deleted first, or None if that would move
+) -> Scheduled | None:
+    """Return the changes with leftover copies deleted first, or None if that would move
     conversations.
     """
     dropped_ids = {change.live.id for change in drops if not isinstance(change, Create)}
@@ -189,57 +209,4 @@ def _schedule_leftovers_first(
     changes = tuple(change for change in plan.changes if change not in drops)
     rest = schedule_steps(replace(plan, live=live, changes=changes), abandoned)
     first_wave = tuple(map(PlanStep, drops))
-    return replace(plan, steps=(first_wave, *rest.steps), unproven=rest.unproven)
-
-
-def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
-    """Return the plan with the conversations that it moves, and their share of a sample."""
-    is_changed = plan.changes or plan.changes_endpoint
-    if not is_changed and sample is None:
-        return replace(plan, impact=NO_IMPACT)
-
-    now = build_transition(plan)
-    evaluation = plan.desired.evaluation
-    base, endpoint = plan.endpoints
-    before = base.pull_back(now.before)
-    after = endpoint.pull_back(now.after)
-    impact = NO_IMPACT
-
-    if is_changed:
-        edits = edits_of_changes(zip(plan.changes, now.moves, strict=True), plan.labels)
-        middle = endpoint.pull_back(now.before) if plan.changes_endpoint else None
-        edited = EditSet([rule_edit.edit for rule_edit in edits], middle)
-        behaviour = compare_behaviour(
-            before, after, evaluation, types=endpoint.types, edited=edited
-        )
-        impact = Impact(behaviour, edits)
-
-    if sample is None:
-        return replace(plan, impact=order_effects(impact, plan.labels))
-
-    traffic = measure_traffic(
-        impact.behaviour,
-        order_entries(before, evaluation),
-        order_entries(after, evaluation),
-        convert_sample(endpoint.types, sample),
-    )
-    findings = (
-        *plan.findings,
-        *sample.warnings,
-        *sample.age_findings(plan.generated_at),
-    )
-    impact = order_effects(replace(impact, traffic=traffic), plan.labels)
-    return replace(plan, impact=impact, findings=findings)
-
-
-def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
-    """Return the recorded conversations that the plan moves.
-
-    Raises ManifestError for the first row that is wrong.
-    """
-    now = build_transition(plan)
-    evaluation = plan.desired.evaluation
-    base, endpoint = plan.endpoints
-    before = order_entries(now.before, evaluation)
-    after = order_entries(now.after, evaluation)
-    return replay(reader, ReplaySide(before, base), ReplaySide(after, endpoint))
+    return _scheduled(plan, (first_wave, *rest.steps), rest.unproven)

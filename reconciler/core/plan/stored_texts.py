@@ -73,39 +73,59 @@ def restore_texts(
         for live in rules
         if live.marker is not None and live.marker.owner == desired.owner
     ]
-    copies = [(live, marker) for live, marker in own if marker.copy]
-    restored = _restore_copies(copies)
-    pairs: list[_Pair] = []
-    differing: list[tuple[_Pair, Rule]] = []
-    for live, marker in own:
-        target = desired.rules.get(marker.address)
-        if marker.copy or target is None:
-            continue
-        pairs.append((live, target))
-        rule = _last_applied_rule(live, target)
-        if rule is not None:
-            differing.append(((live, target), rule))
+    restored = _restore_copies(own)
+    pairs = _pair_with_desired(own, desired)
+    differing = _differing_pairs(pairs)
     if not differing and not restored:
         return rules, ()
 
-    forms = {field: list(_find_forms(field, pairs, differing)) for field in TEXT_FIELDS}
     findings: list[Finding] = []
-    for (live, target), rule in differing:
-        matches = _match_forms(live.rule, rule, forms)
-        if matches is None:
-            continue
+    for (live, target), rule, forms in _match_pairs(pairs, differing):
         restored[live.id] = replace(live, rule=rule)
-        for field, form in matches.items():
+        for field, form in forms.items():
             findings.append(_finding(field, form, live, target))
     return tuple(restored.get(live.id, live) for live in rules), tuple(findings)
 
 
-def _restore_copies(
-    copies: Iterable[tuple[LiveRule, Marker]],
-) -> dict[str, LiveRule]:
+def _match_pairs(
+    pairs: Sequence[_Pair], differing: Sequence[tuple[_Pair, Rule]]
+) -> Iterator[tuple[_Pair, Rule, Mapping[str, TextForm]]]:
+    """Yield the differing pairs whose texts all have a form, each with its forms by field."""
+    forms = {field: list(_find_forms(field, pairs, differing)) for field in TEXT_FIELDS}
+    for pair, rule in differing:
+        matches = _match_forms(pair[0].rule, rule, forms)
+        if matches is not None:
+            yield pair, rule, matches
+
+
+def _pair_with_desired(
+    own: Iterable[tuple[LiveRule, Marker]], desired: DesiredState
+) -> list[_Pair]:
+    """Return each managed rule with the desired rule of its address, without temporary copies."""
+    pairs = []
+    for live, marker in own:
+        target = desired.rules.get(marker.address)
+        if target is not None and not marker.copy:
+            pairs.append((live, target))
+    return pairs
+
+
+def _differing_pairs(pairs: Iterable[_Pair]) -> list[tuple[_Pair, Rule]]:
+    """Return the pairs whose live rule has other texts, each with the rule as it was written."""
+    differing = []
+    for live, target in pairs:
+        rule = _last_applied_rule(live, target)
+        if rule is not None:
+            differing.append(((live, target), rule))
+    return differing
+
+
+def _restore_copies(own: Iterable[tuple[LiveRule, Marker]]) -> dict[str, LiveRule]:
     """Return the temporary copies with an altered name by their id, each with its name."""
     restored = {}
-    for live, marker in copies:
+    for live, marker in own:
+        if not marker.copy:
+            continue
         name = copy_name(marker.owner, marker.address)
         stored = live.rule.name
         if stored not in ("", name) and is_form_of(stored, name):

@@ -142,18 +142,24 @@ def measure_traffic(
 
     total = sample.total
     shares = (_rule_shares(before, sample), _rule_shares(after, sample))
-    effect_shares = [
-        EffectShare(group.as_share(total), _as_shares(rows, total))
-        for group, rows in zip(all_effects.sums, effects, strict=True)
-    ]
     decided_changes = None if behaviour.undecided else changes
     return TrafficImpact(
         sample=sample,
         regions=_as_shares(regions, total),
-        effects=tuple(effect_shares),
+        effects=_effect_shares(all_effects, effects, total),
         total=all_regions.sums[0].as_share(total),
         balance=_compute_balance(shares, decided_changes, total),
         shares=shares,
+    )
+
+
+def _effect_shares(
+    groups: "_MovingGroups", effects: Iterable[list["_Moving"]], total: float
+) -> tuple[EffectShare, ...]:
+    """Return the share of each effect, and of its rows."""
+    return tuple(
+        EffectShare(group.as_share(total), _as_shares(rows, total))
+        for group, rows in zip(groups.sums, effects, strict=True)
     )
 
 

@@ -16,8 +16,8 @@ from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.explore.page import (

@@ -28,7 +28,6 @@ from reconciler.core.model.finding import Document
 from reconciler.core.model.operators import RECORDS, Scalar
 from reconciler.core.model.rule import JSON_NUMBER, Opaque
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.promises import PromiseResult, run_promises
 from reconciler.core.plan.routing_table import (
     RuleList,
@@ -38,6 +37,7 @@ from reconciler.core.plan.routing_table import (
     route_phrase,
 )
 from reconciler.core.plan.schedule import build_transition
+from reconciler.core.plan.stages import Assessed
 from reconciler.core.plan.traffic_shares import RuleShares, rule_shares
 from reconciler.core.plan.words import destination_phrase
 from reconciler.core.text.escape import pluralize, quote, sanitize
@@ -150,16 +150,12 @@ def build_side(
     )
 
 
-def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
+def build_plan_sides(plan: Assessed) -> tuple[ExploreSide, ...]:
     """Return the rules today, and after the plan, with the shares and promises that the plan
     has.
     """
     transition = build_transition(plan)
-    before, after = (
-        plan.impact.traffic.shares
-        if plan.impact and plan.impact.traffic
-        else (None, None)
-    )
+    before, after = plan.impact.traffic.shares if plan.impact.traffic else (None, None)
     base = replace(plan.desired, endpoint=plan.endpoints[0])
     today = build_side(
         "today",

@@ -35,7 +35,7 @@ from reconciler.core.export.update_manifest import (
 )
 from reconciler.core.model.live import LiveRule
 from reconciler.core.plan.ownership import classify_by_owner, find_cause
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.stages import LiveState
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.suggest import suggest

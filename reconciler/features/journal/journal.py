@@ -27,7 +27,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.rule import CANONICAL_JSON
 from reconciler.core.plan.document import change_to_json, plan_id
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import quote_name
 from reconciler.core.text.files import MIB
 from reconciler.core.text.json_values import STRICT_DECODER

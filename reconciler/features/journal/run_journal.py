@@ -8,7 +8,7 @@ from reconciler.cli.hooks import RunJournal
 from reconciler.cli.session import Session
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.journal.history import find_last_runs
 from reconciler.features.journal.journal import Journal, Recorder, find_run, run_name

@@ -16,14 +16,9 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import LiveRule, copy_name, fingerprint
 from reconciler.core.model.rule import Address, Rule, Target
+from reconciler.core.plan.changes import find_changes, rules_after
 from reconciler.core.plan.ownership import was_edited
-from reconciler.core.plan.plan import (
-    LiveState,
-    Plan,
-    PlanOptions,
-    draft_plan,
-    rules_after,
-)
+from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.features.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
 
@@ -326,15 +321,13 @@ def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
 
 
 def warn_reapplied_changes(
-    plan: Plan,
-    manifests: DesiredState,
-    options: PlanOptions,
+    plan: Changes, manifests: DesiredState, options: PlanOptions
 ) -> tuple[Finding, ...]:
     """Return a warning for each change of an undo that the next apply, with `options`, would make
     again.
     """
     live = replace(plan.live, rules=rules_after(plan, plan.changes))
-    then = draft_plan(manifests, live, options, plan.generated_at)
+    then = find_changes(manifests, live, options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
     changes = [
         change

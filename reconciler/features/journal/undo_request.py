@@ -17,8 +17,9 @@ from reconciler.core.errors import ManifestError, RefusedError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
+from reconciler.core.plan.changes import unmatched_selectors
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, unmatched_selectors
+from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.json_values import moment_at
 from reconciler.features.journal.history import RecordedRun, read_changes
@@ -75,7 +76,7 @@ class UndoRequest:
         """Return the name of the run."""
         return self.run.id
 
-    def hints(self, plan: Plan) -> Iterator[str]:
+    def hints(self, plan: Changes) -> Iterator[str]:
         """Yield a sentence for each change that the next apply would make again."""
         for finding in plan.findings:
             if finding.code != REAPPLIED:
@@ -111,7 +112,7 @@ class UndoRequest:
         environment: Environment,
         options: PlanOptions,
         live: LiveState,
-    ) -> tuple[DesiredState, Callable[[Plan], Sequence[Finding]]]:
+    ) -> tuple[DesiredState, Callable[[Changes], Sequence[Finding]]]:
         """Return the rules that undo the run, and a function that returns a plan's warnings.
 
         Raises RefusedError.
@@ -134,7 +135,7 @@ class UndoRequest:
                 f"--only {selector}: run {self.run.id} changed no rule at that address"
             )
 
-        def warnings(plan: Plan) -> Sequence[Finding]:
+        def warnings(plan: Changes) -> Sequence[Finding]:
             if isinstance(expanded, ManifestError):
                 return [_warn_of_manifests(expanded)]
             next_options = PlanOptions(prune=environment.prune)

@@ -45,7 +45,7 @@ from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address, Condition, Opaque, Queue, Rule, Target
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.stages import LiveState
 from reconciler.core.rule_json import read_file_text
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import join_first, pluralize, sanitize

@@ -33,8 +33,8 @@ from reconciler.core.model.grouping import group_pairs
 from reconciler.core.plan.edits import edits_of_lists
 from reconciler.core.plan.guards import apply_allowance, count_deletes
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import GuardResult
 from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.stages import GuardResult
 from reconciler.core.plan.traffic_shares import (
     convert_sample,
     measure_traffic,

@@ -40,7 +40,7 @@ from reconciler.core.errors import (
     UsageError,
 )
 from reconciler.core.plan.drift import Drift
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes
 from reconciler.core.target import Access, LiveSource
 from reconciler.core.text.hosts import LAST_PORT, url_of
 from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
@@ -269,11 +269,11 @@ class _Watch:
             remaining = report.remaining
             self.record(drift=remaining and await self.compute_drift(remaining))
 
-    async def compute_drift(self, plan: Plan) -> Drift:
+    async def compute_drift(self, plan: Changes) -> Drift:
         work = partial(drift.compute_drift, self.session, plan)
         return await self.session.run_blocking(work)
 
-    def last_unkept(self, plan: Plan) -> ApplyReport | None:
+    def last_unkept(self, plan: Changes) -> ApplyReport | None:
         """Return the report of a round whose first rule was not kept, while the manifests are the
         same: nothing is written again then.
         """
@@ -307,8 +307,8 @@ class _Watch:
         elif cycle.plan is not None and kind == "refused":
             plan.print_plan(session, cycle.plan)
             plan.print_next_command(session, cycle.plan, None)
-        elif cycle.drift is not None and kind == "drift":
-            drift.print_drift(session, cycle.drift)
+        elif cycle.plan is not None and cycle.drift is not None and kind == "drift":
+            drift.print_drift(session, cycle.drift, cycle.plan)
         elif isinstance(cycle.error, ManifestError) and output.log_format == "text":
             output.failed(cycle.error)
         output.flush()

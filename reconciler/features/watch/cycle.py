@@ -23,7 +23,7 @@ from reconciler.core.model.rule import CANONICAL_JSON
 from reconciler.core.plan.document import change_facts, change_to_json
 from reconciler.core.plan.drift import Drift, edited_changes, missing_rules
 from reconciler.core.plan.guards import guard_refusals
-from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.stages import Changes, GuardResult, Plan
 from reconciler.core.target import CallCounts
 from reconciler.core.text.prometheus import metric, metric_header, sample
 
@@ -79,15 +79,22 @@ class CycleResult:
             return "refused" if isinstance(self.error, RefusedError) else "failed"
         if self.plan.failed_tests or (self.may_write and is_blocked(self.plan)):
             return "refused"
-        drift = self.drift or Drift(plan=self.plan)
-        return "pending" if drift.has_drift else "clean"
+        return "pending" if self.differences(self.plan).has_drift else "clean"
 
     @property
-    def remaining(self) -> Plan | None:
-        """Return the differences at its end: those of the last read, otherwise those of the
+    def remaining(self) -> Changes | None:
+        """Return the changes that remain at its end: those of the last read, otherwise those of the
         plan.
         """
         return self.report.remaining if self.report is not None else self.plan
+
+    def differences(self, plan: Plan) -> Drift:
+        """Return the drift at the end of a cycle with this plan: the changes alone if it compared
+        nothing else.
+        """
+        if self.drift is not None:
+            return self.drift
+        return Drift(plan=self.remaining or plan, refusing_tests=plan.failed_tests)
 
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
@@ -122,7 +129,7 @@ class CycleResult:
             facts += _plan_facts(self.plan)
             if self.may_write:
                 facts += [guard.name for guard in self.failed_guards]
-            facts += _drift_facts(self.drift or Drift(plan=self.plan))
+            facts += _drift_facts(self.differences(self.plan))
         if self.report is not None:
             facts += [
                 [str(outcome.change.address), outcome.status]
@@ -177,7 +184,7 @@ def is_blocked(plan: Plan) -> bool:
     return bool(plan.changes and guard_refusals(plan))
 
 
-def count_drifted(plan: Plan) -> int:
+def count_drifted(plan: Changes) -> int:
     """Count the managed rules that were edited in CXone, held ones included, and the rules that are
     missing there.
     """
@@ -185,7 +192,7 @@ def count_drifted(plan: Plan) -> int:
     return len(edited_changes(plan)) + len(missing_rules(plan)) + edited_holds
 
 
-def count_pending(plan: Plan) -> int:
+def count_pending(plan: Changes) -> int:
     """Count the changes that apply would make, without the removal of leftover copies."""
     return sum(not is_copy_removal(change) for change in plan.changes)
 
@@ -374,12 +381,9 @@ class WatchMetrics:
             self._record_differences(cycle, cycle.plan, cycle.remaining)
 
     def _record_differences(
-        self,
-        cycle: CycleResult,
-        plan: Plan,
-        remaining: Plan,
+        self, cycle: CycleResult, plan: Plan, remaining: Changes
     ) -> None:
-        drift = cycle.drift or Drift(plan=remaining)
+        drift = cycle.differences(plan)
         self._gauges |= {
             "pending_changes": count_pending(remaining),
             "drifted_rules": count_drifted(remaining),

@@ -21,7 +21,7 @@ from reconciler.cli.command_line import utc_now
 from reconciler.cli.hooks import AfterApply, ApplyEnd
 from reconciler.cli.session import Session
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.hosts import is_loopback, request_url
 from reconciler.core.text.redact import REDACTOR

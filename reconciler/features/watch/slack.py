@@ -18,7 +18,7 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.plan.drift import Drift, edited_changes
 from reconciler.core.plan.headline import headline
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Assessed
 from reconciler.core.plan.words import NO_IMPACT
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.features.watch.cycle import (
@@ -63,7 +63,7 @@ def slack_code(text: str) -> str:
 def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
-    drift = result.drift or Drift(plan=result.plan)
+    drift = result.differences(result.plan)
     head = f"*{counts_phrase(drift)} in {name}*"
     return [head, _impact_sentence(result), *_rule_lines(drift)]
 
@@ -71,7 +71,7 @@ def _drift(result: CycleResult, name: str) -> list[str]:
 def _refused(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
-    drift = result.drift or Drift(plan=result.plan)
+    drift = result.differences(result.plan)
     head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
     reasons = [
         f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests
@@ -90,18 +90,14 @@ def _applied(result: CycleResult, name: str) -> list[str]:
     applied = applied_outcomes(result.report)
     count = len(edited_changes(result.plan))
     edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
-    remaining = remaining_phrases(result.drift or Drift(plan=result.plan))
+    remaining = remaining_phrases(result.differences(result.plan))
     head = (
         f"*{pluralize(len(applied), 'change')} applied in "
         f"{name}*{edited}{_author(result.report)}."
     )
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
     behaviour = result.plan.behaviour
-    if (
-        behaviour is None
-        or not result.plan.changes
-        or (behaviour.undecided and not behaviour.regions)
-    ):
+    if not result.plan.changes or (behaviour.undecided and not behaviour.regions):
         return [head]
     return [head, _headline(result.plan)]
 
@@ -114,9 +110,9 @@ def _author(report: ApplyReport) -> str:
     return author
 
 
-def _headline(plan: Plan) -> str:
+def _headline(plan: Assessed) -> str:
     """Return what the change did to conversations, as the plan's first sentence says it."""
-    if not plan.impact or not plan.impact.behaviour.regions:
+    if not plan.behaviour.regions:
         return NO_IMPACT
     return slack_code(headline(plan.impact, plan.queue_names, plan.labels))
 
@@ -150,8 +146,9 @@ def _failed(result: CycleResult, name: str) -> list[str]:
 
 
 def _recovered(result: CycleResult, name: str) -> list[str]:
-    rest = result.remaining
-    differs = rest is not None and (result.drift or Drift(plan=rest)).has_drift
+    differs = False
+    if result.plan is not None and result.remaining is not None:
+        differs = result.differences(result.plan).has_drift
     return [
         f"*Recovered: {name} {'can be read again' if differs else 'matches the manifests'}.*"
     ]

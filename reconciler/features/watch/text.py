@@ -80,7 +80,7 @@ def _result_phrase(result: CycleResult) -> str:
         return f"{text}: {error}" if result.error_text else text
     if result.plan is None or result.status == "failed":
         return f"failed: {error}"
-    drift = result.drift or Drift(plan=result.plan)
+    drift = result.differences(result.plan)
     text = "no differences" if result.status == "clean" else counts_phrase(drift)
     if result.plan.held:
         text += f", {len(result.plan.held):,} held"

@@ -10,7 +10,7 @@ from reconciler.core.model.change import (
     Skipped,
     UnknownOutcome,
 )
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.stored_texts import TEXT_ALTERED
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.render.change_summary import ACTION_PAST
@@ -90,7 +90,7 @@ def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> lis
     ]
 
 
-def _reread_phrase(remaining: Plan | None) -> str:
+def _reread_phrase(remaining: Changes | None) -> str:
     if remaining is None:
         return "no differences"
     text = (

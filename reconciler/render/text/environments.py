@@ -11,7 +11,7 @@ from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.core.plan.drift import Drift
 from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.plan.words import total_share_phrase
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.render.colour import Style
@@ -116,13 +116,7 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
-    impact = (
-        "none"
-        if not moves
-        else "not known"
-        if plan.impact is None
-        else _impact_phrase(plan.impact)
-    )
+    impact = _impact_phrase(plan.impact) if moves else "none"
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",

@@ -7,7 +7,7 @@ from typing import Final
 
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.clauses import FEW_VALUES
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow
@@ -104,15 +104,10 @@ def _effects(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
 
 
 def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
-    """Return the changes that effects do not tell: held ones, and all fields with `verbose` or
-    without an analysis.
-    """
-    is_complete = limits.verbose or summary.effects is None
-    shown = (
-        summary.changes
-        if is_complete
-        else [change for change in summary.changes if change.note]
-    )
+    """Return the changes that effects do not tell: held ones, and all fields with `verbose`."""
+    shown = summary.changes
+    if not limits.verbose:
+        shown = tuple(change for change in summary.changes if change.note)
     return [
         line
         for change in (*shown, *summary.held_changes)

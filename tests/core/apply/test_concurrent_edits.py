@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.model.change import Applied, Failed
-from reconciler.core.plan.document import ReviewedPlan
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.review import ReviewedPlan
+from reconciler.core.plan.stages import PlanOptions
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import ROOMY, Scenario
 from tests.campaign.scenario_rules import (

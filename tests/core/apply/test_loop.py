@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.apply.progress import ApplyReport, matches_review
 from reconciler.core.errors import ApiError
 from reconciler.core.model.change import Applied, Failed, Skipped, UnknownOutcome
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted

@@ -25,7 +25,8 @@ from reconciler.core.model.change import (
 )
 from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.core.model.rule import Rule
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from tests.support.builders import (
     NOW,
     OWNER,
@@ -46,9 +47,9 @@ EDITED = managed("id-x", "cards/x", rule("x", priority=99), last_written=rule("x
 DONE = managed("id-x", "cards/x", WANTED)
 
 
-def planned(*live: LiveRule, goal: DesiredState = GOAL) -> Plan:
-    """Return the plan of a read with these rules."""
-    return draft_plan(goal, LiveState(live, QUEUES), PlanOptions(), NOW)
+def planned(*live: LiveRule, goal: DesiredState = GOAL) -> Changes:
+    """Return the changes of a read with these rules."""
+    return find_changes(goal, LiveState(live, QUEUES), PlanOptions(), NOW)
 
 
 def update(live: LiveRule) -> Update:
@@ -59,7 +60,7 @@ def update(live: LiveRule) -> Update:
 
 
 def noted(
-    before: Plan,
+    before: Changes,
     verdict: Verdict,
     *,
     error: str = "",
@@ -88,7 +89,7 @@ def sent(step: PlanStep) -> LiveRule:
 
 
 def outcome(
-    tally: ApplyProgress, fresh: Plan | None, *, interrupted: bool = False
+    tally: ApplyProgress, fresh: Changes | None, *, interrupted: bool = False
 ) -> Outcome:
     """Return the reported outcome of the one change."""
     (actual,) = tally.report(fresh, "", interrupted=interrupted).outcomes

@@ -24,10 +24,11 @@ from reconciler.core.model.live import (
     marker_digest,
 )
 from reconciler.core.model.rule import Rule, Target, make_condition
+from reconciler.core.plan.assess import assess
 from reconciler.core.plan.document import plan_to_json
 from reconciler.core.plan.guards import check_guards
-from reconciler.core.plan.plan import PlanOptions
-from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import PlanOptions
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.render.colour import no_style
@@ -342,7 +343,7 @@ def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
-    created = check_guards(schedule_steps(watch.world.plan(wish)), ENVIRONMENT)
+    created = check_guards(assess(schedule_steps(watch.world.plan(wish))), ENVIRONMENT)
     form = plan_to_json(created)
     assert (0, 2, 0) == tuple(
         form["summary"][name] for name in ("create", "update", "delete")
@@ -364,7 +365,7 @@ def test_a_leftover_copy_alone_is_deleted() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 3)
-    created = predict_impact(schedule_steps(watch.world.plan(wish)))
+    created = check_guards(assess(schedule_steps(watch.world.plan(wish))), ENVIRONMENT)
     (change,) = plan_to_json(created)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
     assert (

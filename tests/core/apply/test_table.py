@@ -25,7 +25,7 @@ from reconciler.core.model.change import Applied, Failed, UnknownOutcome
 from reconciler.core.model.live import LiveRule, Marker, marker_digest
 from reconciler.core.model.rule import Rule, Target
 from reconciler.core.pipeline import Planner
-from reconciler.core.plan.plan import PlanOptions
+from reconciler.core.plan.stages import PlanOptions
 from reconciler.targets.studio.form import BlockForm
 from reconciler.targets.studio.layout import BlockLayout
 from tests.support.builders import (
@@ -148,7 +148,7 @@ def run(
         allowed=allowed,
         reason="for the test",
     )
-    plan = planner.assess(planner.plan(live(*table.rules_now)))
+    plan = planner.complete(planner.find_changes(live(*table.rules_now)))
 
     async def sleep(_seconds: float) -> None:
         table.log.append("pause")

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from reconciler.core.model.rule import Target
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
-from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import Plan, PlanOptions
 from reconciler.core.text.phrases import queues_phrase
 from reconciler.render.routing_map import build_routing_map, render_mermaid
 from reconciler.render.text.plan import plan_text
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 from tests.support.many_tenants import Tenants, ruleset, tenants
 from tests.support.many_tenants import rule as written
+from tests.support.plans import complete
 from tests.support.program import Program
 
 CATCH_ALL = {
@@ -223,9 +224,7 @@ def no_weight() -> Plan:
         managed("1", "cards/x", rule("x")),
         unmanaged("2", rule("hand", targets=none)),
     ]
-    return predict_impact(
-        schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW))
-    )
+    return complete(find_changes(want, live(*rules), PlanOptions(), NOW))
 
 
 def test_the_map_draws_no_queue() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
-from reconciler.core.plan.plan import replace_findings
+from reconciler.core.plan.findings import replace_findings
 from reconciler.render.scanning import findings_to_sarif
 from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address

@@ -19,7 +19,8 @@ from reconciler.core.checks.route_tests import RouteTestResult
 from reconciler.core.desired.expand import StatedPromise
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from tests.support.brute_force import Json, inputs_for, is_supported, winner
 from tests.support.builders import (
     NOW,
@@ -62,7 +63,7 @@ def passed(intent: str, winner: str | None) -> RouteTestResult:
     )
 
 
-def promised(plan: Plan, promise: Promise) -> Plan:
+def promised(plan: Changes, promise: Promise) -> Changes:
     """The plan with a promise."""
     finding = Finding(code="CXR221", severity="error", message="", source=SOURCE)
     stated = StatedPromise(
@@ -71,7 +72,7 @@ def promised(plan: Plan, promise: Promise) -> Plan:
     return replace(plan, desired=replace(plan.desired, promises=(stated,)))
 
 
-def planned() -> Plan:
+def planned() -> Changes:
     """A plan that creates, updates, switches off and deletes one rule, and keeps one; another rule
     is unmanaged.
     """
@@ -88,7 +89,7 @@ def planned() -> Plan:
         managed("4", "cards/same", rule("same")),
         unmanaged("5", rule("partner")),
     ]
-    return draft_plan(
+    return find_changes(
         desired(*want), LiveState(tuple(actual), QUEUES), PlanOptions(), NOW
     )
 
@@ -276,7 +277,7 @@ class Edits:
             taker
         )
 
-    def plan(self) -> Plan:
+    def plan(self) -> Changes:
         """The plan of these changes, with the promise."""
         want = [
             wanted(f"set/{name}", entry(form).rule) for name, form in self.after.items()
@@ -287,7 +288,7 @@ class Edits:
         ]
         state = replace(desired(*want), evaluation=self.evaluation)  # type: ignore[arg-type]
         return promised(
-            draft_plan(state, LiveState(tuple(actual), QUEUES), PlanOptions(), NOW),
+            find_changes(state, LiveState(tuple(actual), QUEUES), PlanOptions(), NOW),
             self.stated.promise,
         )
 

@@ -22,10 +22,12 @@ from reconciler.core.manifest.yaml_reader import parse_file
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, format_description, marker_digest
 from reconciler.core.model.rule import Target, make_condition
-from reconciler.core.plan.document import read_saved_plan as read_plan
+from reconciler.core.plan.changes import find_changes
 from reconciler.core.plan.drift import Acceptance, Drift, drift_to_json, find_drift
+from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import PlanOptions, add_findings, draft_plan
+from reconciler.core.plan.review import read_saved_plan as read_plan
+from reconciler.core.plan.stages import PlanOptions
 from reconciler.core.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.features.journal.history import RecordedRun, find_last_runs
 from reconciler.features.watch.cycle import CycleResult, count_drifted
@@ -44,6 +46,7 @@ from tests.support.builders import (
     live,
     managed,
     rule,
+    unchecked,
     unmanaged,
     wanted,
 )
@@ -63,7 +66,7 @@ def drift_of(
     want: list[DesiredRule], found: list[LiveRule], *accept: Acceptance, **options: Any
 ) -> Drift:
     return find_drift(
-        draft_plan(desired(*want), live(*found), PlanOptions(**options), NOW), accept
+        find_changes(desired(*want), live(*found), PlanOptions(**options), NOW), accept
     )
 
 
@@ -71,8 +74,13 @@ def accepted(*rules: LiveRule) -> list[Acceptance]:
     return [Acceptance(rule.rule.name, marker_digest(rule.rule)) for rule in rules]
 
 
+def document_of(drift: Drift) -> Any:
+    """Return the JSON of a drift with the plan of its changes."""
+    return drift_to_json(drift, unchecked(drift.plan))
+
+
 def sections(drift: Drift) -> list[tuple[str, str, str]]:
-    form = drift_to_json(drift)
+    form = document_of(drift)
     return [
         (item["action"], item["cause"], item["address"] or item["name"])
         for item in form["changes"]
@@ -130,7 +138,7 @@ class Tenant:
         foreign_side = {
             item["id"]: unmanaged(item["id"], entry(item).rule) for item in self.others
         }
-        created = draft_plan(
+        created = find_changes(
             replace(want, evaluation=self.evaluation),
             live(*actual, *foreign_side.values()),
             PlanOptions(),
@@ -175,7 +183,7 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         alone = RoutingDifference(
             tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation
         )
-        form: Any = drift_to_json(drift)
+        form = document_of(drift)
         assert bool(alone.all) is form["behaviour"]["changed"], (seed, alone.report)
 
 
@@ -185,7 +193,7 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
     """
     drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", EVERYTHING)])
     assert not drift.plan.changes
-    form: Any = drift_to_json(drift)
+    form = document_of(drift)
     (entry_of,) = form["changes"]
     expected = {"action": "none", "cause": "unmanaged", "id": "2", "name": "everybody"}
     assert expected.items() <= entry_of.items()
@@ -276,7 +284,7 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     drift = drift_of([VIP], [LIVE_VIP, candidate], *accepted(candidate))
     assert (False, 1, ()) == (drift.has_drift, len(drift.accepted), drift.in_the_way)
     assert drift_as_text(drift).endswith("\n1 unmanaged rule is accepted.\n")
-    form: Any = drift_to_json(drift)
+    form = document_of(drift)
     assert form["behaviour"]["changed"]
     changed = unmanaged("2", replace(EVERYTHING, priority=0))
     again = drift_of([VIP], [LIVE_VIP, changed], *accepted(candidate))
@@ -441,7 +449,7 @@ def test_a_missing_rule_counts_and_is_restored() -> None:
         declared
     )
     assert ["2026-11-25T120000-prod-a1b2"] == [
-        item["since"] for item in drift_to_json(declared)["changes"]
+        item["since"] for item in document_of(declared)["changes"]
     ]
 
 
@@ -501,7 +509,7 @@ def test_no_movement_is_not_claimed_with_an_accepted_rule() -> None:
     )
     text = slack_message(
         "drift",
-        CycleResult(started_at=NOW, plan=drift.plan, drift=drift),
+        CycleResult(started_at=NOW, plan=unchecked(drift.plan), drift=drift),
         "prod",
         "cxroute drift",
     )["text"]
@@ -522,7 +530,7 @@ def test_a_tie_with_an_unmanaged_rule_is_reported() -> None:
     tied = replace(
         drift,
         plan=add_findings(
-            drift.plan,
+            unchecked(drift.plan),
             [
                 Finding(
                     code="CXR204",
@@ -540,7 +548,7 @@ def test_the_remedy_says_that_apply_refuses() -> None:
     """While the manifests fail a route test, the printed command would end with exit code 3."""
     drift = drift_of([VIP], [])
     failing = (Finding(code="CXR220", severity="error", message="expected elsewhere"),)
-    broken = replace(drift, plan=replace(drift.plan, failed_tests=failing))
+    broken = replace(drift, refusing_tests=failing)
     text = "1 route test fails: apply will refuse this plan."
     assert text in drift_as_text(broken)
     assert text in drift_markdown(broken, TENANT, FACTS, "cxroute apply")
@@ -559,7 +567,10 @@ def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
     ]
     drift = drift_of(want, actual, only=("cards/vip",))
     assert drift.has_drift
-    assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
+    assert (
+        "pending"
+        == CycleResult(started_at=NOW, plan=unchecked(drift.plan), drift=drift).status
+    )
     text = drift_as_text(drift)
     assert "No drift" not in text
     assert text.startswith(
@@ -572,7 +583,7 @@ def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
 
 def test_a_report_of_drift_is_not_applied() -> None:
     """It describes the live state, not a change."""
-    form = json.dumps(drift_to_json(drift_of([VIP], [])))
+    form = json.dumps(document_of(drift_of([VIP], [])))
     with pytest.raises(Exception, match=r"drift\.json is a report of `cxroute drift`"):
         read_plan(form, "drift.json")
 
@@ -587,7 +598,9 @@ def test_a_cycle_is_identified_by_the_rules_in_the_way() -> None:
             [VIP], [LIVE_VIP, *([unmanaged("2", subject)] if subject else [])]
         )
         rounds.append(
-            CycleResult(started_at=NOW, plan=drift.plan, drift=drift, may_write=True)
+            CycleResult(
+                started_at=NOW, plan=unchecked(drift.plan), drift=drift, may_write=True
+            )
         )
     assert ["clean", "pending", "pending"] == [item.status for item in rounds]
     assert 3 == len({item.fingerprint for item in rounds})

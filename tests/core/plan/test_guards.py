@@ -14,6 +14,8 @@ from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Target
+from reconciler.core.plan.assess import assess
+from reconciler.core.plan.changes import find_changes
 from reconciler.core.plan.guards import (
     check_guards,
     freeze_reason,
@@ -21,8 +23,8 @@ from reconciler.core.plan.guards import (
     lift_guards,
 )
 from reconciler.core.plan.impact import Impact
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
-from reconciler.core.plan.schedule import predict_impact, schedule_steps
+from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import Plan, PlanOptions
 from reconciler.core.traffic.sample import read_traffic
 from tests.support.builders import (
     NOW,
@@ -33,6 +35,7 @@ from tests.support.builders import (
     live,
     managed,
     rule,
+    unchecked,
     unmanaged,
     wanted,
 )
@@ -53,9 +56,9 @@ def environment(**said: Any) -> Environment:
 
 
 def guarded(want: DesiredState, rules: list[LiveRule], **said: Any) -> Plan:
-    return check_guards(
-        draft_plan(want, live(*rules), PlanOptions(), NOW), environment(**said)
-    )
+    """Return the plan with its guards, without an analysis of conversations."""
+    changes = find_changes(want, live(*rules), PlanOptions(), NOW)
+    return check_guards(unchecked(changes), environment(**said))
 
 
 def refused(made: Plan) -> list[str]:
@@ -323,9 +326,9 @@ def foreseen(
     want: DesiredState, rules: list[LiveRule], sample: str = "", **said: Any
 ) -> Plan:
     """Return the plan as a command builds it: with its order and its impact."""
-    created = schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW))
+    created = schedule_steps(find_changes(want, live(*rules), PlanOptions(), NOW))
     read = read_traffic(sample.encode(), "t.csv", BotAttributes()) if sample else None
-    return check_guards(predict_impact(created, read), environment(**said))
+    return check_guards(assess(created, read), environment(**said))
 
 
 def test_a_fall_to_the_default_routing_is_refused() -> None:
@@ -489,9 +492,9 @@ def test_an_old_sample_is_a_finding_and_with_the_guard_a_refusal(
     )
     sample = comment.format(before=before, tomorrow=tomorrow) + "intent,count\nx,30\n"
     read = read_traffic(sample.encode(), "t.csv", BotAttributes(), max_age_days=days)
-    created = schedule_steps(draft_plan(desired(), live(), PlanOptions(), NOW))
+    created = schedule_steps(find_changes(desired(), live(), PlanOptions(), NOW))
     for guard in ({"traffic": {"percent": 100}}, {}):
-        checked = check_guards(predict_impact(created, read), environment(guard=guard))
+        checked = check_guards(assess(created, read), environment(guard=guard))
         actual = [
             finding.message for finding in checked.findings if finding.code == "CXR235"
         ]
@@ -507,13 +510,11 @@ def test_an_old_sample_is_a_finding_and_with_the_guard_a_refusal(
 
 def test_an_unproven_order_needs_a_reason() -> None:
     """`transient` names the rules; `--allow transient` lifts it."""
-    created = check_guards(
-        replace(
-            draft_plan(desired(), live(), PlanOptions(), NOW),
-            unproven=(address("cards/a"),),
-        ),
-        environment(),
+    assessed = assess(
+        schedule_steps(find_changes(desired(), live(), PlanOptions(), NOW))
     )
+    unproven = replace(assessed, unproven=(address("cards/a"),))
+    created = check_guards(unproven, environment())
     assert ["transient"] == refused(created)
     assert "cards/a" in guard_refusals(created)[0].message
     assert [] == refused(lift_guards(created, ["transient"], "CHG-9"))

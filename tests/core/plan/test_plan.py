@@ -20,24 +20,16 @@ from reconciler.core.manifest.kinds.ruleset import Hold
 from reconciler.core.model.change import Adopt, Create, Delete, Update
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Rule, Source
-from reconciler.core.plan.document import (
-    digest_document,
-    plan_id,
-    plan_to_json,
-    read_saved_plan,
-    unreviewed_changes,
-)
-from reconciler.core.plan.plan import (
-    LiveState,
-    Plan,
-    PlanOptions,
+from reconciler.core.plan.changes import (
     adopt_namesakes,
-    draft_plan,
-    replace_findings,
+    find_changes,
     unmatched_selectors,
 )
+from reconciler.core.plan.document import digest_document, plan_id, plan_to_json
+from reconciler.core.plan.findings import replace_findings
 from reconciler.core.plan.plan_json import plan_schema
-from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.review import read_saved_plan, unreviewed_changes
+from reconciler.core.plan.stages import LiveState, Plan, PlanOptions
 from tests.support.builders import (
     NOW,
     address,
@@ -45,9 +37,11 @@ from tests.support.builders import (
     live,
     managed,
     rule,
+    unchecked,
     unmanaged,
     wanted,
 )
+from tests.support.plans import complete
 
 HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
 
@@ -76,7 +70,7 @@ def some_plan(options: PlanOptions | None = None) -> Plan:
         unmanaged("5", rule("by hand")),
         unmanaged("6", rule("theirs")),
     )
-    return draft_plan(want, actual, options or PlanOptions(), NOW)
+    return unchecked(find_changes(want, actual, options or PlanOptions(), NOW))
 
 
 def test_the_summary_counts_every_rule_once() -> None:
@@ -99,7 +93,7 @@ def test_deletes_come_last() -> None:
     """
     steps = {
         change["address"]: change["steps"]
-        for change in plan_to_json(schedule_steps(some_plan()))["changes"]
+        for change in plan_to_json(complete(some_plan()))["changes"]
     }
     assert {
         "cards/new": [{"wave": 1, "call": "create", "copy": False}],
@@ -142,7 +136,7 @@ def test_keep_drift_holds_edits_of_cxone() -> None:
 def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     """Until then the live rule is not changed; the clock is an input."""
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
-    created = draft_plan(
+    created = find_changes(
         want,
         live(managed("1", "cards/vip", rule())),
         PlanOptions(),
@@ -165,7 +159,7 @@ def test_held_changes_are_in_order() -> None:
     )
     assert ["cards/c", "cards/a", "cards/b"] == [
         str(item.change.address)
-        for item in draft_plan(want, actual, PlanOptions(), NOW).held
+        for item in find_changes(want, actual, PlanOptions(), NOW).held
     ]
 
 
@@ -183,7 +177,7 @@ def test_a_name_that_is_not_free_is_waited_for(way: str) -> None:
     actual = live(
         *(managed(f"id-{name}", f"cards/{name}", rule(name)) for name in "abce")
     )
-    created = draft_plan(
+    created = find_changes(
         want, actual, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW
     )
     assert ["cards/e"] == [str(change.address) for change in created.changes]
@@ -205,7 +199,7 @@ def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> 
         "2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip")
     )
     goal = desired(*(wanted(where, subject) for where, subject in wish.items()))
-    created = draft_plan(goal, live(own_side, clone), PlanOptions(), NOW)
+    created = find_changes(goal, live(own_side, clone), PlanOptions(), NOW)
     assert () == created.changes
     ((stored_values,), (clone_found,)) = created.held, created.findings
     assert "1" == stored_values.change.live.id  # type: ignore[union-attr]
@@ -222,12 +216,12 @@ def test_adopting_all_adopts_rules_of_the_same_name() -> None:
     actual = live(unmanaged("1", rule(priority=5)))
     assert ["CXR301"] == [
         conflict.code
-        for conflict in draft_plan(want, actual, PlanOptions(), NOW).conflicts
+        for conflict in find_changes(want, actual, PlanOptions(), NOW).conflicts
     ]
-    created = draft_plan(want, actual, PlanOptions(adopt=True), NOW)
+    created = find_changes(want, actual, PlanOptions(adopt=True), NOW)
     assert ([], 1) == (
         list(created.conflicts),
-        plan_to_json(created)["summary"]["adopt"],
+        plan_to_json(unchecked(created))["summary"]["adopt"],
     )
 
 
@@ -246,7 +240,7 @@ def test_adopting_all_changes_only_rules_with_a_namesake() -> None:
         unmanaged("2", rule("by hand")),
         unmanaged("3", rule(priority=5)),
     )
-    created = draft_plan(want, actual, PlanOptions(adopt=True), NOW)
+    created = find_changes(want, actual, PlanOptions(adopt=True), NOW)
     kinds = {
         "cards/new": Create,
         "cards/ours": Update,
@@ -306,16 +300,20 @@ def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
         )
         actual = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
         first = json.dumps(
-            plan_to_json(draft_plan(want, live(*actual), PlanOptions(), NOW))
+            plan_to_json(
+                complete(find_changes(want, live(*actual), PlanOptions(), NOW))
+            )
         )
         chance.shuffle(actual)
         assert first == json.dumps(
             plan_to_json(
-                draft_plan(
-                    want,
-                    LiveState(tuple(actual), live().queues[::-1]),
-                    PlanOptions(),
-                    NOW,
+                complete(
+                    find_changes(
+                        want,
+                        LiveState(tuple(actual), live().queues[::-1]),
+                        PlanOptions(),
+                        NOW,
+                    )
                 )
             )
         )
@@ -338,7 +336,7 @@ def test_the_digests_of_a_plan_are_computed_once(
     form = plan_to_json(created)
     candidate = replace(created, changes=())
     assert form["planId"] != plan_id(candidate) == plan_to_json(candidate)["planId"]
-    monkeypatch.setattr("reconciler.core.plan.plan.sha256", None)
+    monkeypatch.setattr("reconciler.core.plan.stages.sha256", None)
     monkeypatch.setattr("reconciler.core.plan.document.sha256", None)
     assert (form["planId"], form["liveDigest"]) == (
         plan_id(created),

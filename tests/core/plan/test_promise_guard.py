@@ -18,8 +18,11 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Source, Target
+from reconciler.core.plan.assess import assess
+from reconciler.core.plan.changes import find_changes
 from reconciler.core.plan.guards import check_guards, guard_refusals, lift_guards
-from reconciler.core.plan.plan import GuardResult, Plan, PlanOptions, draft_plan
+from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import GuardResult, Plan, PlanOptions
 from reconciler.features.practice.sandbox import open_state
 from tests.support.builders import (
     NOW,
@@ -70,7 +73,8 @@ def guarded(
     **more: Any,
 ) -> Plan:
     want = replace(desired(*rules), promises=tuple(promises), **more)
-    return check_guards(draft_plan(want, live(*at), PlanOptions(), NOW), ENVIRONMENT)
+    created = schedule_steps(find_changes(want, live(*at), PlanOptions(), NOW))
+    return check_guards(assess(created), ENVIRONMENT)
 
 
 def result(plan: Plan) -> GuardResult:

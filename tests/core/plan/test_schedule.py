@@ -19,7 +19,9 @@ from reconciler.core.model.live import (
 )
 from reconciler.core.model.rule import Target
 from reconciler.core.plan import schedule
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.assess import measure_impact
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import Changes, PlanOptions
 from tests.support.builders import (
     NOW,
     OWNER,
@@ -37,7 +39,7 @@ FRAUD: Final = [Target("q-fraud", 1)]
 GENERAL: Final = [Target("q-general", 1)]
 
 
-def plan_with_idle_copy() -> Plan:
+def plan_with_idle_copy() -> Changes:
     """Return a plan that needs a new temporary copy of cards/b, where an earlier run left a copy
     without effect.
     """
@@ -74,7 +76,7 @@ def plan_with_idle_copy() -> Plan:
         "description": format_description(temporary, marker),
     }
     state = live(*actual, LiveRule("left", temporary, marker, raw))
-    return draft_plan(goal, state, PlanOptions(), NOW)
+    return find_changes(goal, state, PlanOptions(), NOW)
 
 
 def test_a_leftover_copy_is_deleted_first_only_with_a_complete_proof(
@@ -113,13 +115,12 @@ def test_a_leftover_copy_is_the_cause_of_what_it_moves() -> None:
         managed("id-a", "cards/a", everything), LiveRule("left", temporary, marker, raw)
     )
 
-    created = schedule.predict_impact(
-        draft_plan(desired(wanted("cards/a", everything)), state, PlanOptions(), NOW)
+    changes = find_changes(
+        desired(wanted("cards/a", everything)), state, PlanOptions(), NOW
     )
-
-    assert created.impact
-    (effect,) = created.impact.behaviour.effects
-    (edited,) = (created.impact.edits[number] for number in effect.edits)
+    impact = measure_impact(changes)
+    (effect,) = impact.behaviour.effects
+    (edited,) = (impact.edits[number] for number in effect.edits)
     assert ("delete", f"(next) {OWNER}/cards/a", True) == (
         edited.action,
         edited.entry.name,

@@ -12,7 +12,8 @@ import pytest
 
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Rule, Target
-from reconciler.core.plan.plan import Plan, PlanOptions, draft_plan
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.stages import Changes, PlanOptions
 from reconciler.core.plan.stored_texts import (
     TEXT_FORMS,
     TextForm,
@@ -34,8 +35,8 @@ def kept(what: Rule, **fields: object) -> Rule:
     return replace(what, **fields)  # type: ignore[arg-type]
 
 
-def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
-    """Plan with rules that the tenant returns with other texts."""
+def planned(rules: list[Rule], shown: list[Rule]) -> Changes:
+    """Changes with rules that the tenant returns with other texts."""
     wishes = desired(
         *(wanted(f"cards/k{number}", rule) for number, rule in enumerate(rules))
     )
@@ -43,10 +44,10 @@ def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
         managed(f"r{number}", f"cards/k{number}", now, last_written=was)
         for number, (was, now) in enumerate(zip(rules, shown, strict=True))
     ]
-    return draft_plan(wishes, live(*lives), PlanOptions(), NOW)
+    return find_changes(wishes, live(*lives), PlanOptions(), NOW)
 
 
-def findings(made: Plan) -> list[tuple[str, int]]:
+def findings(made: Changes) -> list[tuple[str, int]]:
     return [
         (finding.message, len(finding.occurrences))
         for finding in made.findings
@@ -54,7 +55,7 @@ def findings(made: Plan) -> list[tuple[str, int]]:
     ]
 
 
-def hints(made: Plan) -> list[str]:
+def hints(made: Changes) -> list[str]:
     return [*{finding.hint for finding in made.findings if finding.code == "CXR340"}]
 
 
@@ -179,7 +180,7 @@ def test_a_change_of_the_manifests_is_not_called_drift() -> None:
         )
         for number, item in enumerate(was)
     ]
-    created = draft_plan(wishes, live(*lives), PlanOptions(), NOW)
+    created = find_changes(wishes, live(*lives), PlanOptions(), NOW)
     assert ["manifest", "manifest"] == [change.cause for change in created.changes]
     assert [["priority"]] * 2 == [
         [field.path for field in change.fields]  # type: ignore[union-attr]
@@ -195,7 +196,7 @@ def test_a_duplicate_may_have_another_form_of_the_name() -> None:
         managed(item, "cards/k0", replace(subject, name="cards"), last_written=subject)
         for item in ("r1", "r2")
     ]
-    created = draft_plan(
+    created = find_changes(
         desired(wanted("cards/k0", subject)), live(*twins), PlanOptions(), NOW
     )
     assert [("r2", "duplicate")] == [

@@ -21,6 +21,7 @@ from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.desired.expand import StatedPromise
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Target, make_condition, make_opaque
+from reconciler.core.plan.assess import assess
 from reconciler.core.plan.guards import check_guards
 from reconciler.core.plan.promises import run_promises
 from reconciler.core.plan.traffic_shares import ShareRange, rule_shares
@@ -417,11 +418,10 @@ def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:
         requirement='only "Cards"',
     )
     created = plan_of_everything()
-    created = check_guards(
-        replace(created, desired=replace(created.desired, promises=(stated,))),
-        environment(),
-    )
-    assert created.impact
+    changes = replace(created, desired=replace(created.desired, promises=(stated,)))
+    assert created.impact.traffic
+    sample = created.impact.traffic.sample
+    created = check_guards(assess(changes, sample), environment())
     assert created.impact.traffic
     today, after = build_plan_sides(created)
     for side in (today, after):

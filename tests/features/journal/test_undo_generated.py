@@ -20,9 +20,10 @@ from reconciler.core.errors import ApiError, RefusedError
 from reconciler.core.model.change import Adopt
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Address, Rule
+from reconciler.core.plan.changes import find_changes
 from reconciler.core.plan.ownership import classify_by_owner
-from reconciler.core.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.core.plan.routing_table import live_entries
+from reconciler.core.plan.stages import LiveState, Plan, PlanOptions
 from reconciler.core.rule_json import parse_live_rule
 from reconciler.features.journal.history import RecordedRun, read_changes
 from reconciler.features.journal.journal import Journal, Recorder, parse_runs, run_name
@@ -34,7 +35,7 @@ from reconciler.features.practice.simulator.settings import PROFILES
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated
-from tests.support.builders import NOW, OWNER, QUEUES
+from tests.support.builders import NOW, OWNER, QUEUES, unchecked
 from tests.support.in_process_tenant import InProcessTenant
 
 SEEDS: Final = 40
@@ -70,7 +71,9 @@ class Undone(InProcessTenant):
         self, goal: DesiredState, options: PlanOptions | None = None, faults: str = ""
     ) -> tuple[Plan, ApplyReport | None]:
         """Apply and record as the command does; return None if the run ended before a write."""
-        created = draft_plan(goal, self.live, options or PlanOptions(), NOW)
+        created = unchecked(
+            find_changes(goal, self.live, options or PlanOptions(), NOW)
+        )
         journal = Journal(
             FileSink(self.path), run_name(created, NOW), lambda: NOW, pytest.fail
         )
@@ -178,7 +181,7 @@ def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> N
     assert_back(world, before, aim)
     assert_others_untouched(world, before, created)
     assert (
-        () == draft_plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
+        () == find_changes(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
     )
     again = world.aim(world.runs()[-1], scenario.wish)
     if again.findings:

@@ -13,7 +13,7 @@ from reconciler.core.desired.desired import DesiredRule, DesiredState
 from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.core.model.rule import Queue, Rule, Target
-from reconciler.core.plan.plan import LiveState
+from reconciler.core.plan.stages import LiveState
 from reconciler.features.journal.history import RecordedChange, RecordedRun
 from reconciler.features.journal.undo import build_undo_state
 from tests.support.builders import (

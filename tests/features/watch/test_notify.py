@@ -23,7 +23,7 @@ from reconciler.core.model.change import Applied, Failed, UnknownOutcome
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.drift import find_drift
 from reconciler.core.plan.impact import NO_IMPACT, Impact
-from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.stages import GuardResult, Plan
 from reconciler.features.watch.cycle import (
     MAX_WAITING,
     CycleResult,
@@ -235,7 +235,7 @@ def test_the_effect_on_conversations_is_given_only_if_it_is_known() -> None:
     )
     bounded = replace(
         drift,
-        unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(regions=())),
+        unaccepted_impact=Impact(unknown.behaviour),
     )
     assert "onversations" not in text(
         "drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=bounded)

@@ -25,7 +25,7 @@ from reconciler.core.model.change import (
     UnknownOutcome,
 )
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.plan import GuardResult
+from reconciler.core.plan.stages import GuardResult
 from reconciler.core.target import CallCounts
 from reconciler.core.text.prometheus import exposition
 from reconciler.features.watch.cycle import (

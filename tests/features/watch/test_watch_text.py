@@ -14,7 +14,7 @@ from reconciler.core.model.change import Applied, Change, Create, Failed
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.drift import Drift
-from reconciler.core.plan.plan import GuardResult, Plan
+from reconciler.core.plan.stages import GuardResult, Plan
 from reconciler.core.target import CallCounts
 from reconciler.features.watch.cycle import CYCLE_STATUSES, CycleResult
 from reconciler.features.watch.text import cycle_document, cycle_line

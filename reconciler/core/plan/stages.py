@@ -1,0 +1,216 @@
+"""The stages of a plan, each a frozen type: Changes, Scheduled, Assessed, Plan.
+
+A stage has everything of the earlier ones, so that a function which needs an earlier stage takes a
+later one, too. One function builds each stage from the one before: `find_changes`,
+`schedule_steps`, `assess` and `check_guards`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from reconciler.core.behaviour.diff.difference import BehaviourChange
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.model.change import Change, HeldChange, PlanStep
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.live import LastSave, LiveRule
+from reconciler.core.model.rule import CANONICAL_JSON, Address, Queue
+from reconciler.core.plan.consent import Consent
+from reconciler.core.text.phrases import Labels
+
+# types alone: they load the traffic sample, which `validate` does not need
+if TYPE_CHECKING:
+    from reconciler.core.plan.impact import Impact
+    from reconciler.core.plan.promises import PromiseResult
+    from reconciler.core.plan.replay import ReplayResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """The options of a plan. A saved plan contains them, so that it can be built again."""
+
+    only: tuple[str, ...] = ()  # addresses, or patterns such as `cards/*`; empty: all
+    adopt: bool = False  # adopt unmanaged rules that have the name of a desired rule
+    keep_drift: bool = False  # do not revert edits made in CXone
+    prune: bool = True  # delete managed rules that no manifest names
+    # the path of a traffic sample other than that of the manifests
+    traffic: str | None = None
+    base: str | None = None  # where the manifests before the change are
+    # the endpoint's fallback there; None: that of these manifests
+    base_fallback: FallbackPolicy | None = None
+    undo: str | None = None  # the run of the journal to undo; the manifests are ignored
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """The result of one read of the tenant: every rule and every queue."""
+
+    rules: tuple[LiveRule, ...]
+    queues: tuple[Queue, ...]
+    last_save: LastSave | None = None  # of the script that holds the rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """The first stage: what differs between the live rules and the desired ones."""
+
+    desired: DesiredState
+    live: LiveState
+    options: PlanOptions
+    generated_at: datetime
+    changes: tuple[Change, ...]
+    held: tuple[HeldChange, ...]
+    findings: tuple[Finding, ...]
+    unchanged: int
+    managed: tuple[Address, ...]  # addresses of the managed live rules, before
+    unmanaged: int
+
+    @property
+    def environment(self) -> str:
+        """Return the name of the environment."""
+        return self.desired.environment
+
+    @property
+    def owner(self) -> str:
+        """Return the owner of the managed rules."""
+        return self.desired.owner
+
+    @property
+    def labels(self) -> Labels:
+        """Return what people read instead of names."""
+        return self.desired.labels
+
+    @cached_property
+    def queue_names(self) -> Mapping[str, str]:
+        """The names of the tenant's queues, by id."""
+        return {queue.id: queue.name for queue in self.live.queues}
+
+    @property
+    def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
+        """Return the endpoint before the change, which the live rules are behind, and the one after
+        it.
+        """
+        after = self.desired.endpoint
+        before = replace(after, fallback=self.options.base_fallback or after.fallback)
+        return before.compared_with(after), after.compared_with(before)
+
+    @cached_property
+    def changes_endpoint(self) -> bool:
+        """Whether the endpoint's fallback is another one after the change."""
+        before = self.options.base_fallback
+        if before is None:
+            return False
+        return before.settings != self.desired.endpoint.fallback.settings
+
+    @property
+    def conflicts(self) -> tuple[Finding, ...]:
+        """Return the findings that make apply refuse: each concerns a desired rule that cannot be
+        made live.
+        """
+        return tuple(
+            finding for finding in self.findings if finding.severity == "error"
+        )
+
+    @cached_property
+    def manifest_digest(self) -> str:
+        """The digest of the desired rules, which does not depend on the text of the files."""
+        desired = self.desired
+        lines = [f"{desired.environment} {desired.owner}"]
+        lines += [
+            f"{address} {desired.rules[address].fingerprint}"
+            for address in sorted(desired.rules)
+        ]
+        text = "".join(f"{line}\n" for line in lines)
+        return sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def live_digest(self) -> str:
+        """The digest of the live rules and queues, which does not depend on their order."""
+        rules = sorted(
+            (rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"])
+        )
+        queues = []
+        for queue in self.live.queues:
+            state = [] if queue.active else ["inactive"]
+            queues.append([queue.id, queue.name, *state])
+        queues.sort()
+        return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
+
+    @classmethod
+    def parts_of(cls, plan: Self) -> dict[str, Any]:
+        """Return what this stage has of a plan, for the next stage."""
+        return {part.name: getattr(plan, part.name) for part in fields(cls)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduled(Changes):
+    """The second stage: the calls in their order, and what is not proven about it."""
+
+    # the calls in waves: those of one wave may be made in any order
+    steps: tuple[tuple[PlanStep, ...], ...]
+    # changes during which some conversation may have neither its old nor its new destination
+    unproven: tuple[Address, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessed(Scheduled):
+    """The third stage: what the changes do to conversations, their shares of a sample, and the
+    promises on the rules after them.
+    """
+
+    impact: "Impact"
+    promises: "tuple[PromiseResult, ...]"
+
+    @property
+    def behaviour(self) -> BehaviourChange:
+        """Return what the changes do to conversations."""
+        return self.impact.behaviour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardResult:
+    """The result of one guard: its number, its limit, and in `allowed` why it was lifted."""
+
+    name: str
+    value: int | float
+    limit: int | float
+    ok: bool
+    message: str
+    allowed: str | None = None
+
+
+class WatchCounts(NamedTuple):
+    """The changed rules that no test and no promise watches, and those of which the bound of work
+    left that open.
+    """
+
+    unwatched: int
+    undecided: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Assessed):
+    """The last stage: everything that a reader or a guard needs to accept or refuse the changes."""
+
+    guards: tuple[GuardResult, ...]
+    # whose consent it needs; None if no queue has owners
+    consent: tuple[Consent, ...] | None = None
+    # findings that the manifests accept: counted, and not shown
+    acknowledged: tuple[Finding, ...] = ()
+    # route tests that the manifests fail: apply refuses while there is one
+    failed_tests: tuple[Finding, ...] = ()
+    watch: WatchCounts | None = None  # None without route tests and promises
+    # the recorded conversations of `plan --replay` that go elsewhere
+    replay: "ReplayResult | None" = None
+    # the id, once it is computed
+    _ids: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    def remember_id(self, compute: Callable[[], str]) -> str:
+        """Return the id of this plan, computed at its first use."""
+        if not self._ids:
+            self._ids.append(compute())
+        return self._ids[0]
