@@ -7,8 +7,9 @@ VENV ?= .venv$(if $(RESOLUTION),-$(RESOLUTION))
 ARGS ?=
 
 BIN := $(VENV)/bin
-# Twice as many as there are cores: many tests wait for a socket or another process.
-WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
+# The fast tests wait for little; the others wait for sockets and other processes.
+WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count())')
+WORKERS_OF_SLOW = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 # Wheels alone: a hash pins a source archive, but not what its build would bring in.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
 # The pinned uv; `make lock` writes the pin, too.
@@ -27,11 +28,11 @@ demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's t
 	@$(BIN)/cxroute demo
 
 # Many processes are started, and where nothing compiled may be kept each would compile the program anew.
-PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q -n $(WORKERS) --dist worksteal
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q --dist worksteal
 
-test: $(VENV)/.project ## The fast tests, on all cores: about four minutes, for every change
+test: $(VENV)/.project ## The fast tests, on all cores: about two minutes, for every change
 	@$(if $(COVER),rm -rf .coverage)
-	@$(PYTEST) -m 'not slow and not root' $(ARGS)
+	@$(PYTEST) -n $(WORKERS) -m 'not slow and not root' $(ARGS)
 
 test-all: $(VENV)/.project ## The fast tests, measured; then those with real processes, a browser, Redis and crashes
 	@$(MAKE) test COVER=1
@@ -39,7 +40,7 @@ test-all: $(VENV)/.project ## The fast tests, measured; then those with real pro
 	@$(MAKE) test-rest
 
 test-rest: $(VENV)/.project ## What `make test` leaves out
-	@$(PYTEST) -m 'slow and not root' $(ARGS)
+	@$(PYTEST) -n $(WORKERS_OF_SLOW) -m '(slow or generated) and not root' $(ARGS)
 
 test-root: $(VENV)/.project ## The tests that need root, because they start a process as another user
 	@$(BIN)/python -m pytest -q -m root tests/deploy $(ARGS)

@@ -8,6 +8,7 @@ import gc
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.hostile.command import Workspace
 from tests.support import canary_secrets as canary
 from tests.support.measure import measure_children
 from tests.support.program import NO_BACKOFF, VARIABLES, Program
-from tests.tiers import has_no_test, mark_slow
+from tests.tiers import choose_tier, has_no_test, mark_slow
 
 TESTS = Path(__file__).parent
 
@@ -94,8 +95,10 @@ class Lookout:
 _LOOKOUT = Lookout()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Look at what every process prints, and at what is captured in this one."""
+    choose_tier(config.option.markexpr)
+    gc.disable()  # until all tests are collected: they stay
     subprocess.Popen.communicate = _LOOKOUT.through(  # type: ignore[method-assign]
         subprocess.Popen.communicate, "a process"
     )
@@ -111,11 +114,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave files alone of which the chosen tier has no test: to import them all takes seconds in
     each worker.
     """
+    if not collection_path.is_relative_to(TESTS):
+        return None
     return has_no_test(_below_tests(collection_path), config.option.markexpr) or None
 
 
-def _below_tests(path: Path) -> str:
-    return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
+@cache
+def _below_tests(path: Path) -> Path:
+    return path.relative_to(TESTS) if path.is_relative_to(TESTS) else path
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -126,7 +132,7 @@ def pytest_collection_modifyitems(
     chooses them.
     """
     remaining = {*mark_slow((_below_tests(item.path), item) for item in items)}
-    config.hook.pytest_deselected(items=[item for item in items if item in remaining])
+    config.hook.pytest_deselected(items=[*remaining])
     items[:] = [item for item in items if item not in remaining]
 
 
@@ -136,6 +142,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -230,13 +230,7 @@ def usage() -> str:
 def _first_steps() -> str:
     from reconciler.core.text.pages import page  # noqa: PLC0415 - not for a command
 
-    place = page("guide.md")
-    where = (
-        f'{place}, "Connect a tenant"'
-        if place.startswith("docs/")
-        else f"{place}#connect-a-tenant"
-    )
-    return f"First time? `cxroute demo`. Your own tenant? {where}."
+    return f"First time? `cxroute demo`. Your own tenant? {page('connect.md')}."
 
 
 @contextmanager

@@ -166,18 +166,19 @@ class ApplyEnd(NamedTuple):
 
 
 class AfterApply(Protocol):
-    """The hook `after_apply`: tells somebody about an apply.
+    """The hook `after_apply`: reports an apply elsewhere.
 
     `apply` calls it for each environment that was written, or whose tenant failed before; not for
-    a plan without changes, and not after a refusal. Without a feature for it, nobody is told.
+    a plan without changes, and not after a refusal. Without a feature for it, there is no such
+    report.
     """
 
     async def __call__(self, session: "Session", end: ApplyEnd) -> None:
-        """Tell it. A failure is only a warning: the exit code is that of the apply."""
+        """Report it. A failure is only a warning: the exit code is that of the apply."""
 
 
 async def after_apply(session: "Session", end: ApplyEnd) -> None:
-    """Call every feature that tells somebody about an apply."""
+    """Call every feature that reports an apply elsewhere."""
     providers: Iterator[AfterApply] = load_hooks("after_apply")
     for provider in providers:
         await provider(session, end)

@@ -7,7 +7,7 @@ outside a target asks which target it is. tests/targets/test_contract.py holds e
     network   `open` yields a source of live rules, and for "write" a store of the kind that `form.switches` names
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import (
@@ -31,6 +31,7 @@ from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.check import CheckResult
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import FetchedRule, LastSave, LiveRule, Marker
 from reconciler.core.model.rule import Condition, Queue, Rule
@@ -325,6 +326,24 @@ class RuleTarget(Protocol):
         self, surroundings: Surroundings, access: Access
     ) -> AbstractAsyncContextManager[LiveSource]:
         """Open the rules. With "write", the source is also a RuleStore or a RuleTable, as `form.switches` says."""
+
+    @property
+    def uses_platform(self) -> bool:
+        """Whether its rules are behind the tenant's login, so that hosts and credentials are checked first."""
+
+    async def examine(
+        self,
+        surroundings: Surroundings,
+        lines: list[CheckResult],
+        expected: Callable[[], Sequence[str]],
+    ) -> None:
+        """Check the place by reads alone, and add a line for each check: a time limit keeps those that are done.
+
+        `expected` returns the names of the manifests' queues.
+        """
+
+    def untried(self, environment: Environment) -> Sequence[str]:
+        """Return what only a write can check, as parts of a sentence."""
 
     def prepare(self, environment: Environment, tenant: SimulatedTenant) -> None:
         """Add to a simulated tenant what must exist before rules can be kept."""

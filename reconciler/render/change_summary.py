@@ -146,7 +146,10 @@ def _ownership_rows(change: _Edit) -> Iterator[FieldRow]:
 
 
 def field_rows(
-    before: Rule, after: Rule, names: Mapping[str, str], labels: Labels
+    before: Rule,
+    after: Rule,
+    names: Mapping[str, str],
+    labels: Labels,
 ) -> Iterator[FieldRow]:
     """Yield each field in which two versions of a rule differ."""
     for field in compare_fields(before, after, labels):

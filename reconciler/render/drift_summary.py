@@ -237,7 +237,10 @@ def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
         for edited in impact.edits
     ]
     summary = summarize_effects(
-        replace(impact, edits=edits), plan.queue_names, plan.labels, values=values
+        replace(impact, edits=edits),
+        plan.queue_names,
+        plan.labels,
+        values=values,
     )
     # The report does not name edits of rules that are not selected.
     return replace(summary, quiet="") if plan.options.only else summary

@@ -48,7 +48,9 @@ def edit_sign(edited: EditedRule | None) -> Action:
 
 
 def edit_texts(
-    edited: EditedRule, names: Mapping[str, str], labels: Labels
+    edited: EditedRule,
+    names: Mapping[str, str],
+    labels: Labels,
 ) -> Iterator[str]:
     """Yield the parts of an edit in words."""
     before = edited.edit.before
@@ -70,7 +72,9 @@ def edit_texts(
 
 
 def _drift_texts(
-    edited: EditedRule, names: Mapping[str, str], labels: Labels
+    edited: EditedRule,
+    names: Mapping[str, str],
+    labels: Labels,
 ) -> Iterator[str]:
     """Yield what differs between the manifests and CXone: an edit in CXone, or a change that is not
     applied yet.
@@ -101,7 +105,9 @@ def _drift_texts(
 
 
 def _all_field_texts(
-    edited: EditedRule, names: Mapping[str, str], labels: Labels
+    edited: EditedRule,
+    names: Mapping[str, str],
+    labels: Labels,
 ) -> Iterator[str]:
     """Yield every field that differs; beside another one a new name in short, and no
     description.
@@ -143,7 +149,9 @@ def shorten_new_rule(text: str, said: Collection[str]) -> str:
 
 
 def _field_texts(
-    field: FieldEdit, names: Mapping[str, str], labels: Labels
+    field: FieldEdit,
+    names: Mapping[str, str],
+    labels: Labels,
 ) -> Iterator[str]:
     if field.name in ("queue", "targets"):
         before, after = (

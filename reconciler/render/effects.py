@@ -8,7 +8,7 @@ values or of rules to a number, but it never omits a condition.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Final, Literal
@@ -24,7 +24,7 @@ from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.routing_table import entry_name, types_phrase
-from reconciler.core.plan.traffic_shares import EffectShare, QueueShare
+from reconciler.core.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 from reconciler.core.plan.words import (
     ALL_VALUES,
     DEFAULT_ROUTING,
@@ -95,9 +95,9 @@ class RowText:
     number: int  # of the row in its effect
     callers: str
     phrases: tuple[str, ...]
-    repeated: int  # number of the first phrases for which `...` stands
-    before: str
-    after: str
+    repeated: int = 0  # number of the first phrases for which `...` stands
+    before: str = ""
+    after: str = ""
     # the route as an edit that leaves its names to this row: `another queue`, `another split`
     redirect: str
     share: str  # `1.9 %`; empty without a sample
@@ -333,9 +333,47 @@ class _Conditions:
     shown: tuple[str, ...]  # a long list of intents perhaps as their number
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PhrasedRow:
+    """A row, the intents that it lists, and its conditions in words: these intents first."""
+
+    row: EffectRow
+    intents: tuple[str, ...]
+    phrases: tuple[str, ...]
+
+    def in_order(
+        self,
+        counts: Mapping[str, int],
+        *,
+        begins_with_intents: bool,
+    ) -> list[str]:
+        """Return the conditions, those that most rows have first."""
+        ordered = sorted(self.phrases, key=lambda text: -counts[text])
+        if self.intents and begins_with_intents:
+            first = self.phrases[0]
+            ordered.remove(first)
+            ordered.insert(0, first)
+        return ordered
+
+    def shown(self, ordered: Sequence[str], number: str) -> list[str]:
+        """Return the conditions as a reader sees them: a number may replace the intents."""
+        shown = list(ordered)
+        position = shown.index(self.phrases[0])
+        if number:
+            shown[position] = number
+        elif self.intents and position > 0:
+            # Only at the beginning of a row is a list of intents clear without a name.
+            shown[position] = f"intent {self.phrases[0]}"
+        return shown
+
+
 class _EffectWriter:
     def __init__(
-        self, impact: Impact, names: Names, labels: Labels, values: int
+        self,
+        impact: Impact,
+        names: Names,
+        labels: Labels,
+        values: int,
     ) -> None:
         self._impact = impact
         self._names = names
@@ -355,7 +393,6 @@ class _EffectWriter:
         ]
         numbers = {id(row): number for number, row in enumerate(effect.rows)}
         notes = self._rules.leading_notes(effect)
-
         rows = effect.rows
         other_type_rows = [row for row in rows if row.other_type]
         if other_type_rows and self._values < ALL_VALUES:
@@ -363,21 +400,14 @@ class _EffectWriter:
             notes.append(self._other_type_note(other_type_rows))
         blocks = row_blocks(rows, self._labels)
 
-        # Words about a rule that perhaps never was in CXone are true for one that was deleted
-        # there, too.
-        missing = [edited for edited in edits if edited.is_missing]
-        first = next(iter([*missing, *edits]), None)
+        first = _most_telling(edits)
         texts = edit_texts(first, self._names, self._labels) if first else ()
-        members = [
-            MemberText(name=entry_name(edited.entry), source=edited.source)
-            for edited in edits
-        ]
         return EffectText(
             sign=edit_sign(first),
             subject=_subject(edits),
             edits=tuple(texts),
-            members=tuple(members),
-            share=share_phrase(share.total) if share.total else "",
+            members=tuple(map(_member, edits)),
+            share=_optional_share(share.total),
             rows=tuple(self._rows(blocks, edits, numbers, share)),
             notes=tuple(notes),
         )
@@ -396,36 +426,50 @@ class _EffectWriter:
         for row, conditions in self._conditions(blocks, edits):
             repeated = _repeated(head, conditions.whole)
             head = head if repeated else conditions.whole
-            exclusions = tuple(self._exclusions(row))
-            phrases = (*conditions.shown, *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
-            before, after = routes
-            short_before, short_after = _short_route(row, routes, above, may_be_short)
+            short_routes = _short_route(row, routes, above, may_be_short)
             above = routes
             number = numbers[id(row)]
-            share = shares.rows[number]
-            yield RowText(
-                number=number,
-                callers=", ".join(phrases),
-                phrases=phrases,
+            text = self._row_text(row, number, conditions.shown, shares)
+            yield replace(
+                text,
                 repeated=repeated,
-                before=before,
-                after=after,
-                short_before=short_before,
-                short_after=short_after,
-                redirect=_redirect(row),
-                share=share_phrase(share) if share else "",
-                by=self._by(row),
-                example=self._example(row),
-                all_callers=self._all_callers(row, phrases, exclusions),
+                before=routes[0],
+                after=routes[1],
+                short_before=short_routes[0],
+                short_after=short_routes[1],
             )
+
+    def _row_text(
+        self,
+        row: EffectRow,
+        number: int,
+        shown: Sequence[str],
+        shares: EffectShare,
+    ) -> RowText:
+        """Return a row in words, but for what depends on the rows above."""
+        exclusions = tuple(self._exclusions(row))
+        phrases = (*shown, *exclusions)
+        return RowText(
+            number=number,
+            callers=", ".join(phrases),
+            phrases=phrases,
+            redirect=_redirect(row),
+            share=_optional_share(shares.rows[number]),
+            by=self._by(row),
+            example=self._example(row),
+            all_callers=self._all_callers(row, phrases, exclusions),
+        )
 
     def _example(self, row: EffectRow) -> str:
         example = row.example
         return conversation_phrase(example.attributes, self._labels, example.absent)
 
     def _all_callers(
-        self, row: EffectRow, phrases: Sequence[str], exclusions: Sequence[str]
+        self,
+        row: EffectRow,
+        phrases: Sequence[str],
+        exclusions: Sequence[str],
     ) -> str:
         """Return the callers of a row with all values; empty if the phrases have them."""
         all_phrases = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
@@ -434,39 +478,34 @@ class _EffectWriter:
         return ", ".join(all_phrases)
 
     def _conditions(
-        self, blocks: Sequence[Sequence[EffectRow]], edits: Sequence[EditedRule]
+        self,
+        blocks: Sequence[Sequence[EffectRow]],
+        edits: Sequence[EditedRule],
     ) -> Iterator[tuple[EffectRow, _Conditions]]:
         """Yield each row with its conditions in words, those that most rows have first."""
         own = self._own_intents(edits)
-        intents_of: dict[int, tuple[str, ...]] = {}
-        phrases_of: dict[int, tuple[str, ...]] = {}
-        for row in chain.from_iterable(blocks):
-            intents_of[id(row)] = tuple(listed_intents(row, self._labels))
-            phrases_of[id(row)] = row_phrases(row, self._labels, self._values)
-        sizes = Counter(len(intents) for intents in {*intents_of.values()})
-        counts = Counter(chain.from_iterable(phrases_of.values()))
+        phrased = [list(map(self._phrase, block)) for block in blocks]
+        rows = list(chain.from_iterable(phrased))
+        sizes = Counter(map(len, {row.intents for row in rows}))
+        counts = Counter(chain.from_iterable(row.phrases for row in rows))
 
         listed_before: set[tuple[str, ...]] = set()
-        for block in blocks:
-            lists = {intents_of[id(row)] for row in block}
-            begins_with_intents = len(block) > 1 and len(lists) == 1
+        for block in phrased:
+            lists = {row.intents for row in block}
+            is_alike = len(block) > 1 and len(lists) == 1
             for row in block:
-                intents = intents_of[id(row)]
-                first = phrases_of[id(row)][0]  # the intents, if the row lists some
-                phrases = sorted(phrases_of[id(row)], key=lambda text: -counts[text])
-                if intents and begins_with_intents:
-                    phrases.remove(first)
-                    phrases.insert(0, first)
+                ordered = row.in_order(counts, begins_with_intents=is_alike)
+                number = self._number_of_intents(row.intents, own, listed_before, sizes)
+                listed_before.add(row.intents)
+                shown = row.shown(ordered, number)
+                yield row.row, _Conditions(whole=tuple(ordered), shown=tuple(shown))
 
-                shown = list(phrases)
-                position = phrases.index(first)
-                number = self._number_of_intents(intents, own, listed_before, sizes)
-                shown[position] = number or first
-                if intents and position > 0 and not number:
-                    # Only at the beginning of a row is a list of intents clear without a name.
-                    shown[position] = f"intent {first}"
-                listed_before.add(intents)
-                yield row, _Conditions(whole=tuple(phrases), shown=tuple(shown))
+    def _phrase(self, row: EffectRow) -> _PhrasedRow:
+        return _PhrasedRow(
+            row=row,
+            intents=tuple(listed_intents(row, self._labels)),
+            phrases=row_phrases(row, self._labels, self._values),
+        )
 
     def _number_of_intents(
         self,
@@ -552,7 +591,7 @@ class _EffectWriter:
         return FlowText(
             before=before,
             after=after,
-            share=share_phrase(flow.share) if flow.share else "",
+            share=_optional_share(flow.share),
             intents=few if names in ("", few) else f"{few}: {names}, ...",
             few_intents=few,
             rules=pluralize(rules, "rule") if rules else "the endpoint's fallback",
@@ -572,6 +611,22 @@ class _EffectWriter:
         names = ", ".join(map(partial(self._labels.plain_value, attribute), largest))
         count = len(flow.intents)
         return names, names if count <= len(largest) else pluralize(count, "intent")
+
+
+def _most_telling(edits: Sequence[EditedRule]) -> EditedRule | None:
+    """Return the edit whose words are true for all of them; None without an edit."""
+    # Words about a rule that perhaps never was in CXone are true for one that was deleted there,
+    # too.
+    missing = [edited for edited in edits if edited.is_missing]
+    return next(iter([*missing, *edits]), None)
+
+
+def _optional_share(share: ShareRange | None) -> str:
+    return share_phrase(share) if share else ""
+
+
+def _member(edited: EditedRule) -> MemberText:
+    return MemberText(name=entry_name(edited.entry), source=edited.source)
 
 
 def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:

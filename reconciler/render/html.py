@@ -108,7 +108,10 @@ def _page_parts(summary: PlanSummary) -> list[PagePart]:
     changes = len(summary.changes) + len(summary.held_changes)
     parts = [
         PagePart(
-            "refused", "What apply will refuse", _number(refusals), is_bad=refusals > 0
+            "refused",
+            "What apply will refuse",
+            _number(refusals),
+            is_bad=refusals > 0,
         ),
         PagePart("who", "What changes for callers", _number(effects)),
         PagePart("others", "What else changes"),
@@ -185,7 +188,9 @@ def _template(name: str) -> Callable[..., str]:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        pieces=split_sentence, place=source_location, plain=sanitize
+        pieces=split_sentence,
+        place=source_location,
+        plain=sanitize,
     )
     environment.filters.update(bare=unquote_values, subject=finding_subject)
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.

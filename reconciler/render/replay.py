@@ -102,7 +102,9 @@ def _notes(result: ReplayResult, labels: Labels, limit: int) -> list[str]:
 
 
 def _case(
-    pair: DestinationPair, names: Mapping[str, str], labels: Labels
+    pair: DestinationPair,
+    names: Mapping[str, str],
+    labels: Labels,
 ) -> ReplayCase:
     noun = "conversation" if pair.moved == 1 else "conversations"
     line, attributes = pair.examples[0]

@@ -121,20 +121,22 @@ def render_mermaid(lanes: Sequence[Lane]) -> str:
     queues = {queue: f"q{index}" for index, queue in enumerate(names)}
     lines = ["flowchart LR"]
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
-    edge_count = 0
-    edges_by_state: dict[str, list[str]] = {}
+    states: list[str] = []  # of the arrows, which are numbered in their order
     for index, lane in enumerate(lanes):
         lines.append(f'  i{index}["{label(unquote_values(lane.callers))}"]')
         lines.append(f'  r{index}("{label(unquote_values(lane.rule))}")')
         for state, text in _edges(lane, f"i{index}", f"r{index}", queues):
             lines.append(f"  {text}")
-            edges_by_state.setdefault(state, []).append(str(edge_count))
-            edge_count += 1
-    for state, style in _STYLES.items():
-        if state in edges_by_state:
-            edges = ",".join(edges_by_state[state])
-            lines.append(f"  linkStyle {edges} {style}")
+            states.append(state)
+    lines += _link_styles(states)
     return "\n".join(lines) + "\n"
+
+
+def _link_styles(states: Sequence[str]) -> Iterator[str]:
+    for state, style in _STYLES.items():
+        edges = [str(number) for number, name in enumerate(states) if name == state]
+        if edges:
+            yield f"  linkStyle {','.join(edges)} {style}"
 
 
 def drawn_lanes(lanes: Sequence[Lane]) -> Sequence[Lane]:
@@ -158,7 +160,10 @@ def label(text: str) -> str:
 
 
 def _edges(
-    lane: Lane, callers: str, rule: str, queues: dict[str, str]
+    lane: Lane,
+    callers: str,
+    rule: str,
+    queues: dict[str, str],
 ) -> Iterator[tuple[str, str]]:
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with
     its state.

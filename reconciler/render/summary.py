@@ -9,7 +9,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.core.plan.stages import Changes, Plan, Scheduled
+from reconciler.core.plan.stages import Assessed, Changes, Plan, Scheduled
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (
@@ -86,29 +86,21 @@ class PlanSummary:
 
 
 def summarize_plan(
-    plan: Plan, tenant: str, values: int = FEW_VALUES, extent: Extent = "all"
+    plan: Plan,
+    tenant: str,
+    values: int = FEW_VALUES,
+    extent: Extent = "all",
 ) -> PlanSummary:
     """Return the plan in words, with up to `values` of each list.
 
     With the extent `flows`, the flows of a large plan stand in place of its effects and of the
     changes without a note.
     """
-    effects = None
-    if plan.changes or plan.changes_endpoint:
-        effects = summarize_effects(
-            plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent
-        )
+    effects = _summarize_impact(plan, values, extent)
     replayed = None
     if plan.replay:
         replayed = summarize_replay(plan.replay, plan.queue_names, plan.labels, values)
-    acknowledged = ""
-    if plan.acknowledged:
-        acknowledged = acknowledged_phrase(len(plan.acknowledged))
-    notes = [finding for finding in plan.findings if finding.severity != "error"]
-    noted = _note_changes(plan)
-    if extent == "flows" and effects is not None and effects.flows:
-        noted = [(change, note) for change, note in noted if note]
-    changes = [summarize_change(plan, change, note) for change, note in noted]
+    accepted = len(plan.acknowledged)
     counts = count_changes(plan)
     changes_text = _changes_text(plan, counts)
     return PlanSummary(
@@ -122,10 +114,10 @@ def summarize_plan(
         effects=effects,
         replay=replayed,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
-        changes=tuple(changes),
+        changes=_change_summaries(plan, effects, extent),
         held_changes=tuple(_held_summaries(plan)),
-        notes=tuple(notes),
-        acknowledged=acknowledged,
+        notes=tuple(note for note in plan.findings if note.severity != "error"),
+        acknowledged=acknowledged_phrase(accepted) if accepted else "",
         counts=counts,
         totals_text=_totals_text(plan, counts, changes_text),
         changes_text=changes_text,
@@ -133,6 +125,34 @@ def summarize_plan(
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
     )
+
+
+def _summarize_impact(
+    plan: Assessed, values: int, extent: Extent
+) -> EffectsSummary | None:
+    """Return the effects in words; None if no change moves conversations."""
+    if not plan.changes and not plan.changes_endpoint:
+        return None
+    return summarize_effects(
+        plan.impact,
+        plan.queue_names,
+        plan.labels,
+        plan.promises,
+        values,
+        extent,
+    )
+
+
+def _change_summaries(
+    plan: Scheduled,
+    effects: EffectsSummary | None,
+    extent: Extent,
+) -> tuple[ChangeSummary, ...]:
+    """Return the changes; only those with a note if flows stand in place of the others."""
+    noted = _note_changes(plan)
+    if extent == "flows" and effects is not None and effects.flows:
+        noted = [(change, note) for change, note in noted if note]
+    return tuple(summarize_change(plan, change, note) for change, note in noted)
 
 
 def _tenant_text(plan: Changes, tenant: str) -> str:
@@ -157,7 +177,9 @@ def _lifted_guards(plan: Plan) -> Iterator[GuardSummary]:
     for guard in plan.guards:
         if guard.allowed is not None:
             yield GuardSummary(
-                guard.name, sanitize(guard.message), sanitize(guard.allowed)
+                guard.name,
+                sanitize(guard.message),
+                sanitize(guard.allowed),
             )
 
 

@@ -1132,6 +1132,7 @@ LARGE: Final[dict[str, Callable[[], ExplorePage]]] = {
 }
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", LARGE)
 def test_ten_thousand_rules_are_fast(
     name: str, browser: Browser, tmp_path: Path

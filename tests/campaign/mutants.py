@@ -1,5 +1,5 @@
 """Deliberate bugs, patched into the real modules in memory: the campaign must catch each
-(docs/campaign.md).
+(docs/internals/campaign.md).
 
 Each is a plausible mistake: without faults, and with few rules, the tool still works.
 """
@@ -23,7 +23,7 @@ from reconciler.core.model.live import LiveRule, Marker
 from reconciler.core.model.rule import Address
 from reconciler.core.plan import changes
 from reconciler.core.plan.stages import LiveState, Plan
-from reconciler.targets.rules_api import client
+from reconciler.targets.platform import client
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.campaign.mutants_patches import again, page_of, patched
 

@@ -1,4 +1,4 @@
-"""The campaign's figures as text, for the terminal and for docs/campaign.md."""
+"""The campaign's figures as text, for the terminal and for docs/internals/campaign.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.campaign.cases import CaseResult, Running
 from tests.campaign.figures import Figures
 from tests.campaign.world import Event
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "campaign.md"
+PAGE: Final = Path(__file__).parents[2] / "docs/internals/campaign.md"
 BEGIN = "<!-- figures: begin -->\n"
 END = "<!-- figures: end -->\n"
 PROFILES: Final = "ABCDE"

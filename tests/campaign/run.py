@@ -155,7 +155,9 @@ def _parser() -> argparse.ArgumentParser:
         help="run only the cases of rules in a Studio script",
     )
     parser.add_argument(
-        "--write", action="store_true", help="write the figures into docs/campaign.md"
+        "--write",
+        action="store_true",
+        help="write the figures into docs/internals/campaign.md",
     )
     return parser
 

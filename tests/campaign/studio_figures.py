@@ -78,7 +78,7 @@ class StudioFigures:
         return self.converged / (self.tried or 1)
 
     def text(self, bugs: Iterable[StudioCatch]) -> str:
-        """Return the sums as text for the terminal and docs/campaign.md."""
+        """Return the sums as text for the terminal and docs/internals/campaign.md."""
         lines = [
             "",
             "Rules in a Studio script:",

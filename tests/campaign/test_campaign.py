@@ -1,7 +1,7 @@
 """The campaign's share of `make test-all`: the same cases each time, every kind of fault and every
 scenario among them.
 
-`make campaign` runs all of them (docs/campaign.md); the budget here is a minute on one core.
+`make campaign` runs all of them (docs/internals/campaign.md); the budget here is a minute on one core.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ def all_broken(cases: Iterable[Case]) -> list[str]:
     return [text for case in cases for text in broken(run_case(case))]
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_a_run_without_faults_succeeds_on_every_profile(
@@ -110,6 +111,7 @@ def test_a_run_without_faults_succeeds_on_every_profile(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(
     profile: str,
@@ -126,6 +128,7 @@ def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_teams_apply_reviewed_plans_in_parallel(profile: str) -> None:
     """Three owners with disjoint intents, request by request in random order: every run of every
@@ -143,6 +146,7 @@ def test_teams_apply_reviewed_plans_in_parallel(profile: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_a_reviewed_plan_stops_if_it_would_move_more(profile: str) -> None:
     """A rule that hid a planned one is moved behind it: after the read that shows it nothing is
@@ -172,6 +176,7 @@ def test_named_scenarios_are_of_every_kind() -> None:
     }
 
 
+@pytest.mark.slow
 def test_generated_scenarios_are_of_every_kind() -> None:
     """Of a thousand generated scenarios each kind is in at least 5 %; few conversations are
     watched.
@@ -189,6 +194,7 @@ def test_a_seed_repeats_its_generated_scenario() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_generated_scenarios_succeed_without_faults() -> None:
     """A run of a generated scenario ends with 0, on each profile in turn."""
     results = [
@@ -200,6 +206,7 @@ def test_generated_scenarios_succeed_without_faults() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_single_faults(part: int) -> None:
     """Any one fault at any request: no promise is broken; a transient one does not stop the run."""
@@ -220,6 +227,7 @@ def test_single_faults(part: int) -> None:
     assert [] == missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_two_interleaved_appliers(part: int) -> None:
     """A second applier, of this or another manifest, runs completely before or after any request
@@ -228,18 +236,21 @@ def test_two_interleaved_appliers(part: int) -> None:
     assert [] == all_broken(islice(sampled(interleavings(), 125), part, None, PARTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_appliers_in_random_turns(part: int) -> None:
     """Two and three parallel appliers, request by request in random order (R19)."""
     assert [] == all_broken(islice(turns(7), 25 * part, 25 * part + 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_two_faults_in_one_run(part: int) -> None:
     """Two accidents at any two requests."""
     assert [] == all_broken(islice(doubles(7), 25 * part, 25 * part + 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_faults(part: int) -> None:
     """Generated scenarios with random faults, on every profile."""
@@ -247,6 +258,7 @@ def test_random_faults(part: int) -> None:
     assert [] == all_broken(islice(chances(7 + part), 8))
 
 
+@pytest.mark.slow
 def test_a_case_repeats_its_run() -> None:
     """The same case has the same requests and responses, with any random faults (R22)."""
     cases = [*islice(chances(3), 6), *islice(turns(3), 6)]
@@ -266,6 +278,7 @@ def test_a_case_that_failed_once_is_kept(path: Path) -> None:
     assert [] == broken(run_case(kept(path)))
 
 
+@pytest.mark.slow
 def test_a_case_is_one_line() -> None:
     """A case is written as a line, and read back equal."""
     cases = [
@@ -277,6 +290,7 @@ def test_a_case_is_one_line() -> None:
     assert cases == [Case.parse(str(case)) for case in cases]
 
 
+@pytest.mark.campaign
 def test_every_kind_of_fault_occurs() -> None:
     """Each kind of single fault occurs somewhere, and a run with one breaks no promise (every third
     in this test).
@@ -302,6 +316,7 @@ def _falls(name: str, first: Case) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_random_faults_can_be_pinned() -> None:
     """Random faults occur again if their places are named, and the rest is the same.
 

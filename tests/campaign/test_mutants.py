@@ -21,6 +21,7 @@ def test_each_bug_of_the_list_has_its_case() -> None:
     assert 12 == len(TWELVE)
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     ("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines]
 )
@@ -32,6 +33,7 @@ def test_a_bug_is_caught(bug: str, line: str) -> None:
     assert expected == expected & {*actual.invariants}, actual
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("line", CASES)
 def test_the_tool_itself_passes_the_cases_that_catch_the_bugs(line: str) -> None:
     """Without a bug there is no violation."""
@@ -46,6 +48,7 @@ def test_each_of_the_twelve_works_in_a_simple_case(bug: str) -> None:
     assert ([], True) == (result.violations, result.same_run_converged)
 
 
+@pytest.mark.slow
 def test_the_table_names_the_catching_case_of_each_bug() -> None:
     """A row for each; a bug that is not caught is reported as clearly."""
     rows = list(

@@ -51,6 +51,7 @@ def test_a_correct_run_breaks_no_promise() -> None:
     assert set() == checked - {*hand.oracle.counts}
 
 
+@pytest.mark.slow
 def test_the_tool_itself_breaks_no_promise() -> None:
     """The real one, on all profiles."""
     for profile in "ABCDE":

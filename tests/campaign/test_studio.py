@@ -1,6 +1,6 @@
 """Rules in a Studio script under faults: the share of `make test-all`, and the deliberate bugs.
 
-`make campaign` runs all cases (docs/campaign.md); the budget here is half a minute on one core.
+`make campaign` runs all cases (docs/internals/campaign.md); the budget here is half a minute on one core.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def sampled(cases: list[StudioCase], part: int, count: int) -> list[StudioCase]:
     return Random(part).sample(cases[part::PARTS], count)
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("case", [*fault_free()], ids=str)
 def test_a_run_without_faults_is_one_save(case: StudioCase) -> None:
     """It ends with 0, saves once if there is a change, and the next run saves nothing."""
@@ -96,6 +97,7 @@ def test_a_run_without_faults_is_one_save(case: StudioCase) -> None:
     assert (case.scenario != "no-change") == saves
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("number", range(1, 15))
 def test_a_killed_or_disturbed_run_keeps_every_promise(number: int) -> None:
     """At each request of a run in turn: it dies, a person saves, another run comes."""
@@ -108,12 +110,14 @@ def test_a_killed_or_disturbed_run_keeps_every_promise(number: int) -> None:
     assert [] == all_broken(*cases)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_single_faults(part: int) -> None:
     """Any one fault at any request breaks no promise, and a transient one does not stop the run."""
     assert [] == all_broken(*sampled([*single_faults()], part, 30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_accidents_at_any_request(part: int) -> None:
     """Persons, other runs, signals and the death of the process, where locks bind and where they do
@@ -122,6 +126,7 @@ def test_accidents_at_any_request(part: int) -> None:
     assert [] == all_broken(*sampled([*accidents()], part, 30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_outages_and_pairs_of_faults(part: int) -> None:
     """A fault that lasts, and two or three at random requests."""
@@ -136,6 +141,7 @@ def test_a_case_that_failed_once_is_kept(line: str) -> None:
     assert [] == all_broken(StudioCase.parse(line))
 
 
+@pytest.mark.campaign
 def test_every_kind_of_fault_happens() -> None:
     """At the save, or for a person's lock at that of the run; or else no promise is tested with
     it.
@@ -152,6 +158,7 @@ def test_every_kind_of_fault_happens() -> None:
     assert [] == [kind for kind, case in cases.items() if not run_case(case).happened]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines]
 )
@@ -167,12 +174,14 @@ def test_each_bug_has_its_case() -> None:
     assert {*BUGS} == {*CAUGHT}
 
 
+@pytest.mark.slow
 def test_a_case_is_one_line() -> None:
     """It is written as a line, and read back equal."""
     cases = [*islice(accidents(), 100), *pairs(1, 50)]
     assert cases == [StudioCase.parse(str(case)) for case in cases]
 
 
+@pytest.mark.slow
 def test_a_case_repeats_its_run() -> None:
     """The same case gives the same requests."""
     for case in pairs(3, 10):
@@ -184,6 +193,7 @@ def test_a_case_repeats_its_run() -> None:
         assert first.outputs == second.outputs
 
 
+@pytest.mark.slow
 def test_the_scenarios_cover_what_a_script_can_be() -> None:
     """Line ends of both kinds, a script of many actions, a block of more than 32 KB, a reviewed
     plan, an edit.

@@ -242,6 +242,7 @@ def everything_printed(program: Program) -> str:
     return printed
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("layout", [*LAYOUTS, *BROKEN])
 def test_the_value_of_a_secret_in_a_manifest_is_never_printed(
     cxroute: Program, layout: str
@@ -254,6 +255,7 @@ def test_the_value_of_a_secret_in_a_manifest_is_never_printed(
     assert "c4nary" not in printed
 
 
+@pytest.mark.fast_cases(16)
 @pytest.mark.parametrize("name", CREDENTIALS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_secret_in_a_manifest_is_named_as_one(

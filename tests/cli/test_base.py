@@ -37,6 +37,7 @@ def plan(cxroute: Program, *words: str) -> tuple[int, Any]:
     )
 
 
+@pytest.mark.slow
 def test_the_banks_changed_bound_has_rows_and_trips_a_guard(cxroute: Program) -> None:
     """One line of the example: 0.35 -> 0.5. A stolen card at 0.45 leaves the Fraud Desk."""
     shutil.copytree(ROOT / "manifests", "manifests")
@@ -83,6 +84,7 @@ def test_the_banks_changed_bound_has_rows_and_trips_a_guard(cxroute: Program) ->
     assert "error[CXR221]" in cxroute.out
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("base", ["HEAD", "old"])
 def test_a_changed_bound_alone_is_a_change(small: Program, base: str) -> None:
     """Against a git revision and a directory: rows, a guard, exit code 2 and the settings in every

@@ -129,6 +129,7 @@ def test_a_command_for_one_environment_refuses_several(
     assert "-e prod,staging: this command takes one environment" in cxroute.err
 
 
+@pytest.mark.fast_cases(30)
 @pytest.mark.parametrize(("command", "options", "choices"), VALUED)
 def test_a_repeated_option_with_one_value_is_refused(
     cxroute: Program, command: str, options: list[str], choices: list[str] | None
@@ -217,6 +218,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest(
     assert said in cxroute.err
 
 
+@pytest.mark.fast_cases(10)
 @pytest.mark.parametrize("command", all_commands())
 def test_help_prints_the_help_of_a_command(cxroute: Program, command: str) -> None:
     """`cxroute help plan` is `cxroute plan --help`; one line of it is about the options of every

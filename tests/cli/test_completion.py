@@ -91,6 +91,7 @@ def test_a_shell_or_a_kind_is_required(
     assert "specify a shell, or --values KIND" in cxroute.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -149,6 +150,7 @@ LISTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")
 @pytest.mark.parametrize(("line", "offered"), LISTS)
 def test_fish_offers_a_further_environment(
@@ -179,6 +181,7 @@ def test_fish_offers_a_further_environment(
     assert offered == [each.split("\t")[0] for each in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("zsh"), reason="needs zsh")
 def test_zsh_reads_the_script_of_its_recipe(folder: Path) -> None:
     """The recipe of docs/install.md: the script in a folder of $fpath; zsh knows the command, and

@@ -48,6 +48,7 @@ def drift_json(cxroute: Program) -> dict[str, Any]:
     return dict(form)
 
 
+@pytest.mark.slow
 def test_every_report_shows_a_rule_before_all_others(
     stage: WatchSetup, cxroute: Program
 ) -> None:
@@ -111,6 +112,7 @@ def form_of(cxroute: Program) -> str:
     return cxroute.out
 
 
+@pytest.mark.slow
 def test_the_printed_block_accepts_the_rule(
     stage: WatchSetup, cxroute: Program
 ) -> None:
@@ -186,6 +188,7 @@ def test_watch_apply_reports_drift_that_apply_cannot_end(stage: WatchSetup) -> N
     ]
 
 
+@pytest.mark.slow
 def test_a_deleted_rule_is_missing_and_restored(
     stage: WatchSetup, cxroute: Program
 ) -> None:

@@ -482,6 +482,7 @@ def test_the_journal_has_a_run_for_each_environment(
     assert 3 == cxroute.out.count("2 of 2 changes applied")
 
 
+@pytest.mark.slow
 def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) -> None:
     """With the files of --report for one environment, which `cxroute github` reads; and the
     table.
@@ -528,6 +529,7 @@ def test_the_webhook_receives_each_result(three: Tenants, cxroute: Program) -> N
     assert 1 == cxroute.err.count("no notification was sent")
 
 
+@pytest.mark.slow
 def test_other_formats_have_the_same_content(three: Tenants, cxroute: Program) -> None:
     """Markdown below the table; the workflow log with the annotations of each; HTML only for one
     environment.

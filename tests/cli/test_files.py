@@ -18,6 +18,7 @@ ROUNDS = 40
 SIZE = 2_000_000
 
 
+@pytest.mark.slow
 def test_several_runs_that_write_one_file_leave_one_of_their_texts(
     tmp_path: Path,
 ) -> None:

@@ -73,6 +73,7 @@ def destinations(here: Tenants) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("writes", [1, 2, 3])
 def test_a_run_stops_between_two_waves(
     prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch, writes: int
@@ -144,6 +145,7 @@ SWAPPED = """- {{key: a, intent: {0}, name: Rule of {0}, queue: Billing, priorit
 """
 
 
+@pytest.mark.slow
 def test_watch_apply_stops_as_well(tmp_path: Path) -> None:
     """`watch --apply` on the real clock: the freeze begins during its writes, and the next round is
     refused.

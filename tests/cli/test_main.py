@@ -179,6 +179,7 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
     assert "1 error and 1 warning in 3 files." == lines[-1]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -505,6 +506,7 @@ def test_a_rule_without_conditions_is_reported(cxroute: Program) -> None:
     assert "CXR120" not in cxroute.out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="this system has no /dev/full"
 )
@@ -544,6 +546,7 @@ def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> 
     assert "" == removed.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("started")
 def test_a_signal_at_the_prompt_ends_the_command(tmp_path: Path) -> None:
     """Ctrl-C at a prompt: exit 130, nothing is written, and no answer is read."""
@@ -568,6 +571,7 @@ MOST_LINES_OF_THE_DEMO = 70
 STEPS_OF_THE_DEMO = 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--studio",)])
 def test_the_demo_works_without_a_terminal(
     arguments: tuple[str, ...], cxroute: Program

@@ -136,6 +136,7 @@ def moved_out_of_the_way(here: Tenants, name: str) -> None:
     here.states["prod"].edit(id_of(here, name), priority=3)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("edit", [described, moved_out_of_the_way])
 @pytest.mark.parametrize("name", ["hand", "theirs", "unrelated"])
 @pytest.mark.parametrize("at", [0, 2, 11])
@@ -162,6 +163,7 @@ def test_an_edit_without_effect_on_routing_does_not_stop_an_apply(
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("at", [0, 2, 11])
 @pytest.mark.parametrize(
     ("name", "codes"), [("by hand", (0, 0, 0)), ("new1", (4, 5, 5))]
@@ -249,6 +251,7 @@ def test_an_apply_is_refused_if_it_would_move_unreviewed_conversations(
     assert writes == prod.writes("prod")
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("at", [0, 4])
 def test_an_edit_that_reroutes_a_managed_rule_stops_an_apply(
     prod: Tenants, cxroute: Program, at: int
@@ -316,6 +319,7 @@ class Team:
         return process.returncode, out + err
 
 
+@pytest.mark.slow
 def test_three_teams_apply_reviewed_plans_concurrently(tmp_path: Path) -> None:
     """Disjoint intents, one tenant, four turns each: 12 of 12 runs end with 0, and no change is
     lost.

@@ -112,6 +112,7 @@ def test_clean(tmp_path): (tmp_path / "a").write_text("clean"); print("clean")
 """
 
 
+@pytest.mark.slow
 def test_a_test_that_exposes_a_secret_fails(tmp_path: Path) -> None:
     """Through every channel. The message names the secret and does not repeat it."""
     (tmp_path / "test_leaking.py").write_text(LEAKING)
@@ -237,6 +238,7 @@ def run(place: Workspace, tenant: HostileTenant, *arguments: str) -> int:
     return ended.code
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("how", ECHOES)
 def test_a_secret_repeated_by_a_server_is_redacted(
@@ -246,6 +248,7 @@ def test_a_secret_repeated_by_a_server_is_redacted(
     assert 1 == run(place, echoing(kind, ECHOES[how]), "-v", "plan")
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("what", REPEATED)
 @pytest.mark.parametrize("kind", ["list", "token", "queues"])
 def test_no_part_of_a_request_is_repeated(
@@ -280,6 +283,7 @@ COMMANDS: Final = {
 }
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("options", [["-v"], ["-v", "--log-format", "json"]])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_repeats_a_secret(
@@ -290,6 +294,7 @@ def test_no_command_repeats_a_secret(
         assert 1 == run(place, echoing("list", echo), *options, *COMMANDS[command])
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "status",
     [b"400 Bad", b"403 Forbidden", b"409 Conflict", b"422 Bad", b"500 Oh", b"200 OK"],
@@ -302,6 +307,7 @@ def test_the_response_of_a_write_is_redacted(place: Workspace, status: bytes) ->
     assert run(place, tenant, "-v", "apply", "--yes") in (1, 5)
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("field", ["name", "description", "id", "custom"])
 @pytest.mark.parametrize(
     "command", ["plan", "plan as JSON", "apply", "explain", "diff as JSON"]
@@ -469,6 +475,7 @@ def test_credentials_in_files_are_not_shown(
     assert 1 == cxroute("-v", "plan", "-e", "prod")
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("file", [False, True], ids=["variable", "file"])
 @pytest.mark.parametrize(
     "how",
@@ -508,6 +515,7 @@ def test_prometheus_cannot_make_the_command_show_its_token(
         )
 
 
+@pytest.mark.fast_cases(16)
 @pytest.mark.parametrize(
     "options", [[], ["--check", "--format", "json"], ["--into", "intents.yaml"]]
 )

@@ -29,6 +29,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 @given(some.sets(NAMES), some.integers(1, 9))
 def test_every_environment_is_in_exactly_one_shard(names: set[str], count: int) -> None:
     """For any name and any number of shards."""

@@ -20,6 +20,8 @@ from tests.support.command import Command
 from tests.support.many_tenants import ONE_BY_ONE, Tenants, rule, ruleset, tenants
 from tests.support.program import Program
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 COUNT: Final = 4
 NAMES: Final = tuple(f"tenant-{number:02}" for number in range(60))

@@ -49,6 +49,7 @@ PLANS: dict[str, Callable[[], Plan]] = {
 TOKEN = "0123456789abcdef"
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("name", PLANS)
 def test_a_view_prints_what_its_plan_prints(name: str) -> None:
     """Text, Markdown and HTML of each fixture, after the view was written as JSON and read back."""
@@ -88,6 +89,7 @@ def saved(cxroute: Program) -> Program:
     return cxroute
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "options",
     [[], ["-v"], ["-q"], ["--color", "always"]],
@@ -150,6 +152,7 @@ def test_a_newer_format_is_refused(saved: Program) -> None:
     assert "created by another major version of cxroute" in saved.err
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "text",
     [
@@ -207,6 +210,7 @@ def hostile(value: Any) -> Any:
     return HOSTILE if isinstance(value, str) and " " in value else value
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("form", FORMS)
 def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
     """No escape sequence, element, link, comment or workflow command of the file reaches the
@@ -232,6 +236,7 @@ def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
         assert "-->" not in outside.partition("\n")[2]
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "edit",
     [

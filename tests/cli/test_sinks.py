@@ -148,6 +148,7 @@ def plant(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ruleset([{**SECRET_RULE, "queue": SHOWN, SHOWN: 7}])
 
 
+@pytest.mark.fast_cases(30)
 @pytest.mark.parametrize("name", HIDDEN)
 def test_a_secret_is_hidden_in(
     name: str, prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch

@@ -25,6 +25,8 @@ from tests.support.command import serving
 from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> BankWorkspace:

@@ -41,6 +41,7 @@ def warned(cxroute: Program) -> Program:
     return cxroute
 
 
+@pytest.mark.fast_cases(10)
 @pytest.mark.parametrize(
     ("option", "code"),
     [

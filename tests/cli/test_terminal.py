@@ -89,6 +89,7 @@ def too_long(lines: list[str], width: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -119,6 +120,7 @@ def test_no_line_is_longer_than_the_terminal(
         assert words(cxroute.out) == words(printed.out)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     "command",
@@ -191,6 +193,7 @@ def test_a_terminal_narrower_than_60_counts_as_60() -> None:
     assert any(columns(line) > 40 for line in printed.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bank")
 def test_columns_sets_the_width() -> None:
     """$COLUMNS has priority over the terminal."""
@@ -204,6 +207,7 @@ def test_columns_sets_the_width() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bank")
 def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
     """JSON, YAML, a script, code of a flow: files and programs read them."""
@@ -218,6 +222,7 @@ def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
         assert cxroute.out == run_on_terminal(60, *command.split()).out
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [
@@ -242,6 +247,7 @@ def test_colours_on_a_terminal(
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [
@@ -269,6 +275,7 @@ def test_colours_in_a_pipe(
     assert coloured == bool(STYLE.search(cxroute.out))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "variables", "coloured"),
     [

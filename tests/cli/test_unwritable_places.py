@@ -46,6 +46,7 @@ def is_clear(program: Program) -> bool:
     )
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("words", WRITERS.values(), ids=WRITERS)
 @pytest.mark.parametrize(
     "name", [f"{LONG}.yaml", "a\nb\x00.yaml", "none/there/x.yaml", "folder.yaml"]
@@ -162,6 +163,7 @@ def readable(tmp_path: Path) -> Iterator[Path]:
     folder.chmod(0o755)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.geteuid() == 0 and not shutil.which("setpriv"),
     reason="root can write everywhere",
@@ -189,6 +191,7 @@ def test_the_sandbox_is_read_where_nothing_can_be_written(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     ["plan", "--version", "schema", "plan --format json", "test", "schema plan"],
@@ -215,6 +218,7 @@ def test_a_result_without_stdout_is_an_error(words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cxroute")
 def test_an_error_keeps_its_exit_code_without_stdout() -> None:
     """Exit 64 stays 64: nothing was to be printed on stdout."""

@@ -10,6 +10,7 @@ import pytest
 from tests.support.program import Program
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -113,6 +113,7 @@ def test_the_secret_of_the_comment_is_the_secret_of_the_pod() -> None:
     assert f"secret generic {volume['secret']['secretName']} " in head
 
 
+@pytest.mark.slow
 def test_the_container_runs_unchanged(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -162,6 +162,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(created)
 
 
+@pytest.mark.slow
 def test_the_image_runs_on_a_read_only_tree(folder: Path) -> None:
     """Each command of the Dockerfile's build, in a folder; then the program.
 
@@ -175,6 +176,7 @@ def test_the_image_runs_on_a_read_only_tree(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_the_image_runs_as_another_user_on_a_read_only_tree(folder: Path) -> None:
     """The same as the user of the image, to whom nothing but /work belongs, with packages of its

@@ -128,6 +128,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_installs_the_wheel_and_its_extras(clone: Path, way: str) -> None:
     """By the page's commands, in order: first without extras, at last with them (pip alone only in
@@ -206,6 +207,7 @@ MESSAGES: Final = (
 )
 
 
+@pytest.mark.slow
 def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
     """Helps, errors where an extra is missing, what `init` and `demo` print, and the files that
     `init` writes.
@@ -252,8 +254,11 @@ def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
         assert [] == PAGE_OF_A_CHECKOUT.findall(text)
     for page in (
         "install.md#extras",
-        "guide.md#connect-a-tenant",
-        *(f"{forge}.md" for forge in PIPELINES),
+        "connect.md",
+        *(
+            f"forges.md#{kind.forge.lower().replace(' ', '-')}"
+            for kind in PIPELINES.values()
+        ),
     ):
         assert (
             f"https://git.example/OWNER/cxroute/blob/v{__version__}/docs/{page}"

@@ -55,6 +55,7 @@ def test_a_good_manifest_has_no_problems(tmp_path: Path) -> None:
     assert [] == problems(path)
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("wrong", WRONG)
 def test_errors_that_kubernetes_would_refuse_are_reported(
     tmp_path: Path, wrong: str

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
 from reconciler.cli.commands import apply, plan
@@ -106,6 +107,7 @@ def linted(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_github_accepts_the_workflow() -> None:
     """By GitHub's schema; and zizmor, which checks for attacks, has no findings."""
     read = linted(

@@ -24,6 +24,8 @@ from tests.features.endpoint.processes import caller
 from tests.support.plain_http import PLAIN
 from tests.support.requirements import skip_or_fail
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "cxroute.rules.yml"
 RULE_TESTS = sorted(RULES.parent.glob("*.test.yml"))

@@ -1,5 +1,5 @@
-"""Citations of the reference pages: their syntax, and the available anchors
-(docs/reference/README.md).
+"""Citations of the reference pages: their syntax, and the available anchors (CONTRIBUTING.md,
+"Layout").
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from typing import Final, NamedTuple
 from tests.docs.page import ROOT
 
 REFERENCE: Final = ROOT / "docs/reference"
-NAMES: Final = sorted(
-    path.stem for path in REFERENCE.glob("*.md") if path.stem != "README"
-)
+INTERNALS: Final = ROOT / "docs/internals"
+CITED: Final = {
+    **{path.stem: path for path in REFERENCE.glob("*.md") if path.stem != "README"},
+    "algorithms": INTERNALS / "algorithms.md",
+    "invariants": INTERNALS / "invariants.md",
+}
+"""The pages that code and tests cite by name."""
 HOMES: Final = {
     "S": "semantics",
     "R": "invariants",
@@ -29,7 +33,7 @@ HOMES: Final = {
 """The page that holds the items of a letter."""
 _TEXT: Final = (".py", ".md", ".yaml", ".yml", ".toml", ".lua", ".js", ".sh")
 _ITEM: Final = r"\b[SRWF]\d{1,2}\b(?![-=+/])"
-_NAME: Final = rf"(?<![\w/.-])({'|'.join(NAMES)})(?![\w/.-])"
+_NAME: Final = rf"(?<![\w/.-])({'|'.join(sorted(CITED))})(?![\w/.-])"
 _LIST: Final = rf"{_ITEM}(?:(?:,? (?:to|and) |, ){_ITEM})*"
 _ITEMS: Final = re.compile(rf"{_NAME} ({_LIST})", re.IGNORECASE)
 _HEADING: Final = re.compile(rf'{_NAME} "([^"\n]+)"', re.IGNORECASE)
@@ -94,18 +98,22 @@ def citations(path: Path) -> Iterator[Citation]:
 def found_in(text: str, place: str) -> Iterator[Citation]:
     """Yield every citation in the text of a file."""
     for name, heading in _HEADING.findall(text):
-        yield Citation(place, f"docs/reference/{name.lower()}.md", slug(heading))
+        yield Citation(place, _path(name), slug(heading))
     for name, items in _ITEMS.findall(text):
         yield from (
-            Citation(place, f"docs/reference/{name.lower()}.md", item.lower())
-            for item in expanded(items)
+            Citation(place, _path(name), item.lower()) for item in expanded(items)
         )
     # there test_pages follows the links
     for page, anchor in _PATH.findall(text) if not place.endswith(".md") else ():
         yield Citation(place, page, anchor)
     if place.endswith((".py", ".md")):
         for item in expanded(text):
-            yield Citation(place, f"docs/reference/{HOMES[item[0]]}.md", item.lower())
+            yield Citation(place, _path(HOMES[item[0]]), item.lower())
+
+
+def _path(name: str) -> str:
+    """Return the path of a cited page in the repository."""
+    return str(CITED[name.lower()].relative_to(ROOT))
 
 
 def expanded(text: str) -> set[str]:

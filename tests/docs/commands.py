@@ -15,8 +15,7 @@ from reconciler.core.model.finding import CODES
 _HEAD: Final = """\
 # Commands
 
-Use this page to look up an option or a variable. It is generated from the program (`make docs`), and a test compares
-the two. `cxroute COMMAND --help` prints the same.
+Use this page to look up an option or a variable. `cxroute COMMAND --help` prints the same.
 
 stdout has only the result; progress, warnings and questions go to stderr. `--format json` prints exactly one document,
 also if the command fails. Without a terminal, cxroute asks no questions.
@@ -39,7 +38,7 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXONE_ACCESS_KEY_ID`, `CXONE_ACCESS_KEY_SECRET` | the same for an access key; `_FILE` |
 | `CXROUTE_ENV` | the Environment if `-e` is not set |
 | `CXROUTE_HOSTS` | additional hosts that may receive credentials, separated by commas |
-| `CXROUTE_MEMBERS_TOKEN` | a token that can read the members of teams, for the [consent](github.md#consent) |
+| `CXROUTE_MEMBERS_TOKEN` | a token that reads members of teams and groups, for the [consent](forges.md#consent) |
 | `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; cxroute ignores the proxy variables of other programs |
 | `CXROUTE_CA_FILE` | certificates of your own authority, in addition to the public ones |
 | `CXROUTE_JOURNAL` | the journal: a file, a directory or an address (default: `journal` of the Environment) |
@@ -55,22 +54,20 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `NO_COLOR` | any value: no colours, unless `--color` is set |
 | `FORCE_COLOR` | any value except 0: colours also in a pipe, unless `--color` or `NO_COLOR` is set |
 | `COLUMNS` | the width of the terminal, instead of the terminal's own |
-| `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
-| `CXROUTE_PACKAGE` | on other forges, the requirement that pip installs: see [gitlab.md](gitlab.md#set-up) |
-| `CXROUTE_GITLAB_TOKEN` | for the jobs on GitLab: see [gitlab.md](gitlab.md#set-up) |
+| `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [forges.md](forges.md#github) |
+| `CXROUTE_PACKAGE` | on other forges, the requirement that pip installs: see [forges.md](forges.md#gitlab) |
+| `CXROUTE_GITLAB_TOKEN` | for the jobs on GitLab: see [forges.md](forges.md#gitlab) |
 | `CXROUTE_BITBUCKET_TOKEN` | for `cxroute bitbucket`: a repository access token |
 | `CXROUTE_BITBUCKET_API` | for `cxroute bitbucket`: another address of the API |
 | `CXROUTE_BITBUCKET_MANUAL` | for `cxroute bitbucket`: `true` in a pipeline that a person started |
-| `CXROUTE_MEMBERS_TOKEN` | for `consent`: a token that may read the members of groups |
 | `CXROUTE_OUTPUT`, `CXROUTE_SUMMARY` | on other forges: files that get the results of a task, and its Markdown |
 | `GITHUB_ACTOR`, `GITLAB_USER_LOGIN`, `BUILD_REQUESTEDFOR` | the name in the journal, instead of the machine's user |
 """
 _CODES: Final = """\
 # Codes of findings
 
-Use this page to look up a code such as `CXR204` from an output, a pull request or a code scanner. It is generated from
-the program (`make docs`), and a test compares the two; `cxroute explain CXR204` prints one of them. A code never
-changes its meaning.
+Use this page to look up a code such as `CXR204` from an output, a pull request or a code scanner. `cxroute explain
+CXR204` prints one of them. A code never changes its meaning.
 
 CXR0.. are about reading YAML, CXR1.. about manifests and names, CXR2.. about what rules do, CXR3.. about live rules.
 
@@ -102,9 +99,10 @@ def commands_page() -> str:
     """Return the page of commands."""
     text = (
         f"{_HEAD}\n## Options of every command\n\nPlace them before or after the "
-        f"command.\n\n{_options(_shared())}"
+        f"command.\n\n{_table(_rows(_shared()))}"
     )
-    for name in all_commands():
+    described: dict[str, tuple[str, list[argparse.Action]]] = {}
+    for name, command in all_commands().items():
         parser = command_parser(name, command_module(name))
         own = [
             action
@@ -112,7 +110,11 @@ def commands_page() -> str:
             if action.dest not in {item.dest for item in _shared()}
         ]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
-        text += f"\n{_options(own)}" if own else ""
+        first, first_options = described.setdefault(command.module, (name, own))
+        if name != first:
+            text += _difference(first, first_options, own)
+        elif _rows(own):
+            text += f"\n{_table(_rows(own))}"
         text += f"\n```text\n{parser.epilog.strip()}\n```\n" if parser.epilog else ""
     return text
 
@@ -147,22 +149,40 @@ def _place(action: argparse.Action) -> str:
     return f"[{word}]" if action.nargs in ("?", "*") else word
 
 
-def _options(actions: Iterable[argparse.Action]) -> str:
-    rows = "".join(
+def _rows(actions: Iterable[argparse.Action]) -> list[str]:
+    """Return the row of each option, and of each argument."""
+    return [
         f"| {_name(action)} | {_cell(action.help or '')} |\n"
         for action in actions
         if action.dest != "help"
+    ]
+
+
+def _difference(
+    first: str, first_options: list[argparse.Action], own: list[argparse.Action]
+) -> str:
+    """Return what differs from the options of an earlier command with the same module."""
+    new_rows = [row for row in _rows(own) if row not in _rows(first_options)]
+    destinations = {action.dest for action in own}
+    missing = [
+        _name(action) for action in first_options if action.dest not in destinations
+    ]
+    without = f", without {' and '.join(missing)}" if missing else ""
+    return (
+        f"\n{_table(new_rows)}\nThe other options are those of "
+        f"[{first}](#{first}){without}.\n"
     )
-    return f"| option | does |\n|---|---|\n{rows}"
+
+
+def _table(rows: Iterable[str]) -> str:
+    return f"| option | does |\n|---|---|\n{''.join(rows)}"
 
 
 def _name(action: argparse.Action) -> str:
     claimed = f" {_taken(action)}" if _taken(action) else ""
-    if not action.option_strings:
-        return f"`{claimed.strip() or action.dest}`"
-    return ", ".join(
-        f"`{option}{claimed}`" for option in action.option_strings
-    ).replace("|", "\\|")
+    words = [f"{option}{claimed}" for option in action.option_strings]
+    words = words or [claimed.strip() or action.dest]
+    return ", ".join(f"`{word}`" for word in words).replace("|", "\\|")
 
 
 def _taken(action: argparse.Action) -> str:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.commands import codes_page, commands_page
-from tests.docs.manifests import manifests_page
-from tests.docs.page import ROOT
+from tests.docs.layout import contributing_page
+from tests.docs.manifests import manifest_pages
+from tests.docs.page import CONTRIBUTING, ROOT
 
 MADE: Final[dict[Path, Callable[[], str]]] = {
-    ROOT / "docs/manifests.md": manifests_page,
+    CONTRIBUTING: contributing_page,
+    **manifest_pages(),
     ROOT / "docs/commands.md": commands_page,
     ROOT / "docs/codes.md": codes_page,
 }

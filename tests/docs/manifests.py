@@ -1,29 +1,34 @@
-"""docs/manifests.md, generated from the schema of manifests: every kind, field, type, default,
-meaning and example.
+"""The pages of the kinds of manifests: their own text, and a part that is generated from the schema
+of manifests (every field, type, default, meaning and example).
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from reconciler.core.manifest.documents import manifest_schema
 from reconciler.core.manifest.kinds.fields import REFERENCE
+from tests.docs.page import ROOT
 
+INDEX: Final = ROOT / "docs/manifests.md"
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """A document of each kind; together they are valid manifests."""
 
-_KINDS: Final = (
-    "RuleSet",
-    "Queues",
-    "Environment",
-    "Intents",
-    "Attributes",
-    "RouteTests",
-    "Promises",
-    "Profile",
-)
+_PAGES: Final = {
+    "RuleSet": "ruleset.md",
+    "Queues": "queues.md",
+    "Environment": "environment.md",
+    "Intents": "intents.md",
+    "Attributes": "attributes.md",
+    "RouteTests": "route-tests.md",
+    "Promises": "promises.md",
+    "Profile": "profile.md",
+}
 _NAMES: Final = {
     "string": "text",
     "number": "number",
@@ -31,65 +36,91 @@ _NAMES: Final = {
     "boolean": "true or false",
     "null": "null",
 }
-_HEAD: Final = """\
-# Manifests
-
-Use this page to look up the fields of a manifest, their types, their defaults and an example. It is generated from the
-program (`make docs`), and a test compares the two. `cxroute schema manifest` prints the schema, from which editors show
-the same.
-
-A file in `manifests/` has one or more documents, separated by `---`. Unknown fields are errors, and so is YAML that two
-parsers could read differently (an example: `cxroute explain CXR006`). `${name}` in a text is replaced by the value
-from the Environment's `vars`; `$$` is a dollar. As a complete value, `"${name}"` has the variable's own type:
-`minConfidence: "${floor}"` with `vars: {floor: 0.6}` is the number, and `in: "${tiers}"` a list.
-
-Replacement is bounded, because a short file can use a long variable often: at most 1 KiB for a rule's name, 64 KiB for
-another text or list, 5 MiB for the replaced texts of one file, and 64 MiB for those of all files.
-
-`label` in an Attributes or Intents document is what people read instead of a name: in text, in comments and in pages.
-Names stay in JSON, in findings and in JUnit files, and everywhere with `-v`. A label that two names share, or that is
-itself a name, is not used. A name that looks like a label is marked: `"Gold" (undeclared)`. The declared values and
-types are for checks alone (CXR207, CXR213): the platform does not enforce them, so no proof depends on them.
-
-`group` puts a value into a group, for readers alone: a list that has all values of a group is written by the group's
-name, such as `language "German" or "French"`. Rules name the values, not the group. A group cannot have the name or the
-label of a value of the same attribute (CXR132). A group of one value is written as this value. In JSON and with `-v`
-each value is written.
-"""
-
 Part = dict[str, Any]
 
+_FIELDS: Final = re.compile(
+    r"(?<=<!-- fields -->\n).*(?=<!-- end of fields -->)", re.DOTALL
+)
 
-def manifests_page() -> str:
-    """Return the page."""
-    schema = manifest_schema()
-    definitions: dict[str, Part] = schema["$defs"]
-    kinds = [item["$ref"].rpartition("/")[2] for item in schema["oneOf"]]
-    assert sorted(_KINDS) == sorted(kinds)
+
+def manifest_pages() -> dict[Path, Callable[[], str]]:
+    """Return the index and the page of each kind, with their generators."""
+    kinds = [item["$ref"].rpartition("/")[2] for item in manifest_schema()["oneOf"]]
+    assert sorted(_PAGES) == sorted(kinds)
+    pages = {_path(kind): partial(_kind_page, kind) for kind in _PAGES}
+    return {INDEX: _index_page, **pages}
+
+
+def _index_page() -> str:
+    definitions = manifest_schema()["$defs"]
     rows = "".join(
-        f"| [{kind}](#{kind.lower()}) | {definitions[kind]['description']} |\n"
-        for kind in _KINDS
+        f"| [{kind}](manifests/{page}) | {definitions[kind]['description']} |\n"
+        for kind, page in _PAGES.items()
     )
-    text = f"{_HEAD}\n| kind | content |\n|---|---|\n{rows}"
-    output = set(kinds)
-    for kind in _KINDS:
-        example = (EXAMPLES / f"{kind}.yaml").read_text(encoding="utf-8")
-        text += f"\n## {kind}\n\n{definitions[kind]['description']}\n\n```yaml\n{example}```\n\n"
-        text += _table(definitions[kind])
-        for name, part in _inner(definitions[kind], definitions, output):
-            text += f"\n### {name}\n\n{part['description']}\n\n{_table(part)}"
-    return text
+    return _filled(INDEX, f"| kind | content |\n|---|---|\n{rows}")
+
+
+def _kind_page(kind: str) -> str:
+    """Return the page of a kind: its own text, an example, and its fields."""
+    definitions: dict[str, Part] = manifest_schema()["$defs"]
+    links = _links(definitions)
+    example = (EXAMPLES / f"{kind}.yaml").read_text(encoding="utf-8")
+    parts = [
+        f"## Example\n\n```yaml\n{example}```\n",
+        f"## Fields\n\n{_table(definitions[kind], links, kind)}",
+    ]
+    for name, (home, part) in links.items():
+        if home == kind:
+            fields = _same_fields(part, links) or _table(part, links, kind)
+            parts.append(f"### {name}\n\n{part['description']}\n\n{fields}")
+    return _filled(_path(kind), "\n".join(parts))
+
+
+def _same_fields(part: Part, links: Links) -> str:
+    """Return a sentence if a part has only fields of an earlier part of another page, else ""."""
+    fields = part["properties"]
+    for name, (home, earlier) in links.items():
+        if earlier is part:
+            break
+        if len(fields) > 1 and fields.items() <= earlier["properties"].items():
+            *first, last = (f"`{field}`" for field in fields)
+            link = f"[{name}]({_PAGES[home]}#{name.lower()})"
+            return f"Its fields are {', '.join(first)} and {last}, as in {link}.\n"
+    return ""
+
+
+def _filled(page: Path, text: str) -> str:
+    """Return a page with this text as its generated part."""
+    own_text = page.read_text(encoding="utf-8")
+    assert _FIELDS.search(own_text), f"{page} has no place for the fields"
+    return _FIELDS.sub(lambda _: text, own_text)
+
+
+def _path(kind: str) -> Path:
+    return INDEX.parent / "manifests" / _PAGES[kind]
+
+
+Links = dict[str, tuple[str, Part]]
+"""Each named part of a document, and the kind whose page describes the part."""
+
+
+def _links(definitions: dict[str, Part]) -> Links:
+    links: Links = {}
+    for kind in _PAGES:
+        for name, part in _inner(definitions[kind], definitions, {*links, *_PAGES}):
+            links[name] = (kind, part)
+    return links
 
 
 def _inner(
-    part: Part, definitions: dict[str, Part], told: set[str]
+    part: Part, definitions: dict[str, Part], described: set[str]
 ) -> list[tuple[str, Part]]:
     """Return the parts of a part's fields, recursively, each once: earlier parts are omitted."""
     actual = []
     for name, inner in _named(part["properties"], definitions):
-        if name not in told:
-            told.add(name)
-            actual += [(name, inner), *_inner(inner, definitions, told)]
+        if name not in described:
+            described.add(name)
+            actual += [(name, inner), *_inner(inner, definitions, described)]
     return actual
 
 
@@ -111,27 +142,40 @@ def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
             return []
 
 
-def _table(part: Part) -> str:
-    """Return the fields of a part: name, type, default, meaning, example."""
-    text = "| field | type | default | meaning | example |\n|---|---|---|---|---|\n"
-    for name, field in part["properties"].items():
-        cells = (
-            f"`{name}`",
-            _type(field),
-            _default(name, field, part),
-            field["description"],
-            _example(field),
-        )
-        text += (
-            f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
-        )
-    return text
+def _table(part: Part, links: Links, kind: str) -> str:
+    """Return the fields of a part: name, type, meaning and default, example; without a column that
+    has no text.
+    """
+    rows = [
+        {
+            "field": f"`{name}`",
+            "type": _linked(_type(field), links, kind) + _required(name, part),
+            "meaning": field["description"].replace("<", r"\<") + _default(field),
+            "example": _example(field),
+        }
+        for name, field in part["properties"].items()
+        if name not in ("apiVersion", "kind")
+    ]
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    lines = [[row[name].replace("|", r"\|") for name in columns] for row in rows]
+    head = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
+    return head + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _linked(text: str, links: Links, kind: str) -> str:
+    """Return a type with a link to each named part, on this page or on that of its kind."""
+
+    def link(name: re.Match[str]) -> str:
+        home = links[name[1]][0]
+        page = "" if home == kind else _PAGES[home]
+        return f"[{name[1]}]({page}#{name[1].lower()})"
+
+    return re.sub(r"\[(\w+)\]", link, text)
 
 
 def _type(field: Part) -> str:
     if "$ref" in field:
-        name = field["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        return f"[{field['$ref'].rpartition('/')[2]}]"
     if "const" in field:
         return f"`{_yaml(field['const'])}`"
     if "enum" in field:
@@ -149,7 +193,7 @@ def _composite(field: Part, kind: str) -> str:
     if kind == "array":
         return f"list of {_type(field['items'])}"
     if "title" in field and "properties" in field:
-        return f"[{field['title']}](#{field['title'].lower()})"
+        return f"[{field['title']}]"
     if kind == "object":
         value = field["additionalProperties"] or next(
             iter(field["patternProperties"].values())
@@ -170,20 +214,28 @@ def _range(field: Part) -> str:
     return f", {low} or more" if low is not None else ""
 
 
-def _default(name: str, field: Part, part: Part) -> str:
-    if name in part.get("required", ()):
-        return "(required)"
+def _required(name: str, part: Part) -> str:
+    return " (required)" if name in part.get("required", ()) else ""
+
+
+def _default(field: Part) -> str:
+    """Return the default as a sentence; "" if there is none, or the meaning contains it."""
     default = field.get("default")
-    if default is None or isinstance(default, dict) or "const" in field:
+    if default in (None, [], "") or isinstance(default, dict):
         return ""
     listed = field.get("items", {}).get("enum")
-    return (
-        "all" if listed and sorted(default) == sorted(listed) else f"`{_yaml(default)}`"
-    )
+    is_told = "const" in field or "Default: " in field["description"]
+    if is_told or (listed and sorted(default) == sorted(listed)):
+        return ""
+    return f" Default: `{_yaml(default)}`."
 
 
 def _example(field: Part) -> str:
-    return f"`{_yaml(field['examples'][0])}`" if "examples" in field else ""
+    """Return the example of a field, if the default is not one."""
+    examples = field.get("examples", [])
+    if not examples or examples[0] == field.get("default"):
+        return ""
+    return f"`{_yaml(examples[0])}`"
 
 
 def _yaml(value: Any) -> str:

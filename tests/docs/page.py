@@ -29,6 +29,8 @@ PAGES: Final = sorted(
         ROOT / "benchmarks/README.md",
     ]
 )
+CONTRIBUTING: Final = ROOT / "CONTRIBUTING.md"
+"""Its recipes edit the program: tests/docs/test_recipes.py follows them."""
 
 GAP: Final = "..."
 """A line that matches any lines."""

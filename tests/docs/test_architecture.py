@@ -1,4 +1,4 @@
-"""docs/architecture.md: its modules and functions exist."""
+"""docs/internals/architecture.md: its modules and functions exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.docs.page import ROOT
 
 ROWS = re.findall(
     r"^\| [^|]+ \| `([\w/]+\.py)` \| ([^|]+) \|",
-    (ROOT / "docs/architecture.md").read_text("utf-8"),
+    (ROOT / "docs/internals/architecture.md").read_text("utf-8"),
     re.MULTILINE,
 )
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from tests.docs.citations import (
+    CITED,
     HOMES,
-    NAMES,
-    REFERENCE,
     Citation,
     anchors,
     citations,
@@ -74,9 +73,9 @@ def test_nothing_cites_a_document_outside_the_repository() -> None:
 
 def test_every_anchor_is_unique() -> None:
     """Within its page and among all reference pages, headings included."""
-    explicit = [name for page in sorted(REFERENCE.glob("*.md")) for name in ids(page)]
+    explicit = [name for page in CITED.values() for name in ids(page)]
     assert sorted(set(explicit)) == sorted(explicit)
-    for page in REFERENCE.glob("*.md"):
+    for page in CITED.values():
         headings = [
             slug(heading)
             for heading in re.findall(
@@ -91,7 +90,7 @@ def test_the_items_are_numbered_without_a_gap() -> None:
     """S1 to S11, R1 to R22, W1 to W15 and F1 to F45, each on its page and followed by its name."""
     counts = {"S": 11, "R": 22, "W": 15, "F": 45}
     for letter, page in HOMES.items():
-        text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
+        text = CITED[page].read_text(encoding="utf-8")
         named = re.findall(rf'<a id="({letter.lower()}\d+)"></a>({letter}\d+)\b', text)
         assert [
             (f"{letter}{number}".lower(), f"{letter}{number}")
@@ -113,10 +112,7 @@ def test_every_item_is_cited_by_a_module_or_a_test() -> None:
         )
     )
     items = {
-        name.upper()
-        for page in NAMES
-        for name in ids(REFERENCE / f"{page}.md")
-        if "-" not in name
+        name.upper() for page in CITED.values() for name in ids(page) if "-" not in name
     }
     assert set(UNCITED) == items - cited
 

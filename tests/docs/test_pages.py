@@ -13,19 +13,22 @@ import pytest
 
 from reconciler.cli.arguments import command_module, find_command
 from reconciler.cli.parsing import Parser, command_parser
-from tests.docs.citations import anchors
-from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
+from reconciler.features.forge.pipeline_files import PIPELINES
+from tests.docs.citations import INTERNALS, anchors, slug
+from tests.docs.page import CONTRIBUTING, PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
 from tests.support.requirements import skip_or_fail
 
 TEXTS = {
-    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES
+    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
+    for page in (*PAGES, CONTRIBUTING)
 }
 RUN = [
     name
     for name, text in TEXTS.items()
-    if any(isinstance(step, Run) for step in steps(text))
+    if ROOT / name != CONTRIBUTING
+    and any(isinstance(step, Run) for step in steps(text))
 ]
 LAST = [
     name
@@ -39,6 +42,12 @@ TOLD = [
     for step in steps(text)
     if isinstance(step, Told)
 ]
+INDEXES = {
+    ROOT / "docs": "README.md",
+    ROOT / "docs/manifests": "docs/manifests.md",
+    INTERNALS: "CONTRIBUTING.md",
+}
+"""The page that links to all pages of a folder."""
 INLINE = sorted({command for text in TEXTS.values() for command in inline(text)})
 
 
@@ -117,13 +126,48 @@ def test_links_have_existing_targets(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name
+    "page",
+    [path for path in PAGES if path.parent in INDEXES],
+    ids=lambda page: page.name,
 )
-def test_a_page_opens_with_its_use_and_the_readme_links_to_it(page: Path) -> None:
+def test_a_page_opens_with_its_use_and_an_index_links_to_it(page: Path) -> None:
     """The first paragraph states what the page helps the reader do, or its content."""
-    first = page.read_text(encoding="utf-8").split("\n\n")[1]
-    assert first.startswith(("Use this page to ", "This page ")), first
-    assert f"](docs/{page.name})" in TEXTS["README.md"]
+    opening = page.read_text(encoding="utf-8").split("\n\n")[1]
+    assert opening.startswith(("Use this page to ", "This page ")), opening
+    index = ROOT / INDEXES[page.parent]
+    assert f"]({page.relative_to(index.parent)})" in index.read_text(encoding="utf-8")
+
+
+def test_pages_for_users_do_not_link_to_the_internals() -> None:
+    """Readers who do not change the program do not need them."""
+    links = [
+        name
+        for name, text in TEXTS.items()
+        if "](docs/internals/" in text
+        or "](../internals/" in text
+        or "](internals/" in text
+    ]
+    assert ["CONTRIBUTING.md"] == links
+
+
+def test_pages_that_messages_name_exist() -> None:
+    """With their sections; a message names a page by `page`."""
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "reconciler").rglob("*.py")
+    )
+    call = re.compile(r"""\bpage\(["']([\w-]+\.md)["'](?:, ["']([^"']+)["'])?""")
+    named = {
+        *call.findall(code),
+        *(("forges.md", kind.forge) for kind in PIPELINES.values()),
+    }
+    assert len(named) > len(PIPELINES)
+    broken = [
+        (name, section)
+        for name, section in named
+        if not (ROOT / "docs" / name).is_file()
+        or (section and slug(section) not in anchors(ROOT / "docs" / name))
+    ]
+    assert [] == broken
 
 
 def test_omitted_lines_match_any_lines_and_other_lines_are_compared() -> None:

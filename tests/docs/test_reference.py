@@ -18,7 +18,7 @@ from reconciler.core.plan.plan_json import plan_schema
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_vocabulary import OPERATIONS
 from tests.campaign.profiles import PROFILES
-from tests.docs.citations import REFERENCE
+from tests.docs.citations import CITED, REFERENCE
 from tests.support.builders import address, rule
 
 SECTIONS: Final = ("Change", "Rule", "Source", "Behaviour", "Replay", "Destination")
@@ -89,7 +89,7 @@ def _nested(fields: dict[str, bool], name: str) -> dict[str, bool]:
 
 def _section(page: str, heading: str) -> str:
     """Return the text below a heading of the second level."""
-    text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
+    text = CITED[page].read_text(encoding="utf-8")
     (section,) = re.findall(
         rf"^## {heading}\n(.*?)(?=^## |\Z)",
         text,

@@ -41,6 +41,7 @@ def swapping(place: Workspace, tenant: HostileTenant, *intents: str) -> None:
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_temporary_copy_is_deleted_by_the_same_run(
     place: Workspace, quirk: str
@@ -60,6 +61,7 @@ def test_a_temporary_copy_is_deleted_by_the_same_run(
     assert 3 == len(tenant.rules)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_copy_of_a_killed_run_is_deleted_by_the_next_run(
     place: Workspace, quirk: str
@@ -82,6 +84,7 @@ def test_a_copy_of_a_killed_run_is_deleted_by_the_next_run(
             assert (0, 3) == (ended.code, len(tenant.rules)), ended
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_duplicate_is_deleted_by_the_next_run(place: Workspace, quirk: str) -> None:
     """A delayed request created a rule twice (invariants R5)."""

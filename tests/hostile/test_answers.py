@@ -46,6 +46,7 @@ def run(
     return ended
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", CASES)
 def test_an_invalid_response_is_refused_in_one_sentence(
@@ -58,6 +59,7 @@ def test_an_invalid_response_is_refused_in_one_sentence(
     assert ended.cpu_seconds < MOST_WORK
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", SLOW)
 def test_a_slow_server_cannot_delay_a_run(
@@ -104,6 +106,7 @@ LIES: Final[dict[str, Script]] = {
 }
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("case", LIES)
 def test_a_false_list_is_refused(place: Workspace, case: str) -> None:
     """It states a wrong total, or contains other objects."""
@@ -140,6 +143,7 @@ ODD: Final[dict[str, Script]] = {
 }
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("case", ODD)
 def test_an_unusual_list_is_read_or_refused_without_harm(
@@ -161,6 +165,7 @@ def test_an_unusual_list_is_read_or_refused_without_harm(
     assert len(ended.err) < 1000
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("kind", ["list", "token"])
 def test_redirects_are_not_followed(place: Workspace, kind: str, status: int) -> None:
@@ -198,6 +203,7 @@ def test_a_link_to_another_host_is_not_followed(place: Workspace) -> None:
     assert [] == candidate.asked
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "command",
     [("plan",), ("plan", "--format", "html"), ("drift",), ("export", "--all")],

@@ -109,6 +109,7 @@ def findings(ended: RunResult) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dates", DATES)
 def test_an_edited_copy_is_never_written_and_the_original_never_deleted(
     stage: Stage, dates: str
@@ -134,6 +135,7 @@ def test_an_edited_copy_is_never_written_and_the_original_never_deleted(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dates", USELESS)
 def test_if_both_are_edited_and_have_no_date_nothing_is_written(
     stage: Stage, dates: str
@@ -163,6 +165,7 @@ def test_if_both_are_edited_and_have_no_date_nothing_is_written(
     assert before == stage.all()
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     "field", ["division", "schedule", "\u202efield \x1b[31m" + "x" * 5000]
 )
@@ -193,6 +196,7 @@ def test_a_copy_with_another_unknown_field_is_not_a_duplicate(
     assert before == stage.all()
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("dates", ["missing", "milliseconds"])
 def test_without_a_date_a_copy_in_another_division_may_be_the_original(
     stage: Stage, dates: str
@@ -213,6 +217,7 @@ def test_without_a_date_a_copy_in_another_division_may_be_the_original(
     assert before == stage.all()
 
 
+@pytest.mark.fast_cases(1)
 def test_an_exact_duplicate_is_deleted(stage: Stage) -> None:
     """Only the server's own fields differ (id, dates, version, links), so the next run deletes it
     (R5).

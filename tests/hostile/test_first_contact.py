@@ -144,6 +144,7 @@ def unversioned(rules: Rules) -> Rules:
     }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("echoes", [False, True])
 @pytest.mark.parametrize("quirk", LOSING)
 def test_a_created_rule_that_loses_its_marker_is_deleted(
@@ -166,6 +167,7 @@ def test_a_created_rule_that_loses_its_marker_is_deleted(
     assert "routing/intent" in form["error"]["message"]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("quirk", [quirk for quirk in LOSING if quirk != NAMED])
 def test_an_adopted_rule_that_loses_its_marker_is_restored(
     place: Workspace, quirk: str
@@ -191,6 +193,7 @@ def test_an_adopted_rule_that_loses_its_marker_is_restored(
     stopped(ended)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", KEEPING)
 def test_altered_texts_are_one_finding_and_not_rewritten(
     place: Workspace, quirk: str
@@ -243,6 +246,7 @@ def test_a_first_contact_costs_one_read_and_a_known_tenant_none(
     assert (2 + 2 + 1 + 1, 1 + 1 + 1) == (first, lists(tenant))
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("echoes", [False, True])
 @pytest.mark.parametrize("changed", [False, True])
 def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(
@@ -319,6 +323,7 @@ def test_of_several_environments_each_has_its_own_first_write(place: Workspace) 
     assert "It joins several lines into one" in ended.out
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("quirk", ["collapsed", "cut in the marker"])
 @pytest.mark.parametrize(
     "answer", [b"500 Internal Server Error", b"504 Gateway Timeout"]
@@ -424,6 +429,7 @@ def test_an_undo_reverts_altered_rules(place: Workspace) -> None:
     assert (0, {}) == (ended.code, tenant.rules), ended
 
 
+@pytest.mark.slow
 def test_the_loop_writes_no_rule_again_after_a_lost_marker(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

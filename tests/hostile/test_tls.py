@@ -73,6 +73,7 @@ def test_an_http_address_of_a_tls_server_ends_in_a_sentence(place: Workspace) ->
     assert [] == tenant.asked
 
 
+@pytest.mark.slow
 def test_an_https_address_of_an_http_server_ends_in_a_sentence(
     place: Workspace,
 ) -> None:

@@ -112,6 +112,7 @@ def equals_manifests(tenant: HostileTenant, kind: str) -> bool:
     )
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize(("kind", "case"), TRIED)
 def test_the_exit_code_shows_the_result_of_writes(
@@ -144,6 +145,7 @@ def test_the_exit_code_shows_the_result_of_writes(
     assert ended.cpu_seconds < MOST_WORK
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", [302, 307, 308])
 def test_a_redirected_write_is_not_repeated(
@@ -161,6 +163,7 @@ def test_a_redirected_write_is_not_repeated(
     assert not equals_manifests(tenant, kind)
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("kind", ["PUT", "DELETE"])
 @pytest.mark.parametrize(
     "case", ["a gzip bomb of 1 GB", "closed immediately", "100,000 levels"]

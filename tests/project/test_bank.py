@@ -162,6 +162,7 @@ def test_nothing_conflicts_after_the_adoptions(environment: str) -> None:
     }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("environment", ["sandbox", "staging", "prod"])
 def test_route_tests_and_promises_notice_nearly_every_edit(environment: str) -> None:
     """At most 2 % of the single edits that move callers are unnoticed; each promise is kept, in

@@ -46,6 +46,7 @@ FILES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["reconciler", "docs", "tests", "benchmarks", "."])
 def test_texts_use_plain_words(folder: str) -> None:
     """In strings, docstrings, comments, names of tests, and pages; a quotation of the old form has

@@ -59,6 +59,7 @@ def comments(folder: Path) -> Counter[str]:
     )
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("trade", TRADES)
 def test_a_generated_project_is_valid(trade: str, seed: int, tmp_path: Path) -> None:
@@ -101,6 +102,7 @@ def test_a_seed_determines_a_generated_project(trade: str, tmp_path: Path) -> No
     assert texts(tmp_path / "a") != texts(tmp_path / "c")
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("project", PROJECTS)
 def test_random_edits_change_so_many_rules(project: str, tmp_path: Path) -> None:
     """The edited manifests are valid, their route tests pass, and each edit is of another rule."""
@@ -138,6 +140,7 @@ def test_one_equal_edit_changes_a_whole_rule_set(project: str, tmp_path: Path) -
     assert {edit.address} == {f"{address.partition('/')[0]}/*" for address in changed}
 
 
+@pytest.mark.slow
 def test_an_edit_keeps_comments_and_the_other_lines(tmp_path: Path) -> None:
     """Only a deleted rule takes its comments with it."""
     for seed in range(6):
@@ -155,6 +158,7 @@ def test_an_edit_keeps_comments_and_the_other_lines(tmp_path: Path) -> None:
         assert edit.kind == "delete" or comments(folder) == retained, edit
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_edit_is_possible(kind: str, tmp_path: Path) -> None:
     """In the bank, two rules after the other."""
@@ -165,6 +169,7 @@ def test_every_kind_of_edit_is_possible(kind: str, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_seed_determines_the_edits(tmp_path: Path) -> None:
     """The same texts for the same seed."""
     for name in ("a", "b"):

@@ -25,7 +25,7 @@ from tests.release.packages import unpack
 from tests.support.house import FOLDERS, PACKAGE, part_measures, structure_measures
 from tests.support.imports import imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
-from tests.tiers import MARKED, PARTS, SHARES
+from tests.tiers import DISTINCT, SLOW_FOLDERS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -271,38 +271,10 @@ def _is_outside(module: str) -> bool:
     )
 
 
-def test_each_tier_names_existing_tests() -> None:
-    """A folder, a file, or a test in a file: a renamed test would silently leave its tier."""
-    assert not [entry for entry in (*PARTS, *SHARES) if not exists(entry)]
-
-
-def exists(entry: str) -> bool:
-    """Return whether there is a folder, a file, or a test in a file, as the tables of tiers write
-    it.
-    """
-    path, _, test = entry.partition("::")
-    present = ROOT / "tests" / path
-    if not test:
-        return present.exists()
-    return bool(
-        re.search(
-            rf"^(async )?def {test}\(",
-            present.read_text(encoding="utf-8"),
-            re.MULTILINE,
-        )
-    )
-
-
-def test_the_files_that_mark_slow_tests_are_listed() -> None:
-    """The slow tier does not import the other files, so a mark there would hide a test."""
-    tests = ROOT / "tests"
-    marking = {
-        path.relative_to(tests).as_posix()
-        for path in tests.rglob("test_*.py")
-        if re.search(r"mark\.slow", path.read_text(encoding="utf-8"))
-        and path.name != "test_house.py"
-    }
-    assert marking == MARKED
+def test_the_folders_of_slow_tests_exist() -> None:
+    """A renamed folder would silently become fast."""
+    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
+    assert not {*SLOW_FOLDERS, *DISTINCT} - folders
 
 
 SUITES = {
@@ -517,6 +489,7 @@ def test_version_and_help_load_no_slow_library(flag: str) -> None:
     assert set() == HEAVY & loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "absent"),
     [
@@ -627,6 +600,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
+@pytest.mark.slow
 def test_a_source_archive_contains_every_file_of_the_repository(source: Path) -> None:
     """Tests, benchmarks and workflows included: the archive can replace a clone."""
     tracked = run("git", "ls-files").stdout.splitlines()
@@ -638,6 +612,7 @@ def test_a_source_archive_contains_every_file_of_the_repository(source: Path) ->
     ]
 
 
+@pytest.mark.slow
 def test_a_wheel_from_the_source_archive_is_the_same(
     wheel: Path, source: Path, tmp_path: Path
 ) -> None:
@@ -693,6 +668,7 @@ def test_make_explains_an_unsuitable_python(
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.campaign
 def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -> None:
     """Also in a folder with a space: the printed step works in another folder, and a second run
     keeps the command.

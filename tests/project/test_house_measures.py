@@ -100,6 +100,9 @@ def test_the_structure_of_a_package_is_counted(write_package: PackageWriter) -> 
         "rooms": (3, ""),
         "floors": (3, ""),
         "arrows": (3, "cli 2"),
+        "rooms of the core": (0, ""),
+        "floors of the core": (0, ""),
+        "arrows of the core": (0, ""),
         "import cycles": (2, "['bank.model.account', 'bank.model.money']"),
         "class names defined twice": (1, "Money"),
     } == figures
@@ -170,11 +173,11 @@ def test_each_goal_and_bound_belongs_to_a_measure(write_package: PackageWriter) 
     assert [] == [name for name, bound in TODAY.items() if bound <= GOALS[name]]
 
 
-def test_explain_loads_its_command_and_no_endpoint() -> None:
+def test_explain_loads_its_command_and_no_client() -> None:
     """The files are those of a process that explains a conversation from the manifests."""
     files = {path.relative_to(PACKAGE).as_posix() for path in explain_files()}
     assert {"cli/commands/explain.py", "core/behaviour/evaluate.py"} <= files
-    assert not [name for name in files if name.startswith("features/endpoint/")]
+    assert not [name for name in files if name.startswith("targets/studio/client")]
 
 
 def test_the_command_fails_if_a_measure_does_not_hold(

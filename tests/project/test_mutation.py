@@ -207,6 +207,7 @@ def test_a_sample_is_the_same_each_time_and_after_a_change_elsewhere() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_sample_has_mutants_of_every_package_by_its_share() -> None:
     """The core has two thirds, and each package around it some, whatever the seed; a seed gives the
     same each time.
@@ -311,6 +312,7 @@ def test_the_tests_of_two_files_come_first() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_each_known_equal_mutant_still_exists() -> None:
     """Each entry of equal.toml occurs exactly once in the code, and has a reason."""
     entries = known()
@@ -344,6 +346,7 @@ _OF_MARKERS = (
 )
 
 
+@pytest.mark.campaign
 def test_a_mutant_is_tried_in_a_separate_process() -> None:
     """A test passes without a mutant, catches a mutant of its subject, and ends a mutant that never
     ends.

@@ -42,6 +42,7 @@ def cut_texts(text: str) -> list[str]:
     return [name for name, value in members(yaml.safe_load(text)) if value is None]
 
 
+@pytest.mark.slow
 def test_the_document_is_valid() -> None:
     """By the schema of OpenAPI 3.1."""
     actual = validated(FILE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from reconciler.cli.arguments import all_commands
 from tests.support.picture import PICTURE, demo_output, draw_svg
 
@@ -26,6 +28,7 @@ def test_the_two_commands_and_the_warning_are_on_the_first_screen() -> None:
     assert "No public NICE document describes" in screen
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_output_of_the_program() -> None:
     """`make picture` updates it."""
     assert PICTURE.read_text(encoding="utf-8") == draw_svg(demo_output())

@@ -24,6 +24,7 @@ from pkgutil import walk_packages
 from typing import Any, Final
 
 import httpx
+import pytest
 
 # The recording depends on the package's modules in these lines, and in tests/support/recording.py,
 # only.
@@ -54,6 +55,8 @@ from tests.support.recording import (
 )
 from tests.support.server_process import KEY, server_process
 from tests.support.watch_process import WatchProcess, webhook_server
+
+pytestmark = pytest.mark.slow
 
 Rule = dict[str, Any]
 """A rule in the API's form."""

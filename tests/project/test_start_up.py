@@ -12,6 +12,8 @@ import pytest
 
 from reconciler.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CUSTOMIZE = """\
 import os, signal, sys

@@ -18,6 +18,8 @@ from tests.release import check, notes, packages, sbom
 from tests.release.packages import ReleaseError
 from tests.support.checkout import commit_checkout
 
+pytestmark = pytest.mark.slow
+
 EPOCH: Final = {"SOURCE_DATE_EPOCH": "1700000000"}
 CHANGELOG: Final = (
     "# Changelog\n\n## [Unreleased]\n\n- next\n\n## [1.2.3] - 2026-01-31\n\n- "

@@ -61,6 +61,7 @@ def test_a_release_publishes_the_checked_files(tmp_path: Path) -> None:
     assert ["make release-check", f"{create} {files} ./SHA256SUMS"] == run.calls
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [

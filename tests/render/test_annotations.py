@@ -85,6 +85,7 @@ def test_ten_of_each_need_no_notice() -> None:
     assert "" == annotate_findings([found("worth knowing", "info")])
 
 
+@pytest.mark.fast_cases(36)
 @HOSTILE
 def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
     """In file, message and hint, for three findings: a runner reads three commands, each with the

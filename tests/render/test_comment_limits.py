@@ -41,6 +41,7 @@ LADEN = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.fast_cases(1)
 @LADEN
 @pytest.mark.parametrize("count", [5, 60, 200, 1_000])
 def test_a_comment_of_any_plan_fits(count: int, name: str) -> None:
@@ -53,6 +54,7 @@ def test_a_comment_of_any_plan_fits(count: int, name: str) -> None:
     says_the_main_things(text, count)
 
 
+@pytest.mark.campaign
 def test_ten_thousand_changes_fit() -> None:
     """A comment has the number of all changes and the names of some."""
     text = as_markdown(large_plan(10_000))
@@ -61,6 +63,7 @@ def test_ten_thousand_changes_fit() -> None:
     assert re.search(r"and [0-9,]+ more rows: see the report.", text)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("level", range(len(DETAIL_LEVELS)))
 @LADEN
 def test_each_level_has_the_main_parts(level: int, name: str) -> None:
@@ -88,6 +91,7 @@ def test_bytes_are_limited_too() -> None:
     assert [] == parse_as_github(less).unclosed
 
 
+@pytest.mark.slow
 def test_a_thousand_changes_are_written_quickly() -> None:
     """A fifth of the allowed two seconds; asserted: the time of 80,000 plain rules, about two
     seconds.
@@ -97,6 +101,7 @@ def test_a_thousand_changes_are_written_quickly() -> None:
         render_markdown(*created)
 
 
+@pytest.mark.slow
 def test_less_detail_is_shorter() -> None:
     """Each level of detail omits more than the level before, or accepts a longer comment."""
     created = summary_of(large_plan(1_000))
@@ -105,6 +110,7 @@ def test_less_detail_is_shorter() -> None:
     assert len(DETAIL_LEVELS) - 1 == len(set(sizes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", ["|", "`", "[", "@", "\U0001f600", "a b "])
 def test_the_longest_names_fit(sign: str) -> None:
     """Rows that are too long are counted, and findings and guards cut, before a comment exceeds

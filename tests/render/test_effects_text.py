@@ -395,6 +395,7 @@ def pairs_of(kind: str, block: int) -> Iterable[tuple[RulePair, Random]]:
         yield make(random), random
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("block", range(BLOCKS))
 @pytest.mark.parametrize("kind", ["small", "grown", "tangled"])
 def test_every_sentence_is_true(kind: str, block: int) -> None:

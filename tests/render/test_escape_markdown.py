@@ -19,6 +19,7 @@ from reconciler.render.escape_markdown import (
     unquote,
 )
 from tests.support.parsed_html import Page, parse_as_github
+from tests.tiers import size
 
 SIGNS = st.text(
     st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bé漢😀"), max_size=24
@@ -89,7 +90,8 @@ def test_quotes_with_a_meaning_stay(written: str, expected: str) -> None:
     assert expected == unquote(written)
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=80, slow=200, full=400), deadline=None)
 @given(SIGNS)
 def test_every_sentence_is_one_paragraph_of_text_and_code(said: str) -> None:
     """No text creates another element, and all of it is readable, also at the start of a line."""
@@ -103,7 +105,8 @@ def test_every_sentence_is_one_paragraph_of_text_and_code(said: str) -> None:
     assert folded(escape_invisible(said)) == folded(read(page))
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=80, slow=200, full=400), deadline=None)
 @given(SIGNS)
 def test_a_code_span_has_exactly_its_text(name: str) -> None:
     """On one line, with every visible character."""
@@ -112,7 +115,8 @@ def test_a_code_span_has_exactly_its_text(name: str) -> None:
     assert escape_invisible(name) == page.text_inside("code") or not name.strip()
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=80, slow=200, full=400), deadline=None)
 @given(SIGNS, SIGNS)
 def test_a_cell_is_one_cell(name: str, said: str) -> None:
     """With any content: bars are escaped, in code too; after an odd number of backslashes they are
@@ -136,7 +140,8 @@ def test_every_parser_reads_a_bar_in_the_same_way(text: str, expected: str) -> N
     assert expected == table_cell(text)
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=40, slow=100, full=200), deadline=None)
 @given(st.text(st.sampled_from("`~ab\n "), max_size=40))
 def test_no_text_ends_its_block(text: str) -> None:
     """The fence is longer than any run of backticks inside."""

@@ -307,6 +307,7 @@ def test_a_finding_without_rules_lists_places() -> None:
     assert "a.yaml:4, a.yaml:5\n" in findings_text(groups, no_style, 99)
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 def test_hostile_names_in_a_group_are_text(name: str) -> None:
     """In message, hint and file of several findings: they add no line, element or command, in any

@@ -54,6 +54,7 @@ def plan_of_group(name: str) -> Plan:
     return replace(plan, desired=replace(plan.desired, labels=labels))
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_hostile_group_is_only_text(name: str) -> None:
     """It adds no element to a comment or a page, and no control character to any format."""

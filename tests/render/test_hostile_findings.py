@@ -45,6 +45,7 @@ def results(cxroute: Program) -> list[Any]:
     return list(json.loads(cxroute.out)["runs"][0]["results"])
 
 
+@pytest.mark.fast_cases(10)
 @pytest.mark.parametrize("name", WRITABLE.values(), ids=WRITABLE)
 def test_names_in_manifests_are_data(
     cxroute: Program, name: str, monkeypatch: pytest.MonkeyPatch
@@ -78,6 +79,7 @@ def test_names_in_manifests_are_data(
     )
 
 
+@pytest.mark.fast_cases(10)
 @pytest.mark.parametrize("name", WRITABLE.values(), ids=WRITABLE)
 def test_names_in_errors_are_data(cxroute: Program, name: str) -> None:
     """As an unknown field, kind and operator."""

@@ -39,6 +39,7 @@ def shape(read: Page) -> list[str]:
     return [tag for tag in read.shape if tag.strip("/") not in ("code", "a", "span")]
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_a_name_changes_only_text(name: str) -> None:
     """The elements are those of a plain name, each of them closed; no name becomes an attribute."""
@@ -54,6 +55,7 @@ def test_a_name_changes_only_text(name: str) -> None:
     }
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_the_page_is_self_contained(name: str) -> None:
     """No element loads anything; links lead to this repository; the policy allows only this page's
@@ -94,6 +96,7 @@ def test_the_page_is_self_contained(name: str) -> None:
     assert policy.startswith("default-src 'none'; ")
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_every_character_is_visible(name: str) -> None:
     """The page contains no invisible or directional character."""
@@ -135,6 +138,7 @@ def test_the_page_is_about_the_change() -> None:
     assert not {"cards/same", "partner"} & set(text.split())
 
 
+@pytest.mark.slow
 def test_a_thousand_changes_are_all_there() -> None:
     """The page omits none of them, and is smaller than a megabyte."""
     text = as_html(large_plan(1_000))

@@ -41,10 +41,10 @@ from tests.support.plans import hostile_plan, plan_of_everything
 from tests.support.program import Program, write
 from tests.support.random_rules import a_pair, entries
 from tests.support.written_manifests import ENVIRONMENT
-from tests.tiers import FULL
+from tests.tiers import size
 
 SHORT = {"intent": "intent", "conf": "confidence"}
-PAIRS = 300 if FULL else 60
+PAIRS = size(fast=12, slow=60, full=300)
 INTENT = "cognigyDetectedIntent"
 NAMES = HOSTILE_NAMES | MARKDOWN_NAMES
 BANK = f"""\
@@ -134,6 +134,7 @@ def without_layout(text: str) -> str:
     return " ".join(re.sub(r'["`]|</?code>|&#34;|&quot;|\\\\', "", text).split())
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("grow", [a_pair, generate_pair])
 def test_rows_with_labels_are_those_with_names(grow: object) -> None:
     """For random changes of rules: the same rows and rules, in the same order, with each name
@@ -189,6 +190,7 @@ def test_every_format_shows_labels_and_json_names() -> None:
     assert as_json(plain) == as_json(created)
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_hostile_label_is_only_text(name: str) -> None:
     """A label adds no element to a comment or a page, and no control character to any format."""
@@ -218,6 +220,7 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
         assert CONTROL_CHARACTERS.search(form(created)) is None, form_name
 
 
+@pytest.mark.generated
 def test_a_text_means_one_name(tmp_path: Path) -> None:
     """Whatever labels a document gives, two names never read the same, also undeclared ones."""
     words = ["a", "b", "c", "A", "B", "intent", "confidence"]

@@ -61,6 +61,7 @@ def of(name: str, form: Callable[[Plan], str]) -> Page:
     return parse_as_github(form(hostile_plan(name)))
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 @MARKDOWN
 def test_a_name_changes_only_text(name: str, form: Callable[[Plan], str]) -> None:
@@ -71,6 +72,7 @@ def test_a_name_changes_only_text(name: str, form: Callable[[Plan], str]) -> Non
     assert set() == {tag for tag, _ in page.tags} - OURS
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 @MARKDOWN
 def test_only_intended_links_and_no_active_text(
@@ -94,6 +96,7 @@ def test_only_intended_links_and_no_active_text(
     ]
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_only_the_first_line_is_the_marker(name: str) -> None:
     """The line by which the next run finds the comment is the first and the only HTML comment."""
@@ -108,6 +111,7 @@ def test_only_the_first_line_is_the_marker(name: str) -> None:
     assert [" cxroute:plan env=prod "] == parse_as_github(text).comments
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_every_row_has_the_cells_of_its_head(name: str) -> None:
     """A bar in a name creates no cell, in any table: GitHub drops surplus cells."""
@@ -121,6 +125,7 @@ def test_every_row_has_the_cells_of_its_head(name: str) -> None:
             ]
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_no_line_end_from_a_name(name: str) -> None:
     """Characters that other readers treat as a line end are escaped."""

@@ -29,6 +29,7 @@ LINE = re.compile(
 )
 
 
+@pytest.mark.fast_cases(16)
 @NAMES
 def test_every_line_has_an_intended_form(name: str) -> None:
     """Nodes with a label in quotes, lines between nodes, styles; no line that a name started."""
@@ -39,6 +40,7 @@ def test_every_line_has_an_intended_form(name: str) -> None:
     ) == len(lines)
 
 
+@pytest.mark.fast_cases(16)
 @NAMES
 def test_a_label_is_short_and_harmless(name: str) -> None:
     """At most sixty characters; all except letters, digits and plain signs are numeric entities of

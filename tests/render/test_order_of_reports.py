@@ -39,10 +39,10 @@ from tests.support.plans import (
     summary_of,
 )
 from tests.support.random_rules import RulePair, a_pair, entries
-from tests.tiers import FULL
+from tests.tiers import size
 
 LABELS = Labels({"intent": "intent", "conf": "confidence"})
-PAIRS = 300 if FULL else 60
+PAIRS = size(fast=12, slow=60, full=300)
 EVERYTHING = replace(DETAIL_LEVELS[0], rows=10**6, wanted=10**9, max_row=10**6)
 PARTS = (
     "What apply will refuse",
@@ -77,6 +77,8 @@ def written(summary: PlanSummary, monkeypatch: pytest.MonkeyPatch) -> Page:
     )
 
 
+@pytest.mark.fast_cases(12)
+@pytest.mark.generated
 @SEEDS
 def test_every_edit_row_and_note_stands_once(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -97,6 +99,8 @@ def test_every_edit_row_and_note_stands_once(
     )
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(6)
 @SEEDS
 def test_no_condition_is_dropped(seed: int) -> None:
     """The closed part of a row on the page has every condition, with all values of each list."""
@@ -328,8 +332,8 @@ def outside_details(text: str) -> str:
 
 def test_examples_and_the_map_are_closed() -> None:
     """No example and no diagram is visible before a part is opened."""
-    for build in (plan_of_everything, plan_of_many, lambda: hostile_plan("Billing")):
-        text = outside_details(render_markdown(*summary_of(build())))
+    for plan in (plan_of_everything(), plan_of_many(), hostile_plan("Billing")):
+        text = outside_details(render_markdown(*summary_of(plan)))
         assert "for example" not in text
         assert "mermaid" not in text
         assert "```" not in text

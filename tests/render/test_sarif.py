@@ -175,6 +175,7 @@ def test_different_findings_have_different_fingerprints() -> None:
     )
 
 
+@pytest.mark.slow
 def test_results_above_the_limit_of_github_are_omitted() -> None:
     """The worst 5,000 are kept, and a notification has the total number."""
     run = run_of(
@@ -196,6 +197,7 @@ def test_results_above_the_limit_of_github_are_omitted() -> None:
     )["invocations"]
 
 
+@pytest.mark.fast_cases(8)
 @HOSTILE
 def test_no_name_breaks_the_format(name: str) -> None:
     """In file, message and hint: the text is that of other formats, and contains no link and no
@@ -212,6 +214,7 @@ def test_no_name_breaks_the_format(name: str) -> None:
     )
 
 
+@pytest.mark.fast_cases(12)
 @HOSTILE
 def test_a_file_of_any_name_is_a_relative_reference(name: str) -> None:
     """It has no scheme and no host, and decodes to the exact name; invalid Unicode becomes a

@@ -161,6 +161,7 @@ def test_a_deleted_rule_does_not_remove_a_condition_of_a_row(flown: Program) -> 
     assert ["boarding_pass"] == listed
 
 
+@pytest.mark.slow
 def test_rows_of_a_first_plan_do_not_contradict_each_other(cxroute: Program) -> None:
     """The bank's manifests on its tenant of unmanaged rules: no row omits the tier or the
     language.

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-import reconciler
+from tests.support.package_copy import CopyResult, PackageCopy
 
 RECORD: Final = """\
     Operator(
@@ -43,24 +39,13 @@ rules:
 """
 
 
-class CopyResult(NamedTuple):
-    """The exit code and the output of a command."""
-
-    code: int
-    text: str
-
-
 class ExtendedPackage:
     """A copy of the package with a further record, and a folder with manifests that use it."""
 
     def __init__(self, folder: Path, record: str = RECORD) -> None:
         self.folder = folder / "project"
-        self._home = folder / "copy"
-        source = Path(reconciler.__file__).parent
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, self._home / "reconciler", ignore=ignored)
-
-        records = self._home / "reconciler/core/model/operators.py"
+        self._copy = PackageCopy(folder / "copy")
+        records = self._copy.package / "core/model/operators.py"
         text = records.read_text(encoding="utf-8")
         assert text.count(_END) == 1
         records.write_text(text.replace(_END, record + _END), encoding="utf-8")
@@ -71,20 +56,10 @@ class ExtendedPackage:
 
     def run(self, *arguments: str) -> CopyResult:
         """Run a command of the copy in the folder with the manifests."""
-        return self._start("-m", "reconciler", *arguments)
+        return self._copy.start(self.folder, "-m", "reconciler", *arguments)
 
     def load(self) -> CopyResult:
         """Load the records of the copy."""
-        return self._start("-c", "import reconciler.core.model.operators")
-
-    def _start(self, *arguments: str) -> CopyResult:
-        ended = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self._home)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        return self._copy.start(
+            self.folder, "-c", "import reconciler.core.model.operators"
         )
-        return CopyResult(ended.returncode, ended.stdout + ended.stderr)

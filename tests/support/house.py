@@ -9,11 +9,18 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.support.density import Density, measure_density, python_sources
-from tests.support.imports import floors, import_cycles, import_graph, room_imports
+from tests.support.imports import (
+    floors,
+    import_cycles,
+    import_graph,
+    inside,
+    room_imports,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "reconciler"
@@ -41,9 +48,6 @@ tokens and the lines that `explain` loads also rise when a contributor adds what
 TODAY: Final = {
     "package, tokens per code line": 7.6,
     "package, AST nodes of the largest function": 551,
-    "rooms": 26,
-    "floors": 10,
-    "arrows": 155,
 }
 """Bounds of the measures that exceed their goals. A bound may only fall; delete it at the goal."""
 EXPLAIN: Final = (
@@ -148,23 +152,30 @@ def structure_measures(package: Path) -> list[Measure]:
     """Return the measures of the imports and class names of a package.
 
     A room is a package or module at the top, an arrow is an import of one room by another, and a
-    floor is a layer of rooms that do not import each other.
+    floor is a layer of rooms that do not import each other. The core is also measured by itself,
+    so that the top is not simple because its parts are hidden one level below.
     """
     graph = import_graph(package)
-    imports = room_imports(graph)
+    core = inside(graph, f"{package.name}.core")
     cycles = import_cycles(graph)
     repeated = repeated_classes(package)
-    busiest = max(imports, key=lambda room: len(imports[room]))
     return [
-        _measure("rooms", len(imports)),
-        _measure("floors", len(floors(imports))),
-        _measure(
-            "arrows",
-            sum(map(len, imports.values())),
-            f"{busiest} {len(imports[busiest])}",
-        ),
+        *_room_measures(graph, ""),
+        *_room_measures(core, " of the core"),
         _measure("import cycles", len(cycles), " ".join(map(str, cycles[:1]))),
         _measure("class names defined twice", len(repeated), ", ".join(repeated)),
+    ]
+
+
+def _room_measures(graph: Mapping[str, set[str]], part: str) -> list[Measure]:
+    imports = room_imports(graph)
+    arrows = sum(map(len, imports.values()))
+    busiest = max(imports, key=lambda room: len(imports[room]), default="")
+    place = f"{busiest} {len(imports[busiest])}" if busiest else ""
+    return [
+        _measure(f"rooms{part}", len(imports)),
+        _measure(f"floors{part}", len(floors(imports))),
+        _measure(f"arrows{part}", arrows, place),
     ]
 
 

@@ -36,6 +36,20 @@ def import_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
     ]
 
 
+def inside(graph: Mapping[str, set[str]], package: str) -> dict[str, set[str]]:
+    """Return the part of a graph below a package, such as `reconciler.core`, as a graph of its own."""
+    above = package.rpartition(".")[0]
+
+    def name(module: str) -> str:
+        return module.removeprefix(f"{above}.")
+
+    return {
+        name(module): {name(below) for below in imports if below.startswith(package)}
+        for module, imports in graph.items()
+        if module.startswith(package)
+    }
+
+
 def room_imports(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
     """Return the packages and modules at the top of a package, each with those that it imports.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final
 import reconciler.core.manifest.kinds.fields as f
 from reconciler.core.errors import ApiError, ConcurrentChangeError
 from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.check import CheckResult, CheckStatus
 from reconciler.core.model.live import LastSave, LiveRule
 from reconciler.core.model.rule import Queue
 from reconciler.core.plugins import GROUP
@@ -132,6 +133,7 @@ class FileTarget:
     settings: Final = JsonFile
     settings_help: Final = "The file of `rules: json-file`."
     settings_example: Final = {"path": "rules.json"}
+    uses_platform: Final = False
     queues: Final = ""
     queues_reason: Final = ""
     file_hint: Final = "add `queues` to the file"
@@ -155,6 +157,26 @@ class FileTarget:
         assert isinstance(settings, JsonFile)
         source = WritableFile if access == "write" else ReadableFile
         yield source(Path(settings.path))
+
+    async def examine(
+        self,
+        surroundings: Surroundings,
+        lines: list[CheckResult],
+        expected: Callable[[], Sequence[str]],
+    ) -> None:
+        """Check that the file can be read, and that it has the queues."""
+        async with self.open(surroundings, "read") as source:
+            rules = await source.rules()
+            names = {queue.name for queue in await source.queues()}
+        lines.append(CheckResult("rules", "ok", f"{len(rules)} in the file"))
+        missing = [name for name in expected() if name not in names]
+        status: CheckStatus = "fail" if missing else "ok"
+        lines.append(CheckResult("queues", status, f"missing: {missing or 'none'}"))
+
+    def untried(self, environment: Environment) -> Sequence[str]:
+        """Return what only a write can check."""
+        del environment
+        return ("writing the file",)
 
     def prepare(self, environment: Environment, tenant: SimulatedTenant) -> None:
         """Do nothing."""

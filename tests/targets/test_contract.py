@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,7 @@ from reconciler.core.target import (
     target_of,
 )
 from tests.support import json_file_target
+from tests.support.house import PACKAGE
 from tests.support.random_rules import a_list
 from tests.support.target_places import PLACES, PlaceSurroundings, TargetPlace
 
@@ -348,3 +350,29 @@ def test_a_simulated_tenant_is_prepared_once(project: Project) -> None:
     for _ in range(2):
         target.prepare(project.environment, tenant)
     assert len(tenant.scripts) == len(set(tenant.scripts))
+
+
+STUDIO_FEATURE = "features/studio_block/"
+"""The commands about Studio scripts belong to that target."""
+QUESTION = re.compile(
+    r"""\bapi\.rules\b(?!`|: )|targets\.(?:studio|rules_api)\b|[!=]= ["'](?:studio|rules-api)["']"""
+)
+ANSWERS = {"core/target.py": "environment.api.rules"}
+"""The one place that finds a target by its name."""
+
+
+def test_nothing_outside_a_target_asks_which_one_it_is() -> None:
+    """What differs between targets is a part of the protocol."""
+    questions = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if name.startswith(("targets/", STUDIO_FEATURE)):
+            continue
+        code = "\n".join(
+            line
+            for line in path.read_text("utf-8").splitlines()
+            if QUESTION.search(line) and ANSWERS.get(name, "\n") not in line
+        )
+        if code:
+            questions[name] = code
+    assert questions == {}

@@ -1,4 +1,4 @@
-"""Apply: the loop that makes a tenant match a plan (docs/architecture.md, "The apply loop").
+"""Apply: the loop that makes a tenant match a plan (docs/internals/architecture.md, "The apply loop").
 
 The loop is level-triggered: it does not replay a list of calls. It reads every rule, compares the
 rules with the desired ones, makes the first step, and reads again, until nothing remains. The plan

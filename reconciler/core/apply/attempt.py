@@ -110,7 +110,9 @@ async def judge(call: Awaitable[Attempt]) -> Attempt:
 
 
 async def _write(
-    change: Change, payload: WritePayload | None, store: RuleStore
+    change: Change,
+    payload: WritePayload | None,
+    store: RuleStore,
 ) -> Attempt:
     if isinstance(change, Delete):
         return await _delete(change, store)
@@ -124,7 +126,9 @@ async def _write(
 
 
 async def _update(
-    change: Update | Adopt, payload: WritePayload, store: RuleStore
+    change: Update | Adopt,
+    payload: WritePayload,
+    store: RuleStore,
 ) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
@@ -178,7 +182,10 @@ def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
     paths = ", ".join(dict.fromkeys(field.path for field in fields))
     error = f"the server stored other values than were sent: {paths or _LAST_LINE}"
     return Attempt(
-        verdict=Verdict.ALTERED, error=error, id=response.id, response=response
+        verdict=Verdict.ALTERED,
+        error=error,
+        id=response.id,
+        response=response,
     )
 
 

@@ -43,7 +43,9 @@ class FirstWrite:
     keeps_markers: bool
 
     def altered_rules(
-        self, result: Attempt, rules: Iterable[LiveRule]
+        self,
+        result: Attempt,
+        rules: Iterable[LiveRule],
     ) -> list[AlteredRule]:
         """Return the rules of the write that the tenant altered, from a complete read after it."""
         if not result.may_have_written:
@@ -67,7 +69,9 @@ class FirstWrite:
         return altered
 
     def _find_created(
-        self, result: Attempt, created: list[LiveRule]
+        self,
+        result: Attempt,
+        created: list[LiveRule],
     ) -> tuple[list[LiveRule], bool]:
         """Return which of the new rules this create may have made, and whether that is proven."""
         answered = [live for live in created if live.id == result.id]
@@ -108,7 +112,10 @@ class FirstWrite:
 
 
 def find_first_write(
-    wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner: str, lag: float
+    wave: Sequence[PlanStep],
+    rules: Iterable[LiveRule],
+    owner: str,
+    lag: float,
 ) -> FirstWrite | None:
     """Return the write of a wave that must be made alone, or None if the tenant has shown that it
     keeps markers.
@@ -139,7 +146,11 @@ def find_first_write(
 
     before = {live.id: live.content for live in live_rules}
     return FirstWrite(
-        step=step, payload=payload, before=before, lag=lag, keeps_markers=bool(lengths)
+        step=step,
+        payload=payload,
+        before=before,
+        lag=lag,
+        keeps_markers=bool(lengths),
     )
 
 
@@ -223,7 +234,9 @@ def payload_before(step: PlanStep) -> WritePayload | None:
 
 
 def describe_revert(
-    step: PlanStep, remaining: Sequence[AlteredRule], error: str
+    step: PlanStep,
+    remaining: Sequence[AlteredRule],
+    error: str,
 ) -> str:
     """Return the result of a revert in words; `remaining` are the rules that could not be
     reverted.

@@ -32,7 +32,10 @@ EXTRA_CONFIRMATIONS: Final = 1
 
 
 async def apply_changes(
-    plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings
+    plan: Plan,
+    store: RuleStore,
+    planner: Replanner,
+    settings: ApplySettings,
 ) -> ApplyReport:
     """Make the plan's changes; `planner` plans again from each read.
 
@@ -62,7 +65,11 @@ async def apply_changes(
 
 class _ApplyRun:
     def __init__(
-        self, plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings
+        self,
+        plan: Plan,
+        store: RuleStore,
+        planner: Replanner,
+        settings: ApplySettings,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -272,7 +279,10 @@ class _ApplyRun:
         return fresh
 
     async def revert_rules(
-        self, first: first_contact.FirstWrite, result: Attempt, fresh: Changes
+        self,
+        first: first_contact.FirstWrite,
+        result: Attempt,
+        fresh: Changes,
     ) -> tuple[Changes, list[first_contact.AlteredRule], str]:
         """Revert the rules of an altered first write, with retries.
 
@@ -317,7 +327,10 @@ class _ApplyRun:
         # One kind of call after the other; after a call that is not certainly done, a read comes
         # first.
         self.first_write = first_contact.find_first_write(
-            steps, fresh.live.rules, self.plan.owner, self.settings.lag
+            steps,
+            fresh.live.rules,
+            self.plan.owner,
+            self.settings.lag,
         )
         wave = [self.first_write.step] if self.first_write else steps
         for call in ("create", "update", "delete"):
@@ -338,7 +351,9 @@ class _ApplyRun:
         return False
 
     async def run_step(
-        self, step: PlanStep, slots: asyncio.Semaphore
+        self,
+        step: PlanStep,
+        slots: asyncio.Semaphore,
     ) -> Attempt | None:
         async with slots:
             if self.must_stop():
@@ -367,5 +382,7 @@ class _ApplyRun:
         if not error and not report.converged:
             error = self.progress.leftover_copy_error()
         return replace(
-            report, error=error, first_write_altered=self.first_write_altered
+            report,
+            error=error,
+            first_write_altered=self.first_write_altered,
         )

@@ -88,6 +88,17 @@ class ChangeProgress:
         """Return the highest number of attempts at one call of the change."""
         return max(self.attempts_by_call.values(), default=0)
 
+    def record_payload(self, result: Attempt, payload: WritePayload | None) -> None:
+        """Store which state of the rule an attempt wrote, or may have written."""
+        self.may_have_written |= result.may_have_written
+        self.altered = None
+        if result.verdict is Verdict.DONE:
+            self.acknowledged = payload or self.acknowledged
+        elif result.uncertainty != "none":
+            self.unconfirmed = payload or self.unconfirmed
+        if result.verdict is Verdict.ALTERED and payload:
+            self.altered = (result.id, payload)
+
 
 class _LastRead:
     """The last read: the remaining changes, each rule by id, conflicts, and addresses with a
@@ -103,6 +114,12 @@ class _LastRead:
         self.copied_addresses = {
             change.address for change in fresh.changes if is_copy_removal(change)
         }
+
+    def final_outcome(self, change: Change, progress: ChangeProgress) -> Outcome:
+        """Return the outcome of a change that no longer remains."""
+        if isinstance(change, Delete) and change.live.id in self.live_by_id:
+            return Skipped(change, "no longer managed by cxroute; not changed")
+        return Applied(change, progress.attempts, progress.id)
 
 
 class ApplyProgress:
@@ -231,20 +248,11 @@ class ApplyProgress:
         if step.kind != "copy" and not is_copy_removal(step.change):
             progress.id = result.id or progress.id
 
-        verdict = result.verdict
-        payload = write_payload(step, self.owner)
-        progress.may_have_written |= result.may_have_written
-        progress.altered = None
-        if verdict is Verdict.DONE:
-            progress.acknowledged = payload or progress.acknowledged
-        elif result.uncertainty != "none":
-            progress.unconfirmed = payload or progress.unconfirmed
-        if verdict is Verdict.ALTERED and payload:
-            progress.altered = (result.id, payload)
         progress.is_temporary = bool(step.name)
+        progress.record_payload(result, write_payload(step, self.owner))
 
-        is_refused = verdict in (Verdict.FAILED, Verdict.ABORT)
-        progress.conflicts += verdict is Verdict.CONFLICT
+        is_refused = result.verdict in (Verdict.FAILED, Verdict.ABORT)
+        progress.conflicts += result.verdict is Verdict.CONFLICT
         progress.failed = is_refused or progress.conflicts > 1
 
     def record_failure(self, step: PlanStep, reason: str, rule_id: str) -> None:
@@ -288,7 +296,11 @@ class ApplyProgress:
                 progress.failed = True
 
     def report(
-        self, fresh: Changes | None, stop_reason: str, *, interrupted: bool
+        self,
+        fresh: Changes | None,
+        stop_reason: str,
+        *,
+        interrupted: bool,
     ) -> ApplyReport:
         """Return the outcome of every planned change, by the last read; `stop_reason` is why the
         run ended early.
@@ -313,14 +325,16 @@ class ApplyProgress:
         )
 
     def _outcome(
-        self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str
+        self,
+        key: object,
+        change: Change,
+        last_read: _LastRead | None,
+        skip_reason: str,
     ) -> Outcome:
         progress = self.progress[key]
         attempts = progress.attempts
         if last_read is not None and key not in last_read.remaining:
-            if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
-                return Skipped(change, "no longer managed by cxroute; not changed")
-            return Applied(change, attempts, progress.id)
+            return last_read.final_outcome(change, progress)
 
         left_partial = self._is_left_partial(key, change, last_read)
         blocked = ""
@@ -348,7 +362,10 @@ class ApplyProgress:
         return _DEPENDENCY_FAILED if has_failures else "the rule still differs"
 
     def _is_left_partial(
-        self, key: object, change: Change, last_read: _LastRead | None
+        self,
+        key: object,
+        change: Change,
+        last_read: _LastRead | None,
     ) -> bool:
         progress = self.progress[key]
         if last_read is None or not progress.may_have_written:
@@ -376,7 +393,9 @@ def _is_unknown(progress: ChangeProgress, last_read: _LastRead | None) -> bool:
 
 
 def _retarget(
-    change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]
+    change: Change,
+    live_by_id: Mapping[str, LiveRule],
+    remaining: set[object],
 ) -> Change | None:
     """Return a planned change that a later plan does not have, for the current rule; None if it is
     done.

@@ -72,7 +72,9 @@ def holds(condition: Condition, attributes: Conversation) -> bool:
 
 
 def first_failing_condition(
-    rule: Rule, attributes: Conversation, assumed: Truths
+    rule: Rule,
+    attributes: Conversation,
+    assumed: Truths,
 ) -> Condition | Opaque | None:
     """Return the first condition that does not hold; an unknown one raises only where all others
     hold.
@@ -117,7 +119,9 @@ class RuleIndex:
                 by_value.setdefault(value, []).append(position)
 
     def find_winner(
-        self, attributes: Attributes, assumed: Truths | None = None
+        self,
+        attributes: Attributes,
+        assumed: Truths | None = None,
     ) -> RoutingEntry | None:
         """Return the first entry that takes the conversation, or None.
 
@@ -126,7 +130,9 @@ class RuleIndex:
         return next(self.matching_entries(attributes, assumed), None)
 
     def matching_entries(
-        self, attributes: Attributes, assumed: Truths | None = None
+        self,
+        attributes: Attributes,
+        assumed: Truths | None = None,
     ) -> Iterator[RoutingEntry]:
         """Yield every entry whose conditions all hold, in order. Raises OpaqueConditionError."""
         conversation = canonical_attributes(attributes)
@@ -157,7 +163,9 @@ class RuleIndex:
         yield None
 
     def possible_positions(
-        self, attributes: Attributes, conversation: Conversation
+        self,
+        attributes: Attributes,
+        conversation: Conversation,
     ) -> list[int]:
         """Return the positions of the entries whose listed values do not exclude attributes, given
         in both forms.

@@ -2,7 +2,7 @@
 (CXR212).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Final, NamedTuple
@@ -13,7 +13,9 @@ from reconciler.core.checks.lint_view import LintView
 from reconciler.core.checks.route_tests import Checked
 from reconciler.core.desired.desired import DesiredState, find_unaliased_queues
 from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.ruleset import RuleSet
 from reconciler.core.manifest.load import Manifests
+from reconciler.core.manifest.source_map import LoadedDocument
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.rule import Address, Source
@@ -50,28 +52,16 @@ class Acknowledgement(NamedTuple):
 
 
 def collect_acknowledgements(
-    manifests: Manifests, environment: Environment, desired: DesiredState
+    manifests: Manifests,
+    environment: Environment,
+    desired: DesiredState,
 ) -> list[Acknowledgement]:
     """Return the `accept` entries of the manifests for one environment."""
-    accepted: list[Acknowledgement] = []
     addresses = {rule.source: address for address, rule in desired.rules.items()}
     names = {*manifests.environments, environment.name}
+    accepted: list[Acknowledgement] = []
     for ruleset in manifests.rulesets:
-        for index, rule_entry in enumerate(ruleset.document.rules):
-            if not rule_entry.accept:
-                continue
-            address = addresses.get(ruleset.source_of("rules", index))
-            if not address:
-                continue
-            scopes = (ruleset.document.environments, rule_entry.environments)
-            is_shared = _is_shared(scopes, names)
-            for code, reason in rule_entry.accept.items():
-                source = ruleset.source_of("rules", index, "accept", code)
-                accepted.append(
-                    Acknowledgement(
-                        code, str(address), reason, source, address, is_shared
-                    )
-                )
+        accepted += _acknowledgements_of_rules(ruleset, addresses, names)
 
     loaded = manifests.environments.get(environment.name)
     if loaded:
@@ -81,6 +71,32 @@ def collect_acknowledgements(
                 Acknowledgement(entry.code, entry.address or "", entry.reason, source)
             )
     return accepted
+
+
+def _acknowledgements_of_rules(
+    ruleset: LoadedDocument[RuleSet],
+    addresses: Mapping[Source | None, Address],
+    environments: Collection[str],
+) -> Iterator[Acknowledgement]:
+    """Yield the `accept` entries of the rules that have an address."""
+    for index, entry in enumerate(ruleset.document.rules):
+        if not entry.accept:
+            continue
+        address = addresses.get(ruleset.source_of("rules", index))
+        if not address:
+            continue
+        scopes = (ruleset.document.environments, entry.environments)
+        is_shared = _is_shared(scopes, environments)
+        for code, reason in entry.accept.items():
+            source = ruleset.source_of("rules", index, "accept", code)
+            yield Acknowledgement(
+                code,
+                str(address),
+                reason,
+                source,
+                address,
+                is_shared,
+            )
 
 
 def _is_shared(
@@ -99,30 +115,11 @@ def apply_acknowledgements(
 
     Errors are not accepted.
     """
-    entries = list(accepted)
-    exact = group_pairs(
-        ((entry.code, entry.addresses), entry)
-        for entry in entries
-        if "*" not in entry.addresses
-    )
-    patterns = group_pairs(
-        (entry.code, entry) for entry in entries if "*" in entry.addresses
-    )
-    groups = (*exact.values(), *patterns.values())
-    unused = {id(entry): entry for entry in chain.from_iterable(groups)}
-
+    index = _AcknowledgementIndex(accepted)
+    unused = {id(entry): entry for entry in index.all}
     results = []
     for finding in chain.from_iterable(grouped.occurrences for grouped in findings):
-        address = finding.address
-        matches: list[Acknowledgement] = []
-        if finding.severity != "error":
-            matches += exact.get((finding.code, str(address or "")), ())
-        if finding.severity != "error" and address:
-            matches += [
-                entry
-                for entry in patterns.get(finding.code, ())
-                if is_selected(address, (entry.addresses,))
-            ]
+        matches = index.matching(finding)
         for entry in matches:
             unused.pop(id(entry), None)
         if matches:
@@ -130,6 +127,37 @@ def apply_acknowledgements(
         else:
             results.append(finding)
     return results, list(unused.values())
+
+
+class _AcknowledgementIndex:
+    """Acknowledgements by code and address; `all` are those of an address, then those of a
+    pattern.
+    """
+
+    def __init__(self, entries: Iterable[Acknowledgement]) -> None:
+        by_form = group_pairs(("*" in entry.addresses, entry) for entry in entries)
+        self._exact = group_pairs(
+            ((entry.code, entry.addresses), entry) for entry in by_form.get(False, ())
+        )
+        self._patterns = group_pairs(
+            (entry.code, entry) for entry in by_form.get(True, ())
+        )
+        groups = (*self._exact.values(), *self._patterns.values())
+        self.all = list(chain.from_iterable(groups))
+
+    def matching(self, finding: Finding) -> list[Acknowledgement]:
+        """Return the entries that accept a finding; none accepts an error."""
+        if finding.severity == "error":
+            return []
+        address = finding.address
+        matches = [*self._exact.get((finding.code, str(address or "")), ())]
+        if address:
+            matches += [
+                entry
+                for entry in self._patterns.get(finding.code, ())
+                if is_selected(address, (entry.addresses,))
+            ]
+        return matches
 
 
 def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
@@ -151,7 +179,9 @@ def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
 
 
 def acknowledge_findings(
-    plan: Plan, manifests: Manifests, environment: Environment
+    plan: Plan,
+    manifests: Manifests,
+    environment: Environment,
 ) -> Plan:
     """Return the plan with the findings that the manifests accept set apart, and with those about
     unused entries.
@@ -189,36 +219,55 @@ def offline_findings(
     # others.
     shared_findings = [*manifests.warnings, *others]
     shared_findings += find_unaliased_queues(manifests, _addresses_by_source(checked))
-    accepted: list[tuple[Checked, DesiredState, list[Acknowledgement]]] = []
-    for result in checked:
-        desired = result.desired
-        if desired is None:
-            shared_findings += result.findings
-            continue
-        entries = collect_acknowledgements(manifests, result.environment, desired)
-        accepted.append((result, desired, entries))
-
-    all_entries = chain.from_iterable(entries for _, _, entries in accepted)
-    findings, unused = apply_acknowledgements(shared_findings, all_entries)
-    unused_by_source = {entry.source: entry for entry in unused}
-    for result, desired, entries in accepted:
-        view = LintView(desired, (), manifests, result.environment, result.queues)
-        own_findings, used = _apply_in_environment(result, lint(view), entries)
-        findings += own_findings
-        for source in used:
-            unused_by_source.pop(source, None)
-
-    if all(finding.severity != "error" for finding in findings):
-        findings += report_unused(
-            entry
-            for entry in unused_by_source.values()
-            if entry.code in OFFLINE_CODES and not (only and entry.shared)
+    shared_findings += chain.from_iterable(
+        result.findings for result in checked if result.desired is None
+    )
+    accepted = [
+        (
+            result,
+            collect_acknowledgements(manifests, result.environment, result.desired),
         )
+        for result in checked
+        if result.desired is not None
+    ]
+
+    all_entries = chain.from_iterable(entries for _, entries in accepted)
+    findings, unused = apply_acknowledgements(shared_findings, all_entries)
+    used: set[Source] = set()
+    for result, entries in accepted:
+        advice = _lint_offline(result, manifests)
+        own_findings, own_used = _apply_in_environment(result, advice, entries)
+        findings += own_findings
+        used |= own_used
+    if all(finding.severity != "error" for finding in findings):
+        findings += report_unused(_surely_unused(unused, used, only))
     return _unique_findings(findings)
 
 
+def _lint_offline(result: Checked, manifests: Manifests) -> Sequence[Finding]:
+    if result.desired is None:
+        return ()
+    view = LintView(result.desired, (), manifests, result.environment, result.queues)
+    return lint(view)
+
+
+def _surely_unused(
+    unused: Iterable[Acknowledgement],
+    used: Collection[Source],
+    only: str | None,
+) -> Iterator[Acknowledgement]:
+    """Yield each entry, once, that is used nowhere and that live rules cannot make used."""
+    for entry in {entry.source: entry for entry in unused}.values():
+        if entry.source in used or entry.code not in OFFLINE_CODES:
+            continue
+        if not (only and entry.shared):
+            yield entry
+
+
 def _apply_in_environment(
-    result: Checked, advice: Sequence[Finding], entries: Sequence[Acknowledgement]
+    result: Checked,
+    advice: Sequence[Finding],
+    entries: Sequence[Acknowledgement],
 ) -> tuple[list[Finding], set[Source]]:
     """Return the findings of one environment, and the positions of the entries that may match
     one.

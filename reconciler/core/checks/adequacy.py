@@ -95,7 +95,10 @@ class ConversationTable:
     """What rules read in some conversations, and the first two rules of a list that match each."""
 
     def __init__(
-        self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation
+        self,
+        index: RuleIndex,
+        contexts: Sequence[Conversation],
+        evaluation: Evaluation,
     ) -> None:
         self._contexts = contexts
         self._evaluation = evaluation
@@ -177,7 +180,10 @@ def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> A
 
 class _Measurement:
     def __init__(
-        self, checked: Checked, desired: DesiredState, sample: TrafficSample | None
+        self,
+        checked: Checked,
+        desired: DesiredState,
+        sample: TrafficSample | None,
     ) -> None:
         self.checked = checked
         self.endpoint = desired.endpoint
@@ -190,23 +196,26 @@ class _Measurement:
             if isinstance(result, RouteTestResult) and not result.failure
         ]
         self.tests = ConversationTable(self.index, contexts, self.evaluation)
-        events = RuleIndex(self.endpoint.pull_back(self.index.ordered))
+        events = RuleIndex(self.endpoint.pull_back(ordered))
         self.traffic = _traffic_by_rule(events, self.endpoint, sample)
 
         confidence = checked.environment.attributes.confidence
-        queues = _list_queues(desired)
-        self.edits = list(list_edits(self.index.ordered, queues, confidence))
-        results = (
-            result for result in checked.tried if isinstance(result, PromiseResult)
-        )
-        promises = [result.promise for result in results if result.facts.holds]
-        edited = (edit.after for edit in self.edits if edit.after)
-        self.search = SingleEdits(
-            self.index.ordered, edited, promises, self.endpoint, self.evaluation
-        )
-        work = WORK_PER_RULE * max(1_000, len(self.index.ordered))
-        self.search.space.budget.remaining = work
+        self.edits = list(list_edits(ordered, _list_queues(desired), confidence))
+        self.search = self._search_edits()
         self.edits += self._list_priority_edits()
+
+    def _search_edits(self) -> SingleEdits:
+        """Return the search for conversations that the edits move, with its work bounded."""
+        ordered = self.index.ordered
+        promises = [
+            result.promise
+            for result in self.checked.tried
+            if isinstance(result, PromiseResult) and result.facts.holds
+        ]
+        edited = (edit.after for edit in self.edits if edit.after)
+        search = SingleEdits(ordered, edited, promises, self.endpoint, self.evaluation)
+        search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(ordered))
+        return search
 
     def _list_priority_edits(self) -> Iterator[RuleEdit]:
         """Yield edits that move each rule to the other side of a rival."""
@@ -266,7 +275,9 @@ def _list_queues(desired: DesiredState) -> list[str]:
 
 
 def _traffic_by_rule(
-    index: RuleIndex, endpoint: EndpointStage, sample: TrafficSample | None
+    index: RuleIndex,
+    endpoint: EndpointStage,
+    sample: TrafficSample | None,
 ) -> dict[str, float]:
     """Return the conversations of a sample that each rule may take, by its name; "" is the default
     routing.
@@ -285,7 +296,9 @@ def _name(entry: RoutingEntry | None) -> str:
 
 
 def list_edits(
-    ordered: Sequence[RoutingEntry], queues: Iterable[str], confidence: str
+    ordered: Sequence[RoutingEntry],
+    queues: Iterable[str],
+    confidence: str,
 ) -> Iterator[RuleEdit]:
     """Yield the single edits of each rule except those of its priority: no rule, another queue,
     other conditions.
@@ -347,8 +360,6 @@ def count_unwatched(plan: Changes, tests: Sequence[CheckResult]) -> WatchCounts 
     if not tests and not desired.promises:
         return None
     entries = order_entries(desired_entries(desired), desired.evaluation)
-    changed = _changed_rules(plan, entries)
-
     contexts = [
         result.context
         for result in tests
@@ -356,18 +367,32 @@ def count_unwatched(plan: Changes, tests: Sequence[CheckResult]) -> WatchCounts 
     ]
     table = ConversationTable(RuleIndex(list(entries)), contexts, desired.evaluation)
     unwatched = [
-        rule for rule in changed if not any(map(table.is_taken_by, rule.versions))
+        rule
+        for rule in _changed_rules(plan, entries)
+        if not any(map(table.is_taken_by, rule.versions))
     ]
     if not unwatched or not desired.promises:
         return WatchCounts(len(unwatched), 0)
+    return _count_unpromised(desired, entries, unwatched)
 
+
+def _count_unpromised(
+    desired: DesiredState,
+    entries: Sequence[RoutingEntry],
+    changed: Sequence["_ChangedRule"],
+) -> WatchCounts:
+    """Return how many of the changed rules no promise watches."""
     promises = [stated.promise for stated in desired.promises]
-    before = [rule.before for rule in unwatched if rule.before]
+    before = [rule.before for rule in changed if rule.before]
     search = SingleEdits(
-        entries, before, promises, desired.endpoint, desired.evaluation
+        entries,
+        before,
+        promises,
+        desired.endpoint,
+        desired.evaluation,
     )
     counts = Counter[bool | None]()
-    for rule in search.space.budget.share(unwatched, WATCH_WORK):
+    for rule in search.space.budget.share(changed, WATCH_WORK):
         counts[_is_promised(search, rule)] += 1
     return WatchCounts(counts[False], counts[None])
 

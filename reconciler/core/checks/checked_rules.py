@@ -11,7 +11,9 @@ from reconciler.core.plan.routing_table import ordered_rules
 
 
 def expand_checked(
-    manifests: Manifests, environment: Environment, resolver: QueueResolver
+    manifests: Manifests,
+    environment: Environment,
+    resolver: QueueResolver,
 ) -> DesiredState:
     """Return the desired rules with the findings of their form. Raises ManifestError."""
     desired = expand_manifests(manifests, environment, resolver)

@@ -2,7 +2,7 @@
 new findings.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -36,45 +36,69 @@ class EditEffects(NamedTuple):
 
 
 def find_edit_effects(
-    before: Manifests, after: Manifests, environments: Sequence[Environment]
+    before: Manifests,
+    after: Manifests,
+    environments: Sequence[Environment],
 ) -> EditEffects:
     """Return the effects of an edit in some environments.
 
     Raises ManifestError if the edit makes one invalid.
     """
-    old = [with_promises(check(before, environment)) for environment in environments]
-    new = [with_promises(check(after, environment)) for environment in environments]
-    pairs = [pair for pair in zip(old, new, strict=True) if pair[0].desired]
-    for _, changed in pairs:
-        if changed.desired is None:
-            raise ManifestError(changed.findings)
-    # An edit of rules adds no test and no promise: the results are in one order.
-    broken: list[CheckResult] = []
-    failed_before: list[Finding | None] = []
-    for checked_before, checked_after in pairs:
-        results = zip(checked_before.tried, checked_after.tried, strict=True)
-        for result_before, result_after in results:
-            if not result_after.failure:
-                continue
-            failed_before.append(result_before.failure)
-            if not result_before.failure:
-                broken.append(result_after)
+    pairs = list(_check_both(before, after, environments))
+    broken, failed_before = _compare_results(pairs)
 
     named = len(environments) > 1
-    broken_tests = [result for result in broken if isinstance(result, RouteTestResult)]
-    broken_promises = [
-        result for result in broken if not isinstance(result, RouteTestResult)
-    ]
-    promises = _failures(broken_promises, named=named)
-    warnings = tuple(finding for finding in promises if finding.severity != "error")
+    tests = [result for result in broken if isinstance(result, RouteTestResult)]
+    promises = [result for result in broken if not isinstance(result, RouteTestResult)]
+    by_severity = group_pairs(
+        (finding.severity == "error", finding)
+        for finding in _failures(promises, named=named)
+    )
+    warnings = by_severity.get(False, ())
     return EditEffects(
-        broken_tests=_failures(broken_tests, named=named),
-        broken_promises=tuple(
-            finding for finding in promises if finding.severity == "error"
-        ),
+        broken_tests=_failures(tests, named=named),
+        broken_promises=tuple(by_severity.get(True, ())),
         new_findings=(*warnings, *_new_findings(before, after, pairs)),
         failed_before=_count_sources(failed_before),
     )
+
+
+def _check_both(
+    before: Manifests,
+    after: Manifests,
+    environments: Iterable[Environment],
+) -> Iterator[tuple[Checked, Checked]]:
+    """Yield the results of each environment whose rules are valid before an edit.
+
+    Raises ManifestError if they are not valid after it.
+    """
+    for environment in environments:
+        old = with_promises(check(before, environment))
+        new = with_promises(check(after, environment))
+        if old.desired is None:
+            continue
+        if new.desired is None:
+            raise ManifestError(new.findings)
+        yield old, new
+
+
+def _compare_results(
+    pairs: Iterable[tuple[Checked, Checked]],
+) -> tuple[list[CheckResult], list[Finding | None]]:
+    """Return the tests and promises that an edit breaks, and the earlier failures of all that fail
+    after it.
+    """
+    # An edit of rules adds no test and no promise: the results are in one order.
+    broken: list[CheckResult] = []
+    failed_before: list[Finding | None] = []
+    for before, after in pairs:
+        for old, new in zip(before.tried, after.tried, strict=True):
+            if not new.failure:
+                continue
+            failed_before.append(old.failure)
+            if not old.failure:
+                broken.append(new)
+    return broken, failed_before
 
 
 def _count_sources(failures: Iterable[Finding | None]) -> int:
@@ -99,7 +123,9 @@ def _failures(results: Sequence[CheckResult], *, named: bool) -> tuple[Finding, 
 
 
 def _new_findings(
-    before: Manifests, after: Manifests, pairs: Sequence[tuple[Checked, Checked]]
+    before: Manifests,
+    after: Manifests,
+    pairs: Sequence[tuple[Checked, Checked]],
 ) -> tuple[Finding, ...]:
     """Return the warnings of the edited manifests that they do not have without the edit."""
     only = pairs[0][0].environment.name if len(pairs) == 1 else None

@@ -3,7 +3,7 @@ the next match.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from reconciler.core.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
@@ -57,11 +57,12 @@ class Explanation:
     conversation: Conversation  # the context: what the rules read
     winner: RoutingEntry | None  # None: the tenant's default routing
     non_matches: tuple[NonMatch, ...]  # every rule before the winner, in order
-    next_match: RoutingEntry | None  # the rule that would take it without the winner
+    # the rule that would take it without the winner
+    next_match: RoutingEntry | None = None
     # rules of the winner's priority that would take it too: the platform chooses
-    tied_rules: tuple[RoutingEntry, ...]
+    tied_rules: tuple[RoutingEntry, ...] = ()
     # disabled rules before the winner that would take it
-    switched_off: tuple[RoutingEntry, ...]
+    switched_off: tuple[RoutingEntry, ...] = ()
 
     @property
     def undecided(self) -> tuple[NonMatch, ...]:
@@ -86,12 +87,10 @@ def explain(
     evaluation = environment.api.evaluation
     in_order = sorted(entries, key=lambda entry: evaluation_key(entry, evaluation))
     enabled = (entry for entry in in_order if entry.rule.enabled)
-    result = route_conversation(enabled, conversation, assumed)
-    winner = result.winner
-    intent = environment.attributes.intent
+    route = route_conversation(enabled, conversation, assumed)
     non_matches = [
-        _describe_non_match(entry, failed, conversation, intent)
-        for entry, failed in result.passed_rules
+        _describe_non_match(entry, failed, conversation, environment.attributes.intent)
+        for entry, failed in route.passed_rules
     ]
 
     matching = [
@@ -99,17 +98,28 @@ def explain(
         for entry in in_order
         if first_failing_condition(entry.rule, conversation, assumed) is None
     ]
-    runners_up = [
-        entry for entry in matching if entry.rule.enabled and entry is not winner
-    ]
-    return Explanation(
+    explanation = Explanation(
         event=canonical_attributes(event),
         endpoint=endpoint,
         fallback=doubt,
         conversation=conversation,
-        winner=winner,
+        winner=route.winner,
         non_matches=tuple(non_matches),
-        next_match=runners_up[0] if runners_up else None,
+    )
+    return _add_runners_up(explanation, matching)
+
+
+def _add_runners_up(
+    explanation: Explanation, matching: Sequence[RoutingEntry]
+) -> Explanation:
+    """Return the explanation with the other rules that match the conversation."""
+    winner = explanation.winner
+    runners_up = [
+        entry for entry in matching if entry.rule.enabled and entry is not winner
+    ]
+    return replace(
+        explanation,
+        next_match=next(iter(runners_up), None),
         tied_rules=tuple(_tied_rules(winner, runners_up)),
         switched_off=tuple(takewhile(lambda entry: not entry.rule.enabled, matching)),
     )

@@ -90,7 +90,9 @@ def plan_lint_work(rules: int, work: int) -> int:
 
 
 def _check_within_budget(
-    view: LintView, subject: str, findings: Iterable[Finding]
+    view: LintView,
+    subject: str,
+    findings: Iterable[Finding],
 ) -> Iterator[Finding]:
     try:
         yield from findings

@@ -122,7 +122,9 @@ class GapSearch:
         return self._open_by_gap[key]
 
     def _find_conversation(
-        self, gap: ConfidenceGap, near: Sequence[RoutingEntry]
+        self,
+        gap: ConfidenceGap,
+        near: Sequence[RoutingEntry],
     ) -> dict[str, Scalar] | None:
         names = self.view.attributes
         budget = self.view.space.budget
@@ -157,7 +159,9 @@ class GapSearch:
         return RoutingEntry(name="gap", rule=rule)
 
     def find_unrouted_confidence(
-        self, intent: str, ranges: Sequence[ConfidenceRange]
+        self,
+        intent: str,
+        ranges: Sequence[ConfidenceRange],
     ) -> float | None:
         """Return a confidence below all ranges of rules for the intent that only the default
         routing takes.
@@ -270,13 +274,19 @@ def _outside(condition: Condition) -> list[int | float]:
 
 
 def _gap_finding(
-    view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]
+    view: LintView,
+    search: GapSearch,
+    gap: ConfidenceGap,
+    intents: Sequence[str],
 ) -> Finding:
     first = intents[0]
     low, _, has_low = search.domain.interval(gap.first)
     _, high, has_high = search.domain.interval(gap.last)
     limits = range_phrase(
-        low, ">=" if has_low else ">", high, "<=" if has_high else "<"
+        low,
+        ">=" if has_low else ">",
+        high,
+        "<=" if has_high else "<",
     )
     where = f"exactly {quote(low)}" if low == high else limits
     besides = "".join(
@@ -290,7 +300,11 @@ def _gap_finding(
     )
     hint = "start one range where the other ends, unless the gap is intended"
     finding = view.finding(
-        "CXR208", "warning", message, _managed_rule(view, first), hint
+        "CXR208",
+        "warning",
+        message,
+        _managed_rule(view, first),
+        hint,
     )
     return finding if len(intents) == 1 else replace(finding, address=None)
 

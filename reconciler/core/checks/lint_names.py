@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from difflib import SequenceMatcher
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Final
 
 from reconciler.core.behaviour.budget import UndecidedError
@@ -29,7 +29,14 @@ from reconciler.core.manifest.source_map import LoadedDocument, PathStep
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import EQUALITIES, PATTERNS, RANGES, SETS
-from reconciler.core.model.rule import JSON_NUMBER, Condition, Json, canonical_scalar
+from reconciler.core.model.rule import (
+    JSON_NUMBER,
+    Address,
+    Condition,
+    Json,
+    Source,
+    canonical_scalar,
+)
 from reconciler.core.text.escape import join_first, pluralize, quote
 from reconciler.core.text.suggest import find_nearest, suggest
 
@@ -110,18 +117,14 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
     others.
     """
     entries_by_intent = entries_of_unknown_intents(view)
-    entries = (
-        entry for loaded in view.manifests.intents for entry in loaded.document.entries
-    )
-    groups = group_pairs((entry.group, entry.name) for entry in entries)
+    groups = _intents_by_group(view)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
         too = f", and in {pluralize(len(others), 'further place')}" if others else ""
         message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
-        group = groups.get(intent, ())
         hint = (
-            _group_hint(group)
+            _group_hint(groups.get(intent, ()))
             or suggest(intent, view.intents)
             or "add it there if the bot can return it"
         )
@@ -133,6 +136,12 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
         message = f"{count} in no Intents document: {list_names(further)}"
         first = entries_by_intent[further[0]][0]
         yield view.finding("CXR206", "warning", message, first)
+
+
+def _intents_by_group(view: LintView) -> dict[str | None, list[str]]:
+    documents = [loaded.document for loaded in view.manifests.intents]
+    entries = chain.from_iterable(document.entries for document in documents)
+    return group_pairs((entry.group, entry.name) for entry in entries)
 
 
 def _group_hint(values: Sequence[str]) -> str:
@@ -177,15 +186,7 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
         view.attributes.confidence,
         view.attributes.updated_at,
     )
-    managed: dict[str, list[RoutingEntry]] = {}
-    unmanaged: set[str] = set()
-    for entry in view.ordered:
-        for name in sorted(_tested_attributes(entry).difference(names)):
-            if entry.address is None:
-                unmanaged.add(name)
-            else:
-                managed.setdefault(name, []).append(entry)
-
+    managed, unmanaged = _rules_by_attribute(view, names)
     declared = view.declared_attributes
     proposable: Iterable[str] = ()
     if declared is None:
@@ -208,13 +209,33 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
         yield _attribute_finding(view, name, entries, suggestion)
 
 
+def _rules_by_attribute(
+    view: LintView, written: Iterable[str]
+) -> tuple[dict[str, list[RoutingEntry]], set[str]]:
+    """Return the managed rules by each attribute that they test, and the attributes that unmanaged
+    rules test, without those that the endpoint has `written`.
+    """
+    managed: dict[str, list[RoutingEntry]] = {}
+    unmanaged: set[str] = set()
+    for entry in view.ordered:
+        for name in sorted(_tested_attributes(entry).difference(written)):
+            if entry.address is None:
+                unmanaged.add(name)
+            else:
+                managed.setdefault(name, []).append(entry)
+    return managed, unmanaged
+
+
 def _tested_attributes(entry: RoutingEntry) -> set[str]:
     conditions = entry.rule.conditions
     return {part.attribute for part in conditions if isinstance(part, Condition)}
 
 
 def _attribute_finding(
-    view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None
+    view: LintView,
+    name: str,
+    entries: list[RoutingEntry],
+    suggestion: str | None,
 ) -> Finding:
     message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
     if suggestion is not None:
@@ -264,20 +285,31 @@ def check_vocabulary(view: LintView) -> Iterator[Finding]:
     names = view.attributes
     of_bot = (names.intent, names.confidence, names.updated_at)
     vocabulary = {**dict.fromkeys(of_bot, AttributeEntry()), **declared}
-    problems = _find_problems(view, vocabulary)
+    problems = list(_find_problems(view, vocabulary).values())
     addresses = {entry.source: entry.address for entry in view.ordered}
-    for number, places in enumerate(islice(problems.values(), _MAX_UNDECLARED + 1)):
-        if number == _MAX_UNDECLARED:
-            further = pluralize(len(problems) - number, "further difference")
-            message = f"{further} from the Attributes documents, the first one here"
-            hint = "correct the others first"
-        else:
-            message, hint = _problem_texts(places)
-        (code, *_), loaded, path = places[0]
-        index = _problem_index(code, loaded, path)
-        finding = loaded.source_map.text.finding(code, index, message, hint)
-        address = addresses.get(loaded.source_of(*path[:2]))
-        yield replace(finding, severity="warning", address=address)
+    for places in problems[:_MAX_UNDECLARED]:
+        message, hint = _problem_texts(places)
+        yield _vocabulary_finding(places[0], message, hint, addresses)
+
+    further = problems[_MAX_UNDECLARED:]
+    if further:
+        count = pluralize(len(further), "further difference")
+        message = f"{count} from the Attributes documents, the first one here"
+        hint = "correct the others first"
+        yield _vocabulary_finding(further[0][0], message, hint, addresses)
+
+
+def _vocabulary_finding(
+    place: _PlacedProblem,
+    message: str,
+    hint: str,
+    addresses: Mapping[Source | None, Address | None],
+) -> Finding:
+    (code, *_), loaded, path = place
+    index = _problem_index(code, loaded, path)
+    finding = loaded.source_map.text.finding(code, index, message, hint)
+    address = addresses.get(loaded.source_of(*path[:2]))
+    return replace(finding, severity="warning", address=address)
 
 
 def _find_problems(
@@ -312,7 +344,9 @@ def _problem_texts(places: Sequence[_PlacedProblem]) -> tuple[str, str]:
 
 
 def _problem_index(
-    code: str, loaded: LoadedDocument[Any], path: tuple[PathStep, ...]
+    code: str,
+    loaded: LoadedDocument[Any],
+    path: tuple[PathStep, ...],
 ) -> int:
     """Return the position of a problem in its file."""
     if code == "CXR213":
@@ -351,7 +385,9 @@ def _given_condition(view: LintView, field: str, name: str, value: Json) -> Cond
 
 
 def _find_problem(
-    condition: Condition, value: Json, vocabulary: Mapping[str, AttributeEntry]
+    condition: Condition,
+    value: Json,
+    vocabulary: Mapping[str, AttributeEntry],
 ) -> _Problem | None:
     """Return why the attribute, the operator or a value of a condition is not as declared."""
     name = condition.attribute
@@ -378,7 +414,9 @@ def _find_problem(
 
 
 def _find_value_problem(
-    subject: str, value: Json, entry: AttributeEntry
+    subject: str,
+    value: Json,
+    entry: AttributeEntry,
 ) -> _Problem | None:
     """Return why a value is not one of a declared attribute."""
     type_ = entry.declared_type
@@ -472,5 +510,10 @@ def check_field_idents(view: LintView) -> Iterator[Finding]:
             message = f"{quote(name)} {reason}"
             hint = "write the ident that the field has in CXone"
             yield loaded.finding(
-                "CXR211", message, "attributes", field, severity="warning", hint=hint
+                "CXR211",
+                message,
+                "attributes",
+                field,
+                severity="warning",
+                hint=hint,
             )

@@ -16,6 +16,7 @@ from reconciler.core.behaviour.space.slices import PivotSlices
 from reconciler.core.behaviour.space.space import Space
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.expand import RuleExpander, promise_expander
+from reconciler.core.manifest.documents import AttributeEntry
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import LoadedDocument, PathStep
@@ -54,20 +55,16 @@ class LintView:
         environment: Environment,
         queues: Mapping[str, str],
     ) -> None:
+        self.desired = desired
+        self.manifests = manifests
+        self.environment = environment
         self.attributes: Final = environment.attributes
         self.types = desired.endpoint.context_types
         self.queues = queues
         # a finding is about the text of manifests
         self.labels: Final = Labels(desired.labels.short)
         self.intents: Final = _intent_positions(manifests)
-        self.declared_attributes: Final = (
-            manifests.declared_attributes if manifests.attributes else None
-        )
         self.fallback: Final = desired.endpoint.fallback
-        self.promises: Final = [
-            replace(stated.promise.probe, source=stated.finding.source)
-            for stated in desired.promises
-        ]
 
         entries = (*desired_entries(desired), *unmanaged)
         rules = order_entries(entries, environment.api.evaluation)
@@ -77,13 +74,26 @@ class LintView:
         pivots = {self.attributes.intent: self.intents}
         self.space: Final = Space((self.ordered,), pivots, self.types)
         self.slices: Final = PivotSlices(self.space, self.ordered)
-
         self._index = RuleIndex(self.ordered)
+
+    @property
+    def declared_attributes(self) -> Mapping[str, AttributeEntry] | None:
+        """Return the attributes of the Attributes documents; None without such a document."""
+        return self.manifests.declared_attributes if self.manifests.attributes else None
+
+    @cached_property
+    def promises(self) -> Sequence[RoutingEntry]:
+        """The conditions of each promise, with its position."""
+        return [
+            replace(stated.promise.probe, source=stated.finding.source)
+            for stated in self.desired.promises
+        ]
+
+    @cached_property
+    def _assumed(self) -> dict[str, bool]:
+        """Conditions of an unknown kind, which are assumed not to hold."""
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
-        self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-        self.desired = desired
-        self.manifests = manifests
-        self.environment = environment
+        return {part.text: False for part in parts if isinstance(part, Opaque)}
 
     @cached_property
     def rules_by_intent(self) -> dict[str, list[RoutingEntry]]:
@@ -196,7 +206,11 @@ class LintView:
 
     @staticmethod
     def finding(
-        code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = ""
+        code: str,
+        severity: Severity,
+        message: str,
+        entry: RoutingEntry,
+        hint: str = "",
     ) -> Finding:
         """Return a finding about one managed rule."""
         return Finding(
@@ -273,7 +287,9 @@ def _intent_positions(manifests: Manifests) -> dict[str, Source]:
 
 
 def items_of(
-    documents: Iterable[LoadedDocument[Any]], field: str, environment: Environment
+    documents: Iterable[LoadedDocument[Any]],
+    field: str,
+    environment: Environment,
 ) -> Iterator[tuple[LoadedDocument[Any], int, Any]]:
     """Yield the rules or promises of one environment, each with its document and its position in
     it.

@@ -53,6 +53,7 @@ from reconciler.core.target import StoredText
 from reconciler.core.text.phrases import Labels
 
 _FAILED: Final = "CXR220"  # a test that can be read, and fails
+_UNKNOWN_DESTINATION: Final = "the destination is unknown: a rule has a condition that cxroute does not understand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,55 +125,78 @@ class _RouteTestRunner:
     )
 
     def run_test(
-        self, loaded: LoadedDocument[RouteTests], index: int
+        self,
+        loaded: LoadedDocument[RouteTests],
+        index: int,
     ) -> RouteTestResult:
-        expander = FieldExpander(
-            self.environment, self.resolver.resolve, self.budgets[loaded.file]
-        )
-        conversation: Conversation = {}
-        context: Conversation = {}
-        winner = None
-        failure = None
-        test = loaded.document.tests[index]
-        try:
-            given = self._read_given(test.given, expander)
-            expected = _read_expected(test, expander)
-            conversation = given
-            context = given
-            if test.given.context is None:
-                context = self.endpoint.context(given).attributes
-            winner = self.rules.find_winner(context, self.assumed)
-            actual = destination_of_rule(winner)
-            if actual != expected:
-                names = self.resolver.names
-                route = route_phrase(winner, actual, names)
-                message = f"expected {destination_phrase(expected, names)}, but {route}"
-                hint = self._alias_hint(test, actual)
-                failure = loaded.finding(_FAILED, message, "tests", index, hint=hint)
-            else:
-                message = self._deviation_message(context, expected)
-                if message:
-                    failure = loaded.finding(_FAILED, message, "tests", index)
-        except InvalidRuleError as error:
-            failure = loaded.finding(
-                error.code, str(error), "tests", index, hint=error.hint
-            )
-        except OpaqueConditionError as error:
-            message = (
-                f"the destination is unknown: a rule has a condition that cxroute does not "
-                f"understand, {error}"
-            )
-            failure = loaded.finding(_FAILED, message, "tests", index)
-        return RouteTestResult(
+        """Return the result of one test."""
+        result = RouteTestResult(
             environment=self.environment.name,
             document=loaded.document.name,
             number=index + 1,
             source=loaded.source_of("tests", index),
-            conversation=conversation,
-            context=context,
-            winner=winner,
-            failure=failure,
+            conversation={},
+            context={},
+            winner=None,
+            failure=None,
         )
+        try:
+            return self._route(result, loaded, index)
+        except InvalidRuleError as error:
+            return replace(
+                result,
+                failure=loaded.finding(
+                    error.code,
+                    str(error),
+                    "tests",
+                    index,
+                    hint=error.hint,
+                ),
+            )
+
+    def _route(
+        self,
+        result: RouteTestResult,
+        loaded: LoadedDocument[RouteTests],
+        index: int,
+    ) -> RouteTestResult:
+        """Return the result with the conversation and its route. Raises InvalidRuleError."""
+        test = loaded.document.tests[index]
+        budget = self.budgets[loaded.file]
+        expander = FieldExpander(self.environment, self.resolver.resolve, budget)
+        conversation = self._read_given(test.given, expander)
+        expected = _read_expected(test, expander)
+        context = conversation
+        if test.given.context is None:
+            context = self.endpoint.context(conversation).attributes
+        result = replace(result, conversation=conversation, context=context)
+
+        hint = ""
+        try:
+            winner = self.rules.find_winner(context, self.assumed)
+            result = replace(result, winner=winner)
+            actual = destination_of_rule(winner)
+            if actual == expected:
+                message = self._deviation_message(context, expected)
+            else:
+                message = self._failure_message(winner, actual, expected)
+                hint = self._alias_hint(test, actual)
+        except OpaqueConditionError as error:
+            message = f"{_UNKNOWN_DESTINATION}, {error}"
+        if not message:
+            return result
+        failure = loaded.finding(_FAILED, message, "tests", index, hint=hint)
+        return replace(result, failure=failure)
+
+    def _failure_message(
+        self,
+        winner: RoutingEntry | None,
+        actual: Destination,
+        expected: Destination,
+    ) -> str:
+        names = self.resolver.names
+        route = route_phrase(winner, actual, names)
+        return f"expected {destination_phrase(expected, names)}, but {route}"
 
     def _deviation_message(self, context: Conversation, expected: Destination) -> str:
         """Return that the text of the rules sends a conversation elsewhere; empty if it does not."""
@@ -198,7 +222,9 @@ class _RouteTestRunner:
             )
             if confidence is not None:
                 attributes[names.confidence] = expander.typed_value(
-                    confidence, SHARE, "confidence"
+                    confidence,
+                    SHARE,
+                    "confidence",
                 )
         else:
             short = {"intent": names.intent, "confidence": names.confidence}
@@ -214,7 +240,10 @@ class _RouteTestRunner:
             attributes[name] = None
             if value is not None:
                 attributes[name] = expander.typed_value(
-                    value, SCALAR, "attributes", raw_name
+                    value,
+                    SCALAR,
+                    "attributes",
+                    raw_name,
                 )
         return canonical_attributes(attributes)
 
@@ -293,7 +322,9 @@ def with_promises(checked: Checked) -> Checked:
     if checked.desired is None:
         return checked
     results = run_promises(
-        checked.desired, desired_entries(checked.desired), checked.queues
+        checked.desired,
+        desired_entries(checked.desired),
+        checked.queues,
     )
     return replace(checked, tried=(*checked.tried, *results))
 
@@ -306,11 +337,17 @@ def check_live(
 ) -> Checked:
     """Return the results of every route test and promise on all live rules, also unmanaged ones."""
     resolver = QueueResolver(
-        environment.name, resolve_aliases(manifests, environment.name), live.queues
+        environment.name,
+        resolve_aliases(manifests, environment.name),
+        live.queues,
     )
     entries = live_entries(live.rules, desired)
     tried = run_route_tests(
-        manifests.route_tests, environment, resolver, desired, entries
+        manifests.route_tests,
+        environment,
+        resolver,
+        desired,
+        entries,
     )
     queues = {queue.id: queue.name for queue in live.queues}
     checks: tuple[CheckResult, ...] = (*tried, *run_promises(desired, entries, queues))

@@ -1,4 +1,4 @@
-"""Expansion of one manifest rule to the desired rule (docs/manifests.md#ruleset)."""
+"""Expansion of one manifest rule to the desired rule (docs/manifests/ruleset.md)."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Resolution of queue names in manifests to live queues (docs/manifests.md#queues)."""
+"""Resolution of queue names in manifests to live queues (docs/manifests/queues.md)."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple

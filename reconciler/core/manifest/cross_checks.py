@@ -52,7 +52,11 @@ def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
     for index, rule in _items(source_map, "rules"):
         yield from _check_choice(source_map, ("rules", index), rule, "queue", "targets")
         yield from _check_choice(
-            source_map, ("rules", index), rule, "intent", "intents"
+            source_map,
+            ("rules", index),
+            rule,
+            "intent",
+            "intents",
         )
         if "queue" not in rule and "targets" not in rule:
             message = 'missing field "queue" (or "targets")'
@@ -96,7 +100,10 @@ def _check_promises(source_map: SourceMap) -> Iterator[DocumentProblem]:
                 f"promise {quote_name(name)} is already in line {line} of this file"
             )
             yield DocumentProblem(
-                source_map, "CXR111", ("promises", index, "name"), message
+                source_map,
+                "CXR111",
+                ("promises", index, "name"),
+                message,
             )
 
 
@@ -120,7 +127,11 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
     api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
     if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(api):
         yield DocumentProblem(
-            source_map, "CXR103", (), 'missing field "tenant"', missing=("tenant",)
+            source_map,
+            "CXR103",
+            (),
+            'missing field "tenant"',
+            missing=("tenant",),
         )
     yield from _check_target(source_map, api)
     yield from _check_access(source_map, api)
@@ -270,7 +281,12 @@ def find_unknown_profiles(
         if isinstance(name, str) and name not in names:
             message = f"no Profile document is named {quote_name(name)}"
             yield DocumentProblem(
-                source_map, "CXR122", ("api", "profile"), message, name, names
+                source_map,
+                "CXR122",
+                ("api", "profile"),
+                message,
+                name,
+                names,
             )
 
 
@@ -295,7 +311,10 @@ def find_shared_owners(
 
 
 def find_shared_names(
-    documents: Iterable[LoadedDocument[Any]], field: str, code: str, noun: str
+    documents: Iterable[LoadedDocument[Any]],
+    field: str,
+    code: str,
+    noun: str,
 ) -> Iterator[DocumentProblem]:
     """Yield names in a mapping that a second document of the kind defines, such as aliases of
     queues.
@@ -338,7 +357,9 @@ def find_ambiguous_groups(
 
 
 def _values_of_attribute(
-    loaded: LoadedDocument[Attributes], name: str, entry: AttributeEntry
+    loaded: LoadedDocument[Attributes],
+    name: str,
+    entry: AttributeEntry,
 ) -> Sequence[_DescribedValue]:
     labels = entry.value_labels
     groups = entry.value_groups
@@ -360,7 +381,11 @@ def _values_of_intents(loaded: LoadedDocument[Intents]) -> Iterator[_DescribedVa
     for index, entry in enumerate(loaded.document.entries):
         path = ("intents", index, "group")
         yield _DescribedValue(
-            entry.name, entry.label, entry.group, loaded.source_map, path
+            entry.name,
+            entry.label,
+            entry.group,
+            loaded.source_map,
+            path,
         )
 
 
@@ -419,7 +444,10 @@ def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:
             if isinstance(value, str | int | float) and not fits_type(value, declared):
                 message = f'an item of "values" must be {TYPE_PHRASES[declared]}, as its "type" says'
                 yield DocumentProblem(
-                    source_map, "CXR104", ("attributes", name, "values", step), message
+                    source_map,
+                    "CXR104",
+                    ("attributes", name, "values", step),
+                    message,
                 )
 
 

@@ -387,10 +387,14 @@ class ShareBounds(f.StrictModel):
     """The bounds of a queue's share of the conversations, in percent."""
 
     least: f.OrVariable[f.Percent] = f.optional(
-        0, "The lowest percentage that the queue may have.", 60
+        0,
+        "The lowest percentage that the queue may have.",
+        60,
     )
     most: f.OrVariable[f.Percent] = f.optional(
-        100, "The highest percentage that the queue may have.", 80
+        100,
+        "The highest percentage that the queue may have.",
+        80,
     )
 
 
@@ -494,7 +498,9 @@ _HEAD: Final = """\
 def default_profile_yaml() -> str:
     """Return the default profile as YAML; lists begin with their path."""
     document: dict[str, Any] = DEFAULT_PROFILE.model_dump(
-        mode="json", by_alias=True, exclude_none=True
+        mode="json",
+        by_alias=True,
+        exclude_none=True,
     )
     for name in ("rules", "queues"):
         document[name] = {"path": document[name].pop("path"), **document[name]}

@@ -52,7 +52,9 @@ class ValidatedValue(NamedTuple):
 
 
 def report_errors(
-    error: ValidationError, validated: ValidatedValue, collector: ErrorCollector
+    error: ValidationError,
+    validated: ValidatedValue,
+    collector: ErrorCollector,
 ) -> None:
     """Report each error of an invalid value."""
     errors = error.errors(include_url=False)
@@ -192,14 +194,20 @@ def find_credentials(
 
 
 def _report_credential(
-    path: Sequence[PathStep], source_map: SourceMap, collector: ErrorCollector
+    path: Sequence[PathStep],
+    source_map: SourceMap,
+    collector: ErrorCollector,
 ) -> None:
     name = str(path[-1])
     message = f"a secret must not stand in a manifest: {quote_name(name)}"
     if not is_secret_name(name):
         message = f"the name of a secret's owner must not stand in a manifest: {quote_name(name)}"
     collector.report(
-        "CXR140", source_map.key_index(path), message, credential_hint(name), "hidden"
+        "CXR140",
+        source_map.key_index(path),
+        message,
+        credential_hint(name),
+        "hidden",
     )
 
 

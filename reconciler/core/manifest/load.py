@@ -234,7 +234,9 @@ def load_environment(directory: "Path", name: str) -> Manifests:
     if count > 1 or is_missing or is_profile_missing:
         raise ManifestError(findings)
     return Manifests(
-        environments=environments, profiles=profiles, errors=tuple(findings)
+        environments=environments,
+        profiles=profiles,
+        errors=tuple(findings),
     )
 
 
@@ -338,7 +340,9 @@ def _validate_document(
 
 
 def _check_head(
-    source_map: SourceMap, collector: ErrorCollector, model: type[Any] | None
+    source_map: SourceMap,
+    collector: ErrorCollector,
+    model: type[Any] | None,
 ) -> None:
     """Report a missing or unknown apiVersion and kind."""
     root = source_map.root
@@ -387,7 +391,9 @@ def _warn_of_secrets(source_map: SourceMap, collector: ErrorCollector) -> None:
 
 
 def _validate_items(
-    source_map: SourceMap, kind: str, collector: ErrorCollector
+    source_map: SourceMap,
+    kind: str,
+    collector: ErrorCollector,
 ) -> dict[str, tuple[Any, ...]]:
     """Return a long document's items, validated one by one: validation stops once enough errors are
     reported.

@@ -70,7 +70,10 @@ def warn_of_misread_texts(
 
 
 def _warn(
-    collector: ErrorCollector, start: int, end: int, scalar: _Scalar | None
+    collector: ErrorCollector,
+    start: int,
+    end: int,
+    scalar: _Scalar | None,
 ) -> None:
     written = collector.text.text[start:end]
     text = " ".join(written.split())

@@ -158,7 +158,11 @@ class ErrorCollector:
     remaining_suggestions: int = 100
 
     def report_unreadable(
-        self, code: str, index: int, message: str, hint: str = ""
+        self,
+        code: str,
+        index: int,
+        message: str,
+        hint: str = "",
     ) -> None:
         """Record a reading error: the value at this position differs from the text."""
         self.refused_indexes.add(index)
@@ -233,7 +237,12 @@ class ErrorCollector:
         return findings
 
     def _append(
-        self, code: str, index: int, message: str, hint: str, excerpt: Excerpt = "shown"
+        self,
+        code: str,
+        index: int,
+        message: str,
+        hint: str,
+        excerpt: Excerpt = "shown",
     ) -> None:
         if self.is_full:
             self.omitted_count += 1

@@ -92,7 +92,11 @@ class _Patcher:
         self.edits.append(edit)
 
     def _patch_mapping(
-        self, node: SyntaxNode, old: dict[str, Json], new: dict[str, Json], style: str
+        self,
+        node: SyntaxNode,
+        old: dict[str, Json],
+        new: dict[str, Json],
+        style: str,
     ) -> None:
         names = list(old)
         new_names = _pair_names(old, new)
@@ -112,7 +116,10 @@ class _Patcher:
         self._insert_entries(node, new, positions)
 
     def _insert_entries(
-        self, node: SyntaxNode, new: dict[str, Json], positions: dict[str, int]
+        self,
+        node: SyntaxNode,
+        new: dict[str, Json],
+        positions: dict[str, int],
     ) -> None:
         """Insert the entries without a position, each after the entry before it."""
         before = -1
@@ -157,7 +164,10 @@ class _Patcher:
         self._add_edit(end, value.end, "")
 
     def _replace_by_list(
-        self, key: SyntaxNode, value: SyntaxNode, new: tuple[str, Json]
+        self,
+        key: SyntaxNode,
+        value: SyntaxNode,
+        new: tuple[str, Json],
     ) -> None:
         """Replace the text of an entry by a list, in the entry's line if it fits there."""
         name, items = new
@@ -221,7 +231,11 @@ class _Patcher:
         return line.lstrip().startswith("#") and line.index("#") <= self.column(dash)
 
     def _insert_entry(
-        self, node: SyntaxNode, before: int, name: str, value: Json
+        self,
+        node: SyntaxNode,
+        before: int,
+        name: str,
+        value: Json,
     ) -> None:
         """Insert an entry after another; with -1, as the first."""
         is_first = before < 0
@@ -239,7 +253,11 @@ class _Patcher:
             self._insert_after(at, lines)
 
     def _patch_list(
-        self, node: SyntaxNode, old: list[Json], new: list[Json], style: str
+        self,
+        node: SyntaxNode,
+        old: list[Json],
+        new: list[Json],
+        style: str,
     ) -> None:
         """Replace items, and remove and insert those without a counterpart."""
         old_texts = list(map(json.dumps, old))
@@ -338,7 +356,10 @@ class _Patcher:
         return dash
 
     def _remove_from_brackets(
-        self, parts: Sequence[tuple[int, int]], first: int, last: int
+        self,
+        parts: Sequence[tuple[int, int]],
+        first: int,
+        last: int,
     ) -> None:
         until_next = last < len(parts)
         begin = first if until_next else max(first - 1, 0)
@@ -390,7 +411,9 @@ def _pair_names(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
 
 
 def _previous_shared(
-    fields: dict[str, Json], name: str, counterpart: dict[str, Json]
+    fields: dict[str, Json],
+    name: str,
+    counterpart: dict[str, Json],
 ) -> str:
     """Return the last entry before a name that the second mapping also has."""
     names = list(fields)

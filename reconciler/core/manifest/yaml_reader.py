@@ -77,7 +77,11 @@ class StopReadingError(Exception):
 
 
 def stop_reading(
-    collector: ErrorCollector, code: str, index: int, message: str, hint: str = ""
+    collector: ErrorCollector,
+    code: str,
+    index: int,
+    message: str,
+    hint: str = "",
 ) -> NoReturn:
     """Report an error after which the rest of the file is unreliable. Raises StopReadingError."""
     collector.report_unreadable(code, index, message, hint)
@@ -96,14 +100,20 @@ def decode_text(data: bytes, collector: ErrorCollector) -> str:
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         stop_reading(
-            collector, "CXR001", 0, "the file is UTF-16, not UTF-8", "save it as UTF-8"
+            collector,
+            "CXR001",
+            0,
+            "the file is UTF-16, not UTF-8",
+            "save it as UTF-8",
         )
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode().removeprefix("\ufeff")
         collector.text = SourceText(
-            collector.text.file, before, collector.text.first_line
+            collector.text.file,
+            before,
+            collector.text.first_line,
         )
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
         stop_reading(
@@ -137,7 +147,10 @@ def replace_forbidden(collector: ErrorCollector) -> str:
             )
             hint = f'in a text, write it as "\\u{point:04x}" in double quotes'
             collector.report_unreadable(
-                "CXR015", match.start(), f"{name} is not allowed in a manifest", hint
+                "CXR015",
+                match.start(),
+                f"{name} is not allowed in a manifest",
+                hint,
             )
         text = pattern.sub(PLACEHOLDER, text)
     # The parser's time grows with the square of the number of %TAG lines.
@@ -176,7 +189,9 @@ def _report_yaml_error(error: MarkedYAMLError, collector: ErrorCollector) -> Non
     position, message, hint = _describe_yaml_error(error, collector.text.text)
     if "nesting depth" in f"{error.problem} {error.context}":
         collector.report_unreadable(
-            "CXR005", position, f"nested more than {MAX_DEPTH} levels deep"
+            "CXR005",
+            position,
+            f"nested more than {MAX_DEPTH} levels deep",
         )
         return
     line = collector.text.source(position).line
@@ -349,7 +364,9 @@ class _EventReader:
         if kind is not ScalarEvent:
             if kind is not AliasEvent:
                 self._refuse(
-                    event, "CXR009", "a key must be text, not a list or mapping"
+                    event,
+                    "CXR009",
+                    "a key must be text, not a list or mapping",
                 )
             self._node(event, depth)
             return None
@@ -374,7 +391,11 @@ class _EventReader:
 
     def _refuse_size(self, event: _Event, message: str) -> NoReturn:
         stop_reading(
-            self._collector, "CXR010", event.start_mark.index, message, "split it"
+            self._collector,
+            "CXR010",
+            event.start_mark.index,
+            message,
+            "split it",
         )
 
     def _refuse_properties(self, event: _Event) -> None:
@@ -484,7 +505,9 @@ def _describe_yaml_error(error: MarkedYAMLError, text: str) -> tuple[int, str, s
 
 
 def _describe_problem(
-    problem: _SyntaxProblem, error: MarkedYAMLError, text: str
+    problem: _SyntaxProblem,
+    error: MarkedYAMLError,
+    text: str,
 ) -> tuple[int, str, str]:
     """Return the position, message and hint of a parser's error."""
     stop: Any = error.problem_mark

@@ -94,7 +94,10 @@ def format_pair(key: str, value: Json, padding: str = COMPACT) -> str:
 
 
 def format_entry(
-    key: str, value: Json, indent: int, padding: str = SPACED
+    key: str,
+    value: Json,
+    indent: int,
+    padding: str = SPACED,
 ) -> list[str]:
     """Return the lines of `key: value` in a block; lists and mappings on one line if they fit."""
     head = f"{' ' * indent}{format_scalar(key)}:"
@@ -114,7 +117,9 @@ def format_entry(
 
 
 def format_mapping(
-    fields: Mapping[str, Json], indent: int, padding: str = SPACED
+    fields: Mapping[str, Json],
+    indent: int,
+    padding: str = SPACED,
 ) -> list[str]:
     """Return the lines of a mapping in a block."""
     lines: list[str] = []

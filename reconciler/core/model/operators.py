@@ -101,7 +101,12 @@ def _from_to(values: AttributeValues, low: float, high: float) -> int:
 
 
 def _negative(
-    positive: Operator, *, words: str, cell: str, description: str, example: object
+    positive: Operator,
+    *,
+    words: str,
+    cell: str,
+    description: str,
+    example: object,
 ) -> Operator:
     """Return the operator that holds for the values that exist and that another one excludes."""
     return Operator(

@@ -314,10 +314,11 @@ def _rule_shares(ordered: Sequence[RoutingEntry], sample: TrafficSample) -> Rule
     index = RuleIndex(ordered)
     rules = dict[tuple[str, str] | None, _Sum]()
     queues = dict[str | None, _Sum]()
+    splits = {id(entry): _queue_parts(entry) for entry in (*ordered, None)}
     for row in sample.rows:
         winners = list(index.possible_winners(row.attributes))
         _count_winners(rules, winners, row)
-        _count_queues(queues, winners, row)
+        _count_queues(queues, [splits[id(entry)] for entry in winners], row)
     total = sample.total
     return RuleShares(
         {key: rule_sum.as_share(total) for key, rule_sum in rules.items()},
@@ -337,16 +338,20 @@ def _count_winners(
         rules.setdefault(key, _Sum()).add(certain, row.count)
 
 
+def _queue_parts(entry: RoutingEntry | None) -> dict[str | None, float]:
+    """Return the part of its conversations that a rule gives to each queue."""
+    parts = _split_parts(destination_of_rule(entry))
+    return {queue: float(part) for queue, part in parts}
+
+
 def _count_queues(
     queues: dict[str | None, _Sum],
-    winners: Iterable[RoutingEntry | None],
+    splits: Sequence[Mapping[str | None, float]],
     row: SampleRow,
 ) -> None:
-    """Add a row to the queues that may get conversations of it."""
-    destinations = dict.fromkeys(map(destination_of_rule, winners))
-    splits = [dict(_split_parts(destination)) for destination in destinations]
+    """Add a row to the queues that may get conversations of it, by the winners' splits."""
     for queue in dict.fromkeys(chain.from_iterable(splits)):
-        parts = [float(split.get(queue, 0)) for split in splits]
+        parts = [split.get(queue, 0.0) for split in splits]
         queue_sum = queues.setdefault(queue, _Sum())
         queue_sum.add(row.count * min(parts), row.count * max(parts))
 
@@ -368,21 +373,33 @@ def split_distance(before: Destination, after: Destination) -> Fraction:
 
 def _contains_row(part: _Moving, row: SampleRow, values: Conversation) -> bool | None:
     """Return whether a set contains a row's conversations; None if it may contain some."""
+    is_inside = _all_hold(part.where, row, values)
+    if is_inside is False:
+        return False
 
-    def clause_holds(clause: Clause) -> bool | None:
+    # A bank's sample has thousands of rows, and a row of a table many earlier rules: this
+    # loop decides how long a plan takes.
+    for clauses in part.excepts:
+        is_excepted = _all_hold(clauses, row, values)
+        if is_excepted:
+            return False
+        if is_excepted is None:
+            is_inside = None
+    return is_inside
+
+
+def _all_hold(
+    clauses: Iterable[Clause], row: SampleRow, values: Conversation
+) -> bool | None:
+    """Return whether all clauses hold for a row; None if some may hold and none fails."""
+    result: bool | None = True
+    for clause in clauses:
         condition = clause.condition
-        if not isinstance(condition, Condition):
-            return None
-        if condition.attribute not in row.attributes:
-            return None
-        return holds(condition, values) is not clause.negate
-
-    where = list(map(clause_holds, part.where))
-    if False in where:
-        return False
-    excepts = [list(map(clause_holds, clauses)) for clauses in part.excepts]
-    if any(all(result is True for result in results) for results in excepts):
-        return False
-    if None not in where and all(False in results for results in excepts):
-        return True
-    return None
+        if (
+            not isinstance(condition, Condition)
+            or condition.attribute not in row.attributes
+        ):
+            result = None
+        elif holds(condition, values) is clause.negate:
+            return False
+    return result

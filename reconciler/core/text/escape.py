@@ -63,7 +63,9 @@ def pluralize(count: int, noun: str) -> str:
 
 
 def join_first(
-    items: Sequence[T], limit: int, format_item: Callable[[T], str] = str
+    items: Sequence[T],
+    limit: int,
+    format_item: Callable[[T], str] = str,
 ) -> str:
     """Return `a, b, c and 26 more`."""
     listed = ", ".join(map(format_item, items[:limit]))
@@ -73,7 +75,9 @@ def join_first(
 
 
 def join_all(
-    items: Iterable[T], conjunction: str, format_item: Callable[[T], str] = str
+    items: Iterable[T],
+    conjunction: str,
+    format_item: Callable[[T], str] = str,
 ) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     *first, last = map(format_item, items)

@@ -42,7 +42,9 @@ def read_text(path: str | Path, limit: int) -> str:
         return read_file(path, limit).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise OSError(
-            errno.EILSEQ, "it is not UTF-8; save the file as UTF-8", str(path)
+            errno.EILSEQ,
+            "it is not UTF-8; save the file as UTF-8",
+            str(path),
         ) from None
 
 
@@ -71,7 +73,9 @@ def open_regular(path: str | Path) -> BinaryIO:
         file = os.open(path, _OPEN_FLAGS)
     except ValueError:
         raise OSError(
-            errno.EINVAL, "the path contains a NUL character; check the path", str(path)
+            errno.EINVAL,
+            "the path contains a NUL character; check the path",
+            str(path),
         ) from None
     try:
         _require_regular_file(os.fstat(file), path)

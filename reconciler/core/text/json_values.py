@@ -24,7 +24,8 @@ def parse_finite(text: str) -> float:
 
 
 STRICT_DECODER: Final = json.JSONDecoder(
-    parse_constant=refuse_constant, parse_float=parse_finite
+    parse_constant=refuse_constant,
+    parse_float=parse_finite,
 )
 _MAX_ITEMS: Final = 1000  # of a list; further ones are ignored
 

@@ -91,7 +91,11 @@ class Labels:
         return quote(label or value) + self._mark(label, attribute, text)
 
     def values_phrase(
-        self, attribute: str, values: Iterable[object], limit: int, noun: str = ""
+        self,
+        attribute: str,
+        values: Iterable[object],
+        limit: int,
+        noun: str = "",
     ) -> str:
         """Return the values of an attribute as a list: `"a", "b" or "c"`.
 
@@ -114,7 +118,10 @@ class Labels:
         by their names.
         """
         words = self._list_words(
-            attribute, values, _ListLimits(MAX_ITEMS, MAX_ITEMS), self.value
+            attribute,
+            values,
+            _ListLimits(MAX_ITEMS, MAX_ITEMS),
+            self.value,
         )
         return f"{', '.join(words.items)}{words.rest}"
 
@@ -127,15 +134,7 @@ class Labels:
     ) -> _ListWords:
         """Return all items of a list, or the first ones if there are too many."""
         most, shown, noun = limits
-        listed = list(values)
-        groups = list[str]()
-        others = listed
-        if most < ALL_VALUES and attribute in self._value_groups:
-            groups, others = self._value_groups[attribute].split(listed)
-        if groups and others and len(groups) + len(others) > most:
-            # The reader of a list that is cut could not know which of the texts are groups.
-            groups = []
-            others = listed
+        groups, others = self._split_groups(attribute, list(values), most)
         names = (
             group
             if write == self.plain_value and self._is_plain_name(group)
@@ -149,6 +148,21 @@ class Labels:
         return _ListWords(
             items[:shown], f" and {len(items) - shown:,} more {counted}".rstrip()
         )
+
+    def _split_groups(
+        self,
+        attribute: str,
+        values: list[object],
+        most: int,
+    ) -> tuple[list[str], list[object]]:
+        """Return the names of whole groups, and the other values."""
+        if most >= ALL_VALUES or attribute not in self._value_groups:
+            return [], values
+        groups, others = self._value_groups[attribute].split(values)
+        if groups and others and len(groups) + len(others) > most:
+            # The reader of a list that is cut could not know which of the texts are groups.
+            return [], values
+        return groups, others
 
     def plain_value(self, attribute: str, value: object) -> str:
         """Return a value as `value` does, without quotes where no reader can take it for other
@@ -327,7 +341,9 @@ def conditions_phrase(rule: Rule, labels: Labels) -> str:
 
 
 def conversation_phrase(
-    attributes: Mapping[str, object], labels: Labels, absent: Iterable[str] = ()
+    attributes: Mapping[str, object],
+    labels: Labels,
+    absent: Iterable[str] = (),
 ) -> str:
     """Return `intent "x", confidence 0.7, language "fr"`: the bot's attributes first, and those
     that are absent.

@@ -10,6 +10,7 @@ import os
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -195,7 +196,10 @@ class Redactor:
 
 
 def _extend_match(
-    text: bytes, position: int, form: bytes, form_position: int
+    text: bytes,
+    position: int,
+    form: bytes,
+    form_position: int,
 ) -> tuple[int, int]:
     """Return the first and the last position of the longest run that both texts have there."""
     offset = form_position - position
@@ -244,11 +248,15 @@ def _encode_variants(secret: str) -> Iterator[str]:
     yield html.escape(secret)
     yield data.hex()
     yield data.hex().upper()
-    for offset in range(3):
-        encoded = b64encode(b"\0" * offset + data + b"\0" * 2)
-        first = (offset * 8 + 5) // 6
-        end = (offset + len(data)) * 8 // 6
-        yield encoded[first:end].decode()
+    yield from map(partial(_encode_base64, data), range(3))
+
+
+def _encode_base64(data: bytes, offset: int) -> str:
+    """Return the Base64 characters that only these bytes decide, after some bytes of a text."""
+    encoded = b64encode(b"\0" * offset + data + b"\0" * 2)
+    first = (offset * 8 + 5) // 6
+    end = (offset + len(data)) * 8 // 6
+    return encoded[first:end].decode()
 
 
 def dump_indented(data: Any) -> str:  # noqa: ANN401 - any JSON

@@ -31,7 +31,10 @@ def find_nearest(name: str, candidates: Iterable[str]) -> str:
 def suggest_one(name: str, candidates: Sequence[str]) -> str:
     """Return the same for one of few names: also with a distant likeness."""
     near = get_close_matches(
-        name.casefold()[:_MAX_NAME_LENGTH], candidates, n=1, cutoff=_DISTANT
+        name.casefold()[:_MAX_NAME_LENGTH],
+        candidates,
+        n=1,
+        cutoff=_DISTANT,
     )
     return f"did you mean {quote_name(near[0])}?" if near else ""
 

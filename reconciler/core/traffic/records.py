@@ -63,7 +63,8 @@ _JSON_HINT: Final = (
     'write one object in each line, such as {"intent": "card_help", "confidence": 0.9}'
 )
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=tuple, parse_constant=refuse_constant
+    object_pairs_hook=tuple,
+    parse_constant=refuse_constant,
 )
 
 
@@ -179,7 +180,10 @@ class RecordReader:
             self.collector.text = SourceText(self.name, "")
             hint = "write a row for each conversation, or their number in the column `count`"
             self.collector.report(
-                "CXR234", 0, "the file contains no conversations", hint
+                "CXR234",
+                0,
+                "the file contains no conversations",
+                hint,
             )
 
     def report(self, code: str, cell: int, message: str, hint: str = "") -> None:

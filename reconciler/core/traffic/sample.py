@@ -90,7 +90,10 @@ def read_traffic(
     rows = _sum_rows(reader) if len(data) <= MAX_FILE_BYTES else ()
     if len(data) > MAX_FILE_BYTES:
         reader.collector.report(
-            "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up"
+            "CXR230",
+            0,
+            "the traffic sample is larger than 5 MiB",
+            "add equal rows up",
         )
     findings = reader.collector.findings()
     if any(finding.severity == "error" for finding in findings):
@@ -142,7 +145,9 @@ def _by_name(
 
 
 def load_traffic(
-    path: str, attributes: BotAttributes, max_age_days: int | None = None
+    path: str,
+    attributes: BotAttributes,
+    max_age_days: int | None = None,
 ) -> TrafficSample:
     """Return the sample of a file of the command line.
 

@@ -23,6 +23,7 @@ from reconciler.features.cognigy import API
 from reconciler.features.cognigy.bot import Bot
 from reconciler.features.cognigy.check import check_bot, check_lines
 from reconciler.features.cognigy.document import (
+    NameChanges,
     head_line,
     new_document,
     update_document,
@@ -96,17 +97,7 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
     else:
         before = new_document(bot, head).encode()
     after, changes = update_document(before, place, bot, head, {options.none})
-
-    if changes.removed:
-        removed = ", ".join(map(quote_name, changes.removed))
-        output.warn(f"removed, because the bot does not have them: {removed}")
-    renamed = [
-        f"{quote_name(old)} to {quote_name(new)}"
-        for old, new in changes.renamed.items()
-    ]
-    _note_list("renamed", renamed, output)
-    _note_list("added", list(map(quote_name, changes.added)), output)
-
+    _note_changes(changes, output)
     if path.exists() and after == before:
         output.note(f"{place} is up to date")
         return
@@ -116,6 +107,18 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
         )
     write_text(path, after)
     output.note(f"wrote {place}")
+
+
+def _note_changes(changes: NameChanges, output: Output) -> None:
+    if changes.removed:
+        removed = ", ".join(map(quote_name, changes.removed))
+        output.warn(f"removed, because the bot does not have them: {removed}")
+    renamed = [
+        f"{quote_name(old)} to {quote_name(new)}"
+        for old, new in changes.renamed.items()
+    ]
+    _note_list("renamed", renamed, output)
+    _note_list("added", list(map(quote_name, changes.added)), output)
 
 
 def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:

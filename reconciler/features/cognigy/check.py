@@ -2,7 +2,7 @@
 Lookup cases.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -63,42 +63,63 @@ def check_bot(
     )
     views = _view_rules(bot, manifests, environments)
     kept = {*kept, *(view.fallback.intent or "" for view in views)}
-    try:
-        unrouted = _find_unrouted(bot, views)
-        unknown_uses = _list_unknown_uses(views)
-    except UndecidedError:
-        raise CxrouteError(
-            "the rules overlap too much for this check; use conditions on fewer attributes"
-        ) from None
-    test_uses = [
-        (name, source)
-        for name, source in _test_intents(manifests, ids)
-        if name not in bot.intents
-    ]
-    sources = group_pairs([*test_uses, *unknown_uses])
-    for name in kept:
-        sources.pop(name, None)
-
-    changes = compare_names(ids, bot, kept)
-    renamed = [{"before": old, "after": new} for old, new in changes.renamed.items()]
-    unknown_cases = [
-        case._asdict() for case in bot.cases if case.intent not in bot.intents
-    ]
-    decided = {case.intent for case in bot.cases}
+    unrouted, rule_uses = _check_rules(bot, views)
+    uses = [*_unknown_tests(bot, manifests, ids), *rule_uses]
+    sources = group_pairs((name, source) for name, source in uses if name not in kept)
     check = {
-        **changes._asdict(),
-        "renamed": renamed,
+        **_check_names(ids, bot, kept),
         "unrouted": [name for name in bot.intents if name in unrouted],
         "unknown": _describe_uses(sources, bot, ids),
-        "unknownCases": unknown_cases,
-        _FACT: [name for name in bot.intents if name in decided],
+        **_check_cases(bot),
     }
     differs = any(intents for kind, intents in check.items() if kind != _FACT)
     return {**check, "differs": differs}
 
 
+def _check_names(ids: Mapping[str, str], bot: Bot, kept: Collection[str]) -> BotCheck:
+    """Return the differences between the names of the documents and those of the bot."""
+    changes = compare_names(ids, bot, kept)
+    renamed = [{"before": old, "after": new} for old, new in changes.renamed.items()]
+    return {**changes._asdict(), "renamed": renamed}
+
+
+def _check_rules(
+    bot: Bot, views: Sequence[LintView]
+) -> tuple[Container[str], list[tuple[str, Source]]]:
+    """Return the intents that no rule takes, and the uses of intents that the bot does not have."""
+    try:
+        return _find_unrouted(bot, views), _list_unknown_uses(views)
+    except UndecidedError:
+        raise CxrouteError(
+            "the rules overlap too much for this check; use conditions on fewer attributes"
+        ) from None
+
+
+def _unknown_tests(
+    bot: Bot,
+    manifests: Manifests,
+    ids: Mapping[str, str],
+) -> Iterator[tuple[str, Source]]:
+    """Yield the intents of route tests that the bot does not have, with their positions."""
+    for name, source in _test_intents(manifests, ids):
+        if name not in bot.intents:
+            yield name, source
+
+
+def _check_cases(bot: Bot) -> BotCheck:
+    """Return the Lookup cases of no intent, and the intents for which the flow itself decides."""
+    unknown = [case._asdict() for case in bot.cases if case.intent not in bot.intents]
+    decided = {case.intent for case in bot.cases}
+    return {
+        "unknownCases": unknown,
+        _FACT: [name for name in bot.intents if name in decided],
+    }
+
+
 def _describe_uses(
-    sources: Mapping[str, Sequence[Source]], bot: Bot, ids: Mapping[str, str]
+    sources: Mapping[str, Sequence[Source]],
+    bot: Bot,
+    ids: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Return the intents that the bot does not have as JSON, with the positions of their uses."""
     names_by_id = bot.names_by_id
@@ -115,7 +136,9 @@ def _describe_uses(
 
 
 def _view_rules(
-    bot: Bot, manifests: Manifests, environments: Iterable[Environment]
+    bot: Bot,
+    manifests: Manifests,
+    environments: Iterable[Environment],
 ) -> list[LintView]:
     """Return the rules of each environment, as if the bot's intents were the documented ones."""
     document = new_document(bot, "# bot").encode()

@@ -52,7 +52,9 @@ def new_document(bot: Bot, head: str) -> str:
 
 
 def compare_names(
-    ids: Mapping[str, str], bot: Bot, kept: Collection[str]
+    ids: Mapping[str, str],
+    bot: Bot,
+    kept: Collection[str],
 ) -> NameChanges:
     """Return the differences from a document's intents, with their reference ids or ""; `kept` are
     not the bot's.
@@ -74,7 +76,11 @@ def compare_names(
 
 
 def update_document(
-    data: bytes, file: str, bot: Bot, head: str, kept: Collection[str]
+    data: bytes,
+    file: str,
+    bot: Bot,
+    head: str,
+    kept: Collection[str],
 ) -> tuple[bytes, NameChanges]:
     """Return the file with the bot's intents; the rest of it stays.
 
@@ -104,7 +110,9 @@ def update_document(
 
 
 def _list_stages(
-    entries: Iterable[Entry], bot: Bot, changes: NameChanges
+    entries: Iterable[Entry],
+    bot: Bot,
+    changes: NameChanges,
 ) -> list[list[Entry]]:
     """Return the list of intents with updated entries, then with the added ones, then without the
     removed ones.

@@ -249,7 +249,10 @@ def read_project(client: RestClient, project: str) -> Bot:
 
 
 def _list(
-    client: RestClient, path: str, fields: dict[str, str], purpose: Purpose
+    client: RestClient,
+    path: str,
+    fields: dict[str, str],
+    purpose: Purpose,
 ) -> list[dict[str, Any]]:
     query = urlencode({**fields, "limit": _PAGE})
     return list(client.pages(f"{path}?{query}", purpose))

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,22 +31,21 @@ from reconciler.core.errors import (
     ManifestError,
     UsageError,
 )
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.profile import Profile
+from reconciler.core.model.check import UNCHECKED, CheckResult, CheckStatus
+from reconciler.core.target import target_of
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB
 from reconciler.core.text.hosts import request_url
-from reconciler.features.doctor.check import CheckResult, CheckStatus
-from reconciler.features.doctor.examination import (
-    MAX_CALL_SECONDS,
-    Examination,
-    Probe,
-    lacking,
-    unchecked,
-)
 from reconciler.features.doctor.reachability import (
     check_network_settings,
     check_reachability,
 )
 from reconciler.features.doctor.text import doctor_document, doctor_text, is_healthy
+from reconciler.targets.platform.context_client import context_path, custom_fields_hint
+from reconciler.targets.platform.diagnosis.examination import lacking
+from reconciler.targets.platform.diagnosis.probe import MAX_CALL_SECONDS
 from reconciler.targets.platform.settings import ServerUrl, TenantSettings, check_host
 from reconciler.targets.platform.transport.tls import load_tls_context
 
@@ -116,28 +116,28 @@ class _Doctor:
 
     async def check_all(self) -> None:
         session = self.session
+        environment = session.environment
+        target = target_of(environment)
+        if target.uses_platform and not await self.can_log_in():
+            return
+        surroundings = SessionSurroundings(session)
+        await target.examine(surroundings, self.lines, self.expected)
+        profile = session.manifests.profile(environment)
+        self.lines += unchecked(environment, profile, target.untried(environment))
+
+    async def can_log_in(self) -> bool:
+        """Return whether the tenant's servers and the credentials are there; add lines on them."""
         complete = self.credentials()
-        if session.simulated:
+        if self.session.simulated:
             self.add(
                 "network", "ok", "not needed: the tenant is simulated in this process"
             )
         elif not (self.hosts() and await self.network()):
             self.lines.append(lacking("no allowed server can be reached"))
-            return
+            return False
         if not complete:
             self.lines.append(lacking("there are no credentials"))
-            return
-        environment = session.environment
-        used = tuple(filter(None, credential_variables(environment)))
-        examination = Examination(
-            environment=environment,
-            tenant=self.tenant,
-            variables=used,
-            lines=self.lines,
-        )
-        async with SessionSurroundings(session).connect("read") as connection:
-            await examination.answers(Probe(*connection[:4]), self.expected)
-        self.lines += unchecked(environment, session.manifests.profile(environment))
+        return complete
 
     def credentials(self) -> bool:
         names = (
@@ -271,3 +271,33 @@ class _Doctor:
             problem or "its fallback is that of the manifests",
             advice if problem else "",
         )
+
+
+def unchecked(
+    environment: Environment, profile: Profile, untried: Sequence[str]
+) -> Iterator[CheckResult]:
+    """Yield the aspects that only a write can check, and the prerequisites of `cxroute serve`."""
+    path = sanitize(context_path(environment, profile))
+    names = environment.attributes
+    signal = environment.context.signal
+    writer = environment.context.writer
+    if writer == "digital-custom-fields":
+        fields = (names.intent, names.confidence, names.updated_at)
+        hint = sanitize(custom_fields_hint(fields))
+        text = (
+            "cxroute serve sets custom fields of digital contacts; only a write can show whether "
+            "they are defined"
+        )
+        yield CheckResult("context", "ok", text, hint)
+    elif writer == "voice-signal":
+        text = (
+            f"cxroute serve signals voice contacts: intent in p{signal.intent}, confidence in "
+            f"p{signal.confidence},"
+            f" time in p{signal.updated_at}; only a call can show whether their script has an "
+            f"OnSignal that reads them"
+        )
+        yield CheckResult("context", "ok", text)
+    first, *others = untried
+    contexts = f"the path of conversations' contexts ({path})"
+    text = ", ".join((first, contexts, *others))
+    yield CheckResult(UNCHECKED, "ok", f"not checked (a check would write): {text}")

@@ -1,7 +1,7 @@
 """The JSON that `cxroute doctor` prints."""
 
+from reconciler.core.model.check import CheckStatus
 from reconciler.core.plan.plan_json import ClosedPart
-from reconciler.features.doctor.check import CheckStatus
 
 
 class CheckJson(ClosedPart):

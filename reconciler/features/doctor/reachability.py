@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.core.errors import CxrouteError
+from reconciler.core.model.check import CheckResult
 from reconciler.core.text.escape import sanitize
-from reconciler.features.doctor.check import CheckResult
 from reconciler.targets.platform.settings import ServerUrl
 from reconciler.targets.platform.transport.request import describe_failure
 from reconciler.targets.platform.transport.tls import load_tls_context, parse_proxy
@@ -44,7 +44,9 @@ def check_network_settings(
 
 
 async def check_reachability(
-    server: ServerUrl, seconds: float, ca_file: Path | None
+    server: ServerUrl,
+    seconds: float,
+    ca_file: Path | None,
 ) -> CheckResult:
     """Return whether a connection is made within so many seconds.
 
@@ -54,7 +56,9 @@ async def check_reachability(
     try:
         async with asyncio.timeout(seconds):
             _, writer = await asyncio.open_connection(
-                server.host, server.port, ssl=context
+                server.host,
+                server.port,
+                ssl=context,
             )
     except (OSError, TimeoutError, UnicodeError) as error:
         reason = getattr(error, "verify_message", "") or describe_failure(error)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from reconciler.features.doctor.check import CheckResult
+from reconciler.core.model.check import CheckResult
 from reconciler.render.colour import Style
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}

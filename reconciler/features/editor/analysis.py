@@ -103,13 +103,19 @@ def find_reach(
     after = endpoint.pull_back(changed)
     edited = EditSet([edited.edit for edited in edits])
     behaviour = compare_behaviour(
-        before, after, evaluation, types=endpoint.types, edited=edited
+        before,
+        after,
+        evaluation,
+        types=endpoint.types,
+        edited=edited,
     )
     return Impact(behaviour, edits)
 
 
 def _describe(
-    desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]
+    desired: DesiredState,
+    rule: DesiredRule,
+    queues: Mapping[str, str],
 ) -> Iterator[str]:
     destination = escape_markdown(
         destination_phrase(destination_of(rule.rule.targets), queues)

@@ -79,7 +79,10 @@ def _fields(cursor: Cursor, names: Names) -> Iterator[Choice]:
                 kind or place.path[:-1] or name in _FIRST_FIELDS
             ):
                 yield Choice(
-                    name, f"{name}: ", "field", help=field.get("description", "")
+                    name,
+                    f"{name}: ",
+                    "field",
+                    help=field.get("description", ""),
                 )
     for name, role in _names(kind, place, names):
         if name not in present:

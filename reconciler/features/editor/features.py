@@ -61,7 +61,9 @@ class _Server(Protocol):
         """Return the place of a name, which may be in another file of the folder."""
 
     def workspace_edit(
-        self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]"
+        self,
+        manifest: Manifest,
+        edits: "Mapping[str, Sequence[TextEdit]]",
     ) -> lsp.WorkspaceEdit:
         """Return edits of several files."""
 
@@ -218,7 +220,8 @@ def _fix(server: _Server, parameters: lsp.CodeActionParams) -> list[lsp.CodeActi
             and name
         ):
             edit = lsp.TextEdit(
-                range=diagnostic.range, new_text=manifest.session.written(name)
+                range=diagnostic.range,
+                new_text=manifest.session.written(name),
             )
             kind = lsp.CodeActionKind.QuickFix
             action = lsp.CodeAction(f"Change to {edit.new_text}", kind, [diagnostic])

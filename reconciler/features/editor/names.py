@@ -275,7 +275,10 @@ class Names:
         )
 
     def _mention(
-        self, path: str, document: SyntaxDocument, place: Place
+        self,
+        path: str,
+        document: SyntaxDocument,
+        place: Place,
     ) -> Mention | None:
         kind = document.kind
         meaning = self.role_of(kind, place)

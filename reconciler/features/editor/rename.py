@@ -41,7 +41,9 @@ def find_alias(names: Names, mention: Mention | None) -> Mention:
 
 
 def rename_edits(
-    names: Names, mention: Mention, name: str
+    names: Names,
+    mention: Mention,
+    name: str,
 ) -> dict[str, list[TextEdit]]:
     """Return the edits of every place that means the alias, by file. Raises RenameError."""
     find_alias(names, mention)
@@ -58,7 +60,9 @@ def rename_edits(
         node = place.node
         written = names.written(place)
         edit = TextEdit(
-            node.start, node.end, format_like(written, name) or format_scalar(name)
+            node.start,
+            node.end,
+            format_like(written, name) or format_scalar(name),
         )
         edits.setdefault(place.file, []).append(edit)
     return edits
@@ -87,7 +91,9 @@ def check_rename(outcomes: tuple[Outcome, Outcome], old: str, new: str) -> None:
             f"The name {quote_name(new)} is not possible: {after.findings[0].message}."
         )
     for earlier, later in zip(
-        before.analysis.checked, after.analysis.checked, strict=True
+        before.analysis.checked,
+        after.analysis.checked,
+        strict=True,
     ):
         _check_rules(_rules(earlier.desired), _rules(later.desired), old, new)
     if Counter(map(_place, before.findings)) != Counter(map(_place, after.findings)):
@@ -105,7 +111,10 @@ def _rules(desired: DesiredState | None) -> Mapping[Address, Rule]:
 
 
 def _check_rules(
-    before: Mapping[Address, Rule], after: Mapping[Address, Rule], old: str, new: str
+    before: Mapping[Address, Rule],
+    after: Mapping[Address, Rule],
+    old: str,
+    new: str,
 ) -> None:
     longest_first = sorted((old, new), key=len, reverse=True)
     names = re.compile("|".join(map(re.escape, longest_first)))

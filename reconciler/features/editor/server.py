@@ -75,7 +75,9 @@ class ManifestServer:
         self._is_watching = False
         self._scheduled: asyncio.Handle | None = None
         self.server = LanguageServer(
-            "cxroute", __version__, protocol_cls=ManifestProtocol
+            "cxroute",
+            __version__,
+            protocol_cls=ManifestProtocol,
         )
         silence_refusals()
         # pygls marks what it gets, and a method does not allow that: so it gets a `partial`.
@@ -209,7 +211,9 @@ class ManifestServer:
         return lsp.Location(uri, place)
 
     def workspace_edit(
-        self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]"
+        self,
+        manifest: Manifest,
+        edits: "Mapping[str, Sequence[TextEdit]]",
     ) -> lsp.WorkspaceEdit:
         """Return edits of several files."""
         opened = self.open_uris()
@@ -254,12 +258,15 @@ class ManifestServer:
         self._publish(folder, diagnostics)
 
     def _publish(
-        self, folder: _Folder, diagnostics: Mapping[str, list[lsp.Diagnostic]]
+        self,
+        folder: _Folder,
+        diagnostics: Mapping[str, list[lsp.Diagnostic]],
     ) -> None:
         """Replace what the editor shows about a folder."""
         for uri in sorted(folder.published.keys() | diagnostics.keys()):
             parameters = lsp.PublishDiagnosticsParams(
-                uri=uri, diagnostics=diagnostics.get(uri, [])
+                uri=uri,
+                diagnostics=diagnostics.get(uri, []),
             )
             self.server.text_document_publish_diagnostics(parameters)
         folder.published = dict(diagnostics)

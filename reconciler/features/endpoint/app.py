@@ -61,7 +61,10 @@ _MARGIN: Final = 0.05  # seconds before the deadline, for the error response
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _BEARER: Final = (b"www-authenticate", b"Bearer")
 _UNAUTHORIZED: Final = error_response(
-    401, "unauthorized", "no valid key or signature", _BEARER
+    401,
+    "unauthorized",
+    "no valid key or signature",
+    _BEARER,
 )
 
 
@@ -120,7 +123,11 @@ class ContextApp:
         limit = deps.max_waiting
         share = deps.limit_share
         self._handler = EventHandler(
-            write, rules, locks, self.metrics, lambda: limit * share()
+            write,
+            rules,
+            locks,
+            self.metrics,
+            lambda: limit * share(),
         )
         self._keys = ApiKeys(keys)
         self._signatures = SignatureVerifier(secrets)
@@ -157,7 +164,10 @@ class ContextApp:
         self._record_request(path, scope, response, seconds, trace)
 
     async def _respond(
-        self, path: bytes, scope: "Scope", receive: "Receive"
+        self,
+        path: bytes,
+        scope: "Scope",
+        receive: "Receive",
     ) -> EndpointResponse:
         try:
             if path == _ROUTE:
@@ -173,7 +183,9 @@ class ContextApp:
     async def _respond_to_probe(self, path: bytes, scope: "Scope") -> EndpointResponse:
         if path not in _PROBES:
             raise messages.RequestRefusedError(
-                404, "path", "unknown path; post to /api/route"
+                404,
+                "path",
+                "unknown path; post to /api/route",
             )
         if scope["method"] not in ("GET", "HEAD"):
             allow = (b"allow", b"GET, HEAD")
@@ -191,7 +203,9 @@ class ContextApp:
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
 
     async def _respond_to_event(
-        self, scope: "Scope", receive: "Receive"
+        self,
+        scope: "Scope",
+        receive: "Receive",
     ) -> EndpointResponse:
         now = asyncio.get_running_loop().time()
         end = now + self._dependencies.deadline_seconds - _MARGIN
@@ -226,7 +240,11 @@ class ContextApp:
         return not self._signatures
 
     async def _handle_body(
-        self, body: bytes, message_id: str, deadline: float, scope: "Scope"
+        self,
+        body: bytes,
+        message_id: str,
+        deadline: float,
+        scope: "Scope",
     ) -> EndpointResponse:
         try:
             event = parse_event(body)

@@ -148,7 +148,10 @@ class MessageIdStore(Protocol):
     """Stores message ids with the digest of the body and the response."""
 
     async def claim(
-        self, message_id: str, digest: bytes, deadline: float
+        self,
+        message_id: str,
+        digest: bytes,
+        deadline: float,
     ) -> EndpointResponse | None:
         """Return an id's response; None: the caller must process the message.
 
@@ -189,10 +192,14 @@ async def run_once(
 FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")
 # after the deadline
 IN_PROGRESS_RESPONSE: Final = retry_later(
-    503, "replayed", "the same message is being processed"
+    503,
+    "replayed",
+    "the same message is being processed",
 )
 CONFLICT_RESPONSE: Final = error_response(
-    409, "conflict", "this webhook-id was already used with another body"
+    409,
+    "conflict",
+    "this webhook-id was already used with another body",
 )
 
 
@@ -214,7 +221,10 @@ class InMemoryMessageIds:
         self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 
     async def claim(
-        self, message_id: str, digest: bytes, deadline: float
+        self,
+        message_id: str,
+        digest: bytes,
+        deadline: float,
     ) -> EndpointResponse | None:
         """Return an id's response, once it exists, or None for a new id; after the deadline no id
         is new.

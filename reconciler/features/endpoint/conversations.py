@@ -136,7 +136,10 @@ class ConversationState:
             self.latest = None
 
     def record_write(
-        self, order: EventOrder, event: Event, response: EndpointResponse
+        self,
+        order: EventOrder,
+        event: Event,
+        response: EndpointResponse,
     ) -> None:
         """Store a written event; one without a timestamp is newer than all earlier ones."""
         before = self.latest.order if self.latest is not None else order
@@ -147,7 +150,9 @@ class LockProvider(Protocol):
     """Locks conversations."""
 
     def lock(
-        self, conversation: str, limit: Timestamp = END_OF_TIME
+        self,
+        conversation: str,
+        limit: Timestamp = END_OF_TIME,
     ) -> AbstractAsyncContextManager[ConversationState]:
         """Return the conversation's lock, whose entering raises LockUnavailableError.
 
@@ -161,14 +166,19 @@ class ConversationLocks:
     """
 
     def __init__(
-        self, clock: Callable[[], float], limit: int = 100_000, seconds: float = 3600.0
+        self,
+        clock: Callable[[], float],
+        limit: int = 100_000,
+        seconds: float = 3600.0,
     ) -> None:
         self._states: dict[str, ConversationState] = {}
         self._cache = ConversationCache(clock, limit, seconds)
 
     @asynccontextmanager
     async def lock(
-        self, conversation: str, limit: Timestamp = END_OF_TIME
+        self,
+        conversation: str,
+        limit: Timestamp = END_OF_TIME,
     ) -> AsyncIterator[ConversationState]:
         """Lock a conversation (`LockProvider.lock`)."""
         state = self._states.get(conversation)

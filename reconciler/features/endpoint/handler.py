@@ -84,7 +84,11 @@ class EventHandler:
         self._waiting_limit = waiting_limit
 
     async def handle(
-        self, event: Event, message_id: str, now: datetime, deadline: float
+        self,
+        event: Event,
+        message_id: str,
+        now: datetime,
+        deadline: float,
     ) -> EndpointResponse:
         """Return an event's response.
 
@@ -92,7 +96,10 @@ class EventHandler:
         """
         if event.conversation in self._policy.ignored_conversations:
             return success_response(
-                "skipped", "a test chat; nothing was written", None, skipped="test-chat"
+                "skipped",
+                "a test chat; nothing was written",
+                None,
+                skipped="test-chat",
             )
         if self._metrics.waiting_requests >= self._waiting_limit():
             return retry_later(503, "shed", "too many requests are waiting")
@@ -104,7 +111,11 @@ class EventHandler:
                 self._locks.lock(event.conversation, limit) as state,
             ):
                 return await self._handle_locked(
-                    state, event, message_id, now, deadline
+                    state,
+                    event,
+                    message_id,
+                    now,
+                    deadline,
                 )
         except (LockUnavailableError, TimeoutError, errors.ApiError) as error:
             return _failure_response(error)
@@ -146,7 +157,9 @@ class EventHandler:
         return response
 
     def _build_attributes(
-        self, event: Event, now: datetime
+        self,
+        event: Event,
+        now: datetime,
     ) -> tuple[dict[str, str | float | None], Doubt | None]:
         """Return the attributes to write, and why the fallback replaces the intent, if it does."""
         fallback = self._policy.fallback

@@ -49,7 +49,10 @@ def success_response(
 def written_response(conversation: str, data: Any, **extra: Any) -> EndpointResponse:  # noqa: ANN401 - any JSON
     """Return the response to a successful write."""
     return success_response(
-        "written", f"{_WRITTEN_MESSAGE}{conversation}", data, **extra
+        "written",
+        f"{_WRITTEN_MESSAGE}{conversation}",
+        data,
+        **extra,
     )
 
 
@@ -72,7 +75,10 @@ def truncated(response: EndpointResponse) -> EndpointResponse:
 
 
 def error_response(
-    status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]
+    status: int,
+    outcome: str,
+    error: str,
+    *headers: tuple[bytes, bytes],
 ) -> EndpointResponse:
     """Return an error in the form of docs/context.md#requests-and-responses."""
     body = encode_json({"success": False, "error": error})
@@ -80,7 +86,10 @@ def error_response(
 
 
 def retry_later(
-    status: int, outcome: str, error: str, seconds: float = 1
+    status: int,
+    outcome: str,
+    error: str,
+    seconds: float = 1,
 ) -> EndpointResponse:
     """Return an error with Retry-After."""
     wait = min(max(int(seconds + 0.999), 1), 120)
@@ -118,7 +127,9 @@ def check_headers(headers: Headers) -> None:
     values = dict(pairs)
     if len(values) != len(pairs):
         raise RequestRefusedError(
-            415, "media", "a header that describes the body is repeated"
+            415,
+            "media",
+            "a header that describes the body is repeated",
         )
     length = values.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > 15 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004 - digits
@@ -131,7 +142,9 @@ def check_headers(headers: Headers) -> None:
         or rest.strip().lower() not in _CHARSETS
     ):
         raise RequestRefusedError(
-            415, "media", "Content-Type: must be application/json"
+            415,
+            "media",
+            "Content-Type: must be application/json",
         )
 
 

@@ -61,7 +61,11 @@ class EventCounts:
         )
         for (intent, confidence, fallback), count in sorted(self._counts.items()):
             yield sample(
-                name, count, intent=intent, confidence=confidence, fallback=fallback
+                name,
+                count,
+                intent=intent,
+                confidence=confidence,
+                fallback=fallback,
             )
 
 

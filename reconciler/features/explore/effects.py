@@ -74,7 +74,10 @@ class ShownChange:
 
 
 def show_change(
-    impact: Impact, names: Names, labels: Labels, promises: Iterable[PromiseResult]
+    impact: Impact,
+    names: Names,
+    labels: Labels,
+    promises: Iterable[PromiseResult],
 ) -> ShownChange:
     """Return the effects in reading order, as far as they fit on a page."""
     summary = summarize_effects(impact, names, labels, promises)
@@ -87,7 +90,10 @@ def show_change(
         if left > 0:
             shown.append(
                 ShownEffect(
-                    effect=effect, text=text, rows=rows, unwritten=unwritten[:left]
+                    effect=effect,
+                    text=text,
+                    rows=rows,
+                    unwritten=unwritten[:left],
                 )
             )
         left -= max(1, len(rows))
@@ -96,7 +102,10 @@ def show_change(
 
 
 def effects_data(
-    change: ShownChange, impact: Impact, tables: PageTables, evaluation: Evaluation
+    change: ShownChange,
+    impact: Impact,
+    tables: PageTables,
+    evaluation: Evaluation,
 ) -> Document:
     """Return the effects as data.
 

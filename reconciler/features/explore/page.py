@@ -99,7 +99,10 @@ class ExplorePage:
         if self.impact is None:
             return None
         return show_change(
-            self.impact, self.queues, self.desired.labels, self.sides[-1].promises
+            self.impact,
+            self.queues,
+            self.desired.labels,
+            self.sides[-1].promises,
         )
 
     @cached_property
@@ -128,7 +131,10 @@ class ExplorePage:
 
 
 def build_side(
-    name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None
+    name: str,
+    rules: RuleList,
+    desired: DesiredState,
+    sample: TrafficSample | None,
 ) -> ExploreSide:
     """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its
     shares measured.
@@ -152,7 +158,10 @@ def build_plan_sides(plan: Assessed) -> tuple[ExploreSide, ...]:
     before, after = plan.impact.traffic.shares if plan.impact.traffic else (None, None)
     base = replace(plan.desired, endpoint=plan.endpoints[0])
     today = build_side(
-        "today", RuleList(transition.before, plan.queue_names), base, None
+        "today",
+        RuleList(transition.before, plan.queue_names),
+        base,
+        None,
     )
     later = replace(
         today,
@@ -161,7 +170,9 @@ def build_plan_sides(plan: Assessed) -> tuple[ExploreSide, ...]:
         endpoint=plan.endpoints[1],
     )
     return replace(today, shares=before), replace(
-        later, promises=plan.promises, shares=after
+        later,
+        promises=plan.promises,
+        shares=after,
     )
 
 
@@ -195,7 +206,9 @@ def render_explore(page: ExplorePage) -> str:
         waiting=WAITING_NOTE,
         not_known=UNKNOWN_NOTE,
         example_of=lambda row: fragment_of(
-            row.example.attributes, page.sides[-1].endpoint, len(page.sides) - 1
+            row.example.attributes,
+            page.sides[-1].endpoint,
+            len(page.sides) - 1,
         ),
         rows=[_row(page, entry, numbers) for entry, numbers in page.rules],
         promises=[
@@ -211,17 +224,13 @@ def explore_data(page: ExplorePage) -> Document:
     endpoint = page.desired.endpoint
     tables = PageTables(page.attributes, page.queues, page.links)
     rules = [_rule_form(entry, numbers, tables) for entry, numbers in page.rules]
-    change: Document = {}
-    if page.change is not None and page.impact is not None:
-        change = effects_data(page.change, page.impact, tables, page.desired.evaluation)
-        change["types"] = list(_type_forms(page.sides[-1].endpoint))
-    texts = [[*name, label] for name, label in labels.texts.items() if len(name) > 1]
+    change = _change_form(page, tables)
     return {
         "intent": endpoint.intent,
         "confidence": endpoint.confidence,
         "attributes": [[name, labels.name(name)] for name in tables.attributes],
         "columns": len(page.attributes),
-        "labels": texts,
+        "labels": [[*name, text] for name, text in labels.texts.items() if name[1:]],
         "groups": _group_forms(labels),
         "values": {name: encode(values) for name, values in page.values.items()},
         **tables.to_json(),
@@ -229,6 +238,15 @@ def explore_data(page: ExplorePage) -> Document:
         "sides": list(map(_side_form, page.sides)),
         **change,
     }
+
+
+def _change_form(page: ExplorePage, tables: PageTables) -> Document:
+    """Return the effects of a change; an empty document without one."""
+    if page.change is None or page.impact is None:
+        return {}
+    evaluation = page.desired.evaluation
+    change = effects_data(page.change, page.impact, tables, evaluation)
+    return {**change, "types": list(_type_forms(page.sides[-1].endpoint))}
 
 
 def _group_forms(labels: Labels) -> list[list[Any]]:
@@ -240,7 +258,9 @@ def _group_forms(labels: Labels) -> list[list[Any]]:
 
 
 def _rule_form(
-    entry: RoutingEntry, numbers: Sequence[int], tables: PageTables
+    entry: RoutingEntry,
+    numbers: Sequence[int],
+    tables: PageTables,
 ) -> list[Any]:
     rule = entry.rule
     source = entry.source
@@ -297,7 +317,9 @@ def _side_form(side: ExploreSide) -> Document:
 
 
 def fragment_of(
-    conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int
+    conversation: Mapping[str, str | int | float],
+    endpoint: EndpointStage,
+    side: int,
 ) -> str:
     """Return the part of the page's address that opens a conversation."""
     pairs = [("view", "try"), ("side", str(side))]
@@ -355,7 +377,9 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
 
 
 def _row_notes(
-    page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]
+    page: ExplorePage,
+    entry: RoutingEntry,
+    numbers: Sequence[int],
 ) -> list[str]:
     notes = []
     if not entry.rule.enabled:

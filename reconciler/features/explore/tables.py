@@ -21,7 +21,10 @@ class PageTables:
     """The tables of distinct conditions, destinations and files."""
 
     def __init__(
-        self, attributes: Sequence[str], queues: Mapping[str, str], links: SourceLinks
+        self,
+        attributes: Sequence[str],
+        queues: Mapping[str, str],
+        links: SourceLinks,
     ) -> None:
         self.attributes = [*attributes]
         """The attributes of the page's columns, and behind them others that conditions test."""

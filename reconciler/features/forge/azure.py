@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -172,7 +172,10 @@ class AzureDevOps:
         self._http.send("POST", _address(path), thread, purpose)
 
     def _list_of_pull(
-        self, number: int, what: str, purpose: Purpose
+        self,
+        number: int,
+        what: str,
+        purpose: Purpose,
     ) -> list[dict[str, Any]]:
         path = _address(f"{self._git}/pullRequests/{number}/{what}")
         return sorted(
@@ -188,20 +191,28 @@ class AzureDevOps:
         ids = [str(number_at(item, "id")) for item in items]
         closed = self._closed_states(purpose)
         posts = []
+        for item in self._fetch_tasks(ids, purpose):
+            fields = as_object(item.get("fields"))
+            author, state, text = map(fields.get, _ITEM_FIELDS)
+            if state not in closed:
+                number = number_at(item, "id")
+                body = html.unescape(_ELEMENT.sub("", as_text(text)))
+                posts.append(forge.Post(number, text_at(author, "id"), body))
+        return posts
+
+    def _fetch_tasks(
+        self,
+        ids: Sequence[str],
+        purpose: Purpose,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the tasks with these ids; a request has a limited number of them."""
         for start in range(0, len(ids), _BATCH):
             address = _address(
                 f"{self._project}/wit/workitems",
                 ids=",".join(ids[start : start + _BATCH]),
                 fields=",".join(_ITEM_FIELDS),
             )
-            for item in self._http.pages(address, purpose):
-                fields = as_object(item.get("fields"))
-                author, state, text = map(fields.get, _ITEM_FIELDS)
-                if state not in closed:
-                    number = number_at(item, "id")
-                    body = html.unescape(_ELEMENT.sub("", as_text(text)))
-                    posts.append(forge.Post(number, text_at(author, "id"), body))
-        return posts
+            yield from self._http.pages(address, purpose)
 
     def _closed_states(self, purpose: Purpose) -> list[str]:
         """Return the names of the closed states of a task, which the process of the project
@@ -241,7 +252,10 @@ class AzureDevOps:
         self._write_item("PATCH", issue, {**change, "System.History": _linked(remark)})
 
     def _write_item(
-        self, method: str, item: int | str, fields: Mapping[str, str]
+        self,
+        method: str,
+        item: int | str,
+        fields: Mapping[str, str],
     ) -> dict[str, Any]:
         patch = [
             {"op": "add", "path": f"/fields/{name}", "value": value}
@@ -266,7 +280,9 @@ class AzureDevOps:
         raise RestError(f"cannot {purpose.task}: the repository has none")
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the completed pull request whose merge, in any of its forms, is this commit."""
         query = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}
@@ -329,26 +345,37 @@ class AzureDevOps:
         artifact of another.
         """
         purpose = Purpose("fetch the reviewed plan", _BUILDS)
-        pattern = re.compile(
-            rf"routing-plan-{re.escape(environment)}-([1-9][0-9]{{0,5}})"
-        )
-        build_path = f"{self._project}/build/builds/{run}"
-        items = self._http.pages(_address(f"{build_path}/artifacts"), purpose)
-        matches = [pattern.fullmatch(text_at(item, "name")) for item in items]
-        attempts = [match for match in matches if match]
-        if not attempts:
+        artifact = self._newest_artifact(run, environment, purpose)
+        if artifact is None:
             return None
-        artifact = max(attempts, key=lambda match: int(match[1]))[0]
-
-        build = self._http.get_object(_address(build_path), purpose)
+        build_path = _address(f"{self._project}/build/builds/{run}")
+        build = self._http.get_object(build_path, purpose)
         pipeline = number_at(as_object(build.get("definition")), "id")
         path = f"{self._project}/pipelines/{pipeline}/runs/{run}/artifacts"
         path = _address(path, **{"artifactName": artifact, "$expand": "signedContent"})
         link = text_at(self._http.get_object(path, purpose), "signedContent", "url")
         archive = self._http.download_from(link, forge.MAX_PLAN_BYTES, purpose)
         return read_archive_file(
-            archive, forge.PLAN_FILE, forge.MAX_PLAN_BYTES, artifact
+            archive,
+            forge.PLAN_FILE,
+            forge.MAX_PLAN_BYTES,
+            artifact,
         )
+
+    def _newest_artifact(
+        self,
+        run: int,
+        environment: str,
+        purpose: Purpose,
+    ) -> str | None:
+        """Return the name of the artifact of the last attempt; None without one."""
+        name = re.escape(environment)
+        pattern = re.compile(rf"routing-plan-{name}-([1-9][0-9]{{0,5}})")
+        path = _address(f"{self._project}/build/builds/{run}/artifacts")
+        items = self._http.pages(path, purpose)
+        attempts = filter(None, (pattern.fullmatch(text_at(i, "name")) for i in items))
+        newest = max(attempts, key=lambda match: int(match[1]), default=None)
+        return newest[0] if newest else None
 
     def fetch_approvals(self, number: int) -> forge.Approvals:
         """Return who approved the last push: a vote stays after a push, so the record of the vote
@@ -367,17 +394,12 @@ class AzureDevOps:
                 f"cannot {purpose.task}: the response has no last push, or not its author"
             )
 
-        threads = self._list_of_pull(number, "threads", purpose)
-        votes = _votes_since(pushed_at, threads)
-        approvers = set()
-        for reviewer in list_objects(pull, "reviewers"):
-            identity = text_at(reviewer, "id")
-            vote = reviewer.get("vote")
-            is_current = vote in _APPROVED and votes.get(identity) == str(vote)
-            # a group gets the vote of a member, who is listed too
-            is_person = identity and not reviewer.get("isContainer")
-            if is_current and is_person and identity not in authors:
-                approvers.add(text_at(reviewer, "uniqueName").lower())
+        votes = _votes_since(pushed_at, self._list_of_pull(number, "threads", purpose))
+        approvers = {
+            text_at(reviewer, "uniqueName").lower()
+            for reviewer in list_objects(pull, "reviewers")
+            if _has_approved(reviewer, votes, authors)
+        }
         return forge.Approvals(head, frozenset(approvers - {""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
@@ -414,7 +436,9 @@ class AzureDevOps:
             pushes = self._list_of_pull(number, "iterations", purpose)
         except RestError:  # an earlier success must not stay
             self._post_status(
-                f"pullRequests/{number}", status._replace(state="failure"), purpose
+                f"pullRequests/{number}",
+                status._replace(state="failure"),
+                purpose,
             )
             raise
         ids = [
@@ -427,11 +451,16 @@ class AzureDevOps:
                 f"cannot {purpose.task}: it is not a head of pull request {number}"
             )
         return self._post_status(
-            f"pullRequests/{number}/iterations/{ids[-1]}", status, purpose
+            f"pullRequests/{number}/iterations/{ids[-1]}",
+            status,
+            purpose,
         )
 
     def _post_status(
-        self, path: str, status: forge.CommitStatus, purpose: Purpose
+        self,
+        path: str,
+        status: forge.CommitStatus,
+        purpose: Purpose,
     ) -> None:
         genre, _, name = status.name.rpartition("/")
         state = _STATES.get(status.state, status.state)
@@ -441,8 +470,25 @@ class AzureDevOps:
             "context": {"genre": genre, "name": name},
         }
         self._http.send(
-            "POST", _address(f"{self._git}/{path}/statuses"), fields, purpose
+            "POST",
+            _address(f"{self._git}/{path}/statuses"),
+            fields,
+            purpose,
         )
+
+
+def _has_approved(
+    reviewer: Mapping[str, Any],
+    votes: Mapping[str, str],
+    authors: Container[str],
+) -> bool:
+    """Return whether a person who is no author has a vote that approves and was recorded."""
+    identity = text_at(reviewer, "id")
+    vote = reviewer.get("vote")
+    is_current = vote in _APPROVED and votes.get(identity) == str(vote)
+    # a group gets the vote of a member, who is listed too
+    is_person = bool(identity) and not reviewer.get("isContainer")
+    return is_current and is_person and identity not in authors
 
 
 def _address(path: str, *, version: str = _VERSION, **options: str) -> str:
@@ -487,7 +533,9 @@ def _built_commit(build: Mapping[str, Any]) -> str:
     """
     parameters = parse_object(text_at(build, "parameters"))
     return text_at(parameters, "system.pullRequest.sourceCommitId") or text_at(
-        build, "triggerInfo", "pr.sourceSha"
+        build,
+        "triggerInfo",
+        "pr.sourceSha",
     )
 
 

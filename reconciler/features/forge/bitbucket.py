@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -105,7 +105,9 @@ def sign_note(key: bytes, number: int, first_line: str) -> str:
     key, can write.
     """
     digest = hmac.new(
-        key, f"{number} {first_line}".encode(), hashlib.sha256
+        key,
+        f"{number} {first_line}".encode(),
+        hashlib.sha256,
     ).hexdigest()
     return f"[//]: # (cxroute:key {digest[:32]})"
 
@@ -137,11 +139,8 @@ class Bitbucket:
         """
         purpose = Purpose(f"read the comments of pull request {number}", _NOTES)
         path = f"{self._path}/pullrequests/{number}/comments?pagelen=100"
-        items = [
-            item
-            for item in self._http.pages(path, purpose)
-            if item.get("deleted") is not True
-        ]
+        comments = self._http.pages(path, purpose)
+        items = [item for item in comments if item.get("deleted") is not True]
         signatures = set()
         posts = []
         for item in sorted(items, key=lambda item: number_at(item, "id")):
@@ -149,15 +148,17 @@ class Bitbucket:
             body = text_at(item, "content", "raw").replace("\r\n", "\n")
             first, _, rest = body.partition("\n")
             line, _, below = rest.partition("\n")
-            signature = sign_note(self._key, number, first)
-            is_signed = hmac.compare_digest(line.encode(), signature.encode())
-            if is_signed and line not in signatures:
+            if line not in signatures and self._is_signature(line, number, first):
                 signatures.add(line)
                 author = SELF
                 body = f"{first}\n{below}"
             text = _HIDDEN.sub(r"<!-- \1 -->", body)
             posts.append(forge.Post(number_at(item, "id"), author, text))
         return posts
+
+    def _is_signature(self, line: str, number: int, first: str) -> bool:
+        signature = sign_note(self._key, number, first)
+        return hmac.compare_digest(line.encode(), signature.encode())
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a comment, or replace the text of one."""
@@ -185,7 +186,9 @@ class Bitbucket:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _CODE)
         branch = text_at(
-            self._http.get_object(self._path, purpose), "mainbranch", "name"
+            self._http.get_object(self._path, purpose),
+            "mainbranch",
+            "name",
         )
         ref = self._http.get_object(
             f"{self._path}/refs/branches/{quote(branch, safe='')}", purpose
@@ -193,7 +196,9 @@ class Bitbucket:
         return forge.BranchTip(branch, text_at(ref, "target", "hash"))
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         # Not /commit/SHA/pullrequests: it needs an app, and does not promise the commit of a merge
@@ -268,16 +273,12 @@ class Bitbucket:
                 f"cannot {purpose.task}: its activity does not show the update to its head commit"
             )
 
-        in_time = set()
-        for item in activity:
-            approval = as_object(item.get("approval"))
-            if "approval" in item and _moment(approval, "date", purpose) > updated_at:
-                in_time.add(_account(approval))
         current = {
             _account(person)
             for person in list_objects(pull, "participants")
             if person.get("approved") is True and person.get("state") == "approved"
         }
+        in_time = set(_approvers_since(updated_at, activity, purpose))
         approvers = frozenset(in_time & current) - {author, ""}
         return forge.Approvals(self._resolve(head, purpose), approvers)
 
@@ -307,7 +308,10 @@ class Bitbucket:
         }
         purpose = Purpose(f"set the status of {sha[:8]}", "Repositories: Write")
         self._http.send(
-            "POST", f"{self._path}/commit/{sha}/statuses/build", fields, purpose
+            "POST",
+            f"{self._path}/commit/{sha}/statuses/build",
+            fields,
+            purpose,
         )
 
     def _commit(self, sha: str, purpose: Purpose) -> dict[str, Any]:
@@ -329,6 +333,18 @@ class Bitbucket:
         return full
 
 
+def _approvers_since(
+    updated_at: datetime,
+    activity: Iterable[Mapping[str, Any]],
+    purpose: Purpose,
+) -> Iterator[str]:
+    """Yield who approved after a moment."""
+    for item in activity:
+        approval = as_object(item.get("approval"))
+        if "approval" in item and _moment(approval, "date", purpose) > updated_at:
+            yield _account(approval)
+
+
 def _account(item: Mapping[str, Any], name: str = "user") -> str:
     uuid = text_at(item, name, "uuid")
     return uuid.strip("{}").lower()
@@ -344,7 +360,9 @@ def _moment(item: Mapping[str, Any], name: str, purpose: Purpose) -> datetime:
 
 
 def _last_update(
-    activity: Iterable[Mapping[str, Any]], head: str, purpose: Purpose
+    activity: Iterable[Mapping[str, Any]],
+    head: str,
+    purpose: Purpose,
 ) -> datetime | None:
     """Return when a pull request got its head commit; None if its last update is not to that."""
     updates = []

@@ -1,5 +1,5 @@
 """`cxroute github|gitlab|azure|bitbucket TASK`: steps of a pipeline other than plan and apply
-(docs/github.md).
+(docs/forges.md).
 """
 
 import argparse

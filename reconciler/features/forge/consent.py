@@ -93,7 +93,9 @@ def refuse_missing(voters: Voters, plan: str, environment: str) -> None:
 
 
 def make_status(
-    environment: str, state: Literal["pending", "success", "failure"], text: str
+    environment: str,
+    state: Literal["pending", "success", "failure"],
+    text: str,
 ) -> CommitStatus:
     """Return the status of an environment, with a text that fits."""
     fitting = text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 3]}..."

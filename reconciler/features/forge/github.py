@@ -60,20 +60,25 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     run = step.number("GITHUB_RUN_ID")
     attempt = step.number("GITHUB_RUN_ATTEMPT", "1")
     server = step.address("GITHUB_SERVER_URL", "https://github.com")
-    sha = variables.get("GITHUB_SHA", "")
-    if "head" in pull:
-        sha = text_at(pull, "head", "sha")
     return forge.PipelineRun(
         repository=repository,
         id=run,
         attempt=attempt,
-        sha=StepVariables({"GITHUB_SHA": sha}, "GitHub").sha("GITHUB_SHA"),
+        sha=_head_commit(step, pull),
         is_manual=variables.get("GITHUB_EVENT_NAME") == "workflow_dispatch",
         actor=step.matching("GITHUB_ACTOR", _ACTOR, "nobody"),
         api=step.address("GITHUB_API_URL", "https://api.github.com"),
         link=f"[run]({server}/{repository}/actions/runs/{run}/attempts/{attempt})",
         pull_request=number if number > 0 else None,
     )
+
+
+def _head_commit(step: StepVariables, pull: Mapping[str, Any]) -> str:
+    """Return the head of a pull request, or the commit of the run without one."""
+    if "head" not in pull:
+        return step.sha("GITHUB_SHA")
+    head = {"GITHUB_SHA": text_at(pull, "head", "sha")}
+    return StepVariables(head, "GitHub").sha("GITHUB_SHA")
 
 
 class GitHub:
@@ -159,7 +164,9 @@ class GitHub:
                 raise
         return number_at(
             self._write_issue(
-                "POST", "", {"title": title, "body": body, "labels": [LABEL]}
+                "POST",
+                "",
+                {"title": title, "body": body, "labels": [LABEL]},
             ),
             "number",
         )
@@ -186,7 +193,9 @@ class GitHub:
         return forge.BranchTip(branch, text_at(ref, "object", "sha"))
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")
@@ -218,16 +227,14 @@ class GitHub:
         query = f"?event=pull_request&head_sha={quote(head)}&per_page=100"
         purpose = Purpose(f"list the runs of {pipeline}", "actions: read")
         payload = self._http.get_object(f"{self._path}{path}{query}", purpose)
-        expected = (self._repository, "pull_request", head)
-        finished = []
-        for run in list_objects(payload, "workflow_runs"):
-            repository = text_at(run, "head_repository", "full_name")
-            facts = (repository, run.get("event"), run.get("head_sha"))
-            file = str(run.get("path", "")).split("@")[0]
-            if facts != expected or file != f".github/workflows/{pipeline}":
-                continue
-            if run.get("conclusion") not in (None, "cancelled", "skipped"):
-                finished.append(run)
+        file = f".github/workflows/{pipeline}"
+        expected = (self._repository, "pull_request", head, file)
+        finished = [
+            run
+            for run in list_objects(payload, "workflow_runs")
+            if _facts_of_run(run) == expected
+            and run.get("conclusion") not in (None, "cancelled", "skipped")
+        ]
         newest = max(finished, key=lambda run: int(run["id"]), default=None)
         if newest is None:
             return None
@@ -315,6 +322,13 @@ class GitHub:
         }
         purpose = Purpose(f"set the status of {sha[:8]}", "statuses: write")
         self._http.send("POST", f"{self._path}/statuses/{sha}", fields, purpose)
+
+
+def _facts_of_run(run: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the repository of a run's head, its event, its commit and its workflow file."""
+    repository = text_at(run, "head_repository", "full_name")
+    file = str(run.get("path", "")).split("@")[0]
+    return repository, run.get("event"), run.get("head_sha"), file
 
 
 def _parse_post(item: Mapping[str, Any], id_name: str) -> forge.Post:

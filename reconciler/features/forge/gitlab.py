@@ -92,7 +92,11 @@ class GitLab:
         return self._http.pages(f"{path}{separator}per_page=100", purpose)
 
     def _write(
-        self, method: str, path: str, fields: Mapping[str, str], target: str
+        self,
+        method: str,
+        path: str,
+        fields: Mapping[str, str],
+        target: str,
     ) -> dict[str, Any]:
         # In each text, GitLab would execute a line such as "/close".
         texts = {
@@ -100,7 +104,10 @@ class GitLab:
             for name, text in fields.items()
         }
         return self._http.send(
-            method, self._path + path, texts, Purpose(f"write {target}", _REPORTER)
+            method,
+            self._path + path,
+            texts,
+            Purpose(f"write {target}", _REPORTER),
         )
 
     def list_notes(self, number: int) -> list[forge.Post]:
@@ -143,7 +150,10 @@ class GitLab:
         fields = {"state_event": "close"} if body is None else {"description": body}
         self._write("PUT", f"/issues/{issue}", fields, "the issue about drift")
         self._write(
-            "POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift"
+            "POST",
+            f"/issues/{issue}/notes",
+            {"body": remark},
+            "the issue about drift",
         )
 
     @cached_property
@@ -161,7 +171,9 @@ class GitLab:
         return forge.BranchTip(branch, text_at(tip, "commit", "id"))
 
     def find_merged_request(
-        self, sha: str, tip: forge.BranchTip
+        self,
+        sha: str,
+        tip: forge.BranchTip,
     ) -> forge.MergedRequest | None:
         """Return the merge request whose merge is this commit: a merge commit, a squash, or its
         head itself.
@@ -181,7 +193,9 @@ class GitLab:
                     "target_project_id"
                 )
                 request = forge.MergedRequest(
-                    number_at(item, "iid"), text_at(item, "sha"), is_from_fork
+                    number_at(item, "iid"),
+                    text_at(item, "sha"),
+                    is_from_fork,
                 )
                 found[text_at(item, "merged_at")] = request
         return found[max(found)] if found else None
@@ -262,22 +276,15 @@ class GitLab:
         purpose = Purpose(task, _REPORTER)
         path = f"{self._path}/merge_requests/{number}"
         request = self._http.get_object(path, purpose)
-        versions = self._list(f"{path}/versions", task)
-        newest = max(versions, key=lambda version: number_at(version, "id"), default={})
         head = text_at(request, "sha")
         author = _login(request, "author")
-        pushed_at = moment_at(newest, "created_at")
-        is_of_head = bool(head) and newest.get("head_commit_sha") == head
-        if not author or pushed_at is None or not is_of_head:
+        pushed_at = _pushed_at(head, self._list(f"{path}/versions", task))
+        if not author or pushed_at is None:
             raise RestError(
                 f"cannot {task}: the response has no author, or no version of the head commit"
             )
 
-        refused = {
-            _login(item, "user")
-            for item in self._list(f"{path}/reviewers", task)
-            if item.get("state") == "requested_changes"
-        }
+        refused = _refusers(self._list(f"{path}/reviewers", task))
         approvals = self._http.get_object(f"{path}/approvals", purpose)
         if not isinstance(approvals.get("approved_by"), list):
             raise RestError(f"cannot {task}: the response has no approvals")
@@ -328,6 +335,23 @@ class GitLab:
                 or "Cannot transition" not in str(error)
             ):
                 raise
+
+
+def _pushed_at(head: str, versions: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """Return when the newest version was pushed; None if it is not that of the head commit."""
+    newest = max(versions, key=lambda version: number_at(version, "id"), default={})
+    if not head or newest.get("head_commit_sha") != head:
+        return None
+    return moment_at(newest, "created_at")
+
+
+def _refusers(reviewers: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the reviewers who request changes."""
+    return {
+        _login(item, "user")
+        for item in reviewers
+        if item.get("state") == "requested_changes"
+    }
 
 
 def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:

@@ -3,9 +3,10 @@
 import argparse
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -53,7 +54,9 @@ class _PipelineFiles:
         parser.add_argument("--action", metavar="OWNER/REPO@COMMIT", help=source)
 
     def prepare(
-        self, options: argparse.Namespace, directory: Path
+        self,
+        options: argparse.Namespace,
+        directory: Path,
     ) -> WriteFiles | None:
         """Check the pipelines. Raises UsageError and CxrouteError."""
         kind = PIPELINES.get(options.forge)
@@ -111,17 +114,17 @@ def _existing_pipelines(kind: PipelineKind) -> dict[str, str]:
 
 
 def _write_pipelines(
-    kind: PipelineKind, directory: Path, action: str | None, output: Output
+    kind: PipelineKind,
+    directory: Path,
+    action: str | None,
+    output: Output,
 ) -> None:
     needed = credentials_by_environment(directory)
-    variables = {name for names in needed.values() for name in names}
-    if not needed:
-        variables = {"CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"}
     existing = _existing_pipelines(kind)
     settings = PipelineSettings(
         action or _installed_from() or _current_action(existing),
         directory.as_posix(),
-        tuple(sorted(variables)),
+        _credential_variables(needed),
         tuple(needed) or ("prod",),
     )
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
@@ -134,6 +137,13 @@ def _write_pipelines(
     page = pipelines.setup_page(kind)
     lines = [f"  {number}. {step}\n" for number, step in enumerate(steps, 1)]
     output.result(f"\nSet up {kind.forge} in this order ({page}):\n{''.join(lines)}")
+
+
+def _credential_variables(needed: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Return the variables of all environments, sorted; those of a client without manifests."""
+    if not needed:
+        return ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+    return tuple(sorted(set(chain.from_iterable(needed.values()))))
 
 
 def _current_action(existing: Mapping[str, str]) -> str:

@@ -44,7 +44,9 @@ class CommentHeader(NamedTuple):
 
 
 def applied_header(
-    report: Mapping[str, Any], run: PipelineRun, now: datetime
+    report: Mapping[str, Any],
+    run: PipelineRun,
+    now: datetime,
 ) -> CommentHeader:
     """Return a header for the report of `cxroute apply --format json`."""
     when = _when(run, now)
@@ -220,7 +222,9 @@ def _new_body(comment: Post, desired: DesiredComment) -> str | None:
             return None
         # The state stays that of the plan: a later plan may replace it.
         return _replace_header(
-            comment, replace(state or own, applied=own.applied), desired
+            comment,
+            replace(state or own, applied=own.applied),
+            desired,
         )
 
     if state and (state.applied or (state.run, state.attempt) > (own.run, own.attempt)):
@@ -231,7 +235,10 @@ def _new_body(comment: Post, desired: DesiredComment) -> str | None:
 
 
 def _replace_header(
-    comment: Post, state: CommentState, desired: DesiredComment, remark: str = ""
+    comment: Post,
+    state: CommentState,
+    desired: DesiredComment,
+    remark: str = "",
 ) -> str:
     """Return a comment under a new header; `remark` stands between the header and the rest, if
     there is a rest.
@@ -265,12 +272,19 @@ def request_plan(report: PlanReport, run: PipelineRun) -> DesiredComment:
     """
     kind: CommentKind = "plan" if report.has_changes or report.is_refused else "refresh"
     return _request(
-        report.environment, run, CommentHeader(report.text), kind, report.plan_id
+        report.environment,
+        run,
+        CommentHeader(report.text),
+        kind,
+        report.plan_id,
     )
 
 
 def request_planless(
-    environment: str, run: PipelineRun, now: datetime, failure: FailedPlan | None = None
+    environment: str,
+    run: PipelineRun,
+    now: datetime,
+    failure: FailedPlan | None = None,
 ) -> DesiredComment:
     """Return the request for a commit without a plan, with its first errors.
 
@@ -300,7 +314,10 @@ def _error_line(error: PlacedError) -> str:
 
 
 def request_applied(
-    environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime
+    environment: str,
+    report: Mapping[str, Any],
+    run: PipelineRun,
+    now: datetime,
 ) -> DesiredComment:
     """Return the request for the outcome of a plan; an empty report means a missing one."""
     text = (
@@ -312,7 +329,10 @@ def request_applied(
 
 
 def request_outdated(
-    environment: str, reason: str, run: PipelineRun, now: datetime
+    environment: str,
+    reason: str,
+    run: PipelineRun,
+    now: datetime,
 ) -> DesiredComment:
     """Return the request for a plan that was not applied; without a reason, for one that is out of
     date.
@@ -337,7 +357,10 @@ def _request(
         applied=header.applied,
     )
     return DesiredComment(
-        environment=environment, state=state, text=header.text, kind=kind
+        environment=environment,
+        state=state,
+        text=header.text,
+        kind=kind,
     )
 
 

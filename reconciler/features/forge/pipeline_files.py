@@ -14,7 +14,7 @@ from reconciler.cli.hooks import JournalCopies
 from reconciler.core.errors import UsageError
 from reconciler.core.text.pages import page
 
-# in our workflows; docs/github.md explains the comment
+# in our workflows; docs/forges.md explains the comment
 OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"
 UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # placeholder without --action
 _ACTION: Final = re.compile(
@@ -53,7 +53,7 @@ class PipelineSettings(NamedTuple):
 class PipelineKind(NamedTuple):
     """The pipelines of one forge: option of `init`, name, and files."""
 
-    option: str  # "github": of `init --github`, of the templates' folder, and of docs/github.md
+    option: str  # "github": of `init --github` and of the folder of templates
     forge: str  # "GitHub"
     # from the root of the repository; the template has the last part of the name
     files: tuple[str, ...]
@@ -160,8 +160,8 @@ def build_pipelines(
 
 def setup_page(kind: PipelineKind) -> str:
     """Return where to read how a forge is set up, for people in another repository."""
-    place = page(f"{kind.option}.md")
-    return f"{place} of cxroute" if place.startswith("docs/") else place
+    place = page("forges.md", kind.forge)
+    return f"cxroute's {place}" if place.startswith("docs/") else place
 
 
 def setup_steps(

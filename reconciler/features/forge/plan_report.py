@@ -120,7 +120,10 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def read_archive_file(
-    archive: bytes, name: str, max_bytes: int, folder: str = ""
+    archive: bytes,
+    name: str,
+    max_bytes: int,
+    folder: str = "",
 ) -> bytes:
     """Return the file of that exact name, also in `folder`.
 

@@ -13,7 +13,10 @@ _PAUSES: Final = (2.0, 8.0)  # seconds
 
 
 def find_merged_request(
-    forge: Forge, run: PipelineRun, tip: BranchTip, sleep: Callable[[float], object]
+    forge: Forge,
+    run: PipelineRun,
+    tip: BranchTip,
+    sleep: Callable[[float], object],
 ) -> MergedRequest | None:
     """Return the pull request of this commit; None if there is none. Raises RefusedError."""
     for pause in (*_PAUSES, None):  # after a merge, the forge may need a few seconds
@@ -51,7 +54,10 @@ def fetch_reviewed_plan(
     """Return the plan that was reviewed for this commit. Raises RefusedError if there is none."""
     if run.is_manual:
         return _fetch_plan(
-            forge, run.id, environment, f"this run has no plan for {environment}"
+            forge,
+            run.id,
+            environment,
+            f"this run has no plan for {environment}",
         )
     if source is None:
         text = f"commit {run.sha[:8]} has no {forge.request}, so its plan was not reviewed."

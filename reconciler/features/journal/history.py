@@ -58,7 +58,9 @@ class RecordedChange:
 
 
 def find_last_runs(
-    recorded: Iterable[RecordedRun], environment: str, owner: str
+    recorded: Iterable[RecordedRun],
+    environment: str,
+    owner: str,
 ) -> dict[Address, str]:
     """Return the last run of each rule that is live according to the journal, by the rule's
     address.
@@ -142,11 +144,7 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
         return None
 
     before, after = _read_sides(entry)
-    # The address is that of the marker after the run, if the rule exists then.
-    rules = [rule for rule in (after, before) if rule is not None]
-    markers = [rule.marker for rule in rules if rule.marker is not None]
-    is_owned = all(marker.owner == owner and not marker.copy for marker in markers)
-    address = markers[0].address if markers and is_owned else None
+    address = _owned_address((after, before), owner)
     exists = (before is not None, after is not None)
     sides = _SIDES[str(entry.get("action"))]
     is_same_address = str(address) == str(entry.get("address"))
@@ -162,6 +160,15 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
         id=as_text(entry.get("id")),
         is_confirmed=is_outcome and status == "applied",
     )
+
+
+def _owned_address(rules: Iterable[LiveRule | None], owner: str) -> Address | None:
+    """Return the address in the first marker of a rule's states; None if a marker is another
+    owner's, or a copy's.
+    """
+    markers = [rule.marker for rule in rules if rule and rule.marker]
+    is_owned = all(marker.owner == owner and not marker.copy for marker in markers)
+    return markers[0].address if markers and is_owned else None
 
 
 def _address_text(entry: Mapping[str, Any]) -> str:

@@ -252,7 +252,10 @@ def _change_fields(change: Change) -> dict[str, Any]:
 
 
 def find_run(
-    recorded: Sequence[RecordedRun], name: str, place: str, remedy: str = ""
+    recorded: Sequence[RecordedRun],
+    name: str,
+    place: str,
+    remedy: str = "",
 ) -> RecordedRun:
     """Return the run of that name. Raises UsageError with the nearest name, or a remedy."""
     for run in recorded:
@@ -295,7 +298,9 @@ def _parse_entry(line: str) -> JournalEntry | None:
 
 
 def _build_run(
-    name: str, numbered: Sequence[tuple[int, JournalEntry]], unreadable: Sequence[int]
+    name: str,
+    numbered: Sequence[tuple[int, JournalEntry]],
+    unreadable: Sequence[int],
 ) -> RecordedRun:
     """Return a run from its entries with the numbers of their lines, and those of unreadable
     lines.

@@ -49,7 +49,9 @@ def prepared_place(environment: Environment) -> JournalPlace:
 
 
 def list_places(
-    option: str | None, directory: str, name: str | None
+    option: str | None,
+    directory: str,
+    name: str | None,
 ) -> list[JournalPlace]:
     """Return the journals of one environment, or without a name those of all. Raises UsageError."""
     places = [

@@ -65,7 +65,9 @@ class JournalPlace(ABC):
         runs: list[RecordedRun] = []
         for data in files:
             lines = io.TextIOWrapper(
-                io.BytesIO(data), encoding="utf-8", errors="replace"
+                io.BytesIO(data),
+                encoding="utf-8",
+                errors="replace",
             )
             runs += parse_runs(lines, on_unreadable)
         if len(files) == 1:

@@ -28,7 +28,11 @@ class _JournalHook:
         place = prepared_place(session.environment)
         name = place.reserve(run_name(plan, utc_now()))
         journal = Journal(
-            place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json
+            place.sink(name),
+            name,
+            utc_now,
+            session.output.warn,
+            REDACTOR.redact_json,
         )
         return Recorder.begin(
             journal,
@@ -45,7 +49,11 @@ class _JournalHook:
         recorded = place.read()
         recorded_run = find_run(recorded, run, place.name, remote_advice([place]))
         request = UndoRequest.of(
-            recorded_run, recorded, session.environment, session.address, journal
+            recorded_run,
+            recorded,
+            session.environment,
+            session.address,
+            journal,
         )
         request.refuse_running(utc_now())
         return request

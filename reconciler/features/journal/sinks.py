@@ -76,7 +76,9 @@ class FileSink:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(
-                self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 0o666
+                self.path,
+                os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING,
+                0o666,
             )
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":

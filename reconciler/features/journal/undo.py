@@ -6,6 +6,7 @@ The markers of the live rules determine which rules are managed, not the journal
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final
 
 from reconciler.core.desired.desired import DesiredRule, DesiredState
@@ -63,25 +64,27 @@ class _UndoBuilder:
         self.manifests = manifests
         self.by_owner = classify_live_rules(live.rules, manifests)
         self.queues = {queue.id for queue in live.queues}
-
-        rivals = (
+        self.later_runs = _last_runs(later)
+        self.rival_runs = _last_runs(
             later_run for later_run in later if later_run.start.get("undo") != run.id
         )
-        self.later_runs = _last_runs(later)
-        self.rival_runs = _last_runs(rivals)
 
         unmanaged = self.by_owner.unmanaged
-        with_copies = (*unmanaged, *self.by_owner.edited_copies)
-        pairs = ((rule.rule.name, rule) for rule in with_copies)
-        self.unmanaged_by_name = group_pairs(pairs)
         self.unmanaged_by_id = {rule.id: rule for rule in unmanaged}
-        copies = self.by_owner.temporary_copies
-        self.copied_addresses = {copy.marker.address for copy in copies if copy.marker}
-
+        self.unmanaged_by_name = group_pairs(
+            (rule.rule.name, rule)
+            for rule in (*unmanaged, *self.by_owner.edited_copies)
+        )
         self.rules: dict[Address, DesiredRule] = {}
         self.scope: set[Address] = set()
         self.skipped: dict[Address, str] = {}
         self.findings: list[Finding] = []
+
+    @cached_property
+    def copied_addresses(self) -> set[Address]:
+        """The addresses with a temporary copy."""
+        copies = self.by_owner.temporary_copies
+        return {copy.marker.address for copy in copies if copy.marker}
 
     def undo_change(self, change: RecordedChange) -> None:
         addresses = {change.address}
@@ -111,7 +114,10 @@ class _UndoBuilder:
             self._undo_update_or_delete(change, change.before, now)
 
     def _undo_update_or_delete(
-        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: LiveRule,
+        now: LiveRule | None,
     ) -> None:
         """Undo an update or a delete; the rule may have come from another address."""
         address = before.marker.address if before.marker else change.address
@@ -136,7 +142,10 @@ class _UndoBuilder:
             self.skipped |= {address: reason, change.address: reason}
 
     def _undo_adopt(
-        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: LiveRule,
+        now: LiveRule | None,
     ) -> None:
         """Undo an adoption: the rule becomes unmanaged again, in its original state."""
         lasting = self.manifests.form.lasting_adoption
@@ -152,7 +161,9 @@ class _UndoBuilder:
             self._warn(change, message, hint)
         elif now is None or now.id != change.id:
             self._warn(
-                change, "the adopted rule is no longer managed", "it is not changed"
+                change,
+                "the adopted rule is no longer managed",
+                "it is not changed",
             )
         elif not self._report_name_conflict(change, before.rule, now):
             self._release(change, before, now)
@@ -170,7 +181,10 @@ class _UndoBuilder:
             self.skipped[change.address] = reason
 
     def _undo_unadopt(
-        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: LiveRule,
+        now: LiveRule | None,
     ) -> None:
         """Undo an undone adoption, if the manifests still adopt this rule, and it has not
         changed.
@@ -238,7 +252,10 @@ class _UndoBuilder:
         )
 
     def _report_name_conflict(
-        self, change: RecordedChange, before: Rule, now: LiveRule | None
+        self,
+        change: RecordedChange,
+        before: Rule,
+        now: LiveRule | None,
     ) -> bool:
         if now is not None and now.rule.name == before.name:
             return False
@@ -304,7 +321,9 @@ def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
 
 
 def warn_reapplied_changes(
-    plan: Changes, manifests: DesiredState, options: PlanOptions
+    plan: Changes,
+    manifests: DesiredState,
+    options: PlanOptions,
 ) -> tuple[Finding, ...]:
     """Return a warning for each change of an undo that the next apply, with `options`, would make
     again.

@@ -154,13 +154,17 @@ def _warn_of_manifests(error: ManifestError) -> Finding:
 
 
 def _expand(
-    manifests: Manifests, environment: Environment, live: LiveState
+    manifests: Manifests,
+    environment: Environment,
+    live: LiveState,
 ) -> DesiredState | ManifestError:
     if manifests.errors:
         return ManifestError(manifests.errors)
     try:
         resolver = QueueResolver(
-            environment.name, resolve_aliases(manifests, environment.name), live.queues
+            environment.name,
+            resolve_aliases(manifests, environment.name),
+            live.queues,
         )
         return expand_manifests(manifests, environment, resolver)
     except ManifestError as error:

@@ -223,7 +223,7 @@ class _Tour:
         """Return where to read on."""
         if self.environment == SANDBOX:
             return (
-                f"Your own tenant: {page('guide.md')}. The same tour on a Studio script: cxroute "
+                f"Your own tenant: {page('connect.md')}. The same tour on a Studio script: cxroute "
                 f"demo --studio"
             )
         return f"A script of your own tenant: {page('studio.md')}."

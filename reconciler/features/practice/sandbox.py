@@ -89,7 +89,9 @@ def custom_fields(environment: Environment) -> tuple[str, ...]:
 
 
 def add_queues(
-    state: TenantState, queues: Iterable[Queue], ids: Literal["text", "number"] = "text"
+    state: TenantState,
+    queues: Iterable[Queue],
+    ids: Literal["text", "number"] = "text",
 ) -> None:
     """Add the missing queues.
 

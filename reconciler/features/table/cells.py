@@ -243,7 +243,10 @@ def _write_values(condition: Condition, column: ColumnValues) -> str:
 
 
 def _make_condition(
-    text: str, attribute: str, operator: str, value: Value
+    text: str,
+    attribute: str,
+    operator: str,
+    value: Value,
 ) -> Condition:
     try:
         return make_condition(attribute, operator, value)
@@ -325,16 +328,8 @@ class _CellReader:
             return word, operator, (low, self.read_scalar())
         if operator not in EQUALITIES | SETS:
             return word, operator, self.read_scalar()
-        read_item = (
-            self.read_plain_values if word == PLAIN_EQUALITY else self.read_values
-        )
-        items = self.read_list(lambda: read_item(column))
-        # a group may have a value that stands beside it
-        values = tuple(dict.fromkeys(chain.from_iterable(items)))
-        if not values:
-            raise CellError(
-                f"{quote_name(self.text)}: there is no value after {quote_name(word)}"
-            )
+
+        values = self._read_listed_values(word, column)
         if operator in SETS:
             return word, operator, values
         if len(values) == 1:
@@ -344,6 +339,24 @@ class _CellReader:
                 f"{quote_name(self.text)} has one value after the word {word}, several after one of"
             )
         return word, _WITH_SEVERAL_VALUES[word], values
+
+    def _read_listed_values(
+        self,
+        word: str,
+        column: ColumnValues,
+    ) -> tuple[Scalar, ...]:
+        """Return the values after the word of an operator. Raises CellError without a value."""
+        read_item = self.read_values
+        if word == PLAIN_EQUALITY:
+            read_item = self.read_plain_values
+        items = self.read_list(lambda: read_item(column))
+        # a group may have a value that stands beside it
+        values = tuple(dict.fromkeys(chain.from_iterable(items)))
+        if not values:
+            raise CellError(
+                f"{quote_name(self.text)}: there is no value after {quote_name(word)}"
+            )
+        return values
 
     def read_list(self, read_item: Callable[[], ItemT]) -> tuple[ItemT, ...]:
         """Return items between semicolons; none at the end of the text."""

@@ -61,7 +61,12 @@ _UNKNOWN_ATTRIBUTE: Final = (
     "is not an attribute of the rules or of an Attributes document"
 )
 _NEW_RULE: Final = Rule(
-    name="", description="", priority=100, enabled=True, conditions=(), targets=()
+    name="",
+    description="",
+    priority=100,
+    enabled=True,
+    conditions=(),
+    targets=(),
 )
 
 
@@ -100,7 +105,9 @@ class TableEdits(NamedTuple):
 
 
 def compare_sheet(
-    table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary
+    table: DecisionTable,
+    sheet: Sheet,
+    vocabulary: Vocabulary,
 ) -> TableEdits:
     """Return the edits.
 
@@ -239,7 +246,9 @@ class _RowReader:
     """Reads the cells of rows; refused ones are added to `problems`."""
 
     def __init__(
-        self, vocabulary: Vocabulary, values: Mapping[str, ColumnValues]
+        self,
+        vocabulary: Vocabulary,
+        values: Mapping[str, ColumnValues],
     ) -> None:
         self.vocabulary = vocabulary
         self.values = values
@@ -270,7 +279,10 @@ class _RowReader:
         return RowEdit(name, None, rule, changes)
 
     def read(
-        self, cells: Mapping[Column, Cell], before: Mapping[Column, str], rule: Rule
+        self,
+        cells: Mapping[Column, Cell],
+        before: Mapping[Column, str],
+        rule: Rule,
     ) -> tuple[Rule, tuple[CellEdit, ...]]:
         """Return the rule with the edited cells of its row, and these; `before` are the texts of
         the table.

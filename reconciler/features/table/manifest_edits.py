@@ -134,7 +134,10 @@ class ManifestWriter:
             self._problems.append(f"{name}: {error}")
 
     def _patch(
-        self, loaded: LoadedDocument[RuleSet], path: tuple[PathStep, ...], new: Fields
+        self,
+        loaded: LoadedDocument[RuleSet],
+        path: tuple[PathStep, ...],
+        new: Fields,
     ) -> None:
         with self._named(loaded.file):
             edits = patch_document(loaded, path, new)

@@ -19,42 +19,45 @@ from reconciler.features.table.rows import heading_of
 
 
 def column_values(
-    manifests: Manifests, environment: Environment, desired: DesiredState
+    manifests: Manifests,
+    environment: Environment,
+    desired: DesiredState,
 ) -> dict[str, ColumnValues]:
     """Return the values by attribute: the bot's attributes, the declared ones, and those of the
     rules.
     """
-    used = _used_values(desired_entries(desired))
-    stated = _stated_conditions(desired_entries(desired))
+    entries = desired_entries(desired)
+    used = _used_values(entries)
+    stated = _stated_conditions(entries)
     bot = environment.attributes
-    all_names = (bot.intent, bot.confidence, *manifests.declared_attributes, *used)
-    names = tuple(dict.fromkeys(all_names))
+    declared = manifests.declared_attributes
+    names = tuple(dict.fromkeys((bot.intent, bot.confidence, *declared, *used)))
     # A table has labels, whether messages have them or not: both ways of reading must give one
     # table.
     labels = labels_of(replace(manifests, labelled=True), environment)
-    columns = dict[str, ColumnValues]()
-    declared = manifests.declared_attributes
+    columns = {}
     for name in names:
-        kind, offered = _offered_values(
-            name, manifests, environment, declared.get(name)
-        )
-        values = frozenset(used.get(name, ()))
-        value_texts = {str(value) for value in (*offered, *values)}
+        entry = declared.get(name)
+        kind, offered = _offered_values(name, manifests, environment, entry)
+        values = used.get(name, ())
+        texts = set(map(str, (*offered, *values)))
         columns[name] = ColumnValues(
             attribute=name,
             heading=heading_of(name, labels, names),
             kind=kind,
             offered=tuple(offered),
-            used=values,
+            used=frozenset(values),
             stated=stated.get(name, frozenset()),
-            labels=_value_labels(name, labels, value_texts),
-            groups=_groups(name, labels, value_texts),
+            labels=_value_labels(name, labels, texts),
+            groups=_groups(name, labels, texts),
         )
     return columns
 
 
 def _value_labels(
-    name: str, labels: Labels, value_texts: Container[str]
+    name: str,
+    labels: Labels,
+    value_texts: Container[str],
 ) -> dict[str, str]:
     """Return the labels of an attribute's values, without those that are values themselves."""
     return {
@@ -65,7 +68,9 @@ def _value_labels(
 
 
 def _groups(
-    name: str, labels: Labels, value_texts: Container[str]
+    name: str,
+    labels: Labels,
+    value_texts: Container[str],
 ) -> dict[str, frozenset[str]]:
     """Return the groups of an attribute's values, without those that are values themselves."""
     return {

@@ -80,7 +80,10 @@ def _choice(span: str, at: int, last_row: int) -> DataValidation:
     """Return the choice of the texts in a span for the cells of a column."""
     # Another text is a warning, not an error: a cell may have several values, or an operator.
     choice = DataValidation(
-        type="list", formula1=span, allow_blank=True, errorStyle="warning"
+        type="list",
+        formula1=span,
+        allow_blank=True,
+        errorStyle="warning",
     )
     letters = column_letters(at)
     choice.add(f"{letters}2:{letters}{last_row}")

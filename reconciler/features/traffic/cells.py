@@ -107,7 +107,9 @@ def _as_cell(values: dict[str, CellValue]) -> Cell:
 
 
 def _check_json_columns(
-    reader: RecordReader, columns: Mapping[str, str], with_value: Container[str]
+    reader: RecordReader,
+    columns: Mapping[str, str],
+    with_value: Container[str],
 ) -> None:
     """Raise UsageError for a name that no line has, which is a misspelt column."""
     for name in columns or (INTENT, CONFIDENCE):

@@ -222,7 +222,10 @@ class WatchLoop:
     _alive_until: float = field(default=math.inf, init=False)
 
     async def run(
-        self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]
+        self,
+        cycle: Cycle,
+        on_result: OnResult,
+        should_stop: Callable[[], bool],
     ) -> CycleResult:
         """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds
         until the next.
@@ -378,7 +381,10 @@ class WatchMetrics:
             self._record_differences(cycle, cycle.plan, cycle.remaining)
 
     def _record_differences(
-        self, cycle: CycleResult, plan: Plan, remaining: Changes
+        self,
+        cycle: CycleResult,
+        plan: Plan,
+        remaining: Changes,
     ) -> None:
         drift = cycle.differences(plan)
         self._gauges |= {
@@ -400,12 +406,16 @@ class WatchMetrics:
         for name, text in _GAUGE_HELP.items():
             yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
         yield from metric_header(
-            "cxroute_round_seconds", "summary", "Duration of rounds."
+            "cxroute_round_seconds",
+            "summary",
+            "Duration of rounds.",
         )
         yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_round_seconds_count", self.cycles.total())
         yield from metric_header(
-            "cxroute_rounds_total", "counter", "Rounds, by result."
+            "cxroute_rounds_total",
+            "counter",
+            "Rounds, by result.",
         )
         yield from (
             sample("cxroute_rounds_total", self.cycles[status], result=status)
@@ -431,7 +441,10 @@ class WatchMetrics:
         )
         throttled = "Responses 429: the calls were too fast for the tenant."
         yield from metric(
-            "cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"]
+            "cxroute_api_throttled_total",
+            "counter",
+            throttled,
+            self.calls["throttled"],
         )
         name = "cxroute_notifications_total"
         yield from metric_header(name, "counter", "Messages to the webhook, by result.")

@@ -84,12 +84,17 @@ class Webhook:
             "Accept-Encoding": "identity",
         }
         request = self.http.build_request(
-            "POST", self.url, content=body, headers=headers
+            "POST",
+            self.url,
+            content=body,
+            headers=headers,
         )
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 response = await self.http.send(
-                    request, stream=True, follow_redirects=False
+                    request,
+                    stream=True,
+                    follow_redirects=False,
                 )
                 await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
@@ -145,7 +150,9 @@ NOTIFY: Final[AfterApply] = _notify
 
 
 def build_message(
-    session: Session, kind: NotificationKind, cycle: CycleResult
+    session: Session,
+    kind: NotificationKind,
+    cycle: CycleResult,
 ) -> dict[str, Any]:
     """Return the message, with secrets redacted."""
     name = "plan"
@@ -157,7 +164,10 @@ def build_message(
     # a plan shows nothing any more
     if cycle.report is not None and cycle.report.run_id:
         command_line = replace(
-            session.command_line, options=PlanOptions(), undo=None, base=None
+            session.command_line,
+            options=PlanOptions(),
+            undo=None,
+            base=None,
         )
         command = command_line.command("history", cycle.report.run_id)
     message = slack_message(kind, cycle, session.environment.name, command)
@@ -183,10 +193,14 @@ async def deliver_messages(
         is_local = is_loopback(urlsplit(url).hostname or "")
         proxy = parse_proxy(proxy_url) if proxy_url and not is_local else None
         transport = httpx.AsyncHTTPTransport(
-            verify=load_tls_context(ca_file()), proxy=proxy, retries=_RETRIES
+            verify=load_tls_context(ca_file()),
+            proxy=proxy,
+            retries=_RETRIES,
         )
         async with httpx.AsyncClient(
-            transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS
+            transport=transport,
+            trust_env=False,
+            timeout=ATTEMPT_SECONDS,
         ) as http:
             delivered, failure = await Webhook(http, url).send_all(waiting)
     except CxrouteError as error:

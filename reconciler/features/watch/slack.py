@@ -43,7 +43,10 @@ _CAUSES: Final = {
 
 
 def slack_message(
-    kind: NotificationKind, result: CycleResult, environment: str, next_command: str
+    kind: NotificationKind,
+    result: CycleResult,
+    environment: str,
+    next_command: str,
 ) -> dict[str, Any]:
     """Return the message; `next_command` is the command that shows more."""
     lines = list(filter(None, _LINES[kind](result, slack_code(environment))))

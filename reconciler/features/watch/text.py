@@ -28,12 +28,12 @@ def cycle_line(result: CycleResult, next_seconds: float) -> str:
 
 
 def cycle_document(
-    result: CycleResult, environment: str, next_seconds: float
+    result: CycleResult,
+    environment: str,
+    next_seconds: float,
 ) -> dict[str, Any]:
     """Return the same as JSON."""
-    plan = result.remaining
     report = result.report
-    drift = result.drift
     findings: Sequence[Finding] = ()
     if isinstance(result.error, ManifestError):
         findings = result.error.findings
@@ -44,14 +44,7 @@ def cycle_document(
         "at": f"{result.started_at:%Y-%m-%dT%H:%M:%SZ}",
         "environment": environment,
         "result": result.status,
-        "pending": None if plan is None else count_pending(plan),
-        "drifted": None if plan is None else count_drifted(plan),
-        "missing": None if plan is None else len(missing_rules(plan)),
-        "inTheWay": None if drift is None else len(drift.in_the_way),
-        "failedTests": None if drift is None else drift.failed_tests,
-        "brokenPromises": None if drift is None else drift.broken_promises,
-        "held": None if plan is None else len(plan.held),
-        "conflicts": None if plan is None else len(plan.conflicts),
+        **_count_differences(result),
         "refused": [guard.name for guard in result.failed_guards],
         "applied": len(applied_outcomes(report)) if report else 0,
         "error": result.error_text or None,
@@ -61,6 +54,22 @@ def cycle_document(
         "retries": result.calls.retries,
         "throttled": result.calls.throttled,
         "nextSeconds": round(next_seconds, 1),
+    }
+
+
+def _count_differences(result: CycleResult) -> dict[str, int | None]:
+    """Return the numbers of rules that differ; None where the cycle did not find out."""
+    plan = result.remaining
+    drift = result.drift
+    return {
+        "pending": None if plan is None else count_pending(plan),
+        "drifted": None if plan is None else count_drifted(plan),
+        "missing": None if plan is None else len(missing_rules(plan)),
+        "inTheWay": None if drift is None else len(drift.in_the_way),
+        "failedTests": None if drift is None else drift.failed_tests,
+        "brokenPromises": None if drift is None else drift.broken_promises,
+        "held": None if plan is None else len(plan.held),
+        "conflicts": None if plan is None else len(plan.conflicts),
     }
 
 

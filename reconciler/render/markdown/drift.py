@@ -33,22 +33,18 @@ _MAX_ITEMS: Final = 100
 
 
 def drift_markdown(
-    drift: Drift, tenant: str, provenance: Provenance, apply_command: str
+    drift: Drift,
+    tenant: str,
+    provenance: Provenance,
+    apply_command: str,
 ) -> str:
     """Return the drift, or an empty text without drift; `apply_command` applies the manifests to
     the tenant.
     """
     if not drift.has_drift:
         return ""
-    plan = drift.plan
     summary = words.effects_of(drift)
-    verdict = words.verdict(drift, summary)
-    blocks = []
-    if verdict:
-        blocks.append(f"**{escape_markdown(verdict)}**")
-    blocks.append(
-        f"{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}."
-    )
+    blocks = list(_head(drift, summary))
     blocks += _findings(drift)
     blocks += moves_blocks(summary, provenance.links, DRIFT_COLUMNS)
     blocks += quiet_blocks(summary)
@@ -59,7 +55,7 @@ def drift_markdown(
     refusal = words.refusal_text(drift)
     if refusal:
         blocks.append(f"**{refusal}.**")
-    if plan.changes:
+    if drift.plan.changes:
         blocks.append(
             f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}"
         )
@@ -67,8 +63,18 @@ def drift_markdown(
     return "\n\n".join([*blocks, f"<sub>{foot}</sub>"]) + "\n"
 
 
+def _head(drift: Drift, summary: EffectsSummary) -> Iterator[str]:
+    verdict = words.verdict(drift, summary)
+    if verdict:
+        yield f"**{escape_markdown(verdict)}**"
+    environment = code_span(drift.plan.environment)
+    yield f"{environment} differs from the manifests: {words.counts_phrase(drift)}."
+
+
 def _field_blocks(
-    drift: Drift, summary: EffectsSummary, links: SourceLinks
+    drift: Drift,
+    summary: EffectsSummary,
+    links: SourceLinks,
 ) -> list[str]:
     blocks = []
     if summary.premise:

@@ -132,7 +132,9 @@ def _flow_line(flow: FlowText, *, has_share: bool, has_rules: bool) -> str:
 
 
 def _effect_table(
-    summary: EffectsSummary, table: _Table, limits: _Limits
+    summary: EffectsSummary,
+    table: _Table,
+    limits: _Limits,
 ) -> tuple[str, int]:
     """Return the table, and the number of rows that it does not have."""
     before, after = table.columns

@@ -11,7 +11,9 @@ from reconciler.render.provenance import SourceLinks
 
 
 def finding_items(
-    findings: Sequence[Finding], links: SourceLinks, limit: int
+    findings: Sequence[Finding],
+    links: SourceLinks,
+    limit: int,
 ) -> Iterator[str]:
     """Yield findings as items of a list, each with its location, or with up to `limit` names of its
     rules.

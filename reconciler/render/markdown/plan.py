@@ -137,7 +137,9 @@ class DetailLevel:
 # duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
 DETAIL_LEVELS: Final = (
     DetailLevel(
-        rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})
+        rows=40,
+        findings=50,
+        parts=frozenset({"map", "diff", "examples", "queues"}),
     ),
     DetailLevel(rows=40, findings=20, parts=frozenset({"diff", "examples", "queues"})),
     DetailLevel(rows=40, findings=10, parts=frozenset({"examples", "queues"})),
@@ -181,7 +183,10 @@ def render_markdown(
 
 
 def _comment(
-    summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel
+    summary: PlanSummary,
+    routing: Sequence[Lane],
+    facts: Provenance,
+    level: DetailLevel,
 ) -> str:
     """Return the verdict, the refusals, the effects, what else changes, how to go on, and the
     closed parts.
@@ -212,7 +217,10 @@ def _effects(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> lis
     blocks = []
     if summary.effects:
         blocks += moves_blocks(
-            summary.effects, facts.links, rows=level.rows, longest=level.max_row
+            summary.effects,
+            facts.links,
+            rows=level.rows,
+            longest=level.max_row,
         )
     if summary.replay:
         blocks += replay_blocks(summary.replay, level.rows, level.max_row)
@@ -287,7 +295,10 @@ def _totals_text(summary: PlanSummary) -> str:
 
 
 def _closed_parts(
-    summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel
+    summary: PlanSummary,
+    routing: Sequence[Lane],
+    facts: Provenance,
+    level: DetailLevel,
 ) -> Iterator[str]:
     effects = summary.effects
     if effects and "examples" in level.parts:

@@ -44,7 +44,10 @@ def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
 
 
 def report_text(
-    report: ApplyReport, style: Style, next_command: str, seconds: float
+    report: ApplyReport,
+    style: Style,
+    next_command: str,
+    seconds: float,
 ) -> str:
     """Return every outcome and the totals; `next_command` shows the remaining differences."""
     width = max(

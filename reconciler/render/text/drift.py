@@ -2,7 +2,8 @@
 commands.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.core.model.change import Update
@@ -40,40 +41,49 @@ class DriftCommands(NamedTuple):
 
 
 def drift_text(
-    drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN
+    drift: Drift,
+    style: Style,
+    commands: DriftCommands,
+    limit: int = MAX_SHOWN,
 ) -> str:
     """Return the differences between the manifests and the tenant; the limit `ALL_ROWS` shows every
     field of them.
     """
     is_verbose = limit == ALL_ROWS
+    rules = _rule_lines(drift, style, is_verbose=is_verbose)
+    notes = _notes(drift, style)
+    if not drift.has_drift:
+        lines = [_no_drift(drift), *(["", *rules] if rules else []), *notes]
+        return "\n".join(lines).rstrip() + "\n"
+
+    summary = words.effects_of(drift, ALL_VALUES if is_verbose else FEW_VALUES)
+    conflicts = [finding_lines(conflict, style) for conflict in drift.plan.conflicts]
+    parts: list[Iterable[str]] = [
+        _head(drift, summary, style),
+        chain.from_iterable(conflicts),
+        _failures(drift, style, limit),
+        effects_lines(summary, style, verbose=is_verbose),
+        rules,
+        notes,
+        _acceptance(drift, style, is_verbose=is_verbose),
+        _refusal(drift, style),
+        _commands(drift, commands),
+    ]
+    blocks = ["\n".join(part).rstrip() for part in map(list, parts) if part]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _refusal(drift: Drift, style: Style) -> list[str]:
+    refusal = words.refusal_text(drift)
+    return [style("red", f"{refusal}.")] if refusal else []
+
+
+def _rule_lines(drift: Drift, style: Style, *, is_verbose: bool) -> list[str]:
     write_section = _section if is_verbose else _short_section
     rules: list[str] = []
     for section in words.drift_sections(drift):
         rules += write_section(section, style)
-    if not drift.has_drift:
-        lines = [_no_drift(drift)]
-        if rules:
-            lines += ["", *rules]
-        lines += _notes(drift, style)
-        return "\n".join(lines).rstrip() + "\n"
-
-    summary = words.effects_of(drift, ALL_VALUES if is_verbose else FEW_VALUES)
-    conflicts: list[str] = []
-    for conflict in drift.plan.conflicts:
-        conflicts += finding_lines(conflict, style)
-    refusal = words.refusal_text(drift)
-    parts = [
-        list(_head(drift, summary, style)),
-        conflicts,
-        list(_failures(drift, style, limit)),
-        list(effects_lines(summary, style, verbose=is_verbose)),
-        rules,
-        _notes(drift, style),
-        _acceptance(drift, style, is_verbose=is_verbose),
-        [style("red", f"{refusal}.")] if refusal else [],
-        list(_commands(drift, commands)),
-    ]
-    return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
+    return rules
 
 
 def _acceptance(drift: Drift, style: Style, *, is_verbose: bool) -> list[str]:

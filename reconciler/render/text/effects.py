@@ -32,7 +32,10 @@ def headline_lines(summary: EffectsSummary, style: Style) -> Iterator[str]:
 
 
 def effects_lines(
-    summary: EffectsSummary, style: Style, *, verbose: bool = False
+    summary: EffectsSummary,
+    style: Style,
+    *,
+    verbose: bool = False,
 ) -> Iterator[str]:
     """Yield the effects, or the flows of a large change; with `verbose` both, with examples and
     queues.
@@ -65,7 +68,10 @@ def _verbose_lines(summary: EffectsSummary) -> Iterator[str]:
 
 
 def effect_lines(
-    effect: EffectText, style: Style, *, verbose: bool = False
+    effect: EffectText,
+    style: Style,
+    *,
+    verbose: bool = False,
 ) -> Iterator[str]:
     """Yield an edit and its rows."""
     symbol, colour = SYMBOLS[effect.sign]
@@ -86,7 +92,10 @@ def effect_lines(
 
 
 def _row_lines(
-    rows: Sequence[RowText], style: Style, *, verbose: bool
+    rows: Sequence[RowText],
+    style: Style,
+    *,
+    verbose: bool,
 ) -> Iterator[str]:
     short = [row for row in rows if _fits(row)]
     callers_width = max((len(row.short_callers) for row in short), default=0)

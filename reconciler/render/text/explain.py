@@ -44,7 +44,10 @@ class DisplayNames:
 
 
 def explain_text(
-    explanation: Explanation, names: DisplayNames, style: Style, limit: int = MAX_SHOWN
+    explanation: Explanation,
+    names: DisplayNames,
+    style: Style,
+    limit: int = MAX_SHOWN,
 ) -> str:
     """Return the answer, up to `limit` earlier rules that matter, and the number of the rest.
 
@@ -73,7 +76,9 @@ def explain_text(
 
 
 def _answer(
-    explanation: Explanation, names: DisplayNames, style: Style
+    explanation: Explanation,
+    names: DisplayNames,
+    style: Style,
 ) -> Iterator[str]:
     """Yield where the conversation goes, and what the answer depends on."""
     event = conversation_phrase(explanation.event, names.labels)
@@ -136,7 +141,9 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
 
 
 def _non_match_row(
-    non_match: NonMatch, explanation: Explanation, names: DisplayNames
+    non_match: NonMatch,
+    explanation: Explanation,
+    names: DisplayNames,
 ) -> tuple[str, RoutingEntry, str]:
     condition = condition_phrase(non_match.condition, names.labels)
     if not isinstance(non_match.condition, Condition):
@@ -172,7 +179,9 @@ def _column_width(cells: Sequence[str]) -> int:
 
 
 def _hidden_rules(
-    explanation: Explanation, names: DisplayNames, non_matches: Sequence[NonMatch]
+    explanation: Explanation,
+    names: DisplayNames,
+    non_matches: Sequence[NonMatch],
 ) -> Iterator[str]:
     hidden = len(explanation.non_matches) - len(non_matches)
     others = (

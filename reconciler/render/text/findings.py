@@ -12,11 +12,14 @@ from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
 
-_MARGIN: Final = 8  # columns of the line number and the bar
+_BAR: Final = "      | "  # under the line number
+_MARGIN: Final = len(_BAR)
 
 
 def findings_text(
-    findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED
+    findings: Sequence[Finding],
+    style: Style,
+    limit: int = MAX_NAMED,
 ) -> str:
     """Return one line per finding with its hint and up to `limit` of its rules, for logs, pipes and
     editors.
@@ -34,7 +37,10 @@ def findings_text(
 
 
 def findings_with_carets(
-    findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED
+    findings: Sequence[Finding],
+    style: Style,
+    width: int,
+    limit: int = MAX_NAMED,
 ) -> str:
     """Return the same for a terminal of that width, with the line of the manifest and the hint
     after the caret.
@@ -76,12 +82,7 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
         if finding.hint:
             yield f"      {sanitize(finding.hint)}"
         return
-    column = finding.source.column - 1
-    start = 0
-    if columns(finding.excerpt) > width:
-        start = max(0, column - width // 3)
-        column -= start
-    visible = _cut(finding.excerpt[start:], width)
+    visible, column = _window(finding.excerpt, finding.source.column - 1, width)
     yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
 
     # An escape is longer than its character, so the position of the caret is computed from the
@@ -89,13 +90,20 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     offset = columns(sanitize(visible[:column]))
     span = max(1, columns(visible[column : column + finding.span]))
     hint = f" {sanitize(finding.hint)}" if finding.hint else ""
-    margin = " " * 5
-    caret = f"{margin} | {' ' * offset}{style('red', '^' * span)}"
+    caret = _BAR + " " * offset + style("red", "^" * span)
     if offset + span + columns(hint) <= width:
-        yield f"{caret}{hint}"
+        yield caret + hint
     else:
         yield caret
-        yield f"{margin} |{hint}"
+        yield _BAR.rstrip() + hint
+
+
+def _window(line: str, column: int, width: int) -> tuple[str, int]:
+    """Return as much of a line around a column as fits, and the column there."""
+    start = 0
+    if columns(line) > width:
+        start = max(0, column - width // 3)
+    return _cut(line[start:], width), column - start
 
 
 def _cut(text: str, width: int) -> str:

@@ -55,7 +55,10 @@ class TextLimits:
 
 
 def plan_text(
-    plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()
+    plan: Plan,
+    style: Style,
+    tenant: str,
+    limits: TextLimits = TextLimits(),
 ) -> str:
     """Return the plan for a terminal, without the next step."""
     summary = texts.summarize_plan(plan, tenant, limits.values, limits.extent)
@@ -114,14 +117,13 @@ def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
     """Return the first warnings about changed rules, and the number of all other notes."""
-    near, _ = texts.split_notes(summary)
-    warnings = [note for note in summary.notes if note.severity == "warning"]
     has_changes = bool(summary.changes_text or summary.changes or summary.held_changes)
     is_full = limits.verbose or limits.has_all_warnings or not has_changes
     visible = list(summary.notes)
     if not limits.verbose:
-        is_all = limits.has_all_warnings or not has_changes
-        visible = list(warnings if is_all else near)[: limits.warnings]
+        near, _ = texts.split_notes(summary)
+        warnings = [note for note in summary.notes if note.severity == "warning"]
+        visible = list(warnings if is_full else near)[: limits.warnings]
     lines: list[str] = []
     for note in visible:
         lines += _note_lines(note, style, limits.names, is_full=is_full)
@@ -158,7 +160,9 @@ def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
 
 
 def brief_summary_text(
-    summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()
+    summary: PlanSummary,
+    style: Style,
+    _limits: TextLimits = TextLimits(),
 ) -> str:
     """Return a summarized plan in brief."""
     totals = [summary.totals_text] if summary.totals_text else []
@@ -183,7 +187,9 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
 
 
 def finding_lines(
-    finding: Finding, style: Style, limit: int = MAX_NAMED
+    finding: Finding,
+    style: Style,
+    limit: int = MAX_NAMED,
 ) -> Iterator[str]:
     """Yield a finding: message, hint and place, or up to `limit` of its rules."""
     head = style(

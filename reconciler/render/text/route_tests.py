@@ -64,25 +64,26 @@ def tests_line(results: Sequence[CheckResult]) -> str:
 
 
 def _totals(
-    noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]
+    noun: str,
+    passed: str,
+    failed: str,
+    results: Sequence[tuple[str, bool]],
 ) -> str:
     if not results:
         return f"No {noun} was run."
-    names = [name for name, _ in results]
-    total = pluralize(max(Counter(names).values()), noun)
-    counts = dict.fromkeys(names, 0)
-    for name, has_failed in results:
-        counts[name] += has_failed
-    passing = [name for name, count in counts.items() if not count]
-    failing = [name for name, count in counts.items() if count]
+    sizes = Counter(name for name, _ in results)
+    failures = Counter(name for name, has_failed in results if has_failed)
+    total = pluralize(max(sizes.values()), noun)
+    passing = [sanitize(name) for name in sizes if name not in failures]
+    failing = [name for name in sizes if name in failures]
     if not failing:
-        return f"{total} {passed} in {join_all(passing, 'and', sanitize)}."
+        return f"{total} {passed} in {join_all(passing, 'and')}."
     first, *further = failing
-    text = f"{counts[first]:,} of {total} {failed} in {sanitize(first)}"
+    text = f"{failures[first]:,} of {total} {failed} in {sanitize(first)}"
     for name in further:
-        text += f", {counts[name]:,} in {sanitize(name)}"
+        text += f", {failures[name]:,} in {sanitize(name)}"
     if passing:
-        text += f"; all {passed} in {join_all(passing, 'and', sanitize)}"
+        text += f"; all {passed} in {join_all(passing, 'and')}"
     return f"{text}."
 
 
@@ -122,7 +123,9 @@ def tests_document(
 
 
 def junit_document(
-    results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime
+    results: Sequence[CheckResult],
+    labels: Mapping[str, Labels],
+    now: datetime,
 ) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by
     environment.
@@ -147,7 +150,11 @@ def _title(check: CheckResult, labels: Labels) -> str:
 
 
 def _suite(
-    number: int, name: str, checks: Sequence[CheckResult], labels: Labels, now: datetime
+    number: int,
+    name: str,
+    checks: Sequence[CheckResult],
+    labels: Labels,
+    now: datetime,
 ) -> ET.Element:
     environment = checks[0].environment
     names = {

@@ -131,7 +131,7 @@ def _parse_token(fields: dict[str, object]) -> tuple[str, float]:
 
 def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
     """Return the request for a token: with a client's id and secret, an access key, or both
-    (docs/access.md).
+    (docs/connect.md).
     """
     client_id = credentials.client_id
     secret = credentials.client_secret

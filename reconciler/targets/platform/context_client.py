@@ -42,7 +42,11 @@ _SIGNAL_RIGHT: Final = "right to signal contacts, which its employee's role give
 _CALLS: Final = {
     **PlatformClient.calls,
     "context": Call(
-        "POST", RequestKind.MERGE, "scope interaction:write", GONE, UNSUPPORTED
+        "POST",
+        RequestKind.MERGE,
+        "scope interaction:write",
+        GONE,
+        UNSUPPORTED,
     ),
     "custom fields": Call("PUT", RequestKind.MERGE, _CONTACTS_RIGHT, GONE, UNSUPPORTED),
     "signal": Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, GONE, UNSUPPORTED),
@@ -80,14 +84,18 @@ ContextWriter = Callable[[CallTenant, str, Attributes], Awaitable[ApiResponse]]
 
 
 def write_interaction(
-    call: CallTenant, path: str, attributes: Attributes
+    call: CallTenant,
+    path: str,
+    attributes: Attributes,
 ) -> Awaitable[ApiResponse]:
     """Merge the attributes into an interaction's context, as in the tutorial."""
     return call("context", path, to_json({"attributes": attributes}, ensure_ascii=True))
 
 
 async def write_custom_fields(
-    call: CallTenant, path: str, attributes: Attributes
+    call: CallTenant,
+    path: str,
+    attributes: Attributes,
 ) -> ApiResponse:
     """Set custom fields of a digital contact; twice the same values change nothing.
 
@@ -115,7 +123,9 @@ def signal_writer(parameters: Mapping[str, int]) -> ContextWriter:
     numbers = sorted((number, name) for name, number in parameters.items())
 
     def write(
-        call: CallTenant, path: str, attributes: Attributes
+        call: CallTenant,
+        path: str,
+        attributes: Attributes,
     ) -> Awaitable[ApiResponse]:
         values = [
             f"p{number}={quote(value_text(attributes.get(name)), safe='')}"
@@ -212,7 +222,10 @@ class ContextClient(PlatformClient):
             raise errors.UsageError(f"{path_template[:100]!r} {text}")
 
     async def write(
-        self, conversation: str, attributes: Attributes, seconds: float
+        self,
+        conversation: str,
+        attributes: Attributes,
+        seconds: float,
     ) -> Any:  # noqa: ANN401 - any JSON
         """Write attributes within `seconds`; return the response's JSON.
 

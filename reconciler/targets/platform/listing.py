@@ -130,7 +130,9 @@ async def read_complete_list(
         """Read until the list is proven complete."""
         for attempt in range(1, _MAX_TRIES + 1):
             reader = _ListReader(
-                fetch_page=fetch_page, endpoint=endpoint, progress=progress
+                fetch_page=fetch_page,
+                endpoint=endpoint,
+                progress=progress,
             )
             try:
                 return await reader.read_all()

@@ -111,10 +111,14 @@ class ProfileMapper:
             queue_ids["queueId"] = (id_from_number, number_from_id)
         parts = {
             "conditions": _ObjectMapper(
-                FieldNames(condition.tenant_names()), words, {}
+                FieldNames(condition.tenant_names()),
+                words,
+                {},
             ),
             "targets": _ObjectMapper(
-                FieldNames(target.tenant_names()), {"type": queue}, queue_ids
+                FieldNames(target.tenant_names()),
+                {"type": queue},
+                queue_ids,
             ),
         }
         lists = {

@@ -1,6 +1,6 @@
 """The target `rules-api`: rules behind a REST API, by default the one that the tutorial assumes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -8,6 +8,7 @@ if (
     TYPE_CHECKING
 ):  # loads the analysis and the network, which an Environment alone does not need
     from reconciler.core.manifest.kinds.environment import Environment
+    from reconciler.core.model.check import CheckResult
     from reconciler.core.rule_json import RulesFile
     from reconciler.core.target import (
         Access,
@@ -25,6 +26,7 @@ class RulesApiTarget:
     settings: Final = None
     settings_help: Final = ""
     settings_example: Final = None
+    uses_platform: Final = True
     queues: Final = ""
     queues_reason: Final = ""
     file_hint: Final = (
@@ -48,7 +50,9 @@ class RulesApiTarget:
 
     @asynccontextmanager
     async def open(
-        self, surroundings: "Surroundings", access: "Access"
+        self,
+        surroundings: "Surroundings",
+        access: "Access",
     ) -> "AsyncIterator[ReadingClient | WritingClient]":
         """Open the API: the source is a RuleStore with "write"."""
         from reconciler.targets.rules_api.client import (  # noqa: PLC0415 - loads the network
@@ -59,6 +63,33 @@ class RulesApiTarget:
         client = WritingClient if access == "write" else ReadingClient
         async with surroundings.connect(access) as connection:
             yield client(*connection)
+
+    async def examine(
+        self,
+        surroundings: "Surroundings",
+        lines: "list[CheckResult]",
+        expected: "Callable[[], Sequence[str]]",
+    ) -> None:
+        """Check the login, a page of rules and one of them, and the queues."""
+        from reconciler.targets.platform.diagnosis.probe import Probe  # noqa: PLC0415 - see above
+        from reconciler.targets.rules_api.examination import RulesApiExamination  # noqa: PLC0415 - see above
+
+        async with surroundings.connect("read") as connection:
+            examination = RulesApiExamination(
+                environment=surroundings.environment,
+                tenant=connection.tenant,
+                variables=connection.credentials.variables,
+                lines=lines,
+            )
+            await examination.answers(Probe(*connection[:4]), expected)
+
+    def untried(self, environment: "Environment") -> "Sequence[str]":
+        """Return what only a write can check."""
+        order = environment.api.evaluation
+        return (
+            "the scopes routing:write and interaction:write",
+            f"and which of two priorities comes first (api.evaluation: {order})",
+        )
 
     def prepare(self, environment: "Environment", tenant: "SimulatedTenant") -> None:
         """Do nothing: the simulated API has no rule yet, and needs none."""

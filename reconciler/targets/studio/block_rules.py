@@ -18,7 +18,9 @@ from reconciler.targets.studio.script import ScriptError, find_file_block
 
 
 def live_rules(
-    text: str, layout: BlockLayout, first_line: int = 1
+    text: str,
+    layout: BlockLayout,
+    first_line: int = 1,
 ) -> Iterator[tuple[LiveRule, BlockRule]]:
     """Yield the rules of a block as live rules, each with what was read. Raises SnippetError.
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import chain
 from json.encoder import encode_basestring_ascii
 from typing import Final, NamedTuple
 
@@ -54,7 +55,9 @@ class BlockEntry(NamedTuple):
 
 
 def build_block(
-    entries: Iterable[BlockEntry], layout: BlockLayout, queue_names: Mapping[str, str]
+    entries: Iterable[BlockEntry],
+    layout: BlockLayout,
+    queue_names: Mapping[str, str],
 ) -> str:
     """Return the block with both marker lines, lines ending in LF.
 
@@ -148,58 +151,62 @@ def _number_test(variable: str, bounds: Iterable[tuple[str, Scalar]]) -> str:
 
 def _helper_lines(rules: Sequence[Rule], layout: BlockLayout) -> list[str]:
     """Return the lines that assign the variables of the rules' expressions."""
+    parts = list(
+        chain.from_iterable((*rule.conditions, *rule.targets) for rule in rules)
+    )
+    opaque = "\n".join(part.text for part in parts if isinstance(part, Opaque))
     kinds: dict[str, set[str]] = {}
-    opaque = [
-        part.text
-        for rule in rules
-        for part in (*rule.conditions, *rule.targets)
-        if isinstance(part, Opaque)
-    ]
-    for condition in (
-        part
-        for rule in rules
-        for part in rule.conditions
-        if isinstance(part, Condition)
-    ):
-        kinds.setdefault(layout.variable(condition.attribute), set()).update(
-            compared_kinds(condition)
-        )
-    spellings = {variable.lower(): variable for variable in kinds}
-    for kind, variable in USED_VARIABLE.findall("\n".join(opaque)):
-        if kind:
-            kinds.setdefault(
-                spellings.setdefault(variable.lower(), variable), set()
-            ).add(kind.lower())
+    for part in parts:
+        if isinstance(part, Condition):
+            variable = layout.variable(part.attribute)
+            kinds.setdefault(variable, set()).update(compared_kinds(part))
+    _add_used_kinds(kinds, opaque)
+
     lines = []
     for variable in sorted(kinds):
         lines.append(f'ASSIGN cxr_text_{variable}$ = "{{{variable}}}"')
         lines += number_helpers(variable) if kinds[variable] - {"text"} else ()
-    has_split = any(len(rule.targets) > 1 for rule in rules) or any(
-        "cxr_split" in text.lower() for text in opaque
-    )
-    return [*lines, SPLIT_LINE] if has_split else lines
+    has_split = any(len(rule.targets) > 1 for rule in rules)
+    if has_split or "cxr_split" in opaque.lower():
+        lines.append(SPLIT_LINE)
+    return lines
+
+
+def _add_used_kinds(kinds: dict[str, set[str]], text: str) -> None:
+    """Add the variables that a text uses, in the spelling of the others."""
+    spellings = {variable.lower(): variable for variable in kinds}
+    for kind, variable in USED_VARIABLE.findall(text):
+        if kind:
+            spelling = spellings.setdefault(variable.lower(), variable)
+            kinds.setdefault(spelling, set()).add(kind.lower())
 
 
 def _rule_text(
-    entry: BlockEntry, layout: BlockLayout, queue_names: Mapping[str, str]
+    entry: BlockEntry,
+    layout: BlockLayout,
+    queue_names: Mapping[str, str],
 ) -> str:
     conditions, targets = known_parts(entry.rule)
-    for target in targets:
-        if not QUEUE_ID.fullmatch(target.queue_id):
-            message = f"the queue id {quote_name(target.queue_id)} is not a skill id, a number"
-            raise NotStorableError(f"{message}; use a queue of the tenant")
+    _check_queue_ids(targets)
     ids = [target.queue_id for target in targets if target.queue_id in queue_names]
     names = [
         f"// {queue_id} {_comment_name(queue_names[queue_id])}" for queue_id in ids
     ]
-    test = (
-        " & ".join(condition_text(part, layout) for part in conditions) or NO_CONDITION
-    )
+    tests = [condition_text(part, layout) for part in conditions]
+    test = " & ".join(tests) or NO_CONDITION
     label = f'  ASSIGN {layout.rule} = "{entry.address or ""}"'
     lines = [*names, f"CASE {test}", "{", *_split_lines(targets, layout, 0), label, "}"]
     prefix = "  " if entry.rule.enabled else f"  {DISABLED}"
     comment = [f"  {_rule_comment(entry)}"] if entry.address else []
     return "\n".join([*comment, *(f"{prefix}{line}" for line in lines)])
+
+
+def _check_queue_ids(targets: Iterable[Target]) -> None:
+    """Raise NotStorableError for a queue whose id is not that of a skill."""
+    for target in targets:
+        if not QUEUE_ID.fullmatch(target.queue_id):
+            message = f"the queue id {quote_name(target.queue_id)} is not a skill id, a number"
+            raise NotStorableError(f"{message}; use a queue of the tenant")
 
 
 def _rule_comment(entry: BlockEntry) -> str:
@@ -228,7 +235,9 @@ def _comment_name(name: str) -> str:
 
 
 def _split_lines(
-    targets: Sequence[Target], layout: BlockLayout, percent: int
+    targets: Sequence[Target],
+    layout: BlockLayout,
+    percent: int,
 ) -> list[str]:
     skill = f"ASSIGN {layout.skill} = {targets[0].queue_id}"
     if len(targets) == 1:

@@ -99,32 +99,35 @@ def find_helpers(statements: Sequence[Statement]) -> dict[str, Helper]:
     names = Counter(
         part.text for each in statements for part in (each, *each.body, *each.otherwise)
     )
-    single = [
-        each for each in statements if each.kind == "assign" and names[each.text] == 1
-    ]
-    helpers = {
-        each.text: helper
-        for each in single
-        if (helper := _helper(each.text, plain(each.expressions[0])))
-    }
-    places = {each: place for place, each in enumerate(statements)}
-    assigned = {
-        each.text: place for each, place in places.items() if each.kind == "assign"
-    }
-    for name, helper in [*helpers.items()]:
+    helpers: dict[str, Helper] = {}
+    for statement in statements:
+        if statement.kind != "assign" or names[statement.text] > 1:
+            continue
+        helper = _helper(statement.text, plain(statement.expressions[0]))
+        if helper:
+            helpers[statement.text] = helper
+    return helpers | _find_checks(statements, helpers, names)
+
+
+def _find_checks(
+    statements: Sequence[Statement],
+    helpers: Mapping[str, Helper],
+    names: Mapping[str, int],
+) -> dict[str, Helper]:
+    """Return the variables that tell whether a variable of the script has a number."""
+    places = {statement: place for place, statement in enumerate(statements)}
+    assigned = {each.text: places[each] for each in statements if each.kind == "assign"}
+    checks: dict[str, Helper] = {}
+    for name, helper in helpers.items():
         text = name.replace("num", "text", 1) + "$"
-        if name.startswith("cxr_num_") and text in helpers:
-            _, *check = parse_snippet("\n".join(number_helpers(helper.variable)))
-            before = [
-                assigned.get(name, -1),
-                assigned.get(text, -1),
-                places.get(check[0], -1),
-            ]
-            if names[check[0].text] == len(check) and 0 <= min(before) <= max(
-                before
-            ) < places.get(check[1], -1):
-                helpers[check[0].text] = Helper("check", helper.variable)
-    return helpers
+        if not name.startswith("cxr_num_") or text not in helpers:
+            continue
+        _, start, change = parse_snippet("\n".join(number_helpers(helper.variable)))
+        if names[start.text] != 2 or not {start, change} <= places.keys():  # noqa: PLR2004 - both statements assign it
+            continue
+        if max(assigned[name], assigned[text], places[start]) < places[change]:
+            checks[start.text] = Helper("check", helper.variable)
+    return checks
 
 
 def _helper(name: str, value: Expression) -> Helper | None:
@@ -206,7 +209,9 @@ class ConditionReader:
         return alternatives
 
     def shares(
-        self, statements: Sequence[Statement], percent: int = 0
+        self,
+        statements: Sequence[Statement],
+        percent: int = 0,
     ) -> Counter[str] | None:
         """Return the percents of the queues in a split, from `percent` on; None if a statement is
         not understood.
@@ -259,18 +264,7 @@ class ConditionReader:
                 each for part in node.parts for each in self._alternatives(part)
             )
         if symbols == {"&"}:
-            if len(node.parts) > _MAX_PARTS:
-                raise NotUnderstoodError(f"more than {_MAX_PARTS} conditions")
-            combined: list[Alternative] = [()]
-            for part in node.parts:
-                further = self._alternatives(part)
-                if len(combined) * len(further) > _MAX_ALTERNATIVES:
-                    raise NotUnderstoodError(format_expression(node))
-                pairs = [
-                    _combined(each, other) for each in combined for other in further
-                ]
-                combined = [each for each in pairs if each is not None]
-            return combined
+            return self._all_of(node)
         if len(symbols) == 1 and len(node.parts) == 2:  # noqa: PLR2004 - a comparison
             return self._compare(node, symbols.pop(), *map(plain, node.parts))
         match node:
@@ -281,16 +275,23 @@ class ConditionReader:
                     Expression("variable", spelling=variable),
                     Expression("text") as literal,
                 ),
-            ):
-                if method in METHODS.values():
-                    return [
-                        (
-                            self._condition(
-                                variable, _OPERATOR_OF[method], _read_literal(literal)
-                            ),
-                        )
-                    ]
+            ) if method in METHODS.values():
+                text = _read_literal(literal)
+                return _only(self._condition(variable, _OPERATOR_OF[method], text))
         raise NotUnderstoodError(format_expression(node))
+
+    def _all_of(self, node: Expression) -> list[Alternative]:
+        """Return the alternatives in which one of each part of an expression holds."""
+        if len(node.parts) > _MAX_PARTS:
+            raise NotUnderstoodError(f"more than {_MAX_PARTS} conditions")
+        combined: list[Alternative] = [()]
+        for part in node.parts:
+            further = self._alternatives(part)
+            if len(combined) * len(further) > _MAX_ALTERNATIVES:
+                raise NotUnderstoodError(format_expression(node))
+            pairs = [_combined(each, other) for each in combined for other in further]
+            combined = [each for each in pairs if each is not None]
+        return combined
 
     def _subject(self, left: Expression, right: Expression) -> Helper | str | None:
         """Return what the left side of a comparison is: what its variable holds, or the kind of the
@@ -311,60 +312,56 @@ class ConditionReader:
         return self.helpers.get(left.text)
 
     def _compare(
-        self, node: Expression, symbol: str, left: Expression, right: Expression
+        self,
+        node: Expression,
+        symbol: str,
+        left: Expression,
+        right: Expression,
     ) -> list[Alternative]:
-        positive: list[Alternative] = []
         match self._subject(left, right), symbol, right:
             case Helper("raw text" | "raw number"), "!=", _:
-                positive = self._compare(node, "=", left, right)
-            case Helper("text" | "raw text", variable), "=" | ">", Expression(
-                "text", ""
-            ):
-                return [
-                    (
-                        self._condition(
-                            variable, "notExists" if symbol == "=" else "exists", None
-                        ),
-                    )
-                ]
-            case Helper("text" | "raw text", variable), "=", Expression("text"):
-                return [(self._condition(variable, "equals", _read_literal(right)),)]
-            case Helper("check", variable), "=", Expression("number", "1"):
-                return [(Condition(self._attribute(variable), _NUMBER, None, None),)]
-            case Helper("number" | "raw number" as kind, variable), _, _ if (
-                symbol in TESTS
-            ):
-                number = _read_number(right)
-                name = _NO_NUMBER if kind == "number" else "notExists"
-                absent = Condition(self._attribute(variable), name, None, None)
-                # a missing value and a text have the number 0
-                is_absent = TESTS[symbol](0, number)
-                test = self._condition(variable, _OPERATOR_OF[symbol], number)
-                return [(test,), *([(absent,)] if is_absent else [])]
-            case "number", _, Expression("number") if (
-                symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS
-            ):
-                return (
-                    [()]
-                    if TESTS[symbol](Fraction(left.text), Fraction(right.text))
-                    else []
-                )
+                return _negated(node, self._compare(node, "=", left, right))
             case "operation" | "call", "=", Expression("number", "0"):
-                positive = self._alternatives(left)
-        match positive:  # true where none of these alternatives holds
-            case [(Condition(name, operator) as condition,)] if (
-                operator in _NEGATIVE_OF
-            ):
-                missing = (
-                    [(make_condition(name, "notExists", None),)]
-                    if condition.values
-                    else []
-                )
-                return [
-                    (replace(condition, operator=_NEGATIVE_OF[operator]),),
-                    *missing,
-                ]
+                return _negated(node, self._alternatives(left))
+            case Helper("text" | "raw text", variable), _, Expression("text"):
+                return self._compare_text(node, symbol, variable, right)
+            case Helper("check", variable), "=", Expression("number", "1"):
+                return _only(Condition(self._attribute(variable), _NUMBER, None, None))
+            case ((Helper("number" | "raw number") as helper), _, _) if symbol in TESTS:
+                return self._compare_number(helper, symbol, right)
+            case "number", _, Expression("number") if symbol in TESTS:
+                return _compare_literals(node, symbol, left, right)
         raise NotUnderstoodError(format_expression(node))
+
+    def _compare_text(
+        self,
+        node: Expression,
+        symbol: str,
+        variable: str,
+        literal: Expression,
+    ) -> list[Alternative]:
+        """Return the comparison of a variable with a text; only an empty text has an order."""
+        if not literal.text and symbol in ("=", ">"):
+            name = "notExists" if symbol == "=" else "exists"
+            return _only(self._condition(variable, name, None))
+        if symbol == "=":
+            return _only(self._condition(variable, "equals", _read_literal(literal)))
+        raise NotUnderstoodError(format_expression(node))
+
+    def _compare_number(
+        self,
+        helper: Helper,
+        symbol: str,
+        right: Expression,
+    ) -> list[Alternative]:
+        """Return the comparison of a variable with a number."""
+        number = _read_number(right)
+        name = _NO_NUMBER if helper.kind == "number" else "notExists"
+        absent = Condition(self._attribute(helper.variable), name, None, None)
+        test = self._condition(helper.variable, _OPERATOR_OF[symbol], number)
+        # a missing value and a text have the number 0
+        is_absent = TESTS[symbol](0, number)
+        return [(test,), (absent,)] if is_absent else [(test,)]
 
     def _condition(self, variable: str, name: str, value: Value) -> Condition:
         return make_condition(self._attribute(variable), name, value)
@@ -379,6 +376,33 @@ class ConditionReader:
             if attribute is not None and self.layout.variable(attribute):
                 return attribute
         raise NotUnderstoodError(variable)
+
+
+def _only(condition: Condition) -> list[Alternative]:
+    return [(condition,)]
+
+
+def _compare_literals(
+    node: Expression,
+    symbol: str,
+    left: Expression,
+    right: Expression,
+) -> list[Alternative]:
+    """Return the comparison of two numbers, which always holds or never."""
+    if len(left.text + right.text) > _MAX_DIGITS:
+        raise NotUnderstoodError(format_expression(node))
+    is_true = TESTS[symbol](Fraction(left.text), Fraction(right.text))
+    return [()] if is_true else []
+
+
+def _negated(node: Expression, positive: list[Alternative]) -> list[Alternative]:
+    """Return the alternatives of an expression that is true where none of these holds."""
+    match positive:
+        case [(Condition(name, operator) as condition,)] if operator in _NEGATIVE_OF:
+            negative = replace(condition, operator=_NEGATIVE_OF[operator])
+            missing = make_condition(name, "notExists", None)
+            return [(negative,), (missing,)] if condition.values else [(negative,)]
+    raise NotUnderstoodError(format_expression(node))
 
 
 def _read_literal(node: Expression) -> str:
@@ -451,7 +475,9 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     ] and len(roles) == 1:
         return (
             make_condition(
-                parts[0].attribute, "between", [part.value for part in parts]
+                parts[0].attribute,
+                "between",
+                [part.value for part in parts],
             ),
         )
     return tuple(parts)

@@ -194,12 +194,17 @@ class _Run:
         value = self._evaluate(parts[0])
         for symbol, part in zip(symbols, parts[1:], strict=True):
             value = self._calculate(
-                symbol, self._as_number(value), self._as_number(self._evaluate(part))
+                symbol,
+                self._as_number(value),
+                self._as_number(self._evaluate(part)),
             )
         return value
 
     def _calculate(
-        self, symbol: str, left: int | Fraction | None, right: int | Fraction | None
+        self,
+        symbol: str,
+        left: int | Fraction | None,
+        right: int | Fraction | None,
     ) -> int | Fraction:
         if symbol not in _ARITHMETIC:
             raise self._error(f"cxroute does not understand `{symbol}` here")

@@ -68,19 +68,27 @@ class BlockForm:
         }
 
     def findings(
-        self, rules: OrderedRules, manifests: Manifests, queues: Mapping[str, str]
+        self,
+        rules: OrderedRules,
+        manifests: Manifests,
+        queues: Mapping[str, str],
     ) -> Iterable[Finding]:
         """Return the proof that no unknown part of Studio's language changes a route (CXR127 to CXR130)."""
         proof = DialectProof(rules, manifests, queues, self.layout.facts)
         return proof.findings()
 
     def table_findings(
-        self, after: Sequence[LiveRule], queues: Mapping[str, str]
+        self,
+        after: Sequence[LiveRule],
+        queues: Mapping[str, str],
     ) -> Iterable[Finding]:
         """Return a warning if the block would be larger than any that is known to work."""
         entries = [
             BlockEntry(
-                live.rule, live.marker.address if live.marker else None, "0" * 8, ""
+                live.rule,
+                live.marker.address if live.marker else None,
+                "0" * 8,
+                "",
             )
             for live in after
         ]

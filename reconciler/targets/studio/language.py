@@ -235,11 +235,18 @@ class _StatementParser:
 
 
 def _simple_statement(
-    kind: str, line: int, text: str, *expressions: Expression
+    kind: str,
+    line: int,
+    text: str,
+    *expressions: Expression,
 ) -> Statement:
     """Return a statement of one line, without a block."""
     return Statement(
-        kind=kind, line=line, last_line=line, text=text, expressions=expressions
+        kind=kind,
+        line=line,
+        last_line=line,
+        text=text,
+        expressions=expressions,
     )
 
 

@@ -178,7 +178,9 @@ def find_conflicts(
 
 
 def _kind_conflicts(
-    rule: Rule, part: Condition, kinds: dict[str, tuple[str, Rule]]
+    rule: Rule,
+    part: Condition,
+    kinds: dict[str, tuple[str, Rule]],
 ) -> Iterator[str]:
     """Yield why a condition does not compare like the first one; `kinds` gets the first one of
     each attribute.

@@ -60,5 +60,7 @@ def studio_script(environment: Environment) -> StudioScript:
     """Return the script of an Environment with `api.rules: studio`."""
     settings = studio_settings(environment)
     return StudioScript(
-        settings.script, settings.api_version, block_layout(environment)
+        settings.script,
+        settings.api_version,
+        block_layout(environment),
     )

@@ -161,7 +161,10 @@ class DialectProof:
         return reading
 
     def _compare(
-        self, allowed: Mapping[str, Iterable[Scalar]], old: Reading, new: Reading
+        self,
+        allowed: Mapping[str, Iterable[Scalar]],
+        old: Reading,
+        new: Reading,
     ) -> Sequence[Region]:
         """Return how conversations with allowed values differ.
 
@@ -185,7 +188,10 @@ class DialectProof:
         before = [*entries, *_read_rules(self.entries, old)]
         after = [*entries, *_read_rules(self.entries, new)]
         change = compare_behaviour(
-            before, after, self.rules.evaluation, self.budget.remaining
+            before,
+            after,
+            self.rules.evaluation,
+            self.budget.remaining,
         )
         self.budget.spend(change.work + _WORK_PER_RULE * len(self.entries))
         if not change.regions and not change.complete:
@@ -197,21 +203,9 @@ class DialectProof:
         a missing one.
         """
         for name, parts in self.parts.items():
-            if not self._can_be_empty(name):
-                continue
-            empty = {part: holds(part, {name: ""}) for part in parts}
-            missing = {part: holds(part, {}) for part in parts}
-            if empty == missing:
-                continue
-            allowed = {
-                attribute: values
-                for attribute, values in self.declared.items()
-                if attribute != name
-            }
-            regions = self._compare(allowed, empty, missing)
+            regions = self._regions_of_empty_text(name)
             if not regions:
                 continue
-
             example = {**regions[0].example.attributes, name: ""}
             reason = f"an empty {self.rules.labels.name(name)} is a missing one:"
             message = self._describe(regions[0], example, reason)
@@ -222,6 +216,22 @@ class DialectProof:
             for entry in self.entries:
                 if entry.name in rules and parts.keys() & entry.rule.conditions:
                     yield LintView.finding("CXR129", "warning", message, entry)
+
+    def _regions_of_empty_text(self, name: str) -> Sequence[Region]:
+        """Return the conversations that go elsewhere with an empty text than without a value."""
+        if not self._can_be_empty(name):
+            return ()
+        parts = self.parts[name]
+        empty = {part: holds(part, {name: ""}) for part in parts}
+        missing = {part: holds(part, {}) for part in parts}
+        if empty == missing:
+            return ()
+        allowed = {
+            attribute: values
+            for attribute, values in self.declared.items()
+            if attribute != name
+        }
+        return self._compare(allowed, empty, missing)
 
     def _can_be_empty(self, name: str) -> bool:
         """Return whether an attribute can have an empty text."""
@@ -234,7 +244,10 @@ class DialectProof:
         return name not in types or bool(types[name].texts)
 
     def _describe(
-        self, region: Region, conversation: Mapping[str, Scalar], reason: str
+        self,
+        region: Region,
+        conversation: Mapping[str, Scalar],
+        reason: str,
     ) -> str:
         before = self._route_phrase(region.before_rule)
         after = self._route_phrase(region.after_rule)
@@ -269,7 +282,9 @@ class GeneratedText:
         )
 
     def find_deviation(
-        self, context: Conversation, expected: Destination
+        self,
+        context: Conversation,
+        expected: Destination,
     ) -> tuple[Dialect, Destination] | None:
         """Return a dialect in which the text sends a conversation to another destination, and that
         destination.

@@ -87,7 +87,9 @@ class BlockRule(NamedTuple):
 
 
 def read_block(
-    text: str, layout: BlockLayout, first_line: int = 1
+    text: str,
+    layout: BlockLayout,
+    first_line: int = 1,
 ) -> tuple[BlockRule, ...]:
     """Return the rules of a block, whose first line has the number `first_line`, in order.
 
@@ -282,7 +284,10 @@ def _opaque(*lines: str) -> Opaque:
 
 
 def _bare_rule(
-    line: int, name: str, description: str = "", priority: float = 0
+    line: int,
+    name: str,
+    description: str = "",
+    priority: float = 0,
 ) -> BlockRule:
     """Return a rule that is not managed, without its conditions and targets."""
     rule = Rule(

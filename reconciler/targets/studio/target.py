@@ -1,6 +1,6 @@
 """The target `studio`: rules in a managed block of a Studio script."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, cast
 
@@ -10,6 +10,7 @@ if (
     TYPE_CHECKING
 ):  # loads the analysis and the network, which an Environment alone does not need
     from reconciler.core.manifest.kinds.environment import Environment
+    from reconciler.core.model.check import CheckResult
     from reconciler.core.rule_json import RulesFile
     from reconciler.core.target import Access, SimulatedTenant, Surroundings
     from reconciler.targets.studio.client import StudioClient, StudioReadingClient
@@ -23,6 +24,7 @@ class StudioTarget:
     settings: Final = Studio
     settings_help: Final = "The script of `rules: studio`."
     settings_example: Final = {"script": "Bot\\Hand-over"}
+    uses_platform: Final = True
     queues: Final = "acd-skills"
     queues_reason: Final = "a script sends conversations to skills"
     file_hint: Final = "a rule looks changed if the file has only the id of its queue"
@@ -43,7 +45,9 @@ class StudioTarget:
 
     @asynccontextmanager
     async def open(
-        self, surroundings: "Surroundings", access: "Access"
+        self,
+        surroundings: "Surroundings",
+        access: "Access",
     ) -> "AsyncIterator[StudioReadingClient | StudioClient]":
         """Open the script: the source is a RuleTable with "write"."""
         from reconciler.targets.studio.client import (  # noqa: PLC0415 - loads the network
@@ -56,6 +60,33 @@ class StudioTarget:
         script = studio_script(surroundings.environment)
         async with surroundings.connect(access) as connection:
             yield client(*connection, script=script)
+
+    async def examine(
+        self,
+        surroundings: "Surroundings",
+        lines: "list[CheckResult]",
+        expected: "Callable[[], Sequence[str]]",
+    ) -> None:
+        """Check the login, the script and its block, and the skills."""
+        from reconciler.targets.platform.diagnosis.probe import Probe  # noqa: PLC0415 - see above
+        from reconciler.targets.studio.examination import StudioExamination  # noqa: PLC0415 - see above
+        from reconciler.targets.studio.place import studio_script  # noqa: PLC0415 - see above
+
+        environment = surroundings.environment
+        async with surroundings.connect("read") as connection:
+            examination = StudioExamination(
+                environment=environment,
+                tenant=connection.tenant,
+                variables=connection.credentials.variables,
+                lines=lines,
+                script=studio_script(environment),
+            )
+            await examination.answers(Probe(*connection[:4]), expected)
+
+    def untried(self, environment: "Environment") -> "Sequence[str]":
+        """Return what only a save can check."""
+        del environment
+        return ("locking and saving the script",)
 
     def prepare(self, environment: "Environment", tenant: "SimulatedTenant") -> None:
         """Add the script with an empty block, if it is missing."""

@@ -30,6 +30,7 @@ def version(key: str, number: int) -> object:
     return rule(key, priority=number, targets=[Target(queue, 1)])
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("live", list(product(STATES, repeat=3)), ids=str)
 def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
     """One apply converges; a second one has no change and sends no write; the unmanaged rule does

@@ -86,6 +86,7 @@ def test_every_write_is_recorded_before_and_after() -> None:
     assert expected == world.recorder.lines
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("profile", ["A", "C"])
 @pytest.mark.parametrize(
     "fault",

@@ -546,5 +546,10 @@ def test_every_reason_is_covered() -> None:
     ]
     keys = ["until read", "whole create"]
     assert keys == missing_sentences(
-        ["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts
+        [
+            "core/apply/loop.py",
+            "core/apply/attempt.py",
+            "core/apply/progress.py",
+        ],
+        texts,
     )

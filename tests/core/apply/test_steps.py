@@ -219,6 +219,7 @@ class Watch:
                 )
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("profile", ["A", "C", "D"])
 @pytest.mark.parametrize("case", CASES)
 def test_no_conversation_goes_to_a_third_queue(case: str, profile: str) -> None:
@@ -237,6 +238,7 @@ def test_no_conversation_goes_to_a_third_queue(case: str, profile: str) -> None:
     assert writes == len(watch.world.writes())
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("case", CASES)
 def test_a_crash_anywhere_is_completed_by_the_next_run(case: str) -> None:
     """Stopped after any number of writes: another run continues from the live state, with copies
@@ -288,6 +290,7 @@ def test_an_order_without_copies_has_none() -> None:
         ), case
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("call", ["POST rules", "PUT rule", "DELETE rule"])
 @pytest.mark.parametrize("kind", ["500", "500-applied", "reset-applied"])
 def test_a_lost_response_to_any_step_is_resolved_by_the_next_read(

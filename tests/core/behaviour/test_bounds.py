@@ -306,7 +306,10 @@ def test_disjoint_pairs_of_one_intent_count_as_work(
         Move(None, ranged(n)) for n in range(10, 20)
     ]
     actual = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
-    assert (set(), set()) == (actual.add_before_remove, actual.undecided)
+    assert (frozenset(), set()) == (
+        actual.dependencies.add_before_remove,
+        actual.undecided,
+    )
     monkeypatch.setattr(constraints, "MAX_PAIR_CHECKS", 90)
     assert (
         set(range(20))
@@ -345,10 +348,16 @@ def test_links_between_changes_end_at_their_limit(
     moves = [Move(apart(f"old{n}", n), None) for n in range(20)]
     moves += [Move(None, apart(f"new{n}", 20 - n)) for n in range(20)]
     actual = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
-    assert (400, set()) == (len(actual.add_before_remove), actual.undecided)
+    assert (400, set()) == (
+        len(actual.dependencies.add_before_remove),
+        actual.undecided,
+    )
     monkeypatch.setattr(constraints, "MAX_DEPENDENCIES", 50)
     actual = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
-    assert (51, set(range(40))) == (len(actual.add_before_remove), actual.undecided)
+    assert (51, set(range(40))) == (
+        len(actual.dependencies.add_before_remove),
+        actual.undecided,
+    )
 
 
 def test_an_abandoned_search_for_an_order_uses_temporary_copies(

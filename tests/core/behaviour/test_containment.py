@@ -67,6 +67,7 @@ def test_a_claim_is_covered_by_reviewed_claims(
     assert new == find_uncovered(fresh, reviewed)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(6))
 def test_containment_is_exact(block: int) -> None:
     """The regions of one difference and of another one agree with every representative input."""

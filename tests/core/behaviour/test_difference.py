@@ -26,10 +26,10 @@ from tests.support.random_rules import (
     queue,
     rule,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 32
-SIZE = 200 if FULL else 100
+SIZE = size(fast=20, slow=100, full=200)
 """Pairs of lists in each block."""
 
 
@@ -50,6 +50,8 @@ def check(pair: RulePair) -> None:
     )
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
     """An input moves as stated exactly when one region has it, and no input is in two; each example
@@ -59,6 +61,7 @@ def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
         check(a_pair(Random(seed), 5 if seed % 4 else 9))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(pair=PAIRS)
 def test_regions_hold_for_pairs_that_shrink(pair: RulePair) -> None:
@@ -66,6 +69,7 @@ def test_regions_hold_for_pairs_that_shrink(pair: RulePair) -> None:
     check(pair)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_a_limited_difference_reports_undecided_conversations(block: int) -> None:
     """With little work regions are still correct, and every other input that moves is in
@@ -81,6 +85,7 @@ def test_a_limited_difference_reports_undecided_conversations(block: int) -> Non
         )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_a_list_does_not_differ_from_itself(block: int) -> None:
     """Another order of the list, new priorities in the same order, and multiplied weights move no
@@ -110,6 +115,7 @@ def scaled(targets: list[Json]) -> list[Json]:
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_a_difference_from_an_empty_list_is_all_that_a_list_takes(block: int) -> None:
     """The default takes all inputs of an empty list, so exactly the inputs of the list move, in

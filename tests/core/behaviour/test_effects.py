@@ -15,10 +15,10 @@ from tests.support.effect_oracle import oracle_of
 from tests.support.grown_pairs import generate_pair, generate_tangled_pair
 from tests.support.impacts import compare_lists
 from tests.support.random_rules import RulePair, a_pair, attribute, entries, rule
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 20
-SIZE = 200 if FULL else 50
+SIZE = size(fast=10, slow=50, full=200)
 """Pairs of each kind in each block."""
 
 
@@ -30,6 +30,8 @@ def check(pair: RulePair, work: int | None = None) -> Json:
     return document
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_effects_of_small_pairs_are_exact(block: int) -> None:
     """Every input that moves is in one row, with its queues; an input that stays is in none."""
@@ -37,6 +39,8 @@ def test_effects_of_small_pairs_are_exact(block: int) -> None:
         check(a_pair(Random(seed), 5 if seed % 4 else 9))
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_effects_of_grown_pairs_are_exact(block: int) -> None:
     """The same for 20 to 60 rules: a changed default, deleted rules, language and tier splits, a
@@ -46,6 +50,8 @@ def test_effects_of_grown_pairs_are_exact(block: int) -> None:
         check(generate_pair(Random(seed)))
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_effects_of_tangled_pairs_are_exact(block: int) -> None:
     """The same for rules with conditions on five attributes, whose earlier rules overlap in many
@@ -55,6 +61,7 @@ def test_effects_of_tangled_pairs_are_exact(block: int) -> None:
         check(generate_tangled_pair(Random(seed)))
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_effects_within_a_work_limit_are_exact(block: int) -> None:
     """With little work rows are still correct, and every other input that moves is in

@@ -35,10 +35,10 @@ from tests.support.endpoint_oracle import (
 )
 from tests.support.impacts import compare_behind
 from tests.support.random_rules import a_pair, a_rule, attribute, edited, entries, rule
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 20
-SIZE = 200 if FULL else 25
+SIZE = size(fast=10, slow=25, full=200)
 NAMES = (INTENT, CONFIDENCE)
 
 
@@ -57,6 +57,8 @@ def document(
     return impact_to_json(impact, QUEUES)
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
     """Only the intents, only the fallback or its bound, or the rules as well: checked on all
@@ -179,6 +181,8 @@ def test_a_rule_that_only_the_new_fallback_puts_first_is_named_as_both() -> None
     assert ("k1", "both") == (named["id"], named["when"])
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
     """The same endpoint before and after a change of rules, lowest or highest priority first."""
@@ -199,11 +203,12 @@ def is_about_events(form: Json) -> bool:
     return all(part.get("attributeName") in NAMES for part in form["conditions"])
 
 
+@pytest.mark.generated
 def test_a_rule_on_events_takes_what_the_rule_takes_behind_the_endpoint() -> None:
     """Also where the endpoint stores the confidence as text: conditions on that text are not
     understood.
     """
-    for seed in range(2_000):
+    for seed in range(size(fast=400, slow=2000)):
         random = Random(f"parts {seed}")
         rules = a_list(random)
         fallback = replace(a_fallback(random), intent="none")
@@ -279,9 +284,10 @@ def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(
     assert moved[None] == moved["none"]
 
 
+@pytest.mark.generated
 def test_unreachable_contexts_are_exactly_those_that_no_event_gives() -> None:
     """A context is written for some event, or one of the unreachable rules takes it."""
-    for seed in range(300):
+    for seed in range(size(fast=60, slow=300)):
         random = Random(f"unreachable {seed}")
         fallback = replace(a_fallback(random), intent="none")
         universe = events_for(

@@ -30,10 +30,10 @@ from tests.support.random_rules import (
     entry,
     rule,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 26
-SIZE = 120 if FULL else 60
+SIZE = size(fast=12, slow=60, full=120)
 """Pairs of lists in each block."""
 
 Waves = list[list[tuple[int, str]]]
@@ -73,6 +73,8 @@ def check(pair: RulePair) -> set[str]:
     return kinds
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_part_of_every_wave_is_safe(block: int) -> None:
     """No call, in any order within its wave and with any order of ties, sends an input to a third
@@ -82,6 +84,7 @@ def test_every_part_of_every_wave_is_safe(block: int) -> None:
         check(a_pair(Random(f"order {seed}"), 4 if seed % 4 else 8))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(pair=PAIRS)
 def test_orders_are_safe_for_pairs_that_shrink(pair: RulePair) -> None:

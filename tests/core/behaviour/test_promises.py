@@ -53,6 +53,7 @@ def facts_of(
     return facts
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_violations_are_sound_complete_and_disjoint(block: int) -> None:
     """A promise holds exactly if no input breaks it, otherwise each such input is in one region; of
@@ -70,6 +71,7 @@ def test_violations_are_sound_complete_and_disjoint(block: int) -> None:
     assert SIZE // 3 < min(results.values())
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_many_promises_are_checked_together(block: int) -> None:
     """On lists of 20 to 60 rules ten promises in one search have the results that each has
@@ -85,6 +87,7 @@ def test_many_promises_are_checked_together(block: int) -> None:
             assert facts.complete
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_a_limited_search_is_sound_and_says_that_it_is_incomplete(block: int) -> None:
     """With little work each region is still right, and a promise without one and without a result
@@ -124,6 +127,7 @@ def test_one_promise_cannot_use_the_work_of_all() -> None:
     assert [False, True] == [results[0].complete, results[1].holds]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_known_types_are_respected(block: int) -> None:
     """Inputs of another type than the endpoint writes break no promise."""
@@ -153,6 +157,7 @@ def endpoint_writes(
     return {**event, "intent": "none"} if unsure or unknown else event
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_promises_are_about_the_bots_event(block: int) -> None:
     """Behind an endpoint each event, with each confidence around the bounds, is in a region if it

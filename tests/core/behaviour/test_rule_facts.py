@@ -32,6 +32,7 @@ from tests.support.random_rules import (
     entries,
     rule,
 )
+from tests.tiers import size
 
 BLOCKS = 26
 SIZE = 120
@@ -188,6 +189,7 @@ def check_ties(truth: Truth, facts: RuleFacts) -> None:
             assert (True, True, False) == taking, (truth.report, tie)
 
 
+@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_facts_are_exactly_right(block: int) -> None:
     """The rules that never match, never win, are redundant, or have ties that matter are named, and
@@ -198,7 +200,10 @@ def test_facts_are_exactly_right(block: int) -> None:
         check(a_list(random, 6), random.choice(("lowest-first", "highest-first")))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@pytest.mark.generated
+@settings(
+    max_examples=size(fast=30, slow=75, full=150), deadline=None, derandomize=True
+)
 @given(rules=LISTS)
 def test_facts_hold_for_lists_that_shrink(rules: list[Json]) -> None:
     """The same for lists that hypothesis reduces when they fail."""
@@ -334,6 +339,7 @@ def test_conditions_that_contradict_are_named_alone() -> None:
     assert len(never.conditions) == 2
 
 
+@pytest.mark.slow
 def test_rules_covered_by_better_priorities_are_not_paired() -> None:
     """Of 200 rules of one priority, each for 60 intents that better priorities take, no two are
     compared.

@@ -73,6 +73,7 @@ PARTS: Final = 5
 ALL_PARTS = pytest.mark.parametrize("part", range(PARTS))
 
 
+@pytest.mark.fast_cases(1)
 @ALL_PARTS
 def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
     """Each rule of the bank is removed or gets another queue: every row and region has an example
@@ -94,6 +95,7 @@ def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
     assert examined > 60
 
 
+@pytest.mark.fast_cases(1)
 @ALL_PARTS
 def test_an_intent_is_added_to_an_example_without_one(
     part: int,

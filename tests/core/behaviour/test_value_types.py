@@ -37,10 +37,10 @@ from tests.support.impacts import LABELS, compare_lists, effect_rows, rows_of_do
 from tests.support.program import Program, write
 from tests.support.random_rules import RulePair, a_pair, attribute, entries, queue, rule
 from tests.support.written_manifests import loaded
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 25
-SIZE = 200 if FULL else 40
+SIZE = size(fast=10, slow=40, full=200)
 KINDS = (
     ANY_TEXT,
     SHARE,
@@ -59,6 +59,8 @@ def document(pair: RulePair, types: Mapping[str, ValueType] | None = None) -> Js
     )
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_difference_among_known_types_is_exact(block: int) -> None:
     """Regions are sound and complete for values of the known types; the result does not depend on
@@ -83,6 +85,8 @@ def test_a_difference_among_known_types_is_exact(block: int) -> None:
         check_difference(pair.old, pair.new, actual, pair.evaluation, resting)
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_other_types_are_named(block: int) -> None:
     """Such a row holds only conversations with a value of another type than rules compare with; no

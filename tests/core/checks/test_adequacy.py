@@ -28,10 +28,10 @@ from tests.support.edit_oracle import (
 )
 from tests.support.random_promises import AuthoredPromise, a_promise
 from tests.support.random_rules import entry
-from tests.tiers import FULL
+from tests.tiers import FULL, size
 
 BLOCKS = 20 if FULL else 8
-SIZE = 200 if FULL else 50
+SIZE = size(fast=10, slow=50, full=200)
 # what the endpoint never writes
 IMPOSSIBLE: tuple[Json, ...] = (
     {},
@@ -149,6 +149,8 @@ def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
     return [*actual, form]
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
     """By plain re-evaluation of all events: counted edits move callers; unnoticed ones break no

@@ -18,10 +18,10 @@ from tests.support.brute_force import Json, destination, winner
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample
 from tests.support.program import Program, write
 from tests.support.random_rules import queue
-from tests.tiers import FULL
+from tests.tiers import size
 
 PAGE = Path(__file__).parents[3] / "docs/reference/plan-json.md"
-SAMPLES = 1_000 if FULL else 100
+SAMPLES = size(fast=20, slow=100, full=1000)
 ENVIRONMENT = """\
 apiVersion: routing/v1
 kind: Environment
@@ -456,6 +456,8 @@ def test_a_chosen_test_that_others_make_redundant_is_dropped() -> None:
     assert [] == choose_masks({0: 0})
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(20)
 @pytest.mark.parametrize("seed", range(SAMPLES))
 def test_written_tests_pass_and_none_is_redundant(cxroute: Program, seed: int) -> None:
     """By plain evaluation: all edits that move callers are noticed, and each test alone notices one

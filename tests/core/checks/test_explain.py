@@ -355,6 +355,7 @@ def test_a_conversation_is_given_on_the_command_line(
     ]
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize(
     ("said", "why"),
     [

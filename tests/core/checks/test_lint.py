@@ -26,6 +26,7 @@ from tests.support.builders import QUEUES, address, intent_is, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.random_rules import a_list, entries
+from tests.tiers import size
 
 HEAD = """\
 apiVersion: routing/v1
@@ -688,6 +689,7 @@ def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) 
     assert {True, False} == set(actual)
 
 
+@pytest.mark.generated
 def test_any_list_of_rules_gets_a_result() -> None:
     """Every operator, mixed types, ties, unknown conditions: no list of rules makes the lint
     fail.
@@ -699,7 +701,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
         attributes=BotAttributes(intent="intent", confidence="conf"),
     )
     codes: set[str] = set()
-    for seed in range(400):
+    for seed in range(size(fast=80, slow=400)):
         rules = entries(a_list(Random(seed), 7))
         own_side = {
             address(f"set/k{place}"): wanted(f"set/k{place}", rule.rule)

@@ -30,9 +30,9 @@ from tests.support.random_manifests import (
     rules_of,
 )
 from tests.support.written_manifests import loaded
-from tests.tiers import FULL
+from tests.tiers import size
 
-SIZE = 1_000 if FULL else 150
+SIZE = size(fast=30, slow=150, full=1000)
 VALUES = sorted(
     {
         *BOUNDS,
@@ -47,6 +47,7 @@ OTHERS = (
 """Texts that no condition names, the patterns, and texts that begin or end with one."""
 
 
+@pytest.mark.generated
 def test_exactly_the_rules_that_no_event_reaches_are_reported(tmp_path: Path) -> None:
     """CXR201 and CXR202, against all events; with fallbacks of every kind, and without."""
     counts = Counter[bool]()

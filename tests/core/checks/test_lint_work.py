@@ -23,6 +23,7 @@ from tests.support.brute_force import Json
 from tests.support.facts import analyze_rules
 from tests.support.program import Program, write
 from tests.support.random_rules import a_list, attribute, entries, rule
+from tests.tiers import size
 
 
 def patterns(count: int, each: int = 1) -> list[Json]:
@@ -131,6 +132,7 @@ def test_a_hard_list_ends_at_the_bound() -> None:
     bounded(sets(120), 200_000)
 
 
+@pytest.mark.slow
 def test_a_budget_that_counts_too_little_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -144,12 +146,14 @@ def test_a_budget_that_counts_too_little_is_noticed(
         bounded(sets(120), 200_000)
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("work", [0, 30, 100, 300, 1_000])
 def test_facts_within_a_bound_are_correct(work: int) -> None:
     """Each fact is one that an unbounded search finds; facts are missing only for rules named as
     unchecked.
     """
-    for seed in range(120):
+    for seed in range(size(fast=24, slow=120)):
         rules = a_list(Random(f"bounded {seed}"), 7)
         complete = analyze_rules(entries(rules))
         part = analyze_rules(entries(rules), work=work)
@@ -246,6 +250,7 @@ def test_completeness_follows_from_the_findings() -> None:
     assert is_complete(())
 
 
+@pytest.mark.slow
 def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
     """An exception costs as much as its conditions: 400 hand-written rules took 200 MB of JSON, and
     2,000 took 5 GB.

@@ -479,6 +479,7 @@ def test_junit_has_a_case_for_each_promise(cxroute: Program) -> None:
     )
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_hostile_names_break_neither_xml_nor_a_terminal(
     cxroute: Program, text: str

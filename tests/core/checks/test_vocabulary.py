@@ -20,6 +20,7 @@ from reconciler.core.model.finding import Finding
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, write
 from tests.support.written_manifests import ENVIRONMENT, HEAD, yaml_of
+from tests.tiers import size
 
 VARS = 'vars: {tier: platinium, tiers: [gold, bronze], amount: 1000, name: custmerTier, word: "1000"}\n'
 ATTRIBUTES = """\
@@ -346,6 +347,7 @@ def test_hostile_names_and_values_are_escaped(linted: Lint, hostile: str) -> Non
         assert "\n" not in each.message + each.hint
 
 
+@pytest.mark.generated
 def test_a_value_is_declared_if_an_evaluator_equals_it(linted: Lint) -> None:
     """For random values and declarations: CXR213 exactly if no declared value equals the compared
     one (S4).
@@ -360,7 +362,7 @@ def test_a_value_is_declared_if_an_evaluator_equals_it(linted: Lint) -> None:
         return isinstance(first, str) is isinstance(second, str) and first == second
 
     outcomes = set()
-    for seed in range(60):
+    for seed in range(size(fast=12, slow=60)):
         random = Random(seed)
         values = random.sample(pool, 3)
         value = random.choice(pool)

@@ -37,9 +37,9 @@ from tests.support.edit_oracle import adequacy_sample
 from tests.support.program import Program, write
 from tests.support.random_promises import AuthoredPromise, a_promise, holds_all
 from tests.support.random_rules import edited, entry
-from tests.tiers import FULL
+from tests.tiers import size
 
-SAMPLES = 1_000 if FULL else 100
+SAMPLES = size(fast=20, slow=100, full=1000)
 SOURCE = Source("p.yaml", 1, 1)
 
 
@@ -333,6 +333,7 @@ def plain(one: Json) -> Json:
     }
 
 
+@pytest.mark.generated
 def test_only_a_rule_proved_to_be_unwatched_is_counted_as_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -400,6 +400,7 @@ AMPLIFYING: dict[str, tuple[str | list[str], Callable[[int], str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", AMPLIFYING)
 def test_memory_stays_bounded_with_any_variables(what: str) -> None:
     """Manifests of 200 KiB that would expand to 300 MB: one error in the file, and less than 40 MB
@@ -435,6 +436,7 @@ def test_memory_stays_bounded_with_any_variables(what: str) -> None:
     assert error.source.file.endswith("rules.yaml")
 
 
+@pytest.mark.slow
 def test_many_small_files_share_one_limit() -> None:
     """Each file stays below 5 MiB; all files together may expand to 64 MiB."""
     write("prod.yaml", HEAD.replace("{}", json.dumps({"v": LONG})))

@@ -15,7 +15,7 @@ from reconciler.core.manifest.load import load_contents
 from reconciler.core.manifest.yaml_writer import format_flow
 from reconciler.core.text.phrases import Labels
 from tests.support.written_manifests import ENVIRONMENT, loaded
-from tests.tiers import FULL
+from tests.tiers import size
 
 INTENT = "cognigyDetectedIntent"
 ATTRIBUTES = "---\napiVersion: routing/v1\nkind: Attributes\nname: bank\nattributes:\n"
@@ -100,13 +100,14 @@ def test_a_value_that_looks_like_a_group_is_marked(room: Path) -> None:
     assert '"German"' == actual.value("country", "German")
 
 
+@pytest.mark.generated
 def test_valid_groups_are_all_used_and_each_text_has_one_meaning() -> None:
     """For random names of values, labels and groups: either an error, or no text means two sets of
     values.
     """
     words = ["a", "b", "c", "A", "B", "C", "\u200ba", r"\u200ba"]
     invalid = used = 0
-    for seed in range(4_000 if FULL else 400):
+    for seed in range(size(fast=80, slow=400, full=4000)):
         random = Random(seed)
         names = random.sample(words, 4)
         values = {name: _described(random, words) for name in names}

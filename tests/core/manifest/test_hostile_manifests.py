@@ -23,6 +23,7 @@ from reconciler.core.manifest.yaml_reader import parse_file
 from reconciler.core.model.finding import CODES
 from tests.support.work_bounds import takes_at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, MANIFESTS, yaml_of
+from tests.tiers import size
 
 SIZE = 5 * 1024 * 1024
 RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n"
@@ -80,6 +81,7 @@ WORST: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORST)
 def test_no_file_takes_long(name: str, room: Path) -> None:
     """The slowest known files are read within a second; the test allows five seconds for 200,000
@@ -105,6 +107,7 @@ EXPANDED: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPANDED)
 def test_errors_of_many_rules_are_reported_quickly(
     name: str, room: Path, capsys: pytest.CaptureFixture[str]
@@ -154,7 +157,8 @@ JSON = st.recursive(
 VALIDATOR: Any = jsonschema.Draft202012Validator(manifest_schema())
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=40, slow=100, full=200), deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=15).map("\n".join))
 def test_mixed_lines_load_or_end_in_findings(text: str) -> None:
     """Lines of manifests in any order load, or end in findings with positions; no other exception
@@ -163,6 +167,7 @@ def test_mixed_lines_load_or_end_in_findings(text: str) -> None:
     loads_or_has_findings(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_any_json_value_loads_or_ends_in_findings(
@@ -176,6 +181,7 @@ def test_any_json_value_loads_or_ends_in_findings(
     )
 
 
+@pytest.mark.campaign
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_mutated_manifests_load_or_end_in_findings(data: st.DataObject) -> None:

@@ -58,7 +58,6 @@ def fields(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 FIELDS = dict(fields(SCHEMA))
-FIELD = pytest.mark.parametrize("name", FIELDS)
 
 
 def part(described: dict[str, Any]) -> Any:
@@ -98,42 +97,41 @@ def test_the_committed_schema_equals_the_output_of_schema_and_init(
     )
 
 
-@FIELD
-def test_every_field_has_a_description(name: str) -> None:
+def test_every_field_has_a_description() -> None:
     """One or two sentences without internal terms: editors show them as help."""
-    text = FIELDS[name].get("description", "")
-    assert re.fullmatch(r"[A-Z`].{20,}\.", text), text
-    assert len(text.split()) >= 5
-    assert not re.search(
-        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar|instant)\b", text
-    )
+    for name, field in FIELDS.items():
+        text = field.get("description", "")
+        assert re.fullmatch(r"[A-Z`].{20,}\.", text), (name, text)
+        assert len(text.split()) >= 5, name
+        assert not re.search(
+            r"\b(slug|marker|digest|region|witness|opaque|wave|sugar|instant)\b", text
+        ), name
 
 
-@pytest.mark.parametrize("name", SCHEMA["$defs"])
-def test_every_definition_has_a_description(name: str) -> None:
+def test_every_definition_has_a_description() -> None:
     """Also a definition that only groups fields."""
-    text = SCHEMA["$defs"][name]["description"]
-    assert re.fullmatch(r"[A-Z].{20,}\.", text), text
-    assert not re.search(
-        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar)\b", text
-    )
+    for name, definition in SCHEMA["$defs"].items():
+        text = definition["description"]
+        assert re.fullmatch(r"[A-Z].{20,}\.", text), (name, text)
+        assert not re.search(
+            r"\b(slug|marker|digest|region|witness|opaque|wave|sugar)\b", text
+        ), name
 
 
-@FIELD
-def test_every_field_with_a_free_value_has_valid_examples(name: str) -> None:
+def test_every_field_with_a_free_value_has_valid_examples() -> None:
     """Booleans and enumerations need no example; other fields have valid ones."""
-    field = FIELDS[name]
-    obvious = field.get("type") == "boolean" or "const" in field or "enum" in field
-    assert obvious or field.get("examples")
-    for example in field.get("examples", []):
-        part(field).validate(example)
+    for name, field in FIELDS.items():
+        obvious = field.get("type") == "boolean" or "const" in field or "enum" in field
+        assert obvious or field.get("examples"), name
+        for example in field.get("examples", []):
+            part(field).validate(example)
 
 
-@FIELD
-def test_every_default_is_a_valid_value(name: str) -> None:
+def test_every_default_is_a_valid_value() -> None:
     """Editors offer the default; null in it would be an error."""
-    if "default" in FIELDS[name]:
-        part(FIELDS[name]).validate(FIELDS[name]["default"])
+    for field in FIELDS.values():
+        if "default" in field:
+            part(field).validate(field["default"])
 
 
 def test_a_required_field_has_no_default() -> None:

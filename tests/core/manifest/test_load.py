@@ -257,6 +257,7 @@ def test_positions_and_findings_of_a_loaded_document(room: Path) -> None:
     assert "manifests/a.yaml" == rules.file
 
 
+@pytest.mark.slow
 def test_ten_thousand_rules_load_quickly(room: Path) -> None:
     """The time grows linearly with the number of rules."""
     with takes_at_most(rules=30_000):
@@ -264,6 +265,7 @@ def test_ten_thousand_rules_load_quickly(room: Path) -> None:
     assert 10_000 == len(manifests.rulesets[0].document.rules)
 
 
+@pytest.mark.slow
 def test_loading_imports_no_slow_library() -> None:
     """Loading imports no library of the network, the differ or the renderer."""
     heavy = (

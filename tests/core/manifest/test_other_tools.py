@@ -40,10 +40,10 @@ from tests.support.other_tools import (
     unstable_files,
 )
 from tests.support.program import Program, write
-from tests.tiers import FULL
+from tests.tiers import size
 
-VALUES: Final = 400 if FULL else 20
-FILES: Final = 60 if FULL else 15
+VALUES: Final = size(fast=10, slow=20, full=400)
+FILES: Final = size(fast=10, slow=15, full=60)
 BANK: Final = Path(__file__).parents[3] / "manifests"
 MISREAD: Final = (
     *(
@@ -140,6 +140,7 @@ def documents(text: str) -> list[Any]:
     return [document.value for document in parsed.documents]
 
 
+@pytest.mark.generated
 @settings(max_examples=VALUES)
 @given(value=VALUE, more=VALUE)
 def test_every_value_is_the_same_to_other_loaders(value: object, more: object) -> None:
@@ -152,6 +153,7 @@ def test_every_value_is_the_same_to_other_loaders(value: object, more: object) -
     assert {} == differing_loaders(text, [fields])
 
 
+@pytest.mark.generated
 @settings(max_examples=VALUES)
 @given(
     value=VALUE,
@@ -175,6 +177,7 @@ def test_every_edit_is_the_same_to_other_loaders(
     assert {} == differing_loaders(edited, [new])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_prettier_and_yamllint_leave_every_file_as_it_is(
     tmp_path: Path, seed: int
@@ -212,6 +215,7 @@ def test_prettier_and_yamllint_leave_every_file_as_it_is(
     assert [] == lint_problems(directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forge", ["github", "gitlab", "azure", "bitbucket"])
 def test_the_files_of_init_are_stable_and_load_elsewhere(
     cxroute: Program, forge: str
@@ -228,6 +232,7 @@ def test_the_files_of_init_are_stable_and_load_elsewhere(
     assert [] == lint_problems(Path())
 
 
+@pytest.mark.slow
 def test_the_printed_profile_and_schema_are_stable(tmp_path: Path) -> None:
     """`cxroute schema` prints what people keep as files."""
     (tmp_path / "profile.yaml").write_text(default_profile_yaml(), encoding="utf-8")
@@ -239,6 +244,7 @@ def test_the_printed_profile_and_schema_are_stable(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("into", [(), ("--into", "manifests/rules/")])
 def test_an_export_is_stable_and_the_same_to_other_loaders(
     cxroute: Program, into: tuple[str, ...]
@@ -282,6 +288,7 @@ def test_an_export_is_stable_and_the_same_to_other_loaders(
     assert "CXR216" not in cxroute.out
 
 
+@pytest.mark.slow
 def test_an_intents_document_is_the_same_to_other_loaders(tmp_path: Path) -> None:
     """A new one, and an edited one."""
     bot = merge_bot(
@@ -304,6 +311,7 @@ def test_an_intents_document_is_the_same_to_other_loaders(tmp_path: Path) -> Non
     assert [] == lint_problems(tmp_path)
 
 
+@pytest.mark.slow
 def test_written_route_tests_are_the_same_to_other_loaders(cxroute: Program) -> None:
     """`test --adequacy --write` writes values of conditions."""
     head = "apiVersion: routing/v1\nkind: "
@@ -328,6 +336,7 @@ def test_written_route_tests_are_the_same_to_other_loaders(cxroute: Program) -> 
     assert [] == lint_problems(Path("manifests"))
 
 
+@pytest.mark.slow
 def test_a_table_writes_texts_that_other_loaders_read_as_texts(
     cxroute: Program,
 ) -> None:
@@ -354,6 +363,7 @@ def test_a_table_writes_texts_that_other_loaders_read_as_texts(
     assert [] == lint_problems(Path("manifests"))
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "file",
     sorted(BANK.rglob("*.y*ml")),
@@ -412,6 +422,7 @@ def test_a_scalar_that_all_tools_read_alike_is_not_a_finding(text: str) -> None:
     assert [] == warnings_of(rule_with(text))
 
 
+@pytest.mark.slow
 @given(st.text("0123456789_-+.:exobTZynofNOYESaulr~=<", min_size=1, max_size=9))
 def test_no_misread_scalar_passes_without_a_warning(text: str) -> None:
     """If any loader reads something else than cxroute reads, there is a warning."""

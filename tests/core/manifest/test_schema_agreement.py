@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jsonschema
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -19,7 +20,7 @@ from reconciler.core.manifest.documents import manifest_schema
 from reconciler.core.manifest.load import load_contents
 from tests.support.other_tools import MODULES, node_module
 from tests.support.written_manifests import ENVIRONMENT, yaml_of
-from tests.tiers import FULL
+from tests.tiers import size
 
 VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(manifest_schema())
 COMMITTED: Final = Path(__file__).parents[3] / "schema" / "manifest.v1.json"
@@ -167,27 +168,31 @@ def agree(kind: str, field: str, item: dict[str, Any]) -> None:
     assert is_valid(document) == VALIDATOR.is_valid(document), item
 
 
-@settings(max_examples=400 if FULL else 50)
+@pytest.mark.generated
+@settings(max_examples=size(fast=10, slow=50, full=400))
 @given(RULE)
 def test_schema_and_validate_agree_on_rules(rule: dict[str, Any]) -> None:
     """Also on a rule without an intent and without a key, for which there is no default key."""
     agree("RuleSet", "rules", rule)
 
 
-@settings(max_examples=100 if FULL else 20)
+@pytest.mark.generated
+@settings(max_examples=size(fast=10, slow=20, full=100))
 @given(TEST)
 def test_schema_and_validate_agree_on_route_tests(test: dict[str, Any]) -> None:
     """Fields, types and exclusive fields."""
     agree("RouteTests", "tests", test)
 
 
-@settings(max_examples=100 if FULL else 20)
+@pytest.mark.generated
+@settings(max_examples=size(fast=10, slow=20, full=100))
 @given(PROMISE)
 def test_schema_and_validate_agree_on_promises(promise: dict[str, Any]) -> None:
     """Fields, types and exclusive fields."""
     agree("Promises", "promises", promise)
 
 
+@pytest.mark.slow
 def test_a_strict_validator_accepts_the_schema() -> None:
     """Ajv's strict mode refuses unknown formats, lists of types, and members that are required and
     not declared.

@@ -9,7 +9,7 @@ import yaml
 
 from reconciler.core.manifest.syntax_cursor import find_cursor
 from reconciler.core.manifest.syntax_tree import read_syntax
-from tests.tiers import FULL
+from tests.tiers import size
 
 TEXT = """\
 # a comment
@@ -45,7 +45,8 @@ def test_each_extent_is_the_text_of_its_value() -> None:
                 assert place.node.text == yaml.load(text, yaml.BaseLoader)  # noqa: S506
 
 
-@pytest.mark.parametrize("seed", range(300 if FULL else 40))
+@pytest.mark.generated
+@pytest.mark.parametrize("seed", range(size(fast=10, slow=40, full=300)))
 def test_a_broken_text_has_the_places_before_the_error(seed: int) -> None:
     """Whatever is deleted or inserted: no exception, extents inside the text, and the next document
     is read.

@@ -261,6 +261,7 @@ def written(draw: st.DrawFn, value: Any) -> str:
     )
 
 
+@pytest.mark.slow
 @given(
     data=st.data(),
     old=MAPS,

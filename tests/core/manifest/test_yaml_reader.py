@@ -21,6 +21,7 @@ from reconciler.core.manifest.yaml_reader import (
 )
 from reconciler.core.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
+from tests.tiers import size
 
 RULES = b"""apiVersion: routing/v1
 kind: RuleSet
@@ -338,6 +339,7 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
     assert [("CXR004", 4, 1, message)] == said(reading)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -415,7 +417,12 @@ YAML_PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.generated
+@settings(
+    max_examples=size(fast=80, slow=200, full=400),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.lists(YAML_PIECES, max_size=40).map("".join))
 def test_a_file_without_errors_means_the_same_to_pyyaml(text: str) -> None:
     """No text has two readings: PyYAML's reader returns the same documents."""
@@ -438,7 +445,8 @@ def test_a_file_without_errors_means_the_same_to_pyyaml(text: str) -> None:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
     """Any bytes end in values or in errors, each with a position inside the file."""
@@ -450,7 +458,8 @@ def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
     assert reading.is_complete or reading.collector.collected
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
 @given(st.data())
 def test_mutated_manifests_end_in_values_or_errors(data: st.DataObject) -> None:
     """A manifest with bytes removed, doubled or changed ends in values or in errors."""
@@ -474,7 +483,8 @@ NESTED = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=40, slow=100, full=200), deadline=None)
 @given(NESTED)
 def test_positions_agree_with_pyyaml(value: Any) -> None:
     """A written value is read back equal, and its parts have the positions that PyYAML's parser
@@ -513,6 +523,7 @@ def places_of(value: Any, start: int) -> Any:
             yield from places_of(item, value.value_index(place))
 
 
+@pytest.mark.slow
 def test_ten_thousand_rules_are_read_quickly() -> None:
     """The time grows linearly with the number of rules."""
     with takes_at_most(rules=30_000):

@@ -59,6 +59,7 @@ def test_every_value_is_read_back_equal(value: object, more: object) -> None:
     assert {"all": [text]} == back([f"all: {format_flow([text])}"])
 
 
+@pytest.mark.fast_cases(30)
 @pytest.mark.parametrize("text", NAMES)
 def test_every_unusual_name_is_read_back_equal(text: str) -> None:
     """As a value, in a list of any length, and as a key."""

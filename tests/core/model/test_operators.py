@@ -17,6 +17,7 @@ from reconciler.core.model.operators import OPERATORS, RANGES, RECORDS, Operator
 from reconciler.core.model.rule import make_condition, to_api_json
 from tests.support.added_operator import RECORD, ExtendedPackage
 from tests.support.brute_force import holds
+from tests.tiers import size
 
 VALUES = ("", "gold", "card order", "order", "x", -1, 0, 0.3, 0.5, 0.7, 2)
 ATTRIBUTE = "score"
@@ -68,12 +69,13 @@ def test_a_record_is_whole_and_its_complement_is_another_record(
     assert schema["description"] == record.description
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 def test_the_parts_of_a_record_agree_with_the_oracle(record: Operator) -> None:
     """The test of one value, the atoms of all values, and brute force say the same."""
     named = [make_condition(ATTRIBUTE, "equals", value) for value in VALUES]
     outcomes = set()
-    for seed in range(40):
+    for seed in range(size(fast=10, slow=40)):
         random = Random(f"{record.name}/{seed}")
         condition = make_condition(ATTRIBUTE, record.name, operand(record, random))
         domain = Domain(ATTRIBUTE, [condition, *named])
@@ -92,6 +94,7 @@ def test_the_parts_of_a_record_agree_with_the_oracle(record: Operator) -> None:
     assert record.kind == "existence" or outcomes == {True, False}
 
 
+@pytest.mark.slow
 def test_an_operator_that_one_record_adds_works_in_every_command(
     tmp_path: Path,
 ) -> None:

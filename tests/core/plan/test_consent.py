@@ -22,10 +22,10 @@ from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.live_file import live_file
 from tests.support.program import Program, write
 from tests.support.random_rules import RulePair, a_pair, entries
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 10
-SIZE = 200 if FULL else 40
+SIZE = size(fast=10, slow=40, full=200)
 OWNED = [
     OwnedQueue(queue, name, (f"@{name[-1].lower()}",)) for queue, name in QUEUES.items()
 ]
@@ -80,6 +80,7 @@ def listed(pair: RulePair, steps: int | None = None) -> dict[str | None, str]:
     }
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_list_is_that_of_every_input(block: int) -> None:
     """Exactly the queues that gain or lose; all of them if a destination is not a queue of the
@@ -100,6 +101,7 @@ def test_the_list_is_that_of_every_input(block: int) -> None:
     assert observed > SIZE // 2
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_an_incomplete_analysis_lists_every_owner(block: int) -> None:
     """Whatever it found: what is proved stays so, and the rest may gain or lose."""

@@ -149,6 +149,7 @@ class Tenant:
         )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_drift_against_a_plain_evaluator(block: int) -> None:
     """Drift lists exactly the conversations with another route, and each interfering rule takes one
@@ -319,6 +320,7 @@ ODD_NAMES = [
 ]
 
 
+@pytest.mark.fast_cases(16)
 @pytest.mark.parametrize(
     "name", [name for name in ODD_NAMES if not HALVES.search(name)]
 )

@@ -122,6 +122,7 @@ def endure(
         assert program(*command) in EXPECTED, (command, program.err[-500:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, len(SMALL), GROUP))
 @pytest.mark.parametrize("whose", [list, ours])
 def test_no_command_raises_for_any_odd_rule(
@@ -186,6 +187,7 @@ ODD = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ODD, min_size=1, max_size=6, unique_by=lambda form: form["name"]))
 def test_no_command_raises_for_any_mixture(

@@ -148,6 +148,7 @@ def test_the_unedited_rule_is_managed_with_any_dates(
     )
 
 
+@pytest.mark.fast_cases(12)
 @pytest.mark.parametrize("dates", NO_DATES)
 @pytest.mark.parametrize(
     ("kinds", "fields"),

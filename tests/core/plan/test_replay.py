@@ -43,10 +43,10 @@ from tests.support.brute_force import inputs_for, is_supported
 from tests.support.endpoint_oracle import CONFIDENCE, INTENT, a_fallback, stage
 from tests.support.grown_pairs import generate_pair
 from tests.support.random_rules import RulePair, a_pair, a_rule, entries
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS: Final = 6
-SIZE: Final = 400 if FULL else 40
+SIZE: Final = size(fast=10, slow=40, full=400)
 NAMES: Final = BotAttributes(intent="intent", confidence="_confidence")
 """The random rules have no confidence: their values are of every type."""
 _TITLE: Final = re.compile(
@@ -206,6 +206,8 @@ def replayed(
     return replay(RecordReader.open(path, names), before, after)
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_replay_equals_the_evaluator_and_the_shares_of_the_sample(
     block: int, tmp_path: Path
@@ -272,6 +274,7 @@ def check_shares(
         assert share.most == 100 * result.moved / result.total
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize(
     "types", [{}, {CONFIDENCE: ANY_TEXT}], ids=["numbers", "confidence stored as text"]
 )
@@ -331,6 +334,7 @@ def test_a_confidence_stored_as_text_is_compared_as_written(tmp_path: Path) -> N
     assert {"1"} == {row.attributes["any"] for row in sample.rows}
 
 
+@pytest.mark.generated
 def test_an_attribute_without_a_column_makes_the_result_unknown(tmp_path: Path) -> None:
     """Where it decides; where both sides agree whatever it is, the conversation is known to
     stay.

@@ -204,6 +204,7 @@ def bounded(
         assert abs(least - low) < CLOSE > abs(most - high), report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(8))
 def test_shares_hold_for_every_completion_of_the_sample(block: int) -> None:
     """For each row, in total, and for each queue: minimum and maximum are correct, and exact for a

@@ -75,6 +75,7 @@ def opens(call: ast.Call) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_one_module_opens_files_for_reading() -> None:
     """Files are read by `reconciler.core.text.files` only, with the exceptions above."""
     actual = {
@@ -265,6 +266,7 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
 """By file: the command that reads it, and its environment variables."""
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("kind", ["a named pipe", "a device"])
 @pytest.mark.parametrize("reader", READERS)
 def test_each_command_refuses_a_special_file(

@@ -24,6 +24,7 @@ from tests.features.endpoint.process_memory import MIB, resident
 SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 
 
+@pytest.mark.slow
 def test_the_newest_of_many_tokens_are_hidden_in_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -24,7 +24,7 @@ from tests.support.hostile_names import (
     HOSTILE_NAMES,
     MARKDOWN_NAMES,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
 GERMAN = frozenset({"de", "de-AT"})
 FRENCH = frozenset({"fr", "fr-BE", "fr-FR"})
@@ -158,6 +158,7 @@ def random_labels(
     return Labels({}, texts, {"x": groups})
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("block", range(10))
 def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
     """For random groups and lists: all values of the list, no other one; in a cut list, as many as
@@ -166,7 +167,7 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
     values = [f"v{number}" for number in range(14)]
     names = [f"name {number}" for number in range(40)]
     grouped = cut = 0
-    for seed in range(2_000 if FULL else 200):
+    for seed in range(size(fast=40, slow=200, full=2000)):
         random = Random(f"{block} {seed}")
         labels = random_labels(random, values, names)
         groups = list(labels.groups["x"].values())
@@ -219,6 +220,7 @@ def test_two_sides_have_the_groups_that_mean_the_same_on_both() -> None:
     assert LABELS == merge_labels([LABELS])
 
 
+@pytest.mark.fast_cases(16)
 @pytest.mark.parametrize(
     "name", list(filter(None, (HOSTILE_NAMES | MARKDOWN_NAMES).values())), ids=repr
 )

@@ -23,7 +23,7 @@ from reconciler.core.traffic.sample import read_traffic
 from tests.support.random_rules import attribute, entries, rule
 from tests.support.written_manifests import line
 from tests.support.wrong_samples import WRONG
-from tests.tiers import FULL
+from tests.tiers import FULL, size
 
 INTENT: Final = "cognigyDetectedIntent"
 RULES: Final = entries(
@@ -117,12 +117,13 @@ def test_lines_before_the_header_may_be_comments() -> None:
     ]
 
 
+@pytest.mark.generated
 def test_mutated_files_are_read_or_refused_as_samples_are() -> None:
     """Same conversations, or the same first error; 2,000 files made of the characters that
     matter.
     """
     refused = 0
-    for seed in range(2_000):
+    for seed in range(size(fast=400, slow=2000)):
         random = Random(f"records {seed}")
         pieces = [
             "a",
@@ -315,6 +316,7 @@ def test_stdin_is_read_and_an_unreadable_file_refused(
             count(name)
 
 
+@pytest.mark.campaign
 def test_memory_does_not_grow_with_the_file() -> None:
     """Rows whose cells all differ (200,000 in the campaign): a few MiB; long cells are not
     remembered either.

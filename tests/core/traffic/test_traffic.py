@@ -25,6 +25,7 @@ from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
 from tests.support.written_manifests import ENVIRONMENT, line
 from tests.support.wrong_samples import WRONG
+from tests.tiers import size
 
 INTENT = "cognigyDetectedIntent"
 CONFIDENCE = "cognigyConfidence"
@@ -334,7 +335,8 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=60),

@@ -101,6 +101,7 @@ def test_folder_file_and_api_give_the_same_document(
     assert "(Deutsch)" not in first
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(
     "name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), *YAML_WORDS]
 )

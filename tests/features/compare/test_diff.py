@@ -232,6 +232,7 @@ def test_an_invalid_file_is_one_sentence(
     assert (64, 64) == (code, text["error"]["exitCode"])
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(
     ("side", "why"),
     [

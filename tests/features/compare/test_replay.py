@@ -277,6 +277,7 @@ def test_hostile_cells_and_names_stay_text(cxroute: Program, text: str) -> None:
     assert not CONTROL_CHARACTERS.search(cxroute.out + cxroute.err)
 
 
+@pytest.mark.slow
 def test_hostile_cells_stay_text_in_the_comment_and_on_the_page(
     cxroute: Program,
 ) -> None:

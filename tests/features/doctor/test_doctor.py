@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from reconciler.core.errors import UnreachableError
+from reconciler.core.model.check import CheckResult
 from reconciler.core.model.rule import Opaque
-from reconciler.features.doctor import observations as findings
-from reconciler.features.doctor.check import CheckResult, ProbeReply
-from reconciler.features.doctor.examination import Probe
 from reconciler.features.doctor.reachability import check_network_settings
+from reconciler.targets.platform.diagnosis import observations as findings
+from reconciler.targets.platform.diagnosis.probe import Probe
+from reconciler.targets.platform.diagnosis.reply import ProbeReply
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.request import (
     ApiRequest,
@@ -403,6 +404,7 @@ def test_a_failure_has_advice(
     assert "hunter-2" not in cxroute.out
 
 
+@pytest.mark.slow
 def test_a_tenant_that_never_answers_ends_in_time(
     start: Start, cxroute: Program
 ) -> None:

@@ -13,13 +13,14 @@ from reconciler.core.plan.behaviour_json import impact_to_json
 from reconciler.features.editor.analysis import find_reach
 from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, entries, entry
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 10
-SIZE = 200 if FULL else 20
+SIZE = size(fast=10, slow=20, full=200)
 EVALUATIONS: Final[tuple[Evaluation, ...]] = ("lowest-first", "highest-first")
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_rows_are_exactly_the_conversations_that_a_rule_wins(block: int) -> None:
     """For each rule of random lists, with every operator and ties; no row means that the rule wins

@@ -20,6 +20,8 @@ from lsprotocol import types as lsp
 from tests.support.language_client import Editor, edit_in
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT: Final = (
     "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\n"
     'api: {baseUrl: "http://127.0.0.1:1"}\nattributes: {intent: intent}\n'

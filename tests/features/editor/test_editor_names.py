@@ -18,7 +18,7 @@ from reconciler.core.manifest.load import Manifests, load_manifests
 from reconciler.core.manifest.yaml_patch import apply_edits
 from reconciler.features.editor.session import FolderSession
 from tests.support.language_client import Editor, edit_in
-from tests.tiers import FULL
+from tests.tiers import size
 
 PROD: Final = """\
 apiVersion: routing/v1
@@ -382,7 +382,8 @@ def random_manifests(random: Random) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("seed", range(200 if FULL else 25))
+@pytest.mark.generated
+@pytest.mark.parametrize("seed", range(size(fast=10, slow=25, full=200)))
 def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
     """In random manifests: the rules differ in the alias alone, and the findings of `validate` are
     equal.
@@ -464,6 +465,7 @@ def test_a_variable_that_is_also_another_text_is_refused(tmp_path: Path) -> None
     assert "rename it by hand" in refusal
 
 
+@pytest.mark.slow
 def test_an_editor_renames_lists_and_outlines(tmp_path: Path) -> None:
     """Over the protocol: positions behind letters of two UTF-16 units, several files, texts that
     are not saved.

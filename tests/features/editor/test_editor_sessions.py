@@ -16,6 +16,8 @@ from pygls.exceptions import JsonRpcException
 
 from tests.support.language_client import Editor, edit_in, workspace_folder
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT: Final = 'apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: {owner}\napi: {{baseUrl: "http://127.0.0.1:1"}}\n'
 RULES: Final = (
     "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n  - {intent: a, queue: "

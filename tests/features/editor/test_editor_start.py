@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Final
 
+import pytest
+
 from tests.support.command import process_environment
 from tests.support.language_client import processor_seconds, start_seconds
 
@@ -20,6 +22,7 @@ HEAVY: Final = (
 PROTOCOL: Final = "import pygls.lsp.server"
 
 
+@pytest.mark.slow
 def test_the_server_is_loaded_without_what_checks_manifests() -> None:
     """The answer comes first; then the server loads the manifests' packages, which takes half a
     second.
@@ -35,6 +38,7 @@ def test_the_server_is_loaded_without_what_checks_manifests() -> None:
     assert [] == json.loads(loaded)
 
 
+@pytest.mark.campaign
 def test_the_start_takes_little_more_than_the_protocol() -> None:
     """Processor time from the start of the process to its end after the answer: at most 0.7 s on a
     quiet machine.

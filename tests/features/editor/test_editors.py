@@ -21,7 +21,11 @@ import time
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.support.requirements import skip_or_fail
+
+pytestmark = pytest.mark.slow
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 PAGE: Final = ROOT / "docs" / "editors.md"

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from lsprotocol import types as lsp
 from tests.support.command import process_environment
 from tests.support.language_client import Editor, edit_in
 from tests.support.program import Program
+
+pytestmark = pytest.mark.slow
 
 EXIT = {"method": "exit"}
 ENVIRONMENT = """\
@@ -252,13 +253,10 @@ def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
     edit_in(tmp_path, session)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("files", [1, 10])
-def test_an_edit_among_1000_rules_is_answered_in_time(
-    tmp_path: Path, files: int
-) -> None:
-    """The median of ten edits, each an error that comes or goes; every answer is about the last
-    text.
-    """
+def test_an_edit_among_1000_rules_is_answered(tmp_path: Path, files: int) -> None:
+    """Each of ten edits brings an error or removes it; every answer is about the last text."""
     lines = [
         [
             f"  - {{intent: intent_{n}_{k}, queue: cards}}\n"
@@ -275,16 +273,11 @@ def test_an_edit_among_1000_rules_is_answered_in_time(
     async def session(editor: Editor) -> None:
         editor.open("r0.yaml", texts["r0"])
         await editor.settle()
-        took = []
         place = lsp.Range(lsp.Position(4, 5), lsp.Position(4, 11))
         for turn in range(10):
-            started = editor.change(
-                "r0.yaml", "intnet" if turn % 2 == 0 else "intent", place
-            )
+            editor.change("r0.yaml", "intnet" if turn % 2 == 0 else "intent", place)
             await editor.until("r0.yaml", *(["CXR102"] if turn % 2 == 0 else []))
-            took.append(time.perf_counter() - started)
             await editor.settle()
-        assert len(took) == 10
 
     edit_in(tmp_path, session)
 
@@ -353,6 +346,7 @@ def test_the_manifests_may_be_named_from_another_folder(tmp_path: Path) -> None:
     edit_in(tmp_path, session, "-m", f"../{tmp_path.name}/manifests")
 
 
+@pytest.mark.campaign
 def test_many_edits_are_checked_together(tmp_path: Path) -> None:
     """The last text is the one that counts, soon after it: not after a check of each text before
     it.

@@ -22,6 +22,8 @@ import pytest
 from reconciler.version import __version__
 from tests.support.requirements import skip_or_fail
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).resolve().parents[3]
 EXTENSION: Final = ROOT / "editors" / "vscode"
 FILES: Final = {

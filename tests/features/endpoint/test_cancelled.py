@@ -68,6 +68,7 @@ async def cancelled(endpoint: Endpoint, turns: int) -> str:
     return endpoint.log[-1]["outcome"] if not posting.cancelled() else ""
 
 
+@pytest.mark.fast_cases(2)
 @WAYS
 @pytest.mark.parametrize("first", [200, 401, 503])
 def test_a_repeat_after_any_cancellation_is_written_or_unclear(

@@ -100,6 +100,7 @@ def test_an_answer_without_a_body_is_an_acknowledgement(status: int) -> None:
     assert actual is None
 
 
+@pytest.mark.campaign
 @WAYS
 def test_a_thousand_concurrent_writes_request_one_token(way: str) -> None:
     """Before the first write, and once more after all get the response that the token is invalid

@@ -29,6 +29,7 @@ GIVEN: list[tuple[dict[str, Any], str, float | None]] = [
 ]
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(("given", "intent", "confidence"), GIVEN)
 def test_the_code_node_builds_an_event_that_the_endpoint_accepts(
     given: dict[str, Any], intent: str, confidence: float | None

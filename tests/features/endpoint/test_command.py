@@ -67,6 +67,7 @@ def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
     """502 while it is unavailable, without a call once that is known; /health lives; writes resume
     after its return.
@@ -110,6 +111,7 @@ def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
         assert 200 == actual[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["token:401", "context:401", "context:403"])
 def test_a_refused_login_is_reported_to_the_caller_and_the_operator(
     tmp_path: Path, fault: str
@@ -136,6 +138,7 @@ def test_a_refused_login_is_reported_to_the_caller_and_the_operator(
     ] == advice
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("fault", ["403", "500", "html"])
 def test_a_tenant_that_repeats_secrets_does_not_reveal_them(
     tmp_path: Path, fault: str

@@ -28,6 +28,8 @@ from tests.support.server_process import KEY, server_environment, server_process
 from tests.support.simulated_routing import queue_shares
 from tests.support.written_manifests import yaml_of
 
+pytestmark = pytest.mark.slow
+
 NODE = shutil.which("node")
 BOT = """
 const vm = require("vm");

@@ -29,6 +29,8 @@ from tests.features.endpoint.processes import ROOT, log, served
 from tests.support.server_process import KEY
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 SOURCES = sorted((ROOT / "reconciler" / "endpoint").rglob("*.py"))
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 FIELDS: dict[str, Any] = SCHEMAS["Event"]["properties"]

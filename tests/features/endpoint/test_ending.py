@@ -25,6 +25,8 @@ from tests.features.endpoint.processes import MANIFEST, caller, contexts, log, s
 from tests.support.server_process import server_process
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 TERMS, KILLS = (100, 50) if FULL else (1, 1)
 TOGETHER = 50
 SERVE = ("serve", "-e", "prod", "--port", "0")

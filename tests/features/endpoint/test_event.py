@@ -22,6 +22,7 @@ from reconciler.features.endpoint.event import (
 )
 from reconciler.features.endpoint.event import parse_event as parsed
 from tests.features.endpoint.in_process_endpoint import NOW, event
+from tests.tiers import size
 
 
 def body(**said: Any) -> bytes:
@@ -196,7 +197,8 @@ def mutated(at: int, byte: int) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=80, slow=200, full=400), deadline=None)
 @given(
     st.one_of(
         st.binary(),

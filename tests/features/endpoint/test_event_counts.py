@@ -144,6 +144,7 @@ def expected(accepted: Iterable[tuple[str, float | None]]) -> Counter[Label]:
     return actual
 
 
+@pytest.mark.slow
 def test_counts_equal_the_accepted_events() -> None:
     """10,000 events of 300 conversations with repeats and restarts; the lives of the endpoint are
     summed.
@@ -184,6 +185,7 @@ def test_counts_equal_the_accepted_events() -> None:
     assert expected(accepted) == counts(*map(metrics, lives))
 
 
+@pytest.mark.slow
 def test_counts_of_two_instances_add_up_to_the_accepted_events(tmp_path: Path) -> None:
     """With --shared an event that is repeated to the other instance is not counted there."""
     with shared(tmp_path) as (fleet, server):

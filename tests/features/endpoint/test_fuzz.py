@@ -18,6 +18,8 @@ from tests.features.endpoint.process_memory import MIB, resident
 from tests.features.endpoint.raw_sockets import BODY, listening, request, talk
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 TEXTS = (
     "",
     "a",

@@ -9,6 +9,8 @@ import struct
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.features.endpoint.instances import (
     EVENTS,
     Fleet,
@@ -40,6 +42,7 @@ def hang_up(port: int, key: Key, how: str) -> None:
             )
 
 
+@pytest.mark.slow
 def test_a_disconnect_does_not_undo_a_post(tmp_path: Path) -> None:
     """Each event has its effect, in order; an equal event is a repeat.
 

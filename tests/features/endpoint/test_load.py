@@ -118,6 +118,7 @@ def test_a_tenant_that_takes_30_seconds_is_abandoned_after_five() -> None:
     assert 0 == max(refused)
 
 
+@pytest.mark.slow
 def test_a_tenant_that_is_down_every_other_second_is_used_when_up() -> None:
     """Half a minute, alternately one second up and down: all in time, many written, a reasonable
     number of calls.
@@ -135,6 +136,7 @@ def test_a_tenant_that_is_down_every_other_second_is_used_when_up() -> None:
     assert count(actual, 200) > len(actual) / 10
 
 
+@pytest.mark.slow
 def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
     """50 posts a second before, during and after: refused immediately during the outage, written
     soon after.
@@ -168,6 +170,7 @@ def test_a_burst_from_idle_is_answered_completely() -> None:
     assert count(actual, 200) >= 200
 
 
+@pytest.mark.slow
 def test_a_tenfold_load_does_not_disturb_the_possible_rate() -> None:
     """500 a second at a tenant that accepts 50: 90 % of those 50 are written, others are refused
     within 0.1 s (W10).
@@ -187,6 +190,7 @@ def _every_fifth_is_slow(conversation: str, _now: float) -> float:
     return 4.0 if int(conversation.removeprefix("c-")) % 5 == 0 else 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("concurrency", "least", "most"), [(0, 0.0, 0.1), (16, 1.0, 4.0)]
 )
@@ -260,6 +264,7 @@ async def _posted(scene: SteppedEndpoint, name: str, seconds: int) -> int:
     return (await scene.post(*signed(name, event(conversationId=name), time))).status
 
 
+@pytest.mark.slow
 def test_an_hour_of_work_leaves_nothing_behind() -> None:
     """50 posts a second, 1 % faults (20 s; 30 minutes in the campaign): none lost, memory does not
     grow.

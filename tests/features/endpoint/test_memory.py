@@ -12,6 +12,8 @@ from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, even
 from tests.features.endpoint.process_memory import MIB, resident
 from tests.features.endpoint.signing import WRITTEN, signed
 
+pytestmark = pytest.mark.slow
+
 LONG = 64 * 1024
 
 

@@ -19,6 +19,8 @@ from tests.features.endpoint.stepped_tenant import SteppedEndpoint
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 CONVERSATIONS = 500 if FULL else 50
 EVENTS = 20
 """Of each conversation; a fifth of all occur twice."""

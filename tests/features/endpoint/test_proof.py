@@ -28,6 +28,8 @@ from tests.support.random_manifests import (
 )
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 CONFIGURATIONS = 25 if FULL else 4
 EVENTS = 400
 

@@ -66,6 +66,7 @@ def one(
     )
 
 
+@pytest.mark.slow
 @given(
     NAMES,
     TEXTS,
@@ -136,6 +137,7 @@ def test_no_conversation_is_evicted_within_the_hour() -> None:
         assert remembered.find("c") is not None, heard
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
     """The stored number (docs/context.md), of a usual length; a tenth is measured."""
     lines = ConversationLocks(lambda: 0.0)

@@ -69,6 +69,7 @@ async def read(number: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in actual.splitlines()]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(
     kind: str, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +120,7 @@ def test_a_full_disk_only_loses_lines(
     ).read_text("utf-8").splitlines()
 
 
+@pytest.mark.slow
 def test_lines_of_two_processes_do_not_mix() -> None:
     """Both write to one pipe with a slow reader: each line of both is complete."""
     reading, writing = os.pipe()
@@ -139,6 +141,7 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     assert sorted([*range(3000)] * 2) == sorted(numbers)
 
 
+@pytest.mark.slow
 def test_an_endpoint_works_without_a_reader_of_its_log(tmp_path: Path) -> None:
     """The log is longer than the pipe's buffer; SIGTERM ends the endpoint as usual."""
     reading, writing = os.pipe()

@@ -34,6 +34,8 @@ from tests.support.program import Program
 from tests.support.server_process import KEY
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 CONVERSATIONS = 500 if FULL else 20
 NEWEST = {f"c-{item}": (EVENTS - 1) / EVENTS for item in range(CONVERSATIONS)}
 

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.features.endpoint.in_process_endpoint import event
 from tests.features.endpoint.processes import served
 from tests.features.endpoint.raw_sockets import Caller, request, talk
 from tests.tiers import FULL
+
+pytestmark = pytest.mark.slow
 
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
 JITTER = 0.01

@@ -72,6 +72,7 @@ def asked(one: Fleet) -> dict[str, list[dict[str, str]]]:
     return actual
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "faults",
     [

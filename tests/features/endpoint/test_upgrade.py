@@ -74,6 +74,7 @@ async def written(
     ]
 
 
+@pytest.mark.fast_cases(3)
 @ALL_UPGRADES
 def test_a_request_is_answered_as_without_it(headers: tuple[str, ...]) -> None:
     """Also with a chunked body, and in HTTP/1.0."""
@@ -82,6 +83,7 @@ def test_a_request_is_answered_as_without_it(headers: tuple[str, ...]) -> None:
         assert ([200], [("c-1", "billing")]) == asyncio.run(written(data))
 
 
+@pytest.mark.fast_cases(3)
 @ALL_UPGRADES
 def test_its_body_may_arrive_in_any_pieces(headers: tuple[str, ...]) -> None:
     """Byte by byte, and with a pause behind the headers."""
@@ -127,6 +129,7 @@ def test_every_path_ignores_it(line: str, status: int) -> None:
     assert ([status], []) == asyncio.run(written(data))
 
 
+@pytest.mark.fast_cases(4)
 @ALL_UPGRADES
 @pytest.mark.parametrize(
     "behind",
@@ -142,6 +145,7 @@ def test_data_directly_after_it_is_not_read(
         )
 
 
+@pytest.mark.fast_cases(2)
 @ALL_UPGRADES
 def test_connect_is_refused(headers: tuple[str, ...]) -> None:
     """It asks for a tunnel, which is not an upgrade."""
@@ -187,6 +191,7 @@ async def run_client(*words: str, entry: str = "") -> tuple[str, list[str]]:
     return output.decode(), [name for name, _ in endpoint.upstream.writes]
 
 
+@pytest.mark.slow
 def test_a_jdk_posts_events() -> None:
     """Its client asks for HTTP/2 unless a program tells it otherwise; it keeps the connection."""
     if shutil.which("java") is None:

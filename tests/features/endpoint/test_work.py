@@ -19,6 +19,8 @@ from tests.features.endpoint.processes import MANIFEST, contexts, served
 from tests.features.endpoint.raw_sockets import Caller
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 SOAK = 240 if FULL else 4
 """Seconds."""
 PEOPLE = 500

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.errors import (
@@ -55,6 +55,7 @@ from tests.features.endpoint.simulated_tenants import (
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time
+from tests.tiers import size
 
 CONTRACT = Path(__file__).parents[2] / "contract"
 FIELDS_WAY = "digital-custom-fields"
@@ -279,6 +280,8 @@ def test_a_signal_does_not_probe_an_unavailable_tenant() -> None:
     assert (True, "") == (probe.path.endswith("/signal"), probe.query)
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=20, slow=100))
 @given(
     st.text(min_size=1, max_size=40),
     st.none() | st.floats(0, 1),

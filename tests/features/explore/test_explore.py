@@ -73,6 +73,7 @@ def shape(read: Page) -> list[str]:
     return [tag for tag in read.shape if tag.strip("/") != "code"]
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_a_name_changes_only_text(name: str) -> None:
     """The elements are those of a plain name, each of them closed; no name becomes an attribute."""
@@ -89,6 +90,7 @@ def test_a_name_changes_only_text(name: str) -> None:
     assert not CONTROL_CHARACTERS.search(html_of(hostile_page([name, "plain"])))
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_the_page_is_self_contained(name: str) -> None:
     """No element loads anything; links lead to the page itself; the policy allows only its own
@@ -122,6 +124,7 @@ def test_the_page_is_self_contained(name: str) -> None:
     assert 2 == len(read.all("script"))
 
 
+@pytest.mark.fast_cases(12)
 @NAMES
 def test_the_data_have_each_name_exactly(name: str) -> None:
     """The script's JSON is ASCII without markup, and has names, values and attributes unchanged."""
@@ -243,6 +246,7 @@ def test_groups_stand_in_the_table_and_values_in_the_data() -> None:
     assert [["tier", "Best", ["g", "p"]]] == data["groups"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_rules_fit() -> None:
     """In 3 MB, with links and shares."""
     assert len(html_of(large_page(10_000)).encode()) <= 3_000_000
@@ -330,6 +334,7 @@ def test_a_fragment_has_each_attribute_once() -> None:
     )
 
 
+@pytest.mark.slow
 def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
     """Each conversation of a sample is completed at random: a rule's share is inside its range, and
     so is a queue's.

@@ -52,6 +52,7 @@ def test_the_page_of_the_manifests_needs_no_tenant(cxroute: Program) -> None:
     )
 
 
+@pytest.mark.slow
 def test_live_rules_are_those_of_the_tenant(cxroute: Program) -> None:
     """Unmanaged rules, too, with their live names."""
     with open_state(STATE, bank_tenant()):

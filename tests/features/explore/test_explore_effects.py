@@ -27,10 +27,10 @@ from tests.support.explore_pages import (
 from tests.support.parsed_html import parse_html
 from tests.support.plans import ORIGIN
 from tests.support.random_rules import a_pair
-from tests.tiers import FULL
+from tests.tiers import size
 
 BLOCKS = 8
-SIZE = 150 if FULL else 30
+SIZE = size(fast=10, slow=30, full=150)
 
 
 class PageReader:
@@ -104,6 +104,7 @@ def _decoded(value: Any) -> Any:
     )
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_data_say_exactly_what_moves(block: int) -> None:
     """For random changes, by trying all inputs: today's and the later queues; each row moves, once,
@@ -138,6 +139,7 @@ def test_the_data_say_exactly_what_moves(block: int) -> None:
         assert moved.all == observed, moved.report
 
 
+@pytest.mark.slow
 def test_the_page_begins_with_the_headline_and_the_effects() -> None:
     """Each effect has its cause, rows, shares and earlier rules; the tabs come after the
     headline.
@@ -162,6 +164,7 @@ def test_the_page_begins_with_the_headline_and_the_effects() -> None:
     assert "Everyone else: no change (proven)." in text
 
 
+@pytest.mark.slow
 def test_equal_edits_list_their_rules() -> None:
     """One effect has all of them; the place of an edit is a link."""
     text = html_of(changed_bank_page())
@@ -175,6 +178,7 @@ def test_equal_edits_list_their_rules() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_number_of_rules_is_one_number() -> None:
     """In the head, at the switch, and in the data: of each side, switched-off rules included."""
     page = changed_bank_page()
@@ -202,6 +206,7 @@ def test_a_change_without_moves_says_so() -> None:
     assert [] == explore_data(page)["effects"]
 
 
+@pytest.mark.slow
 def test_a_page_of_one_side_has_no_effects() -> None:
     """Neither the view nor data for it."""
     assert 'id="view-changes"' not in html_of(bank_page())
@@ -209,6 +214,7 @@ def test_a_page_of_one_side_has_no_effects() -> None:
     assert 'id="view-changes"' in html_of(two_sides_page())
 
 
+@pytest.mark.campaign
 def test_ten_thousand_rules_with_a_change_fit() -> None:
     """In 3 MB with a hundred edits; a page leaves out the rows behind the first thousand, and says
     how many.

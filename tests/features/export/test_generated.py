@@ -35,6 +35,7 @@ from tests.support.grown_tenants import (
 )
 from tests.support.program import Program, write
 from tests.support.simulated_routing import opaque_text, queue_shares
+from tests.tiers import size
 
 STATE = Path(".cxroute/sandbox.json")
 ENVIRONMENT = (
@@ -135,6 +136,7 @@ def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
     assert before == destinations(live(), 1)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101])
 def test_a_tenant_of_any_size_is_adopted_unchanged(cxroute: Program, size: int) -> None:
     """After export and one apply nothing is left to do, for any tenant; rules that are not
@@ -144,7 +146,7 @@ def test_a_tenant_of_any_size_is_adopted_unchanged(cxroute: Program, size: int) 
 
 
 @settings(
-    max_examples=12,
+    max_examples=size(fast=3, slow=12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -156,6 +158,7 @@ def test_any_small_tenant_is_adopted_unchanged(
     holds_for(cxroute, generate_tenant(random, size))
 
 
+@pytest.mark.campaign
 def test_three_thousand_rules_are_adopted_unchanged(cxroute: Program) -> None:
     """Also 3,000, in seconds; the test itself applies the plan: each rule is sent once, with its
     marker.

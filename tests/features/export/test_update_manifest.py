@@ -151,6 +151,7 @@ def asking(one: Condition) -> Iterator[Condition]:
         yield make_condition(one.attribute, "greaterThan", 0.33)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ruleset", "line_end"), [*((name, "\n") for name in RULESETS), ("fraud", "\r\n")]
 )
@@ -328,6 +329,7 @@ def test_a_weight_of_1_that_is_not_in_the_manifest_is_not_added(
     )
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("values", [["a", "b", "c"], ["b"], ["b", "a"], []])
 @pytest.mark.parametrize("operator", ["in", "notIn"])
 def test_a_list_from_a_variable_becomes_the_live_values(

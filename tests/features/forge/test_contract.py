@@ -81,8 +81,8 @@ def _fakes() -> dict[str, str]:
         if path.is_dir() and not path.name.startswith("_")
     ):
         for module in (
-            f"tests.forge.{folder}.contract_fake",
-            f"tests.forge.{folder}.fake",
+            f"tests.features.forge.{folder}.contract_fake",
+            f"tests.features.forge.{folder}.fake",
         ):
             if find_spec(module) and hasattr(import_module(module), "fake_forge"):
                 modules[folder] = module
@@ -91,6 +91,7 @@ def _fakes() -> dict[str, str]:
 
 
 FAKES: Final = _fakes()
+assert sorted(FAKES) == sorted(FORGES)
 
 
 def offering(permission: Permission) -> pytest.MarkDecorator:
@@ -362,6 +363,7 @@ def hostile_markdown(name: str) -> str:
     return as_markdown(hostile_plan(NAMES[name]))
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_names_stay_text(stage: Stage, name: str) -> None:
     """No element, link, mention or marker comes from a name; the note is found again."""
@@ -501,6 +503,7 @@ def test_errors_with_hostile_names_stay_text(stage: Stage) -> None:
         assert not any("evil" in link for link in foreign_links(page))
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(
     "text",
     [
@@ -726,6 +729,7 @@ REFUSED: Final = (
 )
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
 def test_another_plan_is_refused(stage: Stage, case: Any) -> None:
     """With exit 4, and no file."""
@@ -882,6 +886,7 @@ UNREADABLE: Final = [
 ] + [FakeFault("", 403), FakeFault("", 404), FakeFault("", 400)]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     "fault", UNREADABLE, ids=lambda fault: f"{fault.status}-{fault.body.decode()}"
 )
@@ -1085,6 +1090,7 @@ def test_a_plan_of_another_commit_than_the_head_is_refused(voting: Stage) -> Non
     assert {} == voting.forge.statuses(LATER)
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(
     "form",
     [

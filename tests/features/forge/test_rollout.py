@@ -54,6 +54,7 @@ def test_names_of_one_stage_keep_their_order() -> None:
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("forge", PIPELINES)
 def test_init_prints_and_writes_that_order(cxroute: Program, forge: str) -> None:
     """With what the order means."""

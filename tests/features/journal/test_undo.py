@@ -512,6 +512,7 @@ HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
 }
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("how", HOSTILE)
 def test_an_incomplete_or_impossible_journal_is_refused(
@@ -713,6 +714,7 @@ BROKEN: Final[dict[str, str]] = {
 }
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("what", BROKEN)
 def test_an_undo_needs_only_the_environment_of_the_manifests(

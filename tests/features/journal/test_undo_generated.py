@@ -158,6 +158,7 @@ def named(name: str) -> Scenario:
     return generated(int(name)) if name.isdecimal() else SMALL[name]
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("name", [*SMALL, *map(str, range(SEEDS))])
 def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> None:
     """Content and behaviour are equal; a second undo has no changes; an undo of the undo restores
@@ -191,6 +192,7 @@ def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> N
     assert_back(world, between, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", HARD)
 def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(
@@ -217,6 +219,7 @@ def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(
         assert_others_untouched(tenant, before, created)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["reset", "reset-applied", "403"])
 @pytest.mark.parametrize("name", HARD)
 def test_an_interrupted_run_is_undone_as_far_as_it_came(

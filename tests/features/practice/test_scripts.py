@@ -31,7 +31,7 @@ from tests.support.studio_scripts import (
     with_block,
     with_code,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
 QUEUES = [{"id": "4001", "name": "Cards"}, {"id": "4002", "name": "Fraud_Desk"}]
 ONE = {"scriptPath": PATH}
@@ -381,6 +381,7 @@ def test_a_hostile_body_is_refused(sent: bytes) -> None:
     assert answer.json()["errors"][0]["message"]
 
 
+@pytest.mark.slow
 def test_a_script_may_be_eight_megabytes_long() -> None:
     """More is 413; a rule is still limited to 1 MB."""
 
@@ -417,8 +418,9 @@ PARTS = strategies.dictionaries(
 )
 
 
+@pytest.mark.generated
 @given(actions=PARTS | ODD, properties=PARTS | ODD, header=ODD)
-@settings(max_examples=1_000 if FULL else 60, deadline=None)
+@settings(max_examples=size(fast=12, slow=60, full=1000), deadline=None)
 def test_any_script_is_stored_or_refused(
     actions: Any, properties: Any, header: Any
 ) -> None:

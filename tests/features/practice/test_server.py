@@ -92,6 +92,7 @@ def process(
         yield server, url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -> None:
     """Every example of the contract with a server's response, through uvicorn and back."""
@@ -123,6 +124,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 @pytest.mark.parametrize(("name", "expected", "made"), BROKEN)
 def test_a_broken_connection_is_really_broken(
@@ -208,6 +210,7 @@ def create_request(number: int, token: str, upgrade: str, *, chunked: bool) -> b
     return f"{head}{size}\r\n{upgrade}\r\n".encode() + content
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
 def test_a_request_that_asks_for_another_protocol_keeps_its_body(
     tmp_path: Path, upgrade: str
@@ -273,6 +276,7 @@ async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
     return acknowledged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [1, 30, 150, 299])
 def test_a_killed_server_has_every_acknowledged_create(
     tmp_path: Path, killed_at: int
@@ -291,6 +295,7 @@ def test_a_killed_server_has_every_acknowledged_create(
     assert len(ids - acknowledged) <= 16
 
 
+@pytest.mark.slow
 def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
     """After a kill and a new start on the same file, it lists over HTTP the rules created
     before.
@@ -311,6 +316,7 @@ def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
     assert acknowledged == {rule["id"] for rule in page["entities"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> None:
     """A running call is answered; then exit 0, nothing on stderr, and the file has everything."""

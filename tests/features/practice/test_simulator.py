@@ -463,6 +463,7 @@ BODIES = ANY_JSON | strategies.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(sent=BODIES, overlaid=strategies.booleans())
 @settings(max_examples=200, deadline=None)
 def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT001 - drawn
@@ -654,6 +655,7 @@ def test_importing_the_simulator_is_cheap() -> None:
     assert "[]\n" == actual.stdout
 
 
+@pytest.mark.slow
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
     """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for
     the creates.

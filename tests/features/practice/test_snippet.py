@@ -20,6 +20,7 @@ from reconciler.features.practice.simulator.snippet import (
     script_value,
 )
 from tests.support.work_bounds import takes_at_most
+from tests.tiers import size
 
 DIALECTS = [SimDialect(*facts) for facts in product((False, True), repeat=4)]
 
@@ -211,6 +212,7 @@ def test_long_and_deep_code_within_the_bounds_runs() -> None:
     assert ("1", "1") == (run(deep)["r"], run(wide)["r"])
 
 
+@pytest.mark.slow
 def test_a_block_of_ten_thousand_rules_is_quick() -> None:
     """About 0.6 s of CPU time for 2 MB of code."""
     case = '  CASE ( t$ = "intent {}" ) & ( ( k = 1 ) & ( n >= 0.7 ) )\n  {{\n    ASSIGN r = "rule {}"\n  }}\n'
@@ -228,11 +230,12 @@ WORDS = (
 PIECES = strategies.sampled_from([*re.split(" ", WORDS), "\n", '"x"', '"{a}"', '$"\\"'])
 
 
+@pytest.mark.generated
 @given(
     code=strategies.lists(PIECES, max_size=40).map(" ".join)
     | strategies.text(max_size=40)
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
 def test_any_code_ends_with_a_result_or_a_reason(code: str) -> None:
     """Nothing is raised; code that passes the check runs, or fails for a value."""
     checked = SimSnippet(code, {}, DIALECTS[0], is_active=False).run()

@@ -20,7 +20,7 @@ from reconciler.targets.studio.probe import probe_snippet
 from tests.support.hostile_names import CONTROL_CHARACTERS
 from tests.support.program import Program, write
 from tests.support.studio_rules import last_trace
-from tests.tiers import FULL
+from tests.tiers import size
 
 ENVIRONMENT = """\
 apiVersion: routing/v1
@@ -113,13 +113,14 @@ def hand_written(count: int, draw: random.Random) -> str:
     return "\r\n".join([*lines, "  DEFAULT {", "    skill = 4004", "  }", "}", ""])
 
 
+@pytest.mark.generated
 def test_three_hundred_cases_become_manifests_that_build_the_same(
     program: Program,
 ) -> None:
     """The lint names copies and shadowed rules; an import into the manifests is valid, and its
     block routes alike.
     """
-    count = 300 if FULL else 70
+    count = size(fast=14, slow=70, full=300)
     text = hand_written(count, random.Random(19))
     Path("old.txt").write_bytes(text.encode())
     assert 0 == program("studio", "import", "old.txt", "--into", "manifests/")

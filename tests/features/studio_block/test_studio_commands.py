@@ -23,26 +23,27 @@ import yaml
 
 from reconciler.cli.files import STATE
 from reconciler.cli.session import PRACTICE
-from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.documents import KINDS
+from reconciler.core.model.check import CheckResult
 from reconciler.core.model.rule import Queue
-from reconciler.features.doctor.check import CheckResult
-from reconciler.features.doctor.examination import Examination, Probe, check_skills
 from reconciler.features.practice.sandbox import open_state
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.features.practice.simulator.state import TenantState, find_snippets
 from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.diagnosis.probe import Probe
 from reconciler.targets.platform.transport.request import (
     ApiRequest,
     ApiResponse,
     Transport,
 )
+from reconciler.targets.studio.examination import StudioExamination, check_skills
 from reconciler.targets.studio.script import MAX_PROVEN_BYTES
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
 from tests.support.program import Program
-from tests.support.studio_tenant import CREDENTIALS, StudioTenant
+from tests.support.studio_tenant import CREDENTIALS, SETTINGS, StudioTenant
 
 SCRIPT: Final = "Bot\\Hand-over"
 RULES: Final = """\
@@ -378,6 +379,7 @@ def test_a_reviewed_plan_stops_at_an_edit_in_the_block(desk: Desk) -> None:
     assert versions == desk.saves
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -490,6 +492,7 @@ def served(
         yield state, server.url
 
 
+@pytest.mark.slow
 def test_several_environments_are_applied_each_to_its_script(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -572,6 +575,7 @@ def as_xml(desk: Desk) -> str:
     return f'<?xml version="1.0"?><ScriptContainer><Actions>{action}</Actions></ScriptContainer>'
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "form", [as_json, as_xml, lambda desk: desk.code], ids=["json", "xml", "text"]
 )
@@ -599,6 +603,7 @@ def test_a_file_stands_for_the_tenant(
     assert f"adopt: CASE in line {line}" in desk.cxroute.out
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -635,6 +640,7 @@ def test_a_script_beside_no_studio_environment_is_refused(desk: Desk) -> None:
     assert "live.txt: not valid JSON" in desk.cxroute.err
 
 
+@pytest.mark.slow
 def test_a_block_over_the_proven_size_is_a_warning_with_its_size(desk: Desk) -> None:
     """CXR131 in the plan that would write it, with the bytes of that block; doctor warns of the
     snippet after it.
@@ -720,6 +726,7 @@ PROBLEMS: Final[list[tuple[Callable[[TenantState], object], str, str, str]]] = [
 ]
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(
     ("change", "name", "status", "message"),
     PROBLEMS,
@@ -763,11 +770,12 @@ def examined(call: str, status: int, page_size: int = 100) -> dict[str, CheckRes
     form = yaml.safe_load(
         (ENVIRONMENT % ("one", "", "area: na1", "x")).removesuffix("---\n")
     )
-    examination = Examination(
-        environment=Environment.model_validate(form),
+    examination = StudioExamination(
+        environment=KINDS["Environment"].model_validate(form),
         tenant=settings,
         variables=("KEY",),
         lines=lines,
+        script=SETTINGS,
     )
     probe = Probe(
         read_only_transport(tenant.carry, settings),

@@ -73,6 +73,7 @@ def set_cell(rule: str, heading: str, text: str) -> Callable[[Rows], None]:
     return change
 
 
+@pytest.mark.slow
 def test_an_edited_queue_changes_one_word_and_shows_who_moves(desk: Program) -> None:
     before = texts()
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
@@ -110,6 +111,7 @@ def test_an_edited_queue_changes_one_word_and_shows_who_moves(desk: Program) -> 
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("kept", [1, 20, 63])
 def test_a_table_without_most_of_its_rows_is_refused(desk: Program, kept: int) -> None:
     """The visible rows of a filtered sheet, copied into a new one, or only the headings: the guard
@@ -412,6 +414,7 @@ def test_wrong_names_of_allow_are_a_usage_error(
     assert message in desk.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "confidence", ">= 0.8"))
@@ -431,6 +434,7 @@ def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -
     assert texts() == from_table
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> None:
     before = texts()
@@ -478,6 +482,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
     assert 'goes to "General Service", by cards/pin-blocked' in desk.out
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -536,6 +541,7 @@ def test_a_table_of_other_rules_is_refused_with_both_values(desk: Program) -> No
     assert 'this is a table of "prod", and -e is staging' in desk.err
 
 
+@pytest.mark.slow
 def test_a_workbook_comes_back_from_libreoffice_with_its_edit(
     desk: Program, tmp_path: Path
 ) -> None:
@@ -595,6 +601,7 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(
     ]
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -611,6 +618,7 @@ def test_wrong_options_are_a_usage_error(
     assert message in desk.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_the_impact_is_that_of_the_manifests_alone(desk: Program) -> None:
     edit(desk, set_cell("general/ask-again", "Priority", "860"))
@@ -634,6 +642,7 @@ def test_an_edit_that_another_environment_cannot_have_is_refused(desk: Program) 
     assert texts() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None:
     queues = Path("manifests/queues.yaml")
@@ -655,6 +664,7 @@ def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
     def change(rows: Rows) -> None:
@@ -669,6 +679,7 @@ def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
 
 
+@pytest.mark.slow
 def test_a_condition_that_was_removed_by_hand_does_not_come_back(desk: Program) -> None:
     edit(desk, lambda _: None)
     path = Path("manifests/fraud.yaml")
@@ -680,6 +691,7 @@ def test_a_condition_that_was_removed_by_hand_does_not_come_back(desk: Program) 
     assert '">= 10000" in the table, "" in the manifests' in desk.err
 
 
+@pytest.mark.slow
 def test_a_new_row_of_a_ruleset_of_another_environment_is_refused(
     desk: Program,
 ) -> None:
@@ -702,6 +714,7 @@ def test_a_new_row_of_a_ruleset_of_another_environment_is_refused(
     assert 'column A: RuleSet "other" is not for prod' in desk.err
 
 
+@pytest.mark.slow
 def test_the_name_of_several_queues_is_refused(desk: Program) -> None:
     queues = Path("manifests/queues.yaml")
     text = (
@@ -880,6 +893,7 @@ def test_the_new_address_of_an_edited_intent_is_named(desk: Program) -> None:
     assert "    new address: own/change-pin\n" in desk.out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
@@ -889,6 +903,7 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     assert 'moves from "Card Services" to "Fraud Desk"' in desk.out
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("heading", "text", "message"),
     [
@@ -931,6 +946,7 @@ def test_what_a_program_or_a_person_gets_wrong_is_named(
     assert "row " in desk.err
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("name", ["t.ods", "t.xls", "t.xlsm", "t.txt"])
 def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> None:
     assert 64 == desk("table", "-e", "prod", "--out", name)
@@ -938,6 +954,7 @@ def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> N
     assert not Path(name).exists()
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -962,6 +979,7 @@ def test_the_first_bytes_of_a_file_show_another_format(
     assert message in desk.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "message"),
     [
@@ -984,6 +1002,7 @@ def test_a_file_of_another_format_says_what_it_is(
     assert message in desk.err
 
 
+@pytest.mark.slow
 def test_a_workbook_without_a_table_names_the_sheet_that_was_read(
     desk: Program,
 ) -> None:
@@ -998,6 +1017,7 @@ def test_a_workbook_without_a_table_names_the_sheet_that_was_read(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -> None:
     before = texts()
@@ -1008,6 +1028,7 @@ def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -
     assert texts() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_the_table_takes_names_labels_and_groups(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "language", "German; en"))
@@ -1033,6 +1054,7 @@ def test_the_table_takes_names_labels_and_groups(desk: Program) -> None:
         assert ",German; English," in Path("new.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_environment")
 def test_a_cell_with_a_group_that_is_not_edited_keeps_its_rule(desk: Program) -> None:
     """Written as its values, as labels or as the group, the cell means the same."""
@@ -1057,6 +1079,7 @@ def test_a_group_is_named_where_a_cell_is_refused(desk: Program) -> None:
     assert "and several with semicolons" in desk.err
 
 
+@pytest.mark.slow
 def test_headings_are_names_or_labels(desk: Program) -> None:
     edit(
         desk,
@@ -1068,6 +1091,7 @@ def test_headings_are_names_or_labels(desk: Program) -> None:
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.slow
 def test_a_table_with_names_has_no_edits(desk: Program) -> None:
     """The labels of a table can all be replaced by the names that they stand for."""
     assert 0 == desk("-v", "table", "-e", "prod", "--out", "v.csv")
@@ -1113,6 +1137,7 @@ def test_a_label_that_is_not_exact_is_not_shown(desk: Program) -> None:
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -80,6 +80,7 @@ def test_a_changed_cell_is_refused_by_name(value: Any, reason: str) -> None:
         read_xlsx(a_workbook(value))
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 def test_no_cell_is_written_as_a_formula(name: str) -> None:
     formulas = [f"={name}", f"@{name}"]
@@ -192,6 +193,7 @@ def test_columns_have_letters() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["t.xlsx", "t.csv"])
 def test_libreoffice_keeps_every_cell(name: str, tmp_path: Path) -> None:
     texts = [
@@ -289,6 +291,7 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_the_time_of_a_workbook_grows_with_its_size(kind: str) -> None:
     """Eight times the size takes about eight times the time of the processor, not 64 times."""

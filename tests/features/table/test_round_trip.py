@@ -27,7 +27,7 @@ from reconciler.features.table.rows import NAME, Column
 from reconciler.features.table.sheet import Sheet, SheetError, read_csv, write_csv
 from reconciler.features.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
-from tests.tiers import FULL
+from tests.tiers import size
 
 ENVIRONMENT = (
     "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
@@ -245,7 +245,9 @@ class Desk:
         return text
 
 
-@pytest.mark.parametrize("seed", range(5_000 if FULL else 150))
+@pytest.mark.generated
+@pytest.mark.fast_cases(20)
+@pytest.mark.parametrize("seed", range(size(fast=30, slow=150, full=5000)))
 def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
     desk = Desk(tmp_path, manifests_of(Random(seed)))
     text = write_csv(desk.rows)
@@ -263,7 +265,9 @@ def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
+@pytest.mark.generated
+@pytest.mark.fast_cases(20)
+@pytest.mark.parametrize("seed", range(size(fast=12, slow=60, full=1000)))
 def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
     text = manifests_of(random)
@@ -293,7 +297,9 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("seed", range(2_000 if FULL else 100))
+@pytest.mark.fast_cases(20)
+@pytest.mark.generated
+@pytest.mark.parametrize("seed", range(size(fast=20, slow=100, full=2000)))
 def test_every_written_cell_is_read_in_every_row_with_the_same_meaning(
     seed: int, tmp_path: Path
 ) -> None:
@@ -327,7 +333,9 @@ def meaning_in(column: Column, rule: Rule) -> object:
     return frozenset(conditions_by_attribute(rule).get(column.attribute, ()))
 
 
-@pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
+@pytest.mark.generated
+@pytest.mark.fast_cases(20)
+@pytest.mark.parametrize("seed", range(size(fast=12, slow=60, full=1000)))
 def test_cells_copied_from_other_rows_define_exactly_these_rules(
     seed: int, tmp_path: Path
 ) -> None:

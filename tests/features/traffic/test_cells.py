@@ -23,6 +23,7 @@ from reconciler.features.traffic.cells import (
     round_down,
 )
 from tests.support.hostile_names import HOSTILE_NAMES
+from tests.tiers import size
 
 NAMES = ("intent", "confidence", "tier")
 VALUES = st.tuples(
@@ -39,7 +40,8 @@ def merged(
     return merge_small(CellCounts(names, dict(counts))).counts
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=80, slow=200, full=400), deadline=None)
 @given(COUNTS)
 def test_no_small_group_stays_and_no_conversation_is_lost(
     counts: dict[Cell, int | float],
@@ -62,7 +64,8 @@ def test_no_small_group_stays_and_no_conversation_is_lost(
     assert len(reduced) <= 1
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=40, slow=100, full=200), deadline=None)
 @given(COUNTS.filter(lambda counts: sum(counts.values()) >= 10))
 def test_a_merged_conversation_loses_values_and_gets_no_other(
     counts: dict[Cell, int | float],
@@ -148,7 +151,8 @@ TEXT = st.text().filter(is_text) | st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.generated
+@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
 @given(
     st.dictionaries(
         st.tuples(

@@ -137,6 +137,7 @@ def test_a_wrong_row_is_named_by_its_position(text: str, message: str) -> None:
     assert findings_text(caught.value.findings, no_style).startswith(message)
 
 
+@pytest.mark.slow
 def test_too_many_different_rows_are_refused() -> None:
     """Such as those of a column with an id of each conversation."""
     with pytest.raises(
@@ -146,6 +147,7 @@ def test_too_many_different_rows_are_refused() -> None:
         counted("intent,id\n" + "".join(f"a,{number}\n" for number in range(100_001)))
 
 
+@pytest.mark.campaign
 def test_memory_grows_with_the_cells_and_not_with_the_rows() -> None:
     """60,000 rows of a file take about as much as 6,000."""
     chance = Random(1)

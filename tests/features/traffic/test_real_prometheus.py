@@ -27,6 +27,8 @@ from tests.support.program import Program
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import server_process
 
+pytestmark = pytest.mark.slow
+
 _CONFIG = """
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs:

@@ -296,6 +296,7 @@ def test_a_wrong_command_line_is_refused(
     assert message in sentence(cxroute)
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_one_sentence(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,6 +366,7 @@ def test_a_column_that_is_probably_the_intent_is_a_warning(cxroute: Program) -> 
     assert "warning" not in cxroute.err
 
 
+@pytest.mark.slow
 def test_a_file_that_no_plan_could_read_is_not_written(cxroute: Program) -> None:
     """Such as one of more than 5 MiB."""
     Path("r.csv").write_text(

@@ -254,6 +254,7 @@ def test_long_lists_are_truncated() -> None:
     assert len(message) < 3000
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(
     "name",
     [
@@ -299,6 +300,7 @@ def test_names_from_outside_are_escaped(name: str) -> None:
         assert message.split("\n") == message.splitlines()
 
 
+@pytest.mark.slow
 @given(st.text(max_size=400))
 def test_a_code_span_cannot_be_left(name: str) -> None:
     """Its content has no backtick, bracket or line break."""

@@ -137,6 +137,7 @@ def test_a_loop_does_not_write_an_edited_copy_of_a_managed_rule(
     assert "`Mine`" in stage.hook.wait_for(1)[0] + stage.hook.texts[0]
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_tenant_is_notified_once(tmp_path: Path) -> None:
     """So is its end. The last result stays, and the process stays alive."""
     (port,) = free_ports(1)
@@ -255,6 +256,7 @@ def test_a_failing_route_test_prevents_a_write(stage: WatchSetup) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_signal_between_two_writes_ends_the_loop_as_in_apply(tmp_path: Path) -> None:
     """The current write is completed and recorded, no other starts, exit 130; the next loop
     continues.

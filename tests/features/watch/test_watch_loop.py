@@ -348,6 +348,7 @@ def test_a_round_that_failed_also_in_part_slows_the_loop(
     assert expected is result.should_back_off
 
 
+@pytest.mark.campaign
 def test_remembered_notifications_are_limited() -> None:
     """A process runs for months."""
     news = NotificationState()

@@ -218,7 +218,7 @@ def test_the_lines_are_complete() -> None:
     ]
     assert set(CYCLE_STATUSES) == {item.status for item, _ in LINES.values()}
     assert [] == missing_sentences(
-        ["render/text/watch.py"], [cycle_line(item, 1) for item, _ in LINES.values()]
+        ["features/watch/text.py"], [cycle_line(item, 1) for item, _ in LINES.values()]
     )
 
 

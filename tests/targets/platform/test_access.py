@@ -449,8 +449,11 @@ def test_no_value_that_holds_a_key_shows_it() -> None:
 
 
 def test_the_environments_of_the_documentation_are_valid() -> None:
-    """Each block of docs/access.md; a block with only `api:` belongs to an environment."""
-    text = (Path(__file__).parents[3] / "docs/access.md").read_text(encoding="utf-8")
+    """Each block of docs/connect.md about access keys; a block with only `api:` belongs to an
+    environment.
+    """
+    page = (Path(__file__).parents[3] / "docs/connect.md").read_text(encoding="utf-8")
+    text = page[page.index("### Use an access key") : page.index("### Destinations")]
     blocks = [
         yaml.safe_load(block)
         for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)

@@ -297,6 +297,7 @@ def test_an_access_key_works_on_a_real_socket(keyed: Callable[..., int]) -> None
     )
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     "status",
     [b"301 Moved", b"302 Found", b"303 See Other", b"307 Temporary", b"308 Permanent"],
@@ -394,6 +395,7 @@ CASES: Final = [
 ]
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize(("step", "what", "how"), sorted(set(CASES)))
 def test_secrets_that_a_login_step_repeats_are_not_shown(
     keyed: Callable[..., int], step: str, what: str, how: str

@@ -20,6 +20,8 @@ from tests.support import canary_secrets as canary
 from tests.support.bank_workspace import BankWorkspace
 from tests.support.in_process_tenant import TENANT
 
+pytestmark = pytest.mark.slow
+
 AREA = (
     "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
 )

@@ -65,6 +65,7 @@ async def refused(script: Script) -> Exception:
 ZIPPED = gzip.compress(b"{}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "expected", "connections"),
     [
@@ -92,6 +93,7 @@ def test_bytes_after_a_response_do_not_answer_the_next_request(
     assert ([expected, expected], connections) == run(twice(script))
 
 
+@pytest.mark.slow
 def test_a_response_may_arrive_in_two_parts(run: Run) -> None:
     """Split at any byte (every third one outside of the campaign), it is the same response."""
     answer = CONTINUE + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"
@@ -117,6 +119,7 @@ def test_a_response_may_arrive_in_two_parts(run: Run) -> None:
 HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("script", "error"),
     [
@@ -145,6 +148,7 @@ def test_an_invalid_response_is_an_error(
     assert error is type(run(refused(script)))
 
 
+@pytest.mark.slow
 def test_bytes_before_a_request_do_not_answer_it(run: Run) -> None:
     """A kept connection is not used again if the server sent data on it or closed it."""
 
@@ -165,6 +169,7 @@ def test_bytes_before_a_request_do_not_answer_it(run: Run) -> None:
         assert ((200, b"{}"), 2) == run(unasked(late))
 
 
+@pytest.mark.fast_cases(1)
 def test_a_connection_that_ends_before_the_request_sends_nothing(run: Run) -> None:
     """A server that closes, or sends first, gets no request, or one with an unknown outcome; no
     call hangs.
@@ -181,6 +186,7 @@ def test_a_connection_that_ends_before_the_request_sends_nothing(run: Run) -> No
     run(greeted())
 
 
+@pytest.mark.fast_cases(1)
 def test_a_cancelled_request_leaves_no_response_to_the_next(run: Run) -> None:
     """Cancellation closes the connection, before or during the response; the next request gets its
     own response.
@@ -207,6 +213,7 @@ def _files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
 def test_thousands_of_requests_and_failures_leave_no_file_open(run: Run) -> None:
     """Responses, lost connections and refused ones: the number of open files stays the same."""
 

@@ -54,6 +54,7 @@ async def secure(
         yield tenant.server.port, tenant
 
 
+@pytest.mark.fast_cases(1)
 def test_tls_needs_a_trusted_certificate_for_the_name(run: Run) -> None:
     """A certificate that the operator trusts is valid for its name only; one that no authority
     signed is invalid.
@@ -71,6 +72,7 @@ def test_tls_needs_a_trusted_certificate_for_the_name(run: Run) -> None:
     assert (200, 1) == run(three())
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 def test_a_server_without_current_tls_gets_no_request(run: Run) -> None:
     """A server with TLS 1.1 at the most, without TLS, or one that closes the connection."""
@@ -90,6 +92,7 @@ def test_a_server_without_current_tls_gets_no_request(run: Run) -> None:
     assert [0, 0] == [run(old()), run(plain(b"HTTP/1.1 400 Bad Request\r\n\r\n"))]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     "host", ["a..b", ".b", "b" * 64, "nowhere.invalid", "127.0.0.1:9", "[::1]:9"]
 )
@@ -106,6 +109,7 @@ def test_a_request_to_an_unreachable_server_was_not_sent(
     run(reach())
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("target", "headers"),
     [
@@ -132,6 +136,7 @@ def test_a_line_end_inside_a_request_is_never_sent(
     assert 1 == run(one())
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     "target", ["/a%2Fb/%2e%2E/c?d=%41&e=+%20", "/a/./b//c", "/%C3%A9:;=@!$&'()*,"]
 )

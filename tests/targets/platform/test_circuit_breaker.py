@@ -267,6 +267,7 @@ def body(request: httpx.Request) -> dict[str, Any]:
     return {"id": request.url.path.rsplit("/", 1)[1], "name": "x", "priority": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sleeps", [0.0, 0.5, 1.0])
 def test_retries_have_a_budget(sleeps: float) -> None:
     """At most four attempts for each request, and at most 20 retries plus a tenth of the requests

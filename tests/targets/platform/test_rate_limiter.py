@@ -22,6 +22,7 @@ def test_a_configured_rate_that_the_tenant_allows_causes_no_429() -> None:
     assert done.fraction() >= 0.98
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("ratio", [0.3, 0.5, 0.7, 0.9, 0.95])
 def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
     """With any configured rate: no create fails, and seven tenths of the limit are reached."""
@@ -31,6 +32,7 @@ def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
     assert done.fraction() >= 0.70
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burst", [5, 50])
 def test_a_tenant_with_an_unexpected_limit_fails_no_create(burst: int) -> None:
     """A smaller or larger bucket."""

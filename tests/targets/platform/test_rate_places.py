@@ -14,6 +14,7 @@ import pytest
 from reconciler.core.errors import OverloadedError
 from reconciler.targets.platform.transport.rate_limiter import RateLimiter
 from tests.support.stepping_clock import run, stepping_time
+from tests.tiers import size
 
 RATE = 100.0
 
@@ -57,6 +58,7 @@ class Crowd:
             return actual
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("places", [1, 2, 5])
 def test_a_cancelled_call_takes_no_slot_and_no_turn(places: int) -> None:
     """Cancelled in progress or in any wait: the limit and the order of arrival hold, and all slots
@@ -83,7 +85,7 @@ def test_a_cancelled_call_takes_no_slot_and_no_turn(places: int) -> None:
         )
         assert places == await element.free()
 
-    for seed in range(40):
+    for seed in range(size(fast=10, slow=40)):
         run(crowd(Random(seed)))
 
 

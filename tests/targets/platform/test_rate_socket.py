@@ -27,6 +27,8 @@ from tests.support.paced_calls import LEARNING
 from tests.support.simulated import QUEUES
 from tests.tiers import FULL
 
+pytestmark = pytest.mark.slow
+
 COUNT = 300
 LIMIT = 20.0
 LATENCY = 0.02
@@ -76,6 +78,7 @@ async def create(url: str, told: float) -> list[object]:
         return await asyncio.gather(*map(one, range(COUNT)), return_exceptions=True)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("told", "bucket", "most"), [(200.0, 5, 1.5), (100.0, 50, 1.5)]
 )

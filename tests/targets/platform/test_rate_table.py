@@ -28,6 +28,7 @@ def check(workload: Workload, most: float, seeds: range) -> None:
     assert refused <= MOST_REFUSED or workload.limit < LEAST_LIMIT, workload
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize(("bucket", "most"), [(1, 2.5), (5, 1.5), (10, 1.5), (50, 1.5)])
 def test_another_limit_costs_little_time(

@@ -49,6 +49,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_slow_token_is_reported(program: Program, name: str) -> None:
     """Once in the first five seconds, by every command that calls a tenant; stdout has only the
@@ -70,6 +71,7 @@ def waits(text: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_quiet_reports_no_wait_and_a_json_log_has_an_event(program: Program) -> None:
     """The event has the reason and the seconds."""
     with slow_tenant(seconds={TOKEN: LONG}):
@@ -145,6 +147,7 @@ def test_the_watch_loop_reports_its_waits(tmp_path: Path) -> None:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("program")
 def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
     """On a separate line, during the read of a list with slow pages."""

@@ -202,6 +202,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> N
     ]
 
 
+@pytest.mark.slow
 def test_a_thousand_calls_share_one_token(server: Any) -> None:
     """Single flight."""
     server.get(url__startswith=RULES).respond(json=STORED)
@@ -209,6 +210,7 @@ def test_a_thousand_calls_share_one_token(server: Any) -> None:
     assert 1 == server["token"].call_count
 
 
+@pytest.mark.slow
 def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
     """One request also if the token was revoked under all of them."""
     server["token"].side_effect = [
@@ -226,6 +228,7 @@ def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
     assert 2 == server["token"].call_count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expires_in", [0, -5, 1, 30, "soon", None])
 def test_a_thousand_calls_share_a_token_with_any_lifetime(
     server: Any, expires_in: object

@@ -185,6 +185,7 @@ def typed(
     return run
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("api", SOURCES.values(), ids=SOURCES)
 def test_the_program_reads_the_queues_of_the_platform(
     typed: Callable[..., tuple[int, str]],

@@ -35,7 +35,7 @@ from tests.support.studio_rules import (
     plain_rule,
     rebuilt,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
 LOST = make_condition("intent", "equals", "lost")
 CARD = make_condition("intent", "equals", "card")
@@ -196,6 +196,7 @@ def test_reordered_cases_change_the_fewest_priorities() -> None:
     ]
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize(
     "layout", [LAYOUT, HIGHEST], ids=["lowest-first", "highest-first"]
 )
@@ -203,7 +204,7 @@ def test_any_order_of_cases_is_read_in_that_order(layout: BlockLayout) -> None:
     """After any permutation, also with ties and CASEs without a comment, evaluation order is the
     text's order.
     """
-    for seed in range(60):
+    for seed in range(size(fast=12, slow=60)):
         random = Random(f"order {seed}")
         rules = [
             plain_rule(
@@ -533,11 +534,12 @@ def test_an_attribute_under_another_variable_is_not_its_own_variable() -> None:
     assert rule.conditions == (opaque('( sure.contains("x") )'),)
 
 
+@pytest.mark.generated
 def test_random_damage_is_an_error_or_read() -> None:
     """After deleted and doubled lines, a block is refused with a line, or every CASE in it is read
     as one rule.
     """
-    for seed in range(200):
+    for seed in range(size(fast=40, slow=200)):
         random = Random(f"damage {seed}")
         lines = block_of([odd_rule(random) for _ in range(4)]).split("\n")
         for _ in range(random.randint(1, 3)):
@@ -603,12 +605,13 @@ TOKENS = (
 )
 
 
+@pytest.mark.generated
 def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
     """After any exchange, loss or doubling of words: where all of it is understood, it does what
     the rules say.
     """
     compared = 0
-    for seed in range(30_000 if FULL else 700):
+    for seed in range(size(fast=140, slow=700, full=30000)):
         random = Random(f"truth {seed}")
         text = block_of(
             [

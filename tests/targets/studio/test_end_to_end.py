@@ -24,6 +24,8 @@ from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import server_environment, server_process
 
+pytestmark = pytest.mark.slow
+
 MANIFESTS: Final = """
 apiVersion: routing/v1
 kind: Environment

@@ -29,10 +29,10 @@ from tests.support.studio_rules import (
     domain_rule,
     plain_rule,
 )
-from tests.tiers import FULL
+from tests.tiers import FULL, size
 
 DIALECTS = possible_dialects({})
-CONVERSATIONS = 100_000 if FULL else 1_000
+CONVERSATIONS = size(fast=200, slow=1000, full=100000)
 PER_LIST = 50
 PARTS = 8 if FULL else 1
 
@@ -58,6 +58,7 @@ def queue_at(rule: Rule, contact_id: int) -> int:
     raise AssertionError(rule)
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize(
     "layout", [LAYOUT, HIGHEST_FIRST], ids=["lowest-first", "highest-first"]
@@ -101,6 +102,7 @@ def test_a_block_decides_as_its_rules_in_every_dialect(
                 )
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     "value",
     [None, "", "abc", "n/a", " ", "1,5", "0x10", "--", "1 2", "NaN", "Infinity"],

@@ -21,7 +21,7 @@ from reconciler.targets.studio.language import (
 from reconciler.targets.studio.read import read_block
 from reconciler.targets.studio.script import ScriptError, find_file_block
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
-from tests.tiers import FULL
+from tests.tiers import size
 
 PIECES = (
     *("SELECT", "CASE", "DEFAULT", "IF", "ELSE", "SWITCH", "ASSIGN", "TRACE", "cxr_skill", "cxr_text_intent$", "a$"),
@@ -40,9 +40,10 @@ def attempt(text: str) -> None:
         read_block(find_file_block(text, LAYOUT)[0], LAYOUT)
 
 
+@pytest.mark.generated
 def test_random_texts_are_read_or_refused() -> None:
     """Nothing but SnippetError and ScriptError is raised, for random pieces and damaged blocks."""
-    for seed in range(20_000 if FULL else 300):
+    for seed in range(size(fast=60, slow=300, full=20000)):
         random = Random(f"hostile {seed}")
         attempt(
             random.choice(("", " ", "\n")).join(
@@ -57,7 +58,7 @@ def test_random_texts_are_read_or_refused() -> None:
         attempt(random.randbytes(random.randint(1, 200)).decode("latin-1"))
 
 
-SIZE = 1_000_000 if FULL else 100_000
+SIZE = size(fast=20000, slow=100000, full=1000000)
 HUGE = {
     "blanks": " " * SIZE,
     "line ends": "\r" * SIZE,
@@ -94,6 +95,8 @@ HUGE = {
 }
 
 
+@pytest.mark.generated
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("name", HUGE)
 def test_a_huge_text_is_read_or_refused_soon(name: str) -> None:
     """No text takes time that grows with the square of its length, or ends the recursion: the test
@@ -132,9 +135,10 @@ def test_nesting_up_to_the_limit_is_read() -> None:
         )
 
 
+@pytest.mark.generated
 def test_the_text_of_a_tree_is_the_same_tree() -> None:
     """For random expressions, documented or not."""
-    for seed in range(300):
+    for seed in range(size(fast=60, slow=300)):
         random = Random(f"tree {seed}")
         text = " ".join(
             random.choices(

@@ -301,6 +301,7 @@ def _conversation(draw: random.Random) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(100 if FULL else 4))
 def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
     """In every dialect, every conversation gets the skill of the snippet; its values have the types

@@ -37,7 +37,7 @@ from reconciler.targets.studio.language import Statement, parse_snippet
 from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.proof import DialectProof, GeneratedText
 from tests.support.program import Program, write
-from tests.tiers import FULL
+from tests.tiers import FULL, size
 
 Json = dict[str, Any]
 
@@ -295,7 +295,8 @@ def example(message: str) -> dict[str, Scalar]:
     return {name: json.loads(value) for name, value in actual}
 
 
-@pytest.mark.parametrize("seed", range(1_000 if FULL else 25))
+@pytest.mark.generated
+@pytest.mark.parametrize("seed", range(size(fast=10, slow=25, full=1000)))
 def test_an_error_means_that_a_declared_input_goes_elsewhere(seed: int) -> None:
     """Every declared input is run in all 16 dialects; the example of an error is one that goes
     elsewhere.
@@ -500,9 +501,10 @@ def test_the_bound_of_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (error.severity, "not proven" in error.message) == ("error", True)
 
 
+@pytest.mark.generated
 def test_ten_thousand_rules_are_proven_in_little_time() -> None:
     """Ten thousand rules for as many intents: no condition changes, so nothing is compared."""
-    number = 10_000 if FULL else 2_000
+    number = size(fast=400, slow=2000, full=10000)
     names = [f"intent-{each}" for each in range(number)]
     manifests = load_contents(
         [

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.core.model.rule import Rule
@@ -13,7 +15,7 @@ from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
 from reconciler.targets.studio.form import BlockForm
 from reconciler.targets.studio.language import parse_snippet
 from tests.support.studio_rules import LAYOUT, block_of, domain_rule
-from tests.tiers import FULL
+from tests.tiers import size
 
 
 def entries(rules: list[Rule]) -> list[RoutingEntry]:
@@ -31,12 +33,13 @@ def is_queue_of(skill: object, destination: Destination) -> bool:
     )
 
 
+@pytest.mark.generated
 def test_the_text_sends_each_example_as_the_region_says() -> None:
     """In every dialect, before and after the change, where each attribute has the type that rules
     compare.
     """
     tried = 0
-    for seed in range(3_000 if FULL else 60):
+    for seed in range(size(fast=12, slow=60, full=3000)):
         random = Random(f"regions {seed}")
         old, new = (
             [

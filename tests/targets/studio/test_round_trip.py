@@ -20,11 +20,12 @@ from tests.support.studio_rules import (
     odd_rule,
     rebuilt,
 )
-from tests.tiers import FULL
+from tests.tiers import size
 
-LISTS = 1_500 if FULL else 75
+LISTS = size(fast=15, slow=75, full=1500)
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize(
     "layout", [LAYOUT, HIGHEST_FIRST], ids=["lowest-first", "highest-first"]
 )
@@ -49,6 +50,7 @@ def test_a_block_is_read_as_the_rules_it_was_built_from(layout: BlockLayout) -> 
         assert text == rebuilt(block, layout)
 
 
+@pytest.mark.generated
 def test_equal_rules_have_equal_text() -> None:
     """The text does not depend on the order of the entries, and a block of its own rules as they
     were read is equal.
@@ -69,6 +71,7 @@ def test_equal_rules_have_equal_text() -> None:
         assert text == build_block(random.sample(retained, len(retained)), LAYOUT, {})
 
 
+@pytest.mark.generated
 def test_a_storable_rule_is_stored_as_it_is() -> None:
     """`storable_rule` changes nothing the second time, not even the digest."""
     for seed in range(LISTS):
@@ -81,12 +84,13 @@ def test_a_storable_rule_is_stored_as_it_is() -> None:
         assert marker_digest(rule) == marker_digest(again)
 
 
+@pytest.mark.generated
 def test_a_large_block_is_read() -> None:
     """Size alone changes nothing; `make bench` says how long it takes."""
     random = Random("size")
     rules = [
         replace(odd_rule(random), name="name", description="")
-        for _ in range(5_000 if FULL else 300)
+        for _ in range(size(fast=60, slow=300, full=5000))
     ]
     entries = entries_of(rules, LAYOUT)
     text = build_block(entries, LAYOUT, {})

@@ -17,7 +17,7 @@ from reconciler.targets.studio.script import (
     replace_block,
 )
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
-from tests.tiers import FULL
+from tests.tiers import size
 
 BEGIN = LAYOUT.begin
 END = LAYOUT.end
@@ -78,11 +78,12 @@ def script(value: str, random: Random, actions: int = 3) -> str:
     )
 
 
+@pytest.mark.generated
 def test_only_the_lines_of_the_block_change() -> None:
     """Every byte outside the string stays, and every character of its value outside the marker
     lines.
     """
-    for seed in range(300 if FULL else 40):
+    for seed in range(size(fast=10, slow=40, full=300)):
         random = Random(f"replace {seed}")
         newline = random.choice(("\n", "\r\n"))
         before = newline.join(

@@ -33,7 +33,6 @@ from reconciler.targets.platform.transport.request import (
     NotSentError,
     Transport,
 )
-from reconciler.targets.rules_api import client as cxone_client
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from reconciler.targets.studio import client as studio_client
 from reconciler.targets.studio.client import StudioClient, StudioReadingClient
@@ -979,7 +978,7 @@ def test_there_is_no_call_that_deletes_starts_or_kicks() -> None:
     assert not re.search(r"\b(delete|kick|start)\b", code, re.IGNORECASE)
     calls = {
         name: call.method
-        for name, call in cxone_client._CALLS.items()
+        for name, call in StudioClient.calls.items()
         if "script" in name
     }
     assert {"read script": "GET", "lock script": "PUT", "save script": "POST"} == calls

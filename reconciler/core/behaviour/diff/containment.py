@@ -56,7 +56,9 @@ class _ClaimShapes(NamedTuple):
 
 class _ContainmentSearch:
     def __init__(
-        self, fresh: Sequence[RegionClaim], reviewed: Sequence[RegionClaim]
+        self,
+        fresh: Sequence[RegionClaim],
+        reviewed: Sequence[RegionClaim],
     ) -> None:
         lists = [
             clauses
@@ -122,7 +124,10 @@ class _ContainmentSearch:
             return True
 
     def _has_uncovered(
-        self, heads: tuple[int, ...], blockers: int, candidates: Sequence[_ClaimShapes]
+        self,
+        heads: tuple[int, ...],
+        blockers: int,
+        candidates: Sequence[_ClaimShapes],
     ) -> bool:
         """Search outside the next reviewed claim, and inside each of its exceptions."""
         if self.space.shapes.find_free_box_in_all(heads, blockers) is None:

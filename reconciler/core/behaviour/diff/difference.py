@@ -7,10 +7,10 @@ edit that moves them.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.core.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
-from reconciler.core.behaviour.diff.effects import EditSet, Effect, EffectBuilder
+from reconciler.core.behaviour.diff.effects import Edit, EditSet, Effect, EffectBuilder
 from reconciler.core.behaviour.diff.regions import (
     DraftRegionBuilder,
     Region,
@@ -72,18 +72,41 @@ def compare_behaviour(
     """
     before = order_entries(old, evaluation)
     after = order_entries(new, evaluation)
-    between: Sequence[RoutingEntry] | None = None
-    if edited is not None and edited.middle is not None and edited.edits:
-        between = order_entries(edited.middle, evaluation)
+    between = _order_between(edited, evaluation)
     space = Space((before, after, between or ()), types=types)
+    entries = (*before, *after)
     if work is None:
-        work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after))
+        work = DEFAULT_WORK + WORK_PER_RULE * len(entries)
     space.budget.remaining = work
 
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
-    builder = DraftRegionBuilder(pairs)
     formatter = RegionFormatter(space)
-    drafts = list(builder.build_drafts())
+    change = _compare_winners(pairs, formatter)
+    _verify_examples(change.regions, before, after)
+    if edited is not None:
+        effects = _build_effects(pairs, formatter, edited.edits, between, evaluation)
+        change = replace(change, effects=effects, addresses=_addresses(entries))
+    known = types or {}
+    rests_on = {name: known[name] for name in formatter.rests_on}
+    return replace(change, rests_on=rests_on, work=work - space.budget.remaining)
+
+
+def _build_effects(
+    pairs: WinnerPairs,
+    formatter: RegionFormatter,
+    edits: Sequence[Edit],
+    between: Sequence[RoutingEntry] | None,
+    evaluation: Evaluation,
+) -> tuple[Effect, ...]:
+    """Return the effects of edits; `between` are the old rules behind the new fallback."""
+    middle = None if between is None else PivotSlices(pairs.space, between)
+    builder = EffectBuilder(pairs, formatter, edits, middle, evaluation)
+    return tuple(builder.build())
+
+
+def _compare_winners(pairs: WinnerPairs, formatter: RegionFormatter) -> BehaviourChange:
+    """Return the regions of all pairs of winners, and the boxes that were not decided."""
+    drafts = list(DraftRegionBuilder(pairs).build_drafts())
     regions = formatter.format_regions(
         drafts, lambda draft: (draft.before, draft.after, draft.excepts)
     )
@@ -91,24 +114,16 @@ def compare_behaviour(
     undecided = dict.fromkeys(
         formatter.format_box(tuple(box.items())) for box in boxes if box is not None
     )
+    return BehaviourChange(regions=tuple(regions), undecided=tuple(undecided))
 
-    effects: Sequence[Effect] = ()
-    addresses: frozenset[Address] = frozenset()
-    if edited is not None:
-        slices = None if between is None else PivotSlices(space, between)
-        effects = EffectBuilder(
-            pairs, formatter, edited.edits, slices, evaluation
-        ).build()
-        addresses = _addresses((*before, *after))
-    _verify_examples(regions, before, after)
-    return BehaviourChange(
-        regions=tuple(regions),
-        undecided=tuple(undecided),
-        effects=tuple(effects),
-        addresses=addresses,
-        rests_on={name: types[name] for name in formatter.rests_on} if types else {},
-        work=work - space.budget.remaining,
-    )
+
+def _order_between(
+    edited: EditSet | None, evaluation: Evaluation
+) -> Sequence[RoutingEntry] | None:
+    """Return the old rules behind the new fallback in order; None if that is not needed."""
+    if edited is None or edited.middle is None or not edited.edits:
+        return None
+    return order_entries(edited.middle, evaluation)
 
 
 def _verify_examples(
@@ -127,7 +142,9 @@ def _verify_examples(
 
 
 def _verify_winner(
-    index: RuleIndex, example: Example, expected: RoutingEntry | None
+    index: RuleIndex,
+    example: Example,
+    expected: RoutingEntry | None,
 ) -> None:
     winner = index.find_winner(example.attributes, example.assumed)
     if (winner and winner.whole) is not expected:

@@ -195,7 +195,7 @@ class _RuleBook:
     def __init__(
         self,
         pairs: WinnerPairs,
-        edits: Sequence[Edit],
+        edits: Iterable[Edit],
         middle: PivotSlices | None,
         evaluation: Evaluation,
     ) -> None:
@@ -206,11 +206,7 @@ class _RuleBook:
         self._places: dict[int, _Place] = {_NO_RULE: _LAST}
         self._space = pairs.space
         self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
-        self._edit_of: dict[int, int] = {}
-        for number, edit in enumerate(edits):
-            for entry in (edit.before, edit.after):
-                if entry is not None:
-                    self._edit_of[id(entry)] = number
+        self._edit_of = _number_edits(edits)
         self._number_of: dict[Hashable, int] = {}
         self._earlier_in_middle: set[int] = set()
         self._numbers: dict[tuple[int, int], int] = {}
@@ -266,7 +262,9 @@ class _RuleBook:
         return self._named[number]
 
     def _has(
-        self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry
+        self,
+        entries: Mapping[Hashable, Sequence[RoutingEntry]],
+        entry: RoutingEntry,
     ) -> bool:
         conditions = entry.rule.conditions
         candidates = entries.get(self._identity(entry), ())
@@ -350,13 +348,24 @@ class _RuleBook:
         for atom in atoms:
             ranks = slices.ranks_by_atom.get(atom, ())
             named_ranks.update(ranks[: bisect_left(ranks, rank)])
-        overlapping = self._overlapping(side, named_ranks, box)
+        named = self._overlapping(side, named_ranks, box)
+        return named | self._general_rules_before(side, rank, box, atoms)
+
+    def _general_rules_before(
+        self,
+        side: int,
+        rank: int,
+        box: Box,
+        atoms: Sequence[int],
+    ) -> set[int]:
+        """Return the overlapping rules with most values of the pivot, some of the atoms included."""
+        slices = self._lists[side]
         always, sometimes = self._general_rules(side, box)
-        overlapping.update(always.numbers[: bisect_left(always.ranks, rank)])
+        general = set(always.numbers[: bisect_left(always.ranks, rank)])
         for earlier, number in zip(*sometimes, strict=True):
             if earlier < rank and any(slices.holds(atom, earlier) for atom in atoms):
-                overlapping.add(number)
-        return overlapping
+                general.add(number)
+        return general
 
     def _overlapping(self, side: int, ranks: Iterable[int], box: Box) -> set[int]:
         overlapping: set[int] = set()
@@ -390,6 +399,16 @@ class _RuleBook:
                     kind.numbers.append(number)
             self._general[key] = always, sometimes
         return self._general[key]
+
+
+def _number_edits(edits: Iterable[Edit]) -> dict[int, int]:
+    """Return the number of each edit, by the identity of its rule before and after."""
+    number_of: dict[int, int] = {}
+    for number, edit in enumerate(edits):
+        for entry in (edit.before, edit.after):
+            if entry is not None:
+                number_of[id(entry)] = number
+    return number_of
 
 
 def _outermost(boxes: Mapping[int, Box]) -> frozenset[int]:
@@ -660,21 +679,19 @@ class EffectBuilder:
         return names
 
     def _draft(
-        self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None
+        self,
+        pair: RankPair,
+        cause: _Cause,
+        middle: tuple[int, Box] | None,
     ) -> _Draft:
         example = self._example_of(pair, middle)
         box, earlier = self._extent_of(pair, middle)
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
         outermost = frozenset(self._without_contained(box, earlier))
-        old_number, new_number = self._numbers(pair)
-        old_rank, new_rank = pair
-        if cause.kind == "takes":
-            counterpart = old_number
-            place = self._book.place_of_rank(0, old_rank)
-        else:
-            counterpart = new_number
-            place = self._book.place_of_rank(1, new_rank)
-        counterparts = () if cause.kind == "redirects" else (counterpart,)
+        numbers = self._numbers(pair)
+        # A rule that takes conversations is written after the rule that had them.
+        side = 0 if cause.kind == "takes" else 1
+        counterparts = () if cause.kind == "redirects" else (numbers[side],)
         before, after = self._pairs.destinations_of(pair)
         return _Draft(
             edits=frozenset((cause.edit,)),
@@ -685,13 +702,15 @@ class EffectBuilder:
             earlier=outermost,
             contained=frozenset(earlier) - outermost,
             counterparts=frozenset(counterparts),
-            takers=frozenset((old_number, new_number)),
-            place=place,
+            takers=frozenset(numbers),
+            place=self._book.place_of_rank(side, pair[side]),
             example=example,
         )
 
     def _extent_of(
-        self, pair: RankPair, middle: tuple[int, Box] | None
+        self,
+        pair: RankPair,
+        middle: tuple[int, Box] | None,
     ) -> tuple[Box, set[int]]:
         """Return the box of a pair, and the rules that match a part of it earlier."""
         box = self._box_of(pair)
@@ -742,7 +761,10 @@ class EffectBuilder:
         return box
 
     def _fold_own_version(
-        self, box: Box, earlier: set[int], edit: int
+        self,
+        box: Box,
+        earlier: set[int],
+        edit: int,
     ) -> tuple[Box, set[int]]:
         """Return the box without what the edited rule takes both before and after, where one
         attribute says that.
@@ -777,7 +799,9 @@ class EffectBuilder:
         return box.get(attribute, self._space.domains[attribute].all)
 
     def _without_contained(
-        self, box: Box, earlier: AbstractSet[int]
+        self,
+        box: Box,
+        earlier: AbstractSet[int],
     ) -> AbstractSet[int]:
         """Return earlier rules without those that match nothing in a box but what another one
         matches.
@@ -792,7 +816,9 @@ class EffectBuilder:
         )
 
     def _fold_other_types(
-        self, box: Box, earlier: AbstractSet[int]
+        self,
+        box: Box,
+        earlier: AbstractSet[int],
     ) -> tuple[Box, AbstractSet[int]]:
         """Return a box whose earlier rules leave nothing but values of another type of an attribute
         without them.
@@ -927,7 +953,10 @@ class EffectBuilder:
         return None
 
     def _merged_row(
-        self, rows: Sequence[_Draft], box: Box, earlier: AbstractSet[int]
+        self,
+        rows: Sequence[_Draft],
+        box: Box,
+        earlier: AbstractSet[int],
     ) -> _Draft:
         """Return rows as one row with this box and these earlier rules."""
         first = rows[0]
@@ -961,7 +990,10 @@ class EffectBuilder:
         return [self._widened(row, longest_first, numbers) for row in rows]
 
     def _widened(
-        self, row: _Draft, lists: Iterable[ValueSet], numbers: AbstractSet[int]
+        self,
+        row: _Draft,
+        lists: Iterable[ValueSet],
+        numbers: AbstractSet[int],
     ) -> _Draft:
         """Return a row with the first of the lists that adds only conversations of the rules
         `numbers`.
@@ -990,7 +1022,10 @@ class EffectBuilder:
         return row
 
     def _rules_before(
-        self, row: _Draft, numbers: Iterable[int], boxes: Sequence[Box]
+        self,
+        row: _Draft,
+        numbers: Iterable[int],
+        boxes: Sequence[Box],
     ) -> set[int]:
         """Return the rules that come before all rules that take a row, and match a part of a
         box.
@@ -1045,7 +1080,10 @@ class EffectBuilder:
         return True
 
     def _adds_nothing(
-        self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]
+        self,
+        row: _Draft,
+        earlier: AbstractSet[int],
+        rows: Sequence[_Draft],
     ) -> bool:
         """Return whether all conversations of a row's box outside the rules `earlier` are in one of
         the rows.

@@ -3,7 +3,6 @@ as shapes.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Final
 
 from reconciler.core.behaviour.diff.winners import RankPair
 from reconciler.core.behaviour.space.boxes import Shape
@@ -13,7 +12,6 @@ from reconciler.core.behaviour.space.patterns import bits
 from reconciler.core.behaviour.space.slices import PivotSlices
 
 _ValuesByKey = dict["Hashable", "ValueSet"]
-MAX_NAMED_VALUES: Final = 64
 
 
 class _RunningUnion:

@@ -87,7 +87,9 @@ class Promise:
         )
 
     def is_broken_by(
-        self, destination: Destination, entry: RoutingEntry | None
+        self,
+        destination: Destination,
+        entry: RoutingEntry | None,
     ) -> bool:
         """Return whether a rule with this destination breaks the promise where it takes a
         conversation.
@@ -175,7 +177,9 @@ class _PromiseChecker:
         winner = self._index().find_winner(example.attributes, example.assumed)
         is_broken = promise.is_broken_by(destination_of_rule(winner), winner)
         failing = first_failing_condition(
-            rule, canonical_attributes(example.attributes), example.assumed
+            rule,
+            canonical_attributes(example.attributes),
+            example.assumed,
         )
         if (
             failing
@@ -191,7 +195,10 @@ class _Violations(WinnerPairs):
     """The pairs of a promise and the rules that take its conversations and break it."""
 
     def __init__(
-        self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker
+        self,
+        promise: Promise,
+        probe: PivotSlices,
+        checker: _PromiseChecker,
     ) -> None:
         self._promise = promise
         self._groups = checker.ranks_by_destination.items()
@@ -247,6 +254,19 @@ Route = tuple[Destination, RoutingEntry | None]
 _Place = tuple[int, tuple[int, int], int]
 
 
+class _Ranks(NamedTuple):
+    """The ranks of the rule of a list, and those that two versions of it would have."""
+
+    own: range
+    rule: int
+    other: int  # after all rules, without another version
+
+    @property
+    def start(self) -> int:
+        """Return the rank before which both versions change nothing."""
+        return min(self.own.start, self.rule)
+
+
 class SingleEdits:
     """Finds the events that edits of a list move, and whether they break promises, in one space for
     all of them.
@@ -271,9 +291,8 @@ class SingleEdits:
         ]
         self.space = Space(lists, types=endpoint.types)
         self.evaluation = evaluation
-        self._slices, self._forms, self._probes = (
-            PivotSlices(self.space, entries) for entries in lists
-        )
+        slices = [PivotSlices(self.space, entries) for entries in lists]
+        self._slices, self._forms, self._probes = slices
         self._keys = [
             evaluation_key(entry, evaluation) for entry in self._slices.entries
         ]
@@ -282,11 +301,8 @@ class SingleEdits:
             (entry.whole.rule.conditions, rank)
             for rank, entry in enumerate(self._forms.entries)
         )
-        probes = {id(entry) for entry in self._probes.entries}
         # by rank in `_probes`
-        self._promises = [
-            promise for promise in promises if id(promise.probe) in probes
-        ]
+        self._promises = _matching_promises(promises, self._probes)
         self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}
 
     def find_moved(self, edit: RuleEdit) -> tuple[Example, Route, Route] | None:
@@ -411,45 +427,62 @@ class SingleEdits:
                 yield taker, last, place
 
     def _takers(
-        self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None
+        self,
+        before: RoutingEntry,
+        rule: RoutingEntry,
+        other: RoutingEntry | None,
     ) -> Iterator[tuple[Route, _Place]]:
         """Yield the routes, without `before`, of what a rule takes and the other one does not, and
         where to search.
         """
-        slices = self._slices
-        own = self._ranks(before)
         end = len(self._keys)
-        place, other_place = (
-            end if entry is None else self._ranks(entry).start
-            for entry in (rule, other)
-        )
-        start = min(own.start, place)
+        other_start = end if other is None else self._ranks(other).start
+        ranks = _Ranks(self._ranks(before), self._ranks(rule).start, other_start)
         for form in self._boxes.get(rule.rule.conditions, ()):
             for atom in self._forms.atoms(form):
                 self.space.budget.spend(_PLACE_COST)
-                shapes = slices.shapes(atom)
-                shape = self._forms.shape(atom, form)
-                overlapping = shapes.overlapping(shape)
-                covering = shapes.covering(shape)
-                taken = slices.mask_before(atom, start)
                 blocked = self._mask(atom, other)
-                taken |= blocked if start >= other_place else 0
-                for rank in () if taken & covering else (*slices.ranks_in(atom), end):
-                    if rank < start or rank in own:
-                        continue
-                    taken |= blocked if rank >= other_place else 0
-                    if taken & covering:
-                        break
-                    taker = slices.shape(atom, rank)
-                    if (overlapping & ~taken) >> taker & 1:
-                        if rank >= place:
-                            self.space.budget.spend(_PLACE_COST)
-                            route = (
-                                slices.destination_of_rank(rank),
-                                slices.entry_of_rank(rank),
-                            )
-                            yield route, (atom, (shape, taker), taken)
-                        taken |= 1 << taker
+                yield from self._takers_in(atom, form, ranks, blocked)
+
+    def _takers_in(
+        self,
+        atom: int,
+        form: int,
+        ranks: _Ranks,
+        blocked: int,
+    ) -> Iterator[tuple[Route, _Place]]:
+        """Yield the takers in one slice; `blocked` are the shapes of the other rule there."""
+        slices = self._slices
+        shapes = slices.shapes(atom)
+        shape = self._forms.shape(atom, form)
+        overlapping = shapes.overlapping(shape)
+        covering = shapes.covering(shape)
+        taken = slices.mask_before(atom, ranks.start)
+        if ranks.start >= ranks.other:
+            taken |= blocked
+        for rank in () if taken & covering else self._ranks_from(atom, ranks):
+            if rank >= ranks.other:
+                taken |= blocked
+            if taken & covering:
+                break
+            taker = slices.shape(atom, rank)
+            if not (overlapping & ~taken) >> taker & 1:
+                continue
+            if rank >= ranks.rule:
+                self.space.budget.spend(_PLACE_COST)
+                yield self._route_of(rank), (atom, (shape, taker), taken)
+            taken |= 1 << taker
+
+    def _ranks_from(self, atom: int, ranks: _Ranks) -> Iterator[int]:
+        """Yield the ranks in a slice, without those of the rule itself, and that of the default
+        routing.
+        """
+        for rank in (*self._slices.ranks_in(atom), len(self._keys)):
+            if rank >= ranks.start and rank not in ranks.own:
+                yield rank
+
+    def _route_of(self, rank: int) -> Route:
+        return self._slices.destination_of_rank(rank), self._slices.entry_of_rank(rank)
 
     def _mask(self, atom: int, rule: RoutingEntry | None) -> int:
         forms = self._boxes.get(rule.rule.conditions, ()) if rule else ()
@@ -462,3 +495,11 @@ class SingleEdits:
     def _ranks(self, entry: RoutingEntry) -> range:
         key = evaluation_key(entry, self.evaluation)
         return range(bisect_left(self._keys, key), bisect_right(self._keys, key))
+
+
+def _matching_promises(
+    promises: Iterable[Promise], probes: PivotSlices
+) -> list[Promise]:
+    """Return the promises whose conditions do not contradict each other."""
+    matching = {id(entry) for entry in probes.entries}
+    return [promise for promise in promises if id(promise.probe) in matching]

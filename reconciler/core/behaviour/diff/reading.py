@@ -165,7 +165,10 @@ class RowReader:
 
 
 def is_taken(
-    rules: Sequence[RuleBox], box: Box, number: int, earlier: AbstractSet[int]
+    rules: Sequence[RuleBox],
+    box: Box,
+    number: int,
+    earlier: AbstractSet[int],
 ) -> bool:
     """Return whether one of the earlier rules matches all that a rule matches in a box."""
     if number in earlier:

@@ -28,7 +28,7 @@ from reconciler.core.behaviour.space.clauses import (
     unite_values,
 )
 from reconciler.core.behaviour.space.domain import REST, ValueSet
-from reconciler.core.behaviour.space.patterns import bits
+from reconciler.core.behaviour.space.patterns import bits, union
 from reconciler.core.behaviour.space.space import Example, Space
 from reconciler.core.model.rule import Condition
 
@@ -80,7 +80,9 @@ KindOf = Callable[[DraftRegion], Hashable]
 
 
 def merge_regions(
-    space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf
+    space: Space,
+    drafts: Iterable[DraftRegion],
+    kind_of: KindOf,
 ) -> list[DraftRegion]:
     """Return the regions; those of one kind (so of equal exceptions) that differ in one attribute
     only are merged.
@@ -97,21 +99,32 @@ def merge_regions(
             space.budget.charge(sum(1 + len(draft.box) for draft in regions))
             if space.budget.remaining < 0:  # separate regions are correct, too
                 return regions
-            groups: dict[Hashable, list[DraftRegion]] = {}
-            for draft in regions:
-                items = draft.box.items()
-                rest = frozenset(item for item in items if item[0] != attribute)
-                groups.setdefault((draft.kind, rest), []).append(draft)
-            joined = (
-                group if len(group) == 1 else _join_group(space, group, attribute)
-                for group in groups.values()
-            )
-            regions = list(chain.from_iterable(joined))
+            regions = _merge_by_attribute(space, regions, attribute)
+    return regions
+
+
+def _merge_by_attribute(
+    space: Space,
+    drafts: Iterable[DraftRegion],
+    attribute: int,
+) -> list[DraftRegion]:
+    """Join the regions that differ in no other attribute than this one."""
+    groups: dict[Hashable, list[DraftRegion]] = {}
+    for draft in drafts:
+        items = draft.box.items()
+        rest = frozenset(item for item in items if item[0] != attribute)
+        groups.setdefault((draft.kind, rest), []).append(draft)
+
+    regions: list[DraftRegion] = []
+    for group in groups.values():
+        regions += group if len(group) == 1 else _join_group(space, group, attribute)
     return regions
 
 
 def _join_group(
-    space: Space, group: Sequence[DraftRegion], attribute: int
+    space: Space,
+    group: Sequence[DraftRegion],
+    attribute: int,
 ) -> list[DraftRegion]:
     """Join the regions of a group, as far as conditions can express the result."""
     merged = _merge_group(space, group, attribute)
@@ -130,7 +143,9 @@ def _join_group(
 
 
 def _merge_group(
-    space: Space, group: Sequence[DraftRegion], attribute: int
+    space: Space,
+    group: Sequence[DraftRegion],
+    attribute: int,
 ) -> DraftRegion | None:
     """Return the regions as one; None where no conditions express it."""
     every = space.domains[attribute].all
@@ -169,7 +184,9 @@ class RegionFormatter:
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
 
     def format_regions(
-        self, drafts: Iterable[DraftRegion], kind_of: KindOf
+        self,
+        drafts: Iterable[DraftRegion],
+        kind_of: KindOf,
     ) -> list[Region]:
         """Return the regions, merged, as conditions, each with its example as a conversation."""
         merged = merge_regions(self.space, drafts, kind_of)
@@ -257,22 +274,36 @@ class DraftRegionBuilder:
             old, new = self.pairs.shapes_of(pair, ORDINARY_SLICE)
             key = (destinations, old, new, before)
             groups.setdefault(key, []).append((pair, narrow))
+        for key, group in groups.items():
+            yield from self._build_group(key, group)
 
-        for (_, old, new, before), group in groups.items():
-            masks = chain.from_iterable(narrow.masks_by_atom for _, narrow in group)
-            atoms = sum(1 << atom for atom in masks)
-            if not is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
-                for pair, narrow in group:
-                    yield self.build_separate(pair, narrow)
-                continue
-            box, excepts = self.without_pivot(old, new, before)
-            full_box = {**box, self.space.pivot: (atoms, 0, 0)}
-            pairs = [pair for pair, _ in group]
-            _, first = group[0]
-            yield self.make_draft(pairs, full_box, excepts, first.box)
+    def _build_group(
+        self,
+        key: Key,
+        group: Sequence[tuple[RankPair, NarrowPair]],
+    ) -> Iterator[DraftRegion]:
+        """Yield pairs that differ in values of the pivot only: one region if conditions can express
+        these values.
+        """
+        masks = chain.from_iterable(narrow.masks_by_atom for _, narrow in group)
+        atoms = union(1 << atom for atom in masks)
+        if not is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
+            for pair, narrow in group:
+                yield self.build_separate(pair, narrow)
+            return
+
+        _, old, new, before = key
+        box, excepts = self.without_pivot(old, new, before)
+        full_box = {**box, self.space.pivot: (atoms, 0, 0)}
+        pairs = [pair for pair, _ in group]
+        _, first = group[0]
+        yield self.make_draft(pairs, full_box, excepts, first.box)
 
     def without_pivot(
-        self, old: int, new: int, before: int
+        self,
+        old: int,
+        new: int,
+        before: int,
     ) -> tuple[Box, Sequence[Shape]]:
         """Return the common part of two shapes and the exceptions that earlier shapes make,
         simplified.
@@ -307,7 +338,9 @@ class DraftRegionBuilder:
         else:
             excepts = self.earlier_shapes(exceptions, pair)
         return self.make_draft(
-            [pair], *simplify(self.space, box, excepts), narrow_pair.box
+            [pair],
+            *simplify(self.space, box, excepts),
+            narrow_pair.box,
         )
 
     def build_wide(self) -> Iterator[DraftRegion]:
@@ -325,7 +358,9 @@ class DraftRegionBuilder:
             yield self.make_draft([pair], box, excepts, self.pairs.wide[pair])
 
     def earlier_shapes(
-        self, exceptions: RunningExceptions, pair: RankPair
+        self,
+        exceptions: RunningExceptions,
+        pair: RankPair,
     ) -> list[Shape]:
         """Return the shapes that earlier rules take from a pair."""
         old, new = map(

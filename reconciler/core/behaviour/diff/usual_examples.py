@@ -64,7 +64,11 @@ class UsualExamples:
         return chosen
 
     def _with_usual_value(
-        self, group: Sequence[RankPair], chosen: PairExample, fixed: Box, number: int
+        self,
+        group: Sequence[RankPair],
+        chosen: PairExample,
+        fixed: Box,
+        number: int,
     ) -> _UsualValue | None:
         """Return the example with the most usual value of an attribute that fits; None: none fits.
 

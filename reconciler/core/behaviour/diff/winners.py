@@ -48,7 +48,11 @@ class SliceWalk:
         self._runs: dict[tuple[int, int, int], list[Taker]] = {}
 
     def find_takers(
-        self, atom: int, shape: int, before: int, visited: _Runs
+        self,
+        atom: int,
+        shape: int,
+        before: int,
+        visited: _Runs,
     ) -> Iterator[Taker]:
         """Yield the rules that take the part of a shape in a slice that the shapes `before` leave;
         no run twice.
@@ -65,18 +69,30 @@ class SliceWalk:
                 continue
             yield from self._takers_between(atom, shape, before, (low, rank), visited)
             yield from self._find_taker(
-                atom, shape, rank, before | slices.prefix_masks.mask_before(rank, atom)
+                atom,
+                shape,
+                rank,
+                before | slices.prefix_masks.mask_before(rank, atom),
             )
             if covering >> blocker & 1:
                 return
             before |= 1 << blocker
             low = rank
         yield from self._takers_between(
-            atom, shape, before, (low, DEFAULT_RANK + 1), visited
+            atom,
+            shape,
+            before,
+            (low, DEFAULT_RANK + 1),
+            visited,
         )
 
     def _takers_between(
-        self, atom: int, shape: int, before: int, ends: tuple[int, int], visited: _Runs
+        self,
+        atom: int,
+        shape: int,
+        before: int,
+        ends: tuple[int, int],
+        visited: _Runs,
     ) -> list[Taker]:
         """Return the rules with most values, between two ranks, that take conversations."""
         kind = ORDINARY_SLICE
@@ -96,7 +112,11 @@ class SliceWalk:
         return run[first:last]
 
     def _wide_takers(
-        self, atom: int, kind: int, shape: int, before: int
+        self,
+        atom: int,
+        kind: int,
+        shape: int,
+        before: int,
     ) -> Iterator[Taker]:
         slices = self.slices
         shapes = slices.shapes(atom)
@@ -113,21 +133,33 @@ class SliceWalk:
             blocker = slices.shape(atom, rank)
             if (overlapping & ~before) >> blocker & 1:
                 yield from self._find_taker(
-                    atom, shape, rank, before | masks.mask_before(rank, kind)
+                    atom,
+                    shape,
+                    rank,
+                    before | masks.mask_before(rank, kind),
                 )
                 if covering >> blocker & 1:
                     return
         yield from self._find_taker(
-            atom, shape, DEFAULT_RANK, before | masks.mask_before(DEFAULT_RANK, kind)
+            atom,
+            shape,
+            DEFAULT_RANK,
+            before | masks.mask_before(DEFAULT_RANK, kind),
         )
 
     def _find_taker(
-        self, atom: int, shape: int, rank: int, before: int
+        self,
+        atom: int,
+        shape: int,
+        rank: int,
+        before: int,
     ) -> Iterator[Taker]:
         slices = self.slices
         try:
             box = slices.shapes(atom).find_free_box(
-                shape, slices.shape(atom, rank), before
+                shape,
+                slices.shape(atom, rank),
+                before,
             )
         except UndecidedError:
             if self.space.budget.remaining < 0:
@@ -211,7 +243,10 @@ class WinnerPairs:
         return box
 
     def _pair_with_takers(
-        self, rank: int, side: PivotSlices, opposite_side: PivotSlices
+        self,
+        rank: int,
+        side: PivotSlices,
+        opposite_side: PivotSlices,
     ) -> None:
         """Find the rules of the opposite list that take conversations of this winner."""
         walk = self._walks[id(opposite_side)]

@@ -53,7 +53,10 @@ class _PriorityLevel:
     """The rules of one priority, which have neighbouring ranks."""
 
     def __init__(
-        self, slices: PivotSlices, ranks: Sequence[int], undecided: dict[int, None]
+        self,
+        slices: PivotSlices,
+        ranks: Sequence[int],
+        undecided: dict[int, None],
     ) -> None:
         self.slices = slices
         self.ranks = ranks
@@ -93,57 +96,74 @@ class _PriorityLevel:
         second.
         """
         slices = self.slices
-        boxes = self.slices.boxes
-        budget = self.slices.space.budget
+        budget = slices.space.budget
         budget.spend(len(self.wide_by_shape))
         if not self.open_slices(rank):
             return
-        atoms = boxes[rank].atoms
+        box = slices.boxes[rank]
         destination = slices.destinations[rank]
-        overlapping = slices.space.shapes.overlapping(boxes[rank].shape)
-        named_ranks = [self._at_level(slices.ranks_by_atom[atom]) for atom in atoms]
-        budget.spend(sum(map(len, named_ranks)))
+        overlapping = slices.space.shapes.overlapping(box.shape)
+        near = self._near_rivals(rank, overlapping)
+        by_shape = self.general_by_shape if box.atoms else self.wide_by_shape
+        wide = (ranks for shape, ranks in by_shape.items() if overlapping >> shape & 1)
+        last = -1
+        for rival in merge(near, *wide):
+            budget.spend()
+            if rival <= last or slices.destinations[rival] == destination:
+                continue
+            if box.atoms or rival > rank:
+                last = rival
+                yield rival
+
+    def _near_rivals(self, rank: int, overlapping: int) -> list[int]:
+        """Return the overlapping rules with a value of the pivot that the rule names; of two rules
+        that name it the second.
+        """
+        slices = self.slices
+        boxes = slices.boxes
+        named_ranks = [
+            self._at_level(slices.ranks_by_atom[atom]) for atom in boxes[rank].atoms
+        ]
+        slices.space.budget.spend(sum(map(len, named_ranks)))
         near = {
             rival
             for rival in chain.from_iterable(named_ranks)
             if (rival > rank or not boxes[rival].atoms)
             and overlapping >> boxes[rival].shape & 1
         }
-        by_shape = self.general_by_shape if atoms else self.wide_by_shape
-        wide = (ranks for shape, ranks in by_shape.items() if overlapping >> shape & 1)
-        last = -1
-        for rival in merge(sorted(near), *wide):
-            budget.spend()
-            if rival <= last or slices.destinations[rival] == destination:
-                continue
-            if atoms or rival > rank:
-                last = rival
-                yield rival
+        return sorted(near)
 
     def find_tie(self, first: int, second: int) -> Tie | None:
         """Return the tie of two rules, if a conversation that no better priority takes fits
         both.
         """
-        slices = self.slices
+        atoms = self.open_slices(first) & self.open_slices(second)
+        # first: most rules have a free conversation there
+        unnamed = (UNNAMED_SLICE,) if atoms & REST else ()
         try:
-            atoms = self.open_slices(first) & self.open_slices(second)
-            # first: most rules have a free conversation there
-            unnamed = (UNNAMED_SLICE,) if atoms & REST else ()
             for atom in chain(unnamed, bits(atoms & ~REST)):
-                slices.space.budget.spend()
-                before = self._mask_before(atom)
-                heads = slices.shape(atom, first), slices.shape(atom, second)
-                box = slices.find_free_box(atom, heads, before)
-                if box is not None:
-                    slices.space.budget.charge(slices.space.cost_of_example(box))
-                    example = slices.space.example(box)
-                    return Tie(slices.entries[first], slices.entries[second], example)
-                for rank, head in zip((first, second), heads, strict=True):
-                    # A rule that better priorities cover in a slice has no tie there.
-                    if not slices.shapes(atom).may_leave_any(head, head, before):
-                        self._open_masks[rank] &= ~(1 << atom)
+                tie = self._find_tie_in(atom, first, second)
+                if tie is not None:
+                    return tie
         except UndecidedError:
             self.undecided |= {first: None, second: None}
+        return None
+
+    def _find_tie_in(self, atom: int, first: int, second: int) -> Tie | None:
+        """Return the tie of two rules in one slice; remembers that a rule is closed there."""
+        slices = self.slices
+        slices.space.budget.spend()
+        before = self._mask_before(atom)
+        heads = slices.shape(atom, first), slices.shape(atom, second)
+        box = slices.find_free_box(atom, heads, before)
+        if box is not None:
+            slices.space.budget.charge(slices.space.cost_of_example(box))
+            example = slices.space.example(box)
+            return Tie(slices.entries[first], slices.entries[second], example)
+        for rank, head in zip((first, second), heads, strict=True):
+            # A rule that better priorities cover in a slice has no tie there.
+            if not slices.shapes(atom).may_leave_any(head, head, before):
+                self._open_masks[rank] &= ~(1 << atom)
         return None
 
     def open_slices(self, rank: int) -> int:
@@ -251,7 +271,11 @@ def _find_replacements(
 
 
 def _is_needed_in(
-    slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]
+    slices: PivotSlices,
+    atom: int,
+    rank: int,
+    before: int,
+    takers: dict[int, None],
 ) -> bool:
     """Return whether a conversation would have another destination without the rule; adds its
     takers to `takers`.
@@ -336,7 +360,10 @@ class _ShadowingSearch:
         )
 
     def candidates(
-        self, covering: int, rank: int, atoms: Sequence[int]
+        self,
+        covering: int,
+        rank: int,
+        atoms: Sequence[int],
     ) -> Iterator[int]:
         """Yield the first earlier rule of each of these shapes that has all of a rule's values of
         the pivot.
@@ -384,7 +411,9 @@ class _ShadowingSearch:
         return sorted(needed)
 
     def find_uncovered(
-        self, rank: int, others: Sequence[int]
+        self,
+        rank: int,
+        others: Sequence[int],
     ) -> tuple[int, Box] | None:
         """Return a slice, and conversations of a rule in it that none of the others takes."""
         for atom in self.distinct_slices(rank, others):

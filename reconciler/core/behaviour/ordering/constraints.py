@@ -4,12 +4,12 @@ destination.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.budget import UndecidedError
-from reconciler.core.behaviour.ordering.graph import Dependencies
+from reconciler.core.behaviour.ordering.graph import Dependencies, MovePairs
 from reconciler.core.behaviour.routing_entry import (
     Evaluation,
     RoutingEntry,
@@ -49,6 +49,33 @@ class RuleVersion:
         return self.slices.destinations[self.rank]
 
 
+_Pairs = set[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class _Links:
+    """The dependencies that are known so far."""
+
+    add_before_remove: _Pairs = field(default_factory=set)
+    remove_before_remove: _Pairs = field(default_factory=set)
+    add_before_add: _Pairs = field(default_factory=set)
+
+    def check_number(self) -> None:
+        """Raise UndecidedError if there are too many."""
+        pairs = (self.add_before_remove, self.remove_before_remove, self.add_before_add)
+        if sum(map(len, pairs)) > MAX_DEPENDENCIES:
+            raise UndecidedError
+
+    def freeze(self, names: MovePairs) -> Dependencies:
+        """Return the dependencies, with these of names."""
+        return Dependencies(
+            add_before_remove=frozenset(self.add_before_remove),
+            remove_before_remove=frozenset(self.remove_before_remove),
+            add_before_add=frozenset(self.add_before_add),
+            names=names,
+        )
+
+
 class Constraints:
     """The dependencies between changes; `undecided` are those for which the work budget was
     spent.
@@ -62,7 +89,6 @@ class Constraints:
         work: int,
     ) -> None:
         self.moves = moves
-        sign = 1 if evaluation == "lowest-first" else -1
         old_entries = [move.before for move in moves]
         new_entries = [move.after for move in moves]
         before = order_entries((*fixed, *filter(None, old_entries)), evaluation)
@@ -71,29 +97,17 @@ class Constraints:
         self.space.budget.remaining = work
         self.old = PivotSlices(self.space, before)
         self.new = PivotSlices(self.space, after)
-        self.levels = {
-            id(side): [sign * entry.rule.priority for entry in side.entries]
-            for side in (self.old, self.new)
-        }
-        self.old_versions = self._versions(self.old, old_entries)
-        self.new_versions = self._versions(self.new, new_entries)
-        self._drop_unchanged_routing()
-
-        self.add_before_remove: set[tuple[int, int]] = set()
-        self.remove_before_remove: set[tuple[int, int]] = set()
-        self.add_before_add: set[tuple[int, int]] = set()
-        self.undecided: set[int] = set()
+        self.levels = _levels_by_list((self.old, self.new), evaluation)
+        self._collect_versions(old_entries, new_entries)
+        self._links = _Links()
         self._remaining_checks = MAX_PAIR_CHECKS
-        self._find_dependencies()
-        self.dependencies = Dependencies(
-            add_before_remove=frozenset(self.add_before_remove),
-            remove_before_remove=frozenset(self.remove_before_remove),
-            add_before_add=frozenset(self.add_before_add),
-            names=_name_dependencies(moves, fixed),
-        )
+        self.undecided = self._find_links()
+        self.dependencies = self._links.freeze(_name_dependencies(moves, fixed))
 
     def _versions(
-        self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]
+        self,
+        slices: PivotSlices,
+        entries: Sequence[RoutingEntry | None],
     ) -> dict[int, RuleVersion]:
         """Return the versions that take part: enabled, and without a contradiction."""
         rank_of = {id(entry): rank for rank, entry in enumerate(slices.entries)}
@@ -104,6 +118,15 @@ class Constraints:
             if rank is not None:
                 versions[move] = RuleVersion(move, slices, rank, levels[rank])
         return versions
+
+    def _collect_versions(
+        self,
+        old_entries: Sequence[RoutingEntry | None],
+        new_entries: Sequence[RoutingEntry | None],
+    ) -> None:
+        self.old_versions = self._versions(self.old, old_entries)
+        self.new_versions = self._versions(self.new, new_entries)
+        self._drop_unchanged_routing()
 
     def _drop_unchanged_routing(self) -> None:
         """Remove changes without an effect on routing: a new name, a new description."""
@@ -119,28 +142,36 @@ class Constraints:
                 del self.old_versions[move]
                 del self.new_versions[move]
 
-    def _find_dependencies(self) -> None:
+    def _find_links(self) -> set[int]:
+        """Add all links; return the changes for which that was not decided."""
         old_index = _VersionIndex(self.old_versions.values())
         new_index = _VersionIndex(self.new_versions.values())
         try:
-            for old in self.old_versions.values():
+            for old in old_index.all:
                 for new in self._overlapping_versions(old, new_index):
-                    levels = (old.level, new.level)
-                    is_visible = self.visible_up_to(new) >= old.level
-                    if is_visible and self._share_conversation(old, new, levels):
-                        self.add_before_remove.add((new.move, old.move))
+                    if self._blocks_removal(old, new):
+                        self._links.add_before_remove.add((new.move, old.move))
                 for hidden in self._hidden_versions(old, old_index):
                     if self._share_conversation(old, hidden, (old.level, hidden.level)):
-                        self.remove_before_remove.add((hidden.move, old.move))
-            for new in self.new_versions.values():
+                        self._links.remove_before_remove.add((hidden.move, old.move))
+            for new in new_index.all:
                 for hidden in self._hidden_versions(new, new_index):
                     if self._share_conversation(new, hidden, (hidden.level, new.level)):
-                        self.add_before_add.add((new.move, hidden.move))
+                        self._links.add_before_add.add((new.move, hidden.move))
         except UndecidedError:
-            self.undecided = {*self.old_versions, *self.new_versions}
+            return {*self.old_versions, *self.new_versions}
+        return set()
+
+    def _blocks_removal(self, old: RuleVersion, new: RuleVersion) -> bool:
+        """Return whether a new rule takes over a conversation of an old one."""
+        if self.visible_up_to(new) < old.level:
+            return False
+        return self._share_conversation(old, new, (old.level, new.level))
 
     def _hidden_versions(
-        self, version: RuleVersion, index: "_VersionIndex"
+        self,
+        version: RuleVersion,
+        index: "_VersionIndex",
     ) -> Iterator[RuleVersion]:
         """Yield the versions behind this one that have another destination."""
         for hidden in self._overlapping_versions(version, index):
@@ -149,7 +180,9 @@ class Constraints:
                 yield hidden
 
     def _overlapping_versions(
-        self, version: RuleVersion, index: "_VersionIndex"
+        self,
+        version: RuleVersion,
+        index: "_VersionIndex",
     ) -> Iterator[RuleVersion]:
         """Yield visible versions of other changes that may have a conversation in common with this
         one.
@@ -180,45 +213,81 @@ class Constraints:
         return twin.level
 
     def _share_conversation(
-        self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]
+        self,
+        version: RuleVersion,
+        other: RuleVersion,
+        levels: tuple[float, float],
     ) -> bool:
         """Return whether a conversation fits both, and no old rule above levels[0] and no new one
         above levels[1].
         """
-        few = version
-        many = other
-        if not version.slices.boxes[version.rank].atoms:
-            few = other
-            many = version
-        old = bisect_left(self.levels[id(self.old)], levels[0])
-        new = bisect_left(self.levels[id(self.new)], levels[1])
-        if not few.slices.boxes[few.rank].atoms:
-            # Rules without a condition on the pivot may leave two wide versions nothing in common.
-            old_mask = self.old.always_masks.mask_before(old)
-            new_mask = self.new.always_masks.mask_before(new)
-            first = version.slices.boxes[version.rank].shape
-            second = other.slices.boxes[other.rank].shape
-            shapes = self.space.shapes
-            if not shapes.has_free_box(first, second, old_mask | new_mask):
-                return False
+        few, many = _narrow_first(version, other)
+        is_wide = not few.slices.boxes[few.rank].atoms
+        if is_wide and not self._may_share_conversation(version, other, levels):
+            return False
 
-        # No link is added while this search runs.
-        links = len(self.add_before_add) + len(self.remove_before_remove)
-        links += len(self.add_before_remove)
+        old, new = self._ranks_at(levels)
+
+        self._links.check_number()
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
-            if self._remaining_checks <= 0 or links > MAX_DEPENDENCIES:
+            if self._remaining_checks <= 0:
                 raise UndecidedError
             if not many.slices.holds(atom, many.rank):
                 continue
             first = version.slices.shape(atom, version.rank)
             second = other.slices.shape(atom, other.rank)
-            old_mask = self.old.mask_before(atom, old)
-            new_mask = self.new.mask_before(atom, new)
-            shapes = self.old.shapes(atom)
-            if shapes.has_free_box(first, second, old_mask | new_mask):
+            blockers = self.old.mask_before(atom, old)
+            blockers |= self.new.mask_before(atom, new)
+            if self.old.shapes(atom).has_free_box(first, second, blockers):
                 return True
         return False
+
+    def _may_share_conversation(
+        self,
+        version: RuleVersion,
+        other: RuleVersion,
+        levels: tuple[float, float],
+    ) -> bool:
+        """Return whether rules without a condition on the pivot, above these levels of the old and
+        the new list, leave two versions something in common.
+        """
+        old, new = self._ranks_at(levels)
+        old_mask = self.old.always_masks.mask_before(old)
+        new_mask = self.new.always_masks.mask_before(new)
+        first = version.slices.boxes[version.rank].shape
+        second = other.slices.boxes[other.rank].shape
+        return self.space.shapes.has_free_box(first, second, old_mask | new_mask)
+
+    def _ranks_at(self, levels: tuple[float, float]) -> tuple[int, int]:
+        """Return the first rank at a priority of the old list, and at one of the new list."""
+        old, new = levels
+        return (
+            bisect_left(self.levels[id(self.old)], old),
+            bisect_left(self.levels[id(self.new)], new),
+        )
+
+
+def _levels_by_list(
+    lists: Iterable[PivotSlices], evaluation: Evaluation
+) -> dict[int, list[float]]:
+    """Return the priorities of the rules of each list in order, as growing numbers, by the list's
+    identity.
+    """
+    sign = 1 if evaluation == "lowest-first" else -1
+    return {
+        id(slices): [sign * entry.rule.priority for entry in slices.entries]
+        for slices in lists
+    }
+
+
+def _narrow_first(
+    version: RuleVersion, other: RuleVersion
+) -> tuple[RuleVersion, RuleVersion]:
+    """Return two versions, one with few values of the pivot first."""
+    if version.slices.boxes[version.rank].atoms:
+        return version, other
+    return other, version
 
 
 class _VersionIndex:

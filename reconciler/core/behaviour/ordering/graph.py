@@ -3,7 +3,15 @@ several calls.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain, pairwise, product
@@ -72,13 +80,22 @@ def build_waves(
         ready = [node for node in ready if node not in done]
         for node in wave:
             remaining.pop(node)
-            for after in graph[node]:
-                waiting[after] -= 1
-                if waiting[after] or after in done:
-                    continue
-                if after in remaining:
-                    ready.append(after)
+            ready += filter(
+                remaining.__contains__, _count_down(waiting, graph[node], done)
+            )
     return tuple(waves)
+
+
+def _count_down(
+    waiting: Counter[Node],
+    nodes: Iterable[Node],
+    done: Container[Node],
+) -> Iterator[Node]:
+    """Count that one node is done; yield those of the nodes that wait for no further one."""
+    for node in nodes:
+        waiting[node] -= 1
+        if not waiting[node] and node not in done:
+            yield node
 
 
 def _late_prerequisites(
@@ -97,7 +114,9 @@ def _reversed(graph: Graph[Node]) -> Graph[Node]:
 
 
 def reachable(
-    graph: Graph[Node], nodes: Iterable[Node], without: AbstractSet[Node] = frozenset()
+    graph: Graph[Node],
+    nodes: Iterable[Node],
+    without: AbstractSet[Node] = frozenset(),
 ) -> set[Node]:
     """Return some nodes, and all nodes that come after one of them, up to the nodes `without`."""
     reached = set(nodes)
@@ -204,25 +223,29 @@ class Dependencies(NamedTuple):
             order.update(product(wave, next_wave))
         removes = outside.remove_before_remove | order
         return outside._replace(
-            remove_before_remove=removes, names=self.names, copies=self.copies
+            remove_before_remove=removes,
+            names=self.names,
+            copies=self.copies,
         )
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""
+        adding = split.adding_step
+        main = split.main_step
         graph: Graph[MoveStep] = {}
         for move in moves:
             graph |= split.step_graph(move)
         for first, then in self.add_before_remove:
-            graph[split.adding_step(first)].add(split.main_step(then))
+            graph[adding(first)].add(main(then))
         for first, then in self.remove_before_remove:
-            graph[split.main_step(first)].add(split.main_step(then))
+            graph[main(first)].add(main(then))
         for first, then in self.add_before_add:
-            graph[split.adding_step(first)].add(split.adding_step(then))
+            graph[adding(first)].add(adding(then))
         for first, then in self.names:
-            graph[split.main_step(first)].add(MoveStep(then, "whole"))
+            graph[main(first)].add(MoveStep(then, "whole"))
         for first, then in self.copies:
             if then in split.copies:
-                graph[split.main_step(first)].add(MoveStep(then, "copy"))
+                graph[main(first)].add(MoveStep(then, "copy"))
         return graph
 
 

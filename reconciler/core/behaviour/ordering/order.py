@@ -71,20 +71,25 @@ def order_moves(
         only = MoveStep(0, "whole")
         return MoveOrder(((only,),), graph={only: set()})
     constraints = Constraints(moves, tuple(fixed), evaluation, work)
+    undecided = constraints.undecided
     links = constraints.dependencies._replace(copies=stale_copies)
     split = SplitMoves()
-    groups = [] if constraints.undecided else _cyclic_groups(links, len(moves))
+    groups = [] if undecided else _cyclic_groups(links, len(moves))
     for group in groups:
         links, split = _order_group(constraints, group, links, split)
 
     graph = links.graph(range(len(moves)), split)
-    cycles = find_cycles(graph) if groups or constraints.undecided else []
-    stuck = {step.move for step in chain.from_iterable(cycles)}
+    stuck = _stuck_moves(graph) if groups or undecided else set()
     # Deletes come late: each waits for a read that shows the rules which replace it.
     ordered = build_waves(
         graph, lambda step: step.kind == "drop" or moves[step.move].after is None
     )
-    return MoveOrder(ordered, tuple(sorted({*constraints.undecided, *stuck})), graph)
+    return MoveOrder(ordered, tuple(sorted(undecided | stuck)), graph)
+
+
+def _stuck_moves(graph: Graph[MoveStep]) -> set[int]:
+    """Return the changes with a step on a cycle."""
+    return {step.move for step in chain.from_iterable(find_cycles(graph))}
 
 
 def _order_group(
@@ -115,8 +120,7 @@ def _order_group(
 
 def _cyclic_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the groups of linked changes with a cycle; of few changes, all as one group."""
-    cycles = find_cycles(dependencies.graph(range(count), SplitMoves()))
-    stuck = {step.move for step in chain.from_iterable(cycles)}
+    stuck = _stuck_moves(dependencies.graph(range(count), SplitMoves()))
     if not stuck:
         return []
     if count <= MAX_SEARCHED_MOVES:
@@ -150,14 +154,19 @@ def _search_group(
 
 
 def break_cycles(
-    dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]
+    dependencies: Dependencies,
+    moves: Sequence[int],
+    updates: Collection[int],
 ) -> SplitMoves:
     """Return the changes (updates only) that get a copy, and those that take their name in a second
     call.
     """
     # First the cycles of behaviour alone, then those of names alone, then those of both.
     split = _add_copies(
-        dependencies._replace(names=frozenset()), SplitMoves(), updates, moves
+        dependencies._replace(names=frozenset()),
+        SplitMoves(),
+        updates,
+        moves,
     )
     split = split._replace(
         parked=_break_name_cycles(dependencies.names, moves, split.copies)
@@ -167,7 +176,9 @@ def break_cycles(
 
 
 def _break_name_cycles(
-    names: MovePairs, moves: Sequence[int], copies: Collection[int]
+    names: MovePairs,
+    moves: Sequence[int],
+    copies: Collection[int],
 ) -> frozenset[int]:
     """Return one change of each cycle of names, preferably one without a copy."""
     parked: frozenset[int] = frozenset()
@@ -183,7 +194,9 @@ def _break_name_cycles(
 
 
 def _park_moves(
-    dependencies: Dependencies, split: SplitMoves, moves: Sequence[int]
+    dependencies: Dependencies,
+    split: SplitMoves,
+    moves: Sequence[int],
 ) -> SplitMoves:
     """Park changes, preferably without a copy, until no change of a cycle waits for its name."""
     while True:
@@ -234,35 +247,62 @@ def _choose_copies(
     """Return the copies that break one cycle: of a few changes the fewest, of many chosen one by
     one.
     """
-
-    def stuck(copies: Collection[int]) -> list[set[MoveStep]]:
-        with_copies = split._replace(copies=split.copies | {*copies})
-        return find_cycles(links.graph(moves, with_copies))
-
+    breaker = _CycleBreaker(links, moves, split)
     if len(candidates) <= MAX_CANDIDATES:
+        fewest = breaker.find_fewest(candidates)
+        if fewest is not None:
+            return fewest
+    return breaker.choose_greedily(candidates)
+
+
+class _CycleBreaker:
+    """One cycle of changes, and the bound of the checks for copies that break it."""
+
+    def __init__(
+        self,
+        links: Dependencies,
+        moves: Sequence[int],
+        split: SplitMoves,
+    ) -> None:
+        self._links = links
+        self._moves = moves
+        self._split = split
+        self._checks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, links)))
+
+    def _stuck(self, copies: Collection[int]) -> set[int]:
+        """Return the changes that are still on a cycle, with these further copies."""
+        split = self._split._replace(copies=self._split.copies | {*copies})
+        return _stuck_moves(self._links.graph(self._moves, split))
+
+    def find_fewest(self, candidates: Sequence[int]) -> set[int] | None:
+        """Return the fewest copies that break the cycle; None if it takes too many of them."""
         for count in range(1, MAX_COPIES_SEARCHED + 1):
             for choice in combinations(candidates, count):
-                if not stuck(choice):
+                if not self._stuck(choice):
                     return set(choice)
+        return None
 
-    checks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, links)))
-    chosen: list[int] = []
-    groups = stuck(chosen)
-    while groups:
-        stuck_moves = {step.move for step in chain.from_iterable(groups)}
-        remaining = stuck_moves & {*candidates} - {*chosen}
-        if not remaining:
-            break
-        checks -= 1
-        chosen += [_most_dependent(links, remaining)] if checks > 0 else remaining
-        groups = stuck(chosen)
+    def choose_greedily(self, candidates: Collection[int]) -> set[int]:
+        """Return copies of the changes with most dependencies, without those that are not needed."""
+        chosen: list[int] = []
+        stuck = self._stuck(chosen)
+        while remaining := (stuck & {*candidates}) - {*chosen}:
+            self._checks -= 1
+            if self._checks > 0:
+                chosen.append(_most_dependent(self._links, remaining))
+            else:
+                chosen += remaining
+            stuck = self._stuck(chosen)
+        return set(chosen) if stuck else self._drop_unneeded(chosen)
 
-    for move in tuple(chosen):
-        fewer = [copy for copy in chosen if copy != move]
-        checks -= 1
-        if checks > 0 and fewer and not groups and not stuck(fewer):
-            chosen = fewer
-    return set(chosen)
+    def _drop_unneeded(self, chosen: Sequence[int]) -> set[int]:
+        needed = set(chosen)
+        for move in chosen:
+            fewer = needed - {move}
+            self._checks -= 1
+            if self._checks > 0 and fewer and not self._stuck(fewer):
+                needed = fewer
+        return needed
 
 
 def _most_dependent(links: Dependencies, moves: Collection[int]) -> int:

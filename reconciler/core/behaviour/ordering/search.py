@@ -5,7 +5,7 @@ win has a destination that may win before all changes, or after them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, combinations
+from itertools import combinations
 from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.ordering.constraints import Constraints, RuleVersion
@@ -43,7 +43,9 @@ class _ConversationClass(NamedTuple):
 
 
 def search_waves(
-    constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]
+    constraints: Constraints,
+    moves: Sequence[int],
+    names: Iterable[tuple[int, int]],
 ) -> Waves | None:
     """Return waves of some changes, independent of all others, or None where no order of them is
     good.
@@ -83,7 +85,10 @@ def _bad_states(classes: Iterable[_ConversationClass], count: int) -> set[int]:
 
 
 def _find_path(
-    count: int, bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
+    count: int,
+    bad: set[int],
+    waits: Sequence[int],
+    deletes: Sequence[bool],
 ) -> list[int] | None:
     """Return an order through good states, with deletes as late as possible."""
     by_choice = sorted(range(count), key=lambda move: deletes[move])
@@ -107,7 +112,10 @@ def _find_path(
 
 
 def _merge_into_waves(
-    path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
+    path: Sequence[int],
+    bad: set[int],
+    waits: Sequence[int],
+    deletes: Sequence[bool],
 ) -> Waves:
     """Put neighbours of an order in one wave where every order of them is good, and all or none
     delete.
@@ -116,18 +124,22 @@ def _merge_into_waves(
     state = 0
     for move in path:
         wave = [*waves[-1], move] if waves else [move]
-        begun = state & ~sum(1 << member for member in wave)
-        alike = len({deletes[member] for member in wave}) == 1
-        sizes = range(len(wave) + 1)
-        subsets = chain.from_iterable(combinations(wave, size) for size in sizes)
-        masks = (sum(1 << member for member in subset) for subset in subsets)
-        can_join = waves and alike and not waits[move] & ~begun
-        if can_join and not any(begun | mask in bad for mask in masks):
+        begun = state & ~union(1 << member for member in wave)
+        is_uniform = len({deletes[member] for member in wave}) == 1
+        can_join = waves and is_uniform and not waits[move] & ~begun
+        if can_join and not any(begun | mask in bad for mask in _subset_masks(wave)):
             waves[-1] = wave
         else:
             waves.append([move])
         state |= 1 << move
     return waves
+
+
+def _subset_masks(members: Sequence[int]) -> Iterator[int]:
+    """Yield every subset of the members, the empty one and all of them included, as a mask."""
+    for size in range(len(members) + 1):
+        for subset in combinations(members, size):
+            yield union(1 << member for member in subset)
 
 
 def _collect_classes(
@@ -152,7 +164,10 @@ def _collect_classes(
         ]
         if len({version.move for version in inside}) > 1:
             for conversations in _SliceClasses(
-                constraints, atom, inside, index_of
+                constraints,
+                atom,
+                inside,
+                index_of,
             ).classes():
                 classes.add(conversations)
                 count += 1
@@ -192,7 +207,9 @@ class _SliceClasses:
                 yield from self.classes_of(fitting)
 
     def version_sets(
-        self, position: int, chosen: tuple[RuleVersion, ...]
+        self,
+        position: int,
+        chosen: tuple[RuleVersion, ...],
     ) -> Iterator[tuple[RuleVersion, ...]]:
         """Yield every set of versions that may have a conversation in common."""
         if position == len(self.versions):
@@ -216,24 +233,23 @@ class _SliceClasses:
         """Yield the classes of conversations that fit these versions, by the fixed rules that would
         take them.
         """
-        self.constraints.space.budget.spend(len(self.fixed_rules))
+        budget = self.constraints.space.budget
+        budget.spend(len(self.fixed_rules))
         classes = set[_ConversationClass]()
         first = min(version.level for version in fitting)
         levels = dict.fromkeys(
             level for level, _, _ in self.fixed_rules if level >= first
         )
         for level in (*levels, _DEFAULT_LEVEL):
-            self.constraints.space.budget.spend(len(self.fixed_rules))
+            budget.spend(len(self.fixed_rules))
             versions = self.versions_up_to(level, fitting)
             tied = [
                 (shape, goal) for at, shape, goal in self.fixed_rules if at == level
             ]
-            sizes = range(1, len(tied) + 1) if level != _DEFAULT_LEVEL else (0,)
-            subsets = (combinations(tied, size) for size in sizes)
-            for takers in chain.from_iterable(subsets):
-                goals = {(level, goal) for _, goal in takers}
-                fixed = tuple(sorted(goals, key=repr)) or ((_DEFAULT_LEVEL, None),)
-                conversations = _ConversationClass(versions, fixed)
+            for takers in _possible_takers(level, tied):
+                conversations = _ConversationClass(
+                    versions, _taker_goals(level, takers)
+                )
                 if conversations in classes:
                     continue
                 if self.is_inhabited(fitting, level, tied, takers):
@@ -241,7 +257,9 @@ class _SliceClasses:
                     yield conversations
 
     def versions_up_to(
-        self, level: float, fitting: Iterable[RuleVersion]
+        self,
+        level: float,
+        fitting: Iterable[RuleVersion],
     ) -> tuple[tuple[float, int, bool, object], ...]:
         """Return the versions that can win: those below the level of a fixed rule never do."""
         old = self.constraints.old
@@ -280,3 +298,26 @@ class _SliceClasses:
                 blockers.append(shape)
         mask = union(1 << shape for shape in blockers)
         return self.shapes.find_free_box_in_all(heads, mask) is not None
+
+
+# a rule that does not change: its shape and its destination
+_FixedRule = tuple[int, object]
+
+
+def _possible_takers(
+    level: float, tied: Sequence[_FixedRule]
+) -> Iterator[tuple[_FixedRule, ...]]:
+    """Yield the sets of fixed rules of a level that may take a conversation; none at the default."""
+    if level == _DEFAULT_LEVEL:
+        yield ()
+        return
+    for size in range(1, len(tied) + 1):
+        yield from combinations(tied, size)
+
+
+def _taker_goals(
+    level: float, takers: Iterable[_FixedRule]
+) -> tuple[tuple[float, object], ...]:
+    """Return the level and the destination of each taker, or those of the default routing."""
+    goals = {(level, goal) for _, goal in takers}
+    return tuple(sorted(goals, key=repr)) or ((_DEFAULT_LEVEL, None),)

@@ -94,17 +94,21 @@ class _ShapeTables:
         shapes_by_values: Mapping[ValueSet, int],
         budget: WorkBudget,
     ) -> None:
-        size = domain.all[0].bit_length() + 1
-        begun = [0] * size
-        ended = [0] * (size + 1)
         self.budget = budget
-        self.every = 0
+        self.every = union(shapes_by_values.values())
         self.rest = 0
-        self.scattered: list[tuple[int, int]] = []
         self.required = _PatternIndex(budget)
         self.excluded = _PatternIndex(budget)
-        for (atoms, yes, no), shapes in shapes_by_values.items():
-            self.every |= shapes
+        for values, shapes in shapes_by_values.items():
+            if values[0] & REST:
+                self._add_unnamed(domain, values, shapes)
+        self.scattered: list[tuple[int, int]] = []
+        self._index_runs(domain.all[0].bit_length() + 1, shapes_by_values)
+
+    def _index_runs(self, size: int, shapes_by_values: Mapping[ValueSet, int]) -> None:
+        begun = [0] * size
+        ended = [0] * (size + 1)
+        for (atoms, _, _), shapes in shapes_by_values.items():
             named = atoms & ~REST
             spans = list(bit_runs(named))
             if len(spans) > 1:
@@ -113,15 +117,18 @@ class _ShapeTables:
                 first, last = spans[0]
                 begun[first] |= shapes
                 ended[last + 1] |= shapes
-            if atoms & REST:
-                self.rest |= shapes
-                required, denied = domain.patterns.minimal_patterns(yes, no)
-                self.required.add(required, yes, shapes)
-                self.excluded.add(denied, no, shapes)
         # For each atom, the shapes whose run begins there or before, and the shapes whose run ends
         # before.
         self.started = list(accumulate(begun, or_))
         self.ended = list(accumulate(ended, or_))
+
+    def _add_unnamed(self, domain: Domain, values: ValueSet, shapes: int) -> None:
+        """Add shapes with unnamed texts, by the patterns of these."""
+        _, yes, no = values
+        self.rest |= shapes
+        required, denied = domain.patterns.minimal_patterns(yes, no)
+        self.required.add(required, yes, shapes)
+        self.excluded.add(denied, no, shapes)
 
     def touching(self, part: ValueSet) -> int:
         """Return the shapes with some of these values."""

@@ -151,7 +151,10 @@ class Shapes:
         return self.find_free_box(first, second, blockers) is not None
 
     def _has_plain_conversation(
-        self, plain: _PlainValues, box: Box, blockers: int
+        self,
+        plain: _PlainValues,
+        box: Box,
+        blockers: int,
     ) -> bool:
         """Return whether the box has a free conversation whose other attributes all have the plain
         value.
@@ -313,14 +316,9 @@ class Shapes:
                 for attribute, mask in beyond.items()
                 if mask & blockers
             }
-            once = 0
-            twice = 0
-            for restricting in beyond.values():
-                twice |= once & restricting
-                once |= restricting
+            once, units = _count_conditions(beyond.values())
             if once != blockers:  # a shape without a condition beyond the box covers it
                 return None
-            units = once & ~twice
             forced = self._forced_values(box, beyond, units)
             if forced is None:
                 return None
@@ -329,7 +327,10 @@ class Shapes:
             changed = forced
 
     def _forced_values(
-        self, box: Box, beyond: Mapping[int, int], units: int
+        self,
+        box: Box,
+        beyond: Mapping[int, int],
+        units: int,
     ) -> Box | None:
         """Return the parts that shapes with one condition leave, where each leaves one; None where
         one is empty.
@@ -380,6 +381,16 @@ class Shapes:
         if not units:
             pieces.insert(0, intersect(here, part))
         stack += [_Piece(box, beyond, blockers, {attribute: part}) for part in pieces]
+
+
+def _count_conditions(masks: Iterable[int]) -> tuple[int, int]:
+    """Return the shapes in some of the masks, and those in exactly one."""
+    once = 0
+    twice = 0
+    for mask in masks:
+        twice |= once & mask
+        once |= mask
+    return once, once & ~twice
 
 
 def _unnamed_texts(domain: Domain) -> ValueSet:

@@ -81,7 +81,9 @@ def is_expressible(domain: Domain, part: ValueSet) -> bool:
 
 
 def _matching_atoms(
-    domain: Domain, required: Iterable[int], denied: Iterable[int]
+    domain: Domain,
+    required: Iterable[int],
+    denied: Iterable[int],
 ) -> int:
     """Return the atoms of all values with the required patterns and without the denied ones."""
     atoms = domain.all[0]
@@ -116,7 +118,9 @@ def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
             yield _make_clause(domain, operator, operand)
         else:
             yield _make_negated_clause(
-                domain, {"equals": "notEquals", "in": "notIn"}[operator], operand
+                domain,
+                {"equals": "notEquals", "in": "notIn"}[operator],
+                operand,
             )
     else:
         yield from _number_clauses(domain, atoms)
@@ -207,7 +211,9 @@ def bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
     if low is not None and first != lowest:
         clauses.append(
             _make_clause(
-                domain, "greaterThanOrEqual" if from_named else "greaterThan", low
+                domain,
+                "greaterThanOrEqual" if from_named else "greaterThan",
+                low,
             )
         )
     if high is not None and last != highest:
@@ -257,7 +263,10 @@ MAX_COMPARISONS: Final = 10_000
 
 
 def simplify(
-    space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[Shape] = ()
+    space: Space,
+    box: Box,
+    excepts: Sequence[Shape],
+    apart: Sequence[Shape] = (),
 ) -> tuple[Box, list[Shape]]:
     """Return the box with exceptions on one attribute folded in, and the other exceptions that are
     not superfluous.
@@ -267,27 +276,36 @@ def simplify(
     apart_ids = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
     while True:
-        remaining, alone = _partition_exceptions(
-            (_trim_to_box(space, box, shape) for shape in excepts), apart_ids
-        )
-        changed = set()
-        for attribute, parts in alone.items():
-            values = box.get(attribute, space.domains[attribute].all)
-            box[attribute], still = _subtract_expressible(
-                space.domains[attribute], values, parts
-            )
-            remaining += [((attribute, part),) for part in still]
-            if box[attribute] != values:
-                changed.add(attribute)
+        trimmed = (_trim_to_box(space, box, shape) for shape in excepts)
+        remaining, alone = _partition_exceptions(trimmed, apart_ids)
+        before = dict(box)
+        remaining += _fold_into_box(space, box, alone)
+        changed = {
+            attribute
+            for attribute in alone
+            if box[attribute] != before.get(attribute, space.domains[attribute].all)
+        }
         excepts = []
         for shape in remaining:
-            (
-                unchanged
-                if changed.isdisjoint(attribute for attribute, _ in shape)
-                else excepts
-            ).append(shape)
+            is_unchanged = changed.isdisjoint(attribute for attribute, _ in shape)
+            (unchanged if is_unchanged else excepts).append(shape)
         if not excepts:
             return box, _drop_contained(unchanged, apart_ids)
+
+
+def _fold_into_box(
+    space: Space,
+    box: Box,
+    alone: Mapping[int, list[ValueSet]],
+) -> list[Shape]:
+    """Take the parts of single attributes out of the box, and return those still in it."""
+    remaining: list[Shape] = []
+    for attribute, parts in alone.items():
+        domain = space.domains[attribute]
+        values = box.get(attribute, domain.all)
+        box[attribute], still = _subtract_expressible(domain, values, parts)
+        remaining += [((attribute, part),) for part in still]
+    return remaining
 
 
 def _partition_exceptions(
@@ -345,7 +363,9 @@ def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
 
 
 def _subtract_expressible(
-    domain: Domain, values: ValueSet, parts: list[ValueSet]
+    domain: Domain,
+    values: ValueSet,
+    parts: list[ValueSet],
 ) -> tuple[ValueSet, list[ValueSet]]:
     """Return values without parts, as far as conditions can express the result, and the parts still
     in them.
@@ -365,7 +385,9 @@ def _subtract_expressible(
 
 
 def _subtract_all(
-    domain: Domain, values: ValueSet, parts: Iterable[ValueSet]
+    domain: Domain,
+    values: ValueSet,
+    parts: Iterable[ValueSet],
 ) -> tuple[ValueSet, list[ValueSet]]:
     still = []
     for part in parts:

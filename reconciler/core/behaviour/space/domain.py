@@ -30,12 +30,10 @@ from reconciler.core.behaviour.space.value_type import (
 )
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import (
-    EQUALITIES,
     OPERATORS,
     PATTERNS,
     POSITIVE_OF_NEGATIVE,
     RANGES,
-    SETS,
     Scalar,
 )
 from reconciler.core.model.rule import Condition
@@ -105,39 +103,43 @@ def _number_above(low: float) -> int | float:
 
 
 class NamedValues:
-    """The values that conditions on one attribute name, in order; `value_count` counts those
-    compared by equality.
+    """The values that conditions on one attribute name, and further texts, in order; `value_count`
+    counts those that conditions compare by equality.
     """
 
-    def __init__(self, conditions: Iterable[Condition]) -> None:
-        self.texts: dict[str, None] = {}
-        self.numbers: set[int | float] = set()
+    def __init__(
+        self,
+        conditions: Iterable[Condition],
+        texts: Iterable[str] = (),
+    ) -> None:
         self.patterns: dict[TextPattern, None] = {}
         # a condition matches any text at all: a pattern operator with an empty value
         self.any_text = False
-        equal: set[int | float] = set()
+        self.ranges: list[Condition] = []
+        equal: dict[Scalar, None] = {}
         for condition in conditions:
-            value = condition.value
-            operator = condition.operator
-            if operator in PATTERNS:
-                if value:
-                    positive = POSITIVE_OF_NEGATIVE.get(operator, operator)
-                    self.patterns[TextPattern(positive, cast("str", value))] = None
-                else:
-                    self.any_text = True
+            if condition.operator in PATTERNS:
+                self._add_pattern(condition)
+            elif condition.operator in RANGES:
+                self.ranges.append(condition)
             else:
-                numbers = (
-                    equal
-                    if operator in EQUALITIES or operator in SETS
-                    else self.numbers
-                )
-                for item in condition.values:
-                    if isinstance(item, str):
-                        self.texts[item] = None
-                    else:
-                        numbers.add(cast("float", item))
-        self.value_count = len(self.texts) + len(equal)
-        self.numbers |= equal
+                for value in condition.values:
+                    equal[value] = None
+        self.value_count = len(equal)
+
+        named = [value for value in equal if isinstance(value, str)]
+        self.texts = tuple(dict.fromkeys((*named, *texts)))
+        bounds = chain.from_iterable(condition.values for condition in self.ranges)
+        numbers = {value for value in (*equal, *bounds) if not isinstance(value, str)}
+        self.numbers: Sequence[int | float] = tuple(sorted(numbers))
+
+    def _add_pattern(self, condition: Condition) -> None:
+        if condition.value:
+            operator = condition.operator
+            positive = POSITIVE_OF_NEGATIVE.get(operator, operator)
+            self.patterns[TextPattern(positive, cast("str", condition.value))] = None
+        else:
+            self.any_text = True
 
 
 def match_patterns(texts: Sequence[str], patterns: Sequence[TextPattern]) -> list[int]:
@@ -214,13 +216,6 @@ def _search_substrings(
         yield part, mask
 
 
-def _text_weight(texts: Sequence[str]) -> float:
-    """Return the weight of a named text in a document: a long one counts for several."""
-    if not texts:
-        return 1.0
-    return max(1.0, sum(map(len, texts)) / (_SHORT_TEXT * len(texts)))
-
-
 class Domain:
     """The values of one attribute, cut by every condition on it; `texts` are further values to
     distinguish.
@@ -234,58 +229,91 @@ class Domain:
         value_type: ValueType = ANY_VALUE,
     ) -> None:
         self.attribute = attribute
-        conditions = tuple(tests)
-        named = NamedValues(conditions)
-        self.value_count: Final = named.value_count
-        self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
-        self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
+        self._type = value_type
+        self._named = NamedValues(tests, texts)
+        self.texts: Final = self._named.texts
+        self.numbers: Final = self._named.numbers
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self._number_by_atoms: dict[int, int | float] = {}  # examples
         # whether conditions express a part, once it is known
         self.expressible: Final[dict[ValueSet, bool]] = {}
 
-        self.atom_of: Final = {
-            text: FIRST_TEXT + place for place, text in enumerate(self.texts)
-        }
-        self.patterns: Final = PatternSet(named.patterns, self.atom_of)
-        self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
         self.first_number = FIRST_TEXT + len(self.texts)
+        atoms = range(FIRST_TEXT, self.first_number)
+        self.atom_of: Final = dict(zip(self.texts, atoms, strict=True))
+        self.patterns: Final = PatternSet(self._named.patterns, self.atom_of)
+        self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
 
-        # Whether conditions tell any number from a text.
-        tells_numbers = bool(self.numbers) or named.any_text or not value_type.texts
-        every_text = ((1 << self.first_number) - 1) & ~MISSING
-        self.text_mask = every_text if value_type.texts else 0
+        self._mask_values()
+
+    @property
+    def value_count(self) -> int:
+        """Return the number of values with which conditions compare by equality."""
+        return self._named.value_count
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Return the texts that conversations usually have, the most usual first."""
+        return self._type.usual
+
+    def _mask_values(self) -> None:
+        """Find the values that exist, of those that conditions tell from each other."""
+        self.text_mask = 0
+        if self._type.texts:
+            self.text_mask = ((1 << self.first_number) - 1) & ~MISSING
         self.number_mask = 0
-        if tells_numbers and value_type.numbers:
-            self.number_mask = self._existing_numbers(*value_type.numbers)
-        self.all: Final[ValueSet] = (MISSING | self.text_mask | self.number_mask, 0, 0)
+        if self._tells_numbers and self._type.numbers:
+            self.number_mask = self._existing_numbers(*self._type.numbers)
+        self.all: ValueSet = (MISSING | self.text_mask | self.number_mask, 0, 0)
 
-        of_texts = bool(self.texts or named.patterns or named.any_text)
-        one_type = of_texts is not bool(self.numbers)
-        self._is_numeric = one_type and not of_texts
-        # The values of a type, text or number, that no condition compares the attribute with,
-        # unless it is known.
-        unlikely = self.number_mask if of_texts else self.text_mask
-        self.unlikely: Final = unlikely if one_type and value_type == ANY_VALUE else 0
+    @property
+    def _tells_numbers(self) -> bool:
+        """Return whether conditions tell any number from a text."""
+        return bool(self.numbers) or self._named.any_text or not self._type.texts
 
-        # Where the known type excludes texts: the numbers that no condition distinguishes from a
-        # text.
-        self.text_like_numbers: Final = (
-            0 if self.text_mask else self._find_text_like_numbers(conditions)
-        )
-        excludes_texts = not self.text_mask and (of_texts or not self.text_like_numbers)
-        self.is_narrowed: Final = excludes_texts or (
-            tells_numbers and self._excludes_numbers(value_type)
-        )
-        self.usual: Final = value_type.usual
-        self._is_usually_share = value_type.usual_share
-        self._text_weight = _text_weight(self.texts)
+    @property
+    def _compares_texts(self) -> bool:
+        """Return whether a condition compares the attribute with a text."""
+        return bool(self.texts or self._named.patterns or self._named.any_text)
 
-    def _excludes_numbers(self, value_type: ValueType) -> bool:
-        """Return whether a type excludes a number that conditions tell from each remaining one."""
-        if value_type.numbers == EVERY_NUMBER:
+    @cached_property
+    def _is_numeric(self) -> bool:
+        """Whether conditions compare the attribute with numbers only."""
+        return bool(self.numbers) and not self._compares_texts
+
+    @cached_property
+    def unlikely(self) -> int:
+        """The values of a type, text or number, that no condition compares the attribute with.
+
+        None if the type is known.
+        """
+        if self._type != ANY_VALUE or self._compares_texts is bool(self.numbers):
+            return 0
+        return self.number_mask if self._compares_texts else self.text_mask
+
+    @cached_property
+    def text_like_numbers(self) -> int:
+        """The numbers that no condition distinguishes from a text, if the known type has no
+        texts.
+        """
+        return 0 if self.text_mask else self._find_text_like_numbers()
+
+    @cached_property
+    def is_narrowed(self) -> bool:
+        """Whether the known type excludes values that conditions tell from all other values."""
+        if not self.text_mask and (self._compares_texts or not self.text_like_numbers):
+            return True
+        if not self._tells_numbers or self._type.numbers == EVERY_NUMBER:
             return False
         return self.number_mask != self._existing_numbers(*EVERY_NUMBER)
+
+    @cached_property
+    def _text_weight(self) -> float:
+        """The weight of a named text in a document: a long text counts for several."""
+        if not self.texts:
+            return 1.0
+        length = sum(map(len, self.texts))
+        return max(1.0, length / (_SHORT_TEXT * len(self.texts)))
 
     def values_for(self, condition: Condition) -> ValueSet:
         """Return the values for which a condition holds (semantics S3 to S7)."""
@@ -371,7 +399,7 @@ class Domain:
         if self._is_numeric:  # a number sent as a text
             return "0.5"
         # no condition tells numbers from texts
-        if self._is_usually_share and not self.number_mask and not part[1]:
+        if self._type.usual_share and not self.number_mask and not part[1]:
             return 0.5
         return self.patterns.example(part[1], part[2])
 
@@ -407,12 +435,10 @@ class Domain:
         if self.usual:
             usual = ((self._usual_mask, 0, 0), *self._usual_unnamed_parts)
             levels: list[UsualLevel] = [usual, ((self.text_mask, 0, 0),)]
-        elif self.text_mask and (self._is_numeric or self._is_usually_share):
-            shares = (
-                self._existing_numbers(0, 1) & self.number_mask
-                if self._is_usually_share
-                else 0
-            )
+        elif self.text_mask and (self._is_numeric or self._type.usual_share):
+            shares = 0
+            if self._type.usual_share:
+                shares = self._existing_numbers(0, 1) & self.number_mask
             levels = [((shares, 0, 0),), ((self.number_mask, 0, 0),)]
         else:
             return ()
@@ -422,13 +448,14 @@ class Domain:
     @cached_property
     def _usual_unnamed_parts(self) -> Sequence[ValueSet]:
         """The unnamed usual texts: those that the same patterns match are one part."""
-        patterns_of = [0] * len(self._usual_unnamed)
+        masks = [0] * len(self._usual_unnamed)
         matches = match_patterns(self._usual_unnamed, self.patterns.all)
         for number, atoms in enumerate(matches):
             for place in bits(atoms >> FIRST_TEXT):
-                patterns_of[place] |= 1 << number
+                masks[place] |= 1 << number
+
         every = (1 << len(self.patterns.all)) - 1
-        return [(REST, yes, every & ~yes) for yes in dict.fromkeys(patterns_of)]
+        return [(REST, yes, every & ~yes) for yes in dict.fromkeys(masks)]
 
     def usual_level(self, part: ValueSet) -> int:
         """Return the place in `usual_levels` of the example of a part.
@@ -456,18 +483,14 @@ class Domain:
         """
         atoms, yes, no = part
         texts = atoms & self.text_mask
+        patterns = 0
+        if texts & REST:
+            texts = self.text_mask & ~texts
+            patterns = sum(map(len, self.patterns.minimal_patterns(yes, no)))
+
         numbers = atoms & self.number_mask
-        named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
-        patterns = (
-            sum(map(len, self.patterns.minimal_patterns(yes, no)))
-            if texts & REST
-            else 0
-        )
-        return (
-            patterns
-            + named * self._text_weight / 10
-            + 2 * (numbers & ~(numbers << 1)).bit_count()
-        )
+        ranges = (numbers & ~(numbers << 1)).bit_count()
+        return patterns + texts.bit_count() * self._text_weight / 10 + 2 * ranges
 
     def interval(
         self, atom: int
@@ -477,7 +500,8 @@ class Domain:
         if named:
             return self.numbers[place], self.numbers[place], True
         low = self.numbers[place - 1] if place else None
-        return low, self.numbers[place] if place < len(self.numbers) else None, False
+        high = self.numbers[place] if place < len(self.numbers) else None
+        return low, high, False
 
     def _equal_atom(self, value: Scalar) -> int:
         if isinstance(value, str):
@@ -491,9 +515,8 @@ class Domain:
     def _existing_numbers(self, low_limit: float, high_limit: float) -> int:
         """Return the atoms of numbers between the limits, without ranges that hold no number."""
         mask = 0
-        for atom in range(
-            self.first_number, self.first_number + 2 * len(self.numbers) + 1
-        ):
+        end = self.first_number + 2 * len(self.numbers) + 1
+        for atom in range(self.first_number, end):
             low, high, named = self.interval(atom)
             if named and low is not None:
                 exists = low_limit <= low <= high_limit
@@ -501,18 +524,14 @@ class Domain:
                 exists = (low is None or low < high_limit) and (
                     high is None or high > low_limit
                 )
-                exists = exists and (
-                    low is None or high is None or number_between(low, high) is not None
-                )
+                if exists and low is not None and high is not None:
+                    exists = number_between(low, high) is not None
             mask |= exists << atom
         return mask
 
-    def _find_text_like_numbers(self, conditions: Iterable[Condition]) -> int:
-        ranges = 0
-        for condition in conditions:
-            if condition.operator in RANGES:
-                ranges |= self._unmasked_values(condition)[0]
-        return sum(
+    def _find_text_like_numbers(self) -> int:
+        ranges = union(self._unmasked_values(part)[0] for part in self._named.ranges)
+        return union(
             1 << atom
             for atom in bits(self.number_mask & ~ranges)
             if not self.interval(atom)[2]
@@ -526,27 +545,19 @@ class Domain:
         return number
 
     def _find_number(self, atoms: int) -> int | float:
-        ranges = (self.interval(atom) for atom in bits(atoms))
-        inside = (
-            number
-            for low, high, single in ranges
-            if not single
-            for number in _confidences_between(low, high)
-        )
-        named = (
-            value
-            for value, _, single in map(self.interval, bits(atoms))
-            if single and value is not None
-        )
-        number = next(chain(inside, named), None)
-        if number is not None:
-            return number
-        low, high, _ = self.interval(next(bits(atoms)))
-        return (
-            number_beyond(low, high)
-            if low is None or high is None
-            else cast("float", number_between(low, high))
-        )
+        intervals = [self.interval(atom) for atom in bits(atoms)]
+        for low, high, single in intervals:
+            if not single:
+                for number in _confidences_between(low, high):
+                    return number
+        for low, _, single in intervals:
+            if single and low is not None:
+                return low
+
+        low, high, _ = intervals[0]
+        if low is None or high is None:
+            return number_beyond(low, high)
+        return cast("float", number_between(low, high))
 
 
 def _confidences_between(
@@ -611,7 +622,9 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
 
 
 def _negations(
-    patterns: PatternSet, masks: tuple[int, int], negated: tuple[int, int]
+    patterns: PatternSet,
+    masks: tuple[int, int],
+    negated: tuple[int, int],
 ) -> Iterable[tuple[int, int]]:
     """Yield the disjoint ways, as masks, in which a text of `masks` fails to match `negated`."""
     yes, no = masks

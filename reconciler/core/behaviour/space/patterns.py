@@ -15,6 +15,8 @@ from itertools import chain
 from operator import or_
 from typing import Final, NamedTuple
 
+from reconciler.core.model.grouping import group_pairs
+
 _MAX_REMEMBERED: Final = 2_000
 _LONG_MASK: Final = 500
 _FEW_BITS: Final = 8
@@ -77,7 +79,9 @@ class PatternSet:
     """
 
     def __init__(
-        self, patterns: Iterable[TextPattern], used_texts: Collection[str] = ()
+        self,
+        patterns: Iterable[TextPattern],
+        used_texts: Collection[str] = (),
     ) -> None:
         self.all: Final[Sequence[TextPattern]] = tuple(patterns)
         self.index_of: Final = {
@@ -87,16 +91,13 @@ class PatternSet:
         self._minimal_holding: dict[int, Sequence[int]] = {}
         self._minimal_excluded: dict[tuple[int, int], Sequence[int]] = {}
         self.implied: Final = _Closure(self._find_implied())
-        implying: dict[int, int] = {}
-        for this, mask in self.implied.others.items():
-            for that in bits(mask):
-                implying[that] = implying.get(that, 0) | 1 << this
-        self.implying: Final = _Closure(implying)
-        self._by_operator: dict[str, int] = {}
-        for index, pattern in enumerate(self.all):
-            self._by_operator[pattern.operator] = (
-                self._by_operator.get(pattern.operator, 0) | 1 << index
-            )
+        self.implying: Final = self.implied.reversed()
+        self._by_operator = {
+            operator: union(1 << index for index in indexes)
+            for operator, indexes in group_pairs(
+                (pattern.operator, index) for index, pattern in enumerate(self.all)
+            ).items()
+        }
         # any number of these can hold together
         self.contains_mask: Final = self._by_operator.get("contains", 0)
 
@@ -137,7 +138,9 @@ class PatternSet:
         return implied
 
     def minimal_patterns(
-        self, yes: int, no: int
+        self,
+        yes: int,
+        no: int,
     ) -> tuple[Sequence[int], Sequence[int]]:
         """Return the few patterns, required and denied, from which all of `yes` and `no`
         follows.
@@ -210,6 +213,14 @@ class _Closure:
 
     def __init__(self, others: Mapping[int, int]) -> None:
         self.others: Final = others
+
+    def reversed(self) -> "_Closure":
+        """Return by pattern the patterns from which it follows."""
+        others: dict[int, int] = {}
+        for this, mask in self.others.items():
+            for that in bits(mask):
+                others[that] = others.get(that, 0) | 1 << this
+        return _Closure(others)
 
     def __getitem__(self, number: int) -> int:
         return 1 << number | self.others.get(number, 0)

@@ -5,7 +5,8 @@ before a rule.
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
+from operator import or_
 from sys import maxsize
 from typing import Final
 
@@ -37,28 +38,37 @@ class PrefixMasks:
         """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, the
         slices without.
         """
-        self.ranks: list[int] = []
+        ranked_shapes = list(rules)
+        self.ranks = [rank for rank, _ in ranked_shapes]
+        masks = (1 << shape for _, shape in ranked_shapes)
+        self._masks = list(accumulate(masks, or_, initial=0))
         self.first_rank_of: dict[int, int] = {}  # by shape
         # by slice, the first rank of shapes that begin later there
         self.late_ranks: dict[int, dict[int, int]] = {}
-        self._masks = [0]
+        self._find_first_ranks(ranked_shapes, missing or {})
+
+    def _find_first_ranks(
+        self,
+        ranked_shapes: Iterable[tuple[int, int]],
+        missing: Mapping[int, Collection[int]],
+    ) -> None:
+        # by shape, the slices in which it did not begin yet
         waiting: dict[int, set[int]] = {}
-        missing = missing or {}
-        for rank, shape in rules:
-            self.ranks.append(rank)
-            self._masks.append(self._masks[-1] | 1 << shape)
+        for rank, shape in ranked_shapes:
             absent = missing.get(rank, ())
             if shape not in self.first_rank_of:
                 self.first_rank_of[shape] = rank
                 if absent:
                     waiting[shape] = set(absent)
             elif waiting.get(shape):
-                for atom in waiting[shape].difference(absent):
-                    self.late_ranks.setdefault(atom, {})[shape] = rank
+                self._begin_later(waiting[shape].difference(absent), shape, rank)
                 waiting[shape].intersection_update(absent)
         for shape, atoms in waiting.items():
-            for atom in atoms:
-                self.late_ranks.setdefault(atom, {})[shape] = NO_RANK
+            self._begin_later(atoms, shape, NO_RANK)
+
+    def _begin_later(self, atoms: Iterable[int], shape: int, rank: int) -> None:
+        for atom in atoms:
+            self.late_ranks.setdefault(atom, {})[shape] = rank
 
     def mask_before(self, rank: int, atom: int = -1) -> int:
         """Return the shapes of the rules before a rank in a slice; by default in one with all
@@ -92,15 +102,10 @@ class PivotSlices:
         # by rank:
         self.entries: list[RoutingEntry] = []
         self.boxes: list[CompiledRule] = []
-        self.destinations: list[Destination] = []
-        for entry in ordered:
-            compiled = space.compiled[entry.rule.conditions]
-            if compiled is None:
-                self.never_matching.append(entry)
-                continue
-            self.entries.append(entry)
-            self.boxes.append(compiled)
-            self.destinations.append(destination_of(entry.rule.targets))
+        self._add_entries(ordered)
+        self.destinations = [
+            destination_of(entry.rule.targets) for entry in self.entries
+        ]
 
         # of rules with few values, or a minority of them, by value
         self.ranks_by_atom: dict[int, list[int]] = {}
@@ -110,14 +115,26 @@ class PivotSlices:
         self.missing_atoms: dict[int, Sequence[int]] = {}
         self._excluded_ranks: dict[int, set[int]] = {}
         self._index_rules()
+        self._mask_prefixes()
+
+    def _mask_prefixes(self) -> None:
         general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
         unnamed = ((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
-        self.prefix_masks: Final = PrefixMasks(general, self.missing_atoms)
-        self.unnamed_prefix_masks: Final = PrefixMasks(unnamed)
-        self._late_atoms = sum(1 << atom for atom in self.prefix_masks.late_ranks)
+        self.prefix_masks = PrefixMasks(general, self.missing_atoms)
+        self.unnamed_prefix_masks = PrefixMasks(unnamed)
+        self._late_atoms = union(1 << atom for atom in self.prefix_masks.late_ranks)
         # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
         self._running_masks: dict[int, tuple[int, int]] = {}
         self._masks_by_destination: dict[tuple[Destination, bool], PrefixMasks] = {}
+
+    def _add_entries(self, ordered: Iterable[RoutingEntry]) -> None:
+        for entry in ordered:
+            compiled = self.space.compiled(entry)
+            if compiled is None:
+                self.never_matching.append(entry)
+            else:
+                self.entries.append(entry)
+                self.boxes.append(compiled)
 
     def _index_rules(self) -> None:
         named = self.space.pivot_domain.all[0] & ~REST

@@ -5,7 +5,7 @@ Within one value of the pivot a rule is only its shape on the other attributes, 
 that value at all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -107,6 +107,20 @@ def _build_domains(
     return [*domains, *opaque]
 
 
+def _index_domains(domains: Iterable[Domain]) -> dict[str | Opaque, int]:
+    """Return the number of each domain, by its attribute or its condition of an unknown kind."""
+    # An attribute may be named like the JSON of such a condition.
+    return {
+        domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: n
+        for n, domain in enumerate(domains)
+    }
+
+
+def _find_pivot(domains: Sequence[Domain]) -> int:
+    sizes = [domain.value_count for domain in domains]
+    return sizes.index(max(sizes)) if any(sizes) else -1
+
+
 class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
@@ -116,86 +130,111 @@ class Space:
         texts: Texts | None = None,
         types: Types | None = None,
     ) -> None:
-        entries = chain.from_iterable(lists)
-        every = (entry.rule.conditions for entry in entries)
-        # Most rules are in all lists: they are not compared again.
-        by_identity = {id(conditions): conditions for conditions in every}
-        distinct = dict.fromkeys(by_identity.values())
-        types = types or {}
-        parts = dict.fromkeys(chain.from_iterable(distinct))
-        self.domains: list[Domain] = _build_domains(parts, texts or {}, types)
-        # By the condition itself where its kind is unknown: an attribute may be named like that
-        # condition's JSON.
-        self.domain_index: Final[dict[str | Opaque, int]] = {}
-        for number, domain in enumerate(self.domains):
-            if isinstance(domain, OpaqueDomain):
-                self.domain_index[domain.condition] = number
-            else:
-                self.domain_index[domain.attribute] = number
-        self.usual_domains: Final = self._preferring_domains()
-        unused = {
-            name: types[name].usual for name in types if name not in self.domain_index
+        # Most rules are in all lists: each is compiled once.
+        self._conditions: Final = {
+            id(entry.rule.conditions): entry.rule.conditions
+            for entry in chain.from_iterable(lists)
         }
-        self._usual_elsewhere: dict[str, Scalar] = {
-            name: usual[0] for name, usual in unused.items() if usual
-        }
-        sizes = [domain.value_count for domain in self.domains]
+        parts = dict.fromkeys(chain.from_iterable(self._conditions.values()))
+        self.domains = _build_domains(parts, texts or {}, types or {})
+        self.domain_index = _index_domains(self.domains)
+        self.usual_domains = self._preferring_domains()
+        self._usual_elsewhere = self._usual_values_elsewhere(types or {})
         # the attribute with most values; -1 without values
-        self.pivot = sizes.index(max(sizes)) if any(sizes) else -1
+        self.pivot = _find_pivot(self.domains)
+
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)
         self.rest_shapes = Shapes(self.domains, self.budget)
         self._interned: dict[CompiledRule, CompiledRule] = {}
+        self._shape_of: dict[Conditions, Shape | None] = {}
+        self._compile_all()
+        self.budget.widen(self._longest_mask())
+
+    def _compile_all(self) -> None:
+        pivot = self.pivot_domain.attribute if self.pivot >= 0 else None
         self.always = self._compile_box(self.pivot_domain.all, ())
-        # The box of each rule's conditions; None where they contradict each other:
-        self.compiled: Final = {
-            conditions: self._compile(conditions) for conditions in distinct
+        # by the identity of a rule's conditions
+        self._compiled = {
+            key: self._compile(conditions, pivot)
+            for key, conditions in self._conditions.items()
         }
-        others = [
-            domain.all[0].bit_length()
-            for number, domain in enumerate(self.domains)
-            if number != self.pivot
-        ]
-        patterns = [len(domain.patterns.all) for domain in self.domains]
-        self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
 
     @property
     def pivot_domain(self) -> Domain:
         """The domain of the pivot; an empty domain without a pivot."""
         return self.domains[self.pivot] if self.pivot >= 0 else _EMPTY_DOMAIN
 
-    def _compile(self, conditions: Conditions) -> CompiledRule | None:
+    def _longest_mask(self) -> int:
+        """Return the bits of the longest mask that a comparison uses."""
+        atoms = [
+            domain.all[0].bit_length()
+            for number, domain in enumerate(self.domains)
+            if number != self.pivot
+        ]
+        patterns = [len(domain.patterns.all) for domain in self.domains]
+        return max(len(self.shapes.all), *atoms, *patterns, 0)
+
+    def compiled(self, entry: RoutingEntry) -> CompiledRule | None:
+        """Return the box of a rule of the lists; None if its conditions contradict each other."""
+        return self._compiled[id(entry.rule.conditions)]
+
+    def _compile(
+        self,
+        conditions: Conditions,
+        pivot: str | None,
+    ) -> CompiledRule | None:
+        about_pivot: list[Condition] = []
+        others: list[Condition | Opaque] = []
+        for part in conditions:
+            if isinstance(part, Condition) and part.attribute == pivot:
+                about_pivot.append(part)
+            else:
+                others.append(part)
+
+        shape = self._remembered_shape(tuple(others))
+        if shape is None:
+            return None
+        if len(about_pivot) == 1 and self._is_literal(about_pivot[0]):
+            atom = self.pivot_domain.atom_of[str(about_pivot[0].value)]
+            number = self.shapes.add(shape)
+            return self._intern(CompiledRule((atom,), NOTHING, number, -1))
+
+        values = self.pivot_domain.values_for_all(about_pivot)
+        return self._compile_box(values, shape) if values[0] else None
+
+    def _remembered_shape(self, conditions: Conditions) -> Shape | None:
+        """Return the box of conditions that are not about the pivot; many rules share them."""
+        if conditions not in self._shape_of:
+            self._shape_of[conditions] = self._build_shape(conditions)
+        return self._shape_of[conditions]
+
+    def _build_shape(self, conditions: Conditions) -> Shape | None:
         parts: Box = {}
-        literal = None
         for part in conditions:
             if isinstance(part, Opaque):
                 parts[self.domain_index[part]] = HOLDS
                 continue
             number = self.domain_index[part.attribute]
-            if number == self.pivot and literal is None and self._is_literal(part):
-                literal = part
-                continue
             values = self.domains[number].values_for(part)
-            if number in parts:
-                values = intersect(parts[number], values)
-            parts[number] = values
-        if literal is not None and self.pivot in parts:
-            values = self.pivot_domain.values_for(literal)
-            parts[self.pivot] = intersect(parts[self.pivot], values)
-            literal = None
-        if any(not values[0] for values in parts.values()):
+            parts[number] = intersect(parts.get(number, values), values)
+
+        if not all(values[0] for values in parts.values()):
             return None
-        pivot = parts.pop(self.pivot, None)
-        shape = tuple(
-            sorted(
-                (n, part) for n, part in parts.items() if part != self.domains[n].all
-            )
+        restricting = (
+            (number, values)
+            for number, values in parts.items()
+            if values != self.domains[number].all
         )
-        if literal is not None:
-            atom = self.pivot_domain.atom_of[str(literal.value)]
-            number = self.shapes.add(shape)
-            return self._intern(CompiledRule((atom,), NOTHING, number, -1))
-        return self._compile_box(pivot or self.pivot_domain.all, shape)
+        return tuple(sorted(restricting))
+
+    def _usual_values_elsewhere(self, types: Types) -> dict[str, Scalar]:
+        """Return the most usual value of each attribute that no rule tests."""
+        return {
+            name: value_type.usual[0]
+            for name, value_type in types.items()
+            if value_type.usual and name not in self.domain_index
+        }
 
     def _preferring_domains(self) -> tuple[int, ...]:
         """Return the attributes whose examples prefer some values, those that conversations always
@@ -218,23 +257,17 @@ class Space:
     def _compile_box(self, pivot: ValueSet, shape: Shape) -> CompiledRule:
         number = self.shapes.add(shape)
         if not pivot[0] & REST:
-            if (
-                pivot[0].bit_count() <= MAX_NARROW_VALUES
-                and pivot != self.pivot_domain.all
-            ):
-                return self._intern(
-                    CompiledRule(tuple(bits(pivot[0])), NOTHING, number, -1)
-                )
+            is_narrow = pivot[0].bit_count() <= MAX_NARROW_VALUES
+            if is_narrow and pivot != self.pivot_domain.all:
+                atoms = tuple(bits(pivot[0]))
+                return self._intern(CompiledRule(atoms, NOTHING, number, -1))
             return self._intern(CompiledRule((), pivot, number, -1))
-        unnamed = ((self.pivot, (REST, pivot[1], pivot[2])),) if self.pivot >= 0 else ()
-        return self._intern(
-            CompiledRule(
-                (),
-                pivot,
-                number,
-                self.rest_shapes.add(tuple(sorted((*unnamed, *shape)))),
-            )
-        )
+
+        unnamed: Shape = ()
+        if self.pivot >= 0:
+            unnamed = ((self.pivot, (REST, pivot[1], pivot[2])),)
+        rest = self.rest_shapes.add(tuple(sorted((*unnamed, *shape))))
+        return self._intern(CompiledRule((), pivot, number, rest))
 
     def _intern(self, compiled: CompiledRule) -> CompiledRule:
         return self._interned.setdefault(compiled, compiled)
@@ -276,13 +309,11 @@ class Space:
         """Return the cost of an example of a box: a text of many patterns is long, and is tried
         against all.
         """
-        texts = (
-            part[1].bit_count() * len(self.domains[number].patterns.all)
-            for number, part in box.items()
-        )
-        return (
-            sum(part[0].bit_count() for part in box.values()) * 25 + sum(texts)
-        ) // _PATTERNS_PER_COMPARISON
+        cost = 0
+        for number, part in box.items():
+            patterns = self.domains[number].patterns.all
+            cost += 25 * part[0].bit_count() + part[1].bit_count() * len(patterns)
+        return cost // _PATTERNS_PER_COMPARISON
 
     def example(self, box: Box) -> Example:
         """Return a conversation of a box, without attributes that may have nearly any value."""

@@ -42,7 +42,9 @@ class ConditionEntry:
 
     @classmethod
     def __get_pydantic_core_schema__(
-        cls, source: object, handler: object
+        cls,
+        source: object,
+        handler: object,
     ) -> core_schema.CoreSchema:
         """Validate in one function, which is faster and clearer than a model with a field for each
         operator.
@@ -51,7 +53,9 @@ class ConditionEntry:
 
     @classmethod
     def __get_pydantic_json_schema__(
-        cls, schema: object, handler: object
+        cls,
+        schema: object,
+        handler: object,
     ) -> dict[str, Any]:
         """Describe one alternative for each operator."""
         return {
@@ -135,7 +139,10 @@ def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails
 
 
 def _wrong_operand(
-    message: str, value: object, operator: str, *item: int
+    message: str,
+    value: object,
+    operator: str,
+    *item: int,
 ) -> InitErrorDetails:
     context = {"example": format_pair(operator, OPERATORS[operator].example)}
     error = PydanticCustomError("CXR104", message, context)
@@ -144,7 +151,9 @@ def _wrong_operand(
 
 def _error(code: str, message: str, value: object, *loc: str | int) -> InitErrorDetails:
     return InitErrorDetails(
-        type=PydanticCustomError(code, message), loc=loc, input=value
+        type=PydanticCustomError(code, message),
+        loc=loc,
+        input=value,
     )
 
 

@@ -38,7 +38,11 @@ class StrictModel(BaseModel):
     """A part of a manifest: camelCase keys, no undeclared fields, no conversion of values."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, alias_generator=to_camel
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        defer_build=True,  # a model is built when a manifest has it
     )
 
 
@@ -59,7 +63,9 @@ def required(description: str, *examples: object) -> Any:  # noqa: ANN401 - type
 def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
     """Return the declaration of an optional field."""
     return Field(
-        default=default, description=description, examples=list(examples) or None
+        default=default,
+        description=description,
+        examples=list(examples) or None,
     )
 
 
@@ -195,14 +201,21 @@ def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # no
 
 
 def _number(
-    message: str, ge: int | None = None, gt: int | None = None, le: int | None = None
+    message: str,
+    ge: int | None = None,
+    gt: int | None = None,
+    le: int | None = None,
 ) -> GetPydanticSchema:
     """Accept integers and floats without conversion; a plain union would report two errors."""
     schema = core_schema.union_schema(
         [
             core_schema.int_schema(strict=True, ge=ge, gt=gt, le=le),
             core_schema.float_schema(
-                strict=True, allow_inf_nan=False, ge=ge, gt=gt, le=le
+                strict=True,
+                allow_inf_nan=False,
+                ge=ge,
+                gt=gt,
+                le=le,
             ),
         ],
         custom_error_type="CXR104",
@@ -230,7 +243,9 @@ _SCALAR: Final = core_schema.union_schema(
 def _scalar_schema(message: str, *further: core_schema.CoreSchema) -> GetPydanticSchema:
     choices = [*_SCALAR["choices"], *further]
     schema = core_schema.union_schema(
-        choices, custom_error_type="CXR104", custom_error_message=message
+        choices,
+        custom_error_type="CXR104",
+        custom_error_message=message,
     )
     return GetPydanticSchema(lambda _source, _handler: schema)
 
@@ -320,7 +335,10 @@ TIMESTAMP: Final = re.compile(
 
 
 def parse_iso(
-    value: object, kind: type[date], pattern: re.Pattern[str], requirement: str
+    value: object,
+    kind: type[date],
+    pattern: re.Pattern[str],
+    requirement: str,
 ) -> date:
     """Return the date or the time of an ISO 8601 text that has the pattern; a value of that type
     stays as it is.
@@ -453,7 +471,9 @@ def of_shape(
     values.
     """
     return Discriminator(
-        shape, custom_error_type="CXR104", custom_error_message=message
+        shape,
+        custom_error_type="CXR104",
+        custom_error_message=message,
     )
 
 

@@ -48,10 +48,14 @@ class WeeklyFreeze(f.StrictModel):
         "The time of day at which the window ends. A time at or before `from` is on the next day.",
     )
     timezone: f.Zone = f.optional(
-        "UTC", "The time zone of the days and times.", "Europe/Berlin"
+        "UTC",
+        "The time zone of the days and times.",
+        "Europe/Berlin",
     )
     reason: str = f.optional(
-        "", "The reason for the freeze, which a refusal shows.", "weekend"
+        "",
+        "The reason for the freeze, which a refusal shows.",
+        "weekend",
     )
 
     def covers(self, now: datetime) -> bool:
@@ -83,7 +87,9 @@ class DatedFreeze(f.StrictModel):
     )
     timezone: f.Zone = f.optional("UTC", "The time zone of the days.", "Europe/Berlin")
     reason: str = f.optional(
-        "", "The reason for the freeze, which a refusal shows.", "peak season"
+        "",
+        "The reason for the freeze, which a refusal shows.",
+        "peak season",
     )
     _ordered = f.require(
         lambda freeze: operator.lt(*freeze.bounds()), "the window ends before it begins"
@@ -104,7 +110,9 @@ class DatedFreeze(f.StrictModel):
         if isinstance(when, datetime):
             return when
         return datetime.combine(
-            when + timedelta(days=days), time(), ZoneInfo(self.timezone)
+            when + timedelta(days=days),
+            time(),
+            ZoneInfo(self.timezone),
         )
 
 
@@ -137,10 +145,14 @@ class Limit(f.StrictModel):
     """How many rules may be deleted or changed: the larger of the two. Default of each: 0."""
 
     count: Annotated[int, Field(ge=0, le=2**31 - 1)] = f.optional(
-        0, "This number of rules is always allowed, even if there are few rules.", 2
+        0,
+        "This number of rules is always allowed, even if there are few rules.",
+        2,
     )
     percent: f.Percent = f.optional(
-        0, "This percentage of all managed rules is allowed, if it is more.", 30
+        0,
+        "This percentage of all managed rules is allowed, if it is more.",
+        30,
     )
 
 

@@ -47,7 +47,8 @@ class _NameTable(f.StrictModel):
     def tenant_names(self) -> dict[str, str]:
         """Return each field's manifest name and tenant name, without other settings."""
         return self.model_dump(
-            by_alias=True, exclude={"attribute", "queue", "queue_ids"}
+            by_alias=True,
+            exclude={"attribute", "queue", "queue_ids"},
         )
 
 
@@ -313,7 +314,9 @@ class Profile(f.ManifestDocument):
         {"path": QUEUES_PATH, "list": "queues"},
     )
     rule: RuleNames = f.optional(
-        RuleNames(), "The names of a rule's fields.", {"name": "ruleName"}
+        RuleNames(),
+        "The names of a rule's fields.",
+        {"name": "ruleName"},
     )
     condition: ConditionNames = f.optional(
         ConditionNames(),

@@ -30,7 +30,9 @@ class Hold(f.StrictModel):
         "The end of the hold: a time with its UTC offset.", "2026-12-01T08:00:00+01:00"
     )
     reason: str = f.optional(
-        "", "The reason for the hold, which plans show.", "incident 42"
+        "",
+        "The reason for the hold, which plans show.",
+        "incident 42",
     )
 
 
@@ -153,7 +155,9 @@ class Defaults(f.StrictModel):
         100, "The priority of rules without one; lowest number first."
     )
     enabled: f.OrVariable[bool] = Field(
-        default=True, description="Whether the rules are enabled.", examples=[True]
+        default=True,
+        description="Whether the rules are enabled.",
+        examples=[True],
     )
     min_confidence: f.OrVariable[f.Share] | None = f.omittable(
         "The lowest confidence of the bot, from 0 to 1, for rules with `intent` or `intents` that "

@@ -154,7 +154,9 @@ def redis_client(url: str, ca_file: str | None) -> Redis:
         options["ssl_check_hostname"] = True
         options["ssl_ca_data"] = read_certificates(ca_file) if ca_file else None
     pool = BlockingConnectionPool(
-        max_connections=_MAX_CONNECTIONS, timeout=_TIMEOUT, **options
+        max_connections=_MAX_CONNECTIONS,
+        timeout=_TIMEOUT,
+        **options,
     )
     return Redis.from_pool(pool)
 

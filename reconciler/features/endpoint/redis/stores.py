@@ -91,7 +91,10 @@ class RedisLocks:
             self._redis.in_background(_release(lock, token))
 
     async def _record(
-        self, conversation: str, stored: bytes, written: LatestEvent
+        self,
+        conversation: str,
+        stored: bytes,
+        written: LatestEvent,
     ) -> None:
         """Record a write. Raises LockUnavailableError if it is not recorded."""
         # If this instance stood still for longer than its lock, another one may have written: then
@@ -166,7 +169,11 @@ class RedisMessageIds:
         while True:
             self._redis.check_usable()
             setting = self._redis.client.set(
-                key, claim, nx=True, get=True, px=_LOCK_SECONDS * 1000
+                key,
+                claim,
+                nx=True,
+                get=True,
+                px=_LOCK_SECONDS * 1000,
             )
             stored: Any = await self._redis.call(setting)
             same_message = claim[: _DIGEST_BYTES + len(_CLAIMED)]

@@ -147,7 +147,9 @@ class SimulatorApi:
         return refusal or handler(self, request)
 
     def _refuse_access(
-        self, request: http.SimRequest, scope: str
+        self,
+        request: http.SimRequest,
+        scope: str,
     ) -> http.SimResponse | None:
         if not self.tokens.accepts(request):
             message = "The token is invalid or has expired"

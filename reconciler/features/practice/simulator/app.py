@@ -99,7 +99,9 @@ class BrokenDeliveryError(Exception):
 
 
 async def _deliver(
-    response: SimResponse, settings: SimulatorSettings, send: "Send"
+    response: SimResponse,
+    settings: SimulatorSettings,
+    send: "Send",
 ) -> None:
     body = response.body
     await _start(response, send)
@@ -114,11 +116,15 @@ async def _deliver(
 
 
 async def _break_delivery(
-    response: SimResponse, receive: "Receive", send: "Send"
+    response: SimResponse,
+    receive: "Receive",
+    send: "Send",
 ) -> None:
     # Sends a part of the response at most. Raises BrokenDeliveryError in process.
     transport: asyncio.Transport | None = getattr(
-        getattr(send, "__self__", None), "transport", None
+        getattr(send, "__self__", None),
+        "transport",
+        None,
     )
     if transport is None:
         raise BrokenDeliveryError(response.delivery)
@@ -139,7 +145,9 @@ def _break_transport(transport: asyncio.Transport, mode: DeliveryMode) -> None:
         return
     # With SO_LINGER 0 the kernel answers RST instead of FIN.
     transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO
+        socket.SOL_SOCKET,
+        socket.SO_LINGER,
+        _LINGER_ZERO,
     )
     transport.abort()
 

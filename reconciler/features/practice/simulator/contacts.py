@@ -20,7 +20,9 @@ _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
 def merge_context(
-    state: TenantState, settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
@@ -55,14 +57,18 @@ def merge_context(
 
 
 def set_custom_fields(
-    state: TenantState, settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """PUT values of a contact's custom fields; the others stay."""
     contact = request.segments[3]
     defined = settings.custom_fields
     if not _exists(contact):
         return _digital_error(
-            settings, 404, [http.ApiProblem("Contact not found", "not.found")]
+            settings,
+            404,
+            [http.ApiProblem("Contact not found", "not.found")],
         )
     try:
         body = http.parse_json_body(request)
@@ -78,13 +84,17 @@ def set_custom_fields(
 
 
 def send_signal(
-    state: TenantState, settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """POST p1 to p9 to a contact's script, which receives them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
         return http.oauth_error(
-            404, "not_found", "The contact does not exist or has ended"
+            404,
+            "not_found",
+            "The contact does not exist or has ended",
         )
     values = dict(parse_qsl(request.query, keep_blank_values=True))
     if "p1" not in values:
@@ -143,7 +153,9 @@ def _field_problems(
 
 
 def _digital_error(
-    settings: SimulatorSettings, status: int, problems: list[http.ApiProblem]
+    settings: SimulatorSettings,
+    status: int,
+    problems: list[http.ApiProblem],
 ) -> http.SimResponse:
     """Return an error in Digital's form, with an id for the vendor's support."""
     errors = [

@@ -16,7 +16,9 @@ QUEUES_PATH: Final = "/api/v2/routing/queues"
 _MAX_DIGITS: Final = 9  # digits of a number in a query
 JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    ensure_ascii=False,
+    allow_nan=False,
+    separators=(",", ":"),
 )
 
 
@@ -131,7 +133,9 @@ def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimRes
 
 
 def error_response(
-    status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()
+    status: int,
+    *problems: ApiProblem,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> SimResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
     if not problems:

@@ -49,7 +49,9 @@ def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
 
 
 def list_page(
-    request: http.SimRequest, items: Sequence[JsonObject], cap: int
+    request: http.SimRequest,
+    items: Sequence[JsonObject],
+    cap: int,
 ) -> http.SimResponse:
     """Return a page of rules or queues. Raises ApiProblemError."""
     offset, size = page_window(request, cap)

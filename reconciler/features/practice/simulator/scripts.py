@@ -33,7 +33,9 @@ _SKILL: Final = re.compile(
 
 
 def read_script(
-    state: TenantState, _settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    _settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """GET the script with a path, as JSON."""
     identity, version = _find(state, request)
@@ -47,7 +49,9 @@ def read_script(
 
 
 def save_script(
-    state: TenantState, settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """POST a script; it replaces the script with its name, whatever version it was made from."""
     body = http.parse_json_body(request)
@@ -99,7 +103,9 @@ def _path_of(content: Any) -> str:  # noqa: ANN401 - any JSON
 
 
 def lock_script(
-    state: TenantState, settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """PUT a lock, or take it away; the lock of another user stays."""
     _, version = _find(state, request)
@@ -129,7 +135,9 @@ def lock_script(
 
 
 def read_version(
-    state: TenantState, _settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    _settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """GET a version by its id: JSON, or the XML of a Desktop script."""
     identity = request.segments[-1]
@@ -150,7 +158,9 @@ def read_version(
 
 
 def read_history(
-    state: TenantState, _settings: SimulatorSettings, request: http.SimRequest
+    state: TenantState,
+    _settings: SimulatorSettings,
+    request: http.SimRequest,
 ) -> http.SimResponse:
     """GET the versions of a script, newest first."""
     path = _find(state, request)[1]["path"]
@@ -194,7 +204,9 @@ def _other_holder(version: JsonObject, request: http.SimRequest) -> str:
 
 
 def _find_problems(
-    state: TenantState, settings: SimulatorSettings, content: JsonObject
+    state: TenantState,
+    settings: SimulatorSettings,
+    content: JsonObject,
 ) -> JsonObject:
     # Returns the actions with errors or warnings.
     actions: JsonObject = {}
@@ -216,7 +228,10 @@ def _find_problems(
 
 
 def run_script(
-    state: TenantState, settings: SimulatorSettings, contact: str, context: JsonObject
+    state: TenantState,
+    settings: SimulatorSettings,
+    contact: str,
+    context: JsonObject,
 ) -> JsonObject:
     """Return the skill and the rule that the newest script chooses for a contact; nothing without
     JSON.

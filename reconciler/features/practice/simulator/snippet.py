@@ -25,7 +25,10 @@ Operand = tuple[Value, bool]
 
 _MAX_TEXT: Final = 32_768  # characters of a text
 _NUMBERS: Final = Context(
-    prec=150, Emin=-5000, Emax=5000, traps=[DivisionByZero, InvalidOperation, Overflow]
+    prec=150,
+    Emin=-5000,
+    Emax=5000,
+    traps=[DivisionByZero, InvalidOperation, Overflow],
 )
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TOKENS: Final = re.compile(

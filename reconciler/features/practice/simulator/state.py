@@ -180,7 +180,10 @@ class TenantState:
         return identity
 
     def add_script(
-        self, path: str, content: Json = None, block: str = "acme-routing/main"
+        self,
+        path: str,
+        content: Json = None,
+        block: str = "acme-routing/main",
     ) -> str:
         """Add a script: JSON, XML of Desktop Studio, or, by default, a script with an empty
         block.
@@ -190,11 +193,16 @@ class TenantState:
             "0",
         )
         return self.save_script(
-            path, content or default_content(path, block, skill), "Studio Author"
+            path,
+            content or default_content(path, block, skill),
+            "Studio Author",
         )
 
     def save_script_by_person(
-        self, path: str, user: str, edit: Callable[[str], str]
+        self,
+        path: str,
+        user: str,
+        edit: Callable[[str], str],
     ) -> str:
         """Save a script with other code, as a user does in Studio; raise KeyError without one."""
         content = self.scripts[self.current_script(path)]["content"]

@@ -40,12 +40,16 @@ def _scalar_problems(body: dict[str, Any], name: str) -> Iterator[ApiProblem]:
         yield ApiProblem(f"must have 1 to {MAX_NAME} characters", "invalid.value", name)
     elif name == "description" and len(value) > MAX_DESCRIPTION:
         yield ApiProblem(
-            f"must have {MAX_DESCRIPTION} characters at most", "invalid.value", name
+            f"must have {MAX_DESCRIPTION} characters at most",
+            "invalid.value",
+            name,
         )
 
 
 def _list_problems(
-    body: dict[str, Any], key: str, state: TenantState
+    body: dict[str, Any],
+    key: str,
+    state: TenantState,
 ) -> Iterator[ApiProblem]:
     parts = body.get(key)
     if parts is None:
@@ -83,14 +87,18 @@ def _condition_problems(part: dict[str, Any], path: str) -> Iterator[ApiProblem]
         return
     if not isinstance(part.get("attributeName"), str) or not part["attributeName"]:
         yield ApiProblem(
-            "attributeName is required", "missing.field", f"{path}.attributeName"
+            "attributeName is required",
+            "missing.field",
+            f"{path}.attributeName",
         )
     operator = part.get("operator")
     if not _is_operator(operator):
         yield ApiProblem("Unknown operator", "invalid.value", f"{path}.operator")
     elif not _is_comparable(operator, part.get("value")):
         yield ApiProblem(
-            f"is not a value for {operator}", "invalid.value", f"{path}.value"
+            f"is not a value for {operator}",
+            "invalid.value",
+            f"{path}.value",
         )
 
 
@@ -127,7 +135,9 @@ def _is_numeric(value: object) -> bool:
 
 
 def _target_problems(
-    part: dict[str, Any], path: str, state: TenantState
+    part: dict[str, Any],
+    path: str,
+    state: TenantState,
 ) -> Iterator[ApiProblem]:
     if part.get("type") != "queue":
         yield ApiProblem("Unknown type of target", "invalid.value", f"{path}.type")
@@ -137,5 +147,7 @@ def _target_problems(
     weight = part.get("weight")
     if not is_number(weight) or weight < 0:
         yield ApiProblem(
-            "must be a number of 0 or more", "invalid.value", f"{path}.weight"
+            "must be a number of 0 or more",
+            "invalid.value",
+            f"{path}.weight",
         )

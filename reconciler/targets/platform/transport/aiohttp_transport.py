@@ -25,7 +25,9 @@ _NOT_HTTP: Final = (
 
 @asynccontextmanager
 async def network_transport(
-    tenant: TenantSettings, proxy: str | None, ca_file: Path | None
+    tenant: TenantSettings,
+    proxy: str | None,
+    ca_file: Path | None,
 ) -> AsyncIterator[http.Transport]:
     """Return a transport to a real network. Raises UsageError for an invalid proxy."""
     if proxy:

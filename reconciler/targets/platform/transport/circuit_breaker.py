@@ -62,7 +62,10 @@ class WaitingBreaker:
     """
 
     def __init__(
-        self, patience: float, time: TimeSource, rate_limiter: RateLimiter
+        self,
+        patience: float,
+        time: TimeSource,
+        rate_limiter: RateLimiter,
     ) -> None:
         """`patience` is the seconds to wait for a server that answered once; `rate_limiter` reports
         each wait.

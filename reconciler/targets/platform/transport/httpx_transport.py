@@ -22,11 +22,17 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
         content = request.content or None
         try:
             async with client.stream(
-                request.method, request.url, headers=headers, content=content
+                request.method,
+                request.url,
+                headers=headers,
+                content=content,
             ) as response:
                 body = await _read_body(response)
                 return http.ApiResponse(
-                    request.call, response.status_code, response.headers, body
+                    request.call,
+                    response.status_code,
+                    response.headers,
+                    body,
                 )
         except httpx.ConnectError as failure:
             raise http.NotSentError(http.describe_failure(failure)) from failure

@@ -162,7 +162,10 @@ one."""
 
 
 async def send_with_timeout(
-    transport: Transport, request: ApiRequest, seconds: float, time: TimeSource
+    transport: Transport,
+    request: ApiRequest,
+    seconds: float,
+    time: TimeSource,
 ) -> ApiResponse:
     """Send one request within `seconds`.
 

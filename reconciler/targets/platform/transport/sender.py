@@ -95,11 +95,15 @@ class RetryingSender:
         self._time = time
         self._explain = explain
         self.circuit: CircuitBreaker = WaitingBreaker(
-            tenant.patience_seconds, time, rate_limiter
+            tenant.patience_seconds,
+            time,
+            rate_limiter,
         )
 
     async def send(
-        self, request: http.ApiRequest, kind: RequestKind
+        self,
+        request: http.ApiRequest,
+        kind: RequestKind,
     ) -> http.ApiResponse:
         """Return the response with any status except 429 and 5xx.
 
@@ -124,7 +128,10 @@ class RetryingSender:
                 await self._wait_before_retry(result, attempts[throttled], since)
 
     async def _wait_before_retry(
-        self, failure: FailedAttempt, attempt: int, since: float
+        self,
+        failure: FailedAttempt,
+        attempt: int,
+        since: float,
     ) -> None:
         """Wait before another attempt; the first failed at `since`.
 
@@ -156,7 +163,9 @@ class RetryingSender:
         await self._time.sleep(wait)
 
     async def _send_when_admitted(
-        self, request: http.ApiRequest, kind: RequestKind
+        self,
+        request: http.ApiRequest,
+        kind: RequestKind,
     ) -> _Result | None:
         """Send an admitted request; None if it was not sent, or only as a probe that failed."""
         async with self.circuit.admit() as is_probe:
@@ -173,7 +182,10 @@ class RetryingSender:
                 self._rate_limiter.release()
 
     async def _probe(
-        self, request: http.ApiRequest, kind: RequestKind, sent_at: float
+        self,
+        request: http.ApiRequest,
+        kind: RequestKind,
+        sent_at: float,
     ) -> _Result | None:
         """Probe an unavailable server.
 
@@ -193,14 +205,20 @@ class RetryingSender:
         return None
 
     async def _attempt(
-        self, request: http.ApiRequest, kind: RequestKind, sent_at: float
+        self,
+        request: http.ApiRequest,
+        kind: RequestKind,
+        sent_at: float,
     ) -> _Result:
         """Send a request once. Raises errors that repeating would not change."""
         host = request.server.host
         self._rate_limiter.requests += 1
         try:
             response = await http.send_with_timeout(
-                self._transport, request, self._attempt_timeout(), self._time
+                self._transport,
+                request,
+                self._attempt_timeout(),
+                self._time,
             )
         except http.NotSentError as failure:
             return self._failed(_not_sent(host, failure))
@@ -229,7 +247,11 @@ class RetryingSender:
         return attempt
 
     def _failure_of(
-        self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
+        self,
+        reply: http.ApiResponse,
+        host: str,
+        kind: RequestKind,
+        sent_at: float,
     ) -> _Result | None:
         call = reply.call
         status = reply.status
@@ -261,7 +283,11 @@ class RetryingSender:
         return math.inf if ends_earlier else self._timeout_seconds
 
     def _parse_response(
-        self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float
+        self,
+        reply: http.ApiResponse,
+        kind: RequestKind,
+        host: str,
+        sent_at: float,
     ) -> _Result:
         is_token = kind is RequestKind.TOKEN
         is_read = kind in (RequestKind.READ, RequestKind.PAGE)
@@ -279,7 +305,10 @@ class RetryingSender:
             )
             if isinstance(error, http.MalformedResponseError) and may_recover:
                 return FailedAttempt(
-                    host, error, f"an unusable response to {reply.call}", Cause.UNUSABLE
+                    host,
+                    error,
+                    f"an unusable response to {reply.call}",
+                    Cause.UNUSABLE,
                 )
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
@@ -324,7 +353,9 @@ def _not_sent(host: str, failure: http.NotSentError) -> FailedAttempt:
 
 
 def _no_answer(
-    request: http.ApiRequest, reason: str, kind: RequestKind
+    request: http.ApiRequest,
+    reason: str,
+    kind: RequestKind,
 ) -> FailedAttempt:
     """Return the failure of a request that was sent, and has no response."""
     error = _no_response_error(request.call, reason, kind)

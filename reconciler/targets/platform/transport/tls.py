@@ -1,6 +1,7 @@
 """TLS trust and the proxy of a client. Importing it loads no HTTP client."""
 
 import ssl
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,25 @@ def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
     Raises CxrouteError.
     """
-    context = ssl.create_default_context(cafile=certifi.where())
-    if ca_file:
-        try:
-            context.load_verify_locations(cadata=read_certificates(ca_file))
-        except OSError as error:
-            raise CxrouteError(
-                f"cannot read the certificates in {ca_file}: {error.strerror or error}"
-            ) from error
+    if ca_file is None:
+        return _public_context()
+
+    context = _new_context()
+    try:
+        context.load_verify_locations(cadata=read_certificates(ca_file))
+    except OSError as error:
+        raise CxrouteError(
+            f"cannot read the certificates in {ca_file}: {error.strerror or error}"
+        ) from error
     return context
+
+
+def _new_context() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+@cache
+def _public_context() -> ssl.SSLContext:
+    """Return the context of all clients without an operator's file."""
+    # To read the public authorities takes 20 ms, and a run may connect to many tenants.
+    return _new_context()

@@ -35,6 +35,8 @@ from tests.features.forge.github.scene import (
 )
 from tests.support import canary_secrets as canary
 
+pytestmark = pytest.mark.slow
+
 CARDS = "manifests/cards.yaml"
 SECRETS = dict(zip(VARIABLES, (canary.CLIENT, canary.SECRET), strict=True))
 SETTINGS = PipelineSettings(UNKNOWN_ACTION, "manifests", VARIABLES)

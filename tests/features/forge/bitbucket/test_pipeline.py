@@ -23,6 +23,8 @@ from tests.features.forge.contract import FakeRun
 from tests.features.forge.github.scene import TenantProcess, rules, tenant_process
 from tests.support.program import Program
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:

@@ -65,6 +65,7 @@ def test_two_files_of_that_name_are_refused() -> None:
         )
 
 
+@pytest.mark.slow
 def test_sizes_in_the_archive_are_not_trusted() -> None:
     """A bomb that claims to be small is read to the limit, not to its end."""
     content = b" " * (64 << 20)

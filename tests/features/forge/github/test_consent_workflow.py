@@ -15,6 +15,8 @@ from reconciler.core.plan.document import digest_document
 from tests.features.forge.github.fake import MERGE, zipped
 from tests.features.forge.github.scene import RepositoryDriver, rules
 
+pytestmark = pytest.mark.slow
+
 CARDS = "manifests/cards.yaml"
 QUEUES = "manifests/queues.yaml"
 STATUS = "cxroute/consent (prod)"

@@ -182,6 +182,7 @@ REFUSED: dict[Callable[[FakeGitHub], None], str] = {
 }
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
 def test_other_plans_are_refused(
     hub: FakeGitHub, stage: Stage, case: Callable[[FakeGitHub], None]

@@ -7,9 +7,13 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from tests.features.forge.github.actions import ACTION
 from tests.features.forge.github.runs import Ran, WorkflowEvent
 from tests.features.forge.github.scene import RepositoryDriver, rules
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).parents[4] / "deploy/github/routing-table.yml"
 CARDS = "manifests/cards.yaml"

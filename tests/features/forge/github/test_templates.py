@@ -267,11 +267,11 @@ def test_dependabot_checks_all_pinned_versions() -> None:
 
 def test_the_guide_names_all_parts() -> None:
     """Every task, output, workflow, and the name of the check that branches require."""
-    guide = (ROOT / "docs/github.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs/forges.md").read_text(encoding="utf-8")
     assert set(FORGES["github"].tasks) == set(
         re.findall(r"cxroute github ([\w-]+)", guide)
     )
-    listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
+    listed = re.search(r"Its outputs are (.*?)\.\s", guide, re.DOTALL)
     assert listed is not None
     assert set(read(ROOT / "action.yml")["outputs"]) == set(
         re.findall(r"`([\w-]+)`", listed.group(1))
@@ -294,6 +294,7 @@ def tool(name: str, *arguments: object) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_linters_accept_the_workflows(tmp_path: Path) -> None:
     """This project's and a user's: check-jsonschema accepts them, zizmor's auditor has no
     finding.
@@ -431,6 +432,7 @@ def test_installing_cxroute_is_the_first_step_of_each_workflow(
     assert "OWNER" not in cxroute.out
 
 
+@pytest.mark.slow
 def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(
     cxroute: Program,
 ) -> None:

@@ -14,6 +14,8 @@ from tests.features.forge.github.machine import Machine
 from tests.features.forge.github.runs import WorkflowEvent
 from tests.features.forge.github.scene import RepositoryDriver, rules, tenant_process
 
+pytestmark = pytest.mark.slow
+
 CARDS = "manifests/cards.yaml"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
 

@@ -252,6 +252,7 @@ def test_the_widget_counts_an_adoption_as_an_update(cxroute: Program) -> None:
     )
 
 
+@pytest.mark.slow
 def test_init_writes_a_file_to_include_and_keeps_an_own_pipeline(
     cxroute: Program,
 ) -> None:

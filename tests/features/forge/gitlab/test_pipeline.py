@@ -42,6 +42,8 @@ from tests.features.forge.gitlab.runner import (
 )
 from tests.support import canary_secrets as canary
 
+pytestmark = pytest.mark.slow
+
 CARDS = "manifests/cards.yaml"
 NAMES = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
 PACKAGE = "cxroute @ git+https://git.example/acme/cxroute@0123456789abcdef0123456789abcdef01234567"
@@ -61,7 +63,7 @@ GIT = {
 
 
 def variables() -> list[ProjectVariable]:
-    """Return the variables as docs/gitlab.md sets them up."""
+    """Return the variables as docs/forges.md sets them up."""
     secrets = list(zip(NAMES, (canary.CLIENT, canary.SECRET), strict=True))
     reading = [
         ProjectVariable(name, value, "cxone-prod-plan") for name, value in secrets

@@ -58,7 +58,9 @@ def _bomb(megabytes: int) -> bytes:
 
 REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
     "html": lambda call: http.SimResponse(
-        status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)
+        status=call.count(200),
+        body=_HTML,
+        headers=(_HTML_TYPE,),
     ),
     "empty": lambda call: http.SimResponse(status=_default_status(call)),
     "shape": lambda call: http.json_response(
@@ -69,13 +71,16 @@ REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
         200, b"[" * call.count(100_000) + b"]" * call.count(100_000)
     ),
     "gzip": lambda call: http.json_response(
-        200, _bomb(call.count(100)), ("content-encoding", "gzip")
+        200,
+        _bomb(call.count(100)),
+        ("content-encoding", "gzip"),
     ),
     "huge": lambda call: http.json_response(
         200, b" " * (call.count(100) * _MEGABYTE) + b"{}"
     ),
     "redirect": lambda call: http.SimResponse(
-        status=call.count(302), headers=(("location", OTHER_HOST + call.request.path),)
+        status=call.count(302),
+        headers=(("location", OTHER_HOST + call.request.path),),
     ),
     "reset": lambda _: http.SimResponse(status=0, delivery=http.DeliveryMode.RESET),
     "timeout": lambda _: http.SimResponse(status=0, delivery=http.DeliveryMode.SILENT),
@@ -245,7 +250,9 @@ REAL_RESPONSES: Final[Mapping[str, Respond]] = {
     "revoke": _revoke,
     "edit": _change_rule_first(
         lambda call, rule: call.api.state.edit(
-            rule["id"], call.api.settings.clock(), priority=rule.get("priority", 0) + 1
+            rule["id"],
+            call.api.settings.clock(),
+            priority=rule.get("priority", 0) + 1,
         )
     ),
     "remove": _change_rule_first(lambda call, rule: call.api.state.remove(rule["id"])),

@@ -1,12 +1,11 @@
-"""Result of one check: its status, a message, and advice (api-contract "Errors")."""
+"""The reply to one call, and the advice about a failed one (api-contract "Errors")."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
+from reconciler.core.model.check import CheckResult
 from reconciler.core.text.escape import sanitize
-
-CheckStatus = Literal["ok", "warn", "fail"]
 
 _FailureKind = Literal["silent", "broken", "unreachable", "untrusted"]
 ReplyKind = (
@@ -14,31 +13,6 @@ ReplyKind = (
 )
 """page: HTML. strange: JSON, but not a list. denied: a success status with a refusal. silent: a
 time-out."""
-
-
-UNCHECKED: Final = "writing"
-"""The name of the line that says what no check can try."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """Result of one check; all its text can be shown.
-
-    `advice` is empty if there is nothing to do.
-    """
-
-    name: str
-    status: CheckStatus
-    message: str
-    advice: str = ""
-
-    @property
-    def is_checked(self) -> bool:
-        """Return whether anything was checked; a check of writing would write.
-
-        In text, the line has no status.
-        """
-        return self.name != UNCHECKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from reconciler.core.errors import (
     UnreachableError,
     UnsupportedCallError,
 )
-from reconciler.features.doctor.examination import Probe
+from reconciler.targets.platform.diagnosis.probe import Probe
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from tests.support.fake_clock import FakeClock

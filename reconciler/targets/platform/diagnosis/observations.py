@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from reconciler.core.model.check import CheckResult
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.operators import OPERATORS
 from reconciler.core.model.rule import Condition, Opaque, Queue, Target
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.json_values import parse_object
-from reconciler.features.doctor.check import CheckResult
 
 _SHORT_LIFETIME: Final = 120  # seconds. A token is used until a minute before its end.
 _MAX_SKEW: Final = 60
@@ -66,7 +66,9 @@ def check_clock(skews: Iterable[float]) -> CheckResult:
         return CheckResult("clock", "warn", "the tenant does not send its time", advice)
     if abs(skew) <= _MAX_SKEW:
         return CheckResult(
-            "clock", "ok", "this machine's clock and the tenant's agree within a minute"
+            "clock",
+            "ok",
+            "this machine's clock and the tenant's agree within a minute",
         )
     direction = "behind" if skew > 0 else "ahead of"
     text = f"this machine's clock is {pluralize(int(abs(skew)), 'second')} {direction} the tenant's"
@@ -98,7 +100,9 @@ def check_etag(etag: str | None) -> CheckResult:
     """Return whether ETags protect a rule from concurrent edits."""
     if etag:
         return CheckResult(
-            "etags", "ok", "a rule has an ETag: no concurrent edit is overwritten"
+            "etags",
+            "ok",
+            "a rule has an ETag: no concurrent edit is overwritten",
         )
     text = (
         "a rule has no ETag: each is read again just before its write, which leaves a gap of one "
@@ -120,7 +124,9 @@ def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResu
 
 
 def check_operators(
-    rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str
+    rules: Sequence[LiveRule],
+    known_operators: Iterable[str],
+    scope: str,
 ) -> list[CheckResult]:
     """Return the operators and types of live rules, and those unknown to cxroute or the
     Environment.
@@ -147,7 +153,9 @@ def check_operators(
 
 
 def _check_known(
-    used: Counter[str], known_operators: Iterable[str], scope: str
+    used: Counter[str],
+    known_operators: Iterable[str],
+    scope: str,
 ) -> CheckResult:
     missing = sorted(set(used) - set(known_operators))
     if missing:
@@ -191,7 +199,9 @@ def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> Check
 
 
 def check_queues(
-    rules: Sequence[LiveRule], queues: Sequence[Queue], expected: Iterable[str]
+    rules: Sequence[LiveRule],
+    queues: Sequence[Queue],
+    expected: Iterable[str],
 ) -> list[CheckResult]:
     """Return the queues in rules or manifests that are missing in the tenant; `queues` must be
     complete.

@@ -1,0 +1,1 @@
+"""Diagnosis of a tenant: single calls, and findings in their responses."""

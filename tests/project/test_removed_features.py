@@ -1,0 +1,159 @@
+"""Each feature is one folder: without it, the package works, less what the feature does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.needed_features import FEATURES, needed_features
+from tests.support.package_copy import CopyResult, PackageCopy
+
+ROOT: Final = Path(__file__).parents[2]
+CORE_TESTS: Final = sorted((ROOT / "tests/core").rglob("test_*.py"))
+COMMANDS: Final = """\
+import sys
+from reconciler.cli.main import main
+
+for command in sys.argv[1:]:
+    print(f"{command}: {main(command.split())}", flush=True)
+"""
+IMPORTS: Final = """\
+from importlib import import_module
+from pkgutil import walk_packages
+
+for part in ("core", "targets", "render", "cli"):
+    package = import_module(f"reconciler.{part}")
+    for module in walk_packages(package.__path__, f"{package.__name__}."):
+        import_module(module.name)
+"""
+SAMPLE: Final = 4
+"""How many modules of tests/core run for each feature; all run without any feature."""
+
+
+class Project:
+    """A copy of the package without some features, and a folder to run its commands in."""
+
+    def __init__(self, folder: Path, removed: Iterable[str]) -> None:
+        self.copy = PackageCopy(folder / "copy", removed)
+        self.folder = folder / "project"
+        self.folder.mkdir()
+
+    def run(self, *commands: str, script: str = COMMANDS) -> CopyResult:
+        """Run commands one after the other in a new process; their exit codes are in the text."""
+        return self.copy.start(self.folder, "-c", script, *commands)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_package_works_without_a_feature(feature: str, tmp_path: Path) -> None:
+    """Commands of the core in a new process, of which only the sandbox needs a feature; then every
+    module below the features is imported.
+    """
+    project = Project(tmp_path, [feature])
+    commands = ("--help", "init", "validate -e sandbox", "plan -e sandbox")
+    ended = project.run(*commands, script=COMMANDS + IMPORTS)
+    assert 0 == ended.code, ended.text
+    for command in ("--help", "init", "validate -e sandbox"):
+        assert f"{command}: 0\n" in ended.text, ended.text
+    code = 64 if feature == "practice" else 0
+    assert f"plan -e sandbox: {code}\n" in ended.text, ended.text
+
+
+def test_an_apply_is_not_recorded_without_the_journal(tmp_path: Path) -> None:
+    """It works, drift has no last runs, and there is nothing to undo."""
+    project = Project(tmp_path, ["journal"])
+    ended = project.run(
+        "init",
+        "apply -e sandbox --yes",
+        "drift -e sandbox",
+        "plan -e sandbox --undo today",
+        "completion --values runs",
+    )
+    assert "apply -e sandbox --yes: 0\n" in ended.text, ended.text
+    assert "Undo: " not in ended.text
+    assert "drift -e sandbox: 0\n" in ended.text
+    assert "plan -e sandbox --undo today: 64\n" in ended.text
+    message = "--undo today: this installation has no feature that records runs"
+    assert message in ended.text
+    assert "completion --values runs: 0\n" in ended.text
+    assert not (project.folder / ".cxroute/journal.jsonl").exists()
+
+
+def test_a_report_has_no_link_without_its_page(tmp_path: Path) -> None:
+    """The page is that of `explore`."""
+    project = Project(tmp_path, ["explore"])
+    ended = project.run("init", "plan -e sandbox --report out")
+    assert "--report out: 0\n" in ended.text, ended.text
+    report = project.folder / "out"
+    names = sorted(path.name for path in report.iterdir())
+    assert ["plan.html", "plan.json", "plan.md"] == names
+    assert "explore.html" not in (report / "plan.html").read_text(encoding="utf-8")
+
+
+def test_init_has_no_options_of_forges_without_them(tmp_path: Path) -> None:
+    """`--github` is an unknown option then, and no artifact is named."""
+    project = Project(tmp_path, ["forge"])
+    ended = project.run("init --github", "history")
+    assert "init --github: 64\n" in ended.text, ended.text
+    assert "history: 0\n" in ended.text
+
+
+def test_the_sandbox_is_a_usage_error_without_practice(tmp_path: Path) -> None:
+    """What needs no tenant works."""
+    project = Project(tmp_path, ["practice"])
+    ended = project.run("init", "apply -e sandbox", "explain -e sandbox --intent x")
+    message = "this installation has no feature that simulates the tenant of sandbox"
+    assert message in ended.text
+    assert "apply -e sandbox: 64\n" in ended.text
+    assert "explain -e sandbox --intent x: 0\n" in ended.text
+
+
+def test_an_apply_sends_no_notification_without_watch(tmp_path: Path) -> None:
+    """`notify:` of an Environment is valid, and has no effect."""
+    project = Project(tmp_path, ["watch"])
+    project.run("init")
+    path = project.folder / "manifests/environments/sandbox.yaml"
+    with path.open("a", encoding="utf-8") as file:
+        file.write("notify: {url: 'http://127.0.0.1:9/'}\n")
+    ended = project.run("apply -e sandbox --yes")
+    assert "apply -e sandbox --yes: 0\n" in ended.text, ended.text
+    assert "notification" not in ended.text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_core_passes_its_tests_without_a_feature(
+    feature: str, tmp_path: Path
+) -> None:
+    """A sample of those that do not need it: those that need most other features come first."""
+    able = [path for path in CORE_TESTS if feature not in needed_features(path)]
+    able.sort(key=lambda path: (-len(needed_features(path)), path))
+    run_tests(tmp_path, [feature], able[:SAMPLE])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_core_passes_its_tests_without_any_feature(tmp_path: Path) -> None:
+    """All of those that need none."""
+    able = [path for path in CORE_TESTS if not needed_features(path)]
+    assert len(able) > len(CORE_TESTS) / 2
+    run_tests(tmp_path, FEATURES, able)
+
+
+def run_tests(folder: Path, removed: Iterable[str], files: Iterable[Path]) -> None:
+    """Run tests in a copy of the repository whose package lacks features."""
+    copy = PackageCopy(folder / "copy", removed)
+    for path in ROOT.iterdir():
+        if path.name == "tests":
+            ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+            shutil.copytree(path, copy.home / "tests", ignore=ignored)
+        elif path.name != "reconciler" and not path.name.startswith("."):
+            (copy.home / path.name).symlink_to(path)
+    names = [str(path.relative_to(ROOT)) for path in files]
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not slow and not root")
+    ended = copy.start(copy.home, "-m", "pytest", *options, *names, seconds=1500)
+    assert 0 == ended.code, ended.text[-4000:]
