@@ -447,7 +447,7 @@ class _EffectWriter:
         shown: Sequence[str],
         shares: EffectShare,
     ) -> RowText:
-        """Return a row in words, but for what depends on the rows above."""
+        """Return a row in words, without the parts that depend on the rows above."""
         exclusions = tuple(self._exclusions(row))
         phrases = (*shown, *exclusions)
         return RowText(

@@ -125,7 +125,7 @@ def _escaped(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _digest(content: Document, plan_id: object) -> str:
-    """Return the digest that binds a view to its plan; the time is no part of it, as of the id."""
+    """Return the digest that binds a view to its plan; neither it nor the id depends on the time."""
     provenance = content.get("provenance")
     untimed = None
     if isinstance(provenance, dict):

@@ -239,13 +239,13 @@ def test_a_saved_plan_takes_no_other_choice(bench: Bench) -> None:
     assert ["lost", "new"] == bench.assert_applied("plan.json", "--yes", "-e", "prod")
 
 
-def several(change: Callable[[list[dict[str, Any]]], object]) -> None:
+def several(change: Callable[[list[Any]], object]) -> None:
     form = json.loads(Path("plans.json").read_text("utf-8"))
     change(form["environments"])
     Path("plans.json").write_text(json.dumps(form), "utf-8")
 
 
-LISTS: Final[list[tuple[Callable[[list[dict[str, Any]]], object], str]]] = [
+LISTS: Final[list[tuple[Callable[[list[Any]], object], str]]] = [
     (
         lambda plans: plans.clear(),
         "does not contain one plan for each of its environments",

@@ -36,7 +36,7 @@ SHARES: Final = {
     "cli": 3,
     "render": 2,
     "targets/studio": 2,
-    "features/export": 1,
+    "core/export": 1,
     "features/journal": 1,
     "features/watch": 1,
 }

@@ -77,7 +77,7 @@ def test_validate_knows_the_settings_of_a_foreign_target(prod: Program) -> None:
 
 
 def test_from_a_plan_to_an_undo(prod: Program) -> None:
-    """Rules that nobody manages here stay as they are, with every field."""
+    """Rules without a manifest stay as they are, with every field."""
     code, plan = prod.json("plan", "-e", "prod")
     assert code == 0
     assert [change["action"] for change in plan["changes"]] == ["create", "create"]

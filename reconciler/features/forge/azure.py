@@ -482,7 +482,7 @@ def _has_approved(
     votes: Mapping[str, str],
     authors: Container[str],
 ) -> bool:
-    """Return whether a person who is no author has a vote that approves and was recorded."""
+    """Return whether a person other than an author has a vote that approves and was recorded."""
     identity = text_at(reviewer, "id")
     vote = reviewer.get("vote")
     is_current = vote in _APPROVED and votes.get(identity) == str(vote)
