@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.page import CONTRIBUTING, ROOT, Edit, Run, Step, Write, steps
+from tests.docs.page import CONTRIBUTING, Edit, Run, Step, Write, steps
 from tests.docs.session import alike
+from tests.support.package_copy import PackageCopy
 
 RECIPES = {
     title: steps(text)
@@ -33,13 +30,9 @@ FOLLOWED = [
 @pytest.mark.parametrize("title", FOLLOWED)
 def test_a_recipe_leads_to_what_it_shows(title: str, tmp_path: Path) -> None:
     """Its files and edits in a copy of the package; then its commands print what the page shows."""
-    shutil.copytree(
-        ROOT / "reconciler",
-        tmp_path / "reconciler",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    copy = PackageCopy(tmp_path)
     for step in RECIPES[title]:
-        follow(step, tmp_path)
+        follow(step, copy)
 
 
 def test_the_recipes_are_found() -> None:
@@ -48,32 +41,26 @@ def test_the_recipes_are_found() -> None:
     assert {f"Add {part}" for part in parts} <= {*FOLLOWED}
 
 
-def follow(step: Step, folder: Path) -> None:
+def follow(step: Step, copy: PackageCopy) -> None:
     """Take a step in the folder with the copy."""
     match step:
         case Write(path=path, text=text):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8")
-        case Edit(path=path, before=before, after=after):
-            text = (folder / path).read_text(encoding="utf-8")
-            # the last line of a block may be the beginning of a longer one
-            assert text.count(before.rstrip("\n")) == 1, (
-                f"{path} has not once:\n{before}"
+            (copy.home / path).parent.mkdir(parents=True, exist_ok=True)
+            (copy.home / path).write_text(text, encoding="utf-8")
+        case Edit(path=path):
+            source = copy.home / path
+            source.write_text(
+                edited(source.read_text(encoding="utf-8"), step), encoding="utf-8"
             )
-            edited = text.replace(before.rstrip("\n"), after.rstrip("\n"))
-            (folder / path).write_text(edited, encoding="utf-8")
         case Run(command=command, code=code, shown=lines):
-            ended = subprocess.run(
-                [sys.executable, "-m", "reconciler", *shlex.split(command)[1:]],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(folder)},
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            printed = ended.stdout + ended.stderr
-            assert (code, True) == (
-                ended.returncode,
-                alike("\n".join(lines), printed.rstrip("\n")),
-            ), printed
+            words = shlex.split(command)[1:]
+            ended = copy.start(copy.home, "-m", "reconciler", *words)
+            assert code == ended.code, ended.text
+            assert alike("\n".join(lines), ended.text.rstrip("\n")), ended.text
+
+
+def edited(text: str, edit: Edit) -> str:
+    """Return a text after an edit; the last line of a block may begin a longer line."""
+    before, after = edit.before.rstrip("\n"), edit.after.rstrip("\n")
+    assert text.count(before) == 1, f"{edit.path} has not once:\n{before}"
+    return text.replace(before, after)

@@ -44,7 +44,7 @@ def written() -> dict[str, str]:
     file.
     """
     with patch.object(saved_plan, "__version__", "0.0.0"):
-        # a copy has no id yet: other tests may have used the plan with the real version
+        # copies, because a plan remembers its id, which contains the version
         created = {name: replace(build()) for name, build in PLANS.items()}
         return {
             f"{name}.{end}": form(item)

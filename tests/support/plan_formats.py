@@ -14,6 +14,7 @@ from reconciler.cli.session import Session
 from reconciler.core.plan.document import plan_to_json
 from reconciler.core.plan.drift import Drift, find_drift
 from reconciler.core.plan.stages import Changes, Plan
+from reconciler.render import plan_forms
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
@@ -39,9 +40,13 @@ def as_details(made: Plan) -> str:
 
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
-    session = SimpleNamespace(limits=TextLimits(), tenant=TENANT, banner="")
+    output = SimpleNamespace(paint=no_style, loudness="normal")
+    session = SimpleNamespace(
+        limits=TextLimits(), tenant=TENANT, banner="", output=output
+    )
     with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
-        return plan_command.as_github(cast("Session", session), made)
+        report = plan_command.plan_report(cast("Session", session), made)
+        return plan_forms.as_github(report)
 
 
 def as_markdown(made: Plan) -> str:

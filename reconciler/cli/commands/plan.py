@@ -25,7 +25,6 @@ from reconciler.core.errors import (
     RefusedError,
     UsageError,
 )
-from reconciler.core.model.finding import Finding
 from reconciler.core.plan.assess import replay_plan
 from reconciler.core.plan.document import (
     ERROR_FILE,
@@ -37,23 +36,13 @@ from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR, dump_indented
 from reconciler.core.traffic.records import RecordReader
-from reconciler.render.colour import no_style
-from reconciler.render.github_annotations import (
-    annotate_findings,
-    annotate_headline,
-    quote_for_runner,
-)
-from reconciler.render.limits import ALL_ROWS
-from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.plan_forms import FORMS, PlanReport, as_html, as_markdown
 from reconciler.render.plan_view import VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
-from reconciler.render.routing_map import build_routing_map
-from reconciler.render.summary import PlanSummary, summarize_plan
+from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
-from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
 
 PENDING = 2
-FORMS = ("text", "json", "markdown", "html", "github")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -289,21 +278,34 @@ def plan_file_text(session: Session, plan: Plan, name: str, saved: str | None) -
 
 
 def print_plan(session: Session, plan: Plan) -> None:
-    output = session.output
-    if output.form == "json":
-        output.document(plan_to_json(plan))
-    elif output.form == "markdown":
-        output.result(_markdown(session, plan, summarize_plan(plan, session.tenant)))
-    elif output.form == "html":
-        output.result(_html(session, plan, summarize_plan(plan, session.tenant)))
-    elif output.form == "github":
-        output.result(as_github(session, plan))
+    print_form(plan_report(session, plan), session.output)
+
+
+def print_form(report: PlanReport, output: Output) -> None:
+    """Print a plan in the form that the user chose."""
+    printed = FORMS[output.form](report)
+    if isinstance(printed, str):
+        output.result(printed)
     else:
-        session.print_banner()
-        shape = brief_summary_text if output.loudness == "quiet" else summary_text
-        limits = session.limits
-        summary = summarize_plan(plan, session.tenant, limits.values, limits.extent)
-        output.result(shape(summary, output.paint, limits))
+        output.document(printed)
+
+
+def plan_report(session: Session, plan: Plan, explore: str = "") -> PlanReport:
+    """Return a plan for its forms; `explore` is the name of the page beside the report."""
+    provenance = plan_provenance(plan, session.banner, explore)
+    return PlanReport(
+        banner=session.banner,
+        style=session.output.paint,
+        limits=session.limits,
+        length="brief" if session.output.loudness == "quiet" else "usual",
+        token=token_hex(16),
+        document=lambda: dict(plan_to_json(plan)),
+        summary=lambda values, extent: summarize_plan(
+            plan, session.tenant, values, extent
+        ),
+        view=lambda: build_view(plan, session.tenant, provenance, ""),
+        findings=lambda: relative_to_root((*plan.failed_tests, *plan.findings)),
+    )
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
@@ -358,46 +360,6 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     )
 
 
-def _markdown(
-    session: Session, plan: Plan, summary: PlanSummary, explore: str = ""
-) -> str:
-    facts = plan_provenance(plan, session.banner, explore)
-    return render_markdown(summary, build_routing_map(plan), facts)
-
-
-def _html(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
-    from reconciler.render.html import render_html  # noqa: PLC0415 - needed for a page alone
-
-    return render_html(summary, plan_provenance(plan, session.banner, explore))
-
-
-def as_github(session: Session, plan: Plan) -> str:
-    """Return the plan for a workflow's log, without workflow commands in names, and its findings as
-    annotations.
-    """
-    summary = summarize_plan(plan, session.tenant, session.limits.values)
-    return github_log(
-        session.banner, summary, session.limits, (*plan.failed_tests, *plan.findings)
-    )
-
-
-def github_log(
-    banner: str, summary: PlanSummary, limits: TextLimits, findings: Sequence[Finding]
-) -> str:
-    """Return a plan for a workflow's log, without workflow commands in it, its headline, and the
-    findings.
-    """
-    text = summary_text(summary, no_style, replace(limits, warnings=ALL_ROWS))
-    quoted = quote_for_runner(text, token_hex(16))
-    headline = summary.effects.headline if summary.effects else ""
-    notice = (
-        annotate_headline(f"Plan for {summary.environment}", headline)
-        if headline
-        else ""
-    )
-    return f"{banner}{quoted}{notice}{annotate_findings(relative_to_root(findings), 'listed above')}"
-
-
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
     """Write plan.json, plan.md, plan.html and the page beside them into a folder, which is created
     if it does not exist.
@@ -408,11 +370,9 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
     )
     page = report_page(session, plan)
     explore = page.name if page else ""
-    summary = summarize_plan(plan, session.tenant)
-    markdown = _markdown(session, plan, summary, explore)
-    write_text(folder / "plan.md", REDACTOR.redact(markdown))
-    html = _html(session, plan, summary, explore)
-    write_text(folder / "plan.html", REDACTOR.redact(html))
+    report = plan_report(session, plan, explore)
+    write_text(folder / "plan.md", REDACTOR.redact(as_markdown(report)))
+    write_text(folder / "plan.html", REDACTOR.redact(as_html(report)))
     if page:
         write_text(folder / page.name, REDACTOR.redact(page.text))
 

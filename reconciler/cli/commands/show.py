@@ -4,22 +4,25 @@ and manifests.
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 from reconciler.cli.advice import environment_hint
-from reconciler.cli.commands.plan import FORMS, github_log
+from reconciler.cli.ci import relative_to_root
+from reconciler.cli.commands.plan import print_form
 from reconciler.cli.output import Output
 from reconciler.core.errors import UsageError
 from reconciler.core.model.finding import Document
 from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB, read_text
-from reconciler.render.html import render_html
 from reconciler.render.limits import ALL_ROWS
-from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.plan_forms import FORMS, PlanReport
 from reconciler.render.plan_view import VIEW, PlanView, read_view
-from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
+from reconciler.render.text.plan import TextLimits
 
 _LARGEST: Final = 128 * MIB
 _ALL: Final = TextLimits(names=ALL_ROWS, verbose=True)
@@ -51,35 +54,33 @@ def run(options: argparse.Namespace, output: Output) -> int:
     except UsageError as error:
         hint = environment_hint(options.plan, options.manifests)
         raise UsageError(f"{error}{hint}") if hint else error from None
-    if output.form == "json":
-        output.document(
-            {field: value for field, value in form.items() if field != VIEW}
-        )
-        return 0
-    view = read_view(form, name)
-    if output.form == "html":
-        output.result(render_html(view.summary, view.provenance))
-    elif output.form == "markdown":
-        output.result(render_markdown(view.summary, view.lanes, view.provenance))
-    else:
-        _print_text(view, output)
+    view = cache(lambda: read_view(form, name))
+    print_form(_saved_report(form, view, output), output)
+    if output.form == "text" and view().next_step:
+        output.result(f"{view().next_step}\n")
     return 0
 
 
-def _print_text(view: PlanView, output: Output) -> None:
-    banner = view.provenance.banner
-    if banner:
-        banner = f"{banner}\n"
-    limits = _ALL if output.loudness == "verbose" else TextLimits()
-    if output.form == "github":
-        output.result(github_log(banner, view.summary, limits, view.findings))
-        return
-    if output.loudness == "quiet":
-        text = brief_summary_text(view.summary, output.paint)
-    else:
-        text = summary_text(view.summary, output.paint, limits)
-    output.result(f"{banner}{text}")
-    output.result(f"{view.next_step}\n" if view.next_step else "")
+def _saved_report(
+    form: Document, view: Callable[[], PlanView], output: Output
+) -> PlanReport:
+    """Return the plan of a file for its forms. Its JSON needs no view."""
+    banner = ""
+    if output.form in ("text", "github") and view().provenance.banner:
+        banner = f"{view().provenance.banner}\n"
+    return PlanReport(
+        banner=banner,
+        style=output.paint,
+        limits=_ALL if output.loudness == "verbose" else TextLimits(),
+        length="brief" if output.loudness == "quiet" else "usual",
+        token=token_hex(16),
+        document=lambda: {
+            field: value for field, value in form.items() if field != VIEW
+        },
+        summary=lambda _values, _extent: view().summary,
+        view=view,
+        findings=lambda: relative_to_root(view().findings),
+    )
 
 
 def _read(path: Path, name: str, environment: str | None) -> Document:
