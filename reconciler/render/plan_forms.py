@@ -20,7 +20,7 @@ from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanReport:
+class PrintedPlan:
     """What a form prints of a plan: one that was just made, or one that a file contains."""
 
     banner: str  # the line above it if no tenant was contacted; otherwise empty
@@ -38,7 +38,7 @@ class PlanReport:
     """Returns its findings, with paths from the top of the repository."""
 
 
-def as_text(report: PlanReport) -> str:
+def as_text(report: PrintedPlan) -> str:
     """Return the plan for a terminal."""
     limits = report.limits
     summary = report.summary(limits.values, limits.extent)
@@ -49,18 +49,18 @@ def as_text(report: PlanReport) -> str:
     return f"{report.banner}{text}"
 
 
-def as_json(report: PlanReport) -> Document:
+def as_json(report: PrintedPlan) -> Document:
     """Return the plan as a document."""
     return report.document()
 
 
-def as_markdown(report: PlanReport) -> str:
+def as_markdown(report: PrintedPlan) -> str:
     """Return the comment of a pull request."""
     view = report.view()
     return render_markdown(view.summary, view.lanes, view.provenance)
 
 
-def as_html(report: PlanReport) -> str:
+def as_html(report: PrintedPlan) -> str:
     """Return the page."""
     from reconciler.render.html import render_html  # noqa: PLC0415 - needed for a page alone
 
@@ -68,7 +68,7 @@ def as_html(report: PlanReport) -> str:
     return render_html(view.summary, view.provenance)
 
 
-def as_github(report: PlanReport) -> str:
+def as_github(report: PrintedPlan) -> str:
     """Return the plan for a workflow's log, its headline, and its findings as annotations.
 
     The text of the plan contains no workflow command.
@@ -86,7 +86,7 @@ def as_github(report: PlanReport) -> str:
     return f"{report.banner}{quoted}{notice}{annotations}"
 
 
-PlanForm = Callable[[PlanReport], "str | Document"]
+PlanForm = Callable[[PrintedPlan], "str | Document"]
 """Returns a text, or a document that is printed as JSON."""
 FORMS: Final[Mapping[str, PlanForm]] = {
     "text": as_text,

@@ -36,7 +36,7 @@ from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR, dump_indented
 from reconciler.core.traffic.records import RecordReader
-from reconciler.render.plan_forms import FORMS, PlanReport, as_html, as_markdown
+from reconciler.render.plan_forms import FORMS, PrintedPlan, as_html, as_markdown
 from reconciler.render.plan_view import VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
 from reconciler.render.summary import summarize_plan
@@ -281,7 +281,7 @@ def print_plan(session: Session, plan: Plan) -> None:
     print_form(plan_report(session, plan), session.output)
 
 
-def print_form(report: PlanReport, output: Output) -> None:
+def print_form(report: PrintedPlan, output: Output) -> None:
     """Print a plan in the form that the user chose."""
     printed = FORMS[output.form](report)
     if isinstance(printed, str):
@@ -290,10 +290,10 @@ def print_form(report: PlanReport, output: Output) -> None:
         output.document(printed)
 
 
-def plan_report(session: Session, plan: Plan, explore: str = "") -> PlanReport:
+def plan_report(session: Session, plan: Plan, explore: str = "") -> PrintedPlan:
     """Return a plan for its forms; `explore` is the name of the page beside the report."""
     provenance = plan_provenance(plan, session.banner, explore)
-    return PlanReport(
+    return PrintedPlan(
         banner=session.banner,
         style=session.output.paint,
         limits=session.limits,

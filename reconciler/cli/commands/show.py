@@ -20,7 +20,7 @@ from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB, read_text
 from reconciler.render.limits import ALL_ROWS
-from reconciler.render.plan_forms import FORMS, PlanReport
+from reconciler.render.plan_forms import FORMS, PrintedPlan
 from reconciler.render.plan_view import VIEW, PlanView, read_view
 from reconciler.render.text.plan import TextLimits
 
@@ -63,12 +63,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _saved_report(
     form: Document, view: Callable[[], PlanView], output: Output
-) -> PlanReport:
+) -> PrintedPlan:
     """Return the plan of a file for its forms. Its JSON needs no view."""
     banner = ""
     if output.form in ("text", "github") and view().provenance.banner:
         banner = f"{view().provenance.banner}\n"
-    return PlanReport(
+    return PrintedPlan(
         banner=banner,
         style=output.paint,
         limits=_ALL if output.loudness == "verbose" else TextLimits(),
