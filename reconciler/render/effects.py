@@ -342,21 +342,18 @@ class _PhrasedRow:
     phrases: tuple[str, ...]
 
     def in_order(
-        self,
-        counts: Mapping[str, int],
-        *,
-        begins_with_intents: bool,
-    ) -> list[str]:
+        self, counts: Mapping[str, int], *, begins_with_intents: bool
+    ) -> tuple[str, ...]:
         """Return the conditions, those that most rows have first."""
         ordered = sorted(self.phrases, key=lambda text: -counts[text])
         if self.intents and begins_with_intents:
             first = self.phrases[0]
             ordered.remove(first)
             ordered.insert(0, first)
-        return ordered
+        return tuple(ordered)
 
-    def shown(self, ordered: Sequence[str], number: str) -> list[str]:
-        """Return the conditions as a reader sees them: a number may replace the intents."""
+    def conditions(self, ordered: tuple[str, ...], number: str) -> _Conditions:
+        """Return the conditions in this order; a number may replace the intents."""
         shown = list(ordered)
         position = shown.index(self.phrases[0])
         if number:
@@ -364,7 +361,7 @@ class _PhrasedRow:
         elif self.intents and position > 0:
             # Only at the beginning of a row is a list of intents clear without a name.
             shown[position] = f"intent {self.phrases[0]}"
-        return shown
+        return _Conditions(whole=ordered, shown=tuple(shown))
 
 
 class _EffectWriter:
@@ -478,9 +475,7 @@ class _EffectWriter:
         return ", ".join(all_phrases)
 
     def _conditions(
-        self,
-        blocks: Sequence[Sequence[EffectRow]],
-        edits: Sequence[EditedRule],
+        self, blocks: Sequence[Sequence[EffectRow]], edits: Sequence[EditedRule]
     ) -> Iterator[tuple[EffectRow, _Conditions]]:
         """Yield each row with its conditions in words, those that most rows have first."""
         own = self._own_intents(edits)
@@ -491,14 +486,12 @@ class _EffectWriter:
 
         listed_before: set[tuple[str, ...]] = set()
         for block in phrased:
-            lists = {row.intents for row in block}
-            is_alike = len(block) > 1 and len(lists) == 1
+            is_alike = len(block) > 1 and len({row.intents for row in block}) == 1
             for row in block:
-                ordered = row.in_order(counts, begins_with_intents=is_alike)
                 number = self._number_of_intents(row.intents, own, listed_before, sizes)
                 listed_before.add(row.intents)
-                shown = row.shown(ordered, number)
-                yield row.row, _Conditions(whole=tuple(ordered), shown=tuple(shown))
+                ordered = row.in_order(counts, begins_with_intents=is_alike)
+                yield row.row, row.conditions(ordered, number)
 
     def _phrase(self, row: EffectRow) -> _PhrasedRow:
         return _PhrasedRow(

@@ -9,7 +9,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.core.plan.stages import Changes, Plan, Scheduled
+from reconciler.core.plan.stages import Assessed, Changes, Plan, Scheduled
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (
@@ -127,9 +127,11 @@ def summarize_plan(
     )
 
 
-def _summarize_impact(plan: Plan, values: int, extent: Extent) -> EffectsSummary | None:
+def _summarize_impact(
+    plan: Assessed, values: int, extent: Extent
+) -> EffectsSummary | None:
     """Return the effects in words; None if no change moves conversations."""
-    if not (plan.changes or plan.changes_endpoint):
+    if not plan.changes and not plan.changes_endpoint:
         return None
     return summarize_effects(
         plan.impact,
@@ -142,7 +144,7 @@ def _summarize_impact(plan: Plan, values: int, extent: Extent) -> EffectsSummary
 
 
 def _change_summaries(
-    plan: Plan,
+    plan: Scheduled,
     effects: EffectsSummary | None,
     extent: Extent,
 ) -> tuple[ChangeSummary, ...]:

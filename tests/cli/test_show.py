@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from reconciler.cli.commands import plan as plan_command
+from reconciler.cli.commands import show as show_command
 from reconciler.core.plan.document import plan_to_json
 from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import no_style
@@ -100,7 +101,10 @@ def test_show_prints_what_plan_printed(
     saved: Program, form: str, options: list[str]
 ) -> None:
     """Byte for byte, in each form, without reading manifests or a tenant."""
-    with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
+    with (
+        patch.object(plan_command, "token_hex", lambda _size: TOKEN),
+        patch.object(show_command, "token_hex", lambda _size: TOKEN),
+    ):
         assert 0 == saved("plan", "--out", "saved.json", "--format", form, *options)
         printed = saved.out
         Path("manifests").rename("away")

@@ -46,8 +46,7 @@ GOALS: Final = {
 tokens and the lines that `explain` loads also rise when a contributor adds what users need.
 """
 TODAY: Final = {
-    "package, tokens per code line": 7.6,
-    "package, AST nodes of the largest function": 551,
+    "package, AST nodes of the largest function": 451,
 }
 """Bounds of the measures that exceed their goals. A bound may only fall; delete it at the goal."""
 EXPLAIN: Final = (

@@ -279,7 +279,10 @@ class _ApplyRun:
         return fresh
 
     async def revert_rules(
-        self, first: first_contact.FirstWrite, result: Attempt, fresh: Changes
+        self,
+        first: first_contact.FirstWrite,
+        result: Attempt,
+        fresh: Changes,
     ) -> tuple[Changes, list[first_contact.AlteredRule], str]:
         """Revert the rules of an altered first write, with retries.
 

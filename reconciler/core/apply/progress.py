@@ -296,7 +296,11 @@ class ApplyProgress:
                 progress.failed = True
 
     def report(
-        self, fresh: Changes | None, stop_reason: str, *, interrupted: bool
+        self,
+        fresh: Changes | None,
+        stop_reason: str,
+        *,
+        interrupted: bool,
     ) -> ApplyReport:
         """Return the outcome of every planned change, by the last read; `stop_reason` is why the
         run ended early.

@@ -2,6 +2,7 @@
 "Evaluation").
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -105,15 +106,17 @@ class RuleIndex:
         self.ordered = ordered
         self._positions_by_value: dict[str, dict[object, list[int]]] = {}
         self._unindexed: list[int] = []
-        values_of: dict[str, set[object]] = {}
         required = [list(required_values(entry.rule)) for entry in ordered]
+        values_of = defaultdict[str, set[object]](set)
         for attribute, values in chain.from_iterable(required):
-            values_of.setdefault(attribute, set()).update(values)
+            values_of[attribute].update(values)
         for position, tests in enumerate(required):
             if not tests:
                 self._unindexed.append(position)
                 continue
-            attribute, values = max(tests, key=lambda test: len(values_of[test[0]]))
+            attribute, values = tests[0]
+            if len(tests) > 1:
+                attribute, values = max(tests, key=lambda test: len(values_of[test[0]]))
             by_value = self._positions_by_value.setdefault(attribute, {})
             for value in values:
                 by_value.setdefault(value, []).append(position)

@@ -231,12 +231,15 @@ def offline_findings(
         if result.desired is not None
     ]
 
-    all_entries = chain.from_iterable(entries for _, entries in accepted)
+    all_entries = [entry for _, entries in accepted for entry in entries]
     findings, unused = apply_acknowledgements(shared_findings, all_entries)
     used: set[Source] = set()
     for result, entries in accepted:
-        advice = _lint_offline(result, manifests)
-        own_findings, own_used = _apply_in_environment(result, advice, entries)
+        own_findings, own_used = _apply_in_environment(
+            result,
+            _lint_offline(result, manifests),
+            entries,
+        )
         findings += own_findings
         used |= own_used
     if all(finding.severity != "error" for finding in findings):

@@ -155,15 +155,15 @@ class _RouteTestRunner:
             )
 
     def _route(
-        self,
-        result: RouteTestResult,
-        loaded: LoadedDocument[RouteTests],
-        index: int,
+        self, result: RouteTestResult, loaded: LoadedDocument[RouteTests], index: int
     ) -> RouteTestResult:
         """Return the result with the conversation and its route. Raises InvalidRuleError."""
         test = loaded.document.tests[index]
-        budget = self.budgets[loaded.file]
-        expander = FieldExpander(self.environment, self.resolver.resolve, budget)
+        expander = FieldExpander(
+            self.environment,
+            self.resolver.resolve,
+            self.budgets[loaded.file],
+        )
         conversation = self._read_given(test.given, expander)
         expected = _read_expected(test, expander)
         context = conversation
@@ -171,22 +171,18 @@ class _RouteTestRunner:
             context = self.endpoint.context(conversation).attributes
         result = replace(result, conversation=conversation, context=context)
 
-        hint = ""
         try:
             winner = self.rules.find_winner(context, self.assumed)
             result = replace(result, winner=winner)
             actual = destination_of_rule(winner)
-            if actual == expected:
-                message = self._deviation_message(context, expected)
-            else:
+            if actual != expected:
                 message = self._failure_message(winner, actual, expected)
                 hint = self._alias_hint(test, actual)
+                return _fail(result, loaded, message, hint)
+            message = self._deviation_message(context, expected)
         except OpaqueConditionError as error:
             message = f"{_UNKNOWN_DESTINATION}, {error}"
-        if not message:
-            return result
-        failure = loaded.finding(_FAILED, message, "tests", index, hint=hint)
-        return replace(result, failure=failure)
+        return _fail(result, loaded, message) if message else result
 
     def _failure_message(
         self,
@@ -265,6 +261,17 @@ class _RouteTestRunner:
         return (
             f'queue "{alias}" is named by id in {environment}: offline, use that alias'
         )
+
+
+def _fail(
+    result: RouteTestResult,
+    loaded: LoadedDocument[RouteTests],
+    message: str,
+    hint: str = "",
+) -> RouteTestResult:
+    index = result.number - 1
+    failure = loaded.finding(_FAILED, message, "tests", index, hint=hint)
+    return replace(result, failure=failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ RuleSet.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -123,17 +123,36 @@ class RuleSetBuilder:
     def _export_rule(
         self, live: LiveRule, ruleset: str, keys: set[str]
     ) -> ExportedRule:
-        live = replace(
-            live,
-            rule=replace(
-                live.rule, description=normalize_line_ends(live.rule.description)
-            ),
-        )
-        rule = live.rule
-        fields = condition_fields(rule, self.environment.attributes) | target_fields(
-            rule, self.queues
-        )
+        description = normalize_line_ends(live.rule.description)
+        rule = replace(live.rule, description=description)
+        live = replace(live, rule=rule)
+        fields = condition_fields(rule, self.environment.attributes)
+        fields |= target_fields(rule, self.queues)
         fields |= {"priority": integer_priority(rule.priority), "enabled": rule.enabled}
+        self._check_representable(rule, fields)
+
+        key, is_default = self._choose_key(live, fields, keys)
+        expander = self._expander(fields | {"key": key})
+        address = Address(ruleset, key)
+        name, notes, adopt = self._choose_name(live, expander, address)
+        bare_rule = _expand_rule(expander)
+        keys.add(key)
+        if not is_default:
+            fields["key"] = key
+        if name != bare_rule.name:
+            fields["name"] = escape_text(name)
+        if description != bare_rule.description:
+            fields["description"] = escape_text(description)
+        return ExportedRule(
+            live=live,
+            address=address,
+            fields=fields | adopt,
+            rule=replace(rule, name=name),
+            notes=tuple(notes),
+        )
+
+    def _check_representable(self, rule: Rule, fields: Fields) -> None:
+        """Raise NotRepresentableError if no manifest defines the rule."""
         texts = {
             "key": "x",
             "name": manifest_name(rule),
@@ -145,38 +164,23 @@ class RuleSetBuilder:
             raise NotRepresentableError(
                 "the end of its description would be lost before the marker"
             )
+
+    def _choose_key(
+        self, live: LiveRule, fields: Fields, keys: Collection[str]
+    ) -> tuple[str, bool]:
+        """Return the key of a rule, and whether a manifest has it without writing it."""
         try:
             default = self._expander(fields).key()
         except InvalidRuleError:
             default = ""
-        key = default if default not in keys else ""
         if live.marker is not None:
             key = live.marker.address.key
-        elif not key:
-            readable = slugify(rule.name.removeprefix(_PREFIX)) or slugify(
-                f"rule-{live.id[:8]}"
-            )
-            key = find_free_name(readable, keys)
-        expander = self._expander(fields | {"key": key})
-        address = Address(ruleset, key)
-        name, notes, adopt = self._choose_name(live, expander, address)
-        bare_rule = _expand_rule(expander)
-        keys.add(key)
-        fields |= {} if key == default else {"key": key}
-        fields |= {} if name == bare_rule.name else {"name": escape_text(name)}
-        fields |= (
-            {}
-            if rule.description == bare_rule.description
-            else {"description": texts["description"]}
-        )
-        rule = replace(rule, name=name)
-        return ExportedRule(
-            live=live,
-            address=address,
-            fields=fields | adopt,
-            rule=rule,
-            notes=tuple(notes),
-        )
+        elif default and default not in keys:
+            key = default
+        else:
+            readable = slugify(live.rule.name.removeprefix(_PREFIX))
+            key = find_free_name(readable or slugify(f"rule-{live.id[:8]}"), keys)
+        return key, key == default
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:

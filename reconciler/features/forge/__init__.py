@@ -1,4 +1,4 @@
-"""cxroute on GitHub: one comment on a pull request, one issue about drift, the reviewed plan."""
+"""Forges: one comment on a pull request, the reviewed plan, one issue about drift."""
 
 from typing import Final
 

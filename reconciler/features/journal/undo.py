@@ -321,7 +321,9 @@ def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
 
 
 def warn_reapplied_changes(
-    plan: Changes, manifests: DesiredState, options: PlanOptions
+    plan: Changes,
+    manifests: DesiredState,
+    options: PlanOptions,
 ) -> tuple[Finding, ...]:
     """Return a warning for each change of an undo that the next apply, with `options`, would make
     again.

@@ -381,7 +381,10 @@ class WatchMetrics:
             self._record_differences(cycle, cycle.plan, cycle.remaining)
 
     def _record_differences(
-        self, cycle: CycleResult, plan: Plan, remaining: Changes
+        self,
+        cycle: CycleResult,
+        plan: Plan,
+        remaining: Changes,
     ) -> None:
         drift = cycle.differences(plan)
         self._gauges |= {

@@ -1,1 +1,1 @@
-"""The target `api`: rules behind the API that the default profile assumes."""
+"""The target `rules-api`: rules behind the API that the default profile assumes."""

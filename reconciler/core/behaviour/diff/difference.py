@@ -76,7 +76,7 @@ def compare_behaviour(
     space = Space((before, after, between or ()), types=types)
     entries = (*before, *after)
     if work is None:
-        work = DEFAULT_WORK + WORK_PER_RULE * len(entries)
+        work = _work_bound(entries)
     space.budget.remaining = work
 
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
@@ -86,9 +86,19 @@ def compare_behaviour(
     if edited is not None:
         effects = _build_effects(pairs, formatter, edited.edits, between, evaluation)
         change = replace(change, effects=effects, addresses=_addresses(entries))
-    known = types or {}
-    rests_on = {name: known[name] for name in formatter.rests_on}
-    return replace(change, rests_on=rests_on, work=work - space.budget.remaining)
+    return replace(
+        change,
+        rests_on=_select_types(types, formatter.rests_on),
+        work=work - space.budget.remaining,
+    )
+
+
+def _work_bound(entries: Sequence[RoutingEntry]) -> int:
+    return DEFAULT_WORK + WORK_PER_RULE * len(entries)
+
+
+def _select_types(types: Types | None, names: Iterable[str]) -> Types:
+    return {name: types[name] for name in names} if types else {}
 
 
 def _build_effects(
