@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
 from typing import Final, TypeVar
 
 from reconciler.core.behaviour.space.clauses import Clause
@@ -72,7 +71,6 @@ NOTES: Final = (
 )
 
 
-@cache
 def plan_of_everything() -> Plan:
     """A plan with each kind of content: each action and cause, guards, a conflict, a sample, exact
     cases.
@@ -131,7 +129,6 @@ def plan_of_everything() -> Plan:
     )
 
 
-@cache
 def plan_of_many() -> Plan:
     """A plan with more rows than are displayed; the effect on some conversations is unknown."""
     requested = [
@@ -159,7 +156,6 @@ def plan_of_many() -> Plan:
     return check_guards(with_unproven_regions(created, *unknown), environment())
 
 
-@cache
 def empty_plan() -> Plan:
     """A plan without changes."""
     return check_guards(
@@ -170,7 +166,6 @@ def empty_plan() -> Plan:
     )
 
 
-@cache
 def hostile_plan(name: str) -> Plan:
     """A plan with the name in each place that can come from outside."""
     odd = rule(
@@ -269,7 +264,6 @@ def plan_with_names(names: Iterable[str]) -> Plan:
     return check_guards(assessed_plan(want, actual, None, *queues), environment())
 
 
-@cache
 def large_plan(count: int, name: str = "") -> Plan:
     """A plan with so many changes, `name` in each: most to another queue, some new, some deleted
     and refused.
