@@ -8,7 +8,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 # The fast tests wait for little; the others wait for sockets and other processes.
-WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count())')
+WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)')
 WORKERS_OF_SLOW = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 # Wheels alone: a hash pins a source archive, but not what its build would bring in.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
