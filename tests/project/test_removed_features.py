@@ -128,7 +128,7 @@ def test_an_apply_sends_no_notification_without_watch(tmp_path: Path) -> None:
     assert "notification" not in ended.text
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("feature", FEATURES)
 def test_the_core_passes_its_tests_without_a_feature(

@@ -24,7 +24,7 @@ VALIDATOR: Any = jsonschema.Draft202012Validator(SCHEMA)
 OURS = sorted(
     [
         *(ROOT / "manifests").rglob("*.y*ml"),
-        *(ROOT / "reconciler" / "starter").rglob("*.yaml"),
+        *(ROOT / "reconciler/cli/starter").rglob("*.yaml"),
     ]
 )
 VALID = sorted((MANIFESTS / "valid").rglob("*.yaml"))

@@ -31,7 +31,8 @@ from tests.tiers import FULL
 
 pytestmark = pytest.mark.slow
 
-SOURCES = sorted((ROOT / "reconciler" / "endpoint").rglob("*.py"))
+SERVER = [ROOT / f"reconciler/cli/{name}.py" for name in ("http_server", "http_chunks")]
+SOURCES = [*sorted((ROOT / "reconciler/features/endpoint").rglob("*.py")), *SERVER]
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 FIELDS: dict[str, Any] = SCHEMAS["Event"]["properties"]
 
