@@ -19,7 +19,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --cache-dir $(VENV)-lock/cache --quie
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test test-all test-rest test-root coverage campaign mutants lint house bench browser picture pictures docs lock audit clean
+.PHONY: help demo test test-all test-generated test-rest test-root coverage campaign mutants lint house bench browser picture pictures docs lock audit clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -37,10 +37,14 @@ test: $(VENV)/.project ## The fast tests, on all cores: about two minutes, for e
 test-all: $(VENV)/.project ## The fast tests, measured; then those with real processes, a browser, Redis and crashes
 	@$(MAKE) test COVER=1
 	@$(MAKE) coverage
+	@$(MAKE) test-generated
 	@$(MAKE) test-rest
 
 test-rest: $(VENV)/.project ## What `make test` leaves out
-	@$(PYTEST) -n $(WORKERS_OF_SLOW) -m '(slow or generated) and not root' $(ARGS)
+	@$(PYTEST) -n $(WORKERS_OF_SLOW) -m 'slow and not root' $(ARGS)
+
+test-generated: $(VENV)/.project ## The generated tests with more examples than `make test` has time for
+	@$(PYTEST) -n $(WORKERS) -m generated $(ARGS)
 
 test-root: $(VENV)/.project ## The tests that need root, because they start a process as another user
 	@$(BIN)/python -m pytest -q -m root tests/deploy $(ARGS)

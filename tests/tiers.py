@@ -2,8 +2,8 @@
 campaign` all tests.
 
 A test says by its markers where it belongs; without one it is fast. `slow`: the slow tier runs it.
-`fast_cases(3)`: its first three cases are fast, the others slow. `generated`: both tiers run it, the
-fast one with few examples (`size`). `campaign`: only the campaign runs it.
+`fast_cases(3)`: its first three cases are fast, the others slow. `generated`: the fast tier runs it
+with few examples, `make test-generated` with more (`size`). `campaign`: only the campaign runs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FULL: Final = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 """Whether everything is to be tried, and not the sample that `make test-all` has time for."""
 FAST: Final = "not slow and not root"
 """The fast tier, as `make test` chooses it."""
-REST: Final = "(slow or generated) and not root"
+REST: Final = "slow and not root"
 """The slow tier, as `make test-rest` chooses it."""
 SLOW_FOLDERS: Final = ("browser", "crash", "docs")
 """Folders below tests/ whose tests are slow: real browsers, killed processes, pages whose commands
@@ -29,7 +29,7 @@ TRIED: Final = 5
 """So many slow cases of a test are in the slow tier, spread evenly over all of them."""
 DISTINCT: Final = frozenset({"deploy", "docs"})
 """Folders of which the slow tier runs each case: a page, a command of a page, an alert."""
-_MARKERS: Final = ("mark.slow", "mark.fast_cases", "mark.generated")
+_MARKERS: Final = ("mark.slow", "mark.fast_cases")
 _CHOSEN: Final = "CXROUTE_TESTS_TIER"
 
 
@@ -39,9 +39,8 @@ def choose_tier(markers: str) -> None:
 
 
 def size(*, fast: int, slow: int, full: int | None = None) -> int:
-    """Return a number of examples: that of the fast tier, of the slow tier, or of the campaign.
-
-    A run of single files has the size of the slow tier.
+    """Return a number of examples: that of the fast tier, of `make test-generated`, or of the
+    campaign. A run of single files has the second one.
     """
     if FULL:
         return slow if full is None else full
