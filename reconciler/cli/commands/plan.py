@@ -37,7 +37,7 @@ from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR, dump_indented
 from reconciler.core.traffic.records import RecordReader
 from reconciler.render.plan_forms import FORMS, PrintedPlan, as_html, as_markdown
-from reconciler.render.plan_view import VIEW, build_view, view_to_json
+from reconciler.render.plan_view import VIEW, PlanView, build_view, view_to_json
 from reconciler.render.provenance import Provenance
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
@@ -292,7 +292,12 @@ def print_form(report: PrintedPlan, output: Output) -> None:
 
 def plan_report(session: Session, plan: Plan, explore: str = "") -> PrintedPlan:
     """Return a plan for its forms; `explore` is the name of the page beside the report."""
-    provenance = plan_provenance(plan, session.banner, explore)
+
+    def view() -> PlanView:
+        # its provenance has the plan's id, for which the whole plan becomes JSON
+        provenance = plan_provenance(plan, session.banner, explore)
+        return build_view(plan, session.tenant, provenance, "")
+
     return PrintedPlan(
         banner=session.banner,
         style=session.output.paint,
@@ -303,7 +308,7 @@ def plan_report(session: Session, plan: Plan, explore: str = "") -> PrintedPlan:
         summary=lambda values, extent: summarize_plan(
             plan, session.tenant, values, extent
         ),
-        view=lambda: build_view(plan, session.tenant, provenance, ""),
+        view=view,
         findings=lambda: relative_to_root((*plan.failed_tests, *plan.findings)),
     )
 
