@@ -195,11 +195,15 @@ def _header(session: Session) -> ManifestHeader:
     environment = session.environment.name
     is_only = session.manifests.environments.keys() <= {environment, SANDBOX}
     environments = () if is_only else (environment,)
+
     prefix = f"{SIMULATED.strip()} " if session.simulated else ""
-    read_at = f"read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}"
-    head = f"{prefix}Live rules of {environment} ({session.tenant}), {read_at}."
+    read_at = f"{utc_now():%Y-%m-%d %H:%M} UTC"
+    origin = f"Live rules of {environment} ({session.tenant})"
+    head = f"{prefix}{origin}, read {read_at} by cxroute {__version__}."
+
     names = {loaded.document.name for loaded in session.manifests.queues}
-    return ManifestHeader(head, environments, find_free_name("queues", names))
+    queues = find_free_name("queues", names)
+    return ManifestHeader(head, environments, queues)
 
 
 def plan_with(

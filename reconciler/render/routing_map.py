@@ -123,11 +123,15 @@ def render_mermaid(lanes: Sequence[Lane]) -> str:
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
     states: list[str] = []  # of the arrows, which are numbered in their order
     for index, lane in enumerate(lanes):
-        lines.append(f'  i{index}["{label(unquote_values(lane.callers))}"]')
-        lines.append(f'  r{index}("{label(unquote_values(lane.rule))}")')
+        callers = label(unquote_values(lane.callers))
+        rule = label(unquote_values(lane.rule))
+        lines.append(f'  i{index}["{callers}"]')
+        lines.append(f'  r{index}("{rule}")')
+
         for state, text in _edges(lane, f"i{index}", f"r{index}", queues):
             lines.append(f"  {text}")
             states.append(state)
+
     lines += _link_styles(states)
     return "\n".join(lines) + "\n"
 

@@ -493,9 +493,13 @@ class _EnvironmentExpander:
 
     def check_conflicts(self) -> None:
         """Report the rules that their target cannot keep together."""
-        by_rule = {id(desired.rule): desired for desired in self.rules.values()}
         rules = [desired.rule for desired in self.rules.values()]
-        for rule, message in self._form.conflicts(rules):
+        conflicts = list(self._form.conflicts(rules))
+        if not conflicts:
+            return
+
+        by_rule = {id(desired.rule): desired for desired in self.rules.values()}
+        for rule, message in conflicts:
             desired = by_rule[id(rule)]
             finding = Finding(
                 code="CXR126",

@@ -84,7 +84,9 @@ def _condition_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[Fie
     new = _by_attribute(after.conditions)
     # The attributes that have a place in phrases come first, then the others by name.
     placed = [name for name in labels.short if name in old or name in new]
-    others = sorted((old.keys() | new.keys()) - set(placed))
+    names = old.keys() | new.keys()
+    others = sorted(names - set(placed))
+
     for name in (*placed, *others):
         old_parts = old.get(name, ())
         new_parts = new.get(name, ())

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from reconciler.targets.studio.settings import Studio
 
@@ -90,7 +90,9 @@ class StudioTarget:
 
     def prepare(self, environment: "Environment", tenant: "SimulatedTenant") -> None:
         """Add the script with an empty block, if it is missing."""
-        settings = cast("Studio", environment.api.target_settings)
+        from reconciler.targets.studio.place import studio_settings  # noqa: PLC0415 - see above
+
+        settings = studio_settings(environment)
         if not tenant.current_script(settings.script):
             block = f"{environment.owner}/{settings.block}"
             tenant.add_script(settings.script, block=block)
