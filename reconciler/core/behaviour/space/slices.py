@@ -118,11 +118,15 @@ class PivotSlices:
         self._mask_prefixes()
 
     def _mask_prefixes(self) -> None:
-        general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
-        unnamed = ((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
+        boxes = self.boxes
+        general = ((rank, boxes[rank].shape) for rank in self.general_ranks)
         self.prefix_masks = PrefixMasks(general, self.missing_atoms)
+        late_ranks = self.prefix_masks.late_ranks
+        self._late_atoms = union(1 << atom for atom in late_ranks)
+
+        unnamed = ((rank, boxes[rank].rest) for rank in self.unnamed_ranks)
         self.unnamed_prefix_masks = PrefixMasks(unnamed)
-        self._late_atoms = union(1 << atom for atom in self.prefix_masks.late_ranks)
+
         # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
         self._running_masks: dict[int, tuple[int, int]] = {}
         self._masks_by_destination: dict[tuple[Destination, bool], PrefixMasks] = {}
