@@ -28,7 +28,7 @@ from reconciler.core.text.redact import REDACTOR
 from reconciler.targets.platform.client import Connection
 from reconciler.targets.platform.connect import (
     has_token,
-    read_only_transport,
+    limit_access,
     redacted,
     tenant_settings,
 )
@@ -109,11 +109,8 @@ class SessionSurroundings:
         """Connect to the tenant; with "read", only reads are let through."""
         session = self.session
         async with _connect(session, access) as (transport, tenant, on_wait):
-            guarded = transport
-            if access == "read":
-                guarded = read_only_transport(transport, tenant)
             yield Connection(
-                guarded,
+                limit_access(transport, tenant, access),
                 tenant,
                 read_credentials(session),
                 REAL_TIME,

@@ -9,7 +9,7 @@ from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.target import Access, LiveSource, target_of
 from reconciler.targets.platform.client import Connection
-from reconciler.targets.platform.connect import read_only_transport, redacted
+from reconciler.targets.platform.connect import limit_access, redacted
 from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
 from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 
@@ -58,9 +58,7 @@ class _NetworkTenant:
         async with network_transport(
             self.tenant, self.proxy, self.ca_file
         ) as transport:
-            guarded = redacted(transport)
-            if access == "read":
-                guarded = read_only_transport(guarded, self.tenant)
+            guarded = limit_access(redacted(transport), self.tenant, access)
             yield Connection(guarded, self.tenant, self.credentials, REAL_TIME)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.target import Access, RuleTarget
 from reconciler.targets.platform.client import Connection
-from reconciler.targets.platform.connect import read_only_transport
+from reconciler.targets.platform.connect import limit_access
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.rules_api.target import TARGET as RULES_API
 from reconciler.targets.studio.target import TARGET as STUDIO
@@ -47,10 +47,8 @@ class PlaceSurroundings:
         """Connect to the tenant of the place."""
         connection = self.place.connection()
         assert connection is not None, "this target has no tenant"
-        if access == "read":
-            fenced = read_only_transport(connection.transport, connection.tenant)
-            connection = connection._replace(transport=fenced)
-        yield connection
+        transport = limit_access(connection.transport, connection.tenant, access)
+        yield connection._replace(transport=transport)
 
 
 class RulesApiPlace:

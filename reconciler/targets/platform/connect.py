@@ -5,6 +5,7 @@ from contextlib import suppress
 from reconciler.core.errors import ApiError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
+from reconciler.core.target import Access
 from reconciler.core.text.json_values import STRICT_DECODER
 from reconciler.core.text.redact import REDACTOR, RotatingTokens
 from reconciler.targets.platform.auth import issued_tokens
@@ -76,6 +77,13 @@ def redacted(transport: Transport) -> Transport:
         return response
 
     return send
+
+
+def limit_access(
+    transport: Transport, tenant: TenantSettings, access: Access
+) -> Transport:
+    """Return the transport; with "read", one that lets only reads through."""
+    return transport if access == "write" else read_only_transport(transport, tenant)
 
 
 def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transport:
