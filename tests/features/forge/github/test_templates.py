@@ -136,6 +136,7 @@ def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
                     "make vscode",
                     "make test COVER=1",
                     "make coverage",
+                    "make test-generated",
                     "make test-rest",
                 ),
                 *(
