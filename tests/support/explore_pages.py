@@ -22,7 +22,7 @@ from reconciler.core.behaviour.routing_entry import (
 from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.core.checks.explain import Explanation, explain
 from reconciler.core.desired.desired import DesiredState, desire_offline
-from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.manifest.kinds.environment import Api, BotAttributes, Environment
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.finding import Finding

@@ -76,10 +76,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.live:
         checked = _check_live(options, output)
     else:
-        manifests, checked, adequacies = _check_offline(options)
-        if options.write is not None:
-            added = _TestFile(options, manifests).add_missing(adequacies)
-            _, checked, adequacies = _check_offline(options)
+        checked, adequacies, added = _check_and_add(options)
     failed = failure_findings(checked, options.manifests)
     if options.junit is not None:
         _write_junit(Path(options.junit), checked)
@@ -87,11 +84,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document(_document(options, checked, adequacies, added))
     else:
         output.findings(failed, sys.stdout)
-        lines = _lines(output, checked, adequacies)
-        if failed:
-            lines = ["", *lines]
-        lines += _lines_about_adding(options, adequacies, added)
-        output.result("\n".join(lines) + "\n")
+        blank = [""] if failed else []
+        results = _lines(output, checked, adequacies)
+        further = _lines_about_adding(options, adequacies, added)
+        output.result("\n".join([*blank, *results, *further]) + "\n")
 
     if not _notices_enough(adequacies, required):
         output.warn(
@@ -100,6 +96,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return ManifestError.exit_code
     has_errors = any(finding.severity == "error" for finding in failed)
     return ManifestError.exit_code if has_errors else 0
+
+
+def _check_and_add(
+    options: argparse.Namespace,
+) -> tuple[list[Checked], list[Adequacy], Json | None]:
+    """Return what tests and promises result in, their adequacy, and what --write added before."""
+    manifests, checked, adequacies = _check_offline(options)
+    if options.write is None:
+        return checked, adequacies, None
+    added = _TestFile(options, manifests).add_missing(adequacies)
+    _, checked, adequacies = _check_offline(options)
+    return checked, adequacies, added
 
 
 def _notices_enough(adequacies: Sequence[Adequacy], required: float) -> bool:

@@ -15,7 +15,8 @@ from reconciler.core.behaviour.space.patterns import bits
 from reconciler.core.behaviour.space.slices import PivotSlices
 from reconciler.core.behaviour.space.space import Space
 from reconciler.core.desired.desired import DesiredState
-from reconciler.core.desired.expand import RuleExpander, promise_expander
+from reconciler.core.desired.expand import RuleExpander
+from reconciler.core.desired.expand_promises import promise_expander
 from reconciler.core.manifest.documents import AttributeEntry
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests

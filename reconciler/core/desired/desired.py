@@ -23,12 +23,14 @@ from reconciler.core.desired.expand import (
     MAX_FILLED_BYTES_TOTAL,
     InvalidRuleError,
     RuleExpander,
-    StatedPromise,
     SubstitutionLimitError,
     TextBudget,
+    list_targets,
+)
+from reconciler.core.desired.expand_promises import (
+    StatedPromise,
     expand_promise,
     list_queues,
-    list_targets,
     promise_expander,
 )
 from reconciler.core.desired.queues import (

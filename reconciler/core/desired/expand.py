@@ -2,18 +2,14 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from typing import Final, cast
 
-from reconciler.core.behaviour.diff.promises import Promise
 from reconciler.core.desired.queues import QueueError
 from reconciler.core.desired.substitution import (
     FLAG,
     MAX_NAME_BYTES,
     MAX_TEXT_BYTES,
-    PERCENT,
     PRIORITY,
     SHARE,
     TEXTS,
@@ -23,18 +19,13 @@ from reconciler.core.desired.substitution import (
     fill_variables,
     text_size,
 )
-from reconciler.core.manifest.documents import PromiseEntry, Promises, ShareBounds
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.ruleset import (
     AdoptById,
-    Conversations,
     RuleEntry,
     RuleSet,
 )
-from reconciler.core.manifest.source_map import LoadedDocument
-from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import MARKER_OPENING, normalize_line_ends
-from reconciler.core.model.operators import OPERATORS
 from reconciler.core.model.rule import (
     Condition,
     Json,
@@ -45,12 +36,11 @@ from reconciler.core.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.core.text.escape import join_first, quote
 from reconciler.core.text.suggest import suggest
 
-_Path = tuple[str | int, ...]
-_Resolve = Callable[[str], Queue]
-_Test = tuple[str, str, Json, _Path]
+FieldPath = tuple[str | int, ...]
+ResolveQueue = Callable[[str], Queue]
+_Test = tuple[str, str, Json, FieldPath]
 
 _MIB: Final = 2**20
 MAX_FILLED_BYTES_PER_FILE: Final = 5 * _MIB  # bytes of all expanded texts of one file
@@ -59,7 +49,6 @@ MAX_FILLED_BYTES_TOTAL: Final = 64 * _MIB
 _ITEM_BYTES: Final = 16
 """Bytes that each list item counts in addition to its text, because lists of numbers need a limit
 too."""
-_MAX_LISTED: Final = 4
 MAX_KEY_LENGTH: Final = 64
 NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
@@ -99,7 +88,7 @@ class TextBudget:
         self._remaining = limit
         self._parent = parent
 
-    def spend(self, value: Json, path: _Path) -> None:
+    def spend(self, value: Json, path: FieldPath) -> None:
         """Count a value that is inserted at `path`. Raises SubstitutionLimitError."""
         self._remaining -= text_size(value)
         if isinstance(value, tuple):
@@ -127,16 +116,16 @@ class FieldExpander:
     def __init__(
         self,
         environment: Environment,
-        resolve_queue: _Resolve,
+        resolve_queue: ResolveQueue,
         budget: TextBudget | None = None,
     ) -> None:
         """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
         self.environment = environment
         self.resolve_queue = resolve_queue
         self._budget = budget or TextBudget()
-        self._substituted: dict[tuple[_Path, str], Json] = {}
+        self._substituted: dict[tuple[FieldPath, str], Json] = {}
 
-    def queue(self, reference: str, path: _Path) -> Queue:
+    def queue(self, reference: str, path: FieldPath) -> Queue:
         """Return the live queue of a reference."""
         name = self.fill_text(reference, path)
         try:
@@ -158,7 +147,7 @@ class FieldExpander:
         message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
         raise InvalidRuleError("CXR104", message, *path)
 
-    def fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
+    def fill_text(self, text: str, path: FieldPath, limit: int = MAX_TEXT_BYTES) -> str:
         """Return a text with variables filled in."""
         value = self._substitute_once(text, path, limit)
         if isinstance(value, str):
@@ -172,7 +161,7 @@ class FieldExpander:
         )
 
     def _substitute_once(
-        self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES
+        self, text: str, path: FieldPath, limit: int = MAX_TEXT_BYTES
     ) -> Json:
         if "$" not in text:
             return text
@@ -203,7 +192,7 @@ class RuleExpander(FieldExpander):
     def __init__(
         self,
         environment: Environment,
-        resolve_queue: _Resolve,
+        resolve_queue: ResolveQueue,
         ruleset: RuleSet,
         entry: RuleEntry,
         budget: TextBudget | None = None,
@@ -364,7 +353,7 @@ class RuleExpander(FieldExpander):
             return self.fill_text(adopt, ("adopt",))
         return adopt
 
-    def weight(self, raw: str | float, path: _Path) -> int | float:
+    def weight(self, raw: str | float, path: FieldPath) -> int | float:
         """Return a target's weight; `path` is its queue's."""
         weight = self.typed_value(raw, WEIGHT, *path[:-1], "weight")
         return cast("int | float", weight)
@@ -409,7 +398,7 @@ class RuleExpander(FieldExpander):
                 message += f", and {value} is {describe_value(filled)} in {self.environment.name}"
             raise InvalidRuleError("CXR104", message, *path) from None
 
-    def _operand(self, value: Json, path: _Path) -> Json:
+    def _operand(self, value: Json, path: FieldPath) -> Json:
         if path == ("intent",):
             return self.fill_text(value, path)
         if path == ("intents",):
@@ -420,7 +409,7 @@ class RuleExpander(FieldExpander):
             return self.typed_value(value, SHARE, *path)
         return self._fill_value(value, path)
 
-    def conditions(self) -> list[tuple[Condition, _Path]]:
+    def conditions(self) -> list[tuple[Condition, FieldPath]]:
         """Return each condition and its path. Raises InvalidRuleError."""
         conditions = []
         for test in self._tests():
@@ -451,7 +440,7 @@ class RuleExpander(FieldExpander):
             path = ("when", index, test.operator)
             yield test.attribute, test.operator, test.value, path
 
-    def _fill_value(self, value: Json, path: _Path) -> Json:
+    def _fill_value(self, value: Json, path: FieldPath) -> Json:
         if isinstance(value, str):
             return self._substitute_once(value, path)
         if isinstance(value, tuple):
@@ -466,7 +455,7 @@ class RuleExpander(FieldExpander):
         return self.typed_value(raw, field_type, name)
 
 
-def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:
+def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, FieldPath]]:
     """Return queue, weight and path of each target of the rule, without expansion."""
     if entry.queue is not None:
         return [(entry.queue, 1, ("queue",))]
@@ -474,132 +463,3 @@ def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]
         (target.queue, target.weight, ("targets", index, "queue"))
         for index, target in enumerate(entry.targets or ())
     ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatedPromise:
-    """A promise of the manifests in one environment."""
-
-    document: str
-    name: str
-    promise: Promise
-    finding: Finding  # at the promise, without a message; its severity is that of a broken promise
-    requirement: str  # what the promise demands, in words and in the manifest's names
-
-
-def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
-    """Return the name and the path of each queue of a promise, without expansion."""
-    fields = {
-        "always": stated.always and stated.always.queues,
-        "never": stated.never and stated.never.queues,
-    }
-    names: list[tuple[str, _Path]] = []
-    for field, queues in fields.items():
-        names += [
-            (name, (field, "queues", index)) for index, name in enumerate(queues or ())
-        ]
-    names += [(name, ("split", name)) for name in stated.split or ()]
-    return names
-
-
-def promise_expander(
-    environment: Environment,
-    resolve_queue: _Resolve,
-    stated: PromiseEntry,
-    budget: TextBudget | None = None,
-) -> RuleExpander:
-    """Return the expander of a promise: its conversations are stated like the conditions of a
-    rule.
-    """
-    entry = RuleEntry.model_construct(**dict(stated.conversations or Conversations()))
-    expander = RuleExpander(
-        environment, resolve_queue, RuleSet(name="promises", rules=()), entry, budget
-    )
-    # the tenant, which does not support all of them, does not evaluate promises
-    expander.operators = OPERATORS
-    return expander
-
-
-def expand_promise(
-    expander: RuleExpander, loaded: LoadedDocument[Promises], index: int
-) -> StatedPromise:
-    """Return a promise, whose conditions are expanded like those of a rule.
-
-    Raises InvalidRuleError.
-    """
-    stated = loaded.document.promises[index]
-    try:
-        conditions = normalized_conditions(
-            [condition for condition, _ in expander.conditions()]
-        )
-    except InvalidRuleError as error:
-        error.path = ("for", *error.path)
-        raise
-
-    ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
-    always = frozenset(queue for path, queue in ids.items() if path[0] == "always")
-    never = [queue for path, queue in ids.items() if path[0] == "never"]
-    shares = [(queue, Fraction(0), Fraction(0)) for queue in never]
-    requirement = _requirements(stated, expander)
-    for name, bounds in (stated.split or {}).items():
-        least, most = _split_bounds(expander, name, bounds)
-        label = quote(expander.fill_text(name, ("split",)))
-        requirement.append(f"{float(least):g} to {float(most):g} % {label}")
-        lowest_share = Fraction(str(least)) / 100
-        highest_share = Fraction(str(most)) / 100
-        shares.append((ids["split", name], lowest_share, highest_share))
-
-    promise = Promise(
-        conditions=conditions,
-        always=always or None,
-        never_default=stated.never is not None and stated.never.default is True,
-        shares=tuple(shares),
-        decided_by=stated.decided_by or "",
-    )
-    return StatedPromise(
-        document=loaded.document.name,
-        name=stated.name,
-        promise=promise,
-        finding=loaded.finding(
-            "CXR221", "", "promises", index, severity=stated.severity
-        ),
-        requirement=" and ".join(requirement),
-    )
-
-
-def _split_bounds(
-    expander: RuleExpander, name: str, bounds: ShareBounds
-) -> tuple[Json, Json]:
-    """Return the least and the most percent of a queue. Raises InvalidRuleError."""
-    least, most = (
-        expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in bounds
-    )
-    if not bounds.model_fields_set:
-        raise InvalidRuleError("CXR104", "needs least or most", "split", name)
-    if least > most:
-        message = (
-            f"least must not be above most, and {least} is above {most} in "
-            f"{expander.environment.name}"
-        )
-        raise InvalidRuleError("CXR104", message, "split", name)
-    return least, most
-
-
-def _requirements(stated: PromiseEntry, expander: RuleExpander) -> list[str]:
-    """Return what a promise demands, except of a split: `only "fraud"`, or `other queues than
-    "overflow"`.
-    """
-    queues = [
-        quote(expander.fill_text(name, (path[0],)))
-        for name, path in list_queues(stated)
-    ]
-    names = join_first(queues, _MAX_LISTED)
-    demands: dict[str, object] = {
-        f"only {names}": stated.always,
-        f"rule {stated.decided_by}": stated.decided_by,
-    }
-    demands |= {
-        f"other queues than {names}": stated.never and queues,
-        "a rule": stated.never and stated.never.default,
-    }
-    return [demand for demand, is_stated in demands.items() if is_stated]

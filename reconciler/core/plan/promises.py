@@ -10,7 +10,7 @@ from reconciler.core.behaviour.evaluate import Conversation, canonical_attribute
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.behaviour.space.space import Example
 from reconciler.core.desired.desired import DesiredState
-from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.model.finding import Document, Finding
 from reconciler.core.plan.behaviour_json import violation_to_json
 from reconciler.core.plan.routing_table import route_phrase

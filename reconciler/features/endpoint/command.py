@@ -311,20 +311,10 @@ async def open_cluster(
     heartbeat = Heartbeat(redis, pace, log)
 
     def join(alone: EndpointDependencies) -> EndpointDependencies:
-        async def ready() -> bool:
-            return redis.is_usable and await alone.ready()
-
-        def metrics() -> Iterator[str]:
-            yield from alone.metrics()
-            away = "1 while Redis is unavailable, else 0."
-            yield from metric("cxroute_shared_away", "gauge", away, not redis.is_usable)
-
-        def limit_share() -> float:
-            return 1 / heartbeat.instances
-
-        return replace(
-            alone, stores=stores, ready=ready, metrics=metrics, limit_share=limit_share
+        shared = _share_dependencies(
+            alone, lambda: redis.is_usable, lambda: heartbeat.instances
         )
+        return replace(shared, stores=stores)
 
     task = asyncio.create_task(heartbeat.run())
     try:
@@ -334,6 +324,29 @@ async def open_cluster(
         await asyncio.gather(task, return_exceptions=True)
         await heartbeat.leave()
         await redis.close()
+
+
+def _share_dependencies(
+    alone: EndpointDependencies,
+    redis_is_usable: Callable[[], bool],
+    instances: Callable[[], int],
+) -> EndpointDependencies:
+    """Return the dependencies of one of several instances: it is ready only with Redis, says in its
+    metrics whether Redis is usable, and has its share of the rate limit.
+    """
+
+    async def ready() -> bool:
+        return redis_is_usable() and await alone.ready()
+
+    def metrics() -> Iterator[str]:
+        yield from alone.metrics()
+        away = "1 while Redis is unavailable, else 0."
+        yield from metric("cxroute_shared_away", "gauge", away, not redis_is_usable())
+
+    def limit_share() -> float:
+        return 1 / instances()
+
+    return replace(alone, ready=ready, metrics=metrics, limit_share=limit_share)
 
 
 _KEYS: Final = "CXROUTE_API_KEYS"

@@ -31,7 +31,12 @@ from reconciler.core.checks.lint_view import LintView
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
-from reconciler.core.export.export import describe_skipped, export_rules
+from reconciler.core.export.export import (
+    ExportedManifests,
+    TenantSnapshot,
+    describe_skipped,
+    export_rules,
+)
 from reconciler.core.export.names import (
     NotRepresentableError,
     find_free_name,
@@ -44,7 +49,15 @@ from reconciler.core.manifest.load import load_manifests
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, Marker
-from reconciler.core.model.rule import Address, Condition, Opaque, Queue, Rule, Target
+from reconciler.core.model.rule import (
+    Address,
+    Condition,
+    Json,
+    Opaque,
+    Queue,
+    Rule,
+    Target,
+)
 from reconciler.core.plan.stages import LiveState
 from reconciler.core.rule_json import read_file_text
 from reconciler.core.target import NotStorableError
@@ -261,15 +274,7 @@ def _import_snippet(
     live = _live_state(imported, session, Path(file).stem)
     session = replace(session, live_file=LiveFile(sanitize(file), live))
     tenant = snapshot(session, live)
-    exported = export_rules(live.rules, tenant, ())
-    if exported.skipped:
-        skipped = join_first(describe_skipped(exported.skipped), _MAX_LISTED)
-        raise CxrouteError(f"nothing was written: {skipped}")
-    rulesets = tuple(
-        replace(ruleset, title="Rules of a hand-written snippet.")
-        for ruleset in exported.rulesets
-    )
-    exported = replace(exported, rulesets=rulesets)
+    exported = _export_snippet(live, tenant)
     _, (manifests, desired) = write_new(session, tenant, exported, into)
 
     count = pluralize(len(live.rules), "rule")
@@ -280,6 +285,19 @@ def _import_snippet(
     queues = {queue.id: queue.name for queue in live.queues}
     view = LintView(desired, (), manifests, session.environment, queues)
     _print_import(proof, imported.notes, view, into, session.output)
+
+
+def _export_snippet(live: LiveState, tenant: TenantSnapshot) -> ExportedManifests:
+    """Return the manifests of a snippet's rules. Raises CxrouteError if a rule has none."""
+    exported = export_rules(live.rules, tenant, ())
+    if exported.skipped:
+        skipped = join_first(describe_skipped(exported.skipped), _MAX_LISTED)
+        raise CxrouteError(f"nothing was written: {skipped}")
+    rulesets = tuple(
+        replace(ruleset, title="Rules of a hand-written snippet.")
+        for ruleset in exported.rulesets
+    )
+    return replace(exported, rulesets=rulesets)
 
 
 def _print_import(
@@ -319,21 +337,25 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
             fields = condition_fields(rule, environment.attributes)
             key = find_free_name(_key_of(fields) or f"rule-{number}", keys)
             fields |= {"key": key, "targets": _split(rule), "priority": priority}
-            expander = RuleExpander(
-                environment, queues.__getitem__, ruleset, rule_entry(fields)
-            )
-            named = expander.rule()
+            entry = rule_entry(fields)
+            named = RuleExpander(environment, queues.__getitem__, ruleset, entry).rule()
         except (NotRepresentableError, InvalidRuleError, ValueError) as error:
             raise CxrouteError(
                 f"nothing was written: {rule.description} cannot be a rule: {error}"
             ) from None
+
         if named.name in rule_names:
             named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}")
         keys.add(key)
         rule_names.add(named.name)
-        marker = Marker(environment.owner, Address(ruleset.name, key), "00000000")
-        rules.append(LiveRule(str(marker.address), named, marker, {}))
+        rules.append(_live_rule(named, Address(ruleset.name, key), environment.owner))
     return LiveState(tuple(rules), tuple(queues.values()))
+
+
+def _live_rule(rule: Rule, address: Address, owner: str) -> LiveRule:
+    """Return a rule as if it were live, with the marker of an address."""
+    marker = Marker(owner, address, "00000000")
+    return LiveRule(str(address), rule, marker, {})
 
 
 def _new_ruleset(session: Session, stem: str) -> RuleSet:
@@ -383,12 +405,8 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
     examples = [{}, *(region.example.attributes for region in regions[::step])]
     dialects = possible_dialects(layout.facts)
     trial = _Trial(parse_snippet(snippet), entries, layout.variables, imported.skill)
-    differing: dict[Dialect, str] = {}
     try:
-        for example, dialect in product(examples, dialects):
-            difference = trial.find_difference(example, dialect)
-            if difference:
-                differing.setdefault(dialect, difference)
+        differing = _differing_dialects(trial, examples, dialects)
     except SnippetError as error:
         imported.notes.append(f"the snippet itself was not run: {error}")
         return ""
@@ -438,3 +456,21 @@ class _Trial(NamedTuple):
                 text = f"it assigns {skill or 'no skill'} for {example}, and the rules {queues}"
                 difference = difference or sanitize(text)
         return difference
+
+
+def _differing_dialects(
+    trial: _Trial,
+    examples: Iterable[Mapping[str, Json]],
+    dialects: Iterable[Dialect],
+) -> dict[Dialect, str]:
+    """Return the dialects in which the snippet assigns another skill than the rules, each with its
+    first difference.
+
+    Raises SnippetError.
+    """
+    differing: dict[Dialect, str] = {}
+    for example, dialect in product(examples, dialects):
+        difference = trial.find_difference(example, dialect)
+        if difference:
+            differing.setdefault(dialect, difference)
+    return differing

@@ -311,10 +311,7 @@ def _write_edits(
     effects = _find_effects(session, manifests, changed_rules)
 
     session.print_banner()
-    if output.loudness != "quiet":
-        lines = _edit_lines(edits, writer, output.paint)
-        output.result("".join(f"{line}\n" for line in lines))
-    output.result(f"{_count_edits(edits)}.\n\n")
+    _print_edits(output, edits, writer)
     _print_impact(session, current, after)
     if changed_rules:
         output.result(f"{_describe_others(changed_rules)}\n")
@@ -322,6 +319,14 @@ def _write_edits(
     _refuse(session, options, _broken(effects))
     _finish(session, options, texts)
     return PENDING if options.detailed_exitcode else 0
+
+
+def _print_edits(output: Output, edits: TableEdits, writer: ManifestWriter) -> None:
+    """Print each edit, unless --quiet, and their number."""
+    if output.loudness != "quiet":
+        lines = _edit_lines(edits, writer, output.paint)
+        output.result("".join(f"{line}\n" for line in lines))
+    output.result(f"{_count_edits(edits)}.\n\n")
 
 
 def _describe_others(changed_rules: Mapping[str, int]) -> str:

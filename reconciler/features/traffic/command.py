@@ -4,6 +4,7 @@ records.
 
 import argparse
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.core.errors import CredentialsError, UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.model.rule import Json
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.core.text.pages import page
 from reconciler.core.text.redact import REDACTOR
@@ -137,12 +139,19 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
         "counts": "rounded to whole numbers; increase() extrapolates, so they are estimates",
         "confidence": _TENTHS,
     }
-    # A server in front of several others, such as Thanos, may answer with what it has.
+    return cells, notes | _warning_note(payload)
+
+
+def _warning_note(payload: Mapping[str, Json]) -> dict[str, str]:
+    """Return a line about the warnings of a response, if it has some.
+
+    A server in front of several others, such as Thanos, may answer with what it has.
+    """
     warnings = payload.get("warnings")
-    if isinstance(warnings, list) and warnings:
-        texts = join_first(list(map(str, warnings)), 3, sanitize)
-        notes["warning"] = f"counts may be missing: {texts}"
-    return cells, notes
+    if not isinstance(warnings, list) or not warnings:
+        return {}
+    texts = join_first(list(map(str, warnings)), 3, sanitize)
+    return {"warning": f"counts may be missing: {texts}"}
 
 
 def _read_days(text: str) -> int:

@@ -16,7 +16,7 @@ from reconciler.core.behaviour.diff.promises import Promise
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.checks.adequacy import count_unwatched
 from reconciler.core.checks.route_tests import RouteTestResult
-from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.changes import find_changes

@@ -13,7 +13,7 @@ from reconciler.cli.files import STATE
 from reconciler.core.behaviour.diff.promises import Promise
 from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.core.desired.desired import DesiredRule
-from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule

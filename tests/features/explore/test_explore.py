@@ -18,7 +18,7 @@ import pytest
 from reconciler.core.behaviour.diff.promises import Promise
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.core.desired.expand import StatedPromise
+from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Target, make_condition, make_opaque
 from reconciler.core.plan.assess import assess
