@@ -25,7 +25,7 @@ REST: Final = "slow and not root"
 SLOW_FOLDERS: Final = ("browser", "crash", "docs")
 """Folders below tests/ whose tests are slow: real browsers, killed processes, pages whose commands
 are all typed."""
-TRIED: Final = 5
+TRIED: Final = 3
 """So many slow cases of a test are in the slow tier, spread evenly over all of them."""
 DISTINCT: Final = frozenset({"deploy", "docs"})
 """Folders of which the slow tier runs each case: a page, a command of a page, an alert."""

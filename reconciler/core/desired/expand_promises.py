@@ -1,5 +1,6 @@
 """Expansion of the promises of one environment (docs/manifests/promises.md)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -79,42 +80,41 @@ def expand_promise(
     """
     stated = loaded.document.promises[index]
     conditions = _conditions(expander)
-    ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
-    never = [queue for path, queue in ids.items() if path[0] == "never"]
+    queues = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
     requirements = _requirements(stated, expander)
-
-    shares = [(queue, Fraction(0), Fraction(0)) for queue in never]
+    splits = []
     for name, bounds in (stated.split or {}).items():
         least, most = _split_bounds(expander, name, bounds)
-        shares.append((ids["split", name], _share(least), _share(most)))
-        label = quote(expander.fill_text(name, ("split",)))
-        requirements.append(f"{float(least):g} to {float(most):g} % {label}")
+        splits.append((queues["split", name], _share(least), _share(most)))
+        requirements.append(_split_requirement(expander, name, least, most))
 
-    always = frozenset(queue for path, queue in ids.items() if path[0] == "always")
-    promise = Promise(
+    promise = _bound_promise(stated, conditions, queues, splits)
+    finding = loaded.finding("CXR221", "", "promises", index, severity=stated.severity)
+    return StatedPromise(
+        document=loaded.document.name,
+        name=stated.name,
+        promise=promise,
+        finding=finding,
+        requirement=" and ".join(requirements),
+    )
+
+
+def _bound_promise(
+    stated: PromiseEntry,
+    conditions: Conditions,
+    queues: Mapping[FieldPath, str],
+    splits: Sequence[tuple[str, Fraction, Fraction]],
+) -> Promise:
+    """Return a promise on queue ids; `queues` are the ids by the paths of `list_queues`."""
+    always = frozenset(queue for path, queue in queues.items() if path[0] == "always")
+    never = [queue for path, queue in queues.items() if path[0] == "never"]
+    shares = [*((queue, Fraction(0), Fraction(0)) for queue in never), *splits]
+    return Promise(
         conditions=conditions,
         always=always or None,
         never_default=stated.never is not None and stated.never.default is True,
         shares=tuple(shares),
         decided_by=stated.decided_by or "",
-    )
-    return _stated_promise(loaded, index, promise, requirements)
-
-
-def _stated_promise(
-    loaded: LoadedDocument[Promises],
-    index: int,
-    promise: Promise,
-    requirements: list[str],
-) -> StatedPromise:
-    stated = loaded.document.promises[index]
-    severity = stated.severity
-    return StatedPromise(
-        document=loaded.document.name,
-        name=stated.name,
-        promise=promise,
-        finding=loaded.finding("CXR221", "", "promises", index, severity=severity),
-        requirement=" and ".join(requirements),
     )
 
 
@@ -152,6 +152,13 @@ def _split_bounds(
         )
         raise InvalidRuleError("CXR104", message, "split", name)
     return least, most
+
+
+def _split_requirement(
+    expander: RuleExpander, name: str, least: Json, most: Json
+) -> str:
+    label = quote(expander.fill_text(name, ("split",)))
+    return f"{float(least):g} to {float(most):g} % {label}"
 
 
 def _requirements(stated: PromiseEntry, expander: RuleExpander) -> list[str]:

@@ -105,15 +105,7 @@ class RuleSetBuilder:
                 exported.append(self._export_rule(live, name, keys))
             except NotRepresentableError as error:
                 self.skipped.append(SkippedRule(live, str(error)))
-        fields = [rule.fields for rule in exported]
-        priority = _most_common([rule["priority"] for rule in fields])
-        confidence = _most_common(
-            [rule.get("minConfidence") for rule in fields if _has_intents(rule)]
-        )
-        defaults: Fields = (
-            {"priority": priority} if priority not in (None, _DEFAULT_PRIORITY) else {}
-        )
-        defaults |= {} if confidence is None else {"minConfidence": confidence}
+        defaults = _common_fields([rule.fields for rule in exported])
         exported = [
             replace(rule, fields=drop_defaults(rule.fields, defaults))
             for rule in exported
@@ -135,19 +127,16 @@ class RuleSetBuilder:
         expander = self._expander(fields | {"key": key})
         address = Address(ruleset, key)
         name, notes, adopt = self._choose_name(live, expander, address)
-        bare_rule = _expand_rule(expander)
+        rule = replace(rule, name=name)
         keys.add(key)
         if not is_default:
             fields["key"] = key
-        if name != bare_rule.name:
-            fields["name"] = escape_text(name)
-        if description != bare_rule.description:
-            fields["description"] = escape_text(description)
+        fields |= _text_fields(rule, _expand_rule(expander))
         return ExportedRule(
             live=live,
             address=address,
             fields=fields | adopt,
-            rule=replace(rule, name=name),
+            rule=rule,
             notes=tuple(notes),
         )
 
@@ -258,6 +247,30 @@ def integer_priority(priority: float) -> int:
             f"its priority is {priority}, which is not an integer"
         )
     return int(priority)
+
+
+def _common_fields(rules: Sequence[Fields]) -> Fields:
+    """Return the defaults of a RuleSet: the most common priority and lowest confidence."""
+    priority = _most_common([fields["priority"] for fields in rules])
+    defaults: Fields = {}
+    if priority not in (None, _DEFAULT_PRIORITY):
+        defaults["priority"] = priority
+
+    with_intents = [fields for fields in rules if _has_intents(fields)]
+    confidence = _most_common([fields.get("minConfidence") for fields in with_intents])
+    if confidence is not None:
+        defaults["minConfidence"] = confidence
+    return defaults
+
+
+def _text_fields(rule: Rule, default: Rule) -> Fields:
+    """Return the name and the description, where they differ from those of an expansion."""
+    fields: Fields = {}
+    if rule.name != default.name:
+        fields["name"] = escape_text(rule.name)
+    if rule.description != default.description:
+        fields["description"] = escape_text(rule.description)
+    return fields
 
 
 def _most_common(values: Sequence[float | None]) -> float | None:

@@ -44,7 +44,7 @@ from reconciler.core.export.names import (
 )
 from reconciler.core.export.ruleset import condition_fields
 from reconciler.core.manifest.kinds.environment import Environment
-from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
+from reconciler.core.manifest.kinds.ruleset import RuleEntry, RuleSet, rule_entry
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.finding import Finding
@@ -327,29 +327,47 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
     queues = {**_snippet_queues(imported), **resolver.queues_by_id}
     ruleset = _new_ruleset(session, stem)
     rule_names = {each.rule.name for each in desired.rules.values()}
-    keys = set[str]()
-    rules = []
+    entries = _snippet_entries(imported, environment)
+    rules: list[LiveRule] = []
+    for key, entry in entries.items():
+        expander = RuleExpander(environment, queues.__getitem__, ruleset, entry)
+        try:
+            named = expander.rule()
+        except InvalidRuleError as error:
+            description = imported.rules[len(rules)].description
+            raise _not_a_rule(description, error) from None
+
+        if named.name in rule_names:
+            named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}")
+        rule_names.add(named.name)
+        rules.append(_live_rule(named, Address(ruleset.name, key), environment.owner))
+    return LiveState(tuple(rules), tuple(queues.values()))
+
+
+def _snippet_entries(
+    imported: ImportedSnippet, environment: Environment
+) -> dict[str, RuleEntry]:
+    """Return the manifest rules of a snippet by key, in the order of the snippet.
+
+    Raises CxrouteError.
+    """
+    entries: dict[str, RuleEntry] = {}
     is_lowest_first = environment.api.evaluation == "lowest-first"
     highest = 0 if is_lowest_first else len(imported.rules) + 1
     for number, rule in enumerate(imported.rules, 1):
         priority = _STEP * abs(highest - number)
         try:
             fields = condition_fields(rule, environment.attributes)
-            key = find_free_name(_key_of(fields) or f"rule-{number}", keys)
+            key = find_free_name(_key_of(fields) or f"rule-{number}", entries)
             fields |= {"key": key, "targets": _split(rule), "priority": priority}
-            entry = rule_entry(fields)
-            named = RuleExpander(environment, queues.__getitem__, ruleset, entry).rule()
-        except (NotRepresentableError, InvalidRuleError, ValueError) as error:
-            raise CxrouteError(
-                f"nothing was written: {rule.description} cannot be a rule: {error}"
-            ) from None
+            entries[key] = rule_entry(fields)
+        except (NotRepresentableError, ValueError) as error:
+            raise _not_a_rule(rule.description, error) from None
+    return entries
 
-        if named.name in rule_names:
-            named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}")
-        keys.add(key)
-        rule_names.add(named.name)
-        rules.append(_live_rule(named, Address(ruleset.name, key), environment.owner))
-    return LiveState(tuple(rules), tuple(queues.values()))
+
+def _not_a_rule(description: str, error: Exception) -> CxrouteError:
+    return CxrouteError(f"nothing was written: {description} cannot be a rule: {error}")
 
 
 def _live_rule(rule: Rule, address: Address, owner: str) -> LiveRule:
@@ -400,9 +418,7 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
     Raises CxrouteError for wrong rules.
     """
     entries = [RoutingEntry(name="", rule=rule) for rule in imported.rules]
-    regions = compare_behaviour((), entries).regions
-    step = 1 + len(regions) * len(entries) // _TRIAL_WORK
-    examples = [{}, *(region.example.attributes for region in regions[::step])]
+    examples = _trial_examples(entries)
     dialects = possible_dialects(layout.facts)
     trial = _Trial(parse_snippet(snippet), entries, layout.variables, imported.skill)
     try:
@@ -417,12 +433,12 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
             f"{trials}, in every possible dialect of Studio, and assigns the skills of the rules. "
             f"This holds where each variable has a value of the type that it is compared with."
         )
-    text = next(iter(differing.values()))
+    difference = next(iter(differing.values()))
     if len(differing) == len(dialects):
-        raise CxrouteError(f"nothing was written. {trials}: {text}")
-    doubt = f"in {len(differing)} of {len(dialects)} possible dialects of Studio"
+        raise CxrouteError(f"nothing was written. {trials}: {difference}")
     imported.notes.append(
-        f"{doubt}, the snippet does not decide as its rules: {text}. Run `cxroute studio probe`"
+        f"in {len(differing)} of {len(dialects)} possible dialects of Studio, the snippet does not "
+        f"decide as its rules: {difference}. Run `cxroute studio probe`"
     )
     return f"{trials}."
 
@@ -456,6 +472,13 @@ class _Trial(NamedTuple):
                 text = f"it assigns {skill or 'no skill'} for {example}, and the rules {queues}"
                 difference = difference or sanitize(text)
         return difference
+
+
+def _trial_examples(entries: Sequence[RoutingEntry]) -> list[Mapping[str, Json]]:
+    """Return a conversation without attributes, and examples that the rules decide."""
+    regions = compare_behaviour((), entries).regions
+    step = 1 + len(regions) * len(entries) // _TRIAL_WORK
+    return [{}, *(region.example.attributes for region in regions[::step])]
 
 
 def _differing_dialects(

@@ -1,5 +1,6 @@
 """The checks of rules behind an API, for `cxroute doctor`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,7 +27,6 @@ class RulesApiExamination(Examination):
 
     async def check_rules(self, probe: Probe) -> list[LiveRule]:
         """Add lines on the first page's rules, read one of them by itself, and return them."""
-        environment = self.environment
         page = self.page
         rules: list[LiveRule] = []
         reply = None
@@ -46,17 +46,16 @@ class RulesApiExamination(Examination):
             return []
         if page and rules:
             scope = "" if page.is_complete else f" (of the first {len(rules):,})"
-            self.lines.append(
-                observations.check_owners(rules, environment.owner, scope)
-            )
-            self.lines.extend(
-                observations.check_operators(rules, environment.api.operators, scope)
-            )
-            self.lines.append(
-                observations.check_names(
-                    rules, scope, unique=environment.api.names_unique
-                )
-            )
+            self._observe(rules, scope)
         if reply is not None and self.check_reply(reply, "one rule"):
             self.lines.append(observations.check_etag(reply.headers.get("etag")))
         return rules
+
+    def _observe(self, rules: Sequence[LiveRule], scope: str) -> None:
+        """Add lines on owners, operators and names."""
+        owner = self.environment.owner
+        api = self.environment.api
+        unique = api.names_unique
+        self.lines.append(observations.check_owners(rules, owner, scope))
+        self.lines.extend(observations.check_operators(rules, api.operators, scope))
+        self.lines.append(observations.check_names(rules, scope, unique=unique))
