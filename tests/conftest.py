@@ -18,7 +18,13 @@ from tests.hostile.command import Workspace
 from tests.support import canary_secrets as canary
 from tests.support.measure import measure_children
 from tests.support.program import NO_BACKOFF, VARIABLES, Program
-from tests.tiers import choose_tier, has_no_test, mark_slow
+from tests.tiers import (
+    choose_tier,
+    drop_further_cases,
+    has_no_case,
+    has_no_test,
+    mark_slow,
+)
 
 TESTS = Path(__file__).parent
 
@@ -70,7 +76,7 @@ class Lookout:
     def see(self, where: str, *texts: object) -> None:
         """Look at texts, whatever their type."""
         for text in texts:
-            if isinstance(text, str | bytes):
+            if text and isinstance(text, str | bytes):
                 self.leaks += [
                     f"{which}, {encoding}, in {where}"
                     for which, encoding in canary.find_leaks(text)
@@ -122,6 +128,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @cache
 def _below_tests(path: Path) -> Path:
     return path.relative_to(TESTS) if path.is_relative_to(TESTS) else path
+
+
+def pytest_pycollect_makeitem(
+    collector: pytest.Collector, obj: object
+) -> list[pytest.Item] | None:
+    """Make no item of a test of which the chosen tier has no case."""
+    return [] if has_no_case(obj, collector.config.option.markexpr) else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Drop the cases that are not in the chosen tier, after all decorators have added theirs."""
+    drop_further_cases(metafunc, metafunc.config.option.markexpr)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -65,6 +65,22 @@ def has_no_test(path: Path, markers: str) -> bool:
     return not is_slow_folder and not any(marker in text for marker in _MARKERS)
 
 
+def has_no_case(function: object, markers: str) -> bool:
+    """Return whether the fast tier has no case of a test, by the markers of its function."""
+    names = {mark.name for mark in getattr(function, "pytestmark", ())}
+    return markers == FAST and not names.isdisjoint({"slow", "campaign"})
+
+
+def drop_further_cases(metafunc: pytest.Metafunc, markers: str) -> None:
+    """Leave a test the cases that are in the fast tier, if that is chosen.
+
+    The others would be deselected later: to make an item of each takes seconds in each worker.
+    """
+    fast_cases = metafunc.definition.get_closest_marker("fast_cases")
+    if markers == FAST and fast_cases is not None:
+        del metafunc._calls[fast_cases.args[0] :]
+
+
 def mark_slow(items: Iterable[tuple[Path, pytest.Item]]) -> list[pytest.Item]:
     """Mark the slow ones among tests, each with its file relative to tests/, in the order of their
     collection.
@@ -77,16 +93,17 @@ def mark_slow(items: Iterable[tuple[Path, pytest.Item]]) -> list[pytest.Item]:
     for path, item in items:
         test = item.nodeid.partition("[")[0]
         cases[test] += 1
-        if item.get_closest_marker("campaign"):
+        marks = {mark.name: mark for mark in item.iter_markers()}
+        if "campaign" in marks:
             item.add_marker(pytest.mark.slow)
             remaining.append(item)
             continue
 
-        fast_cases = item.get_closest_marker("fast_cases")
-        is_further = fast_cases is not None and cases[test] > fast_cases.args[0]
-        if is_further or path.parts[0] in SLOW_FOLDERS:
+        is_further = "fast_cases" in marks and cases[test] > marks["fast_cases"].args[0]
+        is_moved = is_further or path.parts[0] in SLOW_FOLDERS
+        if is_moved:
             item.add_marker(pytest.mark.slow)
-        is_slow = item.get_closest_marker("slow") is not None
+        is_slow = is_moved or "slow" in marks
         if is_slow and DISTINCT.isdisjoint(path.parts):
             slow[test].append(item)
 

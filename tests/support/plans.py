@@ -1,11 +1,14 @@
 """Plans for display: with each kind of change, empty, with hostile names, of any size; in every
 format.
+
+Plans are frozen: those that several tests need are built once in a process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Final, TypeVar
 
 from reconciler.core.behaviour.space.clauses import Clause
@@ -71,6 +74,7 @@ NOTES: Final = (
 )
 
 
+@cache
 def plan_of_everything() -> Plan:
     """A plan with each kind of content: each action and cause, guards, a conflict, a sample, exact
     cases.
@@ -129,6 +133,7 @@ def plan_of_everything() -> Plan:
     )
 
 
+@cache
 def plan_of_many() -> Plan:
     """A plan with more rows than are displayed; the effect on some conversations is unknown."""
     requested = [
@@ -156,6 +161,7 @@ def plan_of_many() -> Plan:
     return check_guards(with_unproven_regions(created, *unknown), environment())
 
 
+@cache
 def empty_plan() -> Plan:
     """A plan without changes."""
     return check_guards(
@@ -166,6 +172,7 @@ def empty_plan() -> Plan:
     )
 
 
+@cache
 def hostile_plan(name: str) -> Plan:
     """A plan with the name in each place that can come from outside."""
     odd = rule(
