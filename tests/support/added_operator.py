@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.support.package_copy import CopyResult, PackageCopy
 
-RECORD: Final = """\
+_RECORD: Final = """\
     Operator(
         name="outside",
         kind="interval",
@@ -42,13 +42,13 @@ rules:
 class ExtendedPackage:
     """A copy of the package with a further record, and a folder with manifests that use it."""
 
-    def __init__(self, folder: Path, record: str = RECORD) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder / "project"
         self._copy = PackageCopy(folder / "copy")
         records = self._copy.package / "core/model/operators.py"
         text = records.read_text(encoding="utf-8")
         assert text.count(_END) == 1
-        records.write_text(text.replace(_END, record + _END), encoding="utf-8")
+        records.write_text(text.replace(_END, _RECORD + _END), encoding="utf-8")
 
         self.manifest = self.folder / "manifests/scores.yaml"
         self.manifest.parent.mkdir(parents=True)
@@ -57,9 +57,3 @@ class ExtendedPackage:
     def run(self, *arguments: str) -> CopyResult:
         """Run a command of the copy in the folder with the manifests."""
         return self._copy.start(self.folder, "-m", "reconciler", *arguments)
-
-    def load(self) -> CopyResult:
-        """Load the records of the copy."""
-        return self._copy.start(
-            self.folder, "-c", "import reconciler.core.model.operators"
-        )

@@ -5,7 +5,7 @@ Rules about several fields are in `cross_checks`: a check inside a model runs on
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Final, Literal, Union
 
 from pydantic import Field, Tag, TypeAdapter
@@ -510,6 +510,17 @@ def default_profile_yaml() -> str:
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one manifest document: one alternative for each kind."""
+    schema: dict[str, Any] = json.loads(manifest_schema_text())
+    return schema
+
+
+@cache
+def manifest_schema_text() -> str:
+    """Return the JSON Schema as a file, in the form that Prettier leaves as it is."""
+    return f"{indented_json(_build_schema())}\n"
+
+
+def _build_schema() -> dict[str, Any]:
     models: Any = Union[_MODELS]  # noqa: UP007 - a value
     adapter = TypeAdapter[Any](Annotated[models, Field(discriminator="kind")])
     schema = json.loads(
@@ -528,11 +539,6 @@ def manifest_schema() -> dict[str, Any]:
         "description": "One document of a manifest; a file may contain several.",
         **schema,
     }
-
-
-def manifest_schema_text() -> str:
-    """Return the JSON Schema as a file, in the form that Prettier leaves as it is."""
-    return f"{indented_json(manifest_schema())}\n"
 
 
 def _tidy(part: dict[str, Any]) -> dict[str, Any]:

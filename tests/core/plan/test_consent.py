@@ -10,16 +10,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import jsonschema
 import pytest
 
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.desired.queues import OwnedQueue
 from reconciler.core.plan.consent import required_consent
 from reconciler.core.plan.document import digest_document
-from reconciler.core.plan.plan_json import plan_schema
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.live_file import live_file
+from tests.support.plan_validator import validate_plan
 from tests.support.program import Program, write
 from tests.support.random_rules import RulePair, a_pair, entries
 from tests.tiers import size
@@ -152,7 +151,7 @@ def live(elsewhere: Path) -> str:
 def consent(cxroute: Program, live: str, *options: str) -> list[Any]:
     code, form = cxroute.json("plan", "-e", "prod", "--live", live, *options)
     assert 0 == code, form
-    jsonschema.validate(form, plan_schema())
+    validate_plan(form)
     return list(form["consent"])
 
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import jsonschema
 import pytest
 
 from reconciler.core.errors import RefusedError, UsageError
@@ -41,6 +40,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.plan_validator import validate_plan
 from tests.support.plans import complete
 
 HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
@@ -264,7 +264,7 @@ def test_adopting_all_changes_only_rules_with_a_namesake() -> None:
 def test_the_document_has_exactly_the_fields_of_its_schema() -> None:
     """The form (plan-json) matches the published schema."""
     form = json.loads(json.dumps(plan_to_json(some_plan(PlanOptions(keep_drift=True)))))
-    jsonschema.validate(form, plan_schema(), cls=jsonschema.Draft202012Validator)
+    validate_plan(form)
     assert set(plan_schema()["required"]) == set(form)
 
 
