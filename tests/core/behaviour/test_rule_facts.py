@@ -189,7 +189,7 @@ def check_ties(truth: Truth, facts: RuleFacts) -> None:
             assert (True, True, False) == taking, (truth.report, tie)
 
 
-@pytest.mark.fast_cases(5)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_facts_are_exactly_right(block: int) -> None:
     """The rules that never match, never win, are redundant, or have ties that matter are named, and

@@ -68,7 +68,7 @@ def single_edits(rules: Sequence[RoutingEntry]) -> Iterator[list[RoutingEntry]]:
         ]
 
 
-PARTS: Final = 5
+PARTS: Final = 15
 """The parts of the two large tests, of which the fast tier runs one each."""
 ALL_PARTS = pytest.mark.parametrize("part", range(PARTS))
 
@@ -92,7 +92,7 @@ def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
             assert holds_where(
                 stored["where"], stored["except"], (example.attributes, truths)
             ), stored
-    assert examined > 60
+    assert examined > 20
 
 
 @pytest.mark.fast_cases(1)

@@ -344,6 +344,7 @@ def test_equal_priorities_are_ordered_by_name() -> None:
 IMPOSSIBLE = UNKNOWN[2]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_the_oracle_agrees_with_the_simulator_and_itself(block: int) -> None:
     """For random rules and inputs: one winner at a time, all winners, the simulator, and the

@@ -21,7 +21,7 @@ from tests.support.random_rules import queue
 from tests.tiers import size
 
 PAGE = Path(__file__).parents[3] / "docs/reference/plan-json.md"
-SAMPLES = size(fast=20, slow=100, full=1000)
+SAMPLES = size(fast=6, slow=100, full=1000)
 ENVIRONMENT = """\
 apiVersion: routing/v1
 kind: Environment
@@ -456,8 +456,8 @@ def test_a_chosen_test_that_others_make_redundant_is_dropped() -> None:
     assert [] == choose_masks({0: 0})
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.generated
-@pytest.mark.fast_cases(20)
 @pytest.mark.parametrize("seed", range(SAMPLES))
 def test_written_tests_pass_and_none_is_redundant(cxroute: Program, seed: int) -> None:
     """By plain evaluation: all edits that move callers are noticed, and each test alone notices one

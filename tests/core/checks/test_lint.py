@@ -672,6 +672,7 @@ def has_gap(rules: list[str]) -> bool:
     return False
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) -> None:
     """For all conversations and for gold customers; none is missed, none is invented."""
@@ -701,7 +702,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
         attributes=BotAttributes(intent="intent", confidence="conf"),
     )
     codes: set[str] = set()
-    for seed in range(size(fast=200, slow=400)):
+    for seed in range(size(fast=120, slow=400)):
         rules = entries(a_list(Random(seed), 7))
         own_side = {
             address(f"set/k{place}"): wanted(f"set/k{place}", rule.rule)

@@ -543,10 +543,9 @@ def test_a_new_ruleset_above_fraud_fails_offline(cxroute: Program) -> None:
     line and example.
     """
     shutil.copytree(ROOT / "manifests", "manifests")
-    assert 0 == cxroute("validate"), cxroute.out
+    shutil.rmtree("manifests/tests")
     write("app.yaml", NEW_RULESET)
     assert 3 == cxroute("validate")
-    assert "route tests passed in prod, sandbox, staging and studio." in cxroute.out
     promises = Path("manifests/promises.yaml").read_text("utf-8").splitlines()
     for name, requirement in (
         (

@@ -39,7 +39,7 @@ from tests.support.random_promises import AuthoredPromise, a_promise, holds_all
 from tests.support.random_rules import edited, entry
 from tests.tiers import size
 
-SAMPLES = size(fast=20, slow=100, full=1000)
+SAMPLES = size(fast=12, slow=100, full=1000)
 SOURCE = Source("p.yaml", 1, 1)
 
 

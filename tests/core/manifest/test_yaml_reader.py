@@ -419,7 +419,7 @@ YAML_PIECES = st.sampled_from(
 
 @pytest.mark.generated
 @settings(
-    max_examples=size(fast=80, slow=200, full=400),
+    max_examples=size(fast=40, slow=200, full=400),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -446,7 +446,7 @@ def test_a_file_without_errors_means_the_same_to_pyyaml(text: str) -> None:
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
+@settings(max_examples=size(fast=30, slow=150, full=300), deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
     """Any bytes end in values or in errors, each with a position inside the file."""
@@ -459,7 +459,7 @@ def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
+@settings(max_examples=size(fast=30, slow=150, full=300), deadline=None)
 @given(st.data())
 def test_mutated_manifests_end_in_values_or_errors(data: st.DataObject) -> None:
     """A manifest with bytes removed, doubled or changed ends in values or in errors."""
@@ -484,7 +484,7 @@ NESTED = st.recursive(
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=40, slow=100, full=200), deadline=None)
+@settings(max_examples=size(fast=20, slow=100, full=200), deadline=None)
 @given(NESTED)
 def test_positions_agree_with_pyyaml(value: Any) -> None:
     """A written value is read back equal, and its parts have the positions that PyYAML's parser

@@ -115,7 +115,7 @@ def test_an_edit_of_the_bank_moves_a_known_share(
     assert 0 < sum(region["trafficPercent"] for region in actual["regions"])
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("project", ["bank", "airline", "telecom"])
 @pytest.mark.parametrize("seed", range(6))
 def test_random_edits_move_known_shares(

@@ -54,9 +54,10 @@ from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_text
 from tests.support.plans import FACTS, FRAUD, GENERAL, TENANT
 from tests.support.random_rules import Evaluation, a_list, chance, edited, entry
+from tests.tiers import size
 
 BLOCKS = 8
-SIZE = 100
+SIZE = size(fast=25, slow=100)
 EVERYTHING = rule("everybody", priority=1, conditions=[], targets=GENERAL)
 VIP = wanted("cards/vip", rule())
 LIVE_VIP = managed("1", "cards/vip", rule())

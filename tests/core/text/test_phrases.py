@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import sys
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -118,7 +118,9 @@ def test_every_invisible_character_is_escaped() -> None:
         "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
         "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
     )
-    characters = map(chr, range(sys.maxunicode + 1))
+    # The planes 3 to 13 and the last two have no such character, and cost most of the time.
+    codes = chain(range(0x30000), range(0xE0000, 0xF0000))
+    characters = map(chr, codes)
     assert [] == [
         character
         for character in characters

@@ -114,6 +114,7 @@ def test_a_token_in_use_stays_hidden_after_many_new_tokens(
     assert PLACEHOLDER == discretion.redact(token)
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
     """Twelve letters and digits in a row of any encoding are hidden; the text around them is
@@ -135,6 +136,7 @@ def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
         )
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_secret_with_a_changed_middle_leaves_no_run_of_it(seed: int) -> None:
     """A server repeats a secret with some letters replaced: no twelve letters in a row of it

@@ -123,7 +123,7 @@ def test_mutated_files_are_read_or_refused_as_samples_are() -> None:
     matter.
     """
     refused = 0
-    files = size(fast=400, slow=2000)
+    files = size(fast=120, slow=2000)
     for seed in range(files):
         random = Random(f"records {seed}")
         pieces = [

@@ -148,6 +148,7 @@ def test_an_edit_keeps_line_ends_and_byte_order_mark(
     assert before.decode().count(line_end) + 2 == again.decode().count(line_end)
 
 
+@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("seed", range(20))
 def test_a_random_edit_changes_only_lines_of_its_intents(seed: int) -> None:
     """Comments stay at their intents; the result holds exactly the bot's intents, and a second edit

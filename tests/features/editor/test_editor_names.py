@@ -383,7 +383,7 @@ def random_manifests(random: Random) -> dict[str, str]:
 
 
 @pytest.mark.generated
-@pytest.mark.parametrize("seed", range(size(fast=10, slow=25, full=200)))
+@pytest.mark.parametrize("seed", range(size(fast=4, slow=25, full=200)))
 def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
     """In random manifests: the rules differ in the alias alone, and the findings of `validate` are
     equal.

@@ -256,7 +256,7 @@ def test_each_case_of_the_corpus_has_its_exact_status() -> None:
         wrong = {(await endpoint.post(BODY, [kind, *item])).status for item in WRONG}
         good = set()
         flipped = set()
-        for number in range(1000):
+        for number in range(200):
             name = b"m-%d" % number
             body = bytearray(form)
             signed = [kind, *headers(signature(name=name, body=form), name)]

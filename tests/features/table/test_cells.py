@@ -144,7 +144,7 @@ def a_condition(random: Random) -> Condition:
     return make_condition("a", operator, value)
 
 
-@pytest.mark.fast_cases(3)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(200 if FULL else 10))
 def test_conditions_come_back(seed: int) -> None:
     random = Random(seed)
@@ -156,7 +156,7 @@ def test_conditions_come_back(seed: int) -> None:
         assert read_conditions(text, ANY) == conditions, text
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(100 if FULL else 5))
 def test_queues_come_back(seed: int) -> None:
     random = Random(seed)

@@ -24,6 +24,7 @@ from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import START, FakeClock
 from tests.support.in_process_tenant import TENANT
+from tests.support.plain_http import PLAIN
 
 RULES = "http://localhost/api/v2/routing/rules"
 ONE = "http://localhost/api/v2/routing/rules/1"
@@ -33,7 +34,7 @@ EMPTY = {"entities": [], "total": 0}
 
 def over_http() -> Transport:
     """Return a transport whose network is respx."""
-    return transport_over(httpx.AsyncHTTPTransport())
+    return transport_over(httpx.AsyncHTTPTransport(verify=PLAIN))
 
 
 def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingClient:

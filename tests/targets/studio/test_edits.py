@@ -611,7 +611,7 @@ def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
     the rules say.
     """
     compared = 0
-    blocks = size(fast=140, slow=700, full=30000)
+    blocks = size(fast=50, slow=700, full=30000)
     for seed in range(blocks):
         random = Random(f"truth {seed}")
         text = block_of(

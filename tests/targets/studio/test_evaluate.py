@@ -32,7 +32,7 @@ from tests.support.studio_rules import (
 from tests.tiers import FULL, size
 
 DIALECTS = possible_dialects({})
-CONVERSATIONS = size(fast=200, slow=1000, full=100000)
+CONVERSATIONS = size(fast=100, slow=1000, full=100000)
 PER_LIST = 50
 PARTS = 8 if FULL else 1
 
