@@ -702,7 +702,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
         attributes=BotAttributes(intent="intent", confidence="conf"),
     )
     codes: set[str] = set()
-    for seed in range(size(fast=120, slow=400)):
+    for seed in range(size(fast=200, slow=400)):
         rules = entries(a_list(Random(seed), 7))
         own_side = {
             address(f"set/k{place}"): wanted(f"set/k{place}", rule.rule)
