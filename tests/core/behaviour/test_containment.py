@@ -17,6 +17,7 @@ from reconciler.core.plan.behaviour_json import impact_to_json, region_claims
 from reconciler.core.plan.impact import Impact
 from tests.support.brute_force import inputs_for
 from tests.support.brute_force_checks import QUEUES
+from tests.support.cases import each_case
 from tests.support.random_rules import a_pair, entries
 
 
@@ -32,8 +33,8 @@ SURE = clause("conf", "greaterThanOrEqual", 0.7)
 UNSURE = SURE._replace(negate=True)
 
 
-@pytest.mark.parametrize(
-    ("fresh", "reviewed", "new"),
+@each_case(
+    "fresh, reviewed, new",
     [
         ([RegionClaim((X,), (), "a")], [RegionClaim((X,), (), "a")], []),
         ([RegionClaim((X, SURE), (), "a")], [RegionClaim((X,), (), "a")], []),

@@ -15,6 +15,7 @@ from reconciler.core.behaviour.ordering.graph import (
     find_cycles,
 )
 from reconciler.core.behaviour.ordering.order import MAX_COPIES_SEARCHED, break_cycles
+from tests.support.cases import each_case
 
 NONE: frozenset[tuple[int, int]] = frozenset()
 
@@ -30,7 +31,7 @@ def coming(
     return Dependencies(edges, NONE, NONE, names)
 
 
-@pytest.mark.parametrize("size", [2, 3, 16, 17, 40])
+@each_case("size", [2, 3, 16, 17, 40])
 def test_one_copy_breaks_a_ring_of_any_size(size: int) -> None:
     """Up to sixteen changes each choice is tried; for more, the change with most links, less
     superfluous copies.

@@ -14,6 +14,7 @@ from reconciler.core.plan.behaviour_json import impact_to_json
 from reconciler.core.plan.impact import Impact
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES, check_bounded, check_difference
+from tests.support.cases import each_case
 from tests.support.random_rules import (
     PAIRS,
     SKILL,
@@ -183,8 +184,8 @@ DIRECTED: dict[str, tuple[list[Json], list[Json]]] = {
 }
 
 
-@pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
-@pytest.mark.parametrize("name", DIRECTED)
+@each_case("evaluation", ["lowest-first", "highest-first"])
+@each_case("name", DIRECTED)
 def test_directed_differences(name: str, evaluation: Evaluation) -> None:
     """Typical changes, in both orders of evaluation and both directions."""
     old, new = DIRECTED[name]

@@ -20,6 +20,7 @@ from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.core.plan.behaviour_json import violation_to_json
 from tests.support.brute_force import Json, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
+from tests.support.cases import each_case
 from tests.support.grown_pairs import generate_pair
 from tests.support.random_promises import (
     AuthoredPromise,
@@ -334,7 +335,7 @@ DIRECTED: Final[dict[str, tuple[bool, AuthoredPromise, list[Json]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", DIRECTED)
+@each_case("name", DIRECTED)
 def test_directed_promises(name: str) -> None:
     """Each form at its limits, also against all inputs."""
     holds, stated, rules = DIRECTED[name]

@@ -23,6 +23,7 @@ from tests.support.brute_force import (
     matches,
 )
 from tests.support.brute_force_checks import completions, rules_text
+from tests.support.cases import each_case
 from tests.support.facts import analyze_rules
 from tests.support.random_rules import (
     LISTS,
@@ -314,7 +315,7 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", DIRECTED)
+@each_case("name", DIRECTED)
 def test_directed_facts(name: str) -> None:
     """Each kind of fact, and a similar case that is not one."""
     rules, expected = DIRECTED[name]

@@ -22,6 +22,7 @@ from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import summarize_effects
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import holds_where
+from tests.support.cases import each_case
 from tests.support.impacts import compare_behind, effect_rows, rows_of_document
 from tests.support.random_rules import attribute, entries, rule
 
@@ -233,12 +234,8 @@ def test_without_a_fallback_examples_stay_as_short_as_possible(
     assert [{"tier": "gold"}] == [row.example.attributes for row in effect_rows(impact)]
 
 
-@pytest.mark.parametrize(
-    "condition", [("notIn", [0.1]), ("notEquals", 0.1), ("exists", None)]
-)
-@pytest.mark.parametrize(
-    "earlier", [[], [attribute(CONFIDENCE, "greaterThanOrEqual", 0.9)]]
-)
+@each_case("condition", [("notIn", [0.1]), ("notEquals", 0.1), ("exists", None)])
+@each_case("earlier", [[], [attribute(CONFIDENCE, "greaterThanOrEqual", 0.9)]])
 def test_an_example_has_a_number_as_confidence_where_one_fits(
     condition: tuple[str, object], earlier: list[Json]
 ) -> None:

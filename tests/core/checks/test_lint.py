@@ -23,6 +23,7 @@ from reconciler.core.model.finding import Finding, group_findings
 from reconciler.core.model.rule import Target, make_condition
 from reconciler.core.text.phrases import Labels
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.random_rules import a_list, entries
@@ -479,8 +480,8 @@ def test_a_rare_name_similar_to_a_common_one_is_a_typo(linted: Desk) -> None:
     assert ['did you mean "language"?'] == [item.hint for item in actual]
 
 
-@pytest.mark.parametrize(
-    ("name", "known", "expected"),
+@each_case(
+    "name, known, expected",
     [
         ("langauge", "language", True),
         ("languge", "language", True),

@@ -17,6 +17,7 @@ from reconciler.core.manifest.yaml_writer import (
     format_mapping,
     format_scalar,
 )
+from tests.support.cases import each_case
 from tests.support.grown_tenants import LIKE_YAML
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.tiers import size
@@ -75,8 +76,8 @@ def test_every_unusual_name_is_read_back_equal(text: str) -> None:
     assert message == back(format_mapping(message, 2))
 
 
-@pytest.mark.parametrize(
-    ("written", "text"),
+@each_case(
+    "written, text",
     [
         *(
             (item, item)

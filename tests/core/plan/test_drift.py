@@ -50,6 +50,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_text
 from tests.support.plans import FACTS, FRAUD, GENERAL, TENANT
@@ -630,8 +631,8 @@ def entry_of(
     return {"status": status, "before": forms[0], "after": forms[1]}
 
 
-@pytest.mark.parametrize(
-    ("runs", "expected"),
+@each_case(
+    "runs, expected",
     [
         ([run("a", entry_of("applied", None, LIVE_VIP))], "a"),
         ([run("a", entry_of("acknowledged", None, LIVE_VIP))], "a"),

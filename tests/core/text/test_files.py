@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from reconciler.core.text.files import KIB, MIB, read_file, read_start, read_text
+from tests.support.cases import each_case
 from tests.support.command import run_measured
 
 SECONDS = 20
@@ -86,7 +87,7 @@ def test_one_module_opens_files_for_reading() -> None:
     assert EXCEPTIONS == actual
 
 
-@pytest.mark.parametrize(
+@each_case(
     "call",
     [
         "open(a)",

@@ -20,6 +20,7 @@ from reconciler.targets.platform import connect
 from reconciler.targets.platform.settings import ServerUrl
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from tests.features.endpoint.process_memory import MIB, resident
+from tests.support.cases import each_case
 
 SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 
@@ -188,8 +189,8 @@ SIGNED: Final = (
 """Passwords of which few signs are letters and digits of ASCII."""
 
 
-@pytest.mark.parametrize("secret", SIGNED)
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@each_case("secret", SIGNED)
+@each_case("encoding", ENCODINGS)
 def test_a_secret_of_other_signs_is_hidden_in_each_encoding(
     encoding: str, secret: str
 ) -> None:

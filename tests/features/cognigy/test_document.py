@@ -15,6 +15,7 @@ from reconciler.features.cognigy.document import (
     new_document,
     update_document,
 )
+from tests.support.cases import each_case
 from tests.support.cognigy_bots import intent, large_bot, write_file
 from tests.support.program import Program
 
@@ -188,8 +189,8 @@ def test_a_new_intent_goes_to_its_place_in_a_sorted_list() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
+@each_case(
+    "text, message",
     [
         (
             "apiVersion: routing/v1\nkind: Queues\nname: a\nqueues: {}\n",

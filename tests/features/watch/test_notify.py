@@ -34,6 +34,7 @@ from reconciler.features.watch.notify import Webhook, webhook_host
 from reconciler.features.watch.slack import slack_code, slack_message
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
+from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plain_http import PLAIN
 from tests.support.plans import empty_plan, hostile_plan, plan_of_everything
@@ -312,7 +313,7 @@ def test_a_code_span_cannot_be_left(name: str) -> None:
     assert 1 == len(inner.splitlines())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "",

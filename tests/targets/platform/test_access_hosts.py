@@ -31,6 +31,7 @@ from tests.support.access_key_tenant import (
     jwt,
     token,
 )
+from tests.support.cases import each_case
 
 NOWHERE: Final = {
     "another host": "https://evil.example/auth/token",
@@ -85,7 +86,7 @@ NOWHERE: Final = {
 """Where nothing may go, though a document of a public issuer says so."""
 
 
-@pytest.mark.parametrize("where", NOWHERE)
+@each_case("where", NOWHERE)
 def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
     """The first document is read, and no other request is sent."""
     world = ScriptedIssuer(openid={"issuer": ISSUER, "token_endpoint": NOWHERE[where]})
@@ -99,7 +100,7 @@ def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
     assert len(str(text.value)) < 600
 
 
-@pytest.mark.parametrize("where", NOWHERE)
+@each_case("where", NOWHERE)
 def test_no_token_is_sent_to_an_untrusted_api_endpoint(where: str) -> None:
     """Only the issuer gets requests; the token is not sent."""
     world = ScriptedIssuer(cxone={"api_endpoint": NOWHERE[where]})
@@ -115,7 +116,7 @@ def test_no_token_is_sent_to_an_untrusted_api_endpoint(where: str) -> None:
     assert canary.TOKEN not in world.sent()
 
 
-@pytest.mark.parametrize("where", NOWHERE)
+@each_case("where", NOWHERE)
 def test_an_untrusted_issuer_in_an_id_token_gets_no_request(where: str) -> None:
     """Not even for a document, which the client would trust next."""
     world = ScriptedIssuer(
@@ -155,7 +156,7 @@ BELIEVED: Final = {
 }
 
 
-@pytest.mark.parametrize("where", BELIEVED)
+@each_case("where", BELIEVED)
 def test_cxone_hosts_and_allowed_hosts_are_trusted(where: str) -> None:
     """In every spelling."""
     url, rules = BELIEVED[where]
@@ -194,8 +195,8 @@ def test_an_allowed_issuer_may_have_its_own_port() -> None:
         asyncio.run(world.client(tenant).rules())
 
 
-@pytest.mark.parametrize(
-    ("issuer", "known"),
+@each_case(
+    "issuer, known",
     [
         ("https://cxone.niceincontact.com", True),
         ("https://cxone-gov.niceincontact.com", True),

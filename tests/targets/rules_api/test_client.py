@@ -22,6 +22,7 @@ from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.platform.transport.request import Transport
 from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule, unmanaged
+from tests.support.cases import each_case
 from tests.support.fake_clock import START, FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.plain_http import PLAIN
@@ -651,7 +652,7 @@ def test_a_list_that_links_back_is_an_error(
     assert 1 == route.call_count
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "https://acme.my.cxone.com",
@@ -671,7 +672,7 @@ def test_credentials_are_sent_to_these_hosts(url: str) -> None:
     check_host(url, frozenset({"Gateway.internal"}))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "https://evil.example%2f.my.cxone.com",

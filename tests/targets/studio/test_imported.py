@@ -22,6 +22,7 @@ from reconciler.targets.studio.language import parse_snippet
 from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.read import ImportedSnippet
 from tests.support import studio_rules
+from tests.support.cases import each_case
 from tests.tiers import FULL
 
 LAYOUT = BlockLayout(
@@ -54,8 +55,8 @@ def problems(text: str) -> list[tuple[int, str]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("condition", "rules"),
+@each_case(
+    "condition, rules",
     [
         ('intent = "a"', [{f"{INTENT} equals": "a"}]),
         (
@@ -145,8 +146,8 @@ def test_a_second_decision_is_named_with_the_line_of_the_first() -> None:
     assert expected == problems(second)
 
 
-@pytest.mark.parametrize(
-    ("statement", "line", "part"),
+@each_case(
+    "statement, line, part",
     [
         ('} FOR i = 1 TO 3 { s = 4 } IF a = "1" {', 2, "FOR i = 1 TO 3"),
         ("}\nGOSUB other\nIF a = 1 {", 3, "GOSUB other"),
