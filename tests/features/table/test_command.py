@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 from openpyxl import load_workbook
 
+from tests.support.bank_traffic import remove_sample
 from tests.support.libreoffice import saved_by_libreoffice
 from tests.support.program import Program
 
@@ -33,8 +34,8 @@ def desk(
 
 @pytest.fixture
 def one_environment(desk: Program) -> Program:
-    """Leave the bank's rules alone: their tests, promises and further environments cost most of the
-    time.
+    """Leave the bank's rules alone: their tests, promises, traffic sample and further environments
+    cost most of the time.
     """
     keep_one_environment()
     return desk
@@ -46,6 +47,7 @@ def keep_one_environment() -> None:
     for name in ("promises", "smoke-tests"):
         Path(f"manifests/{name}.yaml").unlink()
     shutil.rmtree("manifests/tests")
+    remove_sample(Path("manifests/environments/prod.yaml"))
 
 
 def texts() -> dict[str, str]:

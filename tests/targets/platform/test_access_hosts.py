@@ -298,7 +298,7 @@ def test_an_access_key_works_on_a_real_socket(keyed: Callable[..., int]) -> None
     )
 
 
-@pytest.mark.fast_cases(4)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "status",
     [b"301 Moved", b"302 Found", b"303 See Other", b"307 Temporary", b"308 Permanent"],
@@ -325,6 +325,8 @@ def test_no_step_of_the_login_follows_a_redirect(
     assert set(steps[: list(STEPS).index(step) + 1]) == requested & set(steps)
 
 
+@pytest.mark.fast_cases(2)
+@pytest.mark.parametrize("name", ["token_endpoint", "api_endpoint"])
 @pytest.mark.parametrize(
     "where",
     [
@@ -334,7 +336,6 @@ def test_no_step_of_the_login_follows_a_redirect(
         "http://a@localhost/",
     ],
 )
-@pytest.mark.parametrize("name", ["token_endpoint", "api_endpoint"])
 def test_an_issuer_on_loopback_cannot_redirect_a_secret(
     keyed: Callable[..., int], name: str, where: str
 ) -> None:
@@ -396,7 +397,7 @@ CASES: Final = [
 ]
 
 
-@pytest.mark.fast_cases(8)
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(("step", "what", "how"), sorted(set(CASES)))
 def test_secrets_that_a_login_step_repeats_are_not_shown(
     keyed: Callable[..., int], step: str, what: str, how: str
