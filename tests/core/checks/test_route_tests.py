@@ -439,6 +439,7 @@ def test_junit_is_a_suite_for_each_environment_and_document(cxroute: Program) ->
     assert str(failure.text).startswith("manifests/tests.yaml:3: expected ")
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_hostile_names_break_neither_xml_nor_a_terminal(
     cxroute: Program, text: str

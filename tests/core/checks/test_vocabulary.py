@@ -332,6 +332,7 @@ def test_many_problems_are_counted(linted: Lint) -> None:
     )
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_hostile_names_and_values_are_escaped(linted: Lint, hostile: str) -> None:
     """In messages and hints, on one line."""

@@ -267,7 +267,7 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
 """By file: the command that reads it, and its environment variables."""
 
 
-@pytest.mark.fast_cases(8)
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("kind", ["a named pipe", "a device"])
 @pytest.mark.parametrize("reader", READERS)
 def test_each_command_refuses_a_special_file(

@@ -191,6 +191,7 @@ WRONG: Final[dict[str, tuple[Any, str]]] = {
 }
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_file_is_an_error_with_its_path(case: str, tmp_path: Path) -> None:
     """In a folder, too."""

@@ -277,6 +277,7 @@ def test_live_needs_credentials(cxroute: Program) -> None:
     assert 3 == cxroute("diff", "manifests:sandbox", "manifests:prod")
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_foreign_text_is_escaped(cxroute: Program, hostile: str) -> None:
     """Names, values, attributes and queues of a file are printed escaped."""

@@ -20,6 +20,7 @@ from tests.features.endpoint.stepped_tenant import (
     statuses,
 )
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
 
@@ -65,7 +66,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@each_case("fault", FAULTS)
 def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None:
     """On every other call, and on calls for a token: a permitted status, in time, without the
     fault's text.
@@ -75,7 +76,7 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
         scene = SteppedEndpoint(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
         actual = [
             await scene.call(event(conversationId=f"c-{item}"))
-            for item in range(50 if FULL else 8)
+            for item in range(50 if FULL else 4)
         ]
         return (
             actual,

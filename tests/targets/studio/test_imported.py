@@ -310,7 +310,7 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
     """
     draw = random.Random(seed)
     count = 0
-    for _ in range(20):
+    for _ in range(8):
         text = _snippet(draw)
         statements = parse_snippet(text)
         try:
@@ -342,7 +342,7 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
                 assert (expected or {"": 100}) == {
                     each: 20 * n for each, n in skills.items()
                 }, (text, conversation)
-    assert count >= 12
+    assert count >= 5
 
 
 def test_a_case_line_with_and_beside_another_case_line() -> None:
