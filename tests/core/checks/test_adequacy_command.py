@@ -15,6 +15,7 @@ from reconciler.core.checks.adequacy import choose_masks
 from reconciler.core.manifest.documents import Given
 from reconciler.core.manifest.load import load_manifests
 from tests.support.brute_force import Json, destination, winner
+from tests.support.cases import each_case
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample
 from tests.support.program import Program, write
 from tests.support.random_rules import queue
@@ -241,8 +242,8 @@ def test_an_edited_priority_is_one_that_a_manifest_can_have(cxroute: Program) ->
     assert {-2147483648, 2147483647} == {min(priorities), max(priorities)}
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
+@each_case(
+    "options, message",
     [
         (["--fail-under", "90"], "--fail-under and --write need --adequacy"),
         (["--write", "manifests/new.yaml"], "--fail-under and --write need --adequacy"),

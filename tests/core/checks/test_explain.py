@@ -221,7 +221,7 @@ def test_ten_thousand_rules_take_milliseconds() -> None:
         )
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
+@each_case("hostile", HOSTILE_TEXTS)
 def test_hostile_names_do_not_reach_the_terminal(hostile: str) -> None:
     """As an intent, an attribute, a live rule's name, a queue, and a condition that is not
     understood.

@@ -202,10 +202,8 @@ def test_a_rule_without_an_effect(linted: Desk) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"]
-)
-@pytest.mark.parametrize("said_of_it", ["{intent: pin", "{intents: [pin]"])
+@each_case("confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"])
+@each_case("said_of_it", ["{intent: pin", "{intents: [pin]"])
 def test_an_explicit_rule_with_the_destination_of_the_catch_all_is_ok(
     linted: Desk, said_of_it: str, confidence: str
 ) -> None:
@@ -739,7 +737,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
     assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
+@each_case("hostile", HOSTILE_TEXTS)
 def test_names_from_outside_are_escaped(linted: Desk, hostile: str) -> None:
     """Live names, attributes and values are in quotes, escaped."""
     live = [

@@ -184,7 +184,7 @@ def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
         assert any(CODES_OF_TYPES.search(item) for item in output) == refused
 
 
-@pytest.mark.parametrize(
+@each_case(
     "document",
     [
         {"kind": "RuleSet", "name": "a", "rules": [{"intent": "a"}]},

@@ -235,7 +235,7 @@ def test_comments_after_the_header_are_rows() -> None:
     ] == (said("# only a comment")[:1])
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_case("name", WRONG)
 def test_an_invalid_file_reports_all_errors(name: str) -> None:
     """Each error has its position, the problem and what to do; all errors of all rows are
     reported.

@@ -148,7 +148,7 @@ def _broken_workbooks() -> dict[str, bytes]:
 
 
 # By name: a workbook holds the time, and every worker of a run must collect the same tests.
-@pytest.mark.parametrize(
+@each_case(
     "name", ["two bytes", "cut", "no end", "half a sheet", "empty", "no archive"]
 )
 def test_a_broken_workbook_is_a_clear_error(name: str) -> None:

@@ -429,7 +429,7 @@ def rows() -> Iterator[tuple[dict[str, Any], str]]:
     yield {"rule": {"name": "~name"}}, "name of a field"
 
 
-@pytest.mark.parametrize(("said", "told"), [*rows()])
+@each_case("said, told", [*rows()])
 def test_an_invalid_profile_is_refused_with_a_reason(
     said: dict[str, Any], told: str, room: Any
 ) -> None:
