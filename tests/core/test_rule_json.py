@@ -18,6 +18,7 @@ from reconciler.core.rule_json import (
     rule_body,
 )
 from tests.support.builders import intent_is, rule
+from tests.support.cases import each_case
 
 ASKS = {
     "type": "attribute",
@@ -48,8 +49,8 @@ def nested(levels: int) -> Any:
     return actual
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "must"),
+@each_case(
+    "field, value, must",
     [
         ("id", 7, "text"),
         ("id", "", "text"),
@@ -86,7 +87,7 @@ def test_a_field_of_another_type_is_refused_by_its_name(
     )
 
 
-@pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
+@each_case("value", [None, 7, "vip", [], [form()]])
 def test_a_value_that_is_not_an_object_is_not_a_rule(value: object) -> None:
     """The message has no rule id: there is none."""
     with pytest.raises(
@@ -121,7 +122,7 @@ def test_missing_fields_have_their_defaults() -> None:
     assert parse_live_rule({**bare, "enabled": False}).rule.enabled is False
 
 
-@pytest.mark.parametrize(
+@each_case(
     "odd",
     [
         {**ASKS, "type": "skill"},
@@ -139,7 +140,7 @@ def test_an_unknown_condition_is_kept_unchanged(odd: dict[str, Any]) -> None:
     assert [odd] == rule_body(rule(conditions=[part]), None)["conditions"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "odd",
     [
         {**SENDS, "type": "skill"},

@@ -188,22 +188,24 @@ def test_equal_settings_have_equal_forms(project: Project) -> None:
     assert project.form.switches in STORE
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_stored_rule_stays_as_it_is(project: Project, seed: int) -> None:
+def test_a_stored_rule_stays_as_it_is(project: Project) -> None:
     """What a target keeps is its own stored form."""
-    for _, stored in random_rules(project.form, seed):
-        assert project.form.storable(stored) == stored
+    form = project.form
+    for seed in range(4):
+        for _, stored in random_rules(form, seed):
+            assert form.storable(stored) == stored, seed
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_storing_keeps_the_meaning_of_a_rule(project: Project, seed: int) -> None:
+def test_storing_keeps_the_meaning_of_a_rule(project: Project) -> None:
     """The stored rule takes the same conversations, to the same destination."""
-    random = Random(seed)
-    for rule, stored in random_rules(project.form, seed):
-        assert destination_of(rule.targets) == destination_of(stored.targets)
-        for _ in range(20):
-            conversation = random_conversation(random, rule.conditions)
-            assert matches(rule, conversation) == matches(stored, conversation)
+    form = project.form
+    for seed in range(4):
+        random = Random(seed)
+        for rule, stored in random_rules(form, seed):
+            assert destination_of(rule.targets) == destination_of(stored.targets)
+            for _ in range(20):
+                conversation = random_conversation(random, rule.conditions)
+                assert matches(rule, conversation) == matches(stored, conversation)
 
 
 def random_conversation(random: Random, parts: Sequence[Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from reconciler.core.model.change import Adopt, Change, Create, Delete, PlanStep
 from reconciler.core.model.live import LiveRule
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
+from tests.support.cases import each_case
 from tests.support.in_process_tenant import InProcessTenant
 
 X = address("cards/x")
@@ -57,8 +58,8 @@ def methods(world: InProcessTenant) -> list[str]:
     return [method for method, _ in world.writes()]
 
 
-@pytest.mark.parametrize("change", [UPDATE, DELETE], ids=["update", "delete"])
-@pytest.mark.parametrize("edit", EDITS, ids="".join)
+@each_case("change", [UPDATE, DELETE])
+@each_case("edit", EDITS)
 def test_a_rule_that_is_not_in_the_planned_state_is_not_written(
     change: Change, edit: dict[str, Any]
 ) -> None:
@@ -154,10 +155,8 @@ def test_a_duplicate_of_an_existing_rule_is_deleted() -> None:
     assert ["id-x"] == [*world.state.stored_rules]
 
 
-@pytest.mark.parametrize("edit", EDITS, ids="".join)
-@pytest.mark.parametrize(
-    "change", [Create(X, WANTED, None), UPDATE], ids=["create", "update"]
-)
+@each_case("edit", EDITS)
+@each_case("change", [Create(X, WANTED, None), UPDATE])
 def test_a_first_write_that_was_edited_is_not_reverted(
     change: Change, edit: dict[str, Any]
 ) -> None:

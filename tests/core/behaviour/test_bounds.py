@@ -111,6 +111,7 @@ def known(found: WinnerPairs) -> set[RankPair]:
     return {*found.narrow, *found.wide}
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(3))
 def test_a_pair_of_winners_with_an_aborted_search_is_unknown(block: int) -> None:
     """Under any limit of a search, each pair of the complete analysis is found or reported as

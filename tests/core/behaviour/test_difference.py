@@ -14,6 +14,7 @@ from reconciler.core.plan.behaviour_json import impact_to_json
 from reconciler.core.plan.impact import Impact
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES, check_bounded, check_difference
+from tests.support.cases import each_case
 from tests.support.random_rules import (
     PAIRS,
     SKILL,
@@ -70,12 +71,12 @@ def test_regions_hold_for_pairs_that_shrink(pair: RulePair) -> None:
 
 
 @pytest.mark.fast_cases(1)
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(12))
 def test_a_limited_difference_reports_undecided_conversations(block: int) -> None:
     """With little work regions are still correct, and every other input that moves is in
     `undecided`.
     """
-    for seed in range(block * 60, (block + 1) * 60):
+    for seed in range(block * 20, (block + 1) * 20):
         pair = a_pair(Random(f"bound {seed}"), 8)
         actual = compare_behaviour(
             entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100
@@ -86,12 +87,12 @@ def test_a_limited_difference_reports_undecided_conversations(block: int) -> Non
 
 
 @pytest.mark.fast_cases(1)
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(8))
 def test_a_list_does_not_differ_from_itself(block: int) -> None:
     """Another order of the list, new priorities in the same order, and multiplied weights move no
     conversation.
     """
-    for seed in range(block * 50, (block + 1) * 50):
+    for seed in range(block * 25, (block + 1) * 25):
         old = a_list(Random(seed), 6)
         new = [
             {
@@ -116,12 +117,12 @@ def scaled(targets: list[Json]) -> list[Json]:
 
 
 @pytest.mark.fast_cases(1)
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(8))
 def test_a_difference_from_an_empty_list_is_all_that_a_list_takes(block: int) -> None:
     """The default takes all inputs of an empty list, so exactly the inputs of the list move, in
     both directions.
     """
-    for seed in range(block * 50, (block + 1) * 50):
+    for seed in range(block * 25, (block + 1) * 25):
         item = a_list(Random(seed), 5)
         check_difference([], item, document([], item))
         check_difference(item, [], document(item, []))
@@ -183,8 +184,8 @@ DIRECTED: dict[str, tuple[list[Json], list[Json]]] = {
 }
 
 
-@pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
-@pytest.mark.parametrize("name", DIRECTED)
+@each_case("evaluation", ["lowest-first", "highest-first"])
+@each_case("name", DIRECTED)
 def test_directed_differences(name: str, evaluation: Evaluation) -> None:
     """Typical changes, in both orders of evaluation and both directions."""
     old, new = DIRECTED[name]

@@ -57,8 +57,8 @@ def document(
     return impact_to_json(impact, QUEUES)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.generated
-@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
     """Only the intents, only the fallback or its bound, or the rules as well: checked on all
@@ -181,8 +181,8 @@ def test_a_rule_that_only_the_new_fallback_puts_first_is_named_as_both() -> None
     assert ("k1", "both") == (named["id"], named["when"])
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.generated
-@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
     """The same endpoint before and after a change of rules, lowest or highest priority first."""
@@ -208,7 +208,7 @@ def test_a_rule_on_events_takes_what_the_rule_takes_behind_the_endpoint() -> Non
     """Also where the endpoint stores the confidence as text: conditions on that text are not
     understood.
     """
-    for seed in range(size(fast=400, slow=2000)):
+    for seed in range(size(fast=80, slow=2000)):
         random = Random(f"parts {seed}")
         rules = a_list(random)
         fallback = replace(a_fallback(random), intent="none")

@@ -18,6 +18,7 @@ from reconciler.core.text.phrases import queues_phrase
 from reconciler.render.routing_map import build_routing_map, render_mermaid
 from reconciler.render.text.plan import plan_text
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
+from tests.support.cases import each_case
 from tests.support.many_tenants import Tenants, ruleset, tenants
 from tests.support.many_tenants import rule as written
 from tests.support.plans import complete
@@ -247,8 +248,8 @@ def test_the_text_names_no_queue() -> None:
     assert '"Card Services" -> no queue' in message
 
 
-@pytest.mark.parametrize(
-    ("weights", "said"),
+@each_case(
+    "weights, said",
     [
         ([0], 'no queue ("Cards" with weight 0)'),
         ([0, -1], 'no queue ("Cards" with weight 0, "Fraud" with weight -1)'),

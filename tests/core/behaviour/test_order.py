@@ -73,8 +73,8 @@ def check(pair: RulePair) -> set[str]:
     return kinds
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.generated
-@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_part_of_every_wave_is_safe(block: int) -> None:
     """No call, in any order within its wave and with any order of ties, sends an input to a third

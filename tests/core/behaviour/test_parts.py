@@ -7,8 +7,6 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-import pytest
-
 from reconciler.core.behaviour.budget import DEFAULT_WORK
 from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.core.behaviour.evaluate import canonical_attributes
@@ -31,6 +29,7 @@ from reconciler.core.behaviour.space.space import Space
 from reconciler.core.model.operators import Scalar
 from reconciler.core.model.rule import make_condition
 from tests.support.brute_force import Json
+from tests.support.cases import each_case
 from tests.support.facts import analyze_rules
 from tests.support.random_rules import attribute, entries, entry, rule
 
@@ -205,8 +204,8 @@ def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
     return actual
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "text"),
+@each_case(
+    "low, high, text",
     [
         (-0.5, 0.5, "0"),
         (0, 1, "0.5"),

@@ -20,6 +20,7 @@ from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.core.plan.behaviour_json import violation_to_json
 from tests.support.brute_force import Json, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
+from tests.support.cases import each_case
 from tests.support.grown_pairs import generate_pair
 from tests.support.random_promises import (
     AuthoredPromise,
@@ -38,9 +39,11 @@ from tests.support.random_rules import (
     queue,
     rule,
 )
+from tests.tiers import size
 
 BLOCKS: Final = 10
-SIZE: Final = 300
+SIZE: Final = size(fast=100, slow=300)
+LISTS: Final = size(fast=2, slow=8)
 BILLING: Final = attribute("intent", "equals", "billing")
 SURE: Final = attribute("conf", "greaterThanOrEqual", 0.7)
 
@@ -53,7 +56,7 @@ def facts_of(
     return facts
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_violations_are_sound_complete_and_disjoint(block: int) -> None:
     """A promise holds exactly if no input breaks it, otherwise each such input is in one region; of
@@ -77,7 +80,7 @@ def test_many_promises_are_checked_together(block: int) -> None:
     """On lists of 20 to 60 rules ten promises in one search have the results that each has
     alone.
     """
-    for seed in range(block * 8, (block + 1) * 8):
+    for seed in range(block * LISTS, (block + 1) * LISTS):
         random = Random(f"promises {seed}")
         rules = generate_pair(random).old
         stated = [a_promise(random, rules) for _ in range(10)]
@@ -332,7 +335,7 @@ DIRECTED: Final[dict[str, tuple[bool, AuthoredPromise, list[Json]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", DIRECTED)
+@each_case("name", DIRECTED)
 def test_directed_promises(name: str) -> None:
     """Each form at its limits, also against all inputs."""
     holds, stated, rules = DIRECTED[name]

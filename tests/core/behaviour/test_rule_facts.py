@@ -23,6 +23,7 @@ from tests.support.brute_force import (
     matches,
 )
 from tests.support.brute_force_checks import completions, rules_text
+from tests.support.cases import each_case
 from tests.support.facts import analyze_rules
 from tests.support.random_rules import (
     LISTS,
@@ -189,7 +190,7 @@ def check_ties(truth: Truth, facts: RuleFacts) -> None:
             assert (True, True, False) == taking, (truth.report, tie)
 
 
-@pytest.mark.fast_cases(5)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_facts_are_exactly_right(block: int) -> None:
     """The rules that never match, never win, are redundant, or have ties that matter are named, and
@@ -314,7 +315,7 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", DIRECTED)
+@each_case("name", DIRECTED)
 def test_directed_facts(name: str) -> None:
     """Each kind of fact, and a similar case that is not one."""
     rules, expected = DIRECTED[name]

@@ -19,6 +19,7 @@ from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, attribute, entries, rule
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_a_rule_index_answers_as_trying_rule_by_rule(block: int) -> None:
     """The winner and all rules that match are the same, for random lists and inputs."""

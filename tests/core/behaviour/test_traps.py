@@ -18,6 +18,7 @@ from reconciler.core.plan.behaviour_json import impact_to_json
 from reconciler.core.plan.impact import Impact
 from tests.support.brute_force import Json, destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
+from tests.support.cases import each_case
 from tests.support.random_rules import (
     UNKNOWN,
     Evaluation,
@@ -234,11 +235,7 @@ TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("operator", "value", "takes", "leaves"),
-    TAKES,
-    ids=[f"{take[0]}-{take[1]}" for take in TAKES],
-)
+@each_case("operator, value, takes, leaves", TAKES)
 def test_the_values_that_an_operator_takes(
     operator: str, value: Any, takes: list[Any], leaves: list[Any]
 ) -> None:
@@ -259,8 +256,8 @@ def test_the_values_that_an_operator_takes(
     regions([rule("k", 1, [form], "A")], [rule("k", 1, [form], "B")])
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
+@each_case(
+    "one, other",
     [
         (attribute("any", "equals", True), attribute("any", "equals", "true")),
         (attribute("any", "greaterThan", "0.5"), attribute("any", "greaterThan", 0.5)),
@@ -272,7 +269,6 @@ def test_the_values_that_an_operator_takes(
         (attribute("any", "notIn", []), attribute("any", "exists")),
         (attribute("any", "startsWith", "ab"), attribute("any", "startsWith", "ab")),
     ],
-    ids=lambda form: f"{form['operator']}-{form['value']}",
 )
 def test_conditions_of_equal_meaning_make_no_difference(one: Json, other: Json) -> None:
     """The same condition in two notations changes nothing."""
@@ -344,6 +340,7 @@ def test_equal_priorities_are_ordered_by_name() -> None:
 IMPOSSIBLE = UNKNOWN[2]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_the_oracle_agrees_with_the_simulator_and_itself(block: int) -> None:
     """For random rules and inputs: one winner at a time, all winners, the simulator, and the
@@ -463,7 +460,7 @@ def test_the_oracle_accepts_a_correct_answer() -> None:
     check_difference(OLD, NEW, {"changed": True, "complete": True, "regions": [GOOD]})
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_case("name", WRONG)
 def test_the_oracle_refuses_a_wrong_answer(name: str) -> None:
     """Each kind of error in an answer is found."""
     with pytest.raises(AssertionError):

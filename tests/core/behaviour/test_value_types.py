@@ -33,6 +33,7 @@ from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import summarize_effects
 from tests.support.brute_force import Json, is_number, is_supported, positive
 from tests.support.brute_force_checks import QUEUES, RoutingDifference, check_difference
+from tests.support.cases import each_case
 from tests.support.impacts import LABELS, compare_lists, effect_rows, rows_of_document
 from tests.support.program import Program, write
 from tests.support.random_rules import RulePair, a_pair, attribute, entries, queue, rule
@@ -242,8 +243,8 @@ def test_rows_of_other_types_are_one_note() -> None:
     assert not any(effect.notes for effect in everything)
 
 
-@pytest.mark.parametrize(
-    ("context", "known"),
+@each_case(
+    "context, known",
     [
         ("", {}),
         ("context: {}", {"asked": ANY_TEXT, "sure": SHARE}),

@@ -249,7 +249,7 @@ def test_an_invalid_entry_is_an_error(
     assert said in cxroute.out
 
 
-@pytest.mark.fast_cases(6)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 def test_a_hostile_reason_is_text(name: str) -> None:
     """In SARIF; other forms only count, and JSON keeps the full text."""

@@ -31,7 +31,7 @@ from tests.support.random_rules import entry
 from tests.tiers import FULL, size
 
 BLOCKS = 20 if FULL else 8
-SIZE = size(fast=10, slow=50, full=200)
+SIZE = size(fast=5, slow=50, full=200)
 # what the endpoint never writes
 IMPOSSIBLE: tuple[Json, ...] = (
     {},

@@ -15,13 +15,14 @@ from reconciler.core.checks.adequacy import choose_masks
 from reconciler.core.manifest.documents import Given
 from reconciler.core.manifest.load import load_manifests
 from tests.support.brute_force import Json, destination, winner
+from tests.support.cases import each_case
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample
 from tests.support.program import Program, write
 from tests.support.random_rules import queue
 from tests.tiers import size
 
 PAGE = Path(__file__).parents[3] / "docs/reference/plan-json.md"
-SAMPLES = size(fast=20, slow=100, full=1000)
+SAMPLES = size(fast=6, slow=100, full=1000)
 ENVIRONMENT = """\
 apiVersion: routing/v1
 kind: Environment
@@ -241,8 +242,8 @@ def test_an_edited_priority_is_one_that_a_manifest_can_have(cxroute: Program) ->
     assert {-2147483648, 2147483647} == {min(priorities), max(priorities)}
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
+@each_case(
+    "options, message",
     [
         (["--fail-under", "90"], "--fail-under and --write need --adequacy"),
         (["--write", "manifests/new.yaml"], "--fail-under and --write need --adequacy"),
@@ -456,8 +457,8 @@ def test_a_chosen_test_that_others_make_redundant_is_dropped() -> None:
     assert [] == choose_masks({0: 0})
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.generated
-@pytest.mark.fast_cases(20)
 @pytest.mark.parametrize("seed", range(SAMPLES))
 def test_written_tests_pass_and_none_is_redundant(cxroute: Program, seed: int) -> None:
     """By plain evaluation: all edits that move callers are noticed, and each test alone notices one

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import each_case
 from tests.support.program import Program
 
 ADVICE = "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
@@ -49,8 +50,8 @@ def findings(
     return [start.sub("", line) for line in lines]
 
 
-@pytest.mark.parametrize(
-    ("test", "operator"),
+@each_case(
+    "test, operator",
     [
         ("equals: 0.6", "equals"),
         ("equals: 70", "equals"),
@@ -68,8 +69,8 @@ def test_single_values_are_a_finding(desk: Program, test: str, operator: str) ->
     assert actual.endswith(ADVICE)
 
 
-@pytest.mark.parametrize(
-    ("test", "number"),
+@each_case(
+    "test, number",
     [
         ("greaterThanOrEqual: 70", "70"),
         ("greaterThan: 1.7", "1.7"),
@@ -89,7 +90,7 @@ def test_a_number_outside_0_to_1_is_a_finding(
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "test",
     [
         "greaterThanOrEqual: 0.6",

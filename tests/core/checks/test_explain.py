@@ -23,6 +23,7 @@ from reconciler.render.colour import no_style
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_text
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.work_bounds import takes_at_most
@@ -220,7 +221,7 @@ def test_ten_thousand_rules_take_milliseconds() -> None:
         )
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
+@each_case("hostile", HOSTILE_TEXTS)
 def test_hostile_names_do_not_reach_the_terminal(hostile: str) -> None:
     """As an intent, an attribute, a live rule's name, a queue, and a condition that is not
     understood.
@@ -441,7 +442,7 @@ def test_a_likely_misspelling_is_reported(cxroute: Program) -> None:
     assert "" == cxroute.err
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
+@each_case("code", sorted(CODES))
 def test_every_code_is_explained(cxroute: Program, code: str) -> None:
     """Its title and its long text, in upper or lower case, without manifests."""
     assert 0 == cxroute("explain", code.lower())

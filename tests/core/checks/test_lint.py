@@ -23,6 +23,7 @@ from reconciler.core.model.finding import Finding, group_findings
 from reconciler.core.model.rule import Target, make_condition
 from reconciler.core.text.phrases import Labels
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.random_rules import a_list, entries
@@ -201,10 +202,8 @@ def test_a_rule_without_an_effect(linted: Desk) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"]
-)
-@pytest.mark.parametrize("said_of_it", ["{intent: pin", "{intents: [pin]"])
+@each_case("confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"])
+@each_case("said_of_it", ["{intent: pin", "{intents: [pin]"])
 def test_an_explicit_rule_with_the_destination_of_the_catch_all_is_ok(
     linted: Desk, said_of_it: str, confidence: str
 ) -> None:
@@ -479,8 +478,8 @@ def test_a_rare_name_similar_to_a_common_one_is_a_typo(linted: Desk) -> None:
     assert ['did you mean "language"?'] == [item.hint for item in actual]
 
 
-@pytest.mark.parametrize(
-    ("name", "known", "expected"),
+@each_case(
+    "name, known, expected",
     [
         ("langauge", "language", True),
         ("languge", "language", True),
@@ -672,6 +671,7 @@ def has_gap(rules: list[str]) -> bool:
     return False
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(4))
 def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) -> None:
     """For all conversations and for gold customers; none is missed, none is invented."""
@@ -737,7 +737,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
     assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
+@each_case("hostile", HOSTILE_TEXTS)
 def test_names_from_outside_are_escaped(linted: Desk, hostile: str) -> None:
     """Live names, attributes and values are in quotes, escaped."""
     live = [

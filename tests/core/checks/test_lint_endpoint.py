@@ -32,7 +32,7 @@ from tests.support.random_manifests import (
 from tests.support.written_manifests import loaded
 from tests.tiers import size
 
-SIZE = size(fast=30, slow=150, full=1000)
+SIZE = size(fast=12, slow=150, full=1000)
 VALUES = sorted(
     {
         *BOUNDS,

@@ -107,6 +107,7 @@ def checked(rules: list[Json], work: int) -> tuple[RuleFacts, int]:
     return actual, work - space.budget.remaining
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("name", LISTS)
 def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> None:
     """Exclusion patterns, unknown conditions and many attributes are checked completely, 300
@@ -192,6 +193,7 @@ def test_the_lint_of_a_plan_takes_a_fifth_of_its_work() -> None:
     assert plan_lint_work(10, 0) // 2 >= 100 * 1_000
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "make",
     [lambda: patterns(60), lambda: unknown(60), lambda: own(60), lambda: sets(60)],

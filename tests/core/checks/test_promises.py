@@ -13,6 +13,7 @@ import pytest
 from reconciler.core.checks.route_tests import check, with_promises
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.plan.promises import PromiseResult
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, write
 from tests.support.sarif_form import run_of
@@ -69,7 +70,7 @@ def message(environment: str = "prod") -> str:
 LOST = "{intent: lost_card}"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "promise",
     [
         "for: {intent: lost_card}, always: {queues: [fraud]}",
@@ -103,8 +104,8 @@ def test_a_kept_promise_has_no_finding(promise: str) -> None:
     assert "" == message()
 
 
-@pytest.mark.parametrize(
-    ("promise", "said"),
+@each_case(
+    "promise, said",
     [
         (
             "for: {intent: lost_card}, always: {queues: [cards]}",
@@ -167,8 +168,8 @@ def test_variables_and_environments_decide_by_environment() -> None:
     assert () == results("staging")
 
 
-@pytest.mark.parametrize(
-    ("promise", "code", "place", "said"),
+@each_case(
+    "promise, code, place, said",
     [
         (
             "never: {queues: [old]}",
@@ -231,8 +232,8 @@ def test_an_error_of_expansion_has_its_position(
     assert said in finding["message"]
 
 
-@pytest.mark.parametrize(
-    ("promise", "code", "said"),
+@each_case(
+    "promise, code, said",
     [
         (
             "{name: p}",
@@ -543,10 +544,9 @@ def test_a_new_ruleset_above_fraud_fails_offline(cxroute: Program) -> None:
     line and example.
     """
     shutil.copytree(ROOT / "manifests", "manifests")
-    assert 0 == cxroute("validate"), cxroute.out
+    shutil.rmtree("manifests/tests")
     write("app.yaml", NEW_RULESET)
     assert 3 == cxroute("validate")
-    assert "route tests passed in prod, sandbox, staging and studio." in cxroute.out
     promises = Path("manifests/promises.yaml").read_text("utf-8").splitlines()
     for name, requirement in (
         (

@@ -13,6 +13,7 @@ from reconciler.core.checks.route_tests import RouteTestResult, run_route_tests
 from reconciler.core.desired.desired import expand_manifests
 from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.core.manifest.load import load_manifests
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_validator import validate_plan
 from tests.support.program import Program, name_tenant, write
@@ -89,7 +90,7 @@ def messages(environment: str = "prod") -> list[str | None]:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "test",
     [
         "{given: {intent: lost_card, confidence: 0.6}, expect: {queue: cards}}",
@@ -123,8 +124,8 @@ def test_correct_tests_pass(test: str) -> None:
     assert [None] == messages()
 
 
-@pytest.mark.parametrize(
-    ("test", "said"),
+@each_case(
+    "test, said",
     [
         (
             "{given: {intent: lost_card, confidence: 0.9}, expect: {queue: Fraud}}",
@@ -439,6 +440,7 @@ def test_junit_is_a_suite_for_each_environment_and_document(cxroute: Program) ->
     assert str(failure.text).startswith("manifests/tests.yaml:3: expected ")
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_hostile_names_break_neither_xml_nor_a_terminal(
     cxroute: Program, text: str

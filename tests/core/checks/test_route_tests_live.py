@@ -21,6 +21,7 @@ from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Queue, Rule, make_opaque
 from reconciler.core.plan.routing_table import live_entries
 from tests.support.builders import QUEUES, desired, intent_is, rule, unmanaged, wanted
+from tests.support.cases import each_case
 from tests.support.program import write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -83,8 +84,8 @@ def test_a_test_passes_on_live_rules_with_the_queues_live_name() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("expect", "code", "message"),
+@each_case(
+    "expect, code, message",
     [
         (
             "{queue: Nobody knows it}",
@@ -139,8 +140,8 @@ def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
     assert (6, None) == (actual.source.line, candidate.failure)
 
 
-@pytest.mark.parametrize(
-    ("test", "code", "message", "hint"),
+@each_case(
+    "test, code, message, hint",
     [
         (
             "{given: {intent: vip, confidence: '${word}'}, expect: {default: true}}",

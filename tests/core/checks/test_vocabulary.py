@@ -17,6 +17,7 @@ from reconciler.core.desired.desired import expand_manifests
 from reconciler.core.desired.queues import OfflineQueueResolver
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.finding import Finding
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, write
 from tests.support.written_manifests import ENVIRONMENT, HEAD, yaml_of
@@ -100,8 +101,8 @@ def place(finding: Finding) -> tuple[str, int, int]:
     return finding.source
 
 
-@pytest.mark.parametrize(
-    ("condition", "token", "code", "message", "hint"),
+@each_case(
+    "condition, token, code, message, hint",
     [
         (
             "{attribute: custmerTier, equals: gold}",
@@ -332,6 +333,7 @@ def test_many_problems_are_counted(linted: Lint) -> None:
     )
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_hostile_names_and_values_are_escaped(linted: Lint, hostile: str) -> None:
     """In messages and hints, on one line."""

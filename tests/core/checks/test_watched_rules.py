@@ -33,13 +33,14 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 from tests.support.edit_oracle import adequacy_sample
 from tests.support.program import Program, write
 from tests.support.random_promises import AuthoredPromise, a_promise, holds_all
 from tests.support.random_rules import edited, entry
 from tests.tiers import size
 
-SAMPLES = size(fast=20, slow=100, full=1000)
+SAMPLES = size(fast=12, slow=100, full=1000)
 SOURCE = Source("p.yaml", 1, 1)
 
 
@@ -94,8 +95,8 @@ def planned() -> Changes:
     )
 
 
-@pytest.mark.parametrize(
-    ("tests", "unwatched"),
+@each_case(
+    "tests, unwatched",
     [
         ([("same", "cards/same")], 4),
         ([("new", "cards/new")], 3),
@@ -136,8 +137,8 @@ def test_without_tests_nothing_is_counted() -> None:
     assert count_unwatched(planned(), []) is None
 
 
-@pytest.mark.parametrize(
-    ("tests", "unwatched"),
+@each_case(
+    "tests, unwatched",
     [
         ([failed("new", "cards/new")], 3),
         ([failed("gone", None), failed("off", None)], 2),
@@ -161,8 +162,8 @@ def test_a_failing_test_watches_too(
     assert (unwatched, 0) == count_unwatched(planned(), tests)
 
 
-@pytest.mark.parametrize(
-    ("promise", "unwatched"),
+@each_case(
+    "promise, unwatched",
     [
         ({"conditions": (intent_is("moved"),), "always": frozenset(["q-cards"])}, 3),
         ({"never_default": True}, 0),

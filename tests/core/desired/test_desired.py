@@ -11,6 +11,7 @@ from reconciler.core.desired.queues import OfflineQueueResolver
 from reconciler.core.errors import ManifestError
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.text.phrases import condition_phrase
+from tests.support.cases import each_case
 from tests.support.written_manifests import ENVIRONMENT, HEAD
 
 STAGING = ENVIRONMENT.replace("name: prod", "name: staging").replace(
@@ -150,8 +151,8 @@ def test_after_the_limit_of_errors_rules_are_not_checked(
     assert (message, "fix these errors first") == actual[3][2:]
 
 
-@pytest.mark.parametrize(
-    ("rule", "code", "message", "hint"),
+@each_case(
+    "rule, code, message, hint",
     [
         (
             "{intents: [a, b], queue: Cards}",
@@ -198,8 +199,8 @@ def test_invalid_keys_and_descriptions(
     assert [(code, 5, message, hint)] == errors(room, rule)
 
 
-@pytest.mark.parametrize(
-    ("rule", "asks"),
+@each_case(
+    "rule, asks",
     [
         ("{intent: a, queue: Q}", ["confidence >= 0.6", 'intent is "a"']),
         ("{intent: a, queue: Q, minConfidence: null}", ['intent is "a"']),
@@ -231,8 +232,8 @@ def test_the_conditions_of_a_rule(room: Path, rule: str, asks: list[str]) -> Non
     )
 
 
-@pytest.mark.parametrize(
-    ("rule", "found"),
+@each_case(
+    "rule, found",
     [
         ("{key: b, queue: Q}", ["CXR120"]),
         ("{key: b, queue: Q, when: []}", []),

@@ -15,6 +15,7 @@ from reconciler.core.desired.queues import (
 )
 from reconciler.core.manifest.documents import QueueRef
 from reconciler.core.model.rule import Queue
+from tests.support.cases import each_case
 from tests.support.written_manifests import loaded
 
 CARDS = Queue("1", "Cards")
@@ -42,8 +43,8 @@ def test_a_queue_is_found_by_its_live_name_or_by_an_alias(
     assert queue == CATALOGUE.resolve(name)
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "message", "hint"),
+@each_case(
+    "name, code, message, hint",
     [
         (
             "Fraud",

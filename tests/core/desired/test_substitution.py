@@ -19,6 +19,7 @@ from reconciler.core.errors import ManifestError
 from reconciler.core.manifest.documents import manifest_schema
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.rule import Rule
+from tests.support.cases import each_case
 from tests.support.program import Program, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -65,8 +66,8 @@ def errors(rules: str, **values: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("rule", "same"),
+@each_case(
+    "rule, same",
     [
         ('minConfidence: "${floor}"', "minConfidence: 0.6"),
         ('belowConfidence: "${floor}"', "belowConfidence: 0.6"),
@@ -148,8 +149,8 @@ def test_defaults_and_weights_take_variables_too() -> None:
     assert prod(value) == prod(variable)
 
 
-@pytest.mark.parametrize(
-    ("rule", "said"),
+@each_case(
+    "rule, said",
     [
         (
             "minConfidence: ${huge}",
@@ -288,8 +289,8 @@ def test_the_schema_allows_variables_in_other_types_than_text() -> None:
 LONG = "x" * 60_000
 
 
-@pytest.mark.parametrize(
-    ("rule", "values", "said"),
+@each_case(
+    "rule, values, said",
     [
         (
             'name: "a${v}"',

@@ -22,6 +22,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 
 WANTED = wanted("cards/vip", rule("vip"))
 OURS = managed("id-vip", "cards/vip", rule("vip"))
@@ -118,8 +119,8 @@ def test_a_rule_that_its_ruleset_does_not_have_is_skipped() -> None:
     assert ("", why, "") == chosen(managed("id-z", "cards/gone", rule("gone")))
 
 
-@pytest.mark.parametrize(
-    ("selector", "expected"),
+@each_case(
+    "selector, expected",
     [
         ("vip", ["id-vip"]),
         ("id-lost", ["id-lost"]),

@@ -10,6 +10,7 @@ from reconciler.core.desired.desired import desire_offline
 from reconciler.core.errors import ManifestError
 from reconciler.core.manifest.load import load_contents
 from reconciler.core.model.finding import Finding
+from tests.support.cases import each_case
 from tests.support.written_manifests import ENVIRONMENT, HEAD
 
 TESTS: Final = "apiVersion: routing/v1\nkind: RouteTests\nname: cards\ntests:\n"
@@ -72,7 +73,7 @@ def errors_of(text: str) -> list[Finding]:
     return []
 
 
-@pytest.mark.parametrize(("around", "wrong"), WRONG)
+@each_case("around, wrong", WRONG)
 def test_the_example_of_an_error_is_valid(around: str, wrong: str) -> None:
     """One error, on the line of the mistake; its example in place of the entry makes the manifest
     valid.
@@ -93,8 +94,8 @@ def test_a_misspelt_field_is_one_error(word: str) -> None:
     assert error.hint.startswith("did you mean ")
 
 
-@pytest.mark.parametrize(
-    ("text", "hint"),
+@each_case(
+    "text, hint",
     [
         (DOCUMENT.replace("apiVersion", "apiversion"), 'did you mean "apiVersion"?'),
         (DOCUMENT.replace("kind", "Kind"), 'did you mean "kind"?'),

@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.core.manifest.documents import manifest_schema
 from reconciler.core.manifest.yaml_reader import parse_file
+from tests.support.cases import each_case
 from tests.support.program import Program
 from tests.support.written_manifests import MANIFESTS, findings, yaml_of
 
@@ -73,9 +74,14 @@ def documents(file: Path) -> list[Any]:
     ]
 
 
-def test_the_schema_is_valid_and_complete() -> None:
-    """It is valid under the meta-schema, and has the fields of every kind, nested ones included."""
+@pytest.mark.slow
+def test_the_schema_is_valid() -> None:
+    """The meta-schema accepts it."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_schema_has_the_fields_of_every_kind() -> None:
+    """Nested ones included."""
     assert {
         ".RuleEntry.minConfidence",
         ".Guard.protected",
@@ -155,9 +161,7 @@ def test_enumerations_are_listed() -> None:
     assert {"equals", "notIn", "between"} < {*FIELDS[".Api.operators"]["items"]["enum"]}
 
 
-@pytest.mark.parametrize(
-    "file", [*OURS, *VALID], ids=lambda path: path.relative_to(ROOT).as_posix()
-)
+@each_case("file", [*OURS, *VALID])
 def test_valid_manifests_are_valid_under_the_schema(file: Path) -> None:
     """Editors accept the manifests of the example and of init, and all valid test cases."""
     assert documents(file)
@@ -165,9 +169,7 @@ def test_valid_manifests_are_valid_under_the_schema(file: Path) -> None:
         VALIDATOR.validate(document)
 
 
-@pytest.mark.parametrize(
-    "file", INVALID, ids=lambda path: path.relative_to(MANIFESTS / "invalid").as_posix()
-)
+@each_case("file", INVALID)
 def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
     """Except for errors that need a comparison of documents, and invalid YAML."""
     case = MANIFESTS / "invalid" / file.relative_to(MANIFESTS / "invalid").parts[0]
@@ -182,7 +184,7 @@ def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
         assert any(CODES_OF_TYPES.search(item) for item in output) == refused
 
 
-@pytest.mark.parametrize(
+@each_case(
     "document",
     [
         {"kind": "RuleSet", "name": "a", "rules": [{"intent": "a"}]},

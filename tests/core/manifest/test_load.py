@@ -17,6 +17,7 @@ from reconciler.core.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
+from tests.support.cases import each_case
 from tests.support.work_bounds import plain_rules, takes_at_most
 from tests.support.written_manifests import (
     CARDS,
@@ -156,8 +157,8 @@ def _api(api: Api) -> tuple[object, ...]:
     )
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
+@each_case(
+    "written, expected",
     [
         ("tenant: acme", ("https://acme.my.cxone.com", "acme.my.cxone.com")),
         ("tenant: Cx.Example.org", ("https://Cx.Example.org", "cx.example.org")),
@@ -290,8 +291,8 @@ def test_loading_imports_no_slow_library() -> None:
 ONE_TEST = "a condition is one test of one attribute, such as {attribute: language, equals: fr}"
 
 
-@pytest.mark.parametrize(
-    ("when", "said"),
+@each_case(
+    "when, said",
     [
         (
             "[{attribute: tier, operator: in, value: [gold, a b]}]",

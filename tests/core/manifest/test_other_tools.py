@@ -31,6 +31,7 @@ from reconciler.features.cognigy.document import (
     update_document,
 )
 from reconciler.features.practice.simulator.state import TenantState
+from tests.support.cases import each_case
 from tests.support.grown_tenants import LIKE_YAML, generate_tenant
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.other_tools import (
@@ -395,7 +396,7 @@ def rule_with(text: str) -> str:
     return f"{HEAD}  - {{key: a, queue: b, when: [{{attribute: language, in: [de, {text}]}}]}}\n"
 
 
-@pytest.mark.parametrize("text", MISREAD)
+@each_case("text", MISREAD)
 def test_a_plain_scalar_that_other_tools_misread_is_warned_of(text: str) -> None:
     """As a value, with the text in quotes as the remedy; in quotes, it is not a finding."""
     where = (
@@ -414,9 +415,7 @@ def test_a_plain_scalar_that_other_tools_misread_is_warned_of(text: str) -> None
     assert [] == warnings_of(f"{where}'{text}'\n")
 
 
-@pytest.mark.parametrize(
-    "text", [*TEXTS, "true", "false", "12", "-0.5", "1.0e+3", "-2.5E-3"]
-)
+@each_case("text", [*TEXTS, "true", "false", "12", "-0.5", "1.0e+3", "-2.5E-3"])
 def test_a_scalar_that_all_tools_read_alike_is_not_a_finding(text: str) -> None:
     """Texts; and booleans and numbers, which cxroute reads as such, too."""
     assert [] == warnings_of(rule_with(text))
@@ -434,8 +433,8 @@ def test_no_misread_scalar_passes_without_a_warning(text: str) -> None:
         assert {3: 3 + len(text)} == parsed.collector.misread
 
 
-@pytest.mark.parametrize(
-    ("number", "decimal"),
+@each_case(
+    "number, decimal",
     [
         ("1e3", "1000"),
         ("1.5e3", "1500"),
@@ -463,10 +462,8 @@ def test_a_number_that_other_tools_misread_is_warned_of(
     assert {} == differing_loaders(f"a: {decimal}\n", [value])
 
 
-@pytest.mark.parametrize("text", ["why?", "a?b", "reverted?"])
-@pytest.mark.parametrize(
-    "line", ["in: [de, {}]", "{{a: {}}}", "{{{}: a}}", "[[{{x: [{}]}}]]"]
-)
+@each_case("text", ["why?", "a?b", "reverted?"])
+@each_case("line", ["in: [de, {}]", "{{a: {}}}", "{{{}: a}}", "[[{{x: [{}]}}]]"])
 def test_a_question_mark_in_brackets_is_warned_of(line: str, text: str) -> None:
     """Loaders of YAML 1.1 refuse the file.
 

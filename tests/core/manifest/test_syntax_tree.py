@@ -9,6 +9,7 @@ import yaml
 
 from reconciler.core.manifest.syntax_cursor import find_cursor
 from reconciler.core.manifest.syntax_tree import read_syntax
+from tests.support.cases import each_case
 from tests.tiers import size
 
 TEXT = """\
@@ -82,8 +83,8 @@ def test_a_broken_text_has_the_places_before_the_error(seed: int) -> None:
         assert "Other" == documents[-1].kind
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each_case(
+    "text, expected",
     [
         ("rules:\n  - {intent: a, qu|", (("rules", 0, "qu"), None)),
         ("rules:\n  - intent: a\n    |", (("rules", 0, ""), None)),
@@ -111,7 +112,7 @@ def test_a_cursor_is_at_a_field_or_a_value(
         assert expected == (field, cursor.value.path if cursor.value else None)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "[" * 20_000,

@@ -18,6 +18,7 @@ from reconciler.core.manifest.yaml_patch import (
 )
 from reconciler.core.manifest.yaml_reader import parse_file
 from reconciler.core.manifest.yaml_writer import format_flow, format_quoted
+from tests.support.cases import each_case
 
 
 def patched(text: str, **changes: Any) -> str:
@@ -46,8 +47,8 @@ def only_document(text: str) -> dict[str, Any]:
     return value
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "changes"),
+@each_case(
+    "before, after, changes",
     [
         ("a: 1 # why\nb: 2\n", "a: 10 # why\nb: 2\n", {"a": 10}),
         ("a:   1\r\nb: 2\r\n", "a:   10\r\nb: 2\r\n", {"a": 10}),

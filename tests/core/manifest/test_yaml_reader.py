@@ -20,6 +20,7 @@ from reconciler.core.manifest.yaml_reader import (
     parse_file,
 )
 from reconciler.core.model.rule import Source
+from tests.support.cases import each_case
 from tests.support.work_bounds import plain_rules, takes_at_most
 from tests.tiers import size
 
@@ -52,11 +53,39 @@ def value_of(text: str) -> Any:
     return reading.documents[0].value[0]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
-    ["no", "yes", "on", "010", "0x1F", "0o17", "10:00", "1_000", "~", "True", "NULL", "Null", "FALSE", "+1", ".5", "5.",
-     "NaN", ".nan", ".inf", "Infinity", "2026-12-01", "2026-12-01T00:00:00Z", "=", "1e", "-", "--1", "0.0.1", "١"],
-)  # fmt: skip
+    [
+        "no",
+        "yes",
+        "on",
+        "010",
+        "0x1F",
+        "0o17",
+        "10:00",
+        "1_000",
+        "~",
+        "True",
+        "NULL",
+        "Null",
+        "FALSE",
+        "+1",
+        ".5",
+        "5.",
+        "NaN",
+        ".nan",
+        ".inf",
+        "Infinity",
+        "2026-12-01",
+        "2026-12-01T00:00:00Z",
+        "=",
+        "1e",
+        "-",
+        "--1",
+        "0.0.1",
+        "١",
+    ],
+)
 def test_only_json_numbers_true_false_and_null_are_not_text(text: str) -> None:
     """Other YAML readers' booleans, numbers and dates stay text."""
     if text == "-":
@@ -64,21 +93,32 @@ def test_only_json_numbers_true_false_and_null_are_not_text(text: str) -> None:
     assert text.strip("'") == value_of(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("true", True), ("false", False), ("null", None), ("", None), ("0", 0), ("-0", 0), ("12", 12), ("-7", -7),
-     ("1.50", 1.5), ("1e3", 1000.0), ("-2.5E-1", -0.25), ("9" * 400, int("9" * 400)), ("1e-999", 0.0)],
-)  # fmt: skip
+@each_case(
+    "text, expected",
+    {
+        "true": True,
+        "false": False,
+        "null": None,
+        "": None,
+        "0": 0,
+        "-0": 0,
+        "12": 12,
+        "-7": -7,
+        "1.50": 1.5,
+        "1e3": 1000.0,
+        "-2.5E-1": -0.25,
+        "9" * 400: int("9" * 400),
+        "1e-999": 0.0,
+    }.items(),
+)
 def test_values_of_true_false_null_and_numbers(text: str, expected: object) -> None:
     """`true`, `false`, `null`, an empty value and JSON's numbers have exactly their JSON types."""
     got = value_of(text)
     assert (expected, type(expected)) == (got, type(got))
 
 
-@pytest.mark.parametrize(
-    "text", ["true", "null", "12", "1e999", "", "<<", "*a", "&a", "!a"]
-)
-@pytest.mark.parametrize("quote", ["'", '"'])
+@each_case("text", ["true", "null", "12", "1e999", "", "<<", "*a", "&a", "!a"])
+@each_case("quote", ["'", '"'])
 def test_quoted_scalars_are_text(text: str, quote: str) -> None:
     """Every quoted value is text."""
     assert text == value_of(quote + text + quote)
@@ -157,8 +197,8 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("data", "expected"),
+@each_case(
+    "data, expected",
     [
         (b"\xff\xfea\x00", ("CXR001", 1, 1, "the file is UTF-16, not UTF-8")),
         (b"a: b\nc: \xe4\n", ("CXR001", 2, 4, "byte 0xe4 is not UTF-8")),
@@ -236,8 +276,8 @@ def test_reading_continues_after_refused_features() -> None:
 LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "place", "message", "hint"),
+@each_case(
+    "text, place, message, hint",
     [
         (
             f"{LIST}<<<<<<< HEAD\n  - z\n=======\n  - w\n>>>>>>> other\n",
@@ -419,7 +459,7 @@ YAML_PIECES = st.sampled_from(
 
 @pytest.mark.generated
 @settings(
-    max_examples=size(fast=80, slow=200, full=400),
+    max_examples=size(fast=40, slow=200, full=400),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -446,7 +486,7 @@ def test_a_file_without_errors_means_the_same_to_pyyaml(text: str) -> None:
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
+@settings(max_examples=size(fast=30, slow=150, full=300), deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
     """Any bytes end in values or in errors, each with a position inside the file."""
@@ -459,7 +499,7 @@ def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
+@settings(max_examples=size(fast=30, slow=150, full=300), deadline=None)
 @given(st.data())
 def test_mutated_manifests_end_in_values_or_errors(data: st.DataObject) -> None:
     """A manifest with bytes removed, doubled or changed ends in values or in errors."""
@@ -484,7 +524,7 @@ NESTED = st.recursive(
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=40, slow=100, full=200), deadline=None)
+@settings(max_examples=size(fast=20, slow=100, full=200), deadline=None)
 @given(NESTED)
 def test_positions_agree_with_pyyaml(value: Any) -> None:
     """A written value is read back equal, and its parts have the positions that PyYAML's parser

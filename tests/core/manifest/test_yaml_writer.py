@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -17,8 +17,10 @@ from reconciler.core.manifest.yaml_writer import (
     format_mapping,
     format_scalar,
 )
+from tests.support.cases import each_case
 from tests.support.grown_tenants import LIKE_YAML
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.tiers import size
 
 NAMES = sorted(
     {*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), *LIKE_YAML}
@@ -51,6 +53,8 @@ def back(lines: list[str]) -> object:
     return reading.documents[0].value
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(value=VALUE, more=VALUE)
 def test_every_value_is_read_back_equal(value: object, more: object) -> None:
     """At any depth, next to other values, on one line or on several."""
@@ -72,8 +76,8 @@ def test_every_unusual_name_is_read_back_equal(text: str) -> None:
     assert message == back(format_mapping(message, 2))
 
 
-@pytest.mark.parametrize(
-    ("written", "text"),
+@each_case(
+    "written, text",
     [
         *(
             (item, item)

@@ -13,12 +13,13 @@ from reconciler.core.model.live import (
 )
 from reconciler.core.model.rule import Address
 from tests.support.builders import rule
+from tests.support.cases import each_case
 
 MARKER = Marker("acme", Address("cards", "card-help"), "0123abcd")
 LINE = "[cxroute:acme/cards/card-help#0123abcd]"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "",
@@ -40,7 +41,7 @@ def test_a_formatted_description_is_parsed_again(text: str) -> None:
         )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         f"Cards {LINE}",
@@ -91,7 +92,7 @@ def test_the_marker_is_the_last_line_without_a_blank_line(
     assert text == format_description(rule(description=text), None)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "Cards", "Cards\n", "Cards\n\n"])
+@each_case("text", ["", "\n", "Cards", "Cards\n", "Cards\n\n"])
 def test_a_blank_line_before_the_marker_belongs_to_the_text(text: str) -> None:
     """Only the line end before the marker is removed, whether LF or CR LF."""
     assert (text, MARKER) == parse_marker(f"{text}\n{LINE}")
@@ -103,8 +104,8 @@ def test_a_server_may_change_the_line_ends() -> None:
     assert ("Cards", MARKER) == parse_marker(f"Cards\r\n{LINE}")
 
 
-@pytest.mark.parametrize("space", ["\n", "\r\n", " ", "  \t ", "\n\n \r\n"])
-@pytest.mark.parametrize("text", ["", "Cards", "Two\nlines"])
+@each_case("space", ["\n", "\r\n", " ", "  \t ", "\n\n \r\n"])
+@each_case("text", ["", "Cards", "Two\nlines"])
 def test_white_space_after_the_marker_is_ignored(text: str, space: str) -> None:
     """A tenant may append a line end or spaces to every text."""
     assert (text, MARKER) == parse_marker(
@@ -131,8 +132,8 @@ def test_the_digest_covers_the_written_fields_without_the_marker() -> None:
     assert 8 == len(marker_digest(rule()))
 
 
-@pytest.mark.parametrize(
-    ("description", "expected"),
+@each_case(
+    "description, expected",
     [
         ("do not edit\n[flowsync:ivr/branch-line@4]", "[flowsync:ivr/branch-line@4]"),
         ("[terraform:x]\r\n", "[terraform:x]"),

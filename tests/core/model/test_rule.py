@@ -21,10 +21,11 @@ from reconciler.core.model.rule import (
     to_api_json,
 )
 from tests.support.builders import at_least, intent_is, rule
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
+@each_case(
+    "one, other",
     [
         (("a", "equals", 1), ("a", "equals", 1.0)),
         (("a", "equals", True), ("a", "equals", "true")),
@@ -41,8 +42,8 @@ def test_conditions_of_equal_meaning_are_equal(
     assert make_condition(*one) == make_condition(*other)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
+@each_case(
+    "one, other",
     [
         (("a", "equals", 1), ("a", "equals", "1")),
         (("a", "equals", 1), ("a", "equals", True)),
@@ -59,8 +60,8 @@ def test_conditions_of_different_meaning_differ(
     assert make_condition(*one) != make_condition(*other)
 
 
-@pytest.mark.parametrize(
-    ("operator", "value", "why"),
+@each_case(
+    "operator, value, why",
     [
         ("equals", None, "must be text, a number, true or false"),
         ("equals", ["x"], "must be text, a number, true or false"),
@@ -81,7 +82,7 @@ def test_a_meaningless_value_is_refused_with_the_reason(
     assert why == str(refused.value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", ["1e999", "9" * 5000, "010", "+1", ".5", "1.", "0x10", "١", "NaN", ""]
 )
 def test_only_finite_numbers_of_json_grammar_are_numbers(text: str) -> None:

@@ -79,6 +79,7 @@ def listed(pair: RulePair, steps: int | None = None) -> dict[str | None, str]:
     }
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.generated
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_list_is_that_of_every_input(block: int) -> None:
@@ -100,6 +101,7 @@ def test_the_list_is_that_of_every_input(block: int) -> None:
     assert observed > SIZE // 2
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.generated
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_an_incomplete_analysis_lists_every_owner(block: int) -> None:
@@ -202,6 +204,7 @@ def test_without_owners_a_plan_has_no_list(cxroute: Program, live: str) -> None:
     assert "consent" not in form
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "fraud",
     ["Fraud Desk", '{name: Card Services, owners: ["@me"]}', "{staging: {name: X}}"],
@@ -307,6 +310,7 @@ def test_an_invalid_owner_is_an_error_at_its_place(
     assert "queues.yaml:6" in cxroute.out + cxroute.err
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "fraud",
     [

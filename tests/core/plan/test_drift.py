@@ -50,13 +50,15 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_text
 from tests.support.plans import FACTS, FRAUD, GENERAL, TENANT
 from tests.support.random_rules import Evaluation, a_list, chance, edited, entry
+from tests.tiers import size
 
 BLOCKS = 8
-SIZE = 100
+SIZE = size(fast=25, slow=100)
 EVERYTHING = rule("everybody", priority=1, conditions=[], targets=GENERAL)
 VIP = wanted("cards/vip", rule())
 LIVE_VIP = managed("1", "cards/vip", rule())
@@ -629,8 +631,8 @@ def entry_of(
     return {"status": status, "before": forms[0], "after": forms[1]}
 
 
-@pytest.mark.parametrize(
-    ("runs", "expected"),
+@each_case(
+    "runs, expected",
     [
         ([run("a", entry_of("applied", None, LIVE_VIP))], "a"),
         ([run("a", entry_of("acknowledged", None, LIVE_VIP))], "a"),

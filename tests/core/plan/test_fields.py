@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from reconciler.core.model.change import FieldChange
 from reconciler.core.model.rule import Target, make_condition
 from reconciler.core.plan.compare import diff_fields
 from tests.support.builders import intent_is, rule
+from tests.tiers import size
 
 
 def test_equal_rules_have_no_differing_field() -> None:
@@ -53,6 +56,7 @@ def test_an_equal_number_of_another_type_does_not_differ() -> None:
     assert FieldChange("targets[0].queueId", "a", "b") == change
 
 
+@pytest.mark.generated
 def test_some_field_is_named_whenever_rules_differ() -> None:
     """For any two rules `diff_fields` is empty exactly if they are equal."""
     chance = random.Random(7)
@@ -71,7 +75,7 @@ def test_some_field_is_named_whenever_rules_differ() -> None:
             targets=chance.choices(targets, k=chance.randint(0, 3)),
         )
 
-    for _ in range(2_000):
+    for _ in range(size(fast=300, slow=2_000)):
         item = some()
         candidate = some()
         assert (item == candidate) == (not diff_fields(item, candidate))  # type: ignore[arg-type]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import pytest
-
 from reconciler.core.manifest.kinds.guard_limits import DatedFreeze, WeeklyFreeze
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
-    ("window", "inside", "outside"),
+@each_case(
+    "window, inside, outside",
     [
         (
             WeeklyFreeze.model_validate(

@@ -39,6 +39,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 
 
 def environment(**said: Any) -> Environment:
@@ -73,8 +74,8 @@ def kept(count: int) -> DesiredState:
     return desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(count)))
 
 
-@pytest.mark.parametrize(
-    ("managed_rules", "deletes", "ok"),
+@each_case(
+    "managed_rules, deletes, ok",
     [
         (40, 12, True),
         (40, 13, False),
@@ -208,8 +209,8 @@ def test_a_replaced_rule_empties_nothing() -> None:
 PROTECTED = {"guard": {"protected": ["cards/r0"]}}
 
 
-@pytest.mark.parametrize(
-    ("after", "refuses"),
+@each_case(
+    "after, refuses",
     [
         (None, True),
         (rule("r0", enabled=False), True),
@@ -459,8 +460,8 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("comment", "days", "reason"),
+@each_case(
+    "comment, days, reason",
     [
         ("# period: 2026-02-01 to {before}\n", 30, ""),
         (

@@ -10,6 +10,7 @@ import pytest
 from reconciler.core.model.live import LiveRule, marker_digest
 from reconciler.core.plan.ownership import classify_by_owner, find_cause
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
+from tests.support.cases import each_case
 
 
 def test_only_an_exact_marker_makes_a_rule_managed() -> None:
@@ -22,8 +23,8 @@ def test_only_an_exact_marker_makes_a_rule_managed() -> None:
     assert (candidate, hand_made) == owned.unmanaged
 
 
-@pytest.mark.parametrize(
-    ("created", "first"),
+@each_case(
+    "created, first",
     [
         (("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), "2"),
         (("2026-01-01T02:00:00+02:00", "2026-01-01T01:00:00Z"), "1"),
@@ -131,8 +132,8 @@ def pair(
     ]
 
 
-@pytest.mark.parametrize("dates", [(OLD, NEW), (NEW, OLD), *NO_DATES])
-@pytest.mark.parametrize("kinds", [("whole", "edited"), ("edited", "whole")])
+@each_case("dates", [(OLD, NEW), (NEW, OLD), *NO_DATES])
+@each_case("kinds", [("whole", "edited"), ("edited", "whole")])
 def test_the_unedited_rule_is_managed_with_any_dates(
     kinds: tuple[str, str], dates: tuple[object, object]
 ) -> None:

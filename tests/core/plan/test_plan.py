@@ -40,6 +40,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 from tests.support.plan_validator import validate_plan
 from tests.support.plans import complete
 
@@ -357,17 +358,15 @@ def test_a_saved_plan_limits_an_apply_to_its_changes() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "null", '{"planId": 1}', "[" * 100_000, "\udc00"]
-)
+@each_case("text", ["", "[]", "{}", "null", '{"planId": 1}', "[" * 100_000, "\udc00"])
 def test_a_file_that_is_not_a_plan_is_refused(text: str) -> None:
     """With a message, never a traceback."""
     with pytest.raises(UsageError, match=r"plan\.json is not a saved plan"):
         read_saved_plan(text, "plan.json")
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"),
+@each_case(
+    "change, problem",
     [
         (lambda form: form.pop("owner"), "owner: Field required"),
         (

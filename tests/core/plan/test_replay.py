@@ -206,8 +206,8 @@ def replayed(
     return replay(RecordReader.open(path, names), before, after)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.generated
-@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_replay_equals_the_evaluator_and_the_shares_of_the_sample(
     block: int, tmp_path: Path

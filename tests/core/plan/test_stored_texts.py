@@ -21,6 +21,7 @@ from reconciler.core.plan.stored_texts import (
     restore_texts,
 )
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
+from tests.support.cases import each_case
 
 NAMES = (
     "Cards & more",
@@ -59,7 +60,7 @@ def hints(made: Changes) -> list[str]:
     return [*{finding.hint for finding in made.findings if finding.code == "CXR340"}]
 
 
-@pytest.mark.parametrize("form", TEXT_FORMS, ids=lambda form: form.description)
+@each_case("form", TEXT_FORMS)
 def test_each_form_is_not_drift(form: TextForm) -> None:
     """Names that all have one form are not changed, and each has a finding with the form."""
     rules = [rule(name, description="") for name in NAMES]

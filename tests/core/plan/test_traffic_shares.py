@@ -7,8 +7,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-import pytest
-
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
@@ -25,6 +23,7 @@ from reconciler.core.plan.traffic_shares import (
 from reconciler.core.text.phrases import Labels
 from reconciler.core.traffic.sample import read_traffic
 from tests.support.builders import at_least, intent_is, rule
+from tests.support.cases import each_case
 
 FRAUD = (Target("q-fraud", 1),)
 GENERAL = (Target("q-general", 1),)
@@ -75,8 +74,8 @@ def test_a_split_moves_by_the_difference() -> None:
     assert ShareRange(50.0, 50.0) == moved([ALL], [half], "intent,count\nx,10\n").total
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
+@each_case(
+    "one, other, expected",
     [
         (None, None, 0),
         (None, (), 1),

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from reconciler.core.manifest.kinds.profile import Profile
 from reconciler.core.plan.ownership import differing_fields, fields_phrase
 from reconciler.core.rule_json import parse_live_rule
 from reconciler.targets.platform.profile_mapping import ProfileMapper
+from tests.support.cases import each_case
 
 RULE: dict[str, Any] = {
     "id": "1",
@@ -40,7 +39,7 @@ def compared(ours: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         *(
@@ -83,7 +82,7 @@ def test_fields_of_the_server_are_not_a_difference(name: str) -> None:
     assert () == compared({}, {"targets": [{**TARGET, name: "y"}]})
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         *(
@@ -127,8 +126,8 @@ def test_any_other_field_is_a_difference(name: str) -> None:
     assert () == compared({name: [{"b": 1, "a": 2}]}, {name: [{"a": 2, "b": 1}]})
 
 
-@pytest.mark.parametrize(
-    ("ours", "other", "names"),
+@each_case(
+    "ours, other, names",
     [
         ({}, {"targets": [{**TARGET, "hint": 1}]}, ("targets[].hint",)),
         ({"targets": [{**TARGET, "hint": 1}]}, {}, ("targets[].hint",)),

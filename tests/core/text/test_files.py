@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from reconciler.core.text.files import KIB, MIB, read_file, read_start, read_text
+from tests.support.cases import each_case
 from tests.support.command import run_measured
 
 SECONDS = 20
@@ -86,7 +87,7 @@ def test_one_module_opens_files_for_reading() -> None:
     assert EXCEPTIONS == actual
 
 
-@pytest.mark.parametrize(
+@each_case(
     "call",
     [
         "open(a)",
@@ -266,7 +267,7 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
 """By file: the command that reads it, and its environment variables."""
 
 
-@pytest.mark.fast_cases(8)
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("kind", ["a named pipe", "a device"])
 @pytest.mark.parametrize("reader", READERS)
 def test_each_command_refuses_a_special_file(

@@ -20,6 +20,7 @@ from reconciler.targets.platform import connect
 from reconciler.targets.platform.settings import ServerUrl
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from tests.features.endpoint.process_memory import MIB, resident
+from tests.support.cases import each_case
 
 SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 
@@ -114,6 +115,7 @@ def test_a_token_in_use_stays_hidden_after_many_new_tokens(
     assert PLACEHOLDER == discretion.redact(token)
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
     """Twelve letters and digits in a row of any encoding are hidden; the text around them is
@@ -135,6 +137,7 @@ def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
         )
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_secret_with_a_changed_middle_leaves_no_run_of_it(seed: int) -> None:
     """A server repeats a secret with some letters replaced: no twelve letters in a row of it
@@ -186,8 +189,8 @@ SIGNED: Final = (
 """Passwords of which few signs are letters and digits of ASCII."""
 
 
-@pytest.mark.parametrize("secret", SIGNED)
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@each_case("secret", SIGNED)
+@each_case("encoding", ENCODINGS)
 def test_a_secret_of_other_signs_is_hidden_in_each_encoding(
     encoding: str, secret: str
 ) -> None:

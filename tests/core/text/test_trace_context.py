@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from reconciler.core.text.trace_context import TraceContext, parse_trace
+from tests.support.cases import each_case
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -87,7 +88,7 @@ def headers(parent: str, *states: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-@pytest.mark.parametrize("parent", VALID.values(), ids=VALID)
+@each_case("parent", VALID.values())
 def test_a_valid_trace_is_returned_as_it_is(parent: str) -> None:
     """Its id is the second part."""
     actual = parse_trace(headers(parent))
@@ -98,7 +99,7 @@ def test_a_valid_trace_is_returned_as_it_is(parent: str) -> None:
     )
 
 
-@pytest.mark.parametrize("parent", INVALID.values(), ids=INVALID)
+@each_case("parent", INVALID.values())
 def test_an_invalid_trace_is_ignored(parent: str) -> None:
     """With its state, which belongs to it."""
     assert None is parse_trace(headers(parent))
@@ -123,7 +124,7 @@ def test_a_repeated_trace_is_ignored() -> None:
     assert None is parse_trace([*headers(PARENT), *headers(f"00-{TRACE}-{SPAN}-00")])
 
 
-@pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+@each_case("state", STATES.values())
 def test_a_valid_state_is_returned_as_it_is(state: str) -> None:
     """Unchanged, for the systems that wrote it."""
     actual = parse_trace(headers(PARENT, state))
@@ -138,7 +139,7 @@ def test_several_states_are_one_list() -> None:
     )
 
 
-@pytest.mark.parametrize("state", BAD_STATES.values(), ids=BAD_STATES)
+@each_case("state", BAD_STATES.values())
 def test_an_invalid_state_is_ignored(state: str) -> None:
     """The trace itself stays."""
     assert parse_trace(headers(PARENT, state)) == TraceContext(PARENT, "")

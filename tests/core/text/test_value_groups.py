@@ -19,6 +19,7 @@ from reconciler.core.text.phrases import (
     merge_labels,
 )
 from reconciler.core.text.value_groups import ValueGroups
+from tests.support.cases import each_case
 from tests.support.hostile_names import (
     CONTROL_CHARACTERS,
     HOSTILE_NAMES,
@@ -45,8 +46,8 @@ TOPICS = Labels(
 )
 
 
-@pytest.mark.parametrize(
-    ("values", "phrase"),
+@each_case(
+    "values, phrase",
     [
         ([], "nothing"),
         (["de"], "de"),

@@ -18,6 +18,7 @@ from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.rule import Condition
 from reconciler.core.traffic.sample import load_traffic
 from tests.support.bank_traffic import RECORDS, SAMPLE, import_arguments, records_text
+from tests.support.cases import each_case
 from tests.support.program import Program
 
 MANIFESTS: Final = load_manifests(Path(__file__).parents[3] / "manifests")
@@ -148,8 +149,8 @@ def test_the_sample_has_confidences_on_both_sides_of_every_bound(
             )
 
 
-@pytest.mark.parametrize(
-    ("attribute", "prefix", "least", "most"),
+@each_case(
+    "attribute, prefix, least, most",
     [
         ("language", "en", 65, 75),
         ("language", "de", 12, 18),

@@ -20,6 +20,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.core.traffic.records import RecordReader
 from reconciler.core.traffic.sample import read_traffic
+from tests.support.cases import each_case
 from tests.support.random_rules import attribute, entries, rule
 from tests.support.written_manifests import line
 from tests.support.wrong_samples import WRONG
@@ -75,7 +76,7 @@ HINT: Final = (
 )
 
 
-@pytest.mark.parametrize("name", [name for name in WRONG if name not in OTHER_LIMITS])
+@each_case("name", [name for name in WRONG if name not in OTHER_LIMITS])
 def test_the_first_wrong_row_is_reported_as_in_a_sample(name: str) -> None:
     """With the words and the position of the sample's error, whatever line it is in."""
     content, expected = WRONG[name]
@@ -123,7 +124,7 @@ def test_mutated_files_are_read_or_refused_as_samples_are() -> None:
     matter.
     """
     refused = 0
-    files = size(fast=400, slow=2000)
+    files = size(fast=120, slow=2000)
     for seed in range(files):
         random = Random(f"records {seed}")
         pieces = [
@@ -164,8 +165,8 @@ def test_mutated_files_are_read_or_refused_as_samples_are() -> None:
 NAMED: Final = '{"intent": "a", "confidence": %s, "tier": %s}'
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each_case(
+    "text, expected",
     [
         (NAMED % ("0.5", '"gold"'), (0.5, "gold")),
         (NAMED % ("null", "1.0"), (None, 1.0)),
@@ -235,7 +236,7 @@ WRONG_LINES: Final = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG_LINES)
+@each_case("name", WRONG_LINES)
 def test_a_wrong_line_of_json_is_refused_at_its_name(name: str) -> None:
     """With the line, the column of the name, and what to do."""
     text, expected = WRONG_LINES[name]

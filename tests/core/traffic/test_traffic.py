@@ -23,6 +23,7 @@ from reconciler.core.traffic.sample import (
 )
 from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
+from tests.support.cases import each_case
 from tests.support.written_manifests import ENVIRONMENT, line
 from tests.support.wrong_samples import WRONG
 from tests.tiers import size
@@ -84,8 +85,8 @@ def test_the_columns_intent_and_confidence_are_the_environments_attributes() -> 
     )[0][0]
 
 
-@pytest.mark.parametrize(
-    ("cell", "meant"),
+@each_case(
+    "cell, meant",
     [
         ("", None),
         ("gold", "gold"),
@@ -184,7 +185,7 @@ def test_comments_before_the_header_are_read_and_skipped(mark: str, end: str) ->
     ] == said(f"{COMMENTS}\nintent,count\na,5\nb,x\n".replace("\n", end))[:1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "period",
     [
         "",
@@ -234,7 +235,7 @@ def test_comments_after_the_header_are_rows() -> None:
     ] == (said("# only a comment")[:1])
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_case("name", WRONG)
 def test_an_invalid_file_reports_all_errors(name: str) -> None:
     """Each error has its position, the problem and what to do; all errors of all rows are
     reported.
@@ -243,7 +244,7 @@ def test_an_invalid_file_reports_all_errors(name: str) -> None:
     assert [f"t.csv:{line}" for line in expected.splitlines()] == said(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "cell",
     [
         "",
@@ -276,7 +277,7 @@ def test_a_point_between_thousands_is_not_a_decimal_point() -> None:
     assert [({INTENT: "a"}, 1.234)] == rows("intent,count\na,1.234\n")
 
 
-@pytest.mark.parametrize("cell", ["0,85", "85", "-0.1", "high", '"""0.5"""', "NaN"])
+@each_case("cell", ["0,85", "85", "-0.1", "high", '"""0.5"""', "NaN"])
 def test_a_confidence_is_a_number_from_0_to_1(cell: str) -> None:
     """A decimal comma, a percentage or a word would be a value that rules do not use."""
     (output,) = said(f"intent;confidence;count\na;{cell};1\n")
@@ -285,9 +286,7 @@ def test_a_confidence_is_a_number_from_0_to_1(cell: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "cell", [" gold", "gold ", "1e999", '"""a"', '"""a""b"""', r'"""\ud800"""']
-)
+@each_case("cell", [" gold", "gold ", "1e999", '"""a"', '"""a""b"""', r'"""\ud800"""'])
 def test_a_cell_that_is_probably_a_mistake_is_refused(cell: str) -> None:
     """Spaces around a text are an error, because they are invisible; JSON's quotes keep them."""
     (output,) = said(f"intent,tier,count\na,{cell},1\n")

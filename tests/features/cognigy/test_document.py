@@ -15,6 +15,7 @@ from reconciler.features.cognigy.document import (
     new_document,
     update_document,
 )
+from tests.support.cases import each_case
 from tests.support.cognigy_bots import intent, large_bot, write_file
 from tests.support.program import Program
 
@@ -148,6 +149,7 @@ def test_an_edit_keeps_line_ends_and_byte_order_mark(
     assert before.decode().count(line_end) + 2 == again.decode().count(line_end)
 
 
+@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("seed", range(20))
 def test_a_random_edit_changes_only_lines_of_its_intents(seed: int) -> None:
     """Comments stay at their intents; the result holds exactly the bot's intents, and a second edit
@@ -187,8 +189,8 @@ def test_a_new_intent_goes_to_its_place_in_a_sorted_list() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
+@each_case(
+    "text, message",
     [
         (
             "apiVersion: routing/v1\nkind: Queues\nname: a\nqueues: {}\n",

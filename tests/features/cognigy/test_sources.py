@@ -15,6 +15,7 @@ from reconciler.core.manifest.load import load_contents
 from reconciler.features.cognigy.bot import MAX_INTENTS, BotError, LookupCase
 from reconciler.features.cognigy.document import head_line, new_document
 from reconciler.features.cognigy.sources import read_bot
+from tests.support.cases import each_case
 from tests.support.cognigy_bots import (
     KEY,
     PROJECT,
@@ -191,6 +192,7 @@ WRONG: Final[dict[str, tuple[Any, str]]] = {
 }
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_file_is_an_error_with_its_path(case: str, tmp_path: Path) -> None:
     """In a folder, too."""
@@ -270,8 +272,8 @@ def test_a_missing_or_large_file_is_an_error(tmp_path: Path) -> None:
         read_bot(tmp_path / "large.json")
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
+@each_case(
+    "words, message",
     [
         (["intents"], "needs one of --from PATH and --project ID"),
         (

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.core.errors import UsageError
 from reconciler.core.rule_json import read_rules_file
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.rule_files import ALL, asks, card, file, form
@@ -188,8 +189,8 @@ def test_environments_with_another_rule_order(cxroute: Program) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
+@each_case(
+    "content, why",
     [
         ("{", "bad.json: not valid JSON; expected a list of rules, or one page"),
         ("[NaN]", "bad.json: not valid JSON"),
@@ -277,6 +278,7 @@ def test_live_needs_credentials(cxroute: Program) -> None:
     assert 3 == cxroute("diff", "manifests:sandbox", "manifests:prod")
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_foreign_text_is_escaped(cxroute: Program, hostile: str) -> None:
     """Names, values, attributes and queues of a file are printed escaped."""

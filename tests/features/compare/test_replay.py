@@ -261,6 +261,7 @@ def test_environments_that_name_the_intent_differently_are_refused(
     assert "name the bot's attributes differently" in cxroute.err
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=repr)
 def test_hostile_cells_and_names_stay_text(cxroute: Program, text: str) -> None:
     """Of a cell, an attribute, a rule and a queue: no control character reaches the terminal."""

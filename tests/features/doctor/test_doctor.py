@@ -40,6 +40,7 @@ from tests.hostile.tenant import (
 )
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule, unmanaged
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program
@@ -616,17 +617,15 @@ def test_tokens(form: dict[str, Any], state: str, said: str) -> None:
     assert (state, said) == (line.status, line.message)
 
 
-@pytest.mark.parametrize(
-    "life", [None, "soon", True, -1, float("inf"), float("nan"), 1e300, []]
-)
+@each_case("life", [None, "soon", True, -1, float("inf"), float("nan"), 1e300, []])
 def test_an_invalid_lifetime(life: object) -> None:
     """Any invalid value is a warning."""
     line = findings.check_token({"token_type": "Bearer", "expires_in": life})
     assert ("warn", "issued: Bearer, without a lifetime") == (line.status, line.message)
 
 
-@pytest.mark.parametrize(
-    ("came", "total", "asked", "state", "said"),
+@each_case(
+    "came, total, asked, state, said",
     [
         (0, 0, 100, "ok", "0 rules in 1 page"),
         (3, 3, 100, "ok", "3 rules in 1 page"),
@@ -642,8 +641,8 @@ def test_pages(came: int, total: int, asked: int, state: str, said: str) -> None
     assert (state, said) == (line.status, line.message)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
+@each_case(
+    "text, said",
     [
         ("[1]", "a part without a type"),
         ("{", "a part without a type"),

@@ -16,7 +16,7 @@ from tests.support.random_rules import a_list, entries, entry
 from tests.tiers import size
 
 BLOCKS = 10
-SIZE = size(fast=10, slow=20, full=200)
+SIZE = size(fast=4, slow=20, full=200)
 EVALUATIONS: Final[tuple[Evaluation, ...]] = ("lowest-first", "highest-first")
 
 

@@ -17,6 +17,7 @@ from reconciler.core.desired.desired import desire_offline
 from reconciler.core.manifest.load import Manifests, load_manifests
 from reconciler.core.manifest.yaml_patch import apply_edits
 from reconciler.features.editor.session import FolderSession
+from tests.support.cases import each_case
 from tests.support.language_client import Editor, edit_in
 from tests.tiers import size
 
@@ -198,7 +199,7 @@ COMPLETIONS: Final[list[tuple[str, list[str], list[str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("part", "offered", "others"), COMPLETIONS)
+@each_case("part, offered, others", COMPLETIONS)
 def test_completion_offers_what_can_stand_there(
     tmp_path: Path, part: str, offered: list[str], others: list[str]
 ) -> None:
@@ -222,8 +223,8 @@ def test_completion_offers_what_can_stand_there(
         assert bool(offered) == bool(texts)
 
 
-@pytest.mark.parametrize(
-    ("text", "offered"),
+@each_case(
+    "text, offered",
     [
         (
             "kind: RouteTests\ntests:\n  - {given: {intent: a}, expect: {queue: |",
@@ -383,7 +384,7 @@ def random_manifests(random: Random) -> dict[str, str]:
 
 
 @pytest.mark.generated
-@pytest.mark.parametrize("seed", range(size(fast=10, slow=25, full=200)))
+@pytest.mark.parametrize("seed", range(size(fast=4, slow=25, full=200)))
 def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
     """In random manifests: the rules differ in the alias alone, and the findings of `validate` are
     equal.
@@ -427,8 +428,8 @@ def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
     assert findings(before) == findings(after)
 
 
-@pytest.mark.parametrize(
-    ("new", "reason"),
+@each_case(
+    "new, reason",
     [
         ("fraud", "is already used"),
         ("Desk 9", "is already used"),

@@ -9,7 +9,8 @@ import json
 import math
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.text.json_values import STRICT_DECODER
@@ -22,6 +23,7 @@ from reconciler.targets.platform.context_client import (
     write_custom_fields,
     write_interaction,
 )
+from tests.tiers import size
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 """Including unpaired surrogates: a server may send the escape of one."""
@@ -37,6 +39,8 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(JSON)
 def test_a_response_of_the_tenant_is_passed_on_unchanged(said: Any) -> None:
     """To the last digit, including minus zero; with an unpaired surrogate the response is still
@@ -60,6 +64,8 @@ def test_the_deepest_readable_json_is_passed_on() -> None:
     assert text == json.loads(encode_json(text))
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(
     st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True),
     st.text(st.characters(codec="utf-8")),
@@ -71,6 +77,8 @@ def test_a_stored_response_begins_with_the_usual_prefix(name: str, said: str) ->
     )
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(st.text(st.characters(codec="utf-8")), NUMBERS | st.none())
 def test_written_json_is_ascii(intent: str, confidence: float | None) -> None:
     """With any assumption about the body's encoding, the letters are the same."""

@@ -26,6 +26,7 @@ from tests.features.endpoint.in_process_endpoint import (
     event,
     posted,
 )
+from tests.support.cases import each_case
 from tests.support.server_process import KEY
 
 TYPE, API_KEY = HEADERS
@@ -82,7 +83,7 @@ REFUSED: list[tuple[int, bytes | dict[str, Any], list[tuple[bytes, bytes]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "form", "headers"), REFUSED)
+@each_case("status, form, headers", REFUSED)
 def test_an_invalid_request_is_refused_before_the_upstream(
     status: int, form: Any, headers: Any
 ) -> None:
@@ -133,7 +134,7 @@ FAILED = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "status", "wait"), FAILED)
+@each_case("fault, status, wait", FAILED)
 def test_an_upstream_failure_has_a_text_of_the_endpoint(
     fault: Exception, status: int, wait: str | None
 ) -> None:
@@ -252,7 +253,7 @@ def test_head_gets_no_body() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "path",
     ["/api/route/", "/api%2Froute", "//api/route", "/API/route", "/", "/api/route?x"],
 )

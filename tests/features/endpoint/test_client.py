@@ -21,6 +21,7 @@ from reconciler.core.errors import (
 from reconciler.targets.platform.transport.circuit_breaker import MAX_FAST_FAILURES
 from tests.features.endpoint.simulated_tenants import FAULTS, SAID, WAYS, ContextTenant
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 
 CONTRACT = Path(__file__).parents[2] / "contract" / "context.json"
 
@@ -79,7 +80,7 @@ def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
     ]
 
 
-@pytest.mark.parametrize(("faults", "expected"), FAULTS)
+@each_case("faults, expected", FAULTS)
 def test_every_fault_ends_correctly_and_in_time(faults: str, expected: type) -> None:
     """One fault is overcome where that is safe; a lasting one is reported; five seconds are five
     seconds.

@@ -22,6 +22,7 @@ from reconciler.features.endpoint.event import (
 )
 from reconciler.features.endpoint.event import parse_event as parsed
 from tests.features.endpoint.in_process_endpoint import NOW, event
+from tests.support.cases import each_case
 from tests.tiers import size
 
 
@@ -53,13 +54,13 @@ def test_confidence_and_timestamp_may_be_absent() -> None:
     assert parsed(body(confidence=None)).confidence is None
 
 
-@pytest.mark.parametrize("name", ["a", "a" * 128, "A.z_0:9-", "a..b", "..a"])
+@each_case("name", ["a", "a" * 128, "A.z_0:9-", "a..b", "..a"])
 def test_a_conversation_may_have_such_an_id(name: str) -> None:
     """Up to 128 letters, digits and four signs."""
     assert name == parsed(body(conversationId=name)).conversation
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         "",
@@ -83,7 +84,7 @@ def test_no_conversation_leads_to_another_path(name: Any) -> None:
     assert refused(body(conversationId=name)).startswith("conversationId: ")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "intent",
     [
         "",
@@ -107,7 +108,7 @@ def test_an_intent_is_printable_text(intent: Any) -> None:
     assert refused(body(intent=intent)).startswith("intent: ")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "intent",
     [
         "x" * 256,
@@ -131,14 +132,14 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert f"{field}: is missing" == refused(body(**{field: ...}))
 
 
-@pytest.mark.parametrize("value", [-0.001, 1.001, 2, -1, True, False, "0.5", [0.5], {}])
+@each_case("value", [-0.001, 1.001, 2, -1, True, False, "0.5", [0.5], {}])
 def test_confidence_is_a_number_from_0_to_1(value: Any) -> None:
     """True is not a number here, and text is not a number."""
     assert refused(body(confidence=value)).startswith("confidence: ")
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
+@each_case(
+    "text, value",
     [("0", "0"), ("1", "1"), ("-0.0", "0.0"), ("1e-400", "0.0"), ("0.5", "0.5")],
 )
 def test_confidence_is_written_unchanged(text: str, value: str) -> None:
@@ -147,7 +148,7 @@ def test_confidence_is_written_unchanged(text: str, value: str) -> None:
     assert value == json.dumps(parsed(data).confidence)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "data",
     [
         b"",
@@ -251,7 +252,7 @@ def test_one_time_may_have_two_spellings(one: str, two: str) -> None:
     assert parse_timestamp(one) == parse_timestamp(two) is not None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         *(

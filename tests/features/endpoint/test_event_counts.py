@@ -21,6 +21,7 @@ from reconciler.features.endpoint.handler import EventPolicy
 from tests.features.endpoint.event_counts import SERIES, Label, counts, metrics
 from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.features.endpoint.instances import Callers, machines, shared, shuffled
+from tests.support.cases import each_case
 from tests.support.plain_http import PLAIN
 from tests.tiers import FULL
 
@@ -39,8 +40,8 @@ def counted(
     return counts(metrics(endpoint))
 
 
-@pytest.mark.parametrize(
-    ("confidence", "tenth", "reason"),
+@each_case(
+    "confidence, tenth, reason",
     [
         (0, "0.0", "unsure"),
         (0.09999999999999999, "0.0", "unsure"),

@@ -8,10 +8,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from tests.features.endpoint.in_process_endpoint import NOW, Endpoint, Reply, event
 from tests.features.endpoint.signing import WRITTEN, signed
+from tests.support.cases import each_case
 
 LIMIT = "2026-11-25T12:05:00.123456Z"
 """300 seconds after NOW."""
@@ -52,7 +51,7 @@ def outcomes(replies: list[Reply]) -> list[tuple[int, bool]]:
     return [(reply.status, reply.form.get("stale", False)) for reply in replies]
 
 
-@pytest.mark.parametrize("time", ALLOWED)
+@each_case("time", ALLOWED)
 def test_a_timestamp_up_to_the_limit_is_accepted(time: str) -> None:
     """300 seconds ahead exactly, in any zone and with any fraction; the past has no limit."""
     endpoint = Endpoint()
@@ -62,7 +61,7 @@ def test_a_timestamp_up_to_the_limit_is_accepted(time: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("time", AHEAD)
+@each_case("time", AHEAD)
 def test_a_timestamp_after_the_limit_is_refused(time: str) -> None:
     """400 with the field, the limit and the clock; nothing is written; the log and a counter have
     it.
@@ -95,7 +94,7 @@ def test_the_counter_exists_from_the_start() -> None:
     )
 
 
-@pytest.mark.parametrize("time", AHEAD)
+@each_case("time", AHEAD)
 def test_later_events_are_not_stale(time: str) -> None:
     """The refused one leaves nothing behind: the order of the others holds."""
     endpoint = Endpoint()
@@ -118,10 +117,8 @@ def test_a_signed_event_has_the_same_limit() -> None:
     ]
 
 
-@pytest.mark.parametrize("seconds", [301, 3600, 86_400, 3_000_000_000])
-@pytest.mark.parametrize(
-    "first", [{}, {"timestamp": ...}], ids=["with a timestamp", "without"]
-)
+@each_case("seconds", [301, 3600, 86_400, 3_000_000_000])
+@each_case("first", [{}, {"timestamp": ...}])
 def test_a_clock_that_was_ahead_makes_no_later_event_stale(
     seconds: int, first: dict[str, Any]
 ) -> None:

@@ -7,12 +7,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.features.endpoint.handler import EventPolicy
 from tests.features.endpoint.event_counts import counts, metrics
 from tests.features.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.support.cases import each_case
 
 FALLBACK = EventPolicy(
     fallback=FallbackPolicy("none", 0.4, frozenset({"billing", "refund"}))
@@ -28,7 +27,7 @@ DOUBTS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "intent", "reason"), DOUBTS)
+@each_case("said, intent, reason", DOUBTS)
 def test_unsure_and_unknown_intents_become_the_fallback(
     said: dict[str, Any], intent: str, reason: str | None
 ) -> None:

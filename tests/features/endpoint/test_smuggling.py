@@ -11,6 +11,7 @@ import pytest
 
 from tests.features.endpoint.in_process_endpoint import Endpoint
 from tests.features.endpoint.raw_sockets import BODY, Said, listening, request, talk
+from tests.support.cases import each_case
 from tests.support.server_process import KEY
 
 CHUNKED = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"
@@ -201,7 +202,7 @@ def test_a_chunk_extension_in_pieces_is_also_found(extension: bytes) -> None:
     assert 0 == writes
 
 
-@pytest.mark.parametrize(
+@each_case(
     "behind",
     [
         SMUGGLED,

@@ -12,6 +12,7 @@ import pytest
 from reconciler.cli import http_server as connection
 from tests.features.endpoint.in_process_endpoint import Endpoint, event
 from tests.features.endpoint.raw_sockets import BODY, Said, listening, request, talk
+from tests.support.cases import each_case
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import KEY
 
@@ -113,8 +114,8 @@ def test_a_connection_is_kept() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "status"),
+@each_case(
+    "line, status",
     [
         ("GET /health", 200),
         ("HEAD /ready", 200),

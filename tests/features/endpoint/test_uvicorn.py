@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from reconciler.cli import http_server as serve
 from reconciler.cli.http_server import StrictHttpProtocol
 from tests.features.endpoint.in_process_endpoint import Endpoint
+from tests.support.cases import each_case
 from tests.support.http_server import hand_over_connections
 
 ROOT = Path(__file__).parents[3]
@@ -54,11 +55,7 @@ def test_the_installed_uvicorn_is_the_one_reviewed_minor_version() -> None:
     assert {f">={major}.{minor}", f"<{major}.{minor + 1}"} == set(bounds.split(","))
 
 
-@pytest.mark.parametrize(
-    ("child", "parent", "name"),
-    OVERRIDES,
-    ids=lambda value: getattr(value, "__name__", value),
-)
+@each_case("child, parent, name", OVERRIDES)
 def test_each_overridden_method_is_one_that_uvicorn_has(
     child: type, parent: type, name: str
 ) -> None:

@@ -53,6 +53,7 @@ from tests.features.endpoint.simulated_tenants import (
     ContextTenant,
 )
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time
 from tests.tiers import size
@@ -61,7 +62,7 @@ CONTRACT = Path(__file__).parents[2] / "contract"
 FIELDS_WAY = "digital-custom-fields"
 SIGNAL_WAY = "voice-signal"
 EXAMPLES = [
-    pytest.param(way, example, id=example["name"])
+    (way, example)
     for way, name in ((FIELDS_WAY, "custom_fields"), (SIGNAL_WAY, "signal"))
     for example in json.loads((CONTRACT / f"{name}.json").read_text(encoding="utf-8"))
     if "client" in example["sides"]
@@ -89,7 +90,7 @@ def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
     }
 
 
-@pytest.mark.parametrize(("way", "example"), EXAMPLES)
+@each_case("way, example", EXAMPLES)
 def test_the_client_matches_the_known_behaviour_of_the_platform(
     way: str, example: dict[str, Any]
 ) -> None:
@@ -163,8 +164,8 @@ def expected_of(way: str, faults: str, usual: type) -> type:
     return NoneType if usual is dict else usual
 
 
-@pytest.mark.parametrize("way", [FIELDS_WAY, SIGNAL_WAY])
-@pytest.mark.parametrize(("faults", "usual"), FAULTS)
+@each_case("way", [FIELDS_WAY, SIGNAL_WAY])
+@each_case("faults, usual", FAULTS)
 def test_every_fault_of_a_writer_ends_correctly_and_in_time(
     faults: str, usual: type, way: str
 ) -> None:
@@ -194,7 +195,7 @@ APPLIED = (
 )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fault",
     [*(f"{item}-applied" for item in APPLIED), "cut", "drip=0.01", "half", "late=2"],
 )
@@ -317,8 +318,8 @@ async def posted(
     await signal(call, "/signal", said)
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
+@each_case(
+    "value, expected",
     [
         (None, ""),
         (0.93, "0.93"),

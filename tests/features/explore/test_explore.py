@@ -73,7 +73,7 @@ def shape(read: Page) -> list[str]:
     return [tag for tag in read.shape if tag.strip("/") != "code"]
 
 
-@pytest.mark.fast_cases(12)
+@pytest.mark.fast_cases(4)
 @NAMES
 def test_a_name_changes_only_text(name: str) -> None:
     """The elements are those of a plain name, each of them closed; no name becomes an attribute."""
@@ -146,6 +146,7 @@ def test_the_data_have_each_name_exactly(name: str) -> None:
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("build", [bank_page, two_sides_page, lambda: page_of([])])
 def test_ids_are_unique_and_labels_refer_to_an_element(build: Any) -> None:
     """A screen reader can follow each reference."""

@@ -104,6 +104,7 @@ def _decoded(value: Any) -> Any:
     )
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.generated
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_data_say_exactly_what_moves(block: int) -> None:

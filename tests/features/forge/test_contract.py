@@ -37,6 +37,7 @@ from tests.features.forge.contract import (
 )
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
+from tests.support.plain_http import PLAIN
 from tests.support.plan_formats import as_markdown
 from tests.support.plans import hostile_plan
 from tests.support.program import Program
@@ -158,7 +159,9 @@ class Stage:
     @contextmanager
     def adapter(self) -> Iterator[Forge]:
         """Connect the adapter as a command does."""
-        with httpx.Client(trust_env=False, follow_redirects=False, timeout=10) as http:
+        with httpx.Client(
+            trust_env=False, follow_redirects=False, timeout=10, verify=PLAIN
+        ) as http:
             run = self.module.read_run(os.environ)
             token = os.environ[self.forge.token_variable]
             client = RestClient(

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.features.forge.pipeline_files import PIPELINES
 from reconciler.features.forge.rollout import order_environments
+from tests.support.cases import each_case
 from tests.support.program import Program
 
 ENVIRONMENT = (
@@ -27,7 +28,7 @@ APPLIES = {
 """Where each forge's file has the order of its applies; on GitHub it is a variable."""
 
 
-@pytest.mark.parametrize(
+@each_case(
     "ordered",
     [
         ["dev", "test", "staging", "prod"],

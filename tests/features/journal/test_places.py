@@ -23,6 +23,7 @@ from reconciler.features.journal.places import (
     parse_shared_place,
 )
 from reconciler.features.practice.simulator.state import TenantState
+from tests.support.cases import each_case
 from tests.support.program import Program, write
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -270,7 +271,7 @@ def test_an_address_with_a_password_is_refused_without_printing_it(
     assert "contains a user name or a password" in cxroute.err
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["s3://", "s3://b/p?sig=1", "simplecache::s3://b/p", "~/journal", "", "a\\b"],
 )

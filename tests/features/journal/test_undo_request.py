@@ -19,6 +19,7 @@ from reconciler.features.journal.history import read_changes
 from reconciler.features.journal.journal import parse_runs
 from reconciler.features.journal.undo_request import UndoRequest
 from tests.support.builders import OWNER, address, rule
+from tests.support.cases import each_case
 
 PROD: Final = Environment.model_validate(
     {"name": "prod", "owner": OWNER, "tenant": "acme"}
@@ -73,8 +74,8 @@ def written(
     )
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
+@each_case(
+    "before, after, expected",
     [
         (None, written(rule()), 1),
         (written(rule(priority=1)), written(rule()), 1),

@@ -26,6 +26,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 
 X = address("cards/x")
 Y = address("cards/y")
@@ -191,8 +192,8 @@ def test_a_released_rule_is_adopted_again_if_the_manifests_adopt_it(
     )
 
 
-@pytest.mark.parametrize(
-    ("adopt", "live"),
+@each_case(
+    "adopt, live",
     [
         ("another", [BY_HAND]),
         (AdoptById(id="id-z"), [BY_HAND]),
@@ -200,14 +201,6 @@ def test_a_released_rule_is_adopted_again_if_the_manifests_adopt_it(
         ("x", [unmanaged("id-x", rule("x", priority=99))]),
         ("x", [managed("id-x", "cards/x", BEFORE, owner="eve")]),
         ("x", []),
-    ],
-    ids=[
-        "another name",
-        "another id",
-        "two of the name",
-        "edited",
-        "of another owner",
-        "gone",
     ],
 )
 def test_a_released_rule_is_not_adopted_again_otherwise(

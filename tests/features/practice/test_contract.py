@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 
 import httpx
-import pytest
 
 from reconciler.features.practice.simulator.app import Simulator
+from tests.support.cases import each_case
 from tests.support.contract import (
     Json,
     check_response,
@@ -20,9 +20,7 @@ from tests.support.contract import (
 )
 
 
-@pytest.mark.parametrize(
-    "example", examples(), ids=lambda example: str(example["name"])
-)
+@each_case("example", examples())
 def test_the_simulator_keeps_the_contract(example: Json) -> None:
     """In each example the in-process response matches the contract, except for the parts that it
     leaves open.

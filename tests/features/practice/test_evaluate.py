@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cases import each_case
 from tests.support.simulated import stored
 from tests.support.simulated_routing import (
     SimulatedConditionError,
@@ -106,7 +107,7 @@ HOLDS = [
 ]
 
 
-@pytest.mark.parametrize(("operator", "wanted", "value", "expected"), HOLDS)
+@each_case("operator, wanted, value, expected", HOLDS)
 def test_each_operator_follows_the_semantics(
     operator: str,
     wanted: Any,
@@ -118,7 +119,7 @@ def test_each_operator_follows_the_semantics(
     assert expected == condition_holds(condition(operator, wanted), attributes)
 
 
-@pytest.mark.parametrize("wanted", ["x", "", "1.", "01", "0x1", "1e", "NaN", " 1"])
+@each_case("wanted", ["x", "", "1.", "01", "0x1", "1e", "NaN", " 1"])
 def test_other_text_is_not_a_number(wanted: str) -> None:
     """S9: any other text there is invalid."""
     with pytest.raises(ValueError, match="is not a decimal number"):

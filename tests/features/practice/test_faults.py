@@ -17,6 +17,7 @@ from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.faults.spec import FaultSpecError
 from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.state import TenantState
+from tests.support.cases import each_case
 from tests.support.simulated import (
     CREDENTIALS,
     QUEUES,
@@ -93,7 +94,7 @@ INSTEAD = [
 ]  # fmt: skip - a table
 
 
-@pytest.mark.parametrize(("name", "outcome"), INSTEAD)
+@each_case("name, outcome", INSTEAD)
 def test_a_response_that_replaces_the_real_one(name: str, outcome: Any) -> None:
     """The create is not done; with -applied it is done, and the response is the same."""
     base, _, argument = name.partition("=")
@@ -128,8 +129,8 @@ def test_401_once_and_always() -> None:
     assert [401, 200] == run(world("GET:revoke@#1")[0], talk)
 
 
-@pytest.mark.parametrize(
-    ("spec", "after"),
+@each_case(
+    "spec, after",
     [
         ("429", "1"),
         ("429=7", "7"),
@@ -398,7 +399,7 @@ WHEN = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "expected"), WHEN)
+@each_case("spec, expected", WHEN)
 def test_a_fault_applies_at_the_time_of_its_rule(
     spec: str, expected: list[int]
 ) -> None:
@@ -520,7 +521,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "reason"), BAD)
+@each_case("spec, reason", BAD)
 def test_a_bad_spec_is_a_clear_error(spec: str, reason: str) -> None:
     """The error quotes the part and names its problem."""
     with pytest.raises(FaultSpecError) as caught:

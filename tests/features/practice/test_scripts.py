@@ -21,6 +21,7 @@ from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.snippet import SimDialect
 from reconciler.features.practice.simulator.state import TenantState
 from reconciler.features.practice.simulator.storage import StateError
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import SimulatorTransport, run
 from tests.support.studio_scripts import (
@@ -369,9 +370,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(
-    "sent", HOSTILE, ids=lambda requests_sent: repr(requests_sent[:60])
-)
+@each_case("sent", HOSTILE)
 def test_a_hostile_body_is_refused(sent: bytes) -> None:
     """It is 400, and nothing changes."""
     app = world()
@@ -451,8 +450,8 @@ def test_any_script_is_stored_or_refused(
     assert (status in (200, 206, 400, 409), [200, 204, 200]) == (True, remaining_items)
 
 
-@pytest.mark.parametrize(
-    ("intent", "confidence", "skill", "rule"),
+@each_case(
+    "intent, confidence, skill, rule",
     [
         ("lost_card", "0.92", "4002", "fraud/lost"),
         ("LOST_CARD", "0.7", "4002", "fraud/lost"),
@@ -579,7 +578,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "outcome", "versions"), FAULTS)
+@each_case("spec, outcome, versions", FAULTS)
 def test_faults_of_saves(spec: str, outcome: Any, versions: int) -> None:
     """A save is lost before or after it is stored, answered with an error, or cut."""
     app = world(spec)

@@ -15,6 +15,7 @@ from hypothesis import given, settings, strategies
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.features.practice.simulator.state import TenantState, bank_tenant
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import (
     CREDENTIALS,
@@ -310,7 +311,7 @@ BAD_FIELDS = [
 ]  # fmt: skip - a table
 
 
-@pytest.mark.parametrize(("change", "fields"), BAD_FIELDS)
+@each_case("change, fields", BAD_FIELDS)
 def test_a_bad_rule_is_refused_with_its_fields(
     change: dict[str, Any], fields: list[str]
 ) -> None:
@@ -345,7 +346,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("operator", "good", "bad"), VALUES)
+@each_case("operator, good, bad", VALUES)
 def test_each_operator_accepts_its_values(
     operator: str, good: list[Any], bad: list[Any]
 ) -> None:
@@ -413,8 +414,8 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("sent", "status"), HOSTILE, ids=lambda value: str(value)[:20])
-@pytest.mark.parametrize("path", [RULES, CONTEXT.format("c1")])
+@each_case("sent, status", HOSTILE)
+@each_case("path", [RULES, CONTEXT.format("c1")])
 def test_a_hostile_body_is_refused(path: str, sent: bytes, status: int) -> None:
     """For any bytes the response is an error in the API's form, and nothing changes."""
     state = TenantState(QUEUES)
@@ -508,7 +509,7 @@ def test_another_media_type_is_refused(media: str) -> None:
     assert 415 == answer.status_code
 
 
-@pytest.mark.parametrize(
+@each_case(
     "conversation",
     [
         "..%2F..%2Frouting%2Frules%2Fr1%3Fx=",
@@ -570,7 +571,7 @@ def test_pages_hold_every_rule_once() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "query",
     [
         "pageNumber=x",

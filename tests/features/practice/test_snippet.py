@@ -19,6 +19,7 @@ from reconciler.features.practice.simulator.snippet import (
     script_text,
     script_value,
 )
+from tests.support.cases import each_case
 from tests.support.work_bounds import takes_at_most
 from tests.tiers import size
 
@@ -67,7 +68,7 @@ EVERYWHERE = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "value"), EVERYWHERE)
+@each_case("expression, value", EVERYWHERE)
 def test_an_expression_is_the_same_in_every_dialect(
     expression: str, value: str
 ) -> None:
@@ -94,7 +95,7 @@ DEPENDENT: list[tuple[str, Callable[[SimDialect], bool]]] = [
 ]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@each_case("dialect", DIALECTS)
 def test_arithmetic_with_text_of_digits_follows_the_dialect(
     dialect: SimDialect,
 ) -> None:
@@ -106,9 +107,7 @@ def test_arithmetic_with_text_of_digits_follows_the_dialect(
     assert expected == tuple(result(text, dialect, digits="20") for text in texts)
 
 
-@pytest.mark.parametrize(
-    "dialect", DIALECTS, ids=lambda dialect: "".join(str(int(fact)) for fact in dialect)
-)
+@each_case("dialect", DIALECTS)
 def test_a_comparison_follows_the_dialect(dialect: SimDialect) -> None:
     """Each fact decides its comparisons, and no other; with `$` digits stay text."""
     expected = [(text, str(int(holds(dialect)))) for text, holds in DEPENDENT]
@@ -135,7 +134,7 @@ STATEMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "value"), STATEMENTS)
+@each_case("code, value", STATEMENTS)
 def test_statements(code: str, value: str) -> None:
     """Key words and names ignore case, the first true CASE counts, and what is not reached is not
     computed.
@@ -182,7 +181,7 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("code", "reason"), INVALID, ids=lambda text: text[:15])
+@each_case("code, reason", INVALID)
 def test_invalid_code_is_refused_without_a_run(code: str, reason: str) -> None:
     """A check names the line, and assigns nothing but the error."""
     values: dict[str, Any] = {}
@@ -190,7 +189,7 @@ def test_invalid_code_is_refused_without_a_run(code: str, reason: str) -> None:
     assert {"_err"} == set(values)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "code",
     [
         'a = "x"\n' + 'a = "{a}{a}"\n' * 60,

@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.features.practice.simulator.state import TenantState, format_timestamp
 from reconciler.features.practice.simulator.storage import StateError
+from tests.support.cases import each_case
 from tests.support.simulated import QUEUES, stored
 
 
@@ -156,7 +157,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "reason"), BROKEN, ids=lambda value: value[:30])
+@each_case("text, reason", BROKEN)
 def test_a_broken_file_is_a_clear_error(tmp_path: Path, text: str, reason: str) -> None:
     """The error names the file and the problem; nothing is written, and the state is not left
     locked.

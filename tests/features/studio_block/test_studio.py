@@ -17,6 +17,7 @@ import pytest
 from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
 from reconciler.targets.studio.language import parse_snippet
 from reconciler.targets.studio.probe import probe_snippet
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS
 from tests.support.program import Program, write
 from tests.support.studio_rules import last_trace
@@ -456,8 +457,8 @@ def test_the_recipe_presets_every_variable_of_the_rules(program: Program) -> Non
         assert line in program.out
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
+@each_case(
+    "line, said",
     [
         ("studio", "the following arguments are required: task"),
         ("studio import", "studio import needs FILE"),

@@ -8,12 +8,14 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -22,6 +24,7 @@ import pytest
 import yaml
 
 from reconciler.cli.files import STATE
+from reconciler.cli.main import main
 from reconciler.cli.session import PRACTICE
 from reconciler.core.manifest.documents import KINDS
 from reconciler.core.model.check import CheckResult
@@ -42,7 +45,7 @@ from reconciler.targets.studio.script import MAX_PROVEN_BYTES
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
-from tests.support.program import Program
+from tests.support.program import VARIABLES, Program
 from tests.support.studio_tenant import CREDENTIALS, SETTINGS, StudioTenant
 
 SCRIPT: Final = "Bot\\Hand-over"
@@ -92,28 +95,33 @@ CASE: Final = (
 )
 
 
+SCOPE: Final = ("-e", "studio", "--no-input")
+APPLY: Final = ("apply", "--yes", "--allow", "unrouted", "--reason", "test")
+
+
+def write_manifests(rules: str, more: str = "") -> None:
+    """Write an Environment and rules; `more` has further lines of the Environment."""
+    head = ENVIRONMENT % ("studio", more, "area: na1", SCRIPT)
+    Path("manifests/all.yaml").write_text(head + REST + rules, encoding="utf-8")
+
+
 class Desk:
     """Manifests, the simulated tenant, and a person who edits the script in Studio."""
 
     def __init__(self, cxroute: Program) -> None:
         self.cxroute = cxroute
-        Path("manifests").mkdir()
-        self.write(RULES)
 
     def write(self, rules: str, more: str = "") -> None:
         """Write the manifests with these rules; `more` has further lines of the Environment."""
-        head = ENVIRONMENT % ("studio", more, "area: na1", SCRIPT)
-        Path("manifests/all.yaml").write_text(head + REST + rules, encoding="utf-8")
+        write_manifests(rules, more)
 
     def run(self, *arguments: str) -> int:
         """Run a command for the Environment; return its exit code."""
-        return self.cxroute("-e", "studio", "--no-input", *arguments)
+        return self.cxroute(*SCOPE, *arguments)
 
     def apply(self, *arguments: str) -> int:
         """Apply without a prompt, with the guard off that protects conversations without a rule."""
-        return self.run(
-            "apply", "--yes", *arguments, "--allow", "unrouted", "--reason", "test"
-        )
+        return self.run(*APPLY, *arguments)
 
     def is_current(self) -> bool:
         """Return whether a plan has no change."""
@@ -171,14 +179,38 @@ class Desk:
         }
 
 
-@pytest.fixture
-def desk(cxroute: Program) -> Iterator[Desk]:
-    """Manifests whose three rules are in the script."""
+@contextmanager
+def practice_in_studio() -> Iterator[None]:
+    """Let the practice tenant keep the rules in a script."""
     token = PRACTICE.set("studio")
-    desk = Desk(cxroute)
-    assert 0 == desk.apply(), cxroute.err
-    yield desk
+    yield
     PRACTICE.reset(token)
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder after the first apply, which most tests begin with."""
+    folder = tmp_path_factory.mktemp("applied")
+    with (
+        chdir(folder),
+        practice_in_studio(),
+        pytest.MonkeyPatch.context() as patched,
+        redirect_stdout(StringIO()),
+    ):
+        for name in VARIABLES:
+            patched.delenv(name, raising=False)
+        Path("manifests").mkdir()
+        write_manifests(RULES)
+        assert 0 == main([*SCOPE, *APPLY])
+    return folder
+
+
+@pytest.fixture
+def desk(applied: Path, cxroute: Program) -> Iterator[Desk]:
+    """Manifests whose three rules are in the script."""
+    shutil.copytree(applied, Path(), dirs_exist_ok=True)
+    with practice_in_studio():
+        yield Desk(cxroute)
 
 
 def test_an_applied_table_is_one_save_and_an_empty_plan(desk: Desk) -> None:

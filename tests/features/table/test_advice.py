@@ -12,6 +12,7 @@ from reconciler.core.model.rule import Condition, make_condition
 from reconciler.features.table.advice import read_cell
 from reconciler.features.table.cells import CellError, read_conditions
 from reconciler.features.table.column_values import ColumnValues
+from tests.support.cases import each_case
 
 CONFIDENCE = ColumnValues(
     attribute="cognigyConfidence", heading="confidence", kind="confidence"
@@ -62,11 +63,11 @@ def a_condition(column: ColumnValues, operator: str, value: Any) -> Condition:
     return make_condition(column.attribute, operator, value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "number",
     ["0.6", "0,6", "60%", "60 %", "60 percent", "70", "1.7", "100", "-0.5", "10,000"],
 )
-@pytest.mark.parametrize(
+@each_case(
     "form",
     ["{}", "= {}", "is {}", ">= {}%", "=> {}", "at least {}", "{} or more", "{} - 0,9"],
 )
@@ -76,7 +77,7 @@ def test_an_unclear_number_is_refused_as_a_confidence(form: str, number: str) ->
         read_cell(form.format(number), CONFIDENCE)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "> 1",
@@ -95,7 +96,7 @@ def test_a_condition_that_no_confidence_meets_is_refused(text: str) -> None:
         read_cell(text, CONFIDENCE)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [">= 1", "<= 0", "between 0.5 and 0.5", ">= 0.7 and <= 0.7", "present", "missing"],
 )
@@ -116,7 +117,7 @@ def test_a_cell_that_a_rule_has_already_is_read_in_every_row(text: str) -> None:
         read_cell(text, CONFIDENCE)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", [">= 10,000", "1.2E+11", "ten", "60%", "> 5,5", "more than 5", "-5 to 5"]
 )
 def test_a_text_that_is_not_a_number_is_refused(text: str) -> None:
@@ -146,8 +147,8 @@ def test_a_group_stands_for_its_values(text: str, operator: str, values: Any) ->
     assert read_cell(text, LANGUAGE) == (a_condition(LANGUAGE, operator, values),)
 
 
-@pytest.mark.parametrize(
-    ("column", "text", "near"),
+@each_case(
+    "column, text, near",
     [
         (LANGUAGE, "german", "German"),
         (LANGUAGE, "Germn", "German"),
@@ -178,8 +179,8 @@ def test_another_text_gets_values_of_the_column(text: str) -> None:
         read_cell(text, INTENT)
 
 
-@pytest.mark.parametrize(
-    ("text", "operator", "value"),
+@each_case(
+    "text, operator, value",
     [
         ("true", "equals", "true"),
         ("FALSE", "equals", "false"),
@@ -263,14 +264,14 @@ REFUSED = (
 )
 
 
-@pytest.mark.parametrize("text", REFUSED)
+@each_case("text", REFUSED)
 def test_a_condition_in_other_words_is_not_taken_for_a_value(text: str) -> None:
     """In a column that may have any value, too."""
     with pytest.raises(CellError, match=f"{re.escape(ANY_VALUE)}$"):
         read_cell(text, OPEN)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "gold",

@@ -29,6 +29,7 @@ from reconciler.features.table.cells import (
     write_queues,
 )
 from reconciler.features.table.column_values import ColumnValues
+from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.tiers import FULL
 
@@ -144,7 +145,7 @@ def a_condition(random: Random) -> Condition:
     return make_condition("a", operator, value)
 
 
-@pytest.mark.fast_cases(3)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(200 if FULL else 10))
 def test_conditions_come_back(seed: int) -> None:
     random = Random(seed)
@@ -156,7 +157,7 @@ def test_conditions_come_back(seed: int) -> None:
         assert read_conditions(text, ANY) == conditions, text
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(100 if FULL else 5))
 def test_queues_come_back(seed: int) -> None:
     random = Random(seed)
@@ -185,8 +186,8 @@ def test_a_text_does_not_look_like_a_number_or_date(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("values", "cell"),
+@each_case(
+    "values, cell",
     [
         (["a", "b"], "One"),
         (["a", "b", "x"], "One; x"),
@@ -211,7 +212,7 @@ def test_the_name_of_a_group_of_one_value_is_read() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["WAHR", "Falsch", "VRAI", "faux", "VERDADERO", "falso", "VERO", "ONWAAR", "FAŁSZ"],
 )
@@ -222,9 +223,9 @@ def test_a_boolean_of_a_local_program_is_in_quotes(text: str) -> None:
         read_cell(text, ANY)
 
 
-@pytest.mark.parametrize(("example", "_meaning"), SYNTAX)
+@each_case("example", [example for example, _ in SYNTAX])
 def test_the_examples_of_the_explanation_are_conditions(
-    example: str, _meaning: str
+    example: str,
 ) -> None:
     assert write_conditions(read_conditions(example, ANY), ANY) == example
 
@@ -236,8 +237,8 @@ def test_a_sign_of_comparison_is_read_as_pages_show_it(sign: str, written: str) 
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
+@each_case(
+    "text, message",
     [
         (">= high", "has a value that must be a number"),
         ("gold;;silver", "a value is missing"),
@@ -274,13 +275,13 @@ def test_unclear_queues_are_refused(text: str, message: str) -> None:
         read_queues(text)
 
 
-@pytest.mark.parametrize("value", [10**350, 10**16, 1e16, 1.5e300, -0.1])
+@each_case("value", [10**350, 10**16, 1e16, 1.5e300, -0.1])
 def test_a_number_of_any_length_comes_back(value: float) -> None:
     condition = make_condition("a", "equals", value)
     assert read_conditions(write_conditions([condition], ANY), ANY) == (condition,)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", ["Cards 007", "Cards ٣", f"Cards {'9' * 400}", "Cards 1.", "Cards -1"]
 )
 def test_a_number_that_cannot_be_a_weight_is_part_of_the_name(text: str) -> None:

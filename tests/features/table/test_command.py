@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 from openpyxl import load_workbook
 
+from tests.support.bank_traffic import remove_sample
 from tests.support.libreoffice import saved_by_libreoffice
 from tests.support.program import Program
 
@@ -33,8 +34,8 @@ def desk(
 
 @pytest.fixture
 def one_environment(desk: Program) -> Program:
-    """Leave the bank's rules alone: their tests, promises and further environments cost most of the
-    time.
+    """Leave the bank's rules alone: their tests, promises, traffic sample and further environments
+    cost most of the time.
     """
     keep_one_environment()
     return desk
@@ -46,6 +47,7 @@ def keep_one_environment() -> None:
     for name in ("promises", "smoke-tests"):
         Path(f"manifests/{name}.yaml").unlink()
     shutil.rmtree("manifests/tests")
+    remove_sample(Path("manifests/environments/prod.yaml"))
 
 
 def texts() -> dict[str, str]:
@@ -111,6 +113,7 @@ def test_an_edited_queue_changes_one_word_and_shows_who_moves(desk: Program) -> 
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.usefixtures("one_environment")
 @pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("kept", [1, 20, 63])
 def test_a_table_without_most_of_its_rows_is_refused(desk: Program, kept: int) -> None:
@@ -135,6 +138,7 @@ def test_a_table_without_most_of_its_rows_is_refused(desk: Program, kept: int) -
     assert texts() == before
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_the_guard_deletes_counts_rules_that_the_table_switches_off(
     desk: Program,
 ) -> None:
@@ -482,6 +486,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
     assert 'goes to "General Service", by cards/pin-blocked' in desk.out
 
 
+@pytest.mark.usefixtures("one_environment")
 @pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -903,6 +908,7 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     assert 'moves from "Card Services" to "Fraud Desk"' in desk.out
 
 
+@pytest.mark.usefixtures("one_environment")
 @pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("heading", "text", "message"),
@@ -954,6 +960,7 @@ def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> N
     assert not Path(name).exists()
 
 
+@pytest.mark.usefixtures("one_environment")
 @pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("name", "message"),
@@ -1137,6 +1144,7 @@ def test_a_label_that_is_not_exact_is_not_shown(desk: Program) -> None:
     assert desk.out == "The table has no edits.\n"
 
 
+@pytest.mark.usefixtures("one_environment")
 @pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("first", "second"),

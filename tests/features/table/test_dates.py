@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import product
 
-import pytest
-
 from reconciler.core.model.rule import make_condition
 from reconciler.features.table.cells import (
     WeightedQueue,
@@ -15,6 +13,7 @@ from reconciler.features.table.cells import (
     write_queues,
 )
 from reconciler.features.table.column_values import ColumnValues
+from tests.support.cases import each_case
 
 COLUMN = ColumnValues(attribute="a")
 MONTHS = (
@@ -46,7 +45,7 @@ LONG = (
 SHAPES = ("{} 1", "{}-2", "{}/3", "{}.4", "{}5", "{} 2026", "{}-12")
 
 
-@pytest.mark.parametrize("month", [*MONTHS, *LONG, "december", "sept"])
+@each_case("month", [*MONTHS, *LONG, "december", "sept"])
 def test_a_month_with_a_number_is_in_quotes(month: str) -> None:
     """An intent `dec 1` or a queue `May 2026` stays a text: a program would store the first day of
     the month.
@@ -71,9 +70,7 @@ def test_a_month_with_a_number_is_in_quotes(month: str) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "text", ["decline card", "marble", "junior", "octopus", "may", "december"]
-)
+@each_case("text", ["decline card", "marble", "junior", "octopus", "may", "december"])
 def test_a_word_that_only_begins_like_a_month_is_plain(text: str) -> None:
     """Without a number no program makes a date of it."""
     assert text == write_conditions([make_condition("a", "equals", text)], COLUMN)

@@ -25,6 +25,7 @@ from reconciler.features.table.sheet import (
     write_csv,
 )
 from reconciler.features.table.xlsx_file import read_xlsx, write_xlsx
+from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.libreoffice import saved_by_libreoffice
 
@@ -43,8 +44,8 @@ def a_workbook(value: Any) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each_case(
+    "value, text",
     [
         (5, "5"),
         (5.0, "5"),
@@ -62,8 +63,8 @@ def test_a_cell_is_read_as_text(value: Any, text: str) -> None:
     assert row[1].name == "prod!B2"
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"),
+@each_case(
+    "value, reason",
     [
         ("=1+1", "a formula"),
         ('=HYPERLINK("https://x.example","y")', "a formula"),
@@ -147,7 +148,7 @@ def _broken_workbooks() -> dict[str, bytes]:
 
 
 # By name: a workbook holds the time, and every worker of a run must collect the same tests.
-@pytest.mark.parametrize(
+@each_case(
     "name", ["two bytes", "cut", "no end", "half a sheet", "empty", "no archive"]
 )
 def test_a_broken_workbook_is_a_clear_error(name: str) -> None:
@@ -155,8 +156,8 @@ def test_a_broken_workbook_is_a_clear_error(name: str) -> None:
         read_xlsx(_broken_workbooks()[name])
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
+@each_case(
+    "data, message",
     [
         (b"", "the table is empty"),
         (b"\xff\xfeR\x00u\x00", "not UTF-8"),
@@ -361,8 +362,8 @@ def test_a_document_type_is_refused() -> None:
         read_xlsx(data)
 
 
-@pytest.mark.parametrize(
-    ("cell", "text"),
+@each_case(
+    "cell, text",
     [
         (b'<c r="B3" t="n"><v>0.6</v></c>', "0.6"),
         (b'<c r="B3"><v>10</v></c>', "10"),

@@ -246,8 +246,8 @@ class Desk:
 
 
 @pytest.mark.generated
-@pytest.mark.fast_cases(20)
-@pytest.mark.parametrize("seed", range(size(fast=30, slow=150, full=5000)))
+@pytest.mark.fast_cases(6)
+@pytest.mark.parametrize("seed", range(size(fast=6, slow=150, full=5000)))
 def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
     desk = Desk(tmp_path, manifests_of(Random(seed)))
     text = write_csv(desk.rows)
@@ -266,8 +266,8 @@ def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.generated
-@pytest.mark.fast_cases(20)
-@pytest.mark.parametrize("seed", range(size(fast=12, slow=60, full=1000)))
+@pytest.mark.fast_cases(6)
+@pytest.mark.parametrize("seed", range(size(fast=6, slow=60, full=1000)))
 def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
     text = manifests_of(random)
@@ -297,9 +297,9 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.fast_cases(20)
+@pytest.mark.fast_cases(6)
 @pytest.mark.generated
-@pytest.mark.parametrize("seed", range(size(fast=20, slow=100, full=2000)))
+@pytest.mark.parametrize("seed", range(size(fast=6, slow=100, full=2000)))
 def test_every_written_cell_is_read_in_every_row_with_the_same_meaning(
     seed: int, tmp_path: Path
 ) -> None:
@@ -334,8 +334,8 @@ def meaning_in(column: Column, rule: Rule) -> object:
 
 
 @pytest.mark.generated
-@pytest.mark.fast_cases(20)
-@pytest.mark.parametrize("seed", range(size(fast=12, slow=60, full=1000)))
+@pytest.mark.fast_cases(6)
+@pytest.mark.parametrize("seed", range(size(fast=6, slow=60, full=1000)))
 def test_cells_copied_from_other_rows_define_exactly_these_rules(
     seed: int, tmp_path: Path
 ) -> None:

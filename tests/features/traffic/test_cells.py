@@ -41,7 +41,7 @@ def merged(
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=80, slow=200, full=400), deadline=None)
+@settings(max_examples=size(fast=30, slow=200, full=400), deadline=None)
 @given(COUNTS)
 def test_no_small_group_stays_and_no_conversation_is_lost(
     counts: dict[Cell, int | float],
@@ -65,7 +65,7 @@ def test_no_small_group_stays_and_no_conversation_is_lost(
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=40, slow=100, full=200), deadline=None)
+@settings(max_examples=size(fast=20, slow=100, full=200), deadline=None)
 @given(COUNTS.filter(lambda counts: sum(counts.values()) >= 10))
 def test_a_merged_conversation_loses_values_and_gets_no_other(
     counts: dict[Cell, int | float],
@@ -152,7 +152,7 @@ TEXT = st.text().filter(is_text) | st.sampled_from(
 
 
 @pytest.mark.generated
-@settings(max_examples=size(fast=60, slow=150, full=300), deadline=None)
+@settings(max_examples=size(fast=20, slow=150, full=300), deadline=None)
 @given(
     st.dictionaries(
         st.tuples(

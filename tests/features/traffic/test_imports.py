@@ -19,6 +19,7 @@ from reconciler.core.text.files import KIB
 from reconciler.features.traffic.cells import Cell, CellCounts, count_conversations
 from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
+from tests.support.cases import each_case
 
 BOT = {"intent": "Intent", "confidence": "Score"}
 
@@ -108,8 +109,8 @@ def test_a_column_that_does_not_exist_is_an_error(
     assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
+@each_case(
+    "text, message",
     [
         (
             "Intent,Score\na,1,2\n",

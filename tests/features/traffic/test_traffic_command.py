@@ -14,6 +14,7 @@ import pytest
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.traffic.sample import read_traffic
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.fake_prometheus import fake_prometheus, vector
 from tests.support.program import Program
 
@@ -158,9 +159,7 @@ def test_the_token_is_not_sent_after_a_redirect(
     assert not Path("t.csv").exists()
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "message"),
-    [
+@each_case("status, body, message", [
         (200, vector(), "Prometheus has no cxroute_events_total above 0 in this period: check that it scrapes"),
         (200, vector(("a", "0.9", "9")), "fewer than 10 conversations: a sample could identify them"),
         (200, vector(("a", "high", "9")), "Prometheus' response does not have the counts of cxroute_events_total"),
@@ -178,8 +177,7 @@ def test_the_token_is_not_sent_after_a_redirect(
         (403, b"", "HTTP 403; the server, or a proxy before it, refuses queries"),
         (404, b"404 page not found", "HTTP 404; is this the address of a Prometheus server, with its path?"),
         (422, {"error": "query processing would load too many samples into memory"}, "load too many samples"),
-    ],
-)  # fmt: skip
+    ])  # fmt: skip
 def test_a_failed_pull_is_one_sentence(
     cxroute: Program, status: int, body: Any, message: str
 ) -> None:
@@ -190,8 +188,8 @@ def test_a_failed_pull_is_one_sentence(
     assert not Path("t.csv").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
+@each_case(
+    "words, message",
     [
         (
             ("pull", "--into", "t.csv"),

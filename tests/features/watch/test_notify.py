@@ -34,7 +34,9 @@ from reconciler.features.watch.notify import Webhook, webhook_host
 from reconciler.features.watch.slack import slack_code, slack_message
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
+from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.plain_http import PLAIN
 from tests.support.plans import empty_plan, hostile_plan, plan_of_everything
 from tests.support.program import Program
 from tests.support.watch_process import (
@@ -311,7 +313,7 @@ def test_a_code_span_cannot_be_left(name: str) -> None:
     assert 1 == len(inner.splitlines())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "",
@@ -365,7 +367,7 @@ def sent(hook: WebhookServer, url: str = "") -> str:
     """Send one message; return the error."""
 
     async def send() -> str:
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=5, verify=PLAIN) as http:
             return await Webhook(http, url or f"{hook.url}/T0/secret-path").send(
                 {"text": "x"}
             )
@@ -396,7 +398,7 @@ def test_undelivered_messages_are_sent_first_the_next_time(hook: WebhookServer) 
     )
 
     async def deliver() -> tuple[int, str]:
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=5, verify=PLAIN) as http:
             return await Webhook(http, hook.url).send_all(waiting)
 
     hook.refusals += [400]

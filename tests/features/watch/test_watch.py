@@ -16,6 +16,7 @@ import pytest
 from reconciler.cli.http_server import open_listener
 from reconciler.version import __version__
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.plain_http import PLAIN
 from tests.support.ports import free_ports
 from tests.support.program import Program
@@ -308,8 +309,8 @@ def test_health_and_metrics_are_served_over_http(stage: WatchSetup) -> None:
     assert "prod" not in answer.text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
+@each_case(
+    "arguments, said",
     [
         (
             ("--every", "5"),

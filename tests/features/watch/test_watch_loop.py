@@ -36,6 +36,7 @@ from reconciler.features.watch.cycle import (
     WatchMetrics,
 )
 from tests.support.builders import NOW, address, rule
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.plans import empty_plan, plan_of_everything
 
@@ -183,8 +184,8 @@ def frozen() -> tuple[GuardResult, ...]:
     )
 
 
-@pytest.mark.parametrize(
-    ("one", "result"),
+@each_case(
+    "one, result",
     [
         (clean(), "clean"),
         (replace(clean(), may_write=True), "clean"),

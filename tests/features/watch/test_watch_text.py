@@ -6,8 +6,6 @@ import json
 from dataclasses import replace
 from typing import Final
 
-import pytest
-
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import ManifestError, RefusedError, UnreachableError
 from reconciler.core.model.change import Applied, Change, Create, Failed
@@ -19,6 +17,7 @@ from reconciler.core.target import CallCounts
 from reconciler.features.watch.cycle import CYCLE_STATUSES, CycleResult
 from reconciler.features.watch.text import cycle_document, cycle_line
 from tests.support.builders import NOW, rule, unmanaged
+from tests.support.cases import each_case
 from tests.support.plans import empty_plan, plan_of_everything
 from tests.support.sentences import missing_sentences
 
@@ -188,7 +187,7 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
 """Each round, and the text of its result."""
 
 
-@pytest.mark.parametrize("name", LINES)
+@each_case("name", LINES)
 def test_a_round_is_one_line(name: str) -> None:
     """Its start, findings, writes and calls, and the start of the next round; text from outside is
     escaped.

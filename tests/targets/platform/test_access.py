@@ -45,6 +45,7 @@ from tests.support.access_key_tenant import (
     part,
     token,
 )
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
@@ -172,7 +173,7 @@ def test_a_refused_token_is_renewed_once() -> None:
     assert 2 == world.count(TOKEN)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "moved", [GONE, (405, {}), (410, {}), (421, {}), (501, {}), (302, {}), (307, {})]
 )
 def test_a_token_address_that_stops_working_is_discovered_again(moved: Any) -> None:
@@ -228,9 +229,7 @@ def test_an_unreachable_token_address_is_discovered_again() -> None:
     assert (2, 2) == (world.count(OPENID), world.count(TOKEN))
 
 
-@pytest.mark.parametrize(
-    "refused", [(400, {}), (401, {}), (403, {}), (500, {}), (429, {})]
-)
+@each_case("refused", [(400, {}), (401, {}), (403, {}), (500, {}), (429, {})])
 def test_a_refused_key_or_a_busy_issuer_causes_no_discovery(refused: Any) -> None:
     """The address is right: the key is wrong, or the issuer is overloaded."""
     world = ScriptedIssuer(token=refused)
@@ -288,8 +287,8 @@ ODD: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("which", ["openid", "cxone"])
+@each_case("odd", ODD)
+@each_case("which", ["openid", "cxone"])
 def test_an_invalid_document_is_one_sentence(which: str, odd: str) -> None:
     """It names the document; the first one sends no secret, and the second one no token."""
     world = ScriptedIssuer(**{which: ODD[odd]})
@@ -335,7 +334,7 @@ IDENTITIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("odd", IDENTITIES)
+@each_case("odd", IDENTITIES)
 def test_an_id_token_without_claims_is_one_sentence(odd: str) -> None:
     """The message says how to do without one; the token is sent nowhere."""
     world = ScriptedIssuer(token=token(id_token=IDENTITIES[odd]))

@@ -31,6 +31,7 @@ from tests.support.access_key_tenant import (
     jwt,
     token,
 )
+from tests.support.cases import each_case
 
 NOWHERE: Final = {
     "another host": "https://evil.example/auth/token",
@@ -85,7 +86,7 @@ NOWHERE: Final = {
 """Where nothing may go, though a document of a public issuer says so."""
 
 
-@pytest.mark.parametrize("where", NOWHERE)
+@each_case("where", NOWHERE)
 def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
     """The first document is read, and no other request is sent."""
     world = ScriptedIssuer(openid={"issuer": ISSUER, "token_endpoint": NOWHERE[where]})
@@ -99,7 +100,7 @@ def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
     assert len(str(text.value)) < 600
 
 
-@pytest.mark.parametrize("where", NOWHERE)
+@each_case("where", NOWHERE)
 def test_no_token_is_sent_to_an_untrusted_api_endpoint(where: str) -> None:
     """Only the issuer gets requests; the token is not sent."""
     world = ScriptedIssuer(cxone={"api_endpoint": NOWHERE[where]})
@@ -115,7 +116,7 @@ def test_no_token_is_sent_to_an_untrusted_api_endpoint(where: str) -> None:
     assert canary.TOKEN not in world.sent()
 
 
-@pytest.mark.parametrize("where", NOWHERE)
+@each_case("where", NOWHERE)
 def test_an_untrusted_issuer_in_an_id_token_gets_no_request(where: str) -> None:
     """Not even for a document, which the client would trust next."""
     world = ScriptedIssuer(
@@ -155,7 +156,7 @@ BELIEVED: Final = {
 }
 
 
-@pytest.mark.parametrize("where", BELIEVED)
+@each_case("where", BELIEVED)
 def test_cxone_hosts_and_allowed_hosts_are_trusted(where: str) -> None:
     """In every spelling."""
     url, rules = BELIEVED[where]
@@ -194,8 +195,8 @@ def test_an_allowed_issuer_may_have_its_own_port() -> None:
         asyncio.run(world.client(tenant).rules())
 
 
-@pytest.mark.parametrize(
-    ("issuer", "known"),
+@each_case(
+    "issuer, known",
     [
         ("https://cxone.niceincontact.com", True),
         ("https://cxone-gov.niceincontact.com", True),
@@ -297,7 +298,7 @@ def test_an_access_key_works_on_a_real_socket(keyed: Callable[..., int]) -> None
     )
 
 
-@pytest.mark.fast_cases(4)
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "status",
     [b"301 Moved", b"302 Found", b"303 See Other", b"307 Temporary", b"308 Permanent"],
@@ -324,6 +325,8 @@ def test_no_step_of_the_login_follows_a_redirect(
     assert set(steps[: list(STEPS).index(step) + 1]) == requested & set(steps)
 
 
+@pytest.mark.fast_cases(2)
+@pytest.mark.parametrize("name", ["token_endpoint", "api_endpoint"])
 @pytest.mark.parametrize(
     "where",
     [
@@ -333,7 +336,6 @@ def test_no_step_of_the_login_follows_a_redirect(
         "http://a@localhost/",
     ],
 )
-@pytest.mark.parametrize("name", ["token_endpoint", "api_endpoint"])
 def test_an_issuer_on_loopback_cannot_redirect_a_secret(
     keyed: Callable[..., int], name: str, where: str
 ) -> None:
@@ -395,7 +397,7 @@ CASES: Final = [
 ]
 
 
-@pytest.mark.fast_cases(8)
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize(("step", "what", "how"), sorted(set(CASES)))
 def test_secrets_that_a_login_step_repeats_are_not_shown(
     keyed: Callable[..., int], step: str, what: str, how: str

@@ -25,6 +25,7 @@ from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from reconciler.targets.platform.transport.tls import load_tls_context
 from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from tests.support.builders import MARKER, rule, unmanaged
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.http_server import hand_over_connections
 from tests.support.in_process_tenant import TENANT
@@ -441,7 +442,7 @@ def test_a_reading_client_gets_its_token_with_every_spelling(base: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "proxy",
     [
         "proxy.example:3128",

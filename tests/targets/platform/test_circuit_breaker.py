@@ -111,6 +111,7 @@ async def creates(client: WritingClient, count: int = 300) -> list[Any]:
     )
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("away", AWAY)
 def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
     """All of them succeed; during the outage one probe at a time is sent, at growing intervals
@@ -147,6 +148,7 @@ def test_a_single_read_survives_an_outage() -> None:
     assert 1 <= len(server.asked) - 1 - MAX_FAILURES <= MOST_PROBES
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("away", AWAY)
 def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
     """The calls in progress, probes for the time of the patience, and then no more requests

@@ -19,6 +19,7 @@ from reconciler.targets.platform.connect import read_only_transport
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from reconciler.targets.rules_api.client import ReadingClient
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
@@ -121,7 +122,7 @@ def credentials(example: Any) -> ClientCredentials:
     )
 
 
-@pytest.mark.parametrize("example", CLIENTS, ids=lambda example: str(example["name"]))
+@each_case("example", CLIENTS)
 def test_the_client_logs_in_as_the_contract_specifies(example: Any) -> None:
     """The request equals the example's; the response is understood, or causes an error that says
     what to do.

@@ -18,6 +18,7 @@ from reconciler.core.errors import (
 from reconciler.targets.platform.diagnosis.probe import Probe
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
@@ -48,7 +49,7 @@ class Line:
         self.probe = Probe(carry, TENANT, credentials, self.time.time)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@each_case("status", [301, 302, 303, 307, 308])
 def test_a_redirected_token_request_is_an_error(status: int) -> None:
     """The target would get the credentials: one request is sent, and only the target's host is
     kept.
@@ -68,7 +69,7 @@ def test_a_redirected_token_request_is_an_error(status: int) -> None:
     )
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@each_case("status", [301, 302, 303, 307, 308])
 def test_a_redirected_list_is_not_followed(status: int) -> None:
     """A token and one request; the reply has the target."""
     line = Line(

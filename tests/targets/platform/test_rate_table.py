@@ -28,7 +28,7 @@ def check(workload: Workload, most: float, seeds: range) -> None:
     assert refused <= MOST_REFUSED or workload.limit < LEAST_LIMIT, workload
 
 
-@pytest.mark.fast_cases(8)
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize(("bucket", "most"), [(1, 2.5), (5, 1.5), (10, 1.5), (50, 1.5)])
 def test_another_limit_costs_little_time(
@@ -51,6 +51,7 @@ def test_the_configured_rate_is_reached() -> None:
     assert outcome.seconds <= (1000 - 10) / 100 / 0.97
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(("before", "after"), [(40.0, 10.0), (10.0, 40.0)])
 def test_the_rate_follows_a_limit_that_changes(before: float, after: float) -> None:
     """Another limit from the 500th call on: within 3,000 calls the rate is four fifths of it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import wraps
 from typing import Any
 
 import httpx
@@ -22,8 +24,10 @@ from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.platform.transport.request import Transport
 from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule, unmanaged
+from tests.support.cases import each_case
 from tests.support.fake_clock import START, FakeClock
 from tests.support.in_process_tenant import TENANT
+from tests.support.plain_http import PLAIN
 
 RULES = "http://localhost/api/v2/routing/rules"
 ONE = "http://localhost/api/v2/routing/rules/1"
@@ -33,7 +37,7 @@ EMPTY = {"entities": [], "total": 0}
 
 def over_http() -> Transport:
     """Return a transport whose network is respx."""
-    return transport_over(httpx.AsyncHTTPTransport())
+    return transport_over(httpx.AsyncHTTPTransport(verify=PLAIN))
 
 
 def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingClient:
@@ -50,13 +54,38 @@ def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingCl
     )
 
 
-@pytest.fixture
-def server() -> Any:
-    """A CXone that only issues tokens, until a test adds routes."""
+@contextmanager
+def token_issuer() -> Iterator[Any]:
+    """Serve a CXone that only issues tokens, until a test adds routes."""
     with respx.mock(assert_all_called=False) as routes:
         token = {"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}
         routes.post("http://localhost/oauth/token", name="token").respond(json=token)
         yield routes
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """Serve that CXone for one test."""
+    with token_issuer() as routes:
+        yield routes
+
+
+def served(test: Callable[..., None]) -> Callable[..., None]:
+    """Return the test with a new CXone, its `server`, for each case."""
+    signature = inspect.signature(test)
+    cases = [
+        parameter
+        for name, parameter in signature.parameters.items()
+        if name != "server"
+    ]
+
+    @wraps(test)
+    def run(**case: Any) -> None:
+        with token_issuer() as server:
+            test(server=server, **case)
+
+    run.__signature__ = signature.replace(parameters=cases)  # type: ignore[attr-defined]
+    return run
 
 
 def slowly(
@@ -132,8 +161,9 @@ TABLE: dict[int, tuple[type[Exception], ...]] = {
 ATTEMPTS = {401: 2, 429: 4}
 
 
-@pytest.mark.parametrize("status", TABLE)
-@pytest.mark.parametrize("call", [*READS, *WRITES])
+@each_case("status", TABLE)
+@each_case("call", [*READS, *WRITES])
+@served
 def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
     """api-contract "Errors": the meaning of each status for a read and a write, and the number of
     attempts.
@@ -152,11 +182,12 @@ def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
     assert "canary" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "failure",
     [httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError],
 )
-@pytest.mark.parametrize("call", [*READS, *WRITES])
+@each_case("call", [*READS, *WRITES])
+@served
 def test_a_lost_response_is_retried_only_for_a_read(
     server: Any, call: str, failure: type[Exception]
 ) -> None:
@@ -168,10 +199,11 @@ def test_a_lost_response_is_retried_only_for_a_read(
     assert (4 if call in READS else 1) == route.call_count
 
 
-@pytest.mark.parametrize(
-    ("status", "of_an_update"),
+@each_case(
+    "status, of_an_update",
     [(404, errors.RuleNotFoundError), (410, errors.UnsupportedCallError)],
 )
+@served
 def test_404_and_410_mean_gone(
     server: Any, status: int, of_an_update: type[Exception]
 ) -> None:
@@ -242,9 +274,8 @@ def test_a_thousand_calls_share_a_token_with_any_lifetime(
     assert 1 == server["token"].call_count
 
 
-@pytest.mark.parametrize(
-    ("status", "requests"), [(401, 1), (404, 1), (429, 4), (503, 4)]
-)
+@each_case("status, requests", [(401, 1), (404, 1), (429, 4), (503, 4)])
+@served
 def test_a_thousand_calls_share_a_refusal(
     server: Any, status: int, requests: int
 ) -> None:
@@ -289,8 +320,8 @@ def test_a_cancelled_token_request_does_not_affect_other_callers(server: Any) ->
     assert [True, True] == [read is not None for read in asyncio.run(run())]
 
 
-@pytest.mark.parametrize(
-    ("expires_in", "tokens"),
+@each_case(
+    "expires_in, tokens",
     [
         (3600, 2),
         (4000, 1),
@@ -305,6 +336,7 @@ def test_a_cancelled_token_request_does_not_affect_other_callers(server: Any) ->
         (float("inf"), 1),
     ],
 )
+@served
 def test_a_token_is_used_until_a_minute_before_its_end(
     server: Any, expires_in: object, tokens: int
 ) -> None:
@@ -326,7 +358,8 @@ def test_a_token_is_used_until_a_minute_before_its_end(
     assert tokens <= server["token"].call_count <= tokens + 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
+@each_case("status", [400, 401, 403])
+@served
 def test_the_error_for_a_wrong_secret_does_not_contain_it(
     server: Any, status: int
 ) -> None:
@@ -340,8 +373,8 @@ def test_the_error_for_a_wrong_secret_does_not_contain_it(
     assert 1 == server["token"].call_count
 
 
-@pytest.mark.parametrize(
-    ("header", "waited"),
+@each_case(
+    "header, waited",
     [
         ("7", 7),
         ("0.5", 0.5),
@@ -355,6 +388,7 @@ def test_the_error_for_a_wrong_secret_does_not_contain_it(
         ("Wed, 99 Nov 2026 99:00:00 GMT", 0.5),
     ],
 )
+@served
 def test_a_plausible_retry_after_is_respected(
     server: Any, header: str | None, waited: float
 ) -> None:
@@ -426,7 +460,8 @@ def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
     assert 4 == server["token"].call_count
 
 
-@pytest.mark.parametrize("padding", range(150, 201, 5))
+@each_case("padding", range(150, 201, 5))
+@served
 def test_a_truncated_secret_is_not_repeated(server: Any, padding: int) -> None:
     """A server's text is cut to one line after the secrets are removed from it."""
     server.post(RULES).respond(400, json={"message": "x" * padding + "canary-secret"})
@@ -460,7 +495,7 @@ def test_the_pages_of_a_list_are_read_in_parallel(server: Any) -> None:
     assert 4 == route.call_count
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pages",
     [
         [page(["a", "b"], 4), page(["b", "c"], 4)],
@@ -469,6 +504,7 @@ def test_the_pages_of_a_list_are_read_in_parallel(server: Any) -> None:
         [page(["a", "b"], 1)],
     ],
 )
+@served
 def test_an_inconsistent_list_is_read_again_and_then_refused(
     server: Any, pages: list[httpx.Response]
 ) -> None:
@@ -504,7 +540,7 @@ def test_a_list_that_is_consistent_at_the_second_read_is_accepted(server: Any) -
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "form",
     [
         [],
@@ -519,6 +555,7 @@ def test_a_list_that_is_consistent_at_the_second_read_is_accepted(server: Any) -
         {"entities": [], "total": 0, "nextUri": "//evil.example/rules"},
     ],
 )
+@served
 def test_a_page_of_a_wrong_shape_is_an_error(server: Any, form: object) -> None:
     """So is a list that links to another host."""
     server.get(url__startswith="http://localhost/api/v2/routing/queues").respond(
@@ -542,7 +579,8 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("body", GARBLED)
+@each_case("body", GARBLED)
+@served
 def test_a_read_without_json_is_retried(server: Any, body: str) -> None:
     """The response may have been truncated (F7 to F9, F12)."""
     garbled = httpx.Response(200, content=GARBLED[body])
@@ -550,11 +588,12 @@ def test_a_read_without_json_is_retried(server: Any, body: str) -> None:
     assert asyncio.run(client().rule("1")) is not None
 
 
-@pytest.mark.parametrize("call", READS)
-@pytest.mark.parametrize(
-    ("body", "attempts"),
+@each_case("call", READS)
+@each_case(
+    "body, attempts",
     [*((item, 4) for item in GARBLED), *((item, 1) for item in HOSTILE)],
 )
+@served
 def test_unusable_responses_to_a_read_end_the_run(
     server: Any, call: str, body: str, attempts: int
 ) -> None:
@@ -567,8 +606,9 @@ def test_unusable_responses_to_a_read_end_the_run(
     assert attempts == route.call_count
 
 
-@pytest.mark.parametrize("call", ["POST", "PUT"])
-@pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
+@each_case("call", ["POST", "PUT"])
+@each_case("body", [*GARBLED, *HOSTILE])
+@served
 def test_an_unusable_response_to_a_write_leaves_its_outcome_unknown(
     server: Any, call: str, body: str
 ) -> None:
@@ -581,7 +621,8 @@ def test_an_unusable_response_to_a_write_leaves_its_outcome_unknown(
     assert 1 == route.call_count
 
 
-@pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
+@each_case("body", [*GARBLED, *HOSTILE])
+@served
 def test_the_body_of_a_delete_is_ignored_unless_it_is_a_web_page(
     server: Any, body: str
 ) -> None:
@@ -591,10 +632,11 @@ def test_the_body_of_a_delete_is_ignored_unless_it_is_a_web_page(
         asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "attempts"),
+@each_case(
+    "status, body, attempts",
     [(200, b'{"access_tok', 4), (200, b"<html>", 1), (204, b"", 1)],
 )
+@served
 def test_a_truncated_token_response_is_retried(
     server: Any, status: int, body: bytes, attempts: int
 ) -> None:
@@ -619,8 +661,8 @@ def test_an_empty_list_is_read_once_more(server: Any) -> None:
     assert () == asyncio.run(client().rules())
 
 
-@pytest.mark.parametrize(
-    ("link", "is_cycle"),
+@each_case(
+    "link, is_cycle",
     [
         ("/api/v2/routing/rules?pageNumber=1&pageSize=100", True),
         ("/api/v2/routing/rules?pageNumber=0", True),
@@ -632,6 +674,7 @@ def test_an_empty_list_is_read_once_more(server: Any) -> None:
         (7, False),
     ],
 )
+@served
 def test_a_list_that_links_back_is_an_error(
     server: Any,
     link: object,
@@ -650,7 +693,7 @@ def test_a_list_that_links_back_is_an_error(
     assert 1 == route.call_count
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "https://acme.my.cxone.com",
@@ -670,7 +713,7 @@ def test_credentials_are_sent_to_these_hosts(url: str) -> None:
     check_host(url, frozenset({"Gateway.internal"}))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "https://evil.example%2f.my.cxone.com",
@@ -724,8 +767,9 @@ def test_no_path_changes_the_host(path: str) -> None:
             )
 
 
-@pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
-@pytest.mark.parametrize("call", ["GET", "PUT", "DELETE"])
+@each_case("rule_id", ["", ".", "..", "\ud800"])
+@each_case("call", ["GET", "PUT", "DELETE"])
+@served
 def test_an_id_that_leads_out_of_the_rules_path_is_never_sent(
     server: Any, call: str, rule_id: str
 ) -> None:
@@ -754,10 +798,11 @@ def test_another_rule_than_the_requested_one_is_an_error(server: Any) -> None:
         asyncio.run(client().rule("1"))
 
 
-@pytest.mark.parametrize(
-    ("etag", "sent"),
+@each_case(
+    "etag, sent",
     [(b'"7"', '"7"'), (b'W/"7"', 'W/"7"'), (b'"\xc3\xbc"', None), (b"", None)],
 )
+@served
 def test_an_etag_is_returned_if_it_fits_into_a_header(
     server: Any, etag: bytes, sent: str | None
 ) -> None:
@@ -777,8 +822,8 @@ def test_an_etag_is_returned_if_it_fits_into_a_header(
     assert sent == stored.calls[0].request.headers.get("If-Match")
 
 
-@pytest.mark.parametrize(
-    ("fields", "said"),
+@each_case(
+    "fields, said",
     [
         ('"priority": 1e999', "instead of JSON"),
         (
@@ -793,6 +838,7 @@ def test_an_etag_is_returned_if_it_fits_into_a_header(
         ),
     ],
 )
+@served
 def test_a_rule_that_cannot_be_displayed_is_refused_with_its_id(
     server: Any, fields: str, said: str
 ) -> None:
@@ -853,7 +899,8 @@ def test_neither_credentials_nor_client_show_a_secret() -> None:
     )
 
 
-@pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
+@each_case("form", ["{}", "echo {} end", "client_secret={}&x"])
+@served
 def test_a_secret_that_the_server_repeats_is_not_shown(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
     item = WritingClient(

@@ -21,6 +21,7 @@ from reconciler.core.rule_json import parse_live_rule
 from reconciler.targets.platform.settings import ClientCredentials
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.rules_api.client import WritingClient
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
@@ -181,9 +182,7 @@ def expectation(example: Json) -> type[Exception] | None:
     return REFUSED[status]
 
 
-@pytest.mark.parametrize(
-    "example", [pytest.param(example, id=example["name"]) for example in examples()]
-)
+@each_case("example", examples())
 def test_the_client_requests_and_understands_as_the_contract_specifies(
     example: Json,
 ) -> None:

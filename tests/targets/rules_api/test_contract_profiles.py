@@ -24,6 +24,7 @@ from reconciler.targets.platform.settings import ClientCredentials, TenantSettin
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.rules_api.client import WritingClient
 from tests.support.builders import MARKER, rule
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
@@ -99,14 +100,7 @@ async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
     ]
 
 
-@pytest.mark.parametrize(
-    "example",
-    [
-        pytest.param(example, id=example["name"])
-        for example in EXAMPLES
-        if "client" in example["sides"]
-    ],
-)
+@each_case("example", [example for example in EXAMPLES if "client" in example["sides"]])
 def test_the_client_requests_and_understands_as_the_platform_documents(
     example: dict[str, Any],
 ) -> None:

@@ -25,6 +25,7 @@ from reconciler.targets.platform.profile_mapping import ProfileMapper
 from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
 from reconciler.targets.platform.transport.httpx_transport import transport_over
 from reconciler.targets.rules_api.client import WritingClient
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program, write
@@ -145,8 +146,8 @@ def names_read(server: Scripted, style: str) -> str:
     )
 
 
-@pytest.mark.parametrize("names", ["", "a", "abc", "abcd", "abcdefg"])
-@pytest.mark.parametrize("style", STYLES)
+@each_case("names", ["", "a", "abc", "abcd", "abcdefg"])
+@each_case("style", STYLES)
 def test_every_style_is_read_to_its_end(style: str, names: str) -> None:
     """Empty, one page, a full one, several: each rule once. An empty list is read again."""
     recorded = pages(style, names)
@@ -176,8 +177,8 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("names", FAULTS.values(), ids=FAULTS)
-@pytest.mark.parametrize("style", STYLES)
+@each_case("names", FAULTS.values())
+@each_case("style", STYLES)
 def test_an_incomplete_read_is_repeated(style: str, names: str) -> None:
     """F28 to F31: after another read every rule is there."""
     server = Scripted(*pages(style, names, total=7), *pages(style, "abcdefg"))
@@ -218,7 +219,7 @@ def test_a_circular_list_ends(style: str) -> None:
         names_read(Scripted(*recorded), style)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "link",
     [
         "https://evil.example/api/v2/routing/rules?p=1",
@@ -232,7 +233,7 @@ def test_a_circular_list_ends(style: str) -> None:
         "http://[::1/api/v2/routing/rules?p=1",
     ],
 )
-@pytest.mark.parametrize("style", COUNTED)
+@each_case("style", COUNTED)
 def test_a_link_to_another_host_is_refused_before_a_request(
     style: str, link: str
 ) -> None:
@@ -251,8 +252,8 @@ def test_a_token_that_is_not_text_is_an_error(token: object) -> None:
         names_read(server, "scroll-token")
 
 
-@pytest.mark.parametrize(
-    ("made", "answer"),
+@each_case(
+    "made, answer",
     [
         (
             {"style": "page-number", "next": "more"},
@@ -428,7 +429,7 @@ def rows() -> Iterator[tuple[dict[str, Any], str]]:
     yield {"rule": {"name": "~name"}}, "name of a field"
 
 
-@pytest.mark.parametrize(("said", "told"), [*rows()])
+@each_case("said, told", [*rows()])
 def test_an_invalid_profile_is_refused_with_a_reason(
     said: dict[str, Any], told: str, room: Any
 ) -> None:

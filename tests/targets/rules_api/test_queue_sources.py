@@ -19,6 +19,7 @@ from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.state import TenantState
 from reconciler.targets.platform.paging import ROUTING_QUEUES, skills_list
+from tests.support.cases import each_case
 from tests.support.command import Command, serving
 from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import Program, write
@@ -262,8 +263,8 @@ def off() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "fits"),
+@each_case(
+    "name, fits",
     [
         ("Cards", True),
         ("a-b_c.d:e1", True),

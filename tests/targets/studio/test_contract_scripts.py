@@ -17,6 +17,7 @@ from reconciler.targets.platform.transport.request import ApiRequest, ApiRespons
 from reconciler.targets.studio.client import StudioClient
 from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.place import StudioScript
+from tests.support.cases import each_case
 from tests.support.contract import CONTRACT
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
@@ -117,7 +118,7 @@ async def made_of(client: StudioClient, example: Json) -> Any:
     )
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@each_case("name", EXAMPLES)
 def test_the_client_calls_and_understands_scripts_as_the_example(name: str) -> None:
     """The client sends the example's request, and the response has the example's meaning.
 

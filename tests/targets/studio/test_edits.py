@@ -25,6 +25,7 @@ from reconciler.targets.studio.evaluate import run_snippet
 from reconciler.targets.studio.language import SnippetError, parse_snippet
 from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.read import BlockRule, read_block
+from tests.support.cases import each_case
 from tests.support.studio_rules import (
     LAYOUT,
     STRICT,
@@ -112,8 +113,8 @@ def test_an_edited_literal_is_another_value() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "text"),
+@each_case(
+    "old, new, text",
     [
         ('( cxr_text_intent$ = "lost" )', '( intent = "lost" )', '( intent = "lost" )'),
         ('= "lost" )', '= "lo{b}st" )', '( cxr_text_intent$ = "lo{b}st" )'),
@@ -293,7 +294,7 @@ STATEMENTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "new"), STATEMENTS)
+@each_case("old, new", STATEMENTS)
 def test_a_stray_statement_may_override_every_rule(old: str, new: str) -> None:
     """It is an unmanaged rule before all others, with an opaque condition and an opaque target."""
     stray = edited(old, new)[0]
@@ -311,8 +312,8 @@ def test_a_stray_statement_may_override_every_rule(old: str, new: str) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "ids"),
+@each_case(
+    "old, new, ids",
     [
         (
             'ASSIGN cxr_text_intent$ = "{intent}"',
@@ -372,8 +373,8 @@ def test_default_is_an_unmanaged_rule_without_conditions_behind_all_others() -> 
         assert last.rule.targets == (Target("3", 1),)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
+@each_case(
+    "old, new",
     [
         ("#", "#x"),
         ("priority=20", "priority=2 0"),
@@ -398,8 +399,8 @@ def test_a_damaged_comment_line_makes_the_rule_unmanaged(old: str, new: str) -> 
     assert [candidate.id for candidate in block] == ["cards/r0", rule.id, "cards/r2"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
+@each_case(
+    "old, new",
     [
         ("    ASSIGN cxr_skill = 4001\n", ""),
         ('    ASSIGN cxr_rule = "cards/r0"\n', ""),
@@ -437,8 +438,8 @@ SPLIT = Rule(
 SPLIT_TEXT = block_of([SPLIT])
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "weights"),
+@each_case(
+    "old, new, weights",
     [
         ("cxr_split < 80", "cxr_split < 90", {"12": 50, "4001": 40, "4002": 10}),
         ("cxr_skill = 4001", "cxr_skill = 12", {"12": 80, "4002": 20}),
@@ -611,7 +612,7 @@ def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
     the rules say.
     """
     compared = 0
-    blocks = size(fast=140, slow=700, full=30000)
+    blocks = size(fast=50, slow=700, full=30000)
     for seed in range(blocks):
         random = Random(f"truth {seed}")
         text = block_of(

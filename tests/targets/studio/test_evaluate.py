@@ -20,6 +20,7 @@ from reconciler.core.model.rule import Rule, make_condition
 from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
 from reconciler.targets.studio.language import SnippetError, parse_snippet
 from reconciler.targets.studio.layout import BlockLayout, storable_rule
+from tests.support.cases import each_case
 from tests.support.studio_rules import (
     HIGHEST_FIRST,
     LAYOUT,
@@ -32,7 +33,7 @@ from tests.support.studio_rules import (
 from tests.tiers import FULL, size
 
 DIALECTS = possible_dialects({})
-CONVERSATIONS = size(fast=200, slow=1000, full=100000)
+CONVERSATIONS = size(fast=100, slow=1000, full=100000)
 PER_LIST = 50
 PARTS = 8 if FULL else 1
 
@@ -131,7 +132,7 @@ def test_no_numeric_condition_holds_for_a_value_that_is_not_a_number(
             assert "cxr_skill" not in result, (dialect, operator)
 
 
-@pytest.mark.parametrize("value", [0, 0.0, -0.0, "0", "0.0"])
+@each_case("value", [0, 0.0, -0.0, "0", "0.0"])
 def test_zero_is_a_number(value: str | float) -> None:
     """A zero satisfies the conditions that it satisfies for the rules."""
     for operator, operand, is_taken in (
@@ -171,7 +172,7 @@ LANGUAGE: list[tuple[str, dict[str, Any], str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("snippet", "variables", "name", "expected"), LANGUAGE)
+@each_case("snippet, variables, name, expected", LANGUAGE)
 def test_the_documented_language_is_evaluated(
     snippet: str, variables: Any, name: str, expected: Any
 ) -> None:
@@ -184,7 +185,7 @@ def test_the_documented_language_is_evaluated(
         )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "snippet",
     [
         "a = 1 / 2",

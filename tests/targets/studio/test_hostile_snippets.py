@@ -43,7 +43,7 @@ def attempt(text: str) -> None:
 @pytest.mark.generated
 def test_random_texts_are_read_or_refused() -> None:
     """Nothing but SnippetError and ScriptError is raised, for random pieces and damaged blocks."""
-    for seed in range(size(fast=60, slow=300, full=20000)):
+    for seed in range(size(fast=25, slow=300, full=20000)):
         random = Random(f"hostile {seed}")
         attempt(
             random.choice(("", " ", "\n")).join(

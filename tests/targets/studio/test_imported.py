@@ -22,6 +22,7 @@ from reconciler.targets.studio.language import parse_snippet
 from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.read import ImportedSnippet
 from tests.support import studio_rules
+from tests.support.cases import each_case
 from tests.tiers import FULL
 
 LAYOUT = BlockLayout(
@@ -54,8 +55,8 @@ def problems(text: str) -> list[tuple[int, str]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("condition", "rules"),
+@each_case(
+    "condition, rules",
     [
         ('intent = "a"', [{f"{INTENT} equals": "a"}]),
         (
@@ -145,8 +146,8 @@ def test_a_second_decision_is_named_with_the_line_of_the_first() -> None:
     assert expected == problems(second)
 
 
-@pytest.mark.parametrize(
-    ("statement", "line", "part"),
+@each_case(
+    "statement, line, part",
     [
         ('} FOR i = 1 TO 3 { s = 4 } IF a = "1" {', 2, "FOR i = 1 TO 3"),
         ("}\nGOSUB other\nIF a = 1 {", 3, "GOSUB other"),
@@ -309,7 +310,7 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
     """
     draw = random.Random(seed)
     count = 0
-    for _ in range(20):
+    for _ in range(8):
         text = _snippet(draw)
         statements = parse_snippet(text)
         try:
@@ -341,7 +342,7 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
                 assert (expected or {"": 100}) == {
                     each: 20 * n for each, n in skills.items()
                 }, (text, conversation)
-    assert count >= 12
+    assert count >= 5
 
 
 def test_a_case_line_with_and_beside_another_case_line() -> None:

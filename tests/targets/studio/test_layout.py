@@ -16,6 +16,7 @@ from reconciler.core.target import NotStorableError
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.layout import BlockLayout, find_conflicts, storable_rule
 from reconciler.targets.studio.read import read_block
+from tests.support.cases import each_case
 from tests.support.studio_rules import LAYOUT, entries_of, plain_rule
 
 RULE = plain_rule(1, [])
@@ -29,7 +30,7 @@ def refused(attribute: str, operator: str, value: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         'a"b',
@@ -65,8 +66,8 @@ def test_a_text_that_a_literal_cannot_hold_is_refused(text: str) -> None:
         assert "which a Studio script cannot hold" in message or "empty text" in message
 
 
-@pytest.mark.parametrize(
-    ("attribute", "operator", "value", "message"),
+@each_case(
+    "attribute, operator, value, message",
     [
         ("intent", "endsWith", "a", "cannot hold `endsWith`"),
         ("intent", "notEndsWith", "a", "cannot hold `notEndsWith`"),
@@ -99,8 +100,8 @@ def test_a_condition_that_studio_cannot_hold_is_refused(
     assert message in refused(attribute, operator, value)
 
 
-@pytest.mark.parametrize(
-    ("targets", "message"),
+@each_case(
+    "targets, message",
     [
         ((), "this rule has 0 queues"),
         ((Target("1", 0),), "this rule has 0 queues"),

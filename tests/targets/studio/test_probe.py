@@ -8,6 +8,7 @@ from reconciler.core.target import NotStorableError
 from reconciler.targets.studio.evaluate import FACTS, possible_dialects
 from reconciler.targets.studio.language import parse_snippet
 from reconciler.targets.studio.probe import format_recipe, parse_probe, probe_snippet
+from tests.support.cases import each_case
 from tests.support.studio_rules import LAYOUT, last_trace
 
 
@@ -31,7 +32,7 @@ def test_a_fact_whose_tests_disagree_stays_unknown() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "line",
     [
         "",

@@ -296,7 +296,7 @@ def example(message: str) -> dict[str, Scalar]:
 
 
 @pytest.mark.generated
-@pytest.mark.parametrize("seed", range(size(fast=10, slow=25, full=1000)))
+@pytest.mark.parametrize("seed", range(size(fast=4, slow=25, full=1000)))
 def test_an_error_means_that_a_declared_input_goes_elsewhere(seed: int) -> None:
     """Every declared input is run in all 16 dialects; the example of an error is one that goes
     elsewhere.
@@ -326,6 +326,7 @@ def test_an_error_means_that_a_declared_input_goes_elsewhere(seed: int) -> None:
         assert stated[1] in routes - {stated[0]}, verdict
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("seed", range(300 if FULL else 12))
 def test_the_text_of_a_few_rules_deviates_as_the_whole_text_does(seed: int) -> None:
     """A route test runs only the rules that may take its conversation; the other rules make no
@@ -347,6 +348,7 @@ def test_the_text_of_a_few_rules_deviates_as_the_whole_text_does(seed: int) -> N
             assert text.route(source_values, deviation[0]) == deviation[1] != expected
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("seed", range(300 if FULL else 12))
 def test_a_warning_means_that_an_empty_text_goes_elsewhere(seed: int) -> None:
     """For each attribute that can be empty, every input with an empty text is compared with the one

@@ -16,6 +16,7 @@ from reconciler.targets.studio.script import (
     find_file_block,
     replace_block,
 )
+from tests.support.cases import each_case
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
 from tests.tiers import size
 
@@ -116,8 +117,8 @@ def simple(value: str, **members: Any) -> str:
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
+@each_case(
+    "content, message",
     [
         ("", "not a JSON object"),
         ("[]", "not a JSON object"),
@@ -167,8 +168,8 @@ def test_a_member_that_is_repeated_counts_as_the_parser_counts_it() -> None:
     assert find_block(content, LAYOUT).text == OLD
 
 
-@pytest.mark.parametrize(
-    ("header", "expected"),
+@each_case(
+    "header, expected",
     [
         ({"masterId": 12}, "12"),
         ({"masterId": "12"}, "12"),
@@ -230,7 +231,7 @@ def test_a_file_may_have_any_form_of_a_script(value: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "",

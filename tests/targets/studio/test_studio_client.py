@@ -37,6 +37,7 @@ from reconciler.targets.rules_api.client import ReadingClient, WritingClient
 from reconciler.targets.studio import client as studio_client
 from reconciler.targets.studio.client import StudioClient, StudioReadingClient
 from reconciler.targets.studio.place import StudioScript, studio_script
+from tests.support.cases import each_case
 from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.studio_tenant import (
     CREDENTIALS,
@@ -165,8 +166,8 @@ def test_a_reading_client_has_no_way_to_write() -> None:
     assert {"GET"} == {request.method for request in tenant.requests}
 
 
-@pytest.mark.parametrize(
-    ("user", "date", "expected"),
+@each_case(
+    "user, date, expected",
     [
         (
             "Kim Lee",
@@ -207,7 +208,7 @@ def test_the_last_save_is_that_of_the_running_version(
         assert expected == actual
 
 
-@pytest.mark.parametrize(
+@each_case(
     "form",
     [{}, {"versions": None}, {"versions": [1, None, {}]}, [], {"versions": {"a": 1}}],
 )
@@ -541,8 +542,8 @@ def test_a_refused_script_is_rejected_with_the_error_keys() -> None:
     assert "" == tenant.holder
 
 
-@pytest.mark.parametrize(
-    ("status", "form", "expected"),
+@each_case(
+    "status, form, expected",
     [
         (
             409,
@@ -574,7 +575,7 @@ def test_a_refusal_of_any_form_is_rejected(
     assert 1 == tenant.calls.count("save")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "reply",
     [
         losing(request_too=True),
@@ -620,8 +621,8 @@ def test_a_save_that_is_not_allowed_or_offered(
 # Faults at every call
 
 
-@pytest.mark.parametrize("call", [*READS, "lock", "unlock"])
-@pytest.mark.parametrize("request_too", [True, False])
+@each_case("call", [*READS, "lock", "unlock"])
+@each_case("request_too", [True, False])
 def test_a_lost_call_other_than_the_save_is_repeated(
     call: str, request_too: Any
 ) -> None:
@@ -633,7 +634,7 @@ def test_a_lost_call_other_than_the_save_is_repeated(
     assert "" == tenant.holder
 
 
-@pytest.mark.parametrize("call", [*READS, "lock", "unlock"])
+@each_case("call", [*READS, "lock", "unlock"])
 def test_a_429_is_repeated_at_every_call_but_the_save(call: str) -> None:
     """A 429 did nothing, so the call is repeated, and the save happens once."""
     tenant = StudioTenant(LOST)
@@ -681,8 +682,8 @@ FAILURES: dict[str, tuple[Reply, type[Exception]]] = {
 }
 
 
-@pytest.mark.parametrize("call", ["read", "lock"])
-@pytest.mark.parametrize("failure", FAILURES)
+@each_case("call", ["read", "lock"])
+@each_case("failure", FAILURES)
 def test_a_lasting_failure_of_a_call_saves_nothing(call: str, failure: str) -> None:
     """The error has its usual class. Nothing is saved, and the lock does not stay."""
     tenant = StudioTenant(LOST)
@@ -759,8 +760,8 @@ def test_the_lock_of_a_person_is_respected_and_named() -> None:
     assert "Kim Lee" == tenant.holder
 
 
-@pytest.mark.parametrize(
-    ("lock", "read", "expected"),
+@each_case(
+    "lock, read, expected",
     [
         (
             responding(200, {"errorState": True, "errorMessage": ESCAPE}),
@@ -801,7 +802,7 @@ def test_a_lock_of_a_killed_run_is_taken_over() -> None:
     assert "" == tenant.holder
 
 
-@pytest.mark.parametrize(
+@each_case(
     "reply",
     [
         losing(request_too=True),
@@ -862,9 +863,9 @@ def test_the_lock_is_released_after_the_time_limit_of_the_run() -> None:
     assert "" == tenant.holder
 
 
-@pytest.mark.parametrize("call", ["lock", "history", "read", "save", "unlock"])
-@pytest.mark.parametrize("delivered", [True, False])
-@pytest.mark.parametrize("cancellations", [1, 2])
+@each_case("call", ["lock", "history", "read", "save", "unlock"])
+@each_case("delivered", [True, False])
+@each_case("cancellations", [1, 2])
 def test_a_cancelled_run_unlocks(call: str, delivered: Any, cancellations: int) -> None:
     """A cancellation during any call, also a second one during the unlock, leaves no lock, and
     cancels the run.

@@ -26,6 +26,7 @@ from reconciler.features.forge.forge import (
 from reconciler.rest.client import RestClient, RestError
 from tests.features.forge.azure.fake import FakeAzure, identity
 from tests.features.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
+from tests.support.plain_http import PLAIN
 from tests.support.program import Program
 
 LATER = "c" * 40
@@ -46,7 +47,7 @@ def adapter(hub: FakeAzure, run: FakeRun | None = None) -> Iterator[Forge]:
     variables = hub.variables(run or FakeRun())
     step = read_run(variables)
     token = variables["SYSTEM_ACCESSTOKEN"]
-    with httpx.Client(trust_env=False, timeout=10) as http:
+    with httpx.Client(trust_env=False, timeout=10, verify=PLAIN) as http:
         yield azure.AzureDevOps(
             RestClient(dialect=azure.DIALECT, http=http, base=step.api, token=token),
             step,

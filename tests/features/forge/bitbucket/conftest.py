@@ -15,6 +15,7 @@ from reconciler.features.forge.forge import Forge
 from reconciler.rest.client import RestClient, RestClock
 from tests.features.forge.bitbucket.fake import TOKEN, FakeBitbucket
 from tests.features.forge.contract import MERGE, FakeRun
+from tests.support.plain_http import PLAIN
 from tests.support.program import Program
 
 
@@ -74,7 +75,7 @@ def stage(
 def forge(hub: FakeBitbucket) -> Iterator[Forge]:
     """The adapter."""
     run = bitbucket.read_run(hub.variables(FakeRun()))
-    with httpx.Client(trust_env=False, timeout=5) as http:
+    with httpx.Client(trust_env=False, timeout=5, verify=PLAIN) as http:
         client = RestClient(
             dialect=bitbucket.DIALECT, http=http, base=run.api, token=TOKEN
         )

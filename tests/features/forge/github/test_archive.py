@@ -12,6 +12,7 @@ import pytest
 from reconciler.core.errors import RefusedError
 from reconciler.features.forge.plan_report import read_archive_file
 from tests.features.forge.github.fake import zipped
+from tests.support.cases import each_case
 
 LARGEST = 1000
 
@@ -33,7 +34,7 @@ def test_the_file_of_that_exact_name_is_returned() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "archive",
     [
         b"",

@@ -20,6 +20,7 @@ from reconciler.features.forge.note import (
     decide,
     parse_state,
 )
+from tests.support.cases import each_case
 
 BOT = "github-actions[bot]"
 STATE = CommentState(run=100, attempt=1, sha="a" * 40, plan="0123456789ab")
@@ -91,7 +92,7 @@ def test_a_comment_by_another_author_is_never_edited(author: str) -> None:
     assert WriteComment(WRITTEN) == decide_plan([Post(5, author, WRITTEN)], WANTED)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         f"See below:\n{WRITTEN}",
@@ -199,7 +200,7 @@ def test_a_comment_with_a_header_fits_into_github_s_limit() -> None:
     assert "**Applied**" in long.body
 
 
-@pytest.mark.parametrize(
+@each_case(
     "line",
     [
         "<!-- cxroute:state {} -->",

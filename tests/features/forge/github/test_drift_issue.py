@@ -18,6 +18,7 @@ from reconciler.features.forge.drift_issue import (
 from reconciler.features.forge.forge import Forge, Post
 from tests.features.forge.github.conftest import Stage, plan
 from tests.features.forge.github.fake import BOT, FakeGitHub
+from tests.support.cases import each_case
 from tests.support.threaded_server import HttpReply
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
@@ -193,8 +194,8 @@ def test_the_difference_is_the_planned_changes() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "title"),
+@each_case(
+    "behaviour, title",
     [
         (
             {"effects": [{}], "headline": "PIN blocked moves."},

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.features.forge.github.expressions import condition, filled, standard
+from tests.support.cases import each_case
 
 CONTEXTS: dict[str, Any] = {
     "github": {
@@ -18,8 +17,8 @@ CONTEXTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("text", "after", "expected"),
+@each_case(
+    "text, after, expected",
     [
         (None, "success", True),
         (None, "failure", False),
@@ -43,8 +42,8 @@ def test_conditions(text: str | None, after: str, expected: object) -> None:
     assert expected is condition(text, CONTEXTS, standard(after))
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each_case(
+    "text, expected",
     [
         ("${{ fromJSON(vars.LIST || '[\"none\"]') }}", ["prod", "staging"]),
         ("${{ fromJSON(vars.MISSING || '[\"none\"]') }}", ["none"]),

@@ -15,6 +15,7 @@ from reconciler.features.forge.note import (
     request_outdated,
     request_planless,
 )
+from tests.support.cases import each_case
 
 NOW = datetime(2026, 11, 24, 10, 31, tzinfo=UTC)
 RUN = read_run(
@@ -135,7 +136,7 @@ def test_the_other_headers() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", [HOSTILE, "`", "``", " ` ", "x" * 10_000, "\n\n", "\u2028", "```\n```"]
 )
 def test_text_from_outside_is_in_code_spans(text: str) -> None:

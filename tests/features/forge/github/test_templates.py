@@ -30,6 +30,7 @@ from tests.campaign.shrink import REGRESSIONS
 from tests.features.forge.github.actions import ACTION
 from tests.features.forge.github.expressions import filled
 from tests.features.forge.github.machine import ROOT
+from tests.support.cases import each_case
 from tests.support.program import Program
 
 OWN = [ROOT / ".github/workflows" / name for name in WORKFLOW_FILES]
@@ -74,7 +75,7 @@ def test_this_project_s_workflows_are_those_that_init_writes() -> None:
         ), name
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+@each_case("path", ALL)
 def test_actions_are_pinned_and_scripts_have_no_expressions(path: Path) -> None:
     """Each action by a commit's hash, with its version in a comment; scripts get values by their
     environment.
@@ -90,7 +91,7 @@ def test_actions_are_pinned_and_scripts_have_no_expressions(path: Path) -> None:
             assert "false" == step["with"]["persist-credentials"]
 
 
-@pytest.mark.parametrize("path", ALL[:-1], ids=lambda path: path.name)
+@each_case("path", ALL[:-1])
 def test_a_workflow_has_only_the_permissions_of_its_jobs(path: Path) -> None:
     """No permissions at the top, no trigger that gives secrets to strangers, a time limit for each
     job with steps.
@@ -491,8 +492,8 @@ def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("noted", "expected"),
+@each_case(
+    "noted, expected",
     [
         (
             {
@@ -526,7 +527,7 @@ def test_workflows_install_cxroute_from_pip_s_source(
     assert expected == action_of(noted)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "setting",
     [
         PipelineSettings("acme/cxroute@v1", "manifests", ("A",)),

@@ -24,6 +24,7 @@ from reconciler.features.forge.gitlab import DIALECT, GitLab, read_run
 from reconciler.rest.client import RestClient, RestError
 from tests.features.forge.contract import HEAD, MERGE, FakeFault, FakeRun
 from tests.features.forge.gitlab.fake import FORK_ID, NUMBER, TOKEN, FakeGitLab
+from tests.support.plain_http import PLAIN
 from tests.support.program import Program
 
 SQUASH = "c" * 40
@@ -41,7 +42,7 @@ def hub() -> Iterator[FakeGitLab]:
 @pytest.fixture
 def gitlab(hub: FakeGitLab) -> Iterator[GitLab]:
     """The adapter in a job of the merge request."""
-    with httpx.Client(trust_env=False) as http:
+    with httpx.Client(trust_env=False, verify=PLAIN) as http:
         run = read_run(hub.variables(FakeRun()))
         yield GitLab(
             RestClient(dialect=DIALECT, http=http, base=run.api, token=TOKEN), run
