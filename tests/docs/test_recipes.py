@@ -10,6 +10,7 @@ import pytest
 
 from tests.docs.page import CONTRIBUTING, Edit, Run, Step, Write, steps
 from tests.docs.session import alike
+from tests.support.imports import import_cycles, import_graph
 from tests.support.package_copy import PackageCopy
 
 RECIPES = {
@@ -33,6 +34,16 @@ def test_a_recipe_leads_to_what_it_shows(title: str, tmp_path: Path) -> None:
     copy = PackageCopy(tmp_path)
     for step in RECIPES[title]:
         follow(step, copy)
+
+
+def test_the_recipes_make_no_import_cycle(tmp_path: Path) -> None:
+    """The files and edits of all recipes together, in a copy of the package."""
+    copy = PackageCopy(tmp_path)
+    for title in FOLLOWED:
+        for step in RECIPES[title]:
+            if not isinstance(step, Run):
+                follow(step, copy)
+    assert [] == import_cycles(import_graph(copy.package))
 
 
 def test_the_recipes_are_found() -> None:
