@@ -48,7 +48,7 @@ def test_the_recipes_make_no_import_cycle(tmp_path: Path) -> None:
 
 def test_the_recipes_are_found() -> None:
     """One for each part of the program that has a protocol or a table of its own."""
-    parts = {"a feature", "a form of a plan", "a forge", "a target"}
+    parts = {"a feature", "a form of a plan", "a forge", "a guard", "a target"}
     assert {f"Add {part}" for part in parts} <= {*FOLLOWED}
 
 
