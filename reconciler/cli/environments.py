@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from hashlib import sha256
-from itertools import accumulate
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final, Literal
@@ -49,11 +48,12 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.plan.review import ReviewedPlan
 from reconciler.core.text.escape import pluralize
 from reconciler.core.text.redact import REDACTOR
-from reconciler.render.colour import no_style
-from reconciler.render.github_annotations import quote_for_runner
-from reconciler.render.markdown.plan import MAX_CHARACTERS
-from reconciler.render.text import environments as table
-from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
+from reconciler.render.environment_list import EnvironmentList, JoinEnvironments
+from reconciler.render.text.environments import (
+    EnvironmentRow,
+    EnvironmentStatus,
+    environments_markdown,
+)
 
 # by environment; the error's text of one that failed
 SavedPlans = Mapping[str, ReviewedPlan | str]
@@ -406,68 +406,30 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 
 def print_list(
-    selection: EnvironmentSelection, reports: Sequence[EnvironmentResult], title: str
+    selection: EnvironmentSelection,
+    reports: Sequence[EnvironmentResult],
+    title: str,
+    join: JoinEnvironments,
 ) -> None:
-    """Print the table of a list, then its parts; write the table into the folder of `--report`, if
-    there is one.
-    """
+    """Print a list in one form; write its table into the folder of `--report`, if there is one."""
     if not selection.listed:
         return  # a single environment has printed its own result
     output = selection.output
     rows = [report.row for report in reports]
-    markdown = table.environments_markdown(rows, title)
     folder = getattr(selection.options, "report", None)
     if folder:
         path = new_folder(Path(folder)) / "environments.md"
+        markdown = environments_markdown(rows, title)
         write_text(path, REDACTOR.redact(markdown))
-    if output.form == "json":
-        documents = join_documents([report.text for report in reports])
-        output.result(f"{documents}\n")
-        return
-    if not reports:
-        output.result(selection.nothing)
-        return
 
-    texts = _printed_texts(reports, output)
-    if output.form == "markdown":
-        output.result(_within_a_comment([markdown, *texts]))
-    elif output.form == "github":
-        text = table.environments_text(rows, title, no_style)
-        quoted = quote_for_runner(text, token_hex(16))
-        output.result("".join([quoted, *texts]))
-    else:
-        text = table.environments_text(rows, title, output.paint)
-        output.result("\n".join([text, *texts]))
-
-
-def _printed_texts(reports: Sequence[EnvironmentResult], output: Output) -> list[str]:
-    """Return the parts of a list; without -v, those of environments that differ or fail."""
-    verbose = output.loudness == "verbose"
-    return [
-        report.text
-        for report in reports
-        if report.text and (verbose or report.row.status != "same")
-    ]
-
-
-def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:
-    """Return the JSON document of all environments, and of an error (plan-json "Several
-    environments").
-    """
-    stopped = (
-        f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
+    is_verbose = output.loudness == "verbose"
+    printed = EnvironmentList(
+        title=title,
+        rows=rows,
+        texts=[report.text for report in reports],
+        nothing=selection.nothing,
+        extent="every environment" if is_verbose else "differences",
+        style=output.paint,
+        token=token_hex(16),
     )
-    return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
-
-
-def _within_a_comment(parts: Sequence[str]) -> str:
-    count = max(
-        1, sum(length <= MAX_CHARACTERS for length in accumulate(map(len, parts)))
-    )
-    chosen = list(parts[:count])
-    if left_out := len(parts) - count:
-        chosen.append(
-            f"{pluralize(left_out, 'further plan')} omitted for length. See the plan of each "
-            f"environment.\n"
-        )
-    return "\n".join(chosen)
+    output.result(join(printed))

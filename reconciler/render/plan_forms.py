@@ -1,12 +1,18 @@
-"""The forms of a plan, by the value of `--format` of `plan` and `show`: one function for each."""
+"""The forms of a plan, by the value of `--format` of `plan` and `show`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
-from reconciler.core.model.finding import Document, Finding
-from reconciler.render.colour import Style, no_style
-from reconciler.render.effects import Extent
+from reconciler.core.model.finding import Document
+from reconciler.render.colour import no_style
+from reconciler.render.environment_list import (
+    JoinEnvironments,
+    join_as_json,
+    join_for_comment,
+    join_for_log,
+    join_for_terminal,
+)
 from reconciler.render.github_annotations import (
     annotate_findings,
     annotate_headline,
@@ -14,28 +20,18 @@ from reconciler.render.github_annotations import (
 )
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
-from reconciler.render.plan_view import PlanView
-from reconciler.render.summary import PlanSummary
-from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
+from reconciler.render.printed_plan import PrintedPlan
+from reconciler.render.text.plan import brief_summary_text, summary_text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrintedPlan:
-    """What a form prints of a plan: one that was just made, or one that a file contains."""
+@dataclass(frozen=True, slots=True)
+class PlanForm:
+    """A form of a plan: its text, its place in the report of several environments, its help."""
 
-    banner: str  # the line above it if no tenant was contacted; otherwise empty
-    style: Style  # the colours of the terminal
-    limits: TextLimits  # how much a screen shows
-    length: Literal["brief", "usual"]  # brief: the results alone (-q)
-    token: str  # a random text, which no name from outside can contain
-    document: Callable[[], Document]
-    """Returns the plan as JSON."""
-    summary: Callable[[int, Extent], PlanSummary]
-    """Returns the plan in words, with so many values of each list."""
-    view: Callable[[], PlanView]
-    """Returns the plan in words, with its findings and its origin."""
-    findings: Callable[[], Sequence[Finding]]
-    """Returns its findings, with paths from the top of the repository."""
+    write: Callable[[PrintedPlan], str | Document]
+    """Returns a text, or a document that is printed as JSON."""
+    join: JoinEnvironments | None  # None: it shows a single environment
+    purpose: str = ""  # for the help; empty if the name of the form says it
 
 
 def as_text(report: PrintedPlan) -> str:
@@ -46,7 +42,7 @@ def as_text(report: PrintedPlan) -> str:
         text = brief_summary_text(summary, report.style)
     else:
         text = summary_text(summary, report.style, limits)
-    return f"{report.banner}{text}"
+    return f"{report.banner()}{text}"
 
 
 def as_json(report: PrintedPlan) -> Document:
@@ -83,16 +79,14 @@ def as_github(report: PrintedPlan) -> str:
     if headline:
         notice = annotate_headline(f"Plan for {summary.environment}", headline)
     annotations = annotate_findings(report.findings(), "listed above")
-    return f"{report.banner}{quoted}{notice}{annotations}"
+    return f"{report.banner()}{quoted}{notice}{annotations}"
 
 
-PlanForm = Callable[[PrintedPlan], "str | Document"]
-"""Returns a text, or a document that is printed as JSON."""
 FORMS: Final[Mapping[str, PlanForm]] = {
-    "text": as_text,
-    "json": as_json,
-    "markdown": as_markdown,
-    "html": as_html,
-    "github": as_github,
+    "text": PlanForm(as_text, join_for_terminal),
+    "json": PlanForm(as_json, join_as_json),
+    "markdown": PlanForm(as_markdown, join_for_comment, "a pull request's comment"),
+    "html": PlanForm(as_html, None, "one page"),
+    "github": PlanForm(as_github, join_for_log, "annotations"),
 }
 """The forms by the value of `--format`, in the order of the help."""

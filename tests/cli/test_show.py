@@ -19,6 +19,7 @@ from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
 from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.plan_forms import FORMS
 from reconciler.render.plan_view import _digest, build_view, read_view, view_to_json
 from reconciler.render.text.plan import TextLimits, plan_text, summary_text
 from tests.support.plan_formats import as_html, as_markdown
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from reconciler.core.plan.stages import Plan
     from tests.support.program import Program
 
-FORMS = ("text", "json", "markdown", "html", "github")
 PLANS: dict[str, Callable[[], Plan]] = {
     "empty": empty_plan,
     "everything": plan_of_everything,

@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.cli.files import write_text
 from reconciler.core.text.redact import PLACEHOLDER
+from reconciler.render import plan_forms
 from tests.support import canary_secrets as canary
 from tests.support.loopback_server import loopback_server
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
@@ -72,12 +73,11 @@ APPLIED: Final = {
     "output of apply in JSON": Sink((*APPLY, "--reason", SHOWN, "--format", "json")),
 }
 HIDDEN: Final = {
-    "plan": Sink(("plan", "-e", "prod")),
+    **{
+        f"plan as {form}": Sink(("plan", "-e", "prod", "--format", form))
+        for form in plan_forms.FORMS
+    },
     "plan, in full": Sink(("-v", "plan", "-e", "prod")),
-    "plan in JSON": Sink(("plan", "-e", "prod", "--format", "json")),
-    "plan in Markdown": Sink(("plan", "-e", "prod", "--format", "markdown")),
-    "plan in HTML": Sink(("plan", "-e", "prod", "--format", "html")),
-    "plan for a workflow's log": Sink(("plan", "-e", "prod", "--format", "github")),
     "plan.md": Sink(("plan", "-e", "prod", "--report", "out"), "out/plan.md", "label"),
     "plan.html": Sink(
         ("plan", "-e", "prod", "--report", "out"), "out/plan.html", "label"

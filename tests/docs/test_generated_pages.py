@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.errors import CxrouteError
-from tests.docs.generated import MADE
+from tests.docs.generated import GENERATED
 from tests.docs.manifests import EXAMPLES
 from tests.docs.page import ROOT
 from tests.support.program import Program
 
 
-@pytest.mark.parametrize("page", MADE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
 def test_the_generated_pages_are_up_to_date(page: Path) -> None:
     """`make docs` updates them."""
-    assert MADE[page]() == page.read_text(encoding="utf-8"), "make docs"
+    assert GENERATED[page]() == page.read_text(encoding="utf-8"), "make docs"
 
 
 def test_the_examples_are_valid_manifests(cxroute: Program) -> None:

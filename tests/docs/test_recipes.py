@@ -10,6 +10,7 @@ import pytest
 
 from tests.docs.page import CONTRIBUTING, Edit, Run, Step, Write, steps
 from tests.docs.session import alike
+from tests.support.imports import import_cycles, import_graph
 from tests.support.package_copy import PackageCopy
 
 RECIPES = {
@@ -35,9 +36,19 @@ def test_a_recipe_leads_to_what_it_shows(title: str, tmp_path: Path) -> None:
         follow(step, copy)
 
 
+def test_the_recipes_make_no_import_cycle(tmp_path: Path) -> None:
+    """The files and edits of all recipes together, in a copy of the package."""
+    copy = PackageCopy(tmp_path)
+    for title in FOLLOWED:
+        for step in RECIPES[title]:
+            if not isinstance(step, Run):
+                follow(step, copy)
+    assert [] == import_cycles(import_graph(copy.package))
+
+
 def test_the_recipes_are_found() -> None:
     """One for each part of the program that has a protocol or a table of its own."""
-    parts = {"a feature", "a form of a plan", "a forge", "a target"}
+    parts = {"a feature", "a form of a plan", "a forge", "a guard", "a target"}
     assert {f"Add {part}" for part in parts} <= {*FOLLOWED}
 
 

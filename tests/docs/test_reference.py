@@ -19,6 +19,7 @@ from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_vocabulary import OPERATIONS
 from tests.campaign.profiles import PROFILES
 from tests.docs.citations import CITED, REFERENCE
+from tests.docs.page import ROOT
 from tests.support.builders import address, rule
 
 SECTIONS: Final = ("Change", "Rule", "Source", "Behaviour", "Replay", "Destination")
@@ -96,6 +97,13 @@ def _section(page: str, heading: str) -> str:
         re.DOTALL | re.MULTILINE | re.IGNORECASE,
     )
     return str(section)
+
+
+def test_the_advice_about_refusals_has_every_guard() -> None:
+    """In the order of `--allow`."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = page.partition("| guard | refuses |")[2].partition("\n\n")[0]
+    assert [*GUARDS] == re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
 
 def test_the_page_of_plans_has_every_guard_and_every_word_of_an_outcome() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Final, cast
 from unittest.mock import patch
@@ -38,15 +39,21 @@ def as_details(made: Plan) -> str:
     return plan_text(made, no_style, TENANT, TextLimits(verbose=True))
 
 
-def as_github(made: Plan) -> str:
-    """The plan for a workflow's log."""
+def printed(form: str, made: Plan) -> str:
+    """The plan in a form of `plan`, as a process without a terminal prints it."""
     output = SimpleNamespace(paint=no_style, loudness="normal")
     session = SimpleNamespace(
         limits=TextLimits(), tenant=TENANT, banner="", output=output
     )
     with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
         report = plan_command.plan_report(cast("Session", session), made)
-        return plan_forms.as_github(report)
+        text = plan_forms.FORMS[form].write(report)
+    return text if isinstance(text, str) else json.dumps(text, indent=2) + "\n"
+
+
+def as_github(made: Plan) -> str:
+    """The plan for a workflow's log."""
+    return printed("github", made)
 
 
 def as_markdown(made: Plan) -> str:
@@ -102,13 +109,20 @@ def keep(addresses: Sequence[str]) -> str:
     return " ".join(["cxroute export -e prod", *(addresses or ["--all"]), "--write"])
 
 
-FORMS: Final[dict[str, Callable[[Plan], str]]] = {
+_TESTED: Final[dict[str, Callable[[Plan], str]]] = {
     "txt": as_text,
     "md": as_markdown,
     "html": as_html,
-    "github.txt": as_github,
     "json": as_json,
     "drift.txt": as_drift,
     "drift.md": as_drift_markdown,
 }
-"""By the name of its file."""
+_ENDS: Final = {"text": "txt", "markdown": "md", "html": "html", "json": "json"}
+FORMS: Final[dict[str, Callable[[Plan], str]]] = {
+    _ENDS.get(name, f"{name}.txt"): partial(printed, name) for name in plan_forms.FORMS
+} | _TESTED
+"""The forms of a plan and those of drift, by the end of the golden file; a new form of a plan needs
+no entry.
+"""
+FOR_PROGRAMS: Final = {"json"}
+"""The forms with names in place of labels, and without sentences: a new one needs an entry."""

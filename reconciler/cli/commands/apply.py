@@ -49,6 +49,12 @@ from reconciler.core.plan.review import ReviewedPlan, read_saved_plan, refuse_un
 from reconciler.core.plan.stages import Plan
 from reconciler.core.target import LiveSource
 from reconciler.core.text.escape import pluralize
+from reconciler.core.text.redact import REDACTOR
+from reconciler.render.environment_list import (
+    JOINS,
+    join_documents,
+    join_for_terminal,
+)
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
@@ -104,7 +110,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if selection.listed and not options.yes:
         return _apply_confirmed(selection, saved or {})
     code, reports = _apply(selection, saved or {})
-    environments.print_list(selection, reports, "Apply to")
+    environments.print_list(selection, reports, "Apply to", JOINS[output.form])
     return code
 
 
@@ -377,19 +383,19 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
     differing = [report for report in reports if report.row.status == "differs"]
     if differing:
         if output.form == "text":
-            environments.print_list(selection, reports, "Plan for")
+            environments.print_list(selection, reports, "Plan for", join_for_terminal)
         try:
             _confirm(selection, len(differing))
         except RefusedError as refused:
             if output.form != "json":
                 raise
-            output.result(
-                f"{environments.join_documents([report.text for report in reports], refused)}\n"
-            )
+            documents = [report.text for report in reports]
+            error = REDACTOR.dump_redacted(error_document(refused))
+            output.result(f"{join_documents(documents, error)}\n")
             return refused.exit_code
         reports = _apply_shown(selection, reports, differing)
         code = environments.worst_exit_code(report.code for report in reports)
-    environments.print_list(selection, reports, "Apply to")
+    environments.print_list(selection, reports, "Apply to", JOINS[output.form])
     return code
 
 

@@ -37,6 +37,7 @@ from reconciler.core.plan.drift import (
 from reconciler.core.plan.stages import Changes, Plan, PlanOptions
 from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import Style, no_style
+from reconciler.render.environment_list import JOINS
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
@@ -45,9 +46,8 @@ from reconciler.render.text.environments import drift_row
 
 def options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
-    forms = ("text", "json", "markdown", "github")
     help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
-    parser.add_argument("--format", choices=forms, default="text", help=help_text)
+    parser.add_argument("--format", choices=JOINS, default="text", help=help_text)
     parser.add_argument(
         "--report",
         metavar="DIR",
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         )
 
     code, reports = run_environments(selection, work)
-    print_list(selection, reports, "Drift in")
+    print_list(selection, reports, "Drift in", JOINS[output.form])
     return code
 
 

@@ -36,8 +36,10 @@ from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR, dump_indented
 from reconciler.core.traffic.records import RecordReader
-from reconciler.render.plan_forms import FORMS, PrintedPlan, as_html, as_markdown
+from reconciler.render.environment_list import join_documents
+from reconciler.render.plan_forms import FORMS, as_html, as_markdown
 from reconciler.render.plan_view import VIEW, PlanView, build_view, view_to_json
+from reconciler.render.printed_plan import PrintedPlan
 from reconciler.render.provenance import Provenance
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
@@ -55,11 +57,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="save the plan, so that `cxroute apply FILE` applies exactly this",
     )
-    comment = (
-        "output format: markdown for a pull request's comment, html for one page, github for "
-        "annotations"
-    )
-    add("--format", choices=FORMS, default="text", help=f"{comment} (default: text)")
+    purposes = [
+        f"{name} for {form.purpose}" for name, form in FORMS.items() if form.purpose
+    ]
+    form_help = f"output format: {', '.join(purposes)} (default: text)"
+    add("--format", choices=FORMS, default="text", help=form_help)
     add(
         "--replay",
         metavar="FILE",
@@ -189,13 +191,15 @@ def _finish_list(
     options = selection.options
     output = selection.output
     if options.out:
-        text = environments.join_documents([report.saved for report in reports])
+        text = join_documents([report.saved for report in reports])
         write_text(Path(options.out), f"{text}\n")
     for report in reports if options.report else ():
         if report.error:
             folder = selection.folder(options.report, report.row.environment)
             _write_error(folder, report.error)
-    environments.print_list(selection, reports, "Plan for")
+    join = FORMS[output.form].join
+    if join:  # a form without it was refused
+        environments.print_list(selection, reports, "Plan for", join)
     is_different = any(report.row.status == "differs" for report in reports)
     if output.form == "text" and is_different:
         command_line = selection.command_line
@@ -230,9 +234,10 @@ def _check_list(options: argparse.Namespace, output: Output) -> None:
         raise UsageError(
             "--live is for one tenant: set -e to the name of one environment"
         )
-    if output.form == "html":
+    if FORMS[output.form].join is None:
         raise UsageError(
-            "--format html shows one environment: use --report DIR for one page per environment"
+            f"--format {output.form} shows one environment: use --report DIR for one page per "
+            "environment"
         )
     # the environments are read at the same time: each would have some of the rows
     if options.replay == "-":
@@ -283,7 +288,7 @@ def print_plan(session: Session, plan: Plan) -> None:
 
 def print_form(report: PrintedPlan, output: Output) -> None:
     """Print a plan in the form that the user chose."""
-    printed = FORMS[output.form](report)
+    printed = FORMS[output.form].write(report)
     if isinstance(printed, str):
         output.result(printed)
     else:
@@ -299,7 +304,7 @@ def plan_report(session: Session, plan: Plan, explore: str = "") -> PrintedPlan:
         return build_view(plan, session.tenant, provenance, "")
 
     return PrintedPlan(
-        banner=session.banner,
+        banner=lambda: session.banner,
         style=session.output.paint,
         limits=session.limits,
         length="brief" if session.output.loudness == "quiet" else "usual",

@@ -20,8 +20,9 @@ from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB, read_text
 from reconciler.render.limits import ALL_ROWS
-from reconciler.render.plan_forms import FORMS, PrintedPlan
+from reconciler.render.plan_forms import FORMS
 from reconciler.render.plan_view import VIEW, PlanView, read_view
+from reconciler.render.printed_plan import PrintedPlan
 from reconciler.render.text.plan import TextLimits
 
 _LARGEST: Final = 128 * MIB
@@ -65,9 +66,11 @@ def _saved_report(
     form: Document, view: Callable[[], PlanView], output: Output
 ) -> PrintedPlan:
     """Return the plan of a file for its forms. Its JSON needs no view."""
-    banner = ""
-    if output.form in ("text", "github") and view().provenance.banner:
-        banner = f"{view().provenance.banner}\n"
+
+    def banner() -> str:
+        line = view().provenance.banner
+        return f"{line}\n" if line else ""
+
     return PrintedPlan(
         banner=banner,
         style=output.paint,

@@ -22,9 +22,7 @@ from reconciler.core.text.escape import join_first, quote
 
 def check_guards(assessed: Assessed, environment: Environment) -> Plan:
     """Return the plan, with the result of each guard of the environment at the plan's own time."""
-    results = list(_check_all(assessed, environment))
-    if assessed.promises:
-        results.append(_check_promises(assessed.promises, environment.name))
+    results = _check_all(assessed, environment)
     now = assessed.generated_at
     guards = tuple(apply_allowance(result, environment, now) for result in results)
     plan = Plan(**Assessed.parts_of(assessed), guards=guards)
@@ -69,6 +67,7 @@ _REACHES_NO_QUEUE = (
 
 
 def _check_all(plan: Assessed, environment: Environment) -> Iterator[GuardResult]:
+    """Yield the result of each guard of the environment, in the order of `GuardName`."""
     limits = environment.guard
     yield _check_deletes(plan, environment)
     if limits.changes is not None:
@@ -90,9 +89,13 @@ def _check_all(plan: Assessed, environment: Environment) -> Iterator[GuardResult
     if environment.freeze:
         yield _check_freeze(environment, plan.generated_at)
     yield _check_transient(plan)
+    if plan.promises:
+        yield _check_promises(plan.promises, environment.name)
 
 
-def _result(name: str, value: float, message: str, limit: float = 0) -> GuardResult:
+def _result(
+    name: GuardName, value: float, message: str, limit: float = 0
+) -> GuardResult:
     return GuardResult(
         name=name, value=value, limit=limit, ok=value <= limit, message=message
     )
@@ -131,7 +134,7 @@ def _switches_off(change: Update | Adopt) -> bool:
 
 
 def _check_count(
-    name: str,
+    name: GuardName,
     action: str,
     count: int,
     managed: int,

@@ -1,8 +1,13 @@
-"""Invalid manifests: every error of every file, each at its position, in the words of manifests."""
+"""Invalid manifests: every error of every file, each at its position, in the words of manifests.
+
+`python -m tests.core.manifest.test_invalid_manifests` writes the `.expected` files.
+"""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -27,11 +32,18 @@ def test_invalid_manifests_report_every_error_at_its_position(
     case: Path, room: Path
 ) -> None:
     """Each class of invalid input gives exactly the lines of its `.expected` file, in order."""
+    assert case.with_suffix(".expected").read_text().splitlines() == reported(
+        case, room
+    )
+
+
+def reported(case: Path, folder: Path) -> list[str]:
+    """Return the errors of a case, whose files are copied into an empty folder."""
     if case.is_dir():
-        shutil.copytree(case, room, dirs_exist_ok=True)
+        shutil.copytree(case, folder, dirs_exist_ok=True)
     else:
-        shutil.copy(case, room)
-    assert case.with_suffix(".expected").read_text().splitlines() == lines(room)
+        shutil.copy(case, folder)
+    return lines(folder)
 
 
 def test_messages_do_not_use_words_of_pydantic_or_python() -> None:
@@ -136,3 +148,12 @@ def test_a_file_reports_at_most_a_thousand_errors(room: Path) -> None:
         output[1000].message,
         output[1001].code,
     )
+
+
+if __name__ == "__main__":
+    for invalid in INVALID:
+        with tempfile.TemporaryDirectory() as home, chdir(home):
+            folder = Path("manifests")
+            folder.mkdir()
+            text = "\n".join(reported(invalid, folder))
+        invalid.with_suffix(".expected").write_text(f"{text}\n")

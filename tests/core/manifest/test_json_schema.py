@@ -93,7 +93,7 @@ def test_the_schema_has_the_fields_of_every_kind() -> None:
 def test_the_committed_schema_equals_the_output_of_schema_and_init(
     cxroute: Program,
 ) -> None:
-    """Byte for byte. To update it: `cxroute schema manifest > schema/manifest.v1.json`."""
+    """Byte for byte. `make docs` updates it."""
     committed = COMMITTED.read_text(encoding="utf-8")
     assert 0 == cxroute("schema", "manifest")
     assert committed == cxroute.out

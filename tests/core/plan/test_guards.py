@@ -12,11 +12,13 @@ from reconciler.core.behaviour.diff.difference import BehaviourChange
 from reconciler.core.behaviour.space.clauses import Clause
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.manifest.kinds.guard_limits import Guard
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Target
 from reconciler.core.plan.assess import assess
 from reconciler.core.plan.changes import find_changes
 from reconciler.core.plan.guards import (
+    GUARD_NAMES,
     check_guards,
     freeze_reason,
     guard_refusals,
@@ -534,6 +536,23 @@ def test_an_incomplete_analysis_is_not_ok() -> None:
     assert ["protected", "unrouted", "traffic"] == refused(
         check_guards(bounded, environment(guard=limits))
     )
+
+
+def test_each_name_of_a_guard_has_a_check() -> None:
+    """An Environment with every limit has a result of each guard, in the order of the names. Only
+    `promises` needs documents of its own.
+    """
+    limits = {
+        name: field.examples[0]
+        for name, field in Guard.model_fields.items()
+        if name != "allow" and field.examples
+    }
+    freeze = Environment.model_fields["freeze"].examples
+    assert freeze
+    created = foreseen(desired(), [], guard=limits, freeze=freeze[0])
+    assert [name for name in GUARD_NAMES if name != "promises"] == [
+        guard.name for guard in created.guards
+    ]
 
 
 def temporary(where: str) -> LiveRule:

@@ -139,6 +139,7 @@ GuardName = Literal[
     "transient",
     "promises",
 ]
+"""A guard in refusals, `--allow` and JSON; `check_guards` has the check of each."""
 
 
 class Limit(f.StrictModel):
