@@ -126,7 +126,7 @@ def _run(module: "CommandModule[CommonOptions]", options: "CommonOptions") -> in
         colour=options.color,
         loudness=options.loudness,
         log_format=options.log_format,
-        form=options.format or "",
+        form=options.format or "",  # no default: it is the format of a file
         asks=not options.no_input,
     )
     try:

@@ -1,12 +1,12 @@
 """The options of a command as one frozen object; here are the options that commands share.
 
 A command declares its options in a function `options`, which returns the class of the object. Each
-field of the class has the name of an option. A field with a default belongs to several commands:
-a command without the option has the default.
+field of the class has the name of an option. Only a field that several commands share has a
+default: that of a command without the option.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -73,21 +73,16 @@ def option_parts(load: Callable[[], Iterable[type[Parsed]]]) -> tuple[Parsed, ..
     return parts
 
 
-def option_names(options_class: "type[DataclassInstance]") -> tuple[set[str], set[str]]:
-    """Return the names of the options that a class needs, and of those that have a default."""
-    required: set[str] = set()
-    optional: set[str] = set()
+def option_fields(
+    options_class: "type[DataclassInstance]",
+) -> "Iterator[Field[Any]]":
+    """Yield the fields that have the name of an option, those of parts included."""
     for each in fields(options_class):
         if _PARTS in each.metadata:
             for part in each.metadata[_PARTS]():
-                names, defaults = option_names(part)
-                required |= names
-                optional |= defaults
-        elif each.default is MISSING:
-            required.add(each.name)
+                yield from option_fields(part)
         else:
-            optional.add(each.name)
-    return required, optional
+            yield each
 
 
 def read_options(options_class: type[Parsed], values: Mapping[str, Any]) -> Parsed:

@@ -8,11 +8,11 @@ import copy
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from dataclasses import is_dataclass
+from dataclasses import MISSING, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 from reconciler.cli.arguments import SHARED, describe_command
-from reconciler.cli.options import CommonOptions, option_names, read_options
+from reconciler.cli.options import CommonOptions, option_fields, read_options
 from reconciler.cli.stdio import width_of, wrap_for
 from reconciler.core.errors import CxrouteError, UsageError
 from reconciler.render.text.wrap import wrap_line
@@ -173,12 +173,14 @@ class CommandParser(Parser, Generic[_Options]):
             )
         names = {action.dest for action in self._actions if action.dest != "help"}
         names.update(self._defaults)
-        required, optional = option_names(self.options_class)
-        unequal = sorted(required - names) + sorted(names - required - optional)
-        if unequal:
+        fields = [*option_fields(self.options_class)]
+        required = {field.name for field in fields if field.default is MISSING}
+        differing = (required - names) | (names - {field.name for field in fields})
+        if differing:
+            place = f"an option and a field of {self.options_class.__name__}"
             raise CxrouteError(
-                f"the command {name} cannot run: {unequal[0]} must be an option and a field of "
-                f"{self.options_class.__name__}"
+                f"the command {name} cannot run: each of these must be {place}: "
+                f"{', '.join(sorted(differing))}"
             )
 
     def parse_args(self, args: "Sequence[str]") -> _Options:  # type: ignore[override] # callers have no more

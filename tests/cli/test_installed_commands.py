@@ -100,11 +100,17 @@ def test_a_built_in_command_stays(cxroute: Program, install: Install) -> None:
         ),
         (
             GREET.replace("    name: str", "    nick: str"),
-            "error: the command broken cannot run: nick must be an option and a field of GreetOptions\n",
+            (
+                "error: the command broken cannot run: each of these must be an option and a field "
+                "of GreetOptions: name, nick\n"
+            ),
         ),
         (
             GREET.replace("    name: str", "    pass"),
-            "error: the command broken cannot run: name must be an option and a field of GreetOptions\n",
+            (
+                "error: the command broken cannot run: each of these must be an option and a field "
+                "of GreetOptions: name\n"
+            ),
         ),
     ],
     ids=["import", "function", "class", "option", "field"],

@@ -11,7 +11,7 @@ import pytest
 from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.commands import plan
 from reconciler.cli.hooks import init_files
-from reconciler.cli.options import CommonOptions, option_names
+from reconciler.cli.options import CommonOptions, option_fields
 from reconciler.cli.parsing import CommandParser
 
 COMMANDS = list(all_commands())
@@ -63,8 +63,7 @@ def test_every_field_is_an_option_of_a_command() -> None:
     for name in COMMANDS:
         parser = own_parser(name)
         named |= {action.dest for action in parser._actions} | {*parser._defaults}
-        required, optional = option_names(parser.options_class)
-        declared |= required | optional
+        declared |= {field.name for field in option_fields(parser.options_class)}
     assert set() == declared - named
 
 
