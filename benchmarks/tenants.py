@@ -8,7 +8,6 @@ MANIFESTS` reads and plans each of them, one after the other, and does nothing e
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import shutil
@@ -77,11 +76,13 @@ def serve(folder: Path, count: int) -> None:
 def floor(folder: Path) -> None:
     """Read and plan every tenant, one after the other; keep and print nothing."""
     from reconciler.cli.clients import open_reading_client
+    from reconciler.cli.commands import plan
     from reconciler.cli.output import Output
+    from reconciler.cli.parsing import CommandParser
     from reconciler.cli.session import build_session
     from reconciler.core.manifest.load import load_manifests
 
-    options = argparse.Namespace(manifests=str(folder), environment=None)
+    options = CommandParser("plan", plan).parse_args(["-m", str(folder)])
     output = Output(
         colour="never", loudness="quiet", log_format="text", form="text", asks=False
     )

@@ -3,7 +3,6 @@ without `-e`.
 """
 
 import shlex
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -154,14 +153,17 @@ class ArgumentAdvice:
     """Says what to write in place of the arguments that a command does not know."""
 
     def __init__(
-        self, parser: "ArgumentParser", options: Namespace, unknown: Sequence[str]
+        self,
+        parser: "ArgumentParser",
+        values: Mapping[str, object],
+        unknown: Sequence[str],
     ) -> None:
         self._known = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of them
         self._command = parser.prog.rpartition(" ")[2]
-        self._directory = getattr(options, "manifests", "manifests")
+        self._directory = str(values["manifests"])
         self._unknown = unknown
         # of `apply PLAN`: perhaps the value of an unknown option
-        self._argument = getattr(options, "plan", None) or ""
+        self._argument = str(values.get("plan") or "")
 
     def text(self) -> str:
         """Return the advice as the end of a message, or an empty text."""

@@ -3,7 +3,6 @@ branch.
 """
 
 import os
-from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha1, sha256
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from reconciler.cli.git import GitError, GitFile, GitRepository
+from reconciler.cli.options import SelectionOptions
 from reconciler.cli.output import Output
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.core.desired.desired import endpoint_stage
@@ -36,17 +36,17 @@ class _NotComparedError(Exception):
     """The manifests before the change cannot be read, or not be compared. The text says why."""
 
 
-def load_base(options: Namespace, manifests: Manifests) -> BaseManifests | None:
+def load_base(options: SelectionOptions, manifests: Manifests) -> BaseManifests | None:
     """Return the manifests before the change, for commands with --base.
 
     Raises UsageError for a wrong --base.
     """
-    if not hasattr(options, "base") or options.base == NO_BASE:
+    if not options.has_base or options.base == NO_BASE:
         return None
     if options.base is not None:
         return _load_named(options.base, options.manifests, manifests)
     # neither depends on the manifests before a change
-    if options.undo is not None or getattr(options, "plan", None):
+    if options.undo is not None or options.plan:
         return None
     return _load_default(options.manifests, manifests)
 

@@ -6,10 +6,11 @@ import argparse
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.cli.command_line import program
+from reconciler.cli.options import SessionOptions
 from reconciler.core.checks.route_tests import Checked, CheckResult
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
@@ -28,7 +29,16 @@ HELP: Final = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationOptions(SessionOptions):
+    """The options that describe a conversation."""
+
+    intent: str | None
+    confidence: str | None
+    attr: Sequence[str]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that describe a conversation."""
     add = parser.add_argument
     add("--intent", metavar="X", help="the intent that the bot detected")
@@ -43,7 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_conversation(
-    options: argparse.Namespace, names: BotAttributes
+    options: ConversationOptions, names: BotAttributes
 ) -> dict[str, str | int | float]:
     """Return the attributes by the names that rules use. Raises UsageError."""
     attributes: dict[str, str | int | float] = {}

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import re
-from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from reconciler.cli.command_line import (
     split_names,
 )
 from reconciler.cli.files import new_folder, write_text
+from reconciler.cli.options import SelectionOptions
 from reconciler.cli.output import BufferedOutput, Output, error_document
 from reconciler.cli.session import (
     Cancellation,
@@ -108,7 +108,7 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
     return Shard(int(index), count)
 
 
-def is_list(options: Namespace) -> bool:
+def is_list(options: SelectionOptions) -> bool:
     """Return whether the options request a list of environments, even if the shard leaves none or
     one.
     """
@@ -126,7 +126,7 @@ class EnvironmentSelection:
 
     manifests: Manifests
     names: tuple[str, ...]
-    options: Namespace
+    options: SelectionOptions
     output: Output
     listed: bool = False
     """The report is a list, with a table and a part for each environment, even for one environment
@@ -135,7 +135,7 @@ class EnvironmentSelection:
 
     @classmethod
     def of(
-        cls, options: Namespace, output: Output, saved: SavedPlans | None = None
+        cls, options: SelectionOptions, output: Output, saved: SavedPlans | None = None
     ) -> "EnvironmentSelection":
         """Load the manifests and choose environments, or those of saved plans.
 
@@ -167,7 +167,11 @@ class EnvironmentSelection:
 
     @classmethod
     def single(
-        cls, options: Namespace, output: Output, name: str | None, undo: str | None
+        cls,
+        options: SelectionOptions,
+        output: Output,
+        name: str | None,
+        undo: str | None,
     ) -> "EnvironmentSelection":
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
@@ -210,7 +214,7 @@ class EnvironmentSelection:
 
 
 def _chosen(
-    manifests: Manifests, options: Namespace, among: Sequence[str] | None
+    manifests: Manifests, options: SelectionOptions, among: Sequence[str] | None
 ) -> tuple[str, ...]:
     if options.all and options.environment:
         raise UsageError("specify --all or -e, not both")
@@ -416,7 +420,7 @@ def print_list(
         return  # a single environment has printed its own result
     output = selection.output
     rows = [report.row for report in reports]
-    folder = getattr(selection.options, "report", None)
+    folder = selection.options.report
     if folder:
         path = new_folder(Path(folder)) / "environments.md"
         markdown = environments_markdown(rows, title)

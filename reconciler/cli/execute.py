@@ -1,10 +1,10 @@
 """Executes a plan and records each change; binds an apply to a saved plan, or to a run to undo."""
 
-import argparse
 import getpass
 import json
 import os
 import re
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from reconciler.cli.advice import environment_hint
 from reconciler.cli.base import NO_BASE
 from reconciler.cli.environments import is_list
 from reconciler.cli.hooks import run_journal
+from reconciler.cli.options import ChangeOptions
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
@@ -102,17 +103,17 @@ def _user_name() -> str:
 
 
 def read_saved_plans(
-    options: argparse.Namespace,
+    file: str, options: ChangeOptions
 ) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
     """Return the saved plan, or plans by environment, with an error's text for a failed one.
 
     Raises UsageError.
     """
-    path = Path(options.plan)
+    path = Path(file)
     try:
         text = read_text(path, _LARGEST)
     except OSError as error:
-        hint = environment_hint(options.plan, options.manifests)
+        hint = environment_hint(file, options.manifests)
         raise UsageError(f"cannot read {path}: {error.strerror}{hint}") from error
     if _SEVERAL.match(text):
         return _read_list(text, path.name)
@@ -195,7 +196,7 @@ def _reviewed_sample(session: Session, reviewed: ReviewedPlan) -> TrafficSample 
     return sample
 
 
-def add_change_options(parser: argparse.ArgumentParser) -> None:
+def add_change_options(parser: ArgumentParser) -> None:
     """Add the options of plan and apply that name an earlier endpoint, and a run to undo."""
     base = (
         "the manifests before the change, a directory or a git revision: for a changed fallback, "
@@ -212,10 +213,10 @@ def add_change_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--journal", metavar="FILE", help=journal)
 
 
-def check_undo_options(options: argparse.Namespace) -> None:
+def check_undo_options(options: ChangeOptions) -> None:
     """Raise UsageError for options that exclude each other."""
     if options.undo is None:
-        if options.journal is not None and not getattr(options, "plan", None):
+        if options.journal is not None and not options.plan:
             raise UsageError(_JOURNAL_ALONE)
         return
     if options.adopt or options.keep_drift:
@@ -226,7 +227,7 @@ def check_undo_options(options: argparse.Namespace) -> None:
         raise UsageError("--undo is for a run in one environment: set -e to its name")
 
 
-def with_undo(session: Session, options: argparse.Namespace) -> Session:
+def with_undo(session: Session, options: ChangeOptions) -> Session:
     """Return the session with the run to undo, if any. Raises UsageError and RefusedError."""
     name = session.options.undo
     journal = options.journal
@@ -237,7 +238,7 @@ def with_undo(session: Session, options: argparse.Namespace) -> Session:
     request = run_journal().find_undo(session, name, journal)
     # The Environment's `prune: false` protects rules that are in no manifest, but the run created
     # these.
-    chosen = replace(session.options, prune=not getattr(options, "no_prune", False))
+    chosen = replace(session.options, prune=not options.no_prune)
     return replace(session, options=chosen, undo_request=request)
 
 

@@ -4,9 +4,11 @@ A feature provides an object for a hook by `FEATURE.hooks` (`reconciler.cli.feat
 the object with the Protocol below as its type: mypy checks it, as it checks the calls.
 """
 
-import argparse
+from abc import ABC, abstractmethod
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
@@ -213,18 +215,21 @@ WriteFiles = Callable[["Output"], None]
 """Writes files, and prints which, and the next steps."""
 
 
-class InitFiles(Protocol):
-    """The hook `init_files`: files that `init` writes beside the manifests, if an option asks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitFiles(ABC):
+    """The hook `init_files`: the class of the options for files that `init` writes beside the
+    manifests.
 
     Without a feature for it, `init` writes manifests alone and has no such options.
     """
 
-    def options(self, parser: argparse.ArgumentParser) -> None:
-        """Add the options to those of `init`."""
+    @staticmethod
+    @abstractmethod
+    def add_options(parser: ArgumentParser) -> None:
+        """Add the options to those of `init`; each is a field of the class."""
 
-    def prepare(
-        self, options: argparse.Namespace, directory: Path
-    ) -> WriteFiles | None:
+    @abstractmethod
+    def prepare(self, directory: Path) -> WriteFiles | None:
         """Return the function that writes the files, or None if no option asks for them.
 
         `init` calls it before it writes anything, and the function after the manifests of
@@ -232,6 +237,6 @@ class InitFiles(Protocol):
         """
 
 
-def init_files() -> list[InitFiles]:
-    """Return what features add to `init`."""
+def init_files() -> list[type[InitFiles]]:
+    """Return the classes of the options that features add to `init`."""
     return list(load_hooks("init_files"))

@@ -15,10 +15,10 @@ from reconciler.core.errors import CxrouteError, InterruptedRunError, UsageError
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
     from types import ModuleType
 
+    from reconciler.cli.options import CommonOptions
     from reconciler.cli.parsing import CommandModule
 
 
@@ -89,10 +89,10 @@ def _dispatch(arguments: list[str]) -> int:
                 )
             return 0
         name = arguments.pop(position)
-        module = cast("CommandModule", command_module(name))
-        from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
+        module = cast("CommandModule[CommonOptions]", command_module(name))
+        from reconciler.cli.parsing import CommandParser  # noqa: PLC0415 - not for --help and --version
 
-        options = command_parser(name, module).parse_args(arguments)
+        options = CommandParser(name, module).parse_args(arguments)
     except CxrouteError as error:
         return _misused(error, arguments)
     except SystemExit:
@@ -112,7 +112,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     return error.exit_code
 
 
-def _run(module: "CommandModule", options: "argparse.Namespace") -> int:
+def _run(module: "CommandModule[CommonOptions]", options: "CommonOptions") -> int:
     from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
     from reconciler.core.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
@@ -126,7 +126,7 @@ def _run(module: "CommandModule", options: "argparse.Namespace") -> int:
         colour=options.color,
         loudness=options.loudness,
         log_format=options.log_format,
-        form=getattr(options, "format", "text"),
+        form=options.format or "",  # no default: it is the format of a file
         asks=not options.no_input,
     )
     try:

@@ -8,11 +8,13 @@ import copy
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from dataclasses import MISSING, is_dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 from reconciler.cli.arguments import SHARED, describe_command
+from reconciler.cli.options import CommonOptions, option_fields, read_options
 from reconciler.cli.stdio import width_of, wrap_for
-from reconciler.core.errors import UsageError
+from reconciler.core.errors import CxrouteError, UsageError
 from reconciler.render.text.wrap import wrap_line
 
 if TYPE_CHECKING:
@@ -43,13 +45,18 @@ _SWITCH_WITH_VALUE: Final = re.compile(
 """argparse's message for a switch of one letter with more letters behind it."""
 
 
-class CommandModule(Protocol):
+_Options = TypeVar("_Options", bound=CommonOptions)
+
+
+class CommandModule(Protocol[_Options]):
     """The interface of a command's module."""
 
-    def options(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's own options."""
+    def options(self, parser: argparse.ArgumentParser) -> type[_Options]:
+        """Add the command's own options, and return the class of all its options: a frozen
+        dataclass that extends `CommonOptions` (`reconciler.cli.options`).
+        """
 
-    def run(self, options: argparse.Namespace, output: "Output") -> int:
+    def run(self, options: _Options, output: "Output") -> int:
         """Run the command and return its exit code. Raises the errors of `reconciler.core.errors`."""
 
 
@@ -138,18 +145,6 @@ class Parser(argparse.ArgumentParser):
             )
         raise UsageError(message)
 
-    def parse_args(self, args: "Sequence[str]") -> argparse.Namespace:  # type: ignore[override] # callers have no more
-        """Parse all words. Raises UsageError with the nearest option for an unknown one."""
-        options, unknown = self.parse_known_args(args)
-        if unknown:
-            from reconciler.cli.advice import ArgumentAdvice, without_secrets  # noqa: PLC0415 - only for an error
-
-            shown = " ".join(without_secrets(unknown))
-            self.error(
-                f"unrecognized arguments: {shown}{ArgumentAdvice(self, options, unknown).text()}"
-            )
-        return options
-
     def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
         """Print the help, wrapped to the terminal, with one line for the options of every
         command.
@@ -159,14 +154,46 @@ class Parser(argparse.ArgumentParser):
         (file or sys.stdout).write(wrap_for(parser.format_help(), sys.stdout))
 
 
-def command_parser(name: str, module: CommandModule) -> Parser:
-    """Return the parser of one command. Its help omits the options that every command has."""
-    description = describe_command(name, module.__doc__ or "")
-    parser = Parser(f"cxroute {name}", description=description)
-    module.options(parser)
-    for action in add_common_options(parser):
-        action.help = argparse.SUPPRESS
-    return parser
+class CommandParser(Parser, Generic[_Options]):
+    """The parser of one command. Its help omits the options that every command has."""
+
+    def __init__(self, name: str, module: CommandModule[_Options]) -> None:
+        """Add the options. Raises CxrouteError for one without a field, and for such a field."""
+        description = describe_command(name, module.__doc__ or "")
+        super().__init__(f"cxroute {name}", description=description)
+        self.options_class = module.options(self)
+        for action in add_common_options(self):
+            action.help = argparse.SUPPRESS
+        self._check_fields(name)
+
+    def _check_fields(self, name: str) -> None:
+        if not is_dataclass(self.options_class):
+            raise CxrouteError(
+                f"the command {name} cannot run: its function `options` returns no dataclass"
+            )
+        names = {action.dest for action in self._actions if action.dest != "help"}
+        names.update(self._defaults)
+        fields = [*option_fields(self.options_class)]
+        required = {field.name for field in fields if field.default is MISSING}
+        differing = (required - names) | (names - {field.name for field in fields})
+        if differing:
+            place = f"an option and a field of {self.options_class.__name__}"
+            raise CxrouteError(
+                f"the command {name} cannot run: each of these must be {place}: "
+                f"{', '.join(sorted(differing))}"
+            )
+
+    def parse_args(self, args: "Sequence[str]") -> _Options:  # type: ignore[override] # callers have no more
+        """Return the options. Raises UsageError with the nearest option for an unknown one."""
+        namespace, unknown = self.parse_known_args(args)
+        values = vars(namespace)
+        if unknown:
+            from reconciler.cli.advice import ArgumentAdvice, without_secrets  # noqa: PLC0415 - only for an error
+
+            shown = " ".join(without_secrets(unknown))
+            advice = ArgumentAdvice(self, values, unknown)
+            self.error(f"unrecognized arguments: {shown}{advice.text()}")
+        return read_options(self.options_class, values)
 
 
 def add_format_option(parser: argparse.ArgumentParser) -> None:
@@ -225,16 +252,14 @@ def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]
 
 
 def check_task(
-    options: Namespace, command: str, options_of: "Mapping[str, tuple[str, ...]]"
+    command: str, chosen: str, values_of: "Mapping[str, Mapping[str, object]]"
 ) -> None:
-    """Raise UsageError for an option of another task; `options_of` has the options that only one
-    task has.
+    """Raise UsageError for an option of another task than the chosen one; `values_of` has the values
+    of the options that only one task has.
     """
-    for task, name in (
-        (task, name) for task, names in options_of.items() for name in names
-    ):
-        if getattr(options, name) is not None and options.task != task:
-            label = "FILE" if name == "file" else f"--{name}"
-            raise UsageError(
-                f"{label} is an option of `{command} {task}`, not of `{command} {options.task}`"
-            )
+    for task, values in values_of.items():
+        for option, value in values.items():
+            if value is not None and chosen != task:
+                raise UsageError(
+                    f"{option} is an option of `{command} {task}`, not of `{command} {chosen}`"
+                )

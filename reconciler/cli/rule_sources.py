@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from reconciler.cli.advice import environment_names
 from reconciler.cli.command_line import expected_queues
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.session import (
     Cancellation,
@@ -147,7 +148,7 @@ class DiffSide(NamedTuple):
     session: Session | None
 
 
-def parse_source(name: str, options: argparse.Namespace, output: Output) -> DiffSide:
+def parse_source(name: str, options: SessionOptions, output: Output) -> DiffSide:
     """Return the side with that name. Raises UsageError and ManifestError."""
     kind, colon, environment = name.partition(":")
     if not colon or kind not in ("live", "manifests"):

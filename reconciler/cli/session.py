@@ -5,7 +5,6 @@ signal.
 import asyncio
 import contextlib
 import signal
-from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from reconciler.cli.command_line import (
     utc_now,
 )
 from reconciler.cli.conversation import failure_findings
+from reconciler.cli.options import SelectionOptions, SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
 from reconciler.cli.undo import Undo
@@ -257,7 +257,7 @@ class Session:
 
 
 def load_selected_manifests(
-    options: Namespace, environment: str | None, undo: str | None = None
+    options: SelectionOptions, environment: str | None, undo: str | None = None
 ) -> Manifests:
     """Load the manifests (for an undo the Environment alone) and their base.
 
@@ -266,22 +266,26 @@ def load_selected_manifests(
     try:
         manifests = load_manifests(Path(options.manifests))
     except ManifestError:
-        if undo is None and getattr(options, "undo", None) is None:
+        if undo is None and options.undo is None:
             raise
         manifests = load_environment(Path(options.manifests), env_name(environment))
     return replace(manifests, base=load_base(options, manifests))
 
 
 def open_session(
-    options: Namespace, output: Output, environment: str | None = None
+    options: SessionOptions, output: Output, environment: str | None = None
 ) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
+    manifests = load_manifests(Path(options.manifests))
     name = environment or options.environment
-    return build_session(load_selected_manifests(options, name), options, output, name)
+    return build_session(manifests, options, output, name)
 
 
 def build_session(
-    manifests: Manifests, options: Namespace, output: Output, environment: str | None
+    manifests: Manifests,
+    options: SessionOptions,
+    output: Output,
+    environment: str | None,
 ) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
@@ -290,12 +294,12 @@ def build_session(
     before = fallback_before(manifests.base, chosen) if manifests.base else None
     base_name, base_fallback = _base_options(manifests, chosen, before)
     planning = PlanOptions(
-        only=tuple(getattr(options, "only", None) or ()),
-        adopt=getattr(options, "adopt", False),
-        keep_drift=getattr(options, "keep_drift", False),
-        prune=chosen.prune and not getattr(options, "no_prune", False),
-        traffic=getattr(options, "traffic", None),
-        undo=getattr(options, "undo", None),
+        only=tuple(options.only or ()),
+        adopt=options.adopt,
+        keep_drift=options.keep_drift,
+        prune=chosen.prune and not options.no_prune,
+        traffic=options.traffic,
+        undo=options.undo,
         base=base_name,
         base_fallback=base_fallback,
     )
@@ -308,20 +312,20 @@ def build_session(
         progress=ProgressBar(output),
         sample=sample,
         findings=(before,) if isinstance(before, Finding) else (),
-        base_option=getattr(options, "base", None),
+        base_option=options.base,
     )
 
 
 def _load_sample(
-    manifests: Manifests, options: Namespace, environment: Environment
+    manifests: Manifests, options: SessionOptions, environment: Environment
 ) -> TrafficSample | None:
     """Return the sample of --traffic, or the one of the Environment."""
-    if getattr(options, "traffic", None):
+    if options.traffic:
         return load_traffic(
             options.traffic, environment.attributes, environment.max_sample_age
         )
     loaded = manifests.environments.get(environment.name)
-    if loaded is None or not hasattr(options, "traffic"):
+    if loaded is None or not options.has_traffic:
         return None
     return declared_traffic(loaded, Path(options.manifests))
 

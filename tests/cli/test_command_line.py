@@ -14,7 +14,7 @@ import pytest
 from reconciler import __version__
 from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.main import main
-from reconciler.cli.parsing import StoreOnce, command_parser
+from reconciler.cli.parsing import CommandParser, StoreOnce
 from reconciler.core.errors import UsageError
 from tests.support import canary_secrets as canary
 from tests.support.cases import each_case
@@ -32,7 +32,7 @@ VALUED = [
         id=f"{name} {action.option_strings[-1]}",
     )
     for name in all_commands()
-    for action in command_parser(name, command_module(name))._actions
+    for action in CommandParser(name, command_module(name))._actions
     if isinstance(action, StoreOnce) and action.option_strings
 ]
 """Every option of every command that takes one value."""
@@ -347,6 +347,6 @@ def test_diff_ends_with_2_when_conversations_are_routed_differently(
 
 def test_an_abbreviation_is_not_an_option() -> None:
     """`--detailed` is not --detailed-exitcode, so it cannot become another option later."""
-    plan = command_parser("plan", command_module("plan"))
+    plan = CommandParser("plan", command_module("plan"))
     with pytest.raises(UsageError, match="unrecognized arguments: --detailed"):
         plan.parse_args(["--detailed"])

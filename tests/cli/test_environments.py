@@ -4,7 +4,6 @@ exit code.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli import environments as several
+from reconciler.cli.commands import plan as plan_command
 from reconciler.cli.environments import (
     EnvironmentResult,
     EnvironmentSelection,
@@ -26,6 +26,7 @@ from reconciler.cli.environments import (
     worst_exit_code,
 )
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import CommandParser
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core import pipeline
 from reconciler.core.apply import loop as apply
@@ -654,9 +655,7 @@ def fleet(names: list[str]) -> EnvironmentSelection:
     """Write environments with different hosts, none of which answers."""
     for number, name in enumerate(names):
         write(f"{name}.yaml", environment(name, f"{NOWHERE}{number}"))
-    options = argparse.Namespace(
-        manifests="manifests", all=True, shard=None, environment=None
-    )
+    options = CommandParser("plan", plan_command).parse_args(["--all"])
     return EnvironmentSelection.of(
         options,
         Output(

@@ -12,8 +12,17 @@ from tests.support.program import Program
 GREET = '''\
 """Greet an environment."""
 
+from dataclasses import dataclass
+
+from reconciler.cli.options import CommonOptions
+
+@dataclass(frozen=True, kw_only=True)
+class GreetOptions(CommonOptions):
+    name: str
+
 def options(parser):
     parser.add_argument("--name", default="world", help="whom to greet")
+    return GreetOptions
 
 def run(options, output):
     output.result(f"Hello {options.name} in {options.environment}\\n")
@@ -85,8 +94,26 @@ def test_a_built_in_command_stays(cxroute: Program, install: Install) -> None:
             "def options(parser): pass\n",
             "error: the command broken of {} cannot run: {} has no function `run`\n",
         ),
+        (
+            "def options(parser): pass\ndef run(options, output): pass\n",
+            "error: the command broken cannot run: its function `options` returns no dataclass\n",
+        ),
+        (
+            GREET.replace("    name: str", "    nick: str"),
+            (
+                "error: the command broken cannot run: each of these must be an option and a field "
+                "of GreetOptions: name, nick\n"
+            ),
+        ),
+        (
+            GREET.replace("    name: str", "    pass"),
+            (
+                "error: the command broken cannot run: each of these must be an option and a field "
+                "of GreetOptions: name\n"
+            ),
+        ),
     ],
-    ids=["import", "function"],
+    ids=["import", "function", "class", "option", "field"],
 )
 def test_a_command_that_cannot_run_is_one_sentence(
     source: str,
@@ -95,7 +122,7 @@ def test_a_command_that_cannot_run_is_one_sentence(
     install: Install,
     request: pytest.FixtureRequest,
 ) -> None:
-    """It names the distribution, which its authors must repair."""
+    """It names the distribution or the command, which its authors must repair."""
     name = f"acme_{request.node.callspec.id}"
     install(name, "broken", source)
     assert 1 == cxroute("broken")

@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.commands.schema import commands_with_json, output_schema
-from reconciler.cli.parsing import CommandModule, command_parser
+from reconciler.cli.parsing import CommandParser
 from tests.support.program import write
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def test_every_command_with_json_has_a_schema() -> None:
     """A new command with `--format json` needs a schema."""
     with_json = set()
     for name in all_commands():
-        parser = command_parser(name, cast("CommandModule", command_module(name)))
+        parser = CommandParser(name, command_module(name))
         actions = [
             action for action in parser._actions if "--format" in action.option_strings
         ]

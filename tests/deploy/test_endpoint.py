@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from reconciler.cli.http_server import _GRACE
-from reconciler.cli.parsing import command_parser
+from reconciler.cli.parsing import CommandParser
 from reconciler.features.endpoint import command as serve
 from reconciler.features.endpoint.app import _PROBES
 from tests.deploy.manifests import documents, pods
@@ -157,7 +157,7 @@ def test_its_command_line_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every word is used, and means the intended command."""
     monkeypatch.delenv("CXROUTE_ENV", raising=False)
     words = [word for word in CONTAINER["args"] if word != "serve"]
-    options = command_parser("serve", serve).parse_args(words)
+    options = CommandParser("serve", serve).parse_args(words)
     assert ("prod", "/manifests", None) == (
         options.environment,
         options.manifests,

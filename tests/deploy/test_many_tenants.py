@@ -4,7 +4,6 @@ schemas.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shlex
@@ -19,7 +18,7 @@ import yaml
 
 from reconciler.cli.commands import apply, plan
 from reconciler.cli.environments import parse_shard
-from reconciler.cli.parsing import command_parser
+from reconciler.cli.parsing import CommandParser
 from tests.deploy.manifests import documents, pods, problems
 from tests.support.requirements import skip_or_fail
 
@@ -33,12 +32,10 @@ HIGHEST_EXPOSURE: Final = 2.0
 """systemd's measure of the rights of a compromised service: 10 is full access, below 2 is `OK`."""
 
 
-def understood(words: list[str]) -> argparse.Namespace:
-    """Return how the program parses a command line. Raises UsageError for an invalid one."""
-    commands = {"apply": apply, "plan": plan}
-    name = next(word for word in words if word in commands)
-    words = [word for word in words if word != name]
-    return command_parser(name, commands[name]).parse_args(words)
+def parsed_apply(words: list[str]) -> apply.ApplyOptions:
+    """Return the options of a command line. Raises UsageError for an invalid one."""
+    words = [word for word in words if word != "apply"]
+    return CommandParser("apply", apply).parse_args(words)
 
 
 def cronjob() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -57,7 +54,8 @@ def test_kubernetes_accepts_the_cron_job() -> None:
 def test_each_pod_applies_one_shard_and_none_is_omitted() -> None:
     """There are as many pods as shards, numbered by Kubernetes; a failed shard is retried alone."""
     job, pod, container = cronjob()
-    options = understood(container["args"])
+    options = parsed_apply(container["args"])
+    assert options.shard
     assert (True, True, "/manifests") == (options.all, options.yes, options.manifests)
     shares = {
         parse_shard(options.shard, {"JOB_COMPLETION_INDEX": str(index)})
@@ -130,7 +128,8 @@ def test_the_jobs_of_the_workflow_apply_all_shards() -> None:
         == jobs["apply"]["name"]
     )
     assert jobs["apply"]["strategy"]["fail-fast"] is False
-    planned = understood(_step(jobs["plan"], "cxroute plan"))
+    words = [word for word in _step(jobs["plan"], "cxroute plan") if word != "plan"]
+    planned = CommandParser("plan", plan).parse_args(words)
     assert (True, "plans.json") == (planned.all, planned.out)
     applying = next(
         step
@@ -141,7 +140,7 @@ def test_the_jobs_of_the_workflow_apply_all_shards() -> None:
         "${{ strategy.job-index }}/${{ strategy.job-total }}"
         == applying["env"]["SHARE"]
     )
-    applied = understood(_step(jobs["apply"], "cxroute apply"))
+    applied = parsed_apply(_step(jobs["apply"], "cxroute apply"))
     assert ("$RUNNER_TEMP/reviewed/plans.json", "$SHARE", True) == (
         applied.plan,
         applied.shard,
@@ -219,7 +218,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 def test_the_service_runs_a_valid_command() -> None:
     """It never asks, its timer starts it, and every secret that it names is passed to it."""
     (started,) = settings(SERVICE, "Service", "ExecStart")
-    options = understood(shlex.split(started)[1:])
+    options = parsed_apply(shlex.split(started)[1:])
     assert (True, True, True) == (options.all, options.yes, options.no_input)
     assert ["oneshot"] == settings(SERVICE, "Service", "Type")
     assert SERVICE.stem == TIMER.stem

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from reconciler.cli.arguments import all_commands, command_module
-from reconciler.cli.parsing import Parser, add_common_options, command_parser
+from reconciler.cli.parsing import CommandParser, Parser, add_common_options
 from reconciler.core.model.finding import CODES
 
 _HEAD: Final = """\
@@ -103,7 +103,7 @@ def commands_page() -> str:
     )
     described: dict[str, tuple[str, list[argparse.Action]]] = {}
     for name, command in all_commands().items():
-        parser = command_parser(name, command_module(name))
+        parser = CommandParser(name, command_module(name))
         own = [
             action
             for action in parser._actions

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.arguments import command_module, find_command
-from reconciler.cli.parsing import Parser, command_parser
+from reconciler.cli.parsing import CommandParser, Parser
 from reconciler.features.forge.pipeline_files import PIPELINES
 from tests.docs.citations import INTERNALS, anchors, slug
 from tests.docs.page import CONTRIBUTING, PAGES, ROOT, Run, Told, Write, inline, steps
@@ -52,7 +52,7 @@ INLINE = sorted({command for text in TEXTS.values() for command in inline(text)}
 
 
 def parser(command: str) -> Parser:
-    return command_parser(command, command_module(command))
+    return CommandParser(command, command_module(command))
 
 
 @pytest.mark.parametrize("name", LAST)

@@ -30,7 +30,7 @@ import pytest
 # only.
 import reconciler
 from reconciler.cli.arguments import all_commands, command_module
-from reconciler.cli.parsing import command_parser
+from reconciler.cli.parsing import CommandParser
 from reconciler.core import errors
 from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
@@ -540,7 +540,7 @@ def title_of(code: str) -> str:
 
 def options_of(command: str) -> Iterator[dict[str, Any]]:
     """Yield the options of a command, without their help texts."""
-    for option in command_parser(command, command_module(command))._actions:
+    for option in CommandParser(command, command_module(command))._actions:
         if "--workers" not in option.option_strings:
             names = option.option_strings or option.dest
             choices = [*option.choices] if option.choices else None

@@ -23,6 +23,7 @@ from reconciler.cli.environments import (
     SavedPlans,
 )
 from reconciler.cli.hooks import ApplyEnd, after_apply
+from reconciler.cli.options import ChangeOptions
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
@@ -69,7 +70,16 @@ _LOOK: Final = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions(ChangeOptions):
+    """The options of `cxroute apply`."""
+
+    yes: bool
+    allow: Sequence[str]
+    reason: str
+
+
+def options(parser: argparse.ArgumentParser) -> type[ApplyOptions]:
     add = parser.add_argument
     add(
         "plan",
@@ -95,11 +105,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="the reason, for the journal; required with --allow",
     )
     add_format_option(parser)
+    return ApplyOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: ApplyOptions, output: Output) -> int:
     _check_options(options)
-    saved = execute.read_saved_plans(options) if options.plan else None
+    saved = None
+    if options.plan:
+        saved = execute.read_saved_plans(options.plan, options)
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(
             options, output, saved.environment, saved.options.undo
@@ -108,13 +121,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         selection = EnvironmentSelection.of(options, output, saved)
     if selection.listed and not options.yes:
-        return _apply_confirmed(selection, saved or {})
-    code, reports = _apply(selection, saved or {})
+        return _apply_confirmed(selection, options, saved or {})
+    code, reports = _apply(selection, options, saved or {})
     environments.print_list(selection, reports, "Apply to", JOINS[output.form])
     return code
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _check_options(options: ApplyOptions) -> None:
     """Raise UsageError for options that do not go together."""
     unknown = [name for name in options.allow if name not in GUARD_NAMES]
     if unknown:
@@ -139,7 +152,7 @@ def _check_options(options: argparse.Namespace) -> None:
 @dataclass(frozen=True, slots=True)
 class _ApplyCommand:
     session: Session
-    options: argparse.Namespace
+    options: ApplyOptions
 
     async def run_and_notify(self, stop: Cancellation) -> EnvironmentResult:
         """Apply, and tell features of the changes or of the tenant's failure."""
@@ -346,9 +359,7 @@ def exit_code(report: ApplyReport | None) -> int:
     return PARTLY if wrote else CxrouteError.exit_code
 
 
-def _prepared(
-    options: argparse.Namespace, plans: SavedPlans, session: Session
-) -> Session:
+def _prepared(options: ApplyOptions, plans: SavedPlans, session: Session) -> Session:
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(
@@ -365,21 +376,23 @@ def _prepared(
 
 
 def _apply(
-    selection: EnvironmentSelection, plans: SavedPlans
+    selection: EnvironmentSelection, options: ApplyOptions, plans: SavedPlans
 ) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
-        command = _ApplyCommand(session, selection.options)
+        command = _ApplyCommand(session, options)
         return await command.run_and_notify(stop)
 
-    prepare = partial(_prepared, selection.options, plans)
+    prepare = partial(_prepared, options, plans)
     return environments.run_environments(
         selection, work, prepare, on_signal="tell each"
     )
 
 
-def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
+def _apply_confirmed(
+    selection: EnvironmentSelection, options: ApplyOptions, plans: SavedPlans
+) -> int:
     output = selection.output
-    code, reports = _plan(selection, plans)
+    code, reports = _plan(selection, options, plans)
     differing = [report for report in reports if report.row.status == "differs"]
     if differing:
         if output.form == "text":
@@ -393,17 +406,17 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
             error = REDACTOR.dump_redacted(error_document(refused))
             output.result(f"{join_documents(documents, error)}\n")
             return refused.exit_code
-        reports = _apply_shown(selection, reports, differing)
+        reports = _apply_shown(selection, options, reports, differing)
         code = environments.worst_exit_code(report.code for report in reports)
     environments.print_list(selection, reports, "Apply to", JOINS[output.form])
     return code
 
 
 def _plan(
-    selection: EnvironmentSelection, plans: SavedPlans
+    selection: EnvironmentSelection, options: ApplyOptions, plans: SavedPlans
 ) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
-        run = _ApplyCommand(session, selection.options)
+        run = _ApplyCommand(session, options)
         async with open_source(session, "read") as client:
             _, plan = await run.read_and_plan(client)
         try:
@@ -419,9 +432,8 @@ def _plan(
         saved = plan_file_text(session, plan, "the plan", None) if plan.changes else ""
         return EnvironmentResult(code=0, row=planned_row(plan), saved=saved)
 
-    return environments.run_environments(
-        selection, work, partial(_prepared, selection.options, plans)
-    )
+    prepare = partial(_prepared, options, plans)
+    return environments.run_environments(selection, work, prepare)
 
 
 def _confirm(selection: EnvironmentSelection, number: int) -> None:
@@ -445,6 +457,7 @@ def _confirm(selection: EnvironmentSelection, number: int) -> None:
 
 def _apply_shown(
     selection: EnvironmentSelection,
+    options: ApplyOptions,
     planned: Sequence[EnvironmentResult],
     differing: Sequence[EnvironmentResult],
 ) -> list[EnvironmentResult]:
@@ -460,10 +473,9 @@ def _apply_shown(
     output = (
         replace(selection.output, loudness="quiet") if in_text else selection.output
     )
-    options = argparse.Namespace(**{**vars(selection.options), "yes": True})
-    _, reports = _apply(
-        replace(selection, names=tuple(plans), options=options, output=output), plans
-    )
+    confirmed = replace(options, yes=True)
+    accepted = replace(selection, names=tuple(plans), output=output)
+    _, reports = _apply(accepted, confirmed, plans)
     if in_text:
         planned = [replace(report, text="") for report in planned]
         reports = [

@@ -8,11 +8,13 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.hooks import run_journal
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options
 from reconciler.core.desired.desired import desire_offline
@@ -43,7 +45,16 @@ _TYPED: Final = {
 _SAFE: Final = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionOptions(CommonOptions):
+    """The options of `cxroute completion`."""
+
+    shell: str | None
+    values: str | None
+    typed: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[CompletionOptions]:
     text = "a shell: `cxroute completion bash > ~/.cxroute-completion`"
     parser.add_argument("shell", nargs="?", choices=SHELLS, help=text)
     kinds = sorted(set(_VALUES_OF.values()))
@@ -58,24 +69,26 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="WORD",
         help="with --values: what is typed already, such as prod, for a further name",
     )
+    return CompletionOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
-    if (options.shell is None) == (options.values is None):
-        raise UsageError("specify a shell, or --values KIND")
-    if options.values:
-        with suppress(CxrouteError):  # a completion has no place for a message
-            _print_values(options, output)
-    else:
+def run(options: CompletionOptions, output: Output) -> int:
+    if options.shell is not None and options.values is None:
         output.file_text(_script(options.shell))
+    elif options.values is not None and options.shell is None:
+        with suppress(CxrouteError):  # a completion has no place for a message
+            directory = Path(options.manifests)
+            _print_values(options.values, directory, options.typed or "", output)
+    else:
+        raise UsageError("specify a shell, or --values KIND")
     return 0
 
 
-def _print_values(options: argparse.Namespace, output: Output) -> None:
-    values = _VALUES[options.values](Path(options.manifests))
+def _print_values(kind: str, directory: Path, typed: str, output: Output) -> None:
+    values = _VALUES[kind](directory)
     safe = [value for value in sorted(set(values)) if _SAFE.fullmatch(value)]
-    if options.values == _LISTED:
-        safe = _further(safe, options.typed or "")
+    if kind == _LISTED:
+        safe = _further(safe, typed)
     output.result("".join(f"{value}\n" for value in safe))
 
 

@@ -23,6 +23,7 @@ from reconciler.cli.environments import (
 )
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.hooks import run_journal
+from reconciler.cli.options import SelectionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core.checks.route_tests import check_live
@@ -44,7 +45,7 @@ from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
 from reconciler.render.text.environments import drift_row
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+def options(parser: argparse.ArgumentParser) -> type[SelectionOptions]:
     add_plan_options(parser)
     help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
     parser.add_argument("--format", choices=JOINS, default="text", help=help_text)
@@ -53,9 +54,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="also write drift.json and drift.md to this directory",
     )
+    return SelectionOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: SelectionOptions, output: Output) -> int:
     """Plan, and print the drift. Return 2 if there is any."""
     selection = EnvironmentSelection.of(options, output)
 

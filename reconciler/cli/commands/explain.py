@@ -3,6 +3,7 @@ meaning of a code.
 """
 
 import argparse
+from dataclasses import dataclass
 
 from reconciler.cli import conversation
 from reconciler.cli.output import Output
@@ -18,14 +19,22 @@ from reconciler.core.text.suggest import suggest
 from reconciler.render.text.explain import explain_document, explain_text
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOptions(conversation.ConversationOptions):
+    """The options of `cxroute explain`."""
+
+    code: str | None
+    live: bool
+
+
+def options(parser: argparse.ArgumentParser) -> type[ExplainOptions]:
     parser.add_argument(
         "code",
         nargs="?",
         metavar="CODE",
         help="explain the code of a finding, such as CXR105",
     )
-    conversation.options(parser)
+    conversation.add_options(parser)
     parser.add_argument(
         "--live",
         action="store_true",
@@ -33,9 +42,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     add_format_option(parser)
     parser.epilog = conversation.HELP
+    return ExplainOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: ExplainOptions, output: Output) -> int:
     has_conversation = (
         options.intent is not None or options.confidence is not None or options.attr
     )
@@ -67,7 +77,7 @@ def _explain_code(text: str, output: Output) -> None:
         output.result(f"{code}: {title}\n\n{explanation}\n")
 
 
-def _explain_conversation(options: argparse.Namespace, output: Output) -> None:
+def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)

@@ -4,6 +4,7 @@ command.
 
 import argparse
 import sys
+from dataclasses import dataclass
 from typing import Final
 
 from reconciler.cli.arguments import (
@@ -12,15 +13,23 @@ from reconciler.cli.arguments import (
     unknown_command,
     usage,
 )
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
-from reconciler.cli.parsing import Parser, add_common_options, command_parser
+from reconciler.cli.parsing import CommandParser, Parser, add_common_options
 from reconciler.cli.stdio import wrap_for
 
 OPTIONS: Final = "options"  # the page of the options that every command takes
 _TOPICS: Final = (*all_commands(), OPTIONS)
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpOptions(CommonOptions):
+    """The options of `cxroute help`."""
+
+    topic: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[HelpOptions]:
     help_text = f"a command, or `{OPTIONS}`: the options of every command"
     parser.add_argument(
         "topic",
@@ -30,9 +39,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="COMMAND",
         help=help_text,
     )
+    return HelpOptions
 
 
-def run(options: argparse.Namespace, _output: Output) -> int:
+def run(options: HelpOptions, _output: Output) -> int:
     if options.topic is None:
         sys.stdout.write(wrap_for(usage(), sys.stdout))
     elif options.topic == OPTIONS:
@@ -44,7 +54,7 @@ def run(options: argparse.Namespace, _output: Output) -> int:
         add_common_options(parser)
         sys.stdout.write(wrap_for(parser.format_help(), sys.stdout))
     else:
-        command_parser(options.topic, command_module(options.topic)).print_help()
+        CommandParser(options.topic, command_module(options.topic)).print_help()
     return 0
 
 

@@ -5,12 +5,14 @@ it, such as pipelines.
 import argparse
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from reconciler.cli.files import write_new
-from reconciler.cli.hooks import init_files
+from reconciler.cli.hooks import InitFiles, init_files
+from reconciler.cli.options import CommonOptions, option_parts
 from reconciler.cli.output import Output
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.documents import manifest_schema_text
@@ -27,7 +29,15 @@ _STARTER: Final = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitOptions(CommonOptions):
+    """The options of `cxroute init`, and those of features."""
+
+    directory: str | None
+    files: tuple[InitFiles, ...] = option_parts(init_files)
+
+
+def options(parser: argparse.ArgumentParser) -> type[InitOptions]:
     add = parser.add_argument
     add(
         "directory",
@@ -35,11 +45,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory to create (default: that of -m, manifests)",
     )
-    for feature in init_files():
-        feature.options(parser)
+    for files_class in init_files():
+        files_class.add_options(parser)
+    return InitOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: InitOptions, output: Output) -> int:
     """Write the manifests, unless there are some, and the files of features."""
     if options.directory and options.manifests not in ("manifests", options.directory):
         raise UsageError(
@@ -50,7 +61,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     existing = [path for path in texts if path.exists()]
     if not existing:
         existing = sorted(directory.rglob("*.y*ml"))
-    prepared = [feature.prepare(options, directory) for feature in init_files()]
+    prepared = [part.prepare(directory) for part in options.files]
     writers = [write for write in prepared if write]
     if existing and not writers:
         raise UsageError(

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -15,6 +15,7 @@ from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection,
 from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.hooks import report_page
+from reconciler.cli.options import ChangeOptions
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
@@ -47,7 +48,18 @@ from reconciler.render.text.environments import planned_row
 PENDING = 2
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCommandOptions(ChangeOptions):
+    """The options of `cxroute plan`."""
+
+    live: str | None
+    out: str | None
+    replay: str | None
+    detailed_exitcode: bool
+    fail_on_guards: bool
+
+
+def options(parser: argparse.ArgumentParser) -> type[PlanCommandOptions]:
     add_plan_options(parser)
     add_change_options(parser)
     add_live_file_option(parser)
@@ -74,6 +86,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     add("--detailed-exitcode", action="store_true", help="exit 2 if there are changes")
     add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
+    return PlanCommandOptions
 
 
 def add_only_option(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +130,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     add("--shard", metavar="INDEX/COUNT", help=shard)
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: PlanCommandOptions, output: Output) -> int:
     """Plan, print, and save the plan if requested.
 
     An error is also written into the folder of --report.
@@ -138,7 +151,7 @@ def _write_error(folder: Path, error: Mapping[str, Any]) -> None:
     write_text(path, f"{text}\n")
 
 
-def _run(options: argparse.Namespace, output: Output) -> int:
+def _run(options: PlanCommandOptions, output: Output) -> int:
     check_undo_options(options)
     if is_list(options):
         _check_list(options, output)
@@ -146,7 +159,7 @@ def _run(options: argparse.Namespace, output: Output) -> int:
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         plan = await _with_replay(session, await read_and_plan(session), options.replay)
-        return _finish_plan(selection, session, plan)
+        return _finish_plan(selection, options, session, plan)
 
     def prepare(session: Session) -> Session:
         if not selection.listed:
@@ -155,20 +168,23 @@ def _run(options: argparse.Namespace, output: Output) -> int:
 
     code, reports = environments.run_environments(selection, work, prepare)
     if selection.listed:
-        _finish_list(selection, reports)
+        _finish_list(selection, options, reports)
     return code
 
 
 def _finish_plan(
-    selection: EnvironmentSelection, session: Session, plan: Plan
+    selection: EnvironmentSelection,
+    options: PlanCommandOptions,
+    session: Session,
+    plan: Plan,
 ) -> EnvironmentResult:
     """Write and print the plan of one environment."""
-    options = selection.options
     saved = ""
     if options.out:
-        saved = plan_file_text(session, plan, Path(options.out).name, options.out)
-    if saved and not selection.listed:
-        write_text(Path(options.out), f"{saved}\n")
+        path = Path(options.out)
+        saved = plan_file_text(session, plan, path.name, options.out)
+        if not selection.listed:
+            write_text(path, f"{saved}\n")
     if options.report:
         folder = selection.folder(options.report, plan.environment)
         write_report(session, plan, folder)
@@ -185,16 +201,17 @@ def _finish_plan(
 
 
 def _finish_list(
-    selection: EnvironmentSelection, reports: Sequence[EnvironmentResult]
+    selection: EnvironmentSelection,
+    options: PlanCommandOptions,
+    reports: Sequence[EnvironmentResult],
 ) -> None:
     """Write and print what concerns all environments of a list."""
-    options = selection.options
     output = selection.output
     if options.out:
         text = join_documents([report.saved for report in reports])
         write_text(Path(options.out), f"{text}\n")
-    for report in reports if options.report else ():
-        if report.error:
+    for report in reports:
+        if report.error and options.report:
             folder = selection.folder(options.report, report.row.environment)
             _write_error(folder, report.error)
     join = FORMS[output.form].join
@@ -228,7 +245,7 @@ async def read_and_plan(session: Session) -> Plan:
     return await session.run_blocking(lambda: session.planner(live).build(live))
 
 
-def _check_list(options: argparse.Namespace, output: Output) -> None:
+def _check_list(options: PlanCommandOptions, output: Output) -> None:
     """Refuse options that are for one environment. Raises UsageError."""
     if options.live is not None:
         raise UsageError(
@@ -356,7 +373,7 @@ def next_command(
     return f"{meant}: {command}{reason}"
 
 
-def exit_code(plan: Plan, options: argparse.Namespace) -> int:
+def exit_code(plan: Plan, options: PlanCommandOptions) -> int:
     """Return plan's exit code (exit-codes): a failed route test has priority."""
     if plan.failed_tests:
         return ManifestError.exit_code

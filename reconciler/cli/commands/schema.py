@@ -1,8 +1,10 @@
 """`cxroute schema`: the JSON Schema of manifests or plans, and the default profile."""
 
 import argparse
+from dataclasses import dataclass
 
 from reconciler.cli.feature import load_features, load_object
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.documents import (
@@ -33,7 +35,15 @@ def output_schema(command: str) -> Document:
     )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaOptions(CommonOptions):
+    """The options of `cxroute schema`."""
+
+    of: str | None
+    command: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[SchemaOptions]:
     choices = ("manifest", "plan", "profile")
     of = "the schema or profile to print (default: manifest)"
     add = parser.add_argument
@@ -44,9 +54,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         choices=commands_with_json(),
         help="instead: the schema of this command's --format json",
     )
+    return SchemaOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: SchemaOptions, output: Output) -> int:
     if options.command and options.of:
         raise UsageError(
             "specify manifest, plan or profile, or --for COMMAND, not both"

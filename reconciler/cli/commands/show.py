@@ -5,6 +5,7 @@ and manifests.
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -13,6 +14,7 @@ from typing import Final
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.commands.plan import print_form
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import UsageError
 from reconciler.core.model.finding import Document
@@ -29,7 +31,14 @@ _LARGEST: Final = 128 * MIB
 _ALL: Final = TextLimits(names=ALL_ROWS, verbose=True)
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowOptions(CommonOptions):
+    """The options of `cxroute show`."""
+
+    plan: str
+
+
+def options(parser: argparse.ArgumentParser) -> type[ShowOptions]:
     add = parser.add_argument
     add(
         "plan",
@@ -42,9 +51,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="output format, as of `cxroute plan` (default: text)",
     )
+    return ShowOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: ShowOptions, output: Output) -> int:
     """Print the plan.
 
     Raises UsageError for another file, and RefusedError for a plan of another version.

@@ -4,11 +4,13 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.cli.command_line import split_names, tested_environments, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import read_tenant
@@ -42,7 +44,18 @@ from reconciler.render.limits import MAX_SHOWN
 from reconciler.render.text import route_tests as report
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTestOptions(SessionOptions):
+    """The options of `cxroute test`."""
+
+    live: bool
+    junit: str | None
+    adequacy: bool
+    fail_under: str | None
+    write: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[RouteTestOptions]:
     add = parser.add_argument
     add(
         "--live",
@@ -63,9 +76,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     further = "with --adequacy: add a small set of route tests that notice them to this manifest"
     add("--write", metavar="FILE", help=further)
     add_format_option(parser)
+    return RouteTestOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: RouteTestOptions, output: Output) -> int:
     """Check every test and promise in every environment (or in those of -e).
 
     Return 3 if one of them fails.
@@ -99,13 +113,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _check_and_add(
-    options: argparse.Namespace,
+    options: RouteTestOptions,
 ) -> tuple[list[Checked], list[Adequacy], Json | None]:
     """Return what tests and promises result in, their adequacy, and what --write added before."""
     manifests, checked, adequacies = _check_offline(options)
     if options.write is None:
         return checked, adequacies, None
-    added = _TestFile(options, manifests).add_missing(adequacies)
+    file = _TestFile(manifests, options.manifests, options.write)
+    added = file.add_missing(adequacies)
     _, checked, adequacies = _check_offline(options)
     return checked, adequacies, added
 
@@ -118,7 +133,7 @@ def _notices_enough(adequacies: Sequence[Adequacy], required: float) -> bool:
     return 100 * noticed >= required * edits
 
 
-def _check_live(options: argparse.Namespace, output: Output) -> list[Checked]:
+def _check_live(options: RouteTestOptions, output: Output) -> list[Checked]:
     """Return the tests and promises on the live rules of each environment."""
     names = split_names(options.environment) if options.environment else (None,)
     sessions = [open_session(options, output, name) for name in names]
@@ -134,7 +149,7 @@ def _check_live(options: argparse.Namespace, output: Output) -> list[Checked]:
 
 
 def _document(
-    options: argparse.Namespace,
+    options: RouteTestOptions,
     checked: Sequence[Checked],
     adequacies: Sequence[Adequacy],
     added: Json | None,
@@ -162,7 +177,7 @@ def _lines(
 
 
 def _lines_about_adding(
-    options: argparse.Namespace, adequacies: Sequence[Adequacy], added: Json | None
+    options: RouteTestOptions, adequacies: Sequence[Adequacy], added: Json | None
 ) -> Iterator[str]:
     """Yield how many tests --write added, or that it can add some."""
     if added:
@@ -176,7 +191,7 @@ def _lines_about_adding(
 
 
 def _check_offline(
-    options: argparse.Namespace,
+    options: RouteTestOptions,
 ) -> tuple[Manifests, list[Checked], list[Adequacy]]:
     """Return the manifests, their checked environments and, with --adequacy, the adequacy in each
     of these.
@@ -211,7 +226,7 @@ def _write_junit(path: Path, checked: Sequence[Checked]) -> None:
     write_text(path, REDACTOR.redact(document))
 
 
-def _required_percent(options: argparse.Namespace) -> float:
+def _required_percent(options: RouteTestOptions) -> float:
     """Return the number of `--fail-under`, 0 without it.
 
     Raises UsageError if the options do not fit together.
@@ -222,15 +237,14 @@ def _required_percent(options: argparse.Namespace) -> float:
         options.fail_under is not None or options.write is not None
     ):
         raise UsageError("--fail-under and --write need --adequacy")
+    text = "0" if options.fail_under is None else options.fail_under
     try:
-        percent = parse_number(
-            "0" if options.fail_under is None else options.fail_under
-        )
+        percent = parse_number(text)
     except ValueError:
         percent = -1
     if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
         raise UsageError(
-            f"--fail-under {sanitize(options.fail_under)}: must be a number from 0 to 100"
+            f"--fail-under {sanitize(text)}: must be a number from 0 to 100"
         )
     return percent
 
@@ -238,11 +252,11 @@ def _required_percent(options: argparse.Namespace) -> float:
 class _TestFile:
     """A manifest, existing or new, to whose last RouteTests document tests are added."""
 
-    def __init__(self, options: argparse.Namespace, manifests: Manifests) -> None:
+    def __init__(self, manifests: Manifests, directory: str, file: str) -> None:
         """Find the document of `--write`. Raises UsageError."""
         self.manifests = manifests
-        self.directory = Path(options.manifests)
-        self.path = _path_within(self.directory, options)
+        self.directory = Path(directory)
+        self.path = _path_within(directory, file)
         self.name = escape_invisible(self.path.as_posix())
         documents = [
             loaded for loaded in manifests.route_tests if loaded.file == self.name
@@ -325,19 +339,19 @@ class _TestFile:
         return apply_edits(text, compute_edits(text, source_map.index(()), old, new))
 
 
-def _path_within(directory: Path, options: argparse.Namespace) -> Path:
+def _path_within(directory: str, file: str) -> Path:
     """Return the file of `--write`, below the directory as it is written.
 
     Raises UsageError for another place.
     """
-    real = Path(os.path.realpath(options.write))
-    parts = Path(os.path.relpath(real, os.path.realpath(options.manifests))).parts
+    real = Path(os.path.realpath(file))
+    parts = Path(os.path.relpath(real, os.path.realpath(directory))).parts
     is_hidden = any(part.startswith(".") for part in parts)
     is_yaml = real.suffix in (".yaml", ".yml")
     if not is_yaml or is_hidden or not real.parent.is_dir():
         place = (
-            f"must be a .yaml file in a directory of {sanitize(options.manifests)}, where its "
+            f"must be a .yaml file in a directory of {sanitize(directory)}, where its "
             f"tests run"
         )
-        raise UsageError(f"--write {sanitize(options.write)}: {place}")
+        raise UsageError(f"--write {sanitize(file)}: {place}")
     return Path(directory, *parts)

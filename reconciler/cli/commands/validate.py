@@ -4,11 +4,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 
 from reconciler.cli.ci import relative_to_root
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.cli.validation import Validation, check_environments, validate
 from reconciler.core.checks.route_tests import RouteTestResult
@@ -39,7 +41,14 @@ from reconciler.render.text.route_tests import tests_line
 _MAX_INTENTS: Final = 5  # that the totals name
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateOptions(CommonOptions):
+    """The options of `cxroute validate`."""
+
+    strict: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[ValidateOptions]:
     forms = ("text", "json", "github", "gitlab", "sarif")
     add = parser.add_argument
     add("--format", choices=forms, default="text", help="output format (default: text)")
@@ -54,9 +63,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="CODES",
         help=f"{strict} (default: `strict` of an Environment)",
     )
+    return ValidateOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: ValidateOptions, output: Output) -> int:
     """Check every file, and every rule, route test and promise in every environment (or in those of
     -e).
     """
@@ -149,7 +159,7 @@ def strict_findings(validated: Validation, codes: frozenset[str]) -> list[Findin
     ]
 
 
-def _validate(options: argparse.Namespace) -> Validation:
+def _validate(options: ValidateOptions) -> Validation:
     """Return the result with one finding for each cause."""
     try:
         manifests = load_manifests(Path(options.manifests))

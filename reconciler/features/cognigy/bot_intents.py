@@ -2,7 +2,6 @@
 manifests.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +27,7 @@ from reconciler.features.cognigy.document import (
     new_document,
     update_document,
 )
+from reconciler.features.cognigy.options import CognigyOptions
 from reconciler.features.cognigy.sources import (
     DIALECT,
     read_bot,
@@ -40,22 +40,17 @@ _MAX_LISTED: Final = 20
 _DIFFERENT: Final = 2
 
 
-def run_intents(options: argparse.Namespace, output: Output) -> int:
+def run_intents(options: CognigyOptions, output: Output) -> int:
     """Run the task and return its exit code. Raises CxrouteError."""
-    source = getattr(options, "from")
-    if (source is None) == (options.project is None):
+    if (options.source is None) == (options.project is None):
         raise UsageError("cognigy intents needs one of --from PATH and --project ID")
-    if source is not None and options.url is not None:
+    if options.source is not None and options.url is not None:
         raise UsageError(
             "--url goes with --project ID: a folder or a file is read without a network"
         )
     if options.format and not options.check:
         raise UsageError("--format goes with --check")
-    if options.project is not None:
-        bot, origin = _fetch_bot(options.project, options.url or API)
-    else:
-        bot = read_bot(Path(source))
-        origin = source
+    bot, origin = _read_bot(options)
     output.note(f"{pluralize(len(bot.intents), 'intent')} from {sanitize(origin)}")
     excluded = [f"{quote_name(each.name)} ({each.exclusion})" for each in bot.excluded]
     _note_list("left out", excluded, output)
@@ -64,6 +59,14 @@ def run_intents(options: argparse.Namespace, output: Output) -> int:
     head = head_line(origin, f"{utc_now():%Y-%m-%d %H:%M} UTC")
     _write(bot, head, options, output)
     return 0
+
+
+def _read_bot(options: CognigyOptions) -> tuple[Bot, str]:
+    """Return the bot, and where it came from."""
+    if options.project is not None:
+        return _fetch_bot(options.project, options.url or API)
+    source = options.source or ""
+    return read_bot(Path(source)), source
 
 
 def _fetch_bot(project: str, url: str) -> tuple[Bot, str]:
@@ -85,7 +88,7 @@ def _note_list(title: str, intents: Sequence[str], output: Output) -> None:
     output.note(f"{pluralize(len(intents), 'intent')} {title}: {names}")
 
 
-def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> None:
+def _write(bot: Bot, head: str, options: CognigyOptions, output: Output) -> None:
     """Print, write or edit the document; removed intents are named before."""
     if options.into is None:
         output.file_text(new_document(bot, head))
@@ -121,7 +124,7 @@ def _note_changes(changes: NameChanges, output: Output) -> None:
     _note_list("added", list(map(quote_name, changes.added)), output)
 
 
-def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
+def _check(bot: Bot, options: CognigyOptions, output: Output) -> int:
     """Print the differences from the manifests, and return the exit code."""
     manifests = load_manifests(Path(options.manifests))
     documents = manifests.intents

@@ -12,13 +12,10 @@ from reconciler.cli.parsing import check_task
 from reconciler.core.errors import UsageError
 from reconciler.core.text.pages import page
 from reconciler.features.cognigy import API
+from reconciler.features.cognigy.options import CognigyOptions
 
 _LONGEST: Final = 256
 _CONVERSATION: Final = "input.sessionId"
-_OPTIONS_OF: Final = {
-    "nodes": ("conversation", "code"),
-    "intents": ("from", "project", "into", "check", "format"),
-}
 
 CODE: Final = """\
 // cxroute: the data that the next node, an HTTP Request node, posts. It needs no require and no library.
@@ -70,7 +67,7 @@ _HELP: Final = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+def options(parser: argparse.ArgumentParser) -> type[CognigyOptions]:
     parser.add_argument(
         "task",
         nargs="?",
@@ -99,6 +96,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--from",
+        dest="source",
         metavar="PATH",
         help="intents: folder of the Cognigy CLI, or file of exported intents",
     )
@@ -116,10 +114,19 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="intents: format of --check (default: text)",
     )
     parser.epilog = _HELP
+    return CognigyOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
-    check_task(options, "cognigy", _OPTIONS_OF)
+def run(options: CognigyOptions, output: Output) -> int:
+    intents = {
+        "--from": options.source,
+        "--project": options.project,
+        "--into": options.into,
+        "--check": options.check,
+        "--format": options.format,
+    }
+    nodes = {"--conversation": options.conversation, "--code": options.code}
+    check_task("cognigy", options.task, {"nodes": nodes, "intents": intents})
     if options.task == "intents":
         from reconciler.features.cognigy.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 

@@ -5,10 +5,12 @@ queues.
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import (
@@ -38,7 +40,16 @@ if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import BehaviourJson
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffOptions(SessionOptions):
+    """The options of `cxroute diff`."""
+
+    left: str
+    right: str
+    detailed_exitcode: bool
+
+
+def options(parser: argparse.ArgumentParser) -> type[DiffOptions]:
     add = parser.add_argument
     add("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
     add("right", metavar="RIGHT", help="as for LEFT")
@@ -58,9 +69,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         "Queues are compared by id; between two environments by name, and between two manifests by "
         "the names there."
     )
+    return DiffOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: DiffOptions, output: Output) -> int:
     """Compare, and print the conversations that are routed differently.
 
     With --detailed-exitcode, return 2 for them.

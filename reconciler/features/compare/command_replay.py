@@ -4,6 +4,7 @@ differently.
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.cli.command_line import SIMULATED
@@ -34,7 +35,14 @@ if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import ReplayJson
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions(diff.DiffOptions):
+    """The options of `cxroute replay`."""
+
+    file: str
+
+
+def options(parser: argparse.ArgumentParser) -> type[ReplayOptions]:
     parser.add_argument(
         "file",
         metavar="FILE",
@@ -46,9 +54,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         "or JSON lines with\n"
         f"these names. It is read as a stream, of any length.\n{parser.epilog}"
     )
+    return ReplayOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: ReplayOptions, output: Output) -> int:
     """Count, and print the conversations that go elsewhere.
 
     With --detailed-exitcode, return 2 for them.

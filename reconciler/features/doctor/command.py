@@ -21,6 +21,7 @@ from reconciler.cli.clients import (
     read_tenant_settings,
 )
 from reconciler.cli.command_line import expected_queues
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Session, open_session, run_interruptibly
@@ -56,7 +57,14 @@ doctor sends the same requests as `cxroute plan`: one for a token, and GETs. It 
 write. Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains the code of a finding."""
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorOptions(SessionOptions):
+    """The options of `cxroute doctor`."""
+
+    endpoint: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[DoctorOptions]:
     endpoint = (
         "also check that the context endpoint at this address has the fallback of the "
         "manifests"
@@ -64,15 +72,17 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--endpoint", metavar="URL", help=endpoint)
     add_format_option(parser)
     parser.epilog = HELP
+    return DoctorOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: DoctorOptions, output: Output) -> int:
     """Run every possible check, and print the advice."""
     session = open_session(options, output)
     doctor = _Doctor(session, read_tenant_settings(session))
     run_interruptibly(lambda _stop: doctor.run())
-    if options.endpoint:
-        run_interruptibly(lambda _stop: doctor.check_endpoint(options.endpoint))
+    endpoint = options.endpoint
+    if endpoint:
+        run_interruptibly(lambda _stop: doctor.check_endpoint(endpoint))
     if output.form == "json":
         output.document(
             {

@@ -8,10 +8,10 @@ import json
 import os
 import socket
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.command_line import expected_queues, utc_now
 from reconciler.cli.files import text_of_variable
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.process_metrics import process_metrics
 from reconciler.cli.rule_sources import list_rules
@@ -55,7 +56,18 @@ POST /api/route {"conversationId": "...", "intent": "...", "confidence": 0.9, "t
 GET /health, /ready, /metrics. Log: one line of JSON per request, on stderr."""
 
 
-def options(parser: ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions(SessionOptions):
+    """The options of `cxroute serve`."""
+
+    host: str
+    port: str | None
+    shared: str | None
+    explain: bool
+    hash_conversations: bool
+
+
+def options(parser: ArgumentParser) -> type[ServeOptions]:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add(
@@ -78,9 +90,10 @@ def options(parser: ArgumentParser) -> None:
         help="log a hash in place of the conversation id",
     )
     parser.epilog = HELP
+    return ServeOptions
 
 
-def run(options: Namespace, output: Output) -> int:
+def run(options: ServeOptions, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, and finish accepted requests."""
     settings = read_settings(options)
     with requires_extra("serve", "`cxroute serve`"):
@@ -102,7 +115,7 @@ def run(options: Namespace, output: Output) -> int:
 
 
 async def _serve(
-    options: Namespace,
+    options: ServeOptions,
     session: Session,
     settings: "ServeSettings",
     listener: socket.socket,
@@ -131,7 +144,7 @@ _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 
 
 def build_endpoint(
-    options: Namespace,
+    options: ServeOptions,
     session: Session,
     settings: "ServeSettings",
     client: ContextClient,
@@ -362,7 +375,7 @@ class ServeSettings(NamedTuple):
     secrets: tuple[str, ...]
 
 
-def read_settings(options: Namespace) -> ServeSettings:
+def read_settings(options: ServeOptions) -> ServeSettings:
     """Return the settings of the command line and the environment. Raises UsageError."""
     port = options.port
     if port is None:

@@ -5,12 +5,14 @@ queues, promises.
 import argparse
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reconciler.cli.ci import source_links
 from reconciler.cli.files import write_text
 from reconciler.cli.hooks import BuildReportPage, ReportPage
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
@@ -29,7 +31,16 @@ from reconciler.features.explore.page import (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploreOptions(SessionOptions):
+    """The options of `cxroute explore`."""
+
+    has_traffic = True
+    live: bool
+    out: str
+
+
+def options(parser: argparse.ArgumentParser) -> type[ExploreOptions]:
     add = parser.add_argument
     add(
         "--live",
@@ -47,9 +58,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="traffic sample, CSV of intent,...,count: shows the share of each rule",
     )
+    return ExploreOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: ExploreOptions, output: Output) -> int:
     session = open_session(options, output)
     live = read_tenant(session) if options.live else None
     queues = live.queues if live else ()

@@ -4,6 +4,7 @@ nothing.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from reconciler.cli.manifest_files import (
     replace_files,
     snapshot,
 )
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import (
     add_live_file_option,
@@ -54,7 +56,18 @@ _MOST_NAMES: Final = 15
 Drifted = list[tuple[LiveRule, DesiredRule]]
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions(SessionOptions):
+    """The options of `cxroute export`."""
+
+    rules: Sequence[str]
+    all: bool
+    into: str | None
+    write: bool
+    live: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[ExportOptions]:
     add = parser.add_argument
     add(
         "rules",
@@ -79,9 +92,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     add_live_file_option(parser)
     parser.epilog = _HELP
+    return ExportOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: ExportOptions, output: Output) -> int:
     if options.all and options.rules:
         raise UsageError("specify --all or the names of rules, not both")
     if options.write and options.into:
@@ -115,7 +129,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _chosen_rules(
-    options: argparse.Namespace, session: Session, live: LiveState
+    options: ExportOptions, session: Session, live: LiveState
 ) -> list[LiveRule]:
     owner = session.environment.owner
     if options.all:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from reconciler.cli.clients import open_rest_http
 from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import RefusedError, UsageError
 from reconciler.core.plan.consent import describe_consent
@@ -80,7 +81,25 @@ FORGES: Final = {
 _REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOptions(CommonOptions):
+    """The options of the command of a forge; a forge without issues has no plan and body."""
+
+    forge: str
+    task: str
+    author: str | None
+    report: str | None
+    applied: str | None
+    outdated: str | None
+    pull_request: str | None
+    out: str | None
+    unchanged: bool
+    workflow: str
+    plan: str | None = None
+    body: str | None = None
+
+
+def options(parser: argparse.ArgumentParser) -> type[StepOptions]:
     name = parser.prog.rpartition(" ")[2]  # the command is the name of the forge
     forge = FORGES[name]
     token_variable = _load_forge(name).DIALECT.token_variable
@@ -111,6 +130,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         drift.add_argument(
             "--body", metavar="FILE", help="output of `cxroute drift --format markdown`"
         )
+    return StepOptions
 
 
 def _add_note_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
@@ -153,13 +173,20 @@ def _add_review_options(parser: argparse.ArgumentParser, forge: ForgeOptions) ->
     )
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: StepOptions, output: Output) -> int:
     module = _load_forge(options.forge)
     for variable in (module.DIALECT.token_variable, MEMBERS_TOKEN):
         REDACTOR.add(os.environ.get(variable))
     files = StepFiles.from_variables(os.environ)
     _TASKS[options.task](Step(options, output, module, files))
     return 0
+
+
+def _required(value: str | None, option: str) -> str:
+    """Return the value of an option. Raises UsageError without one."""
+    if not value:
+        raise UsageError(f"{option} is required")
+    return value
 
 
 def _load_forge(name: str) -> ForgeModule:
@@ -172,22 +199,15 @@ class Step(NamedTuple):
     reads.
     """
 
-    options: argparse.Namespace
+    options: StepOptions
     output: Output
     module: ForgeModule
     files: StepFiles
 
-    def required(self, name: str, option: str) -> str:
-        """Return the value of an option. Raises UsageError."""
-        value = getattr(self.options, name)
-        if not value:
-            raise UsageError(f"{option} is required")
-        return str(value)
-
     @property
     def environment(self) -> str:
         """Return the environment. Raises UsageError without one, and for several."""
-        return require_single(self.required("environment", "-e ENV"))
+        return require_single(_required(self.options.environment, "-e ENV"))
 
     def read_run(self) -> PipelineRun:
         """Return the run of this step, with the pull request of --pull-request.
@@ -240,7 +260,7 @@ class Step(NamedTuple):
 
 
 def _write_outputs(step: Step) -> None:
-    directory = Path(step.required("report", "--report DIR"))
+    directory = Path(_required(step.options.report, "--report DIR"))
     if report := read_plan_report(directory):
         step.files.write_outputs(
             {"has-changes": "true" if report.has_changes else "false", **report.counts}
@@ -253,7 +273,7 @@ def _write_outputs(step: Step) -> None:
 
 def _write_widget(step: Step) -> None:
     """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
-    directory = Path(step.required("report", "--report DIR"))
+    directory = Path(_required(step.options.report, "--report DIR"))
     report = read_plan_report(directory)
     if report:
         create, update, adopt, delete = (
@@ -302,7 +322,7 @@ def _build_comment(step: Step, run: PipelineRun) -> note.DesiredComment:
     if options.applied is not None:
         report = read_json_object(Path(options.applied))
         return note.request_applied(environment, report, run, now)
-    return note.request_outdated(environment, options.outdated, run, now)
+    return note.request_outdated(environment, options.outdated or "", run, now)
 
 
 def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.DesiredComment:
@@ -320,7 +340,7 @@ def _write_reviewed_plan(step: Step) -> None:
     Pull request and reason of a failure are step outputs.
     """
     environment = step.environment
-    out = Path(step.required("out", "--out FILE"))
+    out = Path(_required(step.options.out, "--out FILE"))
     run = step.read_run()
     try:
         with step.connect(run) as forge:
@@ -426,14 +446,14 @@ def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any]
 
 def _update_issue(step: Step) -> None:
     environment = step.environment
-    plan_file = step.required("plan", "--plan FILE")
+    plan_file = _required(step.options.plan, "--plan FILE")
     plan = read_json_object(Path(plan_file))
     if plan.get("environment") != environment or "changes" not in plan:
         remedy = "Write it with `cxroute drift --format json`"
         raise UsageError(
             f"{plan_file} does not contain the drift of {environment}. {remedy}"
         )
-    body = Path(step.required("body", "--body FILE"))
+    body = Path(_required(step.options.body, "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)
     except OSError as error:

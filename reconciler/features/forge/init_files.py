@@ -4,6 +4,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import chain
@@ -29,10 +30,15 @@ from reconciler.features.forge.pipeline_files import (
 from reconciler.features.forge.rollout import order_environments
 
 
-class _PipelineFiles:
-    """Implements `InitFiles`. Edited pipelines are kept, others are updated."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineOptions(InitFiles):
+    """The options for pipelines. Edited pipelines are kept, others are updated."""
 
-    def options(self, parser: argparse.ArgumentParser) -> None:
+    forge: str | None
+    action: str | None
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
         """Add an option for each forge."""
         forges = parser.add_mutually_exclusive_group()
         for kind in PIPELINES.values():
@@ -53,24 +59,20 @@ class _PipelineFiles:
         )
         parser.add_argument("--action", metavar="OWNER/REPO@COMMIT", help=source)
 
-    def prepare(
-        self,
-        options: argparse.Namespace,
-        directory: Path,
-    ) -> WriteFiles | None:
+    def prepare(self, directory: Path) -> WriteFiles | None:
         """Check the pipelines. Raises UsageError and CxrouteError."""
-        kind = PIPELINES.get(options.forge)
-        if options.action and (kind is None or kind.option != "github"):
+        kind = PIPELINES[self.forge] if self.forge else None
+        if self.action and (kind is None or kind.option != "github"):
             raise UsageError(
                 "--action has no effect without --github, which writes the workflows"
             )
         if kind is None:
             return None
-        _check_pipelines(kind, directory, options.action)
-        return partial(_write_pipelines, kind, directory, options.action)
+        _check_pipelines(kind, directory, self.action)
+        return partial(_write_pipelines, kind, directory, self.action)
 
 
-PIPELINE_FILES: Final[InitFiles] = _PipelineFiles()
+PIPELINE_FILES: Final[type[InitFiles]] = PipelineOptions
 
 
 def _check_pipelines(kind: PipelineKind, directory: Path, action: str | None) -> None:

@@ -3,10 +3,12 @@
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.command_line import CommandLine
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.core.errors import UsageError
@@ -18,7 +20,15 @@ from reconciler.features.journal.places import JournalPlace
 from reconciler.features.journal.text import run_document, run_text, runs_text
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryOptions(CommonOptions):
+    """The options of `cxroute history`."""
+
+    run: str | None
+    journal: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[HistoryOptions]:
     add = parser.add_argument
     journal = "journal: a file, a directory or an address"
     journal += (
@@ -32,9 +42,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     add("--journal", metavar="FILE", help=journal)
     add_format_option(parser)
+    return HistoryOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: HistoryOptions, output: Output) -> int:
     places = list_places(
         options.journal,
         options.manifests,
@@ -45,7 +56,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     advice = remote_advice(places)
     if options.run is not None:
         if options.run not in {run.id for run in recorded}:
-            _refuse_environment(options)
+            _refuse_environment(options.run, options.manifests)
         recorded_run = find_run(recorded, options.run, names, advice)
         if output.form == "json":
             output.document(run_document(recorded_run))
@@ -76,11 +87,11 @@ def _read(places: Sequence[JournalPlace], output: Output) -> list[RecordedRun]:
     return runs
 
 
-def _refuse_environment(options: argparse.Namespace) -> None:
+def _refuse_environment(name: str, directory: str) -> None:
     """Raise UsageError for the name of an environment in place of a run."""
-    hint = environment_hint(options.run, options.manifests)
+    hint = environment_hint(name, directory)
     if hint:
-        raise UsageError(f"{options.run} is not a run{hint}")
+        raise UsageError(f"{name} is not a run{hint}")
 
 
 def _warn_of_lines(output: Output, name: str, count: int) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.files import STATE
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.cli.session import PRACTICE
 from reconciler.core.errors import CxrouteError
@@ -91,14 +92,22 @@ _CASH_WITHDRAWAL: Final = FileEdit(
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions(CommonOptions):
+    """The options of `cxroute demo`."""
+
+    studio: bool
+
+
+def options(parser: argparse.ArgumentParser) -> type[DemoOptions]:
     parser.add_argument(
         "--studio", action="store_true", help="the same rules in a Studio script"
     )
     parser.epilog = "Works in a temporary folder and leaves no files behind."
+    return DemoOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: DemoOptions, output: Output) -> int:
     """Plan and apply an edit, find and restore a rule that was changed in CXone, break a promise.
 
     Return 0.

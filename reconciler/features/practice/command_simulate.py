@@ -4,11 +4,12 @@ import argparse
 import asyncio
 import os
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
@@ -68,7 +69,22 @@ def _require_default_api(environment: Environment, profile: Profile) -> None:
         )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions(CommonOptions):
+    """The options of `cxroute simulate`."""
+
+    tenant: str
+    speak: str | None
+    host: str
+    port: int
+    state: str | None
+    rate: float | None
+    latency_ms: float
+    faults: str
+    seed: int
+
+
+def options(parser: argparse.ArgumentParser) -> type[SimulateOptions]:
     add = parser.add_argument
     add(
         "--tenant",
@@ -116,9 +132,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         "$CXONE_ACCESS_KEY_SECRET, are set, it accepts only their values.\n\n"
         f"{faults_help}"
     )
+    return SimulateOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: SimulateOptions, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
     _check(options)
     start = tenants.bank_tenant() if options.tenant == "bank" else tenants.TenantState()
@@ -143,9 +160,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _prepare(
-    state: tenants.TenantState, options: argparse.Namespace
-) -> SimulatorSettings:
+def _prepare(state: tenants.TenantState, options: SimulateOptions) -> SimulatorSettings:
     """Add the queues of the manifests to a tenant, and return the settings of its simulator."""
     directory = Path(options.manifests)
     fields: tuple[str, ...] = ()
@@ -173,7 +188,7 @@ def _print_address(url: str, output: Output) -> None:
     output.flush()  # another process may wait for this line
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: SimulateOptions) -> None:
     if not 0 <= options.port <= LAST_PORT:
         raise UsageError(f"--port {options.port}: must be a port from 0 to {LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):

@@ -5,7 +5,7 @@ manifests.
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,6 +19,7 @@ from reconciler.cli.manifest_files import (
     snapshot,
     write_new,
 )
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.cli.rule_sources import read_live_rules, with_live_file
@@ -72,11 +73,6 @@ from reconciler.targets.studio.probe import format_recipe, parse_probe, probe_sn
 from reconciler.targets.studio.read import ImportedSnippet
 from reconciler.targets.studio.script import MAX_SCRIPT, find_file_block
 
-_OPTIONS_OF: Final = {
-    "import": ("file", "into"),
-    "build": ("out",),
-    "probe": ("result",),
-}
 _MAX_LISTED: Final = 50
 _STEP: Final = 10
 _TRIAL_WORK: Final = 20_000  # CASEs that each dialect evaluates
@@ -90,7 +86,18 @@ _HELP: Final = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudioOptions(SessionOptions):
+    """The options of `cxroute studio`."""
+
+    task: str
+    file: str | None
+    out: str | None
+    into: str | None
+    result: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[StudioOptions]:
     add = parser.add_argument
     add("task", choices=("build", "import", "probe", "recipe"), help="the task")
     add(
@@ -115,10 +122,16 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="probe: the last line of its output; prints the setting `dialect`",
     )
     parser.epilog = _HELP
+    return StudioOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
-    check_task(options, "studio", _OPTIONS_OF)
+def run(options: StudioOptions, output: Output) -> int:
+    values_of = {
+        "import": {"FILE": options.file, "--into": options.into},
+        "build": {"--out": options.out},
+        "probe": {"--result": options.result},
+    }
+    check_task("studio", options.task, values_of)
     if options.task == "import":
         return _import(options, output)
     try:
@@ -133,7 +146,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _build(options: argparse.Namespace) -> str:
+def _build(options: StudioOptions) -> str:
     """Return the block of the Environment's rules, or its recipe.
 
     Raises ManifestError for a queue without an id.
@@ -203,7 +216,7 @@ def _read(file: str) -> str:
         raise UsageError("stdin is neither a script nor a snippet") from None
 
 
-def _import(options: argparse.Namespace, output: Output) -> int:
+def _import(options: StudioOptions, output: Output) -> int:
     """Print or write the manifests of a snippet, after a proof that they are its rules."""
     if options.file is None:
         raise UsageError(

@@ -4,8 +4,9 @@ of the manifests.
 
 import argparse
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
 from reconciler.cli.manifest_files import replace_files
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.core.behaviour.diff.difference import compare_behaviour
@@ -90,7 +92,19 @@ _HELP: Final = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableOptions(SessionOptions):
+    """The options of `cxroute table`."""
+
+    has_traffic = True
+    out: str | None
+    edited: str | None
+    check: bool
+    allow: Sequence[str]
+    detailed_exitcode: bool
+
+
+def options(parser: argparse.ArgumentParser) -> type[TableOptions]:
     add = parser.add_argument
     add(
         "--format",
@@ -125,6 +139,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="with --from: exit 2 if there are edits",
     )
     parser.epilog = _HELP
+    return TableOptions
 
 
 class CurrentRules(NamedTuple):
@@ -135,12 +150,19 @@ class CurrentRules(NamedTuple):
     vocabulary: Vocabulary
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+class EditedTable(NamedTuple):
+    """The file of --from, and what --allow lifts."""
+
+    file: str
+    allowed: frozenset[str]
+
+
+def run(options: TableOptions, output: Output) -> int:
     if options.edited is None and (
         options.check or options.detailed_exitcode or options.allow
     ):
         raise UsageError("--check, --allow and --detailed-exitcode go with --from FILE")
-    _read_allowed(options)
+    allowed = _read_allowed(options.allow)
     if options.edited is not None and (options.out or options.format):
         raise UsageError(
             "--from reads a table, and --out and --format are about a new one: specify one of them"
@@ -148,9 +170,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     current = read_rules(session.manifests, session.environment, session.sample)
     with requires_extra("sheets", "XLSX, unlike CSV,"):
-        return (_write_table if options.edited is None else _write_edits)(
-            session, current, options
-        )
+        if options.edited is None:
+            return _write_table(session, current, options)
+        edited = EditedTable(options.edited, allowed)
+        return _write_edits(session, current, edited, options)
 
 
 def read_rules(
@@ -177,14 +200,13 @@ def read_rules(
     return CurrentRules(tenant, table, Vocabulary(by_name, aliases))
 
 
-def _write_table(
-    session: Session, current: CurrentRules, options: argparse.Namespace
-) -> int:
-    path = Path(options.out) if options.out else None
+def _write_table(session: Session, current: CurrentRules, options: TableOptions) -> int:
+    out = options.out or ""
+    path = Path(out) if out else None
     form = options.format or (path.suffix[1:].lower() if path else "") or "csv"
     if form not in _FORMATS:
         raise UsageError(
-            f"{sanitize(options.out)}: the name of a table ends in .csv, .xlsx or .html"
+            f"{sanitize(out)}: the name of a table ends in .csv, .xlsx or .html"
         )
     rows = [
         current.table.headings,
@@ -282,9 +304,9 @@ def _group_lines(values: ColumnValues) -> Iterator[tuple[str, str]]:
         )
 
 
-def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
+def _read_allowed(texts: Iterable[str]) -> frozenset[str]:
     """Return the names of --allow. Raises UsageError for an unknown one."""
-    names = [name.strip() for listed in options.allow for name in listed.split(",")]
+    names = [name.strip() for listed in texts for name in listed.split(",")]
     for name in names:
         if name not in _ALLOWED:
             hint = suggest(name, _ALLOWED)
@@ -294,16 +316,16 @@ def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
 
 
 def _write_edits(
-    session: Session, current: CurrentRules, options: argparse.Namespace
+    session: Session, current: CurrentRules, edited: EditedTable, options: TableOptions
 ) -> int:
     """Write the edits of a table, or say what they would be. Raises CxrouteError."""
     output = session.output
-    sheet = _read_sheet(Path(options.edited))
+    sheet = _read_sheet(Path(edited.file))
     edits = compare_sheet(current.table, sheet, current.vocabulary)
     if not any(edits):
         output.result("The table has no edits.\n")
         return 0
-    _refuse(session, options, _removals(session, current, edits))
+    _refuse(session, edited, _removals(session, current, edits))
     writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
@@ -316,8 +338,12 @@ def _write_edits(
     if changed_rules:
         output.result(f"{_describe_others(changed_rules)}\n")
     output.result("".join(_effect_lines(effects, output.paint)))
-    _refuse(session, options, _broken(effects))
-    _finish(session, options, texts)
+    _refuse(session, edited, _broken(effects))
+    if options.check:
+        command = _again(session, edited)
+        output.result(f"Nothing was written. To write this: {command}\n")
+    else:
+        _write_files(session, texts)
     return PENDING if options.detailed_exitcode else 0
 
 
@@ -346,15 +372,9 @@ def _count_edits(edits: TableEdits) -> str:
     return ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
 
 
-def _finish(
-    session: Session, options: argparse.Namespace, texts: Mapping[str, str]
-) -> None:
-    """Write the files, unless this is a check, and print the next command."""
+def _write_files(session: Session, texts: Mapping[str, str]) -> None:
+    """Write the files, and print the next command."""
     output = session.output
-    if options.check:
-        command = _again(session, options, _read_allowed(options))
-        output.result(f"Nothing was written. To write this: {command}\n")
-        return
     replace_files(texts, session.manifests)
     output.result("".join(f"wrote {sanitize(file)}\n" for file in texts))
     validate = session.command_line.command("validate")
@@ -362,13 +382,11 @@ def _finish(
     output.result(f"Next: {validate}, then {plan}\n")
 
 
-def _again(
-    session: Session, options: argparse.Namespace, allowed: Container[str]
-) -> str:
+def _again(session: Session, edited: EditedTable) -> str:
     """Return the command that writes the edits."""
-    listed = [name for name in _ALLOWED if name in allowed]
+    listed = [name for name in _ALLOWED if name in edited.allowed]
     names = ["--allow", ",".join(listed)] if listed else []
-    return session.command_line.command("table", "--from", options.edited, *names)
+    return session.command_line.command("table", "--from", edited.file, *names)
 
 
 def _find_effects(
@@ -472,17 +490,18 @@ def _deletes(
 
 
 def _refuse(
-    session: Session, options: argparse.Namespace, problems: Iterable[tuple[str, str]]
+    session: Session, edited: EditedTable, problems: Iterable[tuple[str, str]]
 ) -> None:
     """Raise SheetError for a broken route test, and RefusedError for another problem that --allow
     does not lift.
     """
-    allowed = _read_allowed(options)
-    refused = [(name, message) for name, message in problems if name not in allowed]
+    refused = [
+        (name, message) for name, message in problems if name not in edited.allowed
+    ]
     if not refused:
         return
     names = {name for name, _ in refused}
-    command = _again(session, options, {*allowed, *names})
+    command = _again(session, edited._replace(allowed=edited.allowed | names))
     reasons = "; ".join(message for _, message in refused)
     is_short = not names.isdisjoint(("emptied", "deletes"))
     remedy = (

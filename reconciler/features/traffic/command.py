@@ -5,6 +5,7 @@ records.
 import argparse
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from reconciler.cli.clients import open_rest_client
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.files import text_of_variable, write_text
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.core.errors import CredentialsError, UsageError
@@ -33,10 +35,6 @@ from reconciler.features.traffic.cells import (
 from reconciler.features.traffic.prometheus import count_events, events_query
 from reconciler.rest.client import Purpose, RestDialect
 
-_OPTIONS_OF: Final = {
-    "pull": ("prometheus", "days", "match"),
-    "import": ("file", "columns", "period"),
-}
 _TOKEN: Final = "CXROUTE_PROMETHEUS_TOKEN"  # noqa: S105 - the name of a variable
 _MAX_DAYS: Final = 3660
 _DIALECT: Final = RestDialect(
@@ -56,7 +54,21 @@ _HELP: Final = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleOptions(CommonOptions):
+    """The options of `cxroute traffic`."""
+
+    task: str
+    file: str | None
+    into: str | None
+    prometheus: str | None
+    days: str | None
+    match: str | None
+    columns: str | None
+    period: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[SampleOptions]:
     add = parser.add_argument
     add("task", choices=("pull", "import"), help="the task")
     add("file", nargs="?", metavar="FILE", help="import: the recorded conversations")
@@ -87,17 +99,31 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="import: the days of the conversations, '2026-10-01 to 2026-10-31'",
     )
     parser.epilog = _HELP
+    return SampleOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: SampleOptions, output: Output) -> int:
     """Write a sample.
 
     Raises UsageError, RestError, ManifestError for wrong rows, and CxrouteError for too few.
     """
-    check_task(options, "traffic", _OPTIONS_OF)
+    pulled = {
+        "--prometheus": options.prometheus,
+        "--days": options.days,
+        "--match": options.match,
+    }
+    imported = {
+        "FILE": options.file,
+        "--columns": options.columns,
+        "--period": options.period,
+    }
+    check_task("traffic", options.task, {"pull": pulled, "import": imported})
     if not options.into:
         raise UsageError("--into FILE is required: the sample to write")
-    counted, notes = _pull(options) if options.task == "pull" else _import(options)
+    if options.task == "pull":
+        counted, notes = _pull(options)
+    else:
+        counted, notes = _import(options, options.into)
     cells = merge_small(counted)
     text = format_sample(cells, notes)
     # checks the size and the names of columns
@@ -115,7 +141,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
+def _pull(options: SampleOptions) -> tuple[CellCounts, dict[str, str]]:
     """Return the events of the last days, and the lines about their origin."""
     url = options.prometheus or ""
     days = _read_days(options.days or "30")
@@ -162,7 +188,7 @@ def _read_days(text: str) -> int:
     return int(text)
 
 
-def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
+def _import(options: SampleOptions, into: str) -> tuple[CellCounts, dict[str, str]]:
     """Return the conversations of a file, and the lines about their origin."""
     period = options.period or "unknown"
     if options.file is None:
@@ -173,9 +199,8 @@ def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
         raise UsageError(
             "--period must be two dates, the earlier one first, such as '2026-10-01 to 2026-10-31'"
         )
-    if Path(options.into).exists() and os.path.realpath(
-        options.file
-    ) == os.path.realpath(options.into):
+    is_same = os.path.realpath(options.file) == os.path.realpath(into)
+    if is_same and Path(into).exists():
         raise UsageError(
             "--into is the file with the records: name another one, so that they stay"
         )

@@ -24,6 +24,7 @@ from reconciler.cli.clients import open_source
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands import drift, plan
 from reconciler.cli.execute import execute_plan
+from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.process_metrics import process_metrics
 from reconciler.cli.session import (
@@ -78,7 +79,17 @@ code 0, or 130 if it arrives between two writes and changes remain. The webhook 
 the same messages."""
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOptions(SessionOptions):
+    """The options of `cxroute watch`."""
+
+    has_traffic = True
+    every: str
+    apply: bool
+    listen: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> type[WatchOptions]:
     add = parser.add_argument
     add(
         "--every",
@@ -105,9 +116,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="traffic sample for the guard `traffic`, CSV of intent,...,count",
     )
     parser.epilog = HELP
+    return WatchOptions
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: WatchOptions, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
     interval = _parse_interval(options.every)
     listener = _open_health_listener(options.listen) if options.listen else None
@@ -148,7 +160,7 @@ def _open_health_listener(address: str) -> socket.socket:
 
 @dataclass(slots=True, kw_only=True)
 class _Watch:
-    options: argparse.Namespace
+    options: WatchOptions
     output: Output
     session: Session  # the latest session that could be opened
     interval: float  # seconds
