@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.core.errors import CxrouteError, ManifestError
-from reconciler.core.model.finding import Finding
+from reconciler.core.model.finding import Document, Finding
 from reconciler.core.plan.finding_json import finding_to_json
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.redact import REDACTOR
@@ -70,6 +70,13 @@ class Output:
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Print the one JSON document of `--format json`."""
         sys.stdout.write(REDACTOR.dump_redacted(form) + "\n")
+
+    def form_result(self, printed: str | Document) -> None:
+        """Print the result in a form: a text, or the one document."""
+        if isinstance(printed, str):
+            self.result(printed)
+        else:
+            self.document(printed)
 
     def note(self, text: str) -> None:
         """Print a message on stderr, unless quiet."""

@@ -1,9 +1,9 @@
 """The report of several environments: their table, and the text that each of them printed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Literal
 
 from reconciler.core.text.escape import pluralize
 from reconciler.render.colour import Style, no_style
@@ -88,12 +88,3 @@ def join_for_log(report: EnvironmentList) -> str:
     table = environments_text(report.rows, report.title, no_style)
     quoted = quote_for_runner(table, report.token)
     return "".join([quoted, *report.shown_texts])
-
-
-JOINS: Final[Mapping[str, JoinEnvironments]] = {
-    "text": join_for_terminal,
-    "json": join_as_json,
-    "markdown": join_for_comment,
-    "github": join_for_log,
-}
-"""By the value of `--format` of `drift` and `apply`; a form of a plan names its own."""

@@ -37,8 +37,8 @@ from tests.support.hostile_names import (
 from tests.support.impacts import compare_lists, effect_rows
 from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import (
-    FOR_PROGRAMS,
     FORMS,
+    PROGRAM_FILES,
     as_html,
     as_json,
     as_markdown,
@@ -192,7 +192,7 @@ def test_every_format_shows_labels_and_json_names() -> None:
         assert without_layout(form(plain)) == without_layout(
             with_names(form(created), created.labels)
         ), name
-        assert (name in FOR_PROGRAMS) is (form(plain) == form(created)), name
+        assert (name in PROGRAM_FILES) is (form(plain) == form(created)), name
     assert as_json(plain) == as_json(created)
 
 

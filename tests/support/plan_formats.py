@@ -117,12 +117,24 @@ _TESTED: Final[dict[str, Callable[[Plan], str]]] = {
     "drift.txt": as_drift,
     "drift.md": as_drift_markdown,
 }
-_ENDS: Final = {"text": "txt", "markdown": "md", "html": "html", "json": "json"}
+
+
+def _file_end(form: str) -> str:
+    """Return the end of the golden file of a form of `plan`."""
+    ends = {"text": "txt", "markdown": "md", "html": "html", "json": "json"}
+    return ends.get(form, f"{form}.txt")
+
+
 FORMS: Final[dict[str, Callable[[Plan], str]]] = {
-    _ENDS.get(name, f"{name}.txt"): partial(printed, name) for name in plan_forms.FORMS
+    _file_end(name): partial(printed, name) for name in plan_forms.FORMS
 } | _TESTED
 """The forms of a plan and those of drift, by the end of the golden file; a new form of a plan needs
 no entry.
 """
 FOR_PROGRAMS: Final = {"json"}
-"""The forms with names in place of labels, and without sentences: a new one needs an entry."""
+"""Values of `--format` with names in place of labels, and without sentences: a new one needs an
+entry.
+"""
+FOR_PEOPLE: Final = [form for form in plan_forms.FORMS if form not in FOR_PROGRAMS]
+PROGRAM_FILES: Final = {_file_end(form) for form in FOR_PROGRAMS}
+"""The ends of the golden files of those for programs."""

@@ -9,7 +9,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -52,7 +52,8 @@ from reconciler.core.target import LiveSource
 from reconciler.core.text.escape import pluralize
 from reconciler.core.text.redact import REDACTOR
 from reconciler.render.environment_list import (
-    JOINS,
+    JoinEnvironments,
+    join_as_json,
     join_documents,
     join_for_terminal,
 )
@@ -64,6 +65,11 @@ from reconciler.render.text.plan import plan_text
 Ended = tuple[int, Plan, ApplyReport | None]
 
 PARTLY = 5
+_JOINS: Final[Mapping[str, JoinEnvironments]] = {
+    "text": join_for_terminal,
+    "json": join_as_json,
+}
+"""The report of several environments, by the value of `--format`."""
 _LONGEST_ANSWER: Final = 1000
 _LOOK: Final = (
     0.2  # seconds between two checks for signals while a question waits for its answer
@@ -123,7 +129,7 @@ def run(options: ApplyOptions, output: Output) -> int:
     if selection.listed and not options.yes:
         return _apply_confirmed(selection, options, saved or {})
     code, reports = _apply(selection, options, saved or {})
-    environments.print_list(selection, reports, "Apply to", JOINS[output.form])
+    environments.print_list(selection, reports, "Apply to", _JOINS[output.form])
     return code
 
 
@@ -408,7 +414,7 @@ def _apply_confirmed(
             return refused.exit_code
         reports = _apply_shown(selection, options, reports, differing)
         code = environments.worst_exit_code(report.code for report in reports)
-    environments.print_list(selection, reports, "Apply to", JOINS[output.form])
+    environments.print_list(selection, reports, "Apply to", _JOINS[output.form])
     return code
 
 

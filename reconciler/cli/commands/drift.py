@@ -3,10 +3,11 @@ apply.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from secrets import token_hex
+from typing import Final, NamedTuple
 
 from reconciler.cli.commands.plan import (
     PENDING,
@@ -28,6 +29,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core.checks.route_tests import check_live
 from reconciler.core.errors import UsageError
+from reconciler.core.model.finding import Document
 from reconciler.core.model.rule import Address
 from reconciler.core.plan.drift import (
     Acceptance,
@@ -38,7 +40,13 @@ from reconciler.core.plan.drift import (
 from reconciler.core.plan.stages import Changes, Plan, PlanOptions
 from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import Style, no_style
-from reconciler.render.environment_list import JOINS
+from reconciler.render.environment_list import (
+    JoinEnvironments,
+    join_as_json,
+    join_for_comment,
+    join_for_log,
+    join_for_terminal,
+)
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
@@ -48,7 +56,7 @@ from reconciler.render.text.environments import drift_row
 def options(parser: argparse.ArgumentParser) -> type[SelectionOptions]:
     add_plan_options(parser)
     help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
-    parser.add_argument("--format", choices=JOINS, default="text", help=help_text)
+    parser.add_argument("--format", choices=_FORMS, default="text", help=help_text)
     parser.add_argument(
         "--report",
         metavar="DIR",
@@ -81,7 +89,7 @@ def run(options: SelectionOptions, output: Output) -> int:
         )
 
     code, reports = run_environments(selection, work)
-    print_list(selection, reports, "Drift in", JOINS[output.form])
+    print_list(selection, reports, "Drift in", _FORMS[output.form].join)
     return code
 
 
@@ -123,18 +131,13 @@ def _last_runs(session: Session) -> Mapping[Address, str]:
 
 
 def print_drift(session: Session, drift: Drift, plan: Plan) -> None:
-    output = session.output
-    if output.form == "json":
-        output.document(drift_to_json(drift, plan))
-    elif output.form == "markdown":
-        output.result(_as_markdown(session, drift, plan))
-    elif output.form == "github":
-        output.result(
-            quote_for_runner(_as_text(session, drift, no_style), token_hex(16))
-        )
-    else:
-        session.print_banner()
-        output.result(_as_text(session, drift, output.paint))
+    """Print drift in the form that the user chose."""
+    printed = _FORMS[session.output.form].write(session, drift, plan)
+    session.output.form_result(printed)
+
+
+def _as_json(_session: Session, drift: Drift, plan: Plan) -> Document:
+    return dict(drift_to_json(drift, plan))
 
 
 def _as_markdown(session: Session, drift: Drift, plan: Plan) -> str:
@@ -143,7 +146,16 @@ def _as_markdown(session: Session, drift: Drift, plan: Plan) -> str:
     )
 
 
-def _as_text(session: Session, drift: Drift, paint: Style) -> str:
+def _as_github(session: Session, drift: Drift, _plan: Plan) -> str:
+    return quote_for_runner(_in_words(session, drift, no_style), token_hex(16))
+
+
+def _as_text(session: Session, drift: Drift, _plan: Plan) -> str:
+    text = _in_words(session, drift, session.output.paint)
+    return f"{session.banner}{text}"
+
+
+def _in_words(session: Session, drift: Drift, paint: Style) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
 
@@ -163,3 +175,19 @@ def _heal(session: Session, only: Sequence[str]) -> str:
         options = replace(options, only=tuple(only))
     command_line = replace(session.command_line, options=options)
     return command_line.command("apply")
+
+
+class _DriftForm(NamedTuple):
+    """A form of drift, and its place in the report of several environments."""
+
+    write: Callable[[Session, Drift, Plan], str | Document]
+    join: JoinEnvironments
+
+
+_FORMS: Final[Mapping[str, _DriftForm]] = {
+    "text": _DriftForm(_as_text, join_for_terminal),
+    "json": _DriftForm(_as_json, join_as_json),
+    "markdown": _DriftForm(_as_markdown, join_for_comment),
+    "github": _DriftForm(_as_github, join_for_log),
+}
+"""The forms by the value of `--format`."""

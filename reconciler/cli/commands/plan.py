@@ -305,11 +305,7 @@ def print_plan(session: Session, plan: Plan) -> None:
 
 def print_form(report: PrintedPlan, output: Output) -> None:
     """Print a plan in the form that the user chose."""
-    printed = FORMS[output.form].write(report)
-    if isinstance(printed, str):
-        output.result(printed)
-    else:
-        output.document(printed)
+    output.form_result(FORMS[output.form].write(report))
 
 
 def plan_report(session: Session, plan: Plan, explore: str = "") -> PrintedPlan:

@@ -18,7 +18,7 @@ from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address
 from tests.support.github_runner import workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
-from tests.support.plan_formats import FOR_PROGRAMS, FORMS
+from tests.support.plan_formats import FORMS, PROGRAM_FILES
 from tests.support.plans import plan_of_everything
 from tests.support.program import Program, write
 from tests.support.sarif_form import run_of
@@ -268,7 +268,7 @@ def test_a_hostile_reason_is_text(name: str) -> None:
             assert (name or "-") == json.loads(show(created))["acknowledged"][0][
                 "acknowledged"
             ]["reason"]
-        elif form not in FOR_PROGRAMS and "drift" not in form:
+        elif form not in PROGRAM_FILES and "drift" not in form:
             assert "1 acknowledged finding is not shown." in show(created)
             assert "CXR203" not in show(created)
     assert 1 == len(run_of(findings_to_sarif(created.acknowledged))["results"])

@@ -19,6 +19,7 @@ from reconciler.cli.files import STATE
 from reconciler.cli.main import main
 from reconciler.features.journal.places import JournalFile
 from reconciler.features.practice.sandbox import open_state
+from tests.support.plan_formats import FOR_PEOPLE
 from tests.support.program import VARIABLES, Program, write
 
 JOURNAL: Final = Path(".cxroute/journal.jsonl")
@@ -202,7 +203,7 @@ def test_an_adoption_is_repeated_only_if_the_manifests_adopt_the_rule(
 
 
 @pytest.mark.usefixtures("was")
-@pytest.mark.parametrize("form", ["text", "markdown", "html", "github"])
+@pytest.mark.parametrize("form", FOR_PEOPLE)
 def test_each_format_names_the_run_and_warns_of_the_next_apply(
     cxroute: Program, form: str
 ) -> None:
