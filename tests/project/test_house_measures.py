@@ -13,7 +13,6 @@ from tests.support.density import measure_density
 from tests.support.house import (
     GOALS,
     PACKAGE,
-    TODAY,
     Measure,
     density_measures,
     explain_files,
@@ -110,37 +109,32 @@ def test_the_structure_of_a_package_is_counted(write_package: PackageWriter) -> 
 
 
 @each_case(
-    "value, goal, today, state, holds",
+    "value, goal, state, holds",
     [
-        (9, None, None, "-", True),
-        (7, 7, None, "ok", True),
-        (8, 7, None, "OVER", False),
-        (8, 7, 8, "open", True),
-        (9, 7, 8, "OVER", False),
-        (7, 7, 8, "DONE", False),
-        (0, 0, None, "ok", True),
-        (1, 0, None, "OVER", False),
+        (9, None, "-", True),
+        (7, 7, "ok", True),
+        (8, 7, "OVER", False),
+        (0, 0, "ok", True),
+        (1, 0, "OVER", False),
     ],
 )
-def test_a_figure_is_compared_with_its_bound(
-    value: float, goal: float | None, today: float | None, state: str, holds: object
+def test_a_figure_is_compared_with_its_goal(
+    value: float, goal: float | None, state: str, holds: object
 ) -> None:
-    """The bound of today applies until the goal is reached; then the bound must be deleted."""
-    measure = Measure("floors", value, goal, today)
+    """A figure at its goal is within it."""
+    measure = Measure("floors", value, goal)
     assert (state, holds) == (measure.state, measure.holds)
 
 
-def test_a_figure_is_printed_with_its_bound_and_its_goal() -> None:
+def test_a_figure_is_printed_with_its_goal() -> None:
     """So is the place that matters most."""
     measures = (
-        Measure("arrows", 154, 45, 154, "cli 25"),
-        Measure("arrows", 44, 45, 154),
+        Measure("arrows", 154, 45, "cli 25"),
         Measure("arrows", 44, 45),
         Measure("tokens", 400_000),
     )
     assert [
-        "open arrows 154 at most 154, goal 45 cli 25",
-        "DONE arrows 44 goal 45 reached: delete the bound in TODAY",
+        "OVER arrows 154 at most 45 cli 25",
         "ok arrows 44 at most 45",
         "- tokens 400,000",
     ] == [" ".join(str(measure).split()) for measure in measures]
@@ -158,8 +152,8 @@ def test_a_dense_package_exceeds_its_goals() -> None:
     assert goals - {"package, filler names, percent"} == exceeded
 
 
-def test_each_goal_and_bound_belongs_to_a_measure(write_package: PackageWriter) -> None:
-    """A misspelt name would never be compared; a bound that does not exceed its goal is none."""
+def test_each_goal_belongs_to_a_measure(write_package: PackageWriter) -> None:
+    """A misspelt name would never be compared."""
     small = measure_density({"small.py": "def pay(amount):\n    total = amount\n"})
     names = {
         measure.name
@@ -171,7 +165,6 @@ def test_each_goal_and_bound_belongs_to_a_measure(write_package: PackageWriter) 
         for measure in measures
     }
     assert set() == GOALS.keys() - names
-    assert [] == [name for name, bound in TODAY.items() if bound <= GOALS[name]]
 
 
 @pytest.mark.slow

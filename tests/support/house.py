@@ -45,10 +45,6 @@ GOALS: Final = {
 """The largest values that the house allows. A measure without a goal is only printed: the number of
 tokens and the lines that `explain` loads also rise when a contributor adds what users need.
 """
-TODAY: Final = {
-    "package, AST nodes of the largest function": 403,
-}
-"""Bounds of the measures that exceed their goals. A bound may only fall; delete it at the goal."""
 EXPLAIN: Final = (
     *("-m", "manifests", "-e", "sandbox", "explain"),
     *("--intent", "lost_or_stolen_card", "--confidence", "0.8"),
@@ -65,41 +61,29 @@ sys.exit(code)
 
 
 class Measure(NamedTuple):
-    """A figure, its goal, its bound until it reaches the goal, and the places that matter most."""
+    """A figure, its goal, and the places that matter most."""
 
     name: str
     value: float
     goal: float | None = None
-    today: float | None = None
     places: str = ""
 
     @property
     def state(self) -> str:
-        """Return how the figure stands to its goal and its bound.
-
-        "OVER" exceeds them; "DONE" has reached the goal, so its bound must be deleted.
-        """
+        """Return how the figure stands to its goal: `ok` or `OVER`, and `-` without a goal."""
         if self.goal is None:
             return "-"
-        if self.value <= self.goal:
-            return "ok" if self.today is None else "DONE"
-        return "open" if self.today is not None and self.value <= self.today else "OVER"
+        return "ok" if self.value <= self.goal else "OVER"
 
     @property
     def limit(self) -> str:
-        """Return the bound and the goal in words."""
-        if self.goal is None:
-            return ""
-        if self.state == "DONE":
-            return f"goal {self.goal:,} reached: delete the bound in TODAY"
-        if self.today is None:
-            return f"at most {self.goal:,}"
-        return f"at most {self.today:,}, goal {self.goal:,}"
+        """Return the goal in words."""
+        return "" if self.goal is None else f"at most {self.goal:,}"
 
     @property
     def holds(self) -> bool:
-        """Return whether the figure is within its bound, and the bound is needed."""
-        return self.state in {"-", "ok", "open"}
+        """Return whether the figure is within its goal."""
+        return self.state != "OVER"
 
     def __str__(self) -> str:
         figure = f"{self.state:<4}  {self.name:<44}  {self.value:>7,}"
@@ -210,7 +194,7 @@ def explain_files() -> list[Path]:
 
 
 def _measure(name: str, value: float, places: str = "") -> Measure:
-    return Measure(name, round(value, 1), GOALS.get(name), TODAY.get(name), places)
+    return Measure(name, round(value, 1), GOALS.get(name), places)
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from reconciler.core.manifest.load import Manifests, load_manifests, load_with_c
 from reconciler.core.manifest.yaml_patch import apply_edits, compute_edits
 from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.core.manifest.yaml_writer import format_mapping
+from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import CANONICAL_JSON, Json, parse_number
 from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.core.text.files import read_file
@@ -98,9 +99,9 @@ def run(options: RouteTestOptions, output: Output) -> int:
         output.document(_document(options, checked, adequacies, added))
     else:
         output.findings(failed, sys.stdout)
-        blank = [""] if failed else []
         results = _lines(output, checked, adequacies)
         further = _lines_about_adding(options, adequacies, added)
+        blank = [""] if failed else []
         output.result("\n".join([*blank, *results, *further]) + "\n")
 
     if not _notices_enough(adequacies, required):
@@ -108,6 +109,10 @@ def run(options: RouteTestOptions, output: Output) -> int:
             f"the tests and promises notice less than {required:g} % of the edits (--fail-under)"
         )
         return ManifestError.exit_code
+    return _exit_code(failed)
+
+
+def _exit_code(failed: Iterable[Finding]) -> int:
     has_errors = any(finding.severity == "error" for finding in failed)
     return ManifestError.exit_code if has_errors else 0
 

@@ -90,16 +90,17 @@ def run(options: DiffOptions, output: Output) -> int:
     else:
         if is_simulated(first) or is_simulated(second):
             output.result(SIMULATED)
-        count_before = pluralize(len(before.entries), "rule")
-        count_after = pluralize(len(after.entries), "rule")
-        output.result(
-            f"From {sanitize(first.name)} ({count_before}) to {sanitize(second.name)} "
-            f"({count_after})\n\n"
-        )
+        left = _describe_side(first, before)
+        right = _describe_side(second, after)
+        output.result(f"From {left} to {right}\n\n")
         _print_effects(impact, queues, labels(first, second), output)
 
     is_different = difference.changed or not difference.complete
     return PENDING if options.detailed_exitcode and is_different else 0
+
+
+def _describe_side(side: DiffSide, rules: RuleList) -> str:
+    return f"{sanitize(side.name)} ({pluralize(len(rules.entries), 'rule')})"
 
 
 def _compare(

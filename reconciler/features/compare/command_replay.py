@@ -3,7 +3,7 @@ differently.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,20 +68,23 @@ def run(options: ReplayOptions, output: Output) -> int:
     order = evaluation(*sides)
     reader = RecordReader.open(options.file, _attributes(sides))
     before, after = read_sources(*sides)
-    stages = endpoints(*sides)
     ordered = [order_entries(rules.entries, order) for rules in (before, after)]
-    result = replay(reader, *map(ReplaySide, ordered, stages))
+    result = replay(reader, *map(ReplaySide, ordered, endpoints(*sides)))
     queues = {**before.queues, **after.queues}
     if output.form == "json":
         output.document(_document(result, queues))
     else:
-        if any(map(diff.is_simulated, sides)):
-            output.result(SIMULATED)
-        first, second = (sanitize(side.name) for side in sides)
-        output.result(f"{reader.name}, from {first} to {second}\n\n")
+        _print_title(reader.name, sides, output)
         _print_moved(result, queues, labels(*sides), output)
     is_different = result.moved or result.unknown
     return PENDING if options.detailed_exitcode and is_different else 0
+
+
+def _print_title(records: str, sides: Sequence[DiffSide], output: Output) -> None:
+    if any(map(diff.is_simulated, sides)):
+        output.result(SIMULATED)
+    first, second = (sanitize(side.name) for side in sides)
+    output.result(f"{records}, from {first} to {second}\n\n")
 
 
 def _document(result: ReplayResult, queues: Mapping[str, str]) -> "ReplayJson":

@@ -66,22 +66,16 @@ def run(options: ExploreOptions, output: Output) -> int:
     live = read_tenant(session) if options.live else None
     queues = live.queues if live else ()
     desired, resolver = desire_offline(session.manifests, session.environment, queues)
-    if live:
-        entries = live_entries(live.rules, desired)
-        title = f"the live rules of {desired.environment}"
-    else:
-        entries = desired_entries(desired)
-        title = f"the manifests of {desired.environment}"
+    entries = live_entries(live.rules, desired) if live else desired_entries(desired)
+    title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
     side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
     page = _render(session, desired, resolver.names, side)
     write_text(Path(options.out), REDACTOR.redact(page))
 
     session.print_banner()
-    rules = pluralize(len(entries), "rule")
-    promises = pluralize(len(side.promises), "promise")
+    counts = f"{pluralize(len(entries), 'rule')} and {pluralize(len(side.promises), 'promise')}"
     output.result(
-        f"Wrote {sanitize(options.out)}: {title}, {rules} and {promises}. It works offline, in any "
-        f"browser.\n"
+        f"Wrote {sanitize(options.out)}: {title}, {counts}. It works offline, in any browser.\n"
     )
     if live:
         _note_missing(resolver.names.keys() - {queue.id for queue in queues}, session)

@@ -208,19 +208,10 @@ def _write_table(session: Session, current: CurrentRules, options: TableOptions)
         raise UsageError(
             f"{sanitize(out)}: the name of a table ends in .csv, .xlsx or .html"
         )
-    rows = [
-        current.table.headings,
-        *([*row.cells.values()] for row in current.table.rows),
-    ]
-    if form == "xlsx":
-        data = _workbook(current, rows)
-    elif form == "html":
-        data = render_table(current.table).encode()
-    else:
-        data = f"{BYTE_ORDER_MARK if path else ''}{write_csv(rows)}".encode()
+    data = _encode_table(current, form, BYTE_ORDER_MARK if path else "")
     if path:
         write_text(path, data)
-        count = pluralize(len(rows) - 1, "rule")
+        count = pluralize(len(current.table.rows), "rule")
         session.output.note(
             f"wrote {sanitize(str(path))}: {count} of {current.table.environment}"
         )
@@ -231,6 +222,19 @@ def _write_table(session: Session, current: CurrentRules, options: TableOptions)
     else:
         session.output.result(data.decode())
     return 0
+
+
+def _encode_table(current: CurrentRules, form: str, mark: str) -> bytes:
+    """Return the table in a form; `mark` is the beginning of a CSV file."""
+    if form == "html":
+        return render_table(current.table).encode()
+    rows = [
+        current.table.headings,
+        *([*row.cells.values()] for row in current.table.rows),
+    ]
+    if form == "xlsx":
+        return _workbook(current, rows)
+    return f"{mark}{write_csv(rows)}".encode()
 
 
 def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
@@ -335,9 +339,7 @@ def _write_edits(
     session.print_banner()
     _print_edits(output, edits, writer)
     _print_impact(session, current, after)
-    if changed_rules:
-        output.result(f"{_describe_others(changed_rules)}\n")
-    output.result("".join(_effect_lines(effects, output.paint)))
+    _print_effects(output, changed_rules, effects)
     _refuse(session, edited, _broken(effects))
     if options.check:
         command = _again(session, edited)
@@ -387,6 +389,15 @@ def _again(session: Session, edited: EditedTable) -> str:
     listed = [name for name in _ALLOWED if name in edited.allowed]
     names = ["--allow", ",".join(listed)] if listed else []
     return session.command_line.command("table", "--from", edited.file, *names)
+
+
+def _print_effects(
+    output: Output, changed_rules: Mapping[str, int], effects: EditEffects
+) -> None:
+    """Print the other environments that change, and what the edits break."""
+    if changed_rules:
+        output.result(f"{_describe_others(changed_rules)}\n")
+    output.result("".join(_effect_lines(effects, output.paint)))
 
 
 def _find_effects(

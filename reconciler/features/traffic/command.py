@@ -25,7 +25,7 @@ from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.core.text.pages import page
 from reconciler.core.text.redact import REDACTOR
 from reconciler.core.traffic.records import COUNT_COLUMN, read_period
-from reconciler.core.traffic.sample import read_traffic
+from reconciler.core.traffic.sample import TrafficSample, read_traffic
 from reconciler.features.traffic.cells import (
     CellCounts,
     count_conversations,
@@ -129,16 +129,19 @@ def run(options: SampleOptions, output: Output) -> int:
     # checks the size and the names of columns
     sample = read_traffic(text.encode(), options.into, BotAttributes())
     write_text(Path(options.into), text)
-    summary = f"{cells.total:,} conversations in {pluralize(len(sample.rows), 'row')}"
-    if sample.period:
-        summary += f", {sample.period}"
-    output.result(f"wrote {options.into}: {summary}\n")
+    output.result(f"wrote {options.into}: {_describe_sample(cells, sample)}\n")
     warnings = [notes.get("warning"), *(finding.message for finding in sample.warnings)]
     for warning in filter(None, warnings):
         output.warn(warning)
     if cells.merged:
         output.note(f"merged, so that no small group can be identified: {cells.merged}")
     return 0
+
+
+def _describe_sample(cells: CellCounts, sample: TrafficSample) -> str:
+    """Return `1,200 conversations in 30 rows`, and the period if it is known."""
+    summary = f"{cells.total:,} conversations in {pluralize(len(sample.rows), 'row')}"
+    return f"{summary}, {sample.period}" if sample.period else summary
 
 
 def _pull(options: SampleOptions) -> tuple[CellCounts, dict[str, str]]:
