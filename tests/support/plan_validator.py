@@ -11,7 +11,7 @@ from reconciler.core.plan.plan_json import plan_schema
 
 
 def validate_plan(document: object) -> None:
-    """Raise `jsonschema.ValidationError` if a document is no plan."""
+    """Raise `jsonschema.ValidationError` unless a document is a plan."""
     _validator().validate(document)
 
 
