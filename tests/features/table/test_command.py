@@ -33,10 +33,17 @@ def desk(
 
 
 @pytest.fixture
-def one_environment(desk: Program) -> Program:
-    """Leave the bank's rules alone: their tests, promises, traffic sample and further environments
-    cost most of the time.
+def rules_alone(desk: Program) -> Program:
+    """Leave the bank's rules in every environment: their tests, promises and traffic samples cost
+    most of the time.
     """
+    keep_rules()
+    return desk
+
+
+@pytest.fixture
+def one_environment(desk: Program) -> Program:
+    """Leave the bank's rules in one environment."""
     keep_one_environment()
     return desk
 
@@ -44,10 +51,15 @@ def one_environment(desk: Program) -> Program:
 def keep_one_environment() -> None:
     for name in ("sandbox", "staging", "studio"):
         Path(f"manifests/environments/{name}.yaml").unlink()
+    keep_rules()
+
+
+def keep_rules() -> None:
     for name in ("promises", "smoke-tests"):
         Path(f"manifests/{name}.yaml").unlink()
     shutil.rmtree("manifests/tests")
-    remove_sample(Path("manifests/environments/prod.yaml"))
+    for environment in Path("manifests/environments").iterdir():
+        remove_sample(environment)
 
 
 def texts() -> dict[str, str]:
@@ -529,6 +541,7 @@ def test_a_refused_cell_is_named_and_nothing_is_written(
     assert texts() == before
 
 
+@pytest.mark.usefixtures("rules_alone")
 def test_a_table_of_other_rules_is_refused_with_both_values(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
     path = Path("manifests/cards.yaml")
@@ -634,6 +647,7 @@ def test_the_impact_is_that_of_the_manifests_alone(desk: Program) -> None:
     )
 
 
+@pytest.mark.usefixtures("rules_alone")
 def test_an_edit_that_another_environment_cannot_have_is_refused(desk: Program) -> None:
     queues = Path("manifests/queues.yaml")
     queues.write_text(
