@@ -92,7 +92,7 @@ def test_it_runs_in_every_commit() -> None:
     assert "files" not in hook
 
 
-@pytest.mark.fast_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", ["", "true"])
 def test_its_command_passes_on_this_repository(
     ci: str, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,6 @@ of packages.
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
@@ -23,7 +22,7 @@ from packaging.utils import canonicalize_name
 from tests.campaign.cases import Case
 from tests.release.packages import unpack
 from tests.support.house import FOLDERS, PACKAGE, part_measures, structure_measures
-from tests.support.imports import imported
+from tests.support.imports import imported, module_facts
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import DISTINCT, SLOW_FOLDERS
 
@@ -156,24 +155,16 @@ def test_every_line_without_coverage_has_a_reason() -> None:
     ]
 
 
-def fields_of(definition: ast.ClassDef) -> list[ast.AnnAssign]:
-    return [
-        item
-        for item in definition.body
-        if isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item)
-    ]
-
-
 def test_a_dataclass_of_many_fields_takes_them_by_name() -> None:
     """A dataclass that defines more than four fields is `kw_only`: no call depends on their
     order.
     """
     actual = [
-        f"{path.relative_to(ROOT)}: {node.name}"
-        for path in (ROOT / "reconciler").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ClassDef) and len(fields_of(node)) > 4
-        for decorator in map(ast.unparse, node.decorator_list)
+        f"{path.relative_to(ROOT)}: {defined.name}"
+        for path in PACKAGE.rglob("*.py")
+        for defined in module_facts(path).classes
+        if defined.fields > 4
+        for decorator in defined.decorators
         if re.match(r"(dataclasses\.)?dataclass\b", decorator)
         and "kw_only=True" not in decorator
     ]
@@ -189,6 +180,7 @@ def test_every_module_is_either_pure_or_not() -> None:
     assert set() == set(PURE) & set(IMPURE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", FOLDERS)
 def test_the_density_of_the_code_is_within_its_bounds(part: str) -> None:
     """Tokens and AST nodes per line, parallel assignments, long lines and names (`make house`)."""
@@ -396,12 +388,11 @@ def test_no_two_helpers_of_tests_share_a_class_name() -> None:
     exempt.
     """
     helpers = [path for path in files_of_tests() if not path.name.startswith("test_")]
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in helpers]
     names = Counter(
-        node.name
-        for tree in trees
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
+        defined.name
+        for path in helpers
+        for defined in module_facts(path).classes
+        if not defined.is_nested
     )
     assert [] == [
         name for name, count in names.items() if count > 1 and not name.startswith("_")

@@ -14,8 +14,11 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+import pytest
+
 import reconciler
 
+pytestmark = pytest.mark.slow
 PACKAGE = Path(reconciler.__file__).parent
 SEARCHES = frozenset({"search", "sub", "subn", "findall", "finditer", "split"})
 """The methods that try each position of a text."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +18,7 @@ from tests.support.imports import (
     import_cycles,
     import_graph,
     inside,
+    module_facts,
     room_imports,
 )
 
@@ -181,10 +181,9 @@ def _room_measures(graph: Mapping[str, set[str]], part: str) -> list[Measure]:
 def repeated_classes(package: Path) -> list[str]:
     """Return the names that more than one class of a package has."""
     names = Counter(
-        node.name
-        for source in python_sources(package).values()
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ClassDef)
+        defined.name
+        for path in package.rglob("*.py")
+        for defined in module_facts(path).classes
     )
     return sorted(name for name, count in names.items() if count > 1)
 

@@ -1,24 +1,104 @@
-"""The runtime imports of a file; the import cycles, rooms and floors of a package."""
+"""The imports and classes of a file; the import cycles, rooms and floors of a package."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Final, NamedTuple
+
+_BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The fields of a statement that contain statements."""
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the full names of the modules that a file imports, in functions too; not imports for
+class ClassFacts(NamedTuple):
+    """The name of a class, its decorators as texts, and the number of its annotated fields.
+
+    A class is nested if another definition or a block contains it.
+    """
+
+    name: str
+    decorators: tuple[str, ...]
+    fields: int
+    is_nested: bool
+
+
+class ModuleFacts(NamedTuple):
+    """What the source of a module imports and defines.
+
+    `imports` has modules and names (empty in `import module`), those for types too; `runtime` has
+    the modules that are imported when the module runs.
+    """
+
+    imports: tuple[tuple[str, str], ...]
+    runtime: tuple[str, ...]
+    classes: tuple[ClassFacts, ...]
+
+
+def module_facts(path: Path) -> ModuleFacts:
+    """Return the facts of a file; a source is parsed once in a process."""
+    return _read_facts(path.read_text("utf-8"))
+
+
+@cache
+def _read_facts(source: str) -> ModuleFacts:
+    tree = ast.parse(source)
+    nodes = list(_statements(tree))
+    return ModuleFacts(
+        imports=tuple(pair for node in nodes for pair in _imports(node)),
+        runtime=tuple(_runtime_imports(tree)),
+        classes=tuple(
+            _class_facts(node, tree) for node in nodes if isinstance(node, ast.ClassDef)
+        ),
+    )
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements of a tree at every depth: a tenth of its nodes."""
+    pending = [tree]
+    while pending:
+        nested = _nested(pending.pop())
+        yield from nested
+        pending += nested
+
+
+def _nested(node: ast.AST) -> list[ast.AST]:
+    return [child for name in _BLOCKS for child in getattr(node, name, ())]
+
+
+def _imports(node: ast.AST) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.Import):
+        yield from ((name.name, "") for name in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield from ((node.module, name.name) for name in node.names)
+
+
+def _class_facts(node: ast.ClassDef, module: ast.Module) -> ClassFacts:
+    fields = [
+        item
+        for item in node.body
+        if isinstance(item, ast.AnnAssign)
+        and "ClassVar" not in ast.unparse(item.annotation)
+    ]
+    decorators = tuple(map(ast.unparse, node.decorator_list))
+    return ClassFacts(
+        node.name, decorators, len(fields), is_nested=node not in module.body
+    )
+
+
+def imported(path: Path) -> Sequence[str]:
+    """Return the full names of the modules that a file imports, in functions too; not imports for
     types only.
     """
-    return _imported(ast.parse(path.read_text("utf-8")))
+    return module_facts(path).runtime
 
 
 def import_graph(package: Path) -> dict[str, set[str]]:
     """Return the modules of a package, each with those that it imports; imports for types count."""
     files = {_name(path, package): path for path in package.rglob("*.py")}
     return {
-        name: _modules(ast.parse(path.read_text("utf-8")), files) - {name}
+        name: _modules(module_facts(path), files) - {name}
         for name, path in files.items()
     }
 
@@ -88,18 +168,15 @@ def _name(path: Path, package: Path) -> str:
     ).removesuffix(".__init__")
 
 
-def _modules(tree: ast.AST, files: Mapping[str, Path]) -> set[str]:
-    """Return the modules among `files` that a tree imports: a name of a package may be a module of
-    it.
+def _modules(facts: ModuleFacts, files: Mapping[str, Path]) -> set[str]:
+    """Return the modules among `files` that a module imports: a name of a package may be a module
+    of it.
     """
-    actual: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            actual |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{name.name}" for name in node.names]
-            actual |= {name if name in files else node.module for name in names}
-    return actual & files.keys()
+    names = {f"{module}.{name}" for module, name in facts.imports}
+    packages = {
+        module for module, name in facts.imports if f"{module}.{name}" not in files
+    }
+    return (names | packages) & files.keys()
 
 
 def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
@@ -115,8 +192,8 @@ def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
     return reached
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.iter_child_nodes(tree):
+def _runtime_imports(tree: ast.AST) -> Iterator[str]:
+    for node in _nested(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -124,4 +201,4 @@ def _imported(tree: ast.AST) -> Iterator[str]:
         elif not (
             isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         ):
-            yield from _imported(node)
+            yield from _runtime_imports(node)
