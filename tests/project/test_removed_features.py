@@ -52,80 +52,78 @@ class Project:
         return self.copy.start(self.folder, "-c", script, *commands)
 
 
-@pytest.mark.parametrize("feature", FEATURES)
-def test_the_package_works_without_a_feature(feature: str, tmp_path: Path) -> None:
-    """Commands of the core in a new process, of which only the sandbox needs a feature; then every
-    module below the features is imported.
+def test_the_package_works_without_any_feature(tmp_path: Path) -> None:
+    """Commands of the core in a new process, then the import of every module below the features.
+
+    The sandbox is a feature, so a command that needs it ends with a message.
     """
-    project = Project(tmp_path, [feature])
-    commands = ("--help", "init", "validate -e sandbox", "plan -e sandbox")
-    ended = project.run(*commands, script=COMMANDS + IMPORTS)
+    project = Project(tmp_path, FEATURES)
+    ended = project.run(
+        "--help",
+        "init",
+        "validate -e sandbox",
+        "explain -e sandbox --intent x",
+        "plan -e sandbox",
+        script=COMMANDS + IMPORTS,
+    )
     assert 0 == ended.code, ended.text
     for command in ("--help", "init", "validate -e sandbox"):
         assert f"{command}: 0\n" in ended.text, ended.text
-    code = 64 if feature == "practice" else 0
-    assert f"plan -e sandbox: {code}\n" in ended.text, ended.text
+    assert "explain -e sandbox --intent x: 0\n" in ended.text
+    message = "this installation has no feature that simulates the tenant of sandbox"
+    assert message in ended.text
+    assert "plan -e sandbox: 64\n" in ended.text
 
 
-def test_an_apply_is_not_recorded_without_the_journal(tmp_path: Path) -> None:
-    """It works, drift has no last runs, and there is nothing to undo."""
-    project = Project(tmp_path, ["journal"])
+def test_rules_are_applied_without_any_feature_but_the_sandbox(tmp_path: Path) -> None:
+    """What the journal, the page of `explore`, forges and notifications do is missing alone.
+
+    `notify:` of an Environment is valid, and has no effect.
+    """
+    project = Project(tmp_path, {*FEATURES} - {"practice"})
+    project.run("init")
+    environment = project.folder / "manifests/environments/sandbox.yaml"
+    with environment.open("a", encoding="utf-8") as file:
+        file.write("notify: {url: 'http://127.0.0.1:9/'}\n")
     ended = project.run(
-        "init",
+        "plan -e sandbox --report out",
         "apply -e sandbox --yes",
         "drift -e sandbox",
         "plan -e sandbox --undo today",
         "completion --values runs",
+        "init --github",
     )
-    assert "apply -e sandbox --yes: 0\n" in ended.text, ended.text
+    for command in ("plan -e sandbox --report out", "apply -e sandbox --yes"):
+        assert f"{command}: 0\n" in ended.text, ended.text
+    for command in ("drift -e sandbox", "completion --values runs"):
+        assert f"{command}: 0\n" in ended.text, ended.text
     assert "Undo: " not in ended.text
-    assert "drift -e sandbox: 0\n" in ended.text
+    assert "notification" not in ended.text
     assert "plan -e sandbox --undo today: 64\n" in ended.text
     message = "--undo today: this installation has no feature that records runs"
     assert message in ended.text
-    assert "completion --values runs: 0\n" in ended.text
+    assert "init --github: 64\n" in ended.text
+
     assert not (project.folder / ".cxroute/journal.jsonl").exists()
-
-
-def test_a_report_has_no_link_without_its_page(tmp_path: Path) -> None:
-    """The page is that of `explore`."""
-    project = Project(tmp_path, ["explore"])
-    ended = project.run("init", "plan -e sandbox --report out")
-    assert "--report out: 0\n" in ended.text, ended.text
     report = project.folder / "out"
     names = sorted(path.name for path in report.iterdir())
     assert ["plan.html", "plan.json", "plan.md"] == names
     assert "explore.html" not in (report / "plan.html").read_text(encoding="utf-8")
 
 
-def test_init_has_no_options_of_forges_without_them(tmp_path: Path) -> None:
-    """`--github` is an unknown option then, and no artifact is named."""
-    project = Project(tmp_path, ["forge"])
-    ended = project.run("init --github", "history")
-    assert "init --github: 64\n" in ended.text, ended.text
-    assert "history: 0\n" in ended.text
-
-
-def test_the_sandbox_is_a_usage_error_without_practice(tmp_path: Path) -> None:
-    """What needs no tenant works."""
-    project = Project(tmp_path, ["practice"])
-    ended = project.run("init", "apply -e sandbox", "explain -e sandbox --intent x")
-    message = "this installation has no feature that simulates the tenant of sandbox"
-    assert message in ended.text
-    assert "apply -e sandbox: 64\n" in ended.text
-    assert "explain -e sandbox --intent x: 0\n" in ended.text
-
-
-def test_an_apply_sends_no_notification_without_watch(tmp_path: Path) -> None:
-    """`notify:` of an Environment is valid, and has no effect."""
-    project = Project(tmp_path, ["watch"])
-    project.run("init")
-    path = project.folder / "manifests/environments/sandbox.yaml"
-    with path.open("a", encoding="utf-8") as file:
-        file.write("notify: {url: 'http://127.0.0.1:9/'}\n")
-    ended = project.run("apply -e sandbox --yes")
-    assert "apply -e sandbox --yes: 0\n" in ended.text, ended.text
-    assert "notification" not in ended.text
+@pytest.mark.slow
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_package_works_without_a_feature(feature: str, tmp_path: Path) -> None:
+    """Commands of the core, and `history`, which names artifacts if there are forges."""
+    project = Project(tmp_path, [feature])
+    commands = ("--help", "init", "validate -e sandbox", "plan -e sandbox", "history")
+    ended = project.run(*commands)
+    assert 0 == ended.code, ended.text
+    for command in ("--help", "init", "validate -e sandbox"):
+        assert f"{command}: 0\n" in ended.text, ended.text
+    for command, owner in (("plan -e sandbox", "practice"), ("history", "journal")):
+        code = 64 if feature == owner else 0
+        assert f"{command}: {code}\n" in ended.text, ended.text
 
 
 @pytest.mark.campaign
