@@ -66,10 +66,12 @@ EXPLAIN: Final = (
     "--attr",
     f"note={SHOWN}",
 )
-HIDDEN: Final = {
+APPLIED: Final = {
     "journal": Sink((*APPLY, "--reason", SHOWN), ".cxroute/journal.jsonl"),
     "output of apply": Sink((*APPLY, "--reason", SHOWN)),
     "output of apply in JSON": Sink((*APPLY, "--reason", SHOWN, "--format", "json")),
+}
+HIDDEN: Final = {
     "plan": Sink(("plan", "-e", "prod")),
     "plan, in full": Sink(("-v", "plan", "-e", "prod")),
     "plan in JSON": Sink(("plan", "-e", "prod", "--format", "json")),
@@ -148,41 +150,58 @@ def plant(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ruleset([{**SECRET_RULE, "queue": SHOWN, SHOWN: 7}])
 
 
-@pytest.mark.fast_cases(30)
-@pytest.mark.parametrize("name", HIDDEN)
-def test_a_secret_is_hidden_in(
-    name: str, prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The placeholder stands where it was; documents stay valid."""
-    del prod
-    sink = HIDDEN[name]
-    plant(sink.place, monkeypatch)
-    assert cxroute(*sink.command) in (0, 2, 3, 4), cxroute.err
+def assert_hidden(name: str, sink: Sink, cxroute: Program) -> None:
+    """Run the command of a sink; assert that it writes the placeholder and no secret, and that a
+    document is valid.
+    """
+    assert cxroute(*sink.command) in (0, 2, 3, 4), f"{name}: {cxroute.err}"
     text = Path(sink.file).read_text("utf-8") if sink.file else cxroute.out
-    assert PLAIN not in text
-    assert PLACEHOLDER in text.replace("\\[", "[").replace("\\]", "]").replace(
-        "&#91;", "["
-    ), text
+    assert not canary.find_leaks(text), name
+    assert PLAIN not in text, name
+    readable = text.replace("\\[", "[").replace("\\]", "]").replace("&#91;", "[")
+    assert PLACEHOLDER in readable, f"{name}: {text}"
     if "JSON" in name or name.endswith(".json"):
         json.loads(text)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_file_that_is_read_again_is_refused(
+@pytest.mark.parametrize("place", ["rule", "label", "test", "finding"])
+def test_a_secret_is_hidden_in_each_output(
+    place: str, prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The placeholder stands where it was; documents stay valid."""
+    del prod
+    plant(place, monkeypatch)
+    sinks = {name: sink for name, sink in HIDDEN.items() if sink.place == place}
+    assert sinks
+    for name, sink in sinks.items():
+        assert_hidden(name, sink, cxroute)
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_a_secret_of_an_applied_rule_is_hidden_in(
     name: str, prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each output of `apply`, and the journal."""
+    del prod
+    plant("rule", monkeypatch)
+    assert_hidden(name, APPLIED[name], cxroute)
+
+
+def test_a_file_that_is_read_again_is_refused(
+    prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the secret it would say something else: nothing is written, and the message has the
     remedy.
     """
     del prod
-    sink = REFUSED[name]
-    plant(sink.place, monkeypatch)
-    assert 4 == cxroute(*sink.command), cxroute.out + cxroute.err
-    message = " ".join(cxroute.err.split())
-    assert f"{Path(sink.file).name} was not written: " in message
-    assert "a secret of this run" in message
-    assert "and replace it with a new one" in message
-    assert not Path(sink.file).exists()
+    plant("rule", monkeypatch)
+    for name, sink in REFUSED.items():
+        assert 4 == cxroute(*sink.command), f"{name}: {cxroute.out}{cxroute.err}"
+        message = " ".join(cxroute.err.split())
+        assert f"{Path(sink.file).name} was not written: " in message, name
+        assert "a secret of this run" in message, name
+        assert "and replace it with a new one" in message, name
+        assert not Path(sink.file).exists(), name
 
 
 def test_a_file_of_other_bytes_is_written(elsewhere: Path) -> None:
