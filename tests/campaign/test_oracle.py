@@ -21,6 +21,7 @@ from tests.campaign.oracle_histories import (
 from tests.campaign.scenario_rules import FRAUD, at, goal, live, scenario, theirs
 from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import desired, rule, wanted
+from tests.support.cases import each_case
 
 
 def test_a_correct_run_breaks_no_promise() -> None:
@@ -192,7 +193,7 @@ def test_r5_two_appliers_may_race_but_not_leave_a_duplicate() -> None:
     assert {"R5", "R15"} == hand.broken()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fault",
     ["500", "500-applied", "reset-applied", "timeout", "html", "empty", "no-id"],
 )
@@ -214,7 +215,7 @@ def test_r6_a_read_follows_a_lost_response(fault: str) -> None:
     )
 
 
-@pytest.mark.parametrize("fault", ["refuse", "401", "429", "409", "422", "501"])
+@each_case("fault", ["refuse", "401", "429", "409", "422", "501"])
 def test_r6_a_write_that_was_surely_not_done_leaves_nothing_open(fault: str) -> None:
     """The response itself says so."""
     hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()

@@ -9,8 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from reconciler.core.model.live import marker_digest as package_digest
 from reconciler.core.plan.ownership import was_edited
 from reconciler.core.rule_json import parse_live_rule
@@ -19,6 +17,7 @@ from tests.campaign.oracle_marks import digest, is_edited
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.scenarios_generated import generated
+from tests.support.cases import each_case
 from tests.support.imports import imported
 
 SHARED: Final = {
@@ -179,7 +178,7 @@ def test_a_digest_is_that_of_the_specification() -> None:
     )
 
 
-@pytest.mark.parametrize("rule", ODD)
+@each_case("rule", ODD)
 def test_odd_rules_are_read_equally(rule: dict[str, Any]) -> None:
     """Values in several spellings, meaningless parts, absent fields."""
     assert_alike(rule)
@@ -194,7 +193,7 @@ def test_rules_of_every_scenario_are_read_equally() -> None:
             assert item.marker_digest == digest(as_json(item.rule, str(where)))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "edit",
     [
         {"name": "x"},

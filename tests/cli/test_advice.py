@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.cli.advice import without_secrets
 from reconciler.core.text.suggest import suggest_one
+from tests.support.cases import each_case
 from tests.support.program import write
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def manifests(cxroute: Program) -> Program:
     return cxroute
 
 
-@pytest.mark.parametrize(
-    ("words", "advice"),
+@each_case(
+    "words, advice",
     [
         ("plan --json", "; write `--format json`"),
         ("validate --sarif", "; write `--format sarif`"),
@@ -129,8 +130,8 @@ def test_names_are_known_in_invalid_manifests(manifests: Program) -> None:
     assert manifests.err.endswith("; write `-e prod`\n")
 
 
-@pytest.mark.parametrize(
-    ("name", "near"),
+@each_case(
+    "name, near",
     [
         ("production", "prod"),
         ("prd", "prod"),
@@ -152,7 +153,7 @@ def test_a_distant_name_gets_the_list_alone() -> None:
     assert "" == suggest_one("zzz", ["prod", "staging"])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "words",
     [
         "plan --client-secret c4nary-value",

@@ -17,6 +17,7 @@ from reconciler.cli.main import main
 from reconciler.cli.parsing import StoreOnce, command_parser
 from reconciler.core.errors import UsageError
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.command import run_command
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
 from tests.support.program import Program, write
@@ -109,7 +110,7 @@ def test_a_repeated_environment_counts_once(two: Tenants, cxroute: Program) -> N
     assert 0 == cxroute("-e", "prod", "explain", "-e", "prod", "--intent", "lost")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "command",
     [
         "explain --intent x",
@@ -181,8 +182,8 @@ def test_a_repeated_option_is_reported_in_json_with_format_json(
     assert 64 == json.loads(cxroute.out)["error"]["exitCode"]
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
+@each_case(
+    "typed, said",
     [
         (
             "pln",

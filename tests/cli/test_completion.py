@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import each_case
 from tests.support.command import process_environment
 from tests.support.program import Program
 
@@ -57,8 +58,8 @@ def installed(folder: Path) -> Path:
     return program
 
 
-@pytest.mark.parametrize(
-    ("kind", "values"),
+@each_case(
+    "kind, values",
     [
         ("environments", ["prod", "sandbox"]),
         ("addresses", ["cards/both", "cards/lost-card"]),

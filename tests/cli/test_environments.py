@@ -36,6 +36,7 @@ from reconciler.core.plan.schedule import schedule_steps
 from reconciler.render.text.environments import EnvironmentRow
 from tests.crash.gate import Gate, wait_until_heard
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.command import Command, run_command
 from tests.support.many_tenants import (
     ONE_BY_ONE,
@@ -257,7 +258,7 @@ CODES = [
 ]
 
 
-@pytest.mark.parametrize(("codes", "expected"), CODES)
+@each_case("codes, expected", CODES)
 def test_the_exit_code_is_the_worst(codes: list[int], expected: int) -> None:
     """In this order: unknown results, partly applied changes, refusals, pending changes."""
     assert expected == worst_exit_code(codes)
@@ -352,7 +353,7 @@ WRONG_FILES = [
 ]
 
 
-@pytest.mark.parametrize("text", WRONG_FILES)
+@each_case("text", WRONG_FILES)
 def test_a_file_without_plans_is_a_usage_error(cxroute: Program, text: str) -> None:
     """For every kind of invalid file."""
     Path("plans.json").write_text(text, encoding="utf-8")
@@ -566,7 +567,7 @@ USAGE = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), USAGE)
+@each_case("arguments, said", USAGE)
 def test_contradictory_options_are_a_usage_error(
     three: Tenants, cxroute: Program, arguments: tuple[str, ...], said: str
 ) -> None:

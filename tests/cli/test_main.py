@@ -18,6 +18,7 @@ import pytest
 from reconciler.cli.arguments import all_commands
 from reconciler.cli.main import main
 from reconciler.features.practice.command_demo import bank_manifests
+from tests.support.cases import each_case
 from tests.support.command import Command
 from tests.support.program import Program, name_tenant, write
 
@@ -208,8 +209,8 @@ def test_usage_errors_end_with_64_and_one_sentence(
     assert "" == cxroute.out
 
 
-@pytest.mark.parametrize(
-    ("said", "column"),
+@each_case(
+    "said, column",
     [
         ('queue: Fraud, description: "by hand\\r"', 52),
         ('queue: Fraud, description: "\\r"', 52),
@@ -381,7 +382,7 @@ def test_selectors_limit_the_changes(cxroute: Program) -> None:
     assert "3 held" in cxroute.out
 
 
-@pytest.mark.parametrize("command", sorted(all_commands()))
+@each_case("command", sorted(all_commands()))
 def test_every_command_has_help(cxroute: Program, command: str) -> None:
     """With its options, and exit 0."""
     assert 0 == cxroute(command, "--help")

@@ -28,6 +28,7 @@ from reconciler.targets.rules_api.client import WritingClient
 from tests.hostile.command import Workspace
 from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.cognigy_bots import PROJECT, FakeCognigy, intent
 from tests.support.cognigy_bots import serving as serving_cognigy
 from tests.support.fake_clock import FakeClock
@@ -40,7 +41,7 @@ Echo = Callable[[str], bytes]
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("which", canary.SECRETS)
+@each_case("which", canary.SECRETS)
 def test_a_canary_is_found_in_every_form(which: str) -> None:
     """Each form is named, between other bytes and at every alignment of base64."""
     secret = canary.SECRETS[which]
@@ -88,7 +89,7 @@ def test_the_search_opens_files_and_folders_without_permissions(
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["", "cxroute", "x" * 1000, canary.CLIENT, canary.SECRET[:11], "simulated-tenant"],
 )

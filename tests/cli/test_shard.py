@@ -8,6 +8,7 @@ from hypothesis import strategies as some
 
 from reconciler.cli.environments import Shard, parse_shard
 from reconciler.core.errors import UsageError
+from tests.support.cases import each_case
 from tests.support.many_tenants import environment, rule, ruleset
 from tests.support.program import Program, write
 
@@ -61,7 +62,7 @@ def test_the_index_may_come_from_kubernetes() -> None:
     assert Shard(1, 4) == parse_shard("1/4", {"JOB_COMPLETION_INDEX": "3"})
 
 
-@pytest.mark.parametrize(("text", "variables", "said"), WRONG)
+@each_case("text, variables, said", WRONG)
 def test_an_invalid_shard_is_reported(
     text: str, variables: dict[str, str], said: str
 ) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.features.journal.place_option import journal_place
@@ -20,6 +20,7 @@ from tests.support.command import run_command
 from tests.support.many_tenants import rule, ruleset, tenants
 from tests.support.program import Program
 from tests.support.terminal import STYLE, run_on_terminal
+from tests.tiers import size
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]
@@ -436,6 +437,8 @@ WORDS = st.sampled_from(
 GAPS = st.sampled_from([" ", " ", " ", "  ", "   ", " " * 9])
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=40, slow=100))
 @given(
     st.sampled_from(WIDTHS),
     st.integers(0, 30),

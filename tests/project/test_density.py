@@ -7,10 +7,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import each_case
 from tests.support.density import Density, Function, measure_density, python_sources
+from tests.tiers import size
 
 PLAIN = '''\
 """A docstring, 1 + 1."""
@@ -51,6 +53,8 @@ UNCOUNTED = st.lists(
 )
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(
     lines=st.lists(st.tuples(UNCOUNTED, OPERANDS), min_size=1, max_size=12),
 )
@@ -79,8 +83,8 @@ def test_docstrings_and_comments_are_not_code() -> None:
     assert measured.tokens_per_line == 5
 
 
-@pytest.mark.parametrize(
-    ("statement", "count"),
+@each_case(
+    "statement, count",
     [
         ("a, b = x, y", 1),
         ("a, b = c, d = x, y", 1),

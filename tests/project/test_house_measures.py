@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import house
+from tests.support.cases import each_case
 from tests.support.density import measure_density
 from tests.support.house import (
     GOALS,
@@ -108,8 +109,8 @@ def test_the_structure_of_a_package_is_counted(write_package: PackageWriter) -> 
     } == figures
 
 
-@pytest.mark.parametrize(
-    ("value", "goal", "today", "state", "holds"),
+@each_case(
+    "value, goal, today, state, holds",
     [
         (9, None, None, "-", True),
         (7, 7, None, "ok", True),

@@ -24,6 +24,7 @@ from tests.mutation.modules import (
 )
 from tests.mutation.mutants import Mutant, Source
 from tests.mutation.operators import OPERATORS
+from tests.support.cases import each_case
 
 ROOT: Final = Path(__file__).parents[2]
 _MADE = {
@@ -56,9 +57,7 @@ def _of(text: str, operator: str) -> list[Mutant]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("operator", "text", "made"), [(key, *value) for key, value in _MADE.items()]
-)
+@each_case("operator, text, made", [(key, *value) for key, value in _MADE.items()])
 def test_an_operator_changes_one_place_of_an_expression(
     operator: str, text: str, made: list[str]
 ) -> None:
@@ -69,8 +68,8 @@ def test_an_operator_changes_one_place_of_an_expression(
     assert {f"x = {text}"} == {mutant.old for mutant in _of(f"x = {text}", operator)}
 
 
-@pytest.mark.parametrize(
-    ("operator", "text", "made"), [(key, *value) for key, value in _STATEMENTS.items()]
+@each_case(
+    "operator, text, made", [(key, *value) for key, value in _STATEMENTS.items()]
 )
 def test_an_operator_changes_one_statement(
     operator: str, text: str, made: list[str]
@@ -85,8 +84,8 @@ def test_every_operator_is_among_these() -> None:
     assert OPERATORS.keys() == _NOTICED.keys()
 
 
-@pytest.mark.parametrize(
-    ("returns", "new"),
+@each_case(
+    "returns, new",
     [
         ("str", "''"),
         ("list[int]", "[]"),
@@ -133,7 +132,7 @@ _NOTICED: dict[str, tuple[str, Any]] = {
 """A function and its result: every mutant returns another result."""
 
 
-@pytest.mark.parametrize("operator", list(OPERATORS))
+@each_case("operator", list(OPERATORS))
 def test_each_operator_can_be_caught(operator: str) -> None:
     """Each mutant of these functions returns another value than the original, or fails."""
     text, expected = _NOTICED[operator]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import each_case
 from tests.tiers import FAST, FULL, REST, TRIED, has_no_test, mark_slow
 
 TESTS = """
@@ -61,8 +62,8 @@ def test_all_tests_of_a_slow_folder_are_slow(items: list[pytest.Item]) -> None:
     assert [item.name for item in items] == slow_names(items)
 
 
-@pytest.mark.parametrize(
-    ("path", "tiers"),
+@each_case(
+    "path, tiers",
     [
         ("browser/test_report.py", [REST]),
         ("features/endpoint/test_proof.py", [REST]),

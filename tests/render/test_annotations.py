@@ -14,12 +14,13 @@ from reconciler.render.github_annotations import (
     job_summary,
     quote_for_runner,
 )
+from tests.support.cases import each_case
 from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import Program, name_tenant, write
 
 TOKEN = "0123456789abcdef0123456789abcdef"
-HOSTILE = pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+HOSTILE = each_case("name", HOSTILE_NAMES.values())
 
 
 def found(
@@ -85,7 +86,6 @@ def test_ten_of_each_need_no_notice() -> None:
     assert "" == annotate_findings([found("worth knowing", "info")])
 
 
-@pytest.mark.fast_cases(36)
 @HOSTILE
 def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
     """In file, message and hint, for three findings: a runner reads three commands, each with the
@@ -131,13 +131,11 @@ def test_quoted_text_contains_no_command(name: str) -> None:
     assert text in quote_for_runner(text, TOKEN)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "form",
     ["::{}::", "::{} x=y::z", "a ##[{}]", "##[{} a=b;]c", "\u3000::{}::\r::{}::"],
 )
-@pytest.mark.parametrize(
-    "token", [TOKEN, TOKEN.upper(), TOKEN[:16] + TOKEN[16:].upper()]
-)
+@each_case("token", [TOKEN, TOKEN.upper(), TOKEN[:16] + TOKEN[16:].upper()])
 def test_a_text_with_the_token_does_not_end_the_quote(form: str, token: str) -> None:
     """In both command forms, and with letters of either case."""
     text = f"{form.replace('{}', token)}\n::error::not ours\n"
@@ -145,9 +143,7 @@ def test_a_text_with_the_token_does_not_end_the_quote(form: str, token: str) -> 
     assert [] == workflow_commands(quote_for_runner(text * 2, TOKEN))
 
 
-@pytest.mark.parametrize(
-    "token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16]
-)
+@each_case("token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16])
 def test_a_token_that_could_be_guessed_is_refused(token: str) -> None:
     """Also a token with a special meaning for a runner, or in a pattern."""
     with pytest.raises(ValueError, match="16 hexadecimal digits"):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, get_args
 
-import pytest
-
 from reconciler.cli.commands.apply import PARTLY, exit_code
 from reconciler.core.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.core.errors import InterruptedRunError
@@ -28,6 +26,7 @@ from reconciler.core.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
 from tests.support.builders import address, managed, rule, unmanaged
+from tests.support.cases import each_case
 from tests.support.plans import empty_plan
 from tests.support.sentences import missing_sentences
 
@@ -256,7 +255,7 @@ Remaining differences: cxroute plan -e prod
 """Each ending: the report, the exit code, and the text."""
 
 
-@pytest.mark.parametrize("name", READ_LIKE)
+@each_case("name", READ_LIKE)
 def test_a_report_reads_like_this(name: str) -> None:
     """Line by line; text from outside is escaped."""
     report, code, text = READ_LIKE[name]
@@ -301,8 +300,8 @@ def test_a_run_that_wrote_nothing_exits_with_1() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
+@each_case(
+    "seconds, shown",
     [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")],
 )
 def test_the_duration_is_in_seconds(seconds: float, shown: str) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
-import pytest
-
 from reconciler.core.model.change import Cause, Delete
 from reconciler.core.model.rule import (
     Opaque,
@@ -33,6 +31,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 
 NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
 DAYS = make_opaque({"type": "schedule", "name": "days"})
@@ -63,8 +62,8 @@ def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     return summarize_change(created, change).rows
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
+@each_case(
+    "before, after, expected",
     [
         ([CARDS], [FRAUD], [("queue", '"Card Services"', '"Fraud"')]),
         (
@@ -112,17 +111,6 @@ def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
             ],
         ),
     ],
-    ids=[
-        "another",
-        "added",
-        "removed",
-        "none",
-        "weight",
-        "same name",
-        "gone",
-        "not understood",
-        "understood",
-    ],
 )
 def test_differences_of_queues(
     before: list[Target | Opaque],
@@ -136,8 +124,8 @@ def test_differences_of_queues(
     ]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
+@each_case(
+    "before, after, expected",
     [
         (
             [at_least(0.5)],
@@ -183,15 +171,6 @@ def test_differences_of_queues(
                 ("condition", NIGHTS_SHOWN, "(none)"),
             ],
         ),
-    ],
-    ids=[
-        "value",
-        "operator",
-        "operator of a list",
-        "existence",
-        "added",
-        "removed",
-        "not understood",
     ],
 )
 def test_differences_of_conditions(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from reconciler.core.behaviour.space.clauses import Clause
 from reconciler.core.model.rule import make_condition, make_opaque
 from reconciler.core.plan.clauses import clauses_phrase
 from reconciler.core.text.phrases import ALL_VALUES
 from tests.support.builders import LABELS
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 
 INTENT, CONFIDENCE = LABELS.short
@@ -136,9 +135,7 @@ PHRASES: list[tuple[list[Clause], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("clauses", "phrase"), PHRASES, ids=[phrase for _, phrase in PHRASES]
-)
+@each_case("clauses, phrase", PHRASES)
 def test_phrases(clauses: list[Clause], phrase: str) -> None:
     """Intents first, by name only; "not known" only if a missing attribute is included."""
     assert phrase == clauses_phrase(clauses, LABELS)
@@ -150,8 +147,8 @@ GROUPS = replace(
 )
 
 
-@pytest.mark.parametrize(
-    ("clauses", "phrase"),
+@each_case(
+    "clauses, phrase",
     [
         ([is_so(INTENT, "in", [*"abcd"])], "Cards"),
         (
@@ -176,7 +173,7 @@ def test_whole_groups_are_named(clauses: list[Clause], phrase: str) -> None:
     assert "more" not in clauses_phrase(clauses, GROUPS, ALL_VALUES)
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
+@each_case("hostile", HOSTILE_TEXTS)
 def test_names_from_outside_are_escaped(hostile: str) -> None:
     """Attributes and values of any operator are escaped, on one line."""
     for operator in ("equals", "contains"):

@@ -37,6 +37,7 @@ from reconciler.render.row_order import row_blocks
 from reconciler.render.text.effects import effects_lines
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
+from tests.support.cases import each_case
 from tests.support.grown_pairs import generate_pair
 from tests.support.impacts import compare_lists
 from tests.support.plan_formats import as_github, as_html, as_markdown, as_text
@@ -361,8 +362,8 @@ def test_colours_do_not_change_the_text() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("share", "phrase"),
+@each_case(
+    "share, phrase",
     [
         ((1.94, 1.94), "1.9 %"),
         ((0.0, 0.0), "0.0 %"),
@@ -394,8 +395,8 @@ def test_the_total_is_a_minimum_with_unknown_cases() -> None:
     assert not totals[True].startswith("at least ")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "way"),
+@each_case(
+    "old, new, way",
     [
         ("A", "B", '"General" (A) -> "General" (B)'),
         (
@@ -690,7 +691,7 @@ def test_three_rows_or_fewer_name_their_queues_in_full() -> None:
     ]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each_case("seed", range(40))
 def test_blocks_keep_every_row_and_the_order_of_rows_with_a_common_intent(
     seed: int,
 ) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
-import pytest
-
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.model.change import Applied, Delete, Failed, Outcome
 from reconciler.core.model.finding import Finding
@@ -23,6 +21,7 @@ from reconciler.render.text.environments import (
     status_totals,
 )
 from tests.support.builders import address, managed, rule
+from tests.support.cases import each_case
 from tests.support.plans import empty_plan, plan_of_everything, with_unproven_regions
 
 FREEZE = GuardResult(
@@ -76,7 +75,7 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("name", ROWS)
+@each_case("name", ROWS)
 def test_a_row_has_the_changes_and_the_conflicts(name: str) -> None:
     """Changes by kind, the impact, the status and its reason."""
     row, (changes, who, state, text) = ROWS[name]

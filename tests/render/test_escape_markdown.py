@@ -18,6 +18,7 @@ from reconciler.render.escape_markdown import (
     table_cell,
     unquote,
 )
+from tests.support.cases import each_case
 from tests.support.parsed_html import Page, parse_as_github
 from tests.tiers import size
 
@@ -26,8 +27,8 @@ SIGNS = st.text(
 )
 
 
-@pytest.mark.parametrize(
-    ("said", "expected"),
+@each_case(
+    "said, expected",
     [
         ('"Card Services" -> "General"', "`Card Services` → `General`"),
         ("confidence >= 0.7 (or not known)", "confidence ≥ 0.7 (or not known)"),
@@ -72,8 +73,8 @@ def test_a_cut_value_does_not_include_the_next_words(name: str) -> None:
     assert escape_markdown(f'{quote(name)} -> "General"').endswith("` → `General`")
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
+@each_case(
+    "written, expected",
     [
         ('"Cards"', "Cards"),
         ('"10"', '"10"'),
@@ -131,8 +132,8 @@ def test_a_cell_is_one_cell(name: str, said: str) -> None:
     assert escape_invisible(name).strip() == printed.strip()
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each_case(
+    "text, expected",
     [("a|b", r"a\|b"), (r"a\|b", r"a\\u007cb"), (r"a\\|b", r"a\\\|b"), ("||", r"\|\|")],
 )
 def test_every_parser_reads_a_bar_in_the_same_way(text: str, expected: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from reconciler.core.behaviour.facts.rule_facts import RuleFacts
@@ -40,6 +40,7 @@ from tests.support.plan_formats import (
 )
 from tests.support.plans import empty_plan, plan_of_everything
 from tests.support.program import Program
+from tests.tiers import size
 
 FINDINGS = some.lists(
     some.builds(
@@ -83,6 +84,8 @@ def several(count: int, message: str = "never reached") -> list[Finding]:
     ]
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(FINDINGS)
 def test_grouping_loses_nothing_and_joins_only_equal_findings(
     findings: list[Finding],
@@ -106,6 +109,8 @@ def test_grouping_loses_nothing_and_joins_only_equal_findings(
     assert len(apart) == len(set(apart))
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(FINDINGS, some.integers(0, 30))
 def test_grouping_in_two_steps_equals_grouping_in_one(
     findings: list[Finding], first: int
@@ -133,6 +138,8 @@ def test_a_rule_at_two_places_is_one_rule() -> None:
     assert "2 places: one" in findings_text([group], no_style)
 
 
+@pytest.mark.generated
+@settings(max_examples=size(fast=30, slow=100))
 @given(FINDINGS)
 def test_json_has_every_rule_with_its_place(findings: list[Finding]) -> None:
     """`address` and `source` are the first rule's; `addresses` and `sources` have all in the same

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.findings import findings_with_carets, severity_totals
 from tests.support.builders import address
+from tests.support.cases import each_case
 
 LONG = f"  - {{intent: {'x' * 50}, a: b, quue: fraud, and: so, on: y}}"
 
@@ -73,8 +72,8 @@ def test_of_a_long_line_the_part_with_the_caret_is_shown() -> None:
     assert start == shown(finding(LONG, 5, 1))
 
 
-@pytest.mark.parametrize(
-    ("excerpt", "column", "line", "carets"),
+@each_case(
+    "excerpt, column, line, carets",
     [
         ("  # \x1b\u202e quue: x", 8, "  # \\u001b\\u202e quue: x", " " * 17 + "^^^^"),
         ("漢字 quue: x", 4, "漢字 quue: x", " " * 5 + "^^^^"),
@@ -82,7 +81,6 @@ def test_of_a_long_line_the_part_with_the_caret_is_shown() -> None:
         ("quéue", 1, "quéue", "^^^^"),
         ("  a", 9, "  a", "   ^"),
     ],
-    ids=["escapes", "wide", "cut wide", "accent", "behind the end"],
 )
 def test_a_caret_is_at_the_right_column_of_any_line(
     excerpt: str, column: int, line: str, carets: str

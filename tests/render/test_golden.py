@@ -17,6 +17,7 @@ import pytest
 from reconciler.core.plan import document as saved_plan
 from reconciler.core.plan.stages import Plan
 from reconciler.render.effects import OTHERS_UNCHANGED
+from tests.support.cases import each_case
 from tests.support.effect_tables import plain as squeezed
 from tests.support.effect_tables import read_tables, told_tables
 from tests.support.parsed_html import parse_as_github, parse_html
@@ -53,7 +54,7 @@ def written() -> dict[str, str]:
         }
 
 
-@pytest.mark.parametrize("name", [f"{name}.{end}" for name in PLANS for end in FORMS])
+@each_case("name", [f"{name}.{end}" for name in PLANS for end in FORMS])
 def test_every_format_reads_like_this(name: str) -> None:
     """Every format of a plan with all parts, of one with more rows than the limit, and of an empty
     one.

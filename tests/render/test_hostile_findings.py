@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cases import each_case
 from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import Program, write
@@ -104,11 +105,11 @@ def test_names_in_errors_are_data(cxroute: Program, name: str) -> None:
     assert len(text) == len(results(cxroute))
 
 
-@pytest.mark.parametrize("name", AS_A_FILE.values(), ids=AS_A_FILE)
+@each_case("name", AS_A_FILE.values())
 def test_file_names_are_data(cxroute: Program, name: str) -> None:
     """For a file with one error: one command, one result."""
     file = Path("manifests") / f"{name}.yaml"
-    file.parent.mkdir()
+    file.parent.mkdir(exist_ok=True)
     file.write_text(
         HEAD.format("RuleSet", "a") + "rules:\n  - {intent: a}\n", encoding="utf-8"
     )
@@ -118,3 +119,4 @@ def test_file_names_are_data(cxroute: Program, name: str) -> None:
         for command in workflow_commands(cxroute.out)
     ]
     assert ["CXR103"] == [result["ruleId"] for result in results(cxroute)]
+    file.unlink()

@@ -15,6 +15,7 @@ from reconciler.core.model.rule import Source
 from reconciler.core.plan.stages import Plan
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import SourceLinks
+from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
 from tests.support.plan_formats import as_drift_markdown, as_markdown, as_whole_markdown
@@ -176,8 +177,8 @@ def test_without_a_repository_nothing_is_linked() -> None:
     assert "cards.yaml:4" in page.text_inside("td")
 
 
-@pytest.mark.parametrize(
-    ("file", "expected"),
+@each_case(
+    "file, expected",
     [
         ("manifests/a b#c.yaml", "manifests/a%20b%23c.yaml"),
         ("../shared/x.yaml", "teams/shared/x.yaml"),

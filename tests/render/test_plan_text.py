@@ -28,6 +28,7 @@ from tests.support.builders import (
     unmanaged,
     wanted,
 )
+from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_formats import as_drift, as_text
 from tests.support.plans import complete, empty_plan, plan_of_everything
@@ -130,7 +131,7 @@ def test_nothing_to_do_is_one_sentence() -> None:
     assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(created)
 
 
-@pytest.mark.parametrize("name", HOSTILE_TEXTS)
+@each_case("name", HOSTILE_TEXTS)
 def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     """No control character, no bidirectional or invisible one, and no line that a name started, in
     any text.
@@ -161,8 +162,8 @@ def test_readable_text_is_not_escaped() -> None:
     assert "Überweisung 🙂 転送" == sanitize("Überweisung 🙂 転送")
 
 
-@pytest.mark.parametrize(
-    ("operator", "value", "expected"),
+@each_case(
+    "operator, value, expected",
     [
         ("equals", "x", 'intent is "x"'),
         ("in", ["x", "y"], 'intent is one of "x", "y"'),

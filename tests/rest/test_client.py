@@ -14,6 +14,7 @@ import pytest
 from reconciler.features.forge.github import DIALECT
 from reconciler.rest.client import MAX_PAGES, Purpose, RestClient, RestClock, RestError
 from tests.features.forge.github.fake import TOKEN
+from tests.support.cases import each_case
 from tests.support.fake_clock import FakeClock
 
 API = "https://api.github.example"
@@ -76,7 +77,7 @@ def test_pages_are_followed_to_the_last() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "https://evil.example/x",
@@ -184,8 +185,8 @@ def test_waits_end() -> None:
     assert [50.0, 50.0] == world.clock.slept
 
 
-@pytest.mark.parametrize(
-    ("answer", "said"),
+@each_case(
+    "answer, said",
     [
         (
             httpx.Response(
@@ -256,7 +257,7 @@ def test_a_file_is_fetched_from_its_location_without_the_token() -> None:
     assert "Authorization" not in world.asked[1].headers
 
 
-@pytest.mark.parametrize(
+@each_case(
     "place",
     [
         "http://store.example/blob",
