@@ -22,15 +22,18 @@ import time
 import traceback
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, TextIO, cast
+from pathlib import Path
+from typing import Any, Final, TextIO, cast
 
 from reconciler.cli import clients as connect
 from reconciler.cli.arguments import all_commands, command_module
 from reconciler.core.apply.settings import ApplySettings
+from reconciler.core.manifest.load import load_manifests
 from reconciler.rest.client import RestClock
 from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from tests.support.measure import before_forking
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 _SLEEP = asyncio.sleep
 _CLOCK = time.monotonic
 _slept = 0.0
@@ -62,6 +65,9 @@ def main() -> None:
     for command in all_commands():
         command_module(command)
     for name in (
+        "reconciler.targets.rules_api.client",
+        "reconciler.features.journal.run_journal",
+        "reconciler.features.journal.undo_request",
         "reconciler.targets.platform.transport.aiohttp_transport",
         "reconciler.targets.platform.transport.httpx_transport",
         "reconciler.features.forge.github",
@@ -70,6 +76,8 @@ def main() -> None:
         "uvicorn",
     ):
         import_module(name)
+    # Builds the models of manifests, which takes longer than most commands.
+    load_manifests(ROOT / "manifests")
     before_forking()
     gc.collect()
     gc.freeze()
