@@ -174,6 +174,7 @@ def test_each_goal_and_bound_belongs_to_a_measure(write_package: PackageWriter) 
     assert [] == [name for name, bound in TODAY.items() if bound <= GOALS[name]]
 
 
+@pytest.mark.slow
 def test_explain_loads_its_command_and_no_client() -> None:
     """The files are those of a process that explains a conversation from the manifests."""
     files = {path.relative_to(PACKAGE).as_posix() for path in explain_files()}

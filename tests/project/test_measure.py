@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
 from coverage import CoverageData
 
 from tests.support.measure import ROOT, entry_of, never_imported, pure_modules
@@ -39,6 +40,7 @@ subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.environ["PYTH
 """
 
 
+@pytest.mark.slow
 def test_processes_that_are_forked_ended_or_started_are_measured(
     tmp_path: Path,
 ) -> None:
