@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.cases import each_case
-from tests.tiers import FAST, FULL, REST, TRIED, has_no_test, mark_slow
+from tests.tiers import (
+    FAST,
+    FULL,
+    REST,
+    TRIED,
+    drop_further_cases,
+    has_no_case,
+    has_no_test,
+    mark_slow,
+)
 
 TESTS = """
 import pytest
@@ -28,10 +37,28 @@ def test_fast(): ...
 
 @pytest.fixture
 def items(request: pytest.FixtureRequest, tmp_path: Path) -> list[pytest.Item]:
-    path = tmp_path / "test_tried.py"
+    return collect(request.session, tmp_path)
+
+
+def collect(session: pytest.Session, folder: Path) -> list[pytest.Item]:
+    """Return the items of TESTS, as pytest makes them."""
+    path = folder / "test_tried.py"
     path.write_text(TESTS, encoding="utf-8")
-    module = pytest.Module.from_parent(request.session, path=path)
-    return list(request.session.genitems(module))
+    module = pytest.Module.from_parent(session, path=path)
+    return list(session.genitems(module))
+
+
+class FastTier:
+    """The hooks of tests/conftest.py, which apply to files below tests/ alone, for the fast tier."""
+
+    def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
+        """Make no item of a test without a case."""
+        return [] if has_no_case(obj, FAST) else None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Drop the cases of other tiers."""
+        drop_further_cases(metafunc, FAST)
 
 
 def slow_names(items: list[pytest.Item]) -> list[str]:
@@ -48,6 +75,23 @@ def test_the_slow_tier_has_a_few_cases_of_all(items: list[pytest.Item]) -> None:
     assert [2, 5, 9, 12, 16] == [int(name[10:-1]) for name in tried]
     assert TRIED == len(tried)
     assert "test_campaign" in {item.name for item in remaining}
+
+
+def test_only_items_of_the_fast_tier_are_made_for_it(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Those that `mark_slow` does not mark: the first cases, and tests without a marker."""
+    manager = request.config.pluginmanager
+    plugin = FastTier()
+    manager.register(plugin)
+    try:
+        items = collect(request.session, tmp_path)
+    finally:
+        manager.unregister(plugin)
+    names = ["test_many[0]", "test_many[1]", "test_fast"]
+    assert names == [item.name for item in items]
+    mark_slow((Path("core/test_tried.py"), item) for item in items)
+    assert [] == slow_names(items)
 
 
 @pytest.mark.skipif(FULL, reason="the campaign runs all cases")
