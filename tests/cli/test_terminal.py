@@ -16,6 +16,7 @@ from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import PROFILES
 from reconciler.render.text.wrap import columns, wrap_text
 from tests.support import canary_secrets as canary
+from tests.support.cases import each_case
 from tests.support.command import run_command
 from tests.support.many_tenants import rule, ruleset, tenants
 from tests.support.program import Program
@@ -141,7 +142,7 @@ def words(text: str) -> list[str]:
     return STYLE.sub("", text).split()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@each_case("width", WIDTHS)
 @pytest.mark.usefixtures("bank")
 def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
     """With its rules in words."""
@@ -153,7 +154,7 @@ def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
     assert "attributeName" not in printed.out
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@each_case("width", WIDTHS)
 @pytest.mark.usefixtures("wrong")
 def test_errors_with_carets_fit_the_terminal(width: int) -> None:
     """The manifest's line is truncated, not wrapped, so that the caret is under its text, also in
@@ -174,8 +175,8 @@ def test_errors_with_carets_fit_the_terminal(width: int) -> None:
         assert letters[place].startswith(("intnet", "queu"))
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize(
+@each_case("width", WIDTHS)
+@each_case(
     "arguments",
     [["--help"], ["help"], ["help", "options"], ["plan", "--help"], ["help", "watch"]],
 )
