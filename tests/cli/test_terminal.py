@@ -56,6 +56,13 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def small(cxroute: Program) -> None:
+    """The manifests of `cxroute init`, applied to the sandbox."""
+    assert 0 == cxroute("init")
+    assert 0 == cxroute("apply", "--yes")
+
+
+@pytest.fixture
 def bank(elsewhere: Path, applied: Path) -> None:
     """A copy of that folder."""
     shutil.copytree(applied, elsewhere, dirs_exist_ok=True)
@@ -128,7 +135,7 @@ def test_no_line_is_longer_than_the_terminal(
     "command",
     ["explain", "plan -e nowhere", "plan --only cards/nothing-at-all-is-called-that"],
 )
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("small")
 def test_messages_fit_the_terminal(width: int, command: str) -> None:
     """Errors go to stderr, which is another terminal."""
     printed = run_on_terminal(width, "-q", *command.split())
@@ -143,7 +150,7 @@ def words(text: str) -> list[str]:
 
 
 @each_case("width", WIDTHS)
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("small")
 def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
     """With its rules in words."""
     (name,) = (entry.id for entry in journal_place(None).read())
@@ -237,7 +244,7 @@ def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
         (["--color", "always"], {"NO_COLOR": "1"}, True),
     ],
 )
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("small")
 def test_colours_on_a_terminal(
     options: list[str],
     variables: dict[str, str],
@@ -262,7 +269,7 @@ def test_colours_on_a_terminal(
         (["--color", "always"], {"NO_COLOR": "1"}, True),
     ],
 )
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("small")
 def test_colours_in_a_pipe(
     cxroute: Program,
     monkeypatch: pytest.MonkeyPatch,
