@@ -139,7 +139,7 @@ def pytest_pycollect_makeitem(
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Drop the cases that are not in the chosen tier, after all decorators have added theirs."""
+    """Drop the cases that are not in the chosen tier, after each decorator has added its cases."""
     drop_further_cases(metafunc, metafunc.config.option.markexpr)
 
 

@@ -256,9 +256,8 @@ def test_colours_on_a_terminal(
     )
 
 
-@pytest.mark.fast_cases(1)
-@pytest.mark.parametrize(
-    ("options", "variables", "coloured"),
+@each_case(
+    "options, variables, coloured",
     [
         ([], {}, False),
         ([], {"FORCE_COLOR": "1"}, True),
@@ -278,9 +277,10 @@ def test_colours_in_a_pipe(
     coloured: bool,  # noqa: FBT001
 ) -> None:
     """FORCE_COLOR turns them on, unless it is empty or 0."""
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert 0 == cxroute(*options, "plan")
+    with monkeypatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        assert 0 == cxroute(*options, "plan")
     assert coloured == bool(STYLE.search(cxroute.out))
 
 
