@@ -112,6 +112,7 @@ def test_rules_are_applied_without_any_feature_but_the_sandbox(tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_package_works_without_each_feature(tmp_path: Path) -> None:
     """Commands of the core, and `history`, which names artifacts if there are forges."""
     for feature in FEATURES:
