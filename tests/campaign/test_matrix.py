@@ -130,6 +130,7 @@ def test_each_case_is_unique() -> None:
         for case in TRIED
     ],
 )
+@pytest.mark.fast_cases(8)
 def test_a_cell_behaves_as_in_the_table(case: MatrixCase) -> None:
     """The code's behaviour, the rules of every case, and a further run that repairs everything."""
     trial = MatrixRun(case)

@@ -20,6 +20,9 @@ from tests.support.generated_projects import write_project
 from tests.support.random_edits import KINDS, edit_rule_set, edit_rules
 from tests.support.rule_texts import read_texts
 
+pytestmark = pytest.mark.slow
+
+
 BANK: Final = TRAFFIC.parent
 TRADES: Final = ("airline", "telecom")
 PROJECTS: Final = ("bank", *TRADES)
@@ -59,7 +62,6 @@ def comments(folder: Path) -> Counter[str]:
     )
 
 
-@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("trade", TRADES)
 def test_a_generated_project_is_valid(trade: str, seed: int, tmp_path: Path) -> None:
@@ -76,7 +78,6 @@ def test_a_generated_project_is_valid(trade: str, seed: int, tmp_path: Path) -> 
     assert len({rule.rule_set for rule in rules}) >= 9
 
 
-@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("trade", TRADES)
 def test_a_generated_sample_has_every_tested_attribute(
     trade: str, tmp_path: Path
@@ -94,7 +95,6 @@ def test_a_generated_sample_has_every_tested_attribute(
     } == {*sample.rows[0].attributes}
 
 
-@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("trade", TRADES)
 def test_a_seed_determines_a_generated_project(trade: str, tmp_path: Path) -> None:
     """The same files for the same seed, and others for another one."""
@@ -104,7 +104,6 @@ def test_a_seed_determines_a_generated_project(trade: str, tmp_path: Path) -> No
     assert texts(tmp_path / "a") != texts(tmp_path / "c")
 
 
-@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("project", PROJECTS)
 def test_random_edits_change_so_many_rules(project: str, tmp_path: Path) -> None:
     """The edited manifests are valid, their route tests pass, and each edit is of another rule."""
@@ -121,7 +120,6 @@ def test_random_edits_change_so_many_rules(project: str, tmp_path: Path) -> None
     assert [] == [result.failure for result in checked(folder).tried if result.failure]
 
 
-@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("project", PROJECTS)
 def test_one_equal_edit_changes_a_whole_rule_set(project: str, tmp_path: Path) -> None:
     """Only rules of one RuleSet change, and at least four of them."""

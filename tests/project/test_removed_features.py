@@ -75,6 +75,7 @@ def test_the_package_works_without_any_feature(tmp_path: Path) -> None:
     assert "plan -e sandbox: 64\n" in ended.text
 
 
+@pytest.mark.slow
 def test_rules_are_applied_without_any_feature_but_the_sandbox(tmp_path: Path) -> None:
     """What the journal, the page of `explore`, forges and notifications do is missing alone.
 
