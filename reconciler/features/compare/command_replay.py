@@ -68,8 +68,9 @@ def run(options: ReplayOptions, output: Output) -> int:
     order = evaluation(*sides)
     reader = RecordReader.open(options.file, _attributes(sides))
     before, after = read_sources(*sides)
+    stages = endpoints(*sides)
     ordered = [order_entries(rules.entries, order) for rules in (before, after)]
-    result = replay(reader, *map(ReplaySide, ordered, endpoints(*sides)))
+    result = replay(reader, *map(ReplaySide, ordered, stages))
     queues = {**before.queues, **after.queues}
     if output.form == "json":
         output.document(_document(result, queues))

@@ -73,13 +73,19 @@ def run(options: ExploreOptions, output: Output) -> int:
     write_text(Path(options.out), REDACTOR.redact(page))
 
     session.print_banner()
-    counts = f"{pluralize(len(entries), 'rule')} and {pluralize(len(side.promises), 'promise')}"
-    output.result(
-        f"Wrote {sanitize(options.out)}: {title}, {counts}. It works offline, in any browser.\n"
-    )
+    _print_result(sanitize(options.out), side, output)
     if live:
         _note_missing(resolver.names.keys() - {queue.id for queue in queues}, session)
     return 0
+
+
+def _print_result(file: str, side: ExploreSide, output: Output) -> None:
+    """Print what the page in a file shows."""
+    promises = pluralize(len(side.promises), "promise")
+    output.result(
+        f"Wrote {file}: {side.name}, {side.count_text} and {promises}. It works offline, in any "
+        f"browser.\n"
+    )
 
 
 def _note_missing(queues: AbstractSet[str], session: Session) -> None:

@@ -341,14 +341,13 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
     ruleset = _new_ruleset(session, stem)
     rule_names = {each.rule.name for each in desired.rules.values()}
     entries = _snippet_entries(imported, environment)
-    rules: list[LiveRule] = []
-    for key, entry in entries.items():
+    rules = []
+    for read, (key, entry) in zip(imported.rules, entries.items(), strict=True):
         expander = RuleExpander(environment, queues.__getitem__, ruleset, entry)
         try:
             named = expander.rule()
         except InvalidRuleError as error:
-            description = imported.rules[len(rules)].description
-            raise _not_a_rule(description, error) from None
+            raise _not_a_rule(read.description, error) from None
 
         if named.name in rule_names:
             named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}")

@@ -297,17 +297,26 @@ class _Watch:
         return report
 
     async def report(self, cycle: CycleResult, following: float) -> None:
+        """Count and log a round, print its news, and deliver all waiting messages."""
         self.metrics.record_cycle(cycle, self.loop.failures)
+        self.log_cycle(cycle, following)
+
+        now = self.loop.clock()
+        for kind in self.news.find_due(cycle, now):
+            message = build_message(self.session, kind, cycle)
+            self.waiting.append(message)
+            self.print_news(kind, cycle)
+
+        delivered, failed = await deliver_messages(self.session, self.waiting)
+        self.metrics.notifications.update(sent=delivered, failed=failed)
+
+    def log_cycle(self, cycle: CycleResult, following: float) -> None:
+        """Write the line of a round; `following` is the seconds until the next one."""
         level = "warning" if cycle.status in _BAD else "info"
         name = self.session.environment.name
         line = cycle_line(cycle, following)
         document = cycle_document(cycle, name, following)
         self.output.event(level, line, document)
-        for kind in self.news.find_due(cycle, self.loop.clock()):
-            self.waiting.append(build_message(self.session, kind, cycle))
-            self.print_news(kind, cycle)
-        delivered, failed = await deliver_messages(self.session, self.waiting)
-        self.metrics.notifications.update(sent=delivered, failed=failed)
 
     def print_news(self, kind: NotificationKind, cycle: CycleResult) -> None:
         session = self.session
