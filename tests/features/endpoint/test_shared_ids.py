@@ -112,16 +112,20 @@ def test_any_response_is_stored_unchanged(tmp_path: Path, body: bytes) -> None:
 
 
 def test_a_retryable_response_frees_the_id(tmp_path: Path) -> None:
-    """The repeat is processed."""
+    """The repeat is processed, however soon it comes."""
 
     async def work(
         one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer
     ) -> object:
-        assert await claim(one) is None
-        await one.complete("m-1", LATE)
-        return await claim(other)
+        claims = []
+        for _ in range(50):
+            claims.append(await claim(one))
+            await one.complete("m-1", LATE)
+            claims.append(await claim(other))
+            await other.complete("m-1", LATE)
+        return claims
 
-    assert among_two(tmp_path, work) is None
+    assert among_two(tmp_path, work) == [None] * 100
 
 
 def test_a_dead_instance_frees_its_id_and_a_late_one_replaces_nothing(

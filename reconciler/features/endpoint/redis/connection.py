@@ -20,10 +20,15 @@ Result = TypeVar("Result")
 _TIMEOUT: Final = 1.0  # seconds for a connection, and for a response
 _MAX_CONNECTIONS: Final = 32
 _DEFAULT_PORT: Final = 6379
-# KEYS: a key. ARGV: its expected value, empty for none; its new value; its life in milliseconds.
+# KEYS: a key. ARGV: its expected value, empty for none; its new value; its life in milliseconds,
+# 0 to delete the key.
 _COMPARE_AND_SET: Final = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if ARGV[3] == '0' then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+end
 return 1
 """
 
@@ -91,7 +96,9 @@ class SharedRedis:
         value: bytes,
         milliseconds: int,
     ) -> bool:
-        """Set a key if it still has the expected value; return whether it is set."""
+        """Set a key if it still has the expected value, or delete it for a life of 0; return whether
+        that is done.
+        """
         arguments: tuple[bytes | int, ...] = (expected, value, milliseconds)
         with suppress(LockUnavailableError):
             command = self._compare_and_set(keys=[key], args=arguments)

@@ -187,7 +187,7 @@ class RedisMessageIds:
         digest = claim[:_DIGEST_BYTES]
         head = f"{response.status} {response.outcome}\n"
         value = digest + head.encode() + response.body
-        milliseconds = 1 if response.is_retryable else _ID_MILLISECONDS
+        milliseconds = 0 if response.is_retryable else _ID_MILLISECONDS
 
         key = self._redis.key("message", message_id)
         completing = self._redis.compare_and_set(key, claim, value, milliseconds)
