@@ -82,7 +82,9 @@ def with_live_file(session: Session, path: str | None) -> Session:
         )
         hint = target_of(session.environment).file_hint
     finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
-    live_file = LiveFile(name, LiveState(export.rules, tuple(queues)))
+    live_file = LiveFile(
+        name, LiveState(export.rules, tuple(queues), settings=export.settings)
+    )
     return replace(session, live_file=live_file, findings=(*session.findings, finding))
 
 

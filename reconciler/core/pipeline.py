@@ -210,6 +210,7 @@ async def read_live(client: LiveSource) -> LiveState:
         rules=await client.rules(),
         queues=await client.queues(),
         last_save=await client.last_save(),
+        settings=await client.table_settings(),
     )
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 from reconciler.core.errors import UnexpectedResponseError, UsageError
 from reconciler.core.model import rule as model
@@ -28,6 +28,9 @@ from reconciler.core.text.json_values import (
     is_deep,
     list_objects,
 )
+
+if TYPE_CHECKING:  # it loads the analysis
+    from reconciler.core.target import TableSettings
 
 Json = Any
 RulePart = TypeVar(
@@ -186,6 +189,7 @@ class RulesFile:
     queues: Mapping[str, str]
     # Whether the file lists queues; otherwise only targets may name them.
     lists_queues: bool
+    settings: "TableSettings | None" = None  # beside the rules, if the file has them
 
 
 def read_file_text(path: str, problem: str) -> str:

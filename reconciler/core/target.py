@@ -20,7 +20,7 @@ from typing import (
     runtime_checkable,
 )
 
-from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.core.behaviour.evaluate import Conversation
 from reconciler.core.behaviour.routing_entry import (
     Destination,
@@ -61,6 +61,13 @@ class OrderedRules:
     evaluation: Evaluation
     endpoint: EndpointStage
     labels: Labels
+
+
+class TableSettings(NamedTuple):
+    """What a target keeps beside the rules and applies before them, in the same save."""
+
+    fallback: FallbackPolicy  # that of the endpoint, before the rules
+    content: str  # all settings as canonical JSON: equal texts mean equal settings
 
 
 class StoredText(Protocol):
@@ -122,6 +129,11 @@ class RuleForm(Protocol):
     def text(self, rules: OrderedRules) -> StoredText | None:
         """Return the rules as they are kept, if conversations could meet another reading of them; else None."""
 
+    def table_settings(
+        self, manifests: Manifests, endpoint: EndpointStage
+    ) -> TableSettings | None:
+        """Return the settings to keep beside the rules; None if the target keeps rules alone."""
+
     @property
     def keeps_foreign_rules(self) -> bool:
         """Whether rules that no manifest owns stay as they are beside managed ones."""
@@ -173,6 +185,13 @@ class ExactForm:
         del after, queues
         return ()
 
+    def table_settings(
+        self, manifests: Manifests, endpoint: EndpointStage
+    ) -> TableSettings | None:
+        """Return None: only rules are kept."""
+        del manifests, endpoint
+        return None
+
     def foreign_finding(self, live: LiveRule) -> Finding:
         """Never called: these rules stay."""
         raise AssertionError(f"{live.id} stays as it is")
@@ -202,6 +221,11 @@ class LiveSource(Protocol):
 
     async def last_save(self) -> LastSave | None:
         """Return who saved the whole table last, and when; None if that is not known, or there is no table."""
+
+    async def table_settings(self) -> TableSettings | None:
+        """Return the settings beside the rules of the last read, with empty content before the first save; None if
+        the target keeps rules alone.
+        """
 
     def limit_time(self, seconds: float) -> None:
         """Start the time limit of all further calls."""
@@ -251,13 +275,17 @@ class RuleTable(Protocol):
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every rule."""
 
+    async def table_settings(self) -> TableSettings | None:
+        """Return the settings beside the rules of the last read (`LiveSource.table_settings`)."""
+
     async def save(
         self,
         read: Sequence[LiveRule],
         after: Sequence[LiveRule],
         queue_names: Mapping[str, str],
+        settings: TableSettings | None,
     ) -> tuple[str, ...]:
-        """Replace the rules of the last read, and return warnings.
+        """Replace the rules of the last read, and the settings beside them; return warnings.
 
         Raises ConcurrentChangeError if the document changed since that read; then nothing was written.
         """
@@ -270,8 +298,23 @@ class Surroundings(Protocol):
     def environment(self) -> Environment:
         """The Environment whose rules are opened."""
 
+    @property
+    def has_tenant(self) -> bool:
+        """Whether `connect` leads to a tenant, over the network or simulated."""
+
+    def expected_queues(self) -> Sequence[Queue]:
+        """Return the queues that the manifests use; one without an id there has its name as its id."""
+
     def connect(self, access: Access) -> AbstractAsyncContextManager[Any]:
         """Connect to the tenant: a `targets.platform.client.Connection`, which cannot write with "read"."""
+
+    def connect_service(
+        self, url: str, key_variable: str, access: Access
+    ) -> AbstractAsyncContextManager[Any]:
+        """Connect to a service of the operator with a key: a `targets.platform.service.ServiceConnection`.
+
+        For a simulated tenant it is a service in this process, and the URL is not used.
+        """
 
 
 class SimulatedTenant(Protocol):

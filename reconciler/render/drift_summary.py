@@ -16,6 +16,7 @@ from reconciler.core.plan.drift import (
     missing_rules,
     unapplied_changes,
 )
+from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.core.text.escape import escape_invisible, pluralize, quote, sanitize
 from reconciler.core.text.phrases import failing_tests_phrase, rule_phrase
@@ -25,7 +26,7 @@ from reconciler.render.change_summary import (
     summarize_change,
 )
 from reconciler.render.effects import EffectsSummary, summarize_effects
-from reconciler.render.summary import failed_tests_title
+from reconciler.render.summary import failed_tests_title, fallback_difference
 
 IN_THE_WAY: Final = "In the way"
 FAILED: Final = "Failed on the live rules"
@@ -92,6 +93,7 @@ def counts_phrase(drift: Drift) -> str:
         for changes, verb in rules
         if changes
     ]
+    phrases += [settings_phrase(plan)] if plan.changes_settings else []
     phrases += remaining_phrases(drift)
     rest = sum(not is_copy_removal(change) for change in unapplied_changes(plan))
     phrases += [f"{pluralize(rest, 'change')} not applied"] if rest else []
@@ -106,6 +108,13 @@ def counts_phrase(drift: Drift) -> str:
         else []
     )
     return ", ".join(phrases) or "a clean-up left to do"
+
+
+def settings_phrase(plan: Changes) -> str:
+    """Return which settings beside the rules differ, as an object of `has`."""
+    if plan.changes_endpoint:
+        return f"another fallback ({fallback_difference(plan)})"
+    return "other settings beside the rules"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
@@ -147,12 +156,13 @@ def accepted_phrase(drift: Drift) -> str:
 
 
 def save_phrase(drift: Drift) -> str:
-    """Return who saved the script with the rules last, and when; empty if the rules are not in a
-    script.
+    """Return who saved the document with the rules last, and when; empty if the rules are not in
+    one.
     """
     save = drift.plan.live.last_save
+    document = drift.plan.desired.form.document
     return (
-        f"the script was last saved by {sanitize(save.by)}, {sanitize(save.at)}"
+        f"the {document} was last saved by {sanitize(save.by)}, {sanitize(save.at)}"
         if save
         else ""
     )
@@ -160,7 +170,7 @@ def save_phrase(drift: Drift) -> str:
 
 def refusal_text(drift: Drift) -> str:
     """Return that apply refuses because route tests fail, or an empty text."""
-    if not drift.refusing_tests or not drift.plan.changes:
+    if not drift.refusing_tests or not drift.plan.has_work:
         return ""
     return failed_tests_title(drift.refusing_tests)
 

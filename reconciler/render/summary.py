@@ -113,7 +113,7 @@ def summarize_plan(
         conflicts=plan.conflicts,
         effects=effects,
         replay=replayed,
-        endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
+        endpoint_text=_endpoint_text(plan),
         changes=_change_summaries(plan, effects, extent),
         held_changes=tuple(_held_summaries(plan)),
         notes=tuple(note for note in plan.findings if note.severity != "error"),
@@ -221,7 +221,23 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
 
 
 def _endpoint_text(plan: Changes) -> str:
-    """Return the changes of the endpoint's fallback as a sentence."""
+    """Return the changes of the endpoint's fallback, or of other settings beside the rules, as a
+    sentence; empty if they are unchanged.
+    """
+    if not plan.changes_endpoint:
+        return "The settings beside the rules change." if plan.changes_settings else ""
+    change = (
+        f"The fallback of the context endpoint changes: {fallback_difference(plan)}."
+    )
+    if plan.changes_settings:
+        return change
+    return f"{change} It takes effect when `cxroute serve` starts again."
+
+
+def fallback_difference(plan: Changes) -> str:
+    """Return `no fallback -> none below 0.4, now unknown: card_fee`: the fallback before the
+    change and after it.
+    """
     settings = [stage.fallback.settings for stage in plan.endpoints]
     below = [(each["intent"], each["minConfidence"]) for each in settings]
     intents = [
@@ -239,8 +255,7 @@ def _endpoint_text(plan: Changes) -> str:
         if names
     ]
     changes += ["now known: every intent"] if old and not new else []
-    change = f"The fallback of the context endpoint changes: {', '.join(changes)}."
-    return f"{change} It takes effect when `cxroute serve` starts again."
+    return ", ".join(changes)
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:
@@ -282,12 +297,8 @@ def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) ->
             f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         )
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
-    if (
-        not plan.changes
-        and plan.changes_endpoint
-        and not plan.conflicts
-        and not plan.held
-    ):
+    changes_other = plan.changes_endpoint or plan.changes_settings
+    if not plan.changes and changes_other and not plan.conflicts and not plan.held:
         return f"No rule changes. {match_phrase(plan)}"
     if not plan.changes:
         blocked = (

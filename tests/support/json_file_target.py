@@ -34,6 +34,7 @@ from reconciler.core.target import (
     SimulatedTenant,
     Surroundings,
     Switches,
+    TableSettings,
 )
 
 NAME: Final = "json-file"
@@ -74,6 +75,9 @@ class ReadableFile:
         """Return None: a file does not say who saved it."""
         return None
 
+    async def table_settings(self) -> None:
+        """Return None: a file has rules alone."""
+
     def limit_time(self, seconds: float) -> None:
         """Do nothing: a file answers at once."""
 
@@ -107,9 +111,10 @@ class WritableFile(ReadableFile):
         read: Sequence[LiveRule],
         after: Sequence[LiveRule],
         queue_names: Mapping[str, str],
+        settings: TableSettings | None,
     ) -> tuple[str, ...]:
         """Replace the rules. Raises ConcurrentChangeError if the file has others than were read."""
-        del queue_names
+        del queue_names, settings
         content = self.content()
         if tuple(read) != tuple(map(parse_live_rule, content["rules"])):
             raise ConcurrentChangeError(

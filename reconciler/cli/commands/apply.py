@@ -179,7 +179,7 @@ class _ApplyCommand:
             planner, plan = await self.read_and_plan(client)
             try:
                 self.refuse(plan)
-                if not plan.changes:
+                if not plan.has_work:
                     return self.finish(plan, None, 0.0)
                 await self.confirm(plan)
             except RefusedError as refused:
@@ -265,6 +265,8 @@ class _ApplyCommand:
             for kind in ("create", "update", "adopt", "delete")
             if counts[kind]
         ]
+        if plan.changes_settings:
+            words.append("the settings beside the rules")
         words = words or ["the clean-up after an earlier run"]
         name = plan.environment
         with abort_on_signal():
@@ -433,9 +435,9 @@ def _plan(
             )
         if session.output.form == "json":
             session.output.document(
-                {**plan_to_json(plan), "outcomes": [], "converged": not plan.changes}
+                {**plan_to_json(plan), "outcomes": [], "converged": not plan.has_work}
             )
-        saved = plan_file_text(session, plan, "the plan", None) if plan.changes else ""
+        saved = plan_file_text(session, plan, "the plan", None) if plan.has_work else ""
         return EnvironmentResult(code=0, row=planned_row(plan), saved=saved)
 
     prepare = partial(_prepared, options, plans)

@@ -289,7 +289,7 @@ def plan_file_text(session: Session, plan: Plan, name: str, saved: str | None) -
         remedy = "Remove the secret from there, and replace it with a new one"
         raise RefusedError(f"{name} was not written: {cause}. {remedy}")
 
-    has_next = plan.changes or plan.conflicts or plan.failed_tests
+    has_next = plan.has_work or plan.conflicts or plan.failed_tests
     following = next_command(session, plan, saved) if has_next else ""
     view = build_view(
         plan, session.tenant, plan_provenance(plan, session.banner), following
@@ -336,7 +336,7 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
     output = session.output
     if output.form != "text":
         return
-    if plan.changes or plan.conflicts or plan.failed_tests:
+    if plan.has_work or plan.conflicts or plan.failed_tests:
         output.result(f"{next_command(session, plan, saved)}\n")
 
 
@@ -378,7 +378,7 @@ def exit_code(plan: Plan, options: PlanCommandOptions) -> int:
     return (
         PENDING
         if options.detailed_exitcode
-        and (plan.changes or plan.changes_endpoint or plan.conflicts)
+        and (plan.has_work or plan.changes_endpoint or plan.conflicts)
         else 0
     )
 

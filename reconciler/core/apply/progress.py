@@ -44,6 +44,7 @@ class ApplyReport:
     run_id: str = ""  # the run's name in the journal, if one was written
     who: str = ""  # the person who started it
     notes: tuple[str, ...] = ()  # edits since the plan, and warnings of the tenant
+    has_saved_settings: bool = False  # those beside the rules were saved
 
 
 def outcomes_to_json(report: ApplyReport) -> list[dict[str, Any]]:
@@ -318,7 +319,7 @@ class ApplyProgress:
         )
         return ApplyReport(
             outcomes=outcomes,
-            converged=fresh is not None and not fresh.changes and not fresh.conflicts,
+            converged=fresh is not None and not fresh.has_work and not fresh.conflicts,
             interrupted=interrupted,
             error=stop_reason,
             remaining=fresh,

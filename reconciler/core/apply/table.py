@@ -75,10 +75,13 @@ class _TableRun:
         # the rules that another user edited since the plan was made
         self.edited: set[str] = set()
         self.warnings: list[str] = []
+        self.has_saved_settings = False
 
     async def read(self) -> Changes:
         self.fresh_changes = None
-        live = replace(self.plan.live, rules=await self.table.rules())
+        rules = await self.table.rules()
+        settings = await self.table.table_settings()
+        live = replace(self.plan.live, rules=rules, settings=settings)
         # without markers: a save may write a marker again
         contents: dict[str, object] = {rule.id: rule.rule for rule in live.rules}
         own_states = self.list_own_states()
@@ -139,8 +142,9 @@ class _TableRun:
         conflicts = 0
         for _ in range(MAX_SAVES):
             changes = self.changes_to_make(fresh)
-            self.stop(self.planner.freeze() if changes else "")
-            if not changes or self.must_stop():
+            has_work = bool(changes) or fresh.changes_settings
+            self.stop(self.planner.freeze() if has_work else "")
+            if not has_work or self.must_stop():
                 break
             result = await self.save(fresh, changes)
             conflicts += result.verdict is Verdict.CONFLICT
@@ -166,11 +170,16 @@ class _TableRun:
 
         async def call() -> Attempt:
             self.warnings += await self.table.save(
-                fresh.live.rules, rules_after(fresh, changes), fresh.queue_names
+                fresh.live.rules,
+                rules_after(fresh, changes),
+                fresh.queue_names,
+                fresh.settings_to_save,
             )
             return Attempt(verdict=Verdict.DONE)
 
         result = await judge(call())
+        if result.verdict is Verdict.DONE and fresh.changes_settings:
+            self.has_saved_settings = True
         for step in steps:
             tried = replace(result, id=rule_id_after(step.change))
             self.settings.recorder.tried(step, tried)
@@ -197,7 +206,11 @@ class _TableRun:
             f"{self.plan.desired.form.editor} warns: {warning}"
             for warning in self.warnings
         ]
-        return replace(report, notes=(*notes, *self.table.notes))
+        return replace(
+            report,
+            notes=(*notes, *self.table.notes),
+            has_saved_settings=self.has_saved_settings,
+        )
 
 
 def warn_of_table(plan: Changes) -> Iterable[Finding]:

@@ -48,7 +48,13 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import fingerprint
 from reconciler.core.model.rule import Address, Queue, Rule, Source
-from reconciler.core.target import ExactForm, NotStorableError, RuleForm, form_of
+from reconciler.core.target import (
+    ExactForm,
+    NotStorableError,
+    RuleForm,
+    TableSettings,
+    form_of,
+)
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.phrases import Labels
 from reconciler.core.text.suggest import suggest
@@ -107,6 +113,8 @@ class DesiredState:
     this name."""
     form: RuleForm = field(default_factory=ExactForm)
     """The form in which their target keeps the rules."""
+    settings: TableSettings | None = None
+    """What the target keeps beside them; None if it keeps rules alone."""
 
 
 def expand_manifests(
@@ -161,6 +169,8 @@ def desire_offline(
 
 def empty_desired_state(manifests: Manifests, environment: Environment) -> DesiredState:
     """Return the desired state without any rule."""
+    endpoint = endpoint_stage(manifests, environment)
+    form = form_of(environment)
     return DesiredState(
         environment=environment.name,
         owner=environment.owner,
@@ -169,9 +179,10 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
         findings=(),
         labels=labels_of(manifests, environment),
         evaluation=environment.api.evaluation,
-        endpoint=endpoint_stage(manifests, environment),
+        endpoint=endpoint,
         names_unique=environment.api.names_unique,
-        form=form_of(environment),
+        form=form,
+        settings=form.table_settings(manifests, endpoint),
     )
 
 

@@ -51,6 +51,8 @@ def find_changes(
 
     `now` decides which holds are valid.
     """
+    if live.settings is not None:
+        options = replace(options, base_fallback=live.settings.fallback)
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)

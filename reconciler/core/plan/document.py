@@ -117,7 +117,7 @@ def _options(plan: Assessed) -> "OptionsJson":
 
 
 def _endpoint(plan: Changes) -> "EndpointJson | None":
-    if not plan.options.base:
+    if not plan.options.base and plan.live.settings is None:
         return None
     before, after = plan.endpoints
     return {"before": _fallback(before.fallback), "after": _fallback(after.fallback)}

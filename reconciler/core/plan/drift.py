@@ -102,7 +102,7 @@ class Drift:
     def has_drift(self) -> bool:
         """Return whether drift exits with code 2."""
         return bool(
-            self.plan.changes or self.plan.conflicts or self.has_unfixable_drift
+            self.plan.has_work or self.plan.conflicts or self.has_unfixable_drift
         )
 
     @property
@@ -112,7 +112,7 @@ class Drift:
         # selected rules.
         if self.in_the_way or self.failed_checks:
             return True
-        if not self.plan.options.only or self.plan.changes:
+        if not self.plan.options.only or self.plan.has_work:
             return False
         return bool(self.unaccepted_impact.behaviour.changed)
 
@@ -262,7 +262,7 @@ def _manifest_entries(
 
 def _measure_impact(
     plan: Changes,
-    reference: Iterable[RoutingEntry],
+    reference: Sequence[RoutingEntry],
     only: Sequence[str],
     sample: TrafficSample | None,
 ) -> Impact:
@@ -270,7 +270,9 @@ def _measure_impact(
     reference.
     """
     evaluation = plan.desired.evaluation
-    endpoint = plan.desired.endpoint
+    endpoint = live_endpoint = plan.desired.endpoint
+    if plan.live.settings is not None:
+        live_endpoint, endpoint = plan.endpoints
     live = live_entries(plan.live.rules, plan.desired)
     unapplied = {change.address for change in unapplied_changes(plan)}
     edits = [
@@ -278,13 +280,16 @@ def _measure_impact(
         for edited in edits_of_lists(reference, live, plan.labels, words="drift")
     ]
     before = order_entries(endpoint.pull_back(reference), evaluation)
-    after = order_entries(endpoint.pull_back(live), evaluation)
+    after = order_entries(live_endpoint.pull_back(live), evaluation)
+    middle = None
+    if live_endpoint.fallback.settings != endpoint.fallback.settings:
+        middle = live_endpoint.pull_back(reference)
     behaviour = compare_behaviour(
         before,
         after,
         evaluation,
         types=endpoint.types,
-        edited=EditSet([edited.edit for edited in edits]),
+        edited=EditSet([edited.edit for edited in edits], middle),
     )
     if only:
         behaviour = _about(behaviour, only)

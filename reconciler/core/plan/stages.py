@@ -20,6 +20,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LastSave, LiveRule
 from reconciler.core.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.core.plan.consent import Consent
+from reconciler.core.target import TableSettings
 from reconciler.core.text.phrases import Labels
 
 # types alone: they load the traffic sample, which `validate` does not need
@@ -51,7 +52,9 @@ class LiveState:
 
     rules: tuple[LiveRule, ...]
     queues: tuple[Queue, ...]
-    last_save: LastSave | None = None  # of the script that holds the rules
+    last_save: LastSave | None = None  # of the document that holds the rules
+    # beside the rules; None: the target keeps none, or the source does not say
+    settings: TableSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,29 @@ class Changes:
         before = replace(after, fallback=self.options.base_fallback or after.fallback)
         return before.compared_with(after), after.compared_with(before)
 
+    @property
+    def settings_to_save(self) -> TableSettings | None:
+        """Return the settings beside the rules after the changes: the desired ones, if all rules
+        are planned.
+        """
+        live = self.live.settings
+        is_part = bool(self.options.only) or self.desired.scope is not None
+        if live is not None and live.content and is_part:
+            return live
+        return self.desired.settings
+
+    @property
+    def changes_settings(self) -> bool:
+        """Return whether a save changes the settings beside the rules."""
+        live = self.live.settings
+        after = self.settings_to_save
+        return live is not None and after is not None and live.content != after.content
+
+    @property
+    def has_work(self) -> bool:
+        """Return whether apply has something to write."""
+        return bool(self.changes) or self.changes_settings
+
     @cached_property
     def changes_endpoint(self) -> bool:
         """Whether the endpoint's fallback is another one after the change."""
@@ -124,6 +150,8 @@ class Changes:
             f"{address} {desired.rules[address].fingerprint}"
             for address in sorted(desired.rules)
         ]
+        if desired.settings is not None:
+            lines.append(f"settings {desired.settings.content}")
         text = "".join(f"{line}\n" for line in lines)
         return sha256(text.encode()).hexdigest()
 
@@ -138,7 +166,10 @@ class Changes:
             state = [] if queue.active else ["inactive"]
             queues.append([queue.id, queue.name, *state])
         queues.sort()
-        return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
+        state: list[object] = [rules, queues]
+        if self.live.settings is not None:
+            state.append(self.live.settings.content)
+        return sha256(CANONICAL_JSON.encode(state).encode()).hexdigest()
 
     @classmethod
     def parts_of(cls, plan: Self) -> dict[str, Any]:

@@ -267,7 +267,7 @@ class _Watch:
         self.record(drift=await self.compute_drift(plan))
         if (
             self.options.apply
-            and plan.changes
+            and plan.has_work
             and not cycles.is_blocked(plan)
             and not stop.requested
         ):

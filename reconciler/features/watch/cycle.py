@@ -99,7 +99,7 @@ class CycleResult:
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
         """Return the guards that refuse the plan; a plan without changes is not refused."""
-        if self.plan is None or not self.plan.changes:
+        if self.plan is None or not self.plan.has_work:
             return ()
         return guard_refusals(self.plan)
 
@@ -161,7 +161,8 @@ def _plan_facts(plan: Plan) -> list[object]:
     failed_tests = [
         f"{finding.source} {finding.message}" for finding in plan.failed_tests
     ]
-    return [*changes, *conflicts, *failed_tests]
+    settings = plan.settings_to_save.content if plan.changes_settings else ""  # type: ignore[union-attr]
+    return [*changes, *conflicts, *failed_tests, settings]
 
 
 def _drift_facts(drift: Drift) -> list[object]:
@@ -181,7 +182,7 @@ def is_blocked(plan: Plan) -> bool:
     """
     if plan.failed_tests or plan.conflicts:
         return True
-    return bool(plan.changes and guard_refusals(plan))
+    return plan.has_work and bool(guard_refusals(plan))
 
 
 def count_drifted(plan: Changes) -> int:

@@ -55,7 +55,7 @@ def drift_markdown(
     refusal = words.refusal_text(drift)
     if refusal:
         blocks.append(f"**{refusal}.**")
-    if drift.plan.changes:
+    if drift.plan.has_work:
         blocks.append(
             f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}"
         )

@@ -60,6 +60,8 @@ def report_text(
 def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
+    if not total and report.converged and report.has_saved_settings:
+        return ["Settings saved. Read again: no differences."]
     if not total and report.converged:
         return [
             "The leftovers of an earlier run are removed. Read again: no differences."

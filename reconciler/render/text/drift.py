@@ -110,7 +110,8 @@ def _commands(drift: Drift, commands: DriftCommands) -> Iterator[str]:
         ("keep it", edits, commands.export),
     ):
         names = sorted({str(change.address) for change in changes})
-        if names:
+        settings_alone = title == verb and plan.changes_settings
+        if names or settings_alone:
             text = command(names if len(names) <= _MAX_NAMED else ())
             yield f"  {title:<7}   {text}"
 
@@ -146,6 +147,8 @@ def _head(drift: Drift, summary: EffectsSummary, style: Style) -> Iterator[str]:
         yield f"{changed:,} of {rules} {verb} from the manifests in {plan.environment}."
     else:
         yield match_phrase(plan)
+    if plan.changes_settings:
+        yield f"{plan.environment} has {words.settings_phrase(plan)}."
     count = len(drift.in_the_way)
     if count:
         verb = "is" if count == 1 else "are"

@@ -72,7 +72,8 @@ def planned_row(plan: Plan) -> EnvironmentRow:
     reasons += [result.name for result in guard_refusals(plan)]
     if reasons:
         return _row(plan, "refused", f"apply will refuse this: {', '.join(reasons)}")
-    return _row(plan, "differs" if plan.changes or plan.changes_endpoint else "same")
+    differs = plan.has_work or plan.changes_endpoint
+    return _row(plan, "differs" if differs else "same")
 
 
 def drift_row(drift: Drift) -> EnvironmentRow:
@@ -114,7 +115,10 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     moves = plan.changes or plan.changes_endpoint
     words = [f"{counts[kind]:,} {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
-    words += ["endpoint"] * plan.changes_endpoint
+    if plan.changes_endpoint:
+        words.append("endpoint")
+    elif plan.changes_settings:
+        words.append("settings")
     words += [f"{counts['held']:,} held"] if counts["held"] else []
     impact = _impact_phrase(plan.impact) if moves else "none"
     return EnvironmentRow(

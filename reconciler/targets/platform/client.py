@@ -131,6 +131,9 @@ class PlatformClient:
         """Return None: no document holds all rules."""
         return None
 
+    async def table_settings(self) -> None:
+        """Return None: only rules are kept."""
+
     async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
         async def fetch_page(query: str) -> object:
             path = f"{endpoint.path}?{query}"

@@ -189,8 +189,9 @@ class StudioClient(StudioReadingClient):
         read: Sequence[LiveRule],
         after: Sequence[LiveRule],
         queue_names: Mapping[str, str],
+        settings: None = None,
     ) -> tuple[str, ...]:
-        """Replace the rules and return the tenant's warnings.
+        """Replace the rules and return the tenant's warnings; a script has no settings beside them.
 
         Raises ConcurrentChangeError if the script changed.
         """

@@ -1,0 +1,143 @@
+"""Publications: tables with a version each, in a store that replaces them by compare-and-set."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+from reconciler.core.text.json_values import as_object
+from reconciler.targets.decide.table import PublishedTable, TableError, parse_table
+
+KEPT_VERSIONS: Final = 50
+_DIGEST_IN_TAG: Final = 16  # hex digits
+_MAX_FACT: Final = 200  # characters of a name or a commit
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]")
+
+
+class PublishConflictError(Exception):
+    """Another publication came first. `current` is the present one, None for none."""
+
+    def __init__(self, current: "Publication | None") -> None:
+        super().__init__("another table was published since the one that was read")
+        self.current = current
+
+
+class StoreUnavailableError(Exception):
+    """The store cannot be read or written now; nothing was changed."""
+
+
+class Author(NamedTuple):
+    """Who publishes, and the commit of the manifests; empty if that is not known."""
+
+    name: str = ""
+    commit: str = ""
+
+
+class VersionFacts(NamedTuple):
+    """What a list of versions says of each one."""
+
+    version: int
+    digest: str
+    published_at: str
+    published_by: str
+    commit: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts with the names that a table has, too."""
+        return {
+            "version": self.version,
+            "digest": self.digest,
+            "publishedAt": self.published_at,
+            "publishedBy": self.published_by,
+            "commit": self.commit,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A published table, and the facts about its publication."""
+
+    table: PublishedTable
+    facts: VersionFacts
+
+    @property
+    def etag(self) -> str:
+        """Return the entity tag, new with each publication."""
+        return f'"{self.facts.version}-{self.facts.digest[:_DIGEST_IN_TAG]}"'
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table with the facts of the service."""
+        return {**self.table.to_json(), **self.facts.to_json()}
+
+
+class TableStore(Protocol):
+    """Where a service keeps its tables. Each call raises StoreUnavailableError."""
+
+    async def current(self) -> Publication | None:
+        """Return the published table; None before the first publication."""
+
+    async def publish(
+        self, table: PublishedTable, expected: str | None, author: Author, now: datetime
+    ) -> Publication:
+        """Replace the table if the present one has the expected entity tag (None: if there is
+        none).
+
+        Raises PublishConflictError; then nothing has changed.
+        """
+
+    async def versions(self) -> Sequence[VersionFacts]:
+        """Return the kept versions, the newest first: `KEPT_VERSIONS` of them at most."""
+
+    async def version(self, number: int) -> Publication | None:
+        """Return a kept version, or None."""
+
+
+def next_publication(
+    current: Publication | None,
+    table: PublishedTable,
+    expected: str | None,
+    author: Author,
+    now: datetime,
+) -> Publication:
+    """Return the publication that follows the current one. Raises PublishConflictError."""
+    tag = current.etag if current else None
+    if tag != expected:
+        raise PublishConflictError(current)
+    version = current.facts.version + 1 if current else 1
+    at = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    facts = VersionFacts(
+        version=version,
+        digest=table.digest,
+        published_at=at,
+        published_by=_plain(author.name),
+        commit=_plain(author.commit),
+    )
+    return Publication(table, facts)
+
+
+def parse_publication(data: object) -> Publication:
+    """Return the publication in JSON that `Publication.to_json` made. Raises TableError."""
+    table = parse_table(data)
+    facts = parse_facts(as_object(data))
+    if facts.digest != table.digest:
+        raise TableError("the digest is not that of the content")
+    return Publication(table, facts)
+
+
+def parse_facts(data: dict[str, Any]) -> VersionFacts:
+    """Return the facts of a publication's JSON. Raises TableError."""
+    version = data.get("version")
+    texts = [
+        data.get(name) for name in ("digest", "publishedAt", "publishedBy", "commit")
+    ]
+    if type(version) is not int or version < 1:
+        raise TableError("version: must be a number from 1 on")
+    if not all(isinstance(text, str) for text in texts):
+        raise TableError("digest, publishedAt, publishedBy and commit must be texts")
+    digest, published_at, published_by, commit = map(str, texts)
+    return VersionFacts(version, digest, published_at, published_by, commit)
+
+
+def _plain(text: str) -> str:
+    return _UNPRINTABLE.sub("", text)[:_MAX_FACT]
