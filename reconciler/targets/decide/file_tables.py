@@ -42,8 +42,8 @@ class FileTables:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._versions = path.with_name(f"{path.name}.versions")
-        self._stamp: _Stamp | None = None
-        self._current: Publication | None = None
+        # one value: the event loop and a thread that publishes may read at the same time
+        self._known: tuple[_Stamp | None, Publication | None] = (None, None)
 
     async def current(self) -> Publication | None:
         """Return the published table; the file is read again only if it changed."""
@@ -52,10 +52,13 @@ class FileTables:
     def read(self) -> Publication | None:
         """Return the published table, as `current` does. Raises StoreUnavailableError."""
         stamp = self._read_stamp()
-        if stamp != self._stamp or stamp is None:
-            self._current = self._read_file(self._path) if stamp else None
-            self._stamp = stamp
-        return self._current
+        known_stamp, publication = self._known
+        if stamp is None:
+            return None
+        if stamp != known_stamp:
+            publication = self._read_file(self._path)
+            self._known = (stamp, publication)
+        return publication
 
     def _read_stamp(self) -> _Stamp | None:
         try:
@@ -76,7 +79,7 @@ class FileTables:
         self, table: PublishedTable, expected: str | None, author: Author, now: datetime
     ) -> Publication:
         with self._locked():
-            self._stamp = None
+            self._known = (None, None)
             current = self.read()
             publication = next_publication(current, table, expected, author, now)
             try:
