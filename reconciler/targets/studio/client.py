@@ -195,6 +195,7 @@ class StudioClient(StudioReadingClient):
 
         Raises ConcurrentChangeError if the script changed.
         """
+        del settings
         before = self._last_block
         content, block, rules = await self.script()
         is_same = (
