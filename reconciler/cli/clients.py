@@ -10,19 +10,22 @@ from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
     contextmanager,
+    suppress,
 )
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.command_line import expected_queues, unset_tenant
+from reconciler.cli.command_line import expected_queues, unset_tenant, user_name
 from reconciler.cli.files import text_of_variable
+from reconciler.cli.git import GitError, GitRepository
 from reconciler.cli.hooks import open_sandbox
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.core.errors import CredentialsError, ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
-from reconciler.core.target import Access, LiveSource, target_of
+from reconciler.core.model.rule import Queue
+from reconciler.core.target import Access, Author, LiveSource, target_of
 from reconciler.core.text.hosts import request_url
 from reconciler.core.text.redact import REDACTOR
 from reconciler.targets.platform.client import Connection
@@ -36,6 +39,12 @@ from reconciler.targets.platform.context_client import (
     ContextClient,
     choose_writer,
     context_path,
+)
+from reconciler.targets.platform.service import (
+    ServiceConnection,
+    allowed_hosts,
+    check_service_host,
+    service_settings,
 )
 from reconciler.targets.platform.settings import ClientCredentials, TenantSettings
 from reconciler.targets.platform.transport.rate_limiter import REAL_TIME, WaitCallback
@@ -104,6 +113,43 @@ class SessionSurroundings:
         """Return the environment of the session."""
         return self.session.environment
 
+    @property
+    def has_tenant(self) -> bool:
+        """Return whether there is a tenant, over the network or simulated."""
+        return self.session.simulated or self.environment.has_tenant
+
+    def expected_queues(self) -> tuple[Queue, ...]:
+        """Return the queues that the manifests use."""
+        return expected_queues(self.session.manifests, self.environment.name)
+
+    def author(self) -> Author:
+        """Return the user, and the commit that is checked out where the manifests are."""
+        commit = ""
+        with suppress(GitError):
+            commit = GitRepository.find(self.session.directory).find_commit("HEAD")
+        return Author(user_name(), commit)
+
+    @asynccontextmanager
+    async def connect_service(
+        self, url: str, key_variable: str, access: Access
+    ) -> AsyncIterator[ServiceConnection]:
+        """Connect to the decision service, or to that of the simulated tenant."""
+        session = self.session
+        waits = WaitLog(session.output, session.environment.name)
+        if session.simulated:
+            settings = service_settings("http://localhost")
+            async with _open_transport(session, settings, access) as transport:
+                limited = limit_access(transport, settings, access)
+                yield ServiceConnection(limited, settings, "sandbox", REAL_TIME)
+            return
+        settings = service_settings(url, self.environment.api.timeout_seconds)
+        check_service_host(url, allowed_hosts())
+        key = read_secret(key_variable, "key of the decision service")
+        REDACTOR.add(key)
+        async with _open_transport(session, settings, access) as transport:
+            limited = limit_access(transport, settings, access)
+            yield ServiceConnection(limited, settings, key, REAL_TIME, waits.log)
+
     @asynccontextmanager
     async def connect(self, access: Access) -> AsyncIterator[Connection]:
         """Connect to the tenant; with "read", only reads are let through."""
@@ -161,9 +207,7 @@ def read_tenant_settings(session: Session) -> TenantSettings:
     unset = unset_tenant(session.manifests, session.environment.name)
     if unset:
         raise ManifestError(unset)
-    names = os.environ.get("CXROUTE_HOSTS", "").split(",")
-    hosts = frozenset(name.strip() for name in names if name.strip())
-    tenant = tenant_settings(session.manifests, session.environment, hosts)
+    tenant = tenant_settings(session.manifests, session.environment, allowed_hosts())
     if not session.simulated:
         return tenant
     base = "http://localhost"

@@ -1,5 +1,6 @@
 """The environments of a command line, and suggested commands with the same options."""
 
+import getpass
 import os
 import shlex
 from dataclasses import dataclass, field
@@ -15,6 +16,12 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.stages import PlanOptions
 
+# who started a pipeline
+_USERS: Final = (
+    "GITHUB_ACTOR",
+    "GITLAB_USER_LOGIN",
+    "BUILD_REQUESTEDFOR",
+)
 SIMULATED: Final = "Simulated: no tenant was contacted.\n"
 
 
@@ -48,6 +55,18 @@ def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
 def utc_now() -> datetime:
     """Return the time now. The command line has no other clock."""
     return datetime.now(UTC)
+
+
+def user_name() -> str:
+    """Return the name of the person who runs the command, or who started the pipeline."""
+    for variable in _USERS:
+        name = os.environ.get(variable)
+        if name:
+            return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def split_names(names: str) -> tuple[str, ...]:

@@ -1,8 +1,6 @@
 """Executes a plan and records each change; binds an apply to a saved plan, or to a run to undo."""
 
-import getpass
 import json
-import os
 import re
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from typing import Final
 
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.base import NO_BASE
+from reconciler.cli.command_line import user_name
 from reconciler.cli.environments import is_list
 from reconciler.cli.hooks import run_journal
 from reconciler.cli.options import ChangeOptions
@@ -27,12 +26,6 @@ from reconciler.core.text.files import MIB, read_text
 from reconciler.core.traffic.sample import TrafficSample, load_traffic
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
-# who started a pipeline
-_USERS: Final = (
-    "GITHUB_ACTOR",
-    "GITLAB_USER_LOGIN",
-    "BUILD_REQUESTEDFOR",
-)
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
 _JOURNAL_ALONE: Final = (
@@ -57,7 +50,7 @@ async def execute_plan(
     """
     stop.writing = True
     client.limit_time(_longest_time(session, plan))
-    user = _user_name()
+    user = user_name()
     progress = session.progress
     recorder = run_journal().begin(session, plan, who=user, reason=reason)
     try:
@@ -89,17 +82,6 @@ def _longest_time(session: Session, plan: Scheduled) -> float:
     reads = len(plan.steps) + 1
     calls = _CALLS * len(plan.changes) + pages * reads
     return _EXTRA_SECONDS + calls / api.requests_per_second
-
-
-def _user_name() -> str:
-    for variable in _USERS:
-        name = os.environ.get(variable)
-        if name:
-            return name
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def read_saved_plans(

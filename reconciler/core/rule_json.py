@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
+from reconciler.core.behaviour.endpoint_stage import TableSettings
 from reconciler.core.errors import UnexpectedResponseError, UsageError
 from reconciler.core.model import rule as model
 from reconciler.core.model.grouping import group_pairs
@@ -28,9 +29,6 @@ from reconciler.core.text.json_values import (
     is_deep,
     list_objects,
 )
-
-if TYPE_CHECKING:  # it loads the analysis
-    from reconciler.core.target import TableSettings
 
 Json = Any
 RulePart = TypeVar(
@@ -189,7 +187,7 @@ class RulesFile:
     queues: Mapping[str, str]
     # Whether the file lists queues; otherwise only targets may name them.
     lists_queues: bool
-    settings: "TableSettings | None" = None  # beside the rules, if the file has them
+    settings: TableSettings | None = None  # beside the rules, if the file has them
 
 
 def read_file_text(path: str, problem: str) -> str:

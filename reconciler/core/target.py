@@ -20,7 +20,7 @@ from typing import (
     runtime_checkable,
 )
 
-from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, TableSettings
 from reconciler.core.behaviour.evaluate import Conversation
 from reconciler.core.behaviour.routing_entry import (
     Destination,
@@ -61,13 +61,6 @@ class OrderedRules:
     evaluation: Evaluation
     endpoint: EndpointStage
     labels: Labels
-
-
-class TableSettings(NamedTuple):
-    """What a target keeps beside the rules and applies before them, in the same save."""
-
-    fallback: FallbackPolicy  # that of the endpoint, before the rules
-    content: str  # all settings as canonical JSON: equal texts mean equal settings
 
 
 class StoredText(Protocol):
@@ -291,6 +284,13 @@ class RuleTable(Protocol):
         """
 
 
+class Author(NamedTuple):
+    """Who runs a command, and the commit of the manifests; empty texts if that is not known."""
+
+    name: str = ""
+    commit: str = ""
+
+
 class Surroundings(Protocol):
     """What a target may use to open its rules."""
 
@@ -304,6 +304,9 @@ class Surroundings(Protocol):
 
     def expected_queues(self) -> Sequence[Queue]:
         """Return the queues that the manifests use; one without an id there has its name as its id."""
+
+    def author(self) -> Author:
+        """Return who runs the command."""
 
     def connect(self, access: Access) -> AbstractAsyncContextManager[Any]:
         """Connect to the tenant: a `targets.platform.client.Connection`, which cannot write with "read"."""

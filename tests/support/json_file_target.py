@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import reconciler.core.manifest.kinds.fields as f
+from reconciler.core.behaviour.endpoint_stage import TableSettings
 from reconciler.core.errors import ApiError, ConcurrentChangeError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.check import CheckResult, CheckStatus
@@ -34,7 +35,6 @@ from reconciler.core.target import (
     SimulatedTenant,
     Surroundings,
     Switches,
-    TableSettings,
 )
 
 NAME: Final = "json-file"

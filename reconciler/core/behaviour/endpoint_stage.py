@@ -88,6 +88,13 @@ class FallbackPolicy:
 NO_FALLBACK: Final = FallbackPolicy()
 
 
+class TableSettings(NamedTuple):
+    """What a target keeps beside the rules and applies before them, in the same save."""
+
+    fallback: FallbackPolicy  # that of the endpoint, before the rules
+    content: str  # all settings as canonical JSON: equal texts mean equal settings
+
+
 class EndpointContext(NamedTuple):
     """What the rules read after an event, and why the endpoint replaced the intent; None if it did
     not.

@@ -12,6 +12,7 @@ from reconciler.core.behaviour.endpoint_stage import (
     DIRECT,
     EndpointStage,
     FallbackPolicy,
+    TableSettings,
 )
 from reconciler.core.behaviour.routing_entry import Evaluation
 from reconciler.core.behaviour.space.value_type import (
@@ -52,7 +53,6 @@ from reconciler.core.target import (
     ExactForm,
     NotStorableError,
     RuleForm,
-    TableSettings,
     form_of,
 )
 from reconciler.core.text.escape import sanitize

@@ -120,12 +120,19 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
     root = source_map.root
     if root.get("name") == SANDBOX:
         for name in ("tenant", "api", "credentials"):
-            if name in root:
+            if name in root and not (name == "api" and _needs_no_platform(root[name])):
                 message = f'the sandbox is built in and contacts no tenant: it must not set "{name}"'
                 yield DocumentProblem(source_map, "CXR104", (name,), message)
-        return
     api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
-    if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(api):
+    if root.get("name") == SANDBOX:
+        yield from _check_target(source_map, api)
+        return
+    needs_tenant = not _needs_no_platform(api)
+    if (
+        needs_tenant
+        and "tenant" not in root
+        and not {"baseUrl", "issuer", "area"}.intersection(api)
+    ):
         yield DocumentProblem(
             source_map,
             "CXR103",
@@ -135,6 +142,14 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
         )
     yield from _check_target(source_map, api)
     yield from _check_access(source_map, api)
+
+
+def _needs_no_platform(api: object) -> bool:
+    """Return whether rules are kept at a place without the tenant's login."""
+    if not isinstance(api, Map):
+        return False
+    target = load_plugin(str(api.get("rules", "")))
+    return target is not None and not target.uses_platform
 
 
 def _check_access(

@@ -13,14 +13,17 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from reconciler.core.behaviour.diff.difference import BehaviourChange
-from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.behaviour.endpoint_stage import (
+    EndpointStage,
+    FallbackPolicy,
+    TableSettings,
+)
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.change import Change, HeldChange, PlanStep
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LastSave, LiveRule
 from reconciler.core.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.core.plan.consent import Consent
-from reconciler.core.target import TableSettings
 from reconciler.core.text.phrases import Labels
 
 # types alone: they load the traffic sample, which `validate` does not need
@@ -163,8 +166,8 @@ class Changes:
         )
         queues = []
         for queue in self.live.queues:
-            state = [] if queue.active else ["inactive"]
-            queues.append([queue.id, queue.name, *state])
+            remark = [] if queue.active else ["inactive"]
+            queues.append([queue.id, queue.name, *remark])
         queues.sort()
         state: list[object] = [rules, queues]
         if self.live.settings is not None:

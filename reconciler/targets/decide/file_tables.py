@@ -15,11 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from reconciler.core.target import Author
 from reconciler.core.text.files import read_file
 from reconciler.core.text.json_values import STRICT_DECODER
 from reconciler.targets.decide.publication import (
     KEPT_VERSIONS,
-    Author,
     Publication,
     StoreUnavailableError,
     VersionFacts,

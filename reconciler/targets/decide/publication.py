@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
+from reconciler.core.target import Author
 from reconciler.core.text.json_values import as_object
 from reconciler.targets.decide.table import PublishedTable, TableError, parse_table
 
@@ -25,13 +26,6 @@ class PublishConflictError(Exception):
 
 class StoreUnavailableError(Exception):
     """The store cannot be read or written now; nothing was changed."""
-
-
-class Author(NamedTuple):
-    """Who publishes, and the commit of the manifests; empty if that is not known."""
-
-    name: str = ""
-    commit: str = ""
 
 
 class VersionFacts(NamedTuple):

@@ -12,9 +12,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
+from reconciler.core.target import Author
 from reconciler.core.text.json_values import STRICT_DECODER, is_deep
 from reconciler.targets.decide.publication import (
-    Author,
     Publication,
     PublishConflictError,
     StoreUnavailableError,

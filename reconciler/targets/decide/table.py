@@ -15,13 +15,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.core.behaviour.endpoint_stage import (
+    EndpointStage,
+    FallbackPolicy,
+    TableSettings,
+)
 from reconciler.core.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.core.errors import UnexpectedResponseError
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import CANONICAL_JSON, Address, Opaque, Target
 from reconciler.core.rule_json import parse_live_rule
-from reconciler.core.target import TableSettings
 from reconciler.core.text.escape import sanitize
 from reconciler.targets.decide.settings import Answer
 

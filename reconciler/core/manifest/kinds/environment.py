@@ -457,6 +457,12 @@ class Environment(f.ManifestDocument):
         return (self.tenant or "").endswith(".invalid")
 
     @property
+    def has_tenant(self) -> bool:
+        """Whether it names a tenant; rules may be kept without access to one."""
+        named = (self.tenant, self.api.base_url, self.api.issuer, self.api.area)
+        return self.name == SANDBOX or any(named)
+
+    @property
     def base_url(self) -> str:
         """The API's address without a slash at the end; empty if only the issuer knows it."""
         if self.api.base_url or self.api.issuer:
@@ -485,8 +491,10 @@ class Environment(f.ManifestDocument):
     @property
     def address(self) -> str:
         """The tenant's address in messages, unique per tenant: if tenants share a host, with the
-        tenant's name.
+        tenant's name. Without a tenant, that of the rules.
         """
+        if not self.has_tenant:
+            return str(getattr(self.api.target_settings, "url", self.name))
         return (
             self.base_url or (self.api.issuer or "").rstrip("/")
         ) + self._shared_host_suffix

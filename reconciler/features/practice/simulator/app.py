@@ -11,9 +11,11 @@ method `send` is has the transport.
 import asyncio
 import socket
 import struct
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from reconciler.features.practice.simulator.api import MAX_BODY_BYTES, SimulatorApi
+from reconciler.features.practice.simulator.decision_tables import StateTables
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.messages import (
     DeliveryMode,
@@ -22,11 +24,17 @@ from reconciler.features.practice.simulator.messages import (
 )
 from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.state import TenantState
+from reconciler.targets.decide.rules_routes import (
+    RulesRequest,
+    is_rules_path,
+    respond,
+)
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-_MAX_READ_BYTES: Final = 9 * MAX_BODY_BYTES
+# of a table of the decision service
+_MAX_READ_BYTES: Final = 17 * MAX_BODY_BYTES
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
@@ -53,15 +61,30 @@ class Simulator:
         self.state.requests.append(request)
         if settings.latency:
             await settings.sleep(settings.latency)
-        faults = self._faults
-        response = (
-            faults.handle(request, self.api) if faults else self.api.handle(request)
-        )
+        response = await self._answer(request)
         if response.delivery in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
             request.status = response.status
             await _deliver(response, settings, send)
         else:
             await _break_delivery(response, receive, send)
+
+    async def _answer(self, request: SimRequest) -> SimResponse:
+        if is_rules_path(request.path):
+            return await self._answer_for_service(request)
+        if self._faults:
+            return self._faults.handle(request, self.api)
+        return self.api.handle(request)
+
+    async def _answer_for_service(self, request: SimRequest) -> SimResponse:
+        """Return the response of the decision service, whose table is a part of the state."""
+        asked = RulesRequest(
+            request.method, request.path, request.headers, request.body
+        )
+        answer = await respond(
+            asked, StateTables(self.state), lambda: datetime.now(UTC)
+        )
+        headers = [("content-type", "application/json"), *answer.headers.items()]
+        return SimResponse(status=answer.status, body=answer.body, headers=headers)
 
 
 async def _read(scope: "Scope", receive: "Receive") -> SimRequest:

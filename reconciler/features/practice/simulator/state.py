@@ -46,6 +46,7 @@ class TenantState:
         rules: Iterable[JsonObject] = (),
         contexts: JsonObject | None = None,
         scripts: JsonObject | None = None,
+        tables: JsonObject | None = None,
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
@@ -58,6 +59,10 @@ class TenantState:
             self.contexts[conversation] = StoredObject(context)
         for identity, version in (scripts or {}).items():
             self.scripts[identity] = StoredObject(version)
+        # Of the decision service, by version.
+        self.tables: dict[str, JsonObject] = {
+            version: StoredObject(table) for version, table in (tables or {}).items()
+        }
         self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
         # Called after each change, before the response:
         self.watchers: list[Callable[[TenantState], object]] = []
@@ -113,6 +118,8 @@ class TenantState:
         }
         if self.scripts:
             document["scripts"] = self.scripts
+        if self.tables:
+            document["tables"] = self.tables
         return document
 
     def rules(self) -> list[JsonObject]:
@@ -150,6 +157,18 @@ class TenantState:
         after = {**self.contexts.get(conversation, {}), **attributes}
         self._set(self.contexts, conversation, after)
         return after
+
+    def publish_table(self, version: int, table: JsonObject, kept: int) -> None:
+        """Store a version of the decision service's table, and forget the one that is `kept`
+        versions older. Raises StateError.
+        """
+        oldest = self.tables.pop(str(version - kept), None)
+        try:
+            self._set(self.tables, str(version), table)
+        except StateError:
+            if oldest is not None:
+                self.tables[str(version - kept)] = oldest
+            raise
 
     def current_script(self, path: str) -> str:
         """Return the id of the version of a script that runs, or "" for an unknown script."""

@@ -84,7 +84,7 @@ class StateFile:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return queues, rules, contexts and scripts, all empty without a file. Raises StateError."""
+    """Return queues, rules, contexts, scripts and tables, all empty without a file. Raises StateError."""
     if not path.exists():
         document: object = {}
     elif not path.is_file():
@@ -98,7 +98,7 @@ def read_document(path: Path) -> dict[str, Any]:
     for key in ("queues", "rules"):
         parts[key] = document.get(key, [])
         _check_list(path, key, parts[key])
-    for key in ("contexts", "scripts"):
+    for key in ("contexts", "scripts", "tables"):
         parts[key] = document.get(key, {})
         _check_objects(path, key, parts[key])
     return parts
