@@ -38,7 +38,8 @@ from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
-from reconciler.core.plan.stages import LiveState
+from reconciler.core.plan.stages import LiveState, stage_with_settings
+from reconciler.core.plugins import built_in_names
 from reconciler.core.rule_json import RulesFile, read_rules_file
 from reconciler.core.target import target_of
 from reconciler.core.text.escape import pluralize, sanitize
@@ -153,7 +154,8 @@ class DiffSide(NamedTuple):
 def parse_source(name: str, options: SessionOptions, output: Output) -> DiffSide:
     """Return the side with that name. Raises UsageError and ManifestError."""
     kind, colon, environment = name.partition(":")
-    if not colon or kind not in ("live", "manifests"):
+    is_target = bool(colon) and kind in built_in_names()
+    if not is_target and (not colon or kind not in ("live", "manifests")):
         if not Path(name).exists() and name in environment_names(options.manifests):
             sides = (
                 f"live:{name} for its live rules, or manifests:{name} for those of the "
@@ -163,7 +165,15 @@ def parse_source(name: str, options: SessionOptions, output: Output) -> DiffSide
         return DiffSide(name, "file", None)
     if not environment:
         raise UsageError(f"{kind}: needs an environment, for example {kind}:prod")
-    return DiffSide(name, kind, open_session(options, output, environment))
+    session = open_session(options, output, environment)
+    if is_target:
+        place = target_of(session.environment).name
+        if place != kind:
+            raise UsageError(
+                f"{sanitize(name)}: the rules of this environment are kept by `rules: {place}`"
+            )
+        kind = "live"
+    return DiffSide(name, kind, session)
 
 
 def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
@@ -193,16 +203,18 @@ def labels(first: DiffSide, second: DiffSide) -> Labels:
     return merge_labels(sides or [short_labels(BotAttributes())])
 
 
-def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:
+def endpoints(
+    sources: tuple[DiffSide, DiffSide], lists: tuple[RuleList, RuleList]
+) -> tuple[EndpointStage, EndpointStage]:
     """Return the endpoint of each side; a file has that of the other side, and two files have
-    none.
+    none. A fallback that is kept beside the rules is that of its side.
     """
-    sessions = (first.session, second.session)
+    sessions = [source.session for source in sources]
     left, right = (
         each and endpoint_stage(each.manifests, each.environment) for each in sessions
     )
-    before = left or right or DIRECT
-    after = right or left or DIRECT
+    before = stage_with_settings(left or right or DIRECT, lists[0].settings)
+    after = stage_with_settings(right or left or DIRECT, lists[1].settings)
     return before.compared_with(after), after.compared_with(before)
 
 
@@ -244,7 +256,8 @@ def _read_source(
         desired = expand_manifests(manifests, environment, resolver)
         return RuleList(desired_entries(desired), resolver.names)
     entries, names = list_rules(source.session, tenant)
-    return RuleList(entries, names.queues)
+    settings = tenant.settings if tenant else None
+    return RuleList(entries, names.queues, settings)
 
 
 def _read_export(file: str, reader: Session | None) -> RuleList:
@@ -263,7 +276,7 @@ def _read_export(file: str, reader: Session | None) -> RuleList:
         name = str(address or live.rule.name)
         entry = RoutingEntry(name=name, rule=live.rule, id=live.id, address=address)
         entries.append(entry)
-    return RuleList(tuple(entries), export.queues)
+    return RuleList(tuple(entries), export.queues, export.settings)
 
 
 def _read_by_alias(session: Session) -> RuleList:

@@ -36,6 +36,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.pipeline import Planner, expand, read_live
 from reconciler.core.plan.review import ReviewedPlan
 from reconciler.core.plan.stages import LiveState, PlanOptions
+from reconciler.core.target import form_of
 from reconciler.core.traffic.sample import TrafficSample, declared_traffic, load_traffic
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.summary import SIMULATED_TENANT
@@ -291,7 +292,10 @@ def build_session(
     chosen = choose_environment(manifests, environment)
     manifests = replace(manifests, labelled=output.loudness != "verbose")
     sample = _load_sample(manifests, options, chosen)
-    before = fallback_before(manifests.base, chosen) if manifests.base else None
+    before = None
+    # a fallback that is kept beside the rules is compared with the live one
+    if manifests.base and not form_of(chosen).keeps_settings:
+        before = fallback_before(manifests.base, chosen)
     base_name, base_fallback = _base_options(manifests, chosen, before)
     planning = PlanOptions(
         only=tuple(options.only or ()),

@@ -122,6 +122,10 @@ class RuleForm(Protocol):
     def text(self, rules: OrderedRules) -> StoredText | None:
         """Return the rules as they are kept, if conversations could meet another reading of them; else None."""
 
+    @property
+    def keeps_settings(self) -> bool:
+        """Whether settings are kept beside the rules."""
+
     def table_settings(
         self, manifests: Manifests, endpoint: EndpointStage
     ) -> TableSettings | None:
@@ -148,6 +152,7 @@ class ExactForm:
     editor: ClassVar[str] = "CXone"
     has_typed_numbers: ClassVar[bool] = False
     keeps_foreign_rules: ClassVar[bool] = True
+    keeps_settings: ClassVar[bool] = False
     lasting_adoption: ClassVar[LastingAdoption | None] = None
 
     def storable(self, rule: Rule) -> Rule:

@@ -82,7 +82,10 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)
     stage = endpoint_stage(session.manifests, environment)
-    live = read_tenant(session) if options.live else None
+    live = None
+    if options.live:
+        live = read_tenant(session)
+        stage = live.endpoint(stage)
     entries, names = list_rules(session, live)
     explanation = explain(entries, words, environment, stage)
     if output.form == "json":

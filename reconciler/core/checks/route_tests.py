@@ -348,6 +348,7 @@ def check_live(
         resolve_aliases(manifests, environment.name),
         live.queues,
     )
+    desired = replace(desired, endpoint=live.endpoint(desired.endpoint))
     entries = live_entries(live.rules, desired)
     tried = run_route_tests(
         manifests.route_tests,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.core.behaviour.endpoint_stage import TableSettings
 from reconciler.core.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.desired.desired import DesiredState
@@ -20,10 +21,11 @@ from reconciler.core.text.phrases import Labels
 
 @dataclass(frozen=True, slots=True)
 class RuleList:
-    """A list of rules, and the names of queues by id."""
+    """A list of rules, the names of queues by id, and the settings beside the rules, if known."""
 
     entries: tuple[RoutingEntry, ...]
     queues: Mapping[str, str]
+    settings: TableSettings | None = None
 
     def by_name(self) -> "RuleList":
         """Return the list with names of queues instead of ids, if a name is unique."""
@@ -40,7 +42,7 @@ class RuleList:
             targets = tuple(map(rename, entry.rule.targets))
             entries.append(replace(entry, rule=replace(entry.rule, targets=targets)))
         queues = {names.get(queue, queue): name for queue, name in self.queues.items()}
-        return RuleList(tuple(entries), queues)
+        return RuleList(tuple(entries), queues, self.settings)
 
 
 def types_phrase(types: Types, labels: Labels) -> str:

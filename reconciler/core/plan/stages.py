@@ -59,6 +59,22 @@ class LiveState:
     # beside the rules; None: the target keeps none, or the source does not say
     settings: TableSettings | None = None
 
+    def endpoint(self, desired: EndpointStage) -> EndpointStage:
+        """Return the endpoint before the live rules: the desired one, with the fallback that is
+        kept beside the rules.
+        """
+        return stage_with_settings(desired, self.settings)
+
+
+def stage_with_settings(
+    stage: EndpointStage, settings: TableSettings | None
+) -> EndpointStage:
+    """Return an endpoint with the fallback of the settings beside the rules, if there are any."""
+    if settings is None:
+        return stage
+    kept = replace(stage, fallback=settings.fallback)
+    return kept.compared_with(kept)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:

@@ -110,7 +110,7 @@ def _compare(
 ) -> Impact:
     """Return the conversations that the two lists of rules route differently."""
     before, after = lists
-    left, right = endpoints(*sources)
+    left, right = endpoints(sources, lists)
     types = {
         name: type_
         for name, type_ in left.types.items()

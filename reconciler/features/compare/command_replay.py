@@ -62,13 +62,13 @@ def run(options: ReplayOptions, output: Output) -> int:
 
     With --detailed-exitcode, return 2 for them.
     """
-    sides = [
-        parse_source(name, options, output) for name in (options.left, options.right)
-    ]
+    first = parse_source(options.left, options, output)
+    second = parse_source(options.right, options, output)
+    sides = (first, second)
     order = evaluation(*sides)
     reader = RecordReader.open(options.file, _attributes(sides))
     before, after = read_sources(*sides)
-    stages = endpoints(*sides)
+    stages = endpoints((first, second), (before, after))
     ordered = [order_entries(rules.entries, order) for rules in (before, after)]
     result = replay(reader, *map(ReplaySide, ordered, stages))
     queues = {**before.queues, **after.queues}
@@ -110,7 +110,7 @@ def _print_moved(
     output.result("".join(f"{line}\n" for line in lines))
 
 
-def _attributes(sides: list[DiffSide]) -> BotAttributes:
+def _attributes(sides: Sequence[DiffSide]) -> BotAttributes:
     """Return the names of the bot's attributes. Raises UsageError if the sides differ in them."""
     names = [side.session.environment.attributes for side in sides if side.session] or [
         BotAttributes()

@@ -25,6 +25,7 @@ class TableForm(ExactForm):
     switches: ClassVar[Switches] = "whole table"
     document: ClassVar[str] = "table"
     editor: ClassVar[str] = "the decision service"
+    keeps_settings: ClassVar[bool] = True
     # the service reads texts of the confidence as numbers
     has_typed_numbers: ClassVar[bool] = True
 

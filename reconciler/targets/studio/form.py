@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.space.value_type import ANY_NUMBER, ANY_TEXT, Types
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
@@ -38,6 +39,7 @@ class BlockForm:
     # a script reads texts as numbers
     has_typed_numbers: ClassVar[bool] = True
     keeps_foreign_rules: ClassVar[bool] = False
+    keeps_settings: ClassVar[bool] = False
     lasting_adoption: ClassVar[LastingAdoption | None] = LastingAdoption(
         "apply writes no block with a CASE that is not managed",
         "move the CASE out of the block in Studio",
@@ -103,6 +105,10 @@ class BlockForm:
             f"{MAX_PROVEN_BYTES:,}"
         )
         return (Finding(code="CXR131", severity="warning", message=text),)
+
+    def table_settings(self, manifests: Manifests, endpoint: EndpointStage) -> None:
+        """Return None: a script holds rules alone."""
+        del manifests, endpoint
 
     def foreign_finding(self, live: LiveRule) -> Finding:
         """Return the conflict of a CASE that no manifest owns."""
