@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.core.apply.progress import ApplyReport
     from reconciler.core.plan.stages import Plan
+    from reconciler.targets.decide.publication import TableStore
     from reconciler.targets.platform.transport.request import Transport
 
 
@@ -57,6 +58,29 @@ def open_sandbox(
             f"{environment.name}: set -e to an Environment with a tenant"
         )
     return provider(environment, queues, access)
+
+
+class OpenSandboxTables(Protocol):
+    """The hook `sandbox_tables`: opens the tables of the simulated decision service.
+
+    `serve --decide` calls it for an Environment without a tenant. Without a feature for it, this is
+    a usage error.
+    """
+
+    def __call__(self) -> "TableStore":
+        """Return the store of the tables in the sandbox's state."""
+
+
+def open_sandbox_tables() -> "TableStore":
+    """Open the tables of the simulated decision service. Raises UsageError without the hook."""
+    providers: Iterator[OpenSandboxTables] = load_hooks("sandbox_tables")
+    provider = next(providers, None)
+    if provider is None:
+        raise UsageError(
+            "this installation has no feature that simulates a tenant: set -e to an Environment "
+            "that is not simulated"
+        )
+    return provider()
 
 
 class RunRecorder(StepRecorder):

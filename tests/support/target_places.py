@@ -6,16 +6,24 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from reconciler.core.manifest.kinds.environment import Environment
-from reconciler.core.target import Access, RuleTarget
+from reconciler.core.model.rule import Queue
+from reconciler.core.target import Access, Author, RuleTarget
+from reconciler.targets.decide.file_tables import FileTables
+from reconciler.targets.decide.rules_routes import RulesRequest, respond
+from reconciler.targets.decide.target import TARGET as SERVED
 from reconciler.targets.platform.client import Connection
 from reconciler.targets.platform.connect import limit_access
+from reconciler.targets.platform.service import ServiceConnection, service_settings
 from reconciler.targets.platform.transport.httpx_transport import transport_over
+from reconciler.targets.platform.transport.request import ApiRequest, ApiResponse
 from reconciler.targets.rules_api.target import TARGET as RULES_API
 from reconciler.targets.studio.target import TARGET as STUDIO
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.json_file_target import TARGET as JSON_FILE
 from tests.support.simulated import SimulatorTransport
@@ -41,6 +49,30 @@ class PlaceSurroundings:
 
     environment: Environment
     place: TargetPlace
+
+    @property
+    def has_tenant(self) -> bool:
+        """Whether the place has a tenant."""
+        return self.place.connection() is not None
+
+    def expected_queues(self) -> tuple[Queue, ...]:
+        """Return the queues of the place."""
+        return tuple(Queue(name, name) for name in self.place.queues)
+
+    def author(self) -> Author:
+        """Return a person."""
+        return Author("alice", "0123abc")
+
+    @asynccontextmanager
+    async def connect_service(
+        self, url: str, key_variable: str, access: Access
+    ) -> AsyncIterator[ServiceConnection]:
+        """Connect to the service of the place."""
+        del key_variable
+        assert isinstance(self.place, ServedPlace)
+        settings = service_settings(url)
+        transport = limit_access(self.place.send, settings, access)
+        yield ServiceConnection(transport, settings, "key", self.place.clock.time)
 
     @asynccontextmanager
     async def connect(self, access: Access) -> AsyncIterator[Connection]:
@@ -102,9 +134,32 @@ class JsonFilePlace:
         """Return None: a file has no tenant."""
 
 
+class ServedPlace:
+    """The routes of a decision service over a file in the folder of the test."""
+
+    target: RuleTarget = SERVED
+    api = "{rules: served, served: {url: 'http://localhost:3000'}}"
+    queues = ("Fraud Desk", "Billing")
+
+    def __init__(self, folder: Path) -> None:
+        self.tables = FileTables(folder / "table.json")
+        self.clock = FakeClock()
+
+    def connection(self) -> None:
+        """Return None: the queues are those of the manifests."""
+
+    async def send(self, request: ApiRequest) -> ApiResponse:
+        """Answer a request as the service does."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = RulesRequest(request.method, request.target, headers, request.content)
+        answer = await respond(asked, self.tables, lambda: datetime.now(UTC))
+        return ApiResponse(request.call, answer.status, answer.headers, answer.body)
+
+
 PLACES: Final[dict[str, Any]] = {
     "rules-api": RulesApiPlace,
     "studio": StudioPlace,
     "json-file": JsonFilePlace,
+    "served": ServedPlace,
 }
 """The place of each target that this repository has, by the target's name."""

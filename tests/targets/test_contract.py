@@ -354,10 +354,16 @@ def test_a_simulated_tenant_is_prepared_once(project: Project) -> None:
     assert len(tenant.scripts) == len(set(tenant.scripts))
 
 
-STUDIO_FEATURE = "features/studio_block/"
-"""The commands about Studio scripts belong to that target."""
+OF_TARGETS = (
+    "targets/",
+    "features/studio_block/",
+    "features/endpoint/",
+    "features/practice/",
+    "cli/hooks.py",
+)
+"""The targets, the commands about Studio scripts, and the decision service with its sandbox."""
 QUESTION = re.compile(
-    r"""\bapi\.rules\b(?!`|: )|targets\.(?:studio|rules_api)\b|[!=]= ["'](?:studio|rules-api)["']"""
+    r"""\bapi\.rules\b(?!`|: )|targets\.(?:studio|rules_api|decide)\b|[!=]= ["'](?:studio|rules-api|served)["']"""
 )
 ANSWERS = {"core/target.py": "environment.api.rules"}
 """The one place that finds a target by its name."""
@@ -368,7 +374,7 @@ def test_nothing_outside_a_target_asks_which_one_it_is() -> None:
     questions = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
-        if name.startswith(("targets/", STUDIO_FEATURE)):
+        if name.startswith(OF_TARGETS):
             continue
         code = "\n".join(
             line

@@ -21,5 +21,6 @@ FEATURE: Final = Feature(
     },
     hooks={
         "sandbox": f"{__name__}.sandbox:OPEN_SANDBOX",
+        "sandbox_tables": f"{__name__}.sandbox_tables:OPEN_SANDBOX_TABLES",
     },
 )
