@@ -18,7 +18,13 @@ GROUPS: Final = ("every day", "operate", "context endpoint", "set up", "try it")
 """The groups of commands in `--help`, in their order."""
 
 HookName = Literal[
-    "after_apply", "init_files", "journal", "journal_copies", "report_page", "sandbox"
+    "after_apply",
+    "init_files",
+    "journal",
+    "journal_copies",
+    "report_page",
+    "sandbox",
+    "sandbox_tables",
 ]
 """The functions of `reconciler.cli.hooks`; each returns what the features have for that hook."""
 

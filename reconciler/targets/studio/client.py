@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from reconciler.core import errors
+from reconciler.core.behaviour.endpoint_stage import TableSettings
 from reconciler.core.model.live import LastSave, LiveRule
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
@@ -189,7 +190,7 @@ class StudioClient(StudioReadingClient):
         read: Sequence[LiveRule],
         after: Sequence[LiveRule],
         queue_names: Mapping[str, str],
-        settings: None = None,
+        settings: TableSettings | None = None,
     ) -> tuple[str, ...]:
         """Replace the rules and return the tenant's warnings; a script has no settings beside them.
 

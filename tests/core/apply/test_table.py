@@ -80,6 +80,9 @@ class Table:
         self.log.append("read")
         return tuple(self.rules_now)
 
+    async def table_settings(self) -> None:
+        """Return None: only rules are kept."""
+
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         """Count who holds the lock."""
@@ -96,8 +99,10 @@ class Table:
         read: Sequence[LiveRule],
         after: Sequence[LiveRule],
         queue_names: Mapping[str, str],
+        settings: None,
     ) -> Sequence[str]:
         """Replace the rules, unless a person changed them since the read."""
+        assert settings is None
         assert self.held
         assert {
             target.queue_id

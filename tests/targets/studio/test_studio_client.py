@@ -8,8 +8,7 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,6 @@ from reconciler.core.rule_json import rule_body
 from reconciler.core.target import Access, target_of
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.state import edit_content
-from reconciler.targets.platform.client import Connection
 from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 from reconciler.targets.platform.transport.request import (
     ApiRequest,
@@ -38,9 +36,8 @@ from reconciler.targets.studio import client as studio_client
 from reconciler.targets.studio.client import StudioClient, StudioReadingClient
 from reconciler.targets.studio.place import StudioScript, studio_script
 from tests.support.cases import each_case
-from tests.support.in_process_tenant import TENANT, InProcessTenant
+from tests.support.in_process_tenant import InProcessTenant
 from tests.support.studio_tenant import (
-    CREDENTIALS,
     LAYOUT,
     NAMES,
     SCRIPT,
@@ -52,6 +49,7 @@ from tests.support.studio_tenant import (
     managed,
     storable,
 )
+from tests.support.target_places import PlaceSurroundings, StudioPlace
 from tests.support.written_manifests import ENVIRONMENT, loaded
 
 LOST = managed(storable())
@@ -936,24 +934,12 @@ def opened_class(environment: Environment, access: Access) -> type:
     target = target_of(environment)
 
     async def open_source() -> type:
-        async with target.open(Surroundings(environment), access) as source:
+        place = StudioPlace(Path())
+        surroundings = PlaceSurroundings(environment, place)
+        async with target.open(surroundings, access) as source:
             return type(source)
 
     return asyncio.run(open_source())
-
-
-class Surroundings:
-    """A tenant that is never called."""
-
-    def __init__(self, environment: Environment) -> None:
-        self.environment = environment
-
-    @asynccontextmanager
-    async def connect(self, access: Access) -> AsyncIterator[Connection]:
-        """Connect to the simulated tenant."""
-        del access
-        tenant = StudioTenant()
-        yield Connection(tenant.carry, TENANT, CREDENTIALS, tenant.clock.time)
 
 
 def test_a_client_of_the_rules_api_knows_no_last_save() -> None:
