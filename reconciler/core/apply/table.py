@@ -173,7 +173,7 @@ class _TableRun:
                 fresh.live.rules,
                 rules_after(fresh, changes),
                 fresh.queue_names,
-                fresh.settings_to_save,
+                fresh.desired.settings,
             )
             return Attempt(verdict=Verdict.DONE)
 

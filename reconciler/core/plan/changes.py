@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from reconciler.core.behaviour.endpoint_stage import TableSettings
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.change import (
     Adopt,
@@ -21,7 +22,12 @@ from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Address
 from reconciler.core.plan.compare import compare_rules
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
-from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
+from reconciler.core.plan.stages import (
+    Changes,
+    LiveState,
+    PlanOptions,
+    stage_with_settings,
+)
 from reconciler.core.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.core.target import RuleForm
 
@@ -53,6 +59,7 @@ def find_changes(
     """
     if live.settings is not None:
         options = replace(options, base_fallback=live.settings.fallback)
+        desired = _with_kept_settings(desired, live.settings, options)
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
@@ -76,6 +83,19 @@ def find_changes(
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
     )
+
+
+def _with_kept_settings(
+    desired: DesiredState, kept: TableSettings, options: PlanOptions
+) -> DesiredState:
+    """Return the desired state with the settings that are live, if only a part of the rules is
+    planned; the first save always has the desired ones.
+    """
+    is_part = bool(options.only) or desired.scope is not None
+    if not is_part or not kept.content:
+        return desired
+    endpoint = stage_with_settings(desired.endpoint, kept)
+    return replace(desired, endpoint=endpoint, settings=kept)
 
 
 def _covered_rules(

@@ -288,7 +288,7 @@ def _measure_impact(
         before,
         after,
         evaluation,
-        types=endpoint.types,
+        types=live_endpoint.types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
     if only:

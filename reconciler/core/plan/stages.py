@@ -121,22 +121,13 @@ class Changes:
         return before.compared_with(after), after.compared_with(before)
 
     @property
-    def settings_to_save(self) -> TableSettings | None:
-        """Return the settings beside the rules after the changes: the desired ones, if all rules
-        are planned.
-        """
-        live = self.live.settings
-        is_part = bool(self.options.only) or self.desired.scope is not None
-        if live is not None and live.content and is_part:
-            return live
-        return self.desired.settings
-
-    @property
     def changes_settings(self) -> bool:
         """Return whether a save changes the settings beside the rules."""
-        live = self.live.settings
-        after = self.settings_to_save
-        return live is not None and after is not None and live.content != after.content
+        before = self.live.settings
+        after = self.desired.settings
+        if before is None or after is None:
+            return False
+        return before.content != after.content
 
     @property
     def has_work(self) -> bool:

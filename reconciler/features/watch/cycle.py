@@ -161,7 +161,9 @@ def _plan_facts(plan: Plan) -> list[object]:
     failed_tests = [
         f"{finding.source} {finding.message}" for finding in plan.failed_tests
     ]
-    settings = plan.settings_to_save.content if plan.changes_settings else ""  # type: ignore[union-attr]
+    settings = ""
+    if plan.changes_settings and plan.desired.settings is not None:
+        settings = plan.desired.settings.content
     return [*changes, *conflicts, *failed_tests, settings]
 
 
