@@ -104,6 +104,16 @@ READ_LIKE: Final[dict[str, tuple[ApplyReport, int, str]]] = {
 Applied 4 of 4 in 2.3 s. Read again: no differences.
 """,
     ),
+    "nothing but settings": (
+        ApplyReport(
+            outcomes=(), converged=True, remaining=left(), has_saved_settings=True
+        ),
+        0,
+        """\
+
+Settings saved. Read again: no differences.
+""",
+    ),
     "nothing but a leftover": (
         ApplyReport(outcomes=(), converged=True, remaining=left()),
         0,
