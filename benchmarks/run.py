@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import decide
 import endpoint
 import pace
 import tenants
@@ -478,6 +479,7 @@ def main() -> None:
         "what",
         nargs="*",
         help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint"
+        " decide"
         " words house; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
@@ -509,6 +511,7 @@ def main() -> None:
         "pace": lambda: pace.bench(options.runs, WORK),
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
+        "decide": lambda: decide.bench(10, WORK),
         "words": lambda: bench_words(options.seed, options.show),
         "house": bench_house,
     }
