@@ -88,11 +88,10 @@ def find_changes(
 def _with_kept_settings(
     desired: DesiredState, kept: TableSettings, options: PlanOptions
 ) -> DesiredState:
-    """Return the desired state with the settings that are live, if only a part of the rules is
-    planned; the first save always has the desired ones.
+    """Return the desired state with the settings that are live, if only some addresses are
+    selected; the first save always has the desired ones.
     """
-    is_part = bool(options.only) or desired.scope is not None
-    if not is_part or not kept.content:
+    if not options.only or not kept.content:
         return desired
     endpoint = stage_with_settings(desired.endpoint, kept)
     return replace(desired, endpoint=endpoint, settings=kept)

@@ -29,6 +29,7 @@ from reconciler.features.journal.undo import (
     build_undo_state,
     warn_reapplied_changes,
 )
+from reconciler.features.journal.undo_settings import restore_settings
 
 # runs with the same values write the same rules
 _RULES_OF: Final = (
@@ -128,7 +129,8 @@ class UndoRequest:
             state = replace(
                 empty_desired_state(manifests, environment), rulesets=rulesets
             )
-        desired = build_undo_state(self.run, changes, self.later, live, state)
+        rules = build_undo_state(self.run, changes, self.later, live, state)
+        desired = restore_settings(rules, self.run, live)
         addresses = [change.address for change in changes]
         for selector in unmatched_selectors(options.only, addresses):
             raise UsageError(
