@@ -57,8 +57,7 @@ def find_changes(
 
     `now` decides which holds are valid.
     """
-    if live.settings is not None:
-        desired, options = _with_settings(desired, live.settings, options)
+    desired, options = _with_settings(desired, live.settings, options)
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
@@ -75,7 +74,7 @@ def find_changes(
         options=options,
         generated_at=now,
         changes=tuple(sorted(changes, key=_change_sort_key)),
-        held=tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change))),
+        held=_sort_held(held),
         findings=_select_findings(findings, options),
         unchanged=_count_selected(comparison.unchanged, options),
         managed=tuple(sorted(owned.managed)),
@@ -84,12 +83,14 @@ def find_changes(
 
 
 def _with_settings(
-    desired: DesiredState, kept: TableSettings, options: PlanOptions
+    desired: DesiredState, kept: TableSettings | None, options: PlanOptions
 ) -> tuple[DesiredState, PlanOptions]:
     """Return both with what is live beside the rules: its fallback is that before the change.
 
     If only some addresses are selected, the settings stay, but for the first save.
     """
+    if kept is None:
+        return desired, options
     before = replace(options, base_fallback=kept.fallback)
     if not options.only or not kept.content:
         return desired, before
@@ -196,6 +197,10 @@ def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
             return 1, change.after.priority, change.address, change.live.id
         case Delete():
             return 2, -change.live.rule.priority, change.address, change.live.id
+
+
+def _sort_held(held: Iterable[HeldChange]) -> tuple[HeldChange, ...]:
+    return tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change)))
 
 
 def split_held_changes(

@@ -60,12 +60,8 @@ def report_text(
 def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
-    if not total and report.converged and report.has_saved_settings:
-        return ["Settings saved. Read again: no differences."]
     if not total and report.converged:
-        return [
-            "The leftovers of an earlier run are removed. Read again: no differences."
-        ]
+        return [f"{_unlisted_work(report)} Read again: no differences."]
     lines = [
         f"Applied {done:,} of {total:,} in {seconds:.{2 if seconds < 1 else 1}f} s."
     ]
@@ -90,6 +86,13 @@ def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> lis
         *lines,
         again if report.converged else f"Remaining differences: {next_command}",
     ]
+
+
+def _unlisted_work(report: ApplyReport) -> str:
+    """Return what a run without an outcome did."""
+    if report.has_saved_settings:
+        return "Settings saved."
+    return "The leftovers of an earlier run are removed."
 
 
 def _reread_phrase(remaining: Changes | None) -> str:
