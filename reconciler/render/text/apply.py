@@ -72,11 +72,7 @@ def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> lis
     again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
         return [f"{lines[0]} {again}", *lines[1:]]
-    lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
-    if report.interrupted:
-        lines.append(
-            "Interrupted: no new write was started, and running writes were finished."
-        )
+    lines += _early_end_lines(report)
     if done == total and not report.error:
         lines.append(_OTHER_RULES)
     else:
@@ -84,6 +80,15 @@ def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> lis
     lines.append(
         again if report.converged else f"Remaining differences: {next_command}"
     )
+    return lines
+
+
+def _early_end_lines(report: ApplyReport) -> list[str]:
+    lines = [f"Stopped: {sanitize(report.error)}"] if report.error else []
+    if report.interrupted:
+        lines.append(
+            "Interrupted: no new write was started, and running writes were finished."
+        )
     return lines
 
 
