@@ -293,3 +293,19 @@ def test_other_targets_need_a_tenant(project: Program) -> None:
     )
     assert project("validate") == 3
     assert "must not set" in project.out + project.err
+
+
+def test_the_analysis_knows_what_the_service_lets_through(project: Program) -> None:
+    """A confidence is a number from 0 to 1: a rule above 1 takes no conversation."""
+    write("sandbox.yaml", SANDBOX.format(least=0, served="").split("context:")[0])
+    write(
+        "cards.yaml",
+        RULES
+        + "  - {key: text, priority: 1, queue: Billing, when: [{attribute: confidence,"
+        " equals: high}]}\n",
+    )
+    assert project("validate", "-e", "sandbox") == 0, project.out
+    assert "CXR201" in project.out
+    _, plan = project.json("plan", "-e", "sandbox")
+    examples = [effect["rows"] for effect in plan["behaviour"]["effects"]]
+    assert "high" not in json.dumps(examples)
