@@ -177,7 +177,7 @@ def parse_object(body: bytes, levels: int = _MAX_LEVELS) -> dict[str, Any]:
     return form
 
 
-def require_confidence(value: object, field: str) -> float | None:
+def require_confidence(value: Any, field: str) -> float | None:  # noqa: ANN401 - any JSON
     """Return a confidence; None for null. Raises InvalidEventError, which names the field."""
     if value is None:
         return None

@@ -32,6 +32,7 @@ from reconciler.targets.decide.table import PublishedTable, TableError
 if sys.platform != "win32":  # which has no flock: one service has the file there
     from fcntl import LOCK_EX, flock
 
+_DRAFT = ".new"
 _Stamp = tuple[int, int, int]
 
 
@@ -88,6 +89,7 @@ class FileTables:
             content = encode_publication(publication)
             try:
                 self._versions.mkdir(exist_ok=True)
+                self._remove_drafts()
                 _write(self._version_path(publication.facts.version), content)
                 _write(self._path, content)
                 self._forget_old(publication.facts.version)
@@ -144,6 +146,16 @@ class FileTables:
         with suppress(FileNotFoundError):
             self._version_path(newest - KEPT_VERSIONS).unlink()
 
+    def _remove_drafts(self) -> None:
+        """Remove what publishers left that were killed; the caller has the lock."""
+        for folder in (self._path.parent, self._versions):
+            for draft in folder.glob(f"*{_DRAFT}"):
+                is_own = folder == self._versions or draft.name.startswith(
+                    f"{self._path.name}."
+                )
+                if is_own:
+                    draft.unlink(missing_ok=True)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock of all publishers on this machine."""
@@ -168,7 +180,7 @@ class FileTables:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file that is complete or absent after a crash."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{time.monotonic_ns()}.new")
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{time.monotonic_ns()}{_DRAFT}")
     try:
         with draft.open("xb") as file:
             file.write(content)

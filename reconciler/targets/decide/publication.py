@@ -17,7 +17,9 @@ from reconciler.targets.decide.table import (
 )
 
 KEPT_VERSIONS: Final = 50
-MAX_STORED_BYTES: Final = 2 * MAX_TABLE_BYTES  # numbers may be longer than they were sent
+MAX_STORED_BYTES: Final = (
+    2 * MAX_TABLE_BYTES
+)  # numbers may be longer than they were sent
 _DIGEST_IN_TAG: Final = 16  # hex digits
 _MAX_FACT: Final = 200  # characters of a name or a commit
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]")
@@ -125,13 +127,13 @@ def encode_publication(publication: Publication) -> bytes:
 
     Raises TableError for one that could not be read again: it is too large, or not valid text.
     """
-    text = json.dumps(
-        publication.to_json(), ensure_ascii=False, separators=(",", ":")
-    )
+    text = json.dumps(publication.to_json(), ensure_ascii=False, separators=(",", ":"))
     try:
         content = text.encode()
     except UnicodeEncodeError:
-        raise TableError("the table has half a character, an unpaired surrogate") from None
+        raise TableError(
+            "the table has half a character, an unpaired surrogate"
+        ) from None
     if len(content) > MAX_STORED_BYTES:
         raise TableError(f"the table has more than {MAX_STORED_BYTES // 2**20} MiB")
     return content

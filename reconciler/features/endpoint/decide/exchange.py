@@ -185,9 +185,7 @@ def return_control(request: ExchangeRequest, answer: ExchangeAnswer) -> dict[str
         "cxr_digest": answer.digest,
     }
     payload = {
-        name: value
-        for name, value in variables.items()
-        if value or name == "cxr_rule"
+        name: value for name, value in variables.items() if value or name == "cxr_rule"
     }
     response: dict[str, Any] = {
         "branchName": "ReturnControlToScript",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.core.text.prometheus import metric, metric_header, sample
 from reconciler.features.endpoint import messages
-from reconciler.features.endpoint.auth import ApiKeys
+from reconciler.features.endpoint.auth import ApiKeys, SignatureVerifier
 from reconciler.features.endpoint.decide.exchange import (
     EXCHANGE_BODY,
     parse_exchange,
@@ -61,49 +61,39 @@ _TABLE_BODY: Final = BodyLimits(
 )
 _OUTCOMES: Final = ("rule", "default", "fallback", "error")
 _BEARER: Final = (b"www-authenticate", b"Bearer")
-_UNAUTHORIZED: Final = error_response(
-    401, "unauthorized", "no valid key", _BEARER
-)._replace(closes_connection=True)
 NO_TABLE: Final = "no table is published yet"
 
 
-class RouteKeys:
-    """The keys of the three classes of routes.
+class RouteKeys(NamedTuple):
+    """The keys of the three classes of routes, and the signing secrets of events.
 
-    Without any key everything is open: the command listens on loopback then. With a key of any
-    class, or with a signing secret, a class without keys is closed.
+    Without any of them everything is open: the command listens on loopback then. With one of them,
+    a class without keys is closed.
     """
 
-    def __init__(
-        self,
-        decide: ApiKeys,
-        read: ApiKeys,
-        publish: ApiKeys,
-        has_secrets: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._decide = decide
-        self._read = read
-        self._publish = publish
-        self._has_secrets = has_secrets
+    decide: ApiKeys
+    read: ApiKeys
+    publish: ApiKeys
+    signatures: SignatureVerifier
 
     @property
     def is_open(self) -> bool:
         """Return whether no key is needed."""
-        has_keys = any(map(len, (self._decide, self._read, self._publish)))
-        return not has_keys and not self._has_secrets()
+        all_keys = (self.decide, self.read, self.publish, self.signatures)
+        return not any(len(keys) for keys in all_keys)
 
     def may_decide(self, headers: messages.Headers) -> bool:
         """Return whether a request may ask for decisions."""
-        return self.is_open or self._decide.accepts(headers)
+        return self.is_open or self.decide.accepts(headers)
 
     def may_read(self, headers: messages.Headers) -> bool:
         """Return whether a request may read the table."""
-        accepted = [keys.accepts(headers) for keys in (self._read, self._publish)]
+        accepted = [keys.accepts(headers) for keys in (self.read, self.publish)]
         return self.is_open or True in accepted
 
     def may_publish(self, headers: messages.Headers) -> bool:
         """Return whether a request may publish a table."""
-        return self.is_open or self._publish.accepts(headers)
+        return self.is_open or self.publish.accepts(headers)
 
 
 class ServiceSurroundings(NamedTuple):
@@ -201,9 +191,7 @@ class DecisionService:
         """Return the body of an allowed POST. Raises RequestRefusedError."""
         headers = scope["headers"]
         if scope["method"] != "POST":
-            raise RequestRefusedError(
-                405, "method", "only POST", (b"allow", b"POST")
-            )
+            raise RequestRefusedError(405, "method", "only POST", (b"allow", b"POST"))
         if not self.keys.may_decide(headers):
             raise RequestRefusedError(401, "unauthorized", "no valid key", _BEARER)
         messages.check_headers(headers, limits)
@@ -227,7 +215,7 @@ class DecisionService:
         is_put = method == "PUT"
         is_allowed = self.keys.may_publish if is_put else self.keys.may_read
         if not is_allowed(headers):
-            return _UNAUTHORIZED
+            raise RequestRefusedError(401, "unauthorized", "no valid key", _BEARER)
         if path == SHADOW_PATH:
             if method not in ("GET", "HEAD"):
                 allow = (b"allow", b"GET")
@@ -238,10 +226,7 @@ class DecisionService:
         if is_put:
             messages.check_headers(headers, _TABLE_BODY)
             body = await messages.read_body(receive, _TABLE_BODY)
-        names = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in headers
-        }
-        request = RulesRequest(method, path, names, body)
+        request = RulesRequest(method, path, _texts(headers), body)
         response = await respond(request, self._store, self._surroundings.now)
         if is_put and response.status == HTTPStatus.OK:
             # a publisher that reads the answer finds the new table in force here
@@ -257,7 +242,7 @@ class DecisionService:
     def metric_lines(self) -> Iterator[str]:
         """Yield the metrics in Prometheus' text format."""
         name = "cxroute_decisions_total"
-        text = "Decisions, by outcome: a rule, the default routing, a rule after the fallback."
+        text = "Decisions, by outcome; fallback: by the intent of the fallback."
         yield from metric_header(name, "counter", text)
         for outcome, count in self._outcomes.items():
             yield sample(name, count, outcome=outcome)
@@ -269,10 +254,10 @@ class DecisionService:
         if live is not None:
             facts = live.publication.facts
             yield sample(name, 1, digest=facts.digest, version=facts.version)
-        away = "1 while the store of tables cannot be read, or has lost its table, else 0."
-        yield from metric(
-            "cxroute_table_away", "gauge", away, self.follower.is_away
+        away = (
+            "1 while the store of tables cannot be read, or has lost its table, else 0."
         )
+        yield from metric("cxroute_table_away", "gauge", away, self.follower.is_away)
 
 
 def _outcome(decision: Decision) -> str:
@@ -280,6 +265,16 @@ def _outcome(decision: Decision) -> str:
     if decision.fallback is not None:
         return "fallback"
     return "default" if decision.rule is None else "rule"
+
+
+def _texts(headers: messages.Headers) -> dict[str, str]:
+    """Return headers as texts; the values of a repeated one are joined, as HTTP says."""
+    texts: dict[str, str] = {}
+    for name, value in headers:
+        key = name.decode("latin-1")
+        text = value.decode("latin-1")
+        texts[key] = f"{texts[key]}, {text}" if key in texts else text
+    return texts
 
 
 async def _encode(response: RulesResponse) -> EndpointResponse:
@@ -293,4 +288,3 @@ async def _encode(response: RulesResponse) -> EndpointResponse:
         for name, value in response.headers.items()
     )
     return EndpointResponse(response.status, outcome, body, headers=headers)
-

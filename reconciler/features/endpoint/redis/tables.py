@@ -7,7 +7,7 @@ script compares the tag and writes both, so that no reader finds a part of a pub
 import asyncio
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 from reconciler.core.target import Author
 from reconciler.core.text.json_values import parse_object
@@ -25,8 +25,6 @@ from reconciler.targets.decide.publication import (
     parse_facts,
 )
 from reconciler.targets.decide.table import PublishedTable, TableError
-
-Answer = TypeVar("Answer")
 
 _TAG: Final = "tag"
 _FACTS: Final = "facts"
@@ -79,7 +77,12 @@ class RedisTables:
             self._version_key(version - KEPT_VERSIONS),
         ]
         facts = encode_facts(publication.facts)
-        arguments = [expected or "", publication.etag, facts, content]
+        arguments: list[str | bytes] = [
+            expected or "",
+            publication.etag,
+            facts,
+            content,
+        ]
         is_published = await self._call(
             self._publish_script(keys=keys, args=arguments),
             "it is not known whether the table was published: read the rules again",
@@ -119,11 +122,11 @@ class RedisTables:
 
     async def _call(
         self,
-        command: Awaitable[Answer] | Answer,
+        command: Awaitable[Any],
         problem: str = "the table can be neither read nor published",
     ) -> Any:  # noqa: ANN401 - what Redis answers
         try:
-            return await self._redis.call(cast("Awaitable[Answer]", command))
+            return await self._redis.call(command)
         except LockUnavailableError as error:
             raise StoreUnavailableError(f"Redis does not respond; {problem}") from error
 
