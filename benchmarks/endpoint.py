@@ -309,7 +309,7 @@ def _pydantic() -> Callable[[bytes], object]:
         timestamp: str | None = None
 
     def read(body: bytes) -> object:
-        form = Body.model_validate(rules._parse_object(body))  # noqa: SLF001 - the part that both need
+        form = Body.model_validate(rules.parse_object(body))  # the part that both need
         return form, parse_timestamp(form.timestamp) if form.timestamp else None
 
     return read

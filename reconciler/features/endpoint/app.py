@@ -7,12 +7,11 @@ It uses no framework: four paths need no router, and a framework would add other
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from reconciler.core.text.prometheus import CONTENT_TYPE, exposition
@@ -26,6 +25,9 @@ from reconciler.features.endpoint.auth import (
     run_once,
 )
 from reconciler.features.endpoint.conversations import ConversationLocks, LockProvider
+from reconciler.features.endpoint.decide.events import table_policy
+from reconciler.features.endpoint.decide.live_table import LiveTable
+from reconciler.features.endpoint.decide.service import NO_TABLE, DecisionService
 from reconciler.features.endpoint.event import (
     CLOCK_TOLERANCE,
     InvalidEventError,
@@ -53,6 +55,7 @@ DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up afte
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
+_OTHER_PATH: Final = "other"
 _METHODS: Final = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 )
@@ -93,6 +96,8 @@ class EndpointDependencies:
     # This process's part of them: more than 0, at most 1.
     limit_share: Callable[[], float] = lambda: 1.0
     deadline_seconds: float = DEADLINE
+    # The decision service, with `--decide`.
+    decisions: DecisionService | None = None
 
 
 class ContextApp:
@@ -102,13 +107,14 @@ class ContextApp:
 
     def __init__(
         self,
-        write: WriteAttributes,
+        write: WriteAttributes | None,
         keys: Iterable[str],
         secrets: Iterable[str] = (),
         policy: EventPolicy | None = None,
         dependencies: EndpointDependencies | None = None,
     ) -> None:
-        """Without keys and secrets every client may post.
+        """Without keys and secrets every client may post. Without a `write` no event is taken: there
+        is no tenant.
 
         Raises SecretError for an invalid signing secret.
         """
@@ -122,13 +128,15 @@ class ContextApp:
         self.draining = False
         limit = deps.max_waiting
         share = deps.limit_share
-        self._handler = EventHandler(
+        self._handler = write and EventHandler(
             write,
             rules,
             locks,
             self.metrics,
             lambda: limit * share(),
         )
+        self._policy = rules
+        self._live: LiveTable | None = None  # whose names and fallback events have
         self._keys = ApiKeys(keys)
         self._signatures = SignatureVerifier(secrets)
         self._dependencies = deps
@@ -136,7 +144,7 @@ class ContextApp:
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request; `lifespan` and `ws` are off in cli/http_server.py."""
         began = self._dependencies.clock()
-        path = scope.get("raw_path") or scope["path"].encode()
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
         trace = parse_trace(scope["headers"])
         before = CURRENT_TRACE.set(trace)
         try:
@@ -172,6 +180,10 @@ class ContextApp:
         try:
             if path == _ROUTE:
                 return await self._respond_to_event(scope, receive)
+            decisions = self._dependencies.decisions
+            is_probe = path in _PATHS or _name_of(path, decisions) == _OTHER_PATH
+            if decisions is not None and not is_probe:
+                return await decisions.answer(path.decode(), scope, receive)
             return await self._respond_to_probe(path, scope)
         except messages.RequestRefusedError as refused:
             return refused.response._replace(closes_connection=True)
@@ -194,13 +206,24 @@ class ContextApp:
         if path == b"/health":
             return EndpointResponse(200, "ok", encode_json({"status": "ok"}))
         if path == b"/metrics":
-            lines = chain(self.metrics.lines(), self._dependencies.metrics())
-            page = exposition(lines)
+            page = exposition(self._metric_lines())
             return EndpointResponse(200, "ok", page.encode(), CONTENT_TYPE)
         if self.draining or not await self._dependencies.ready():
             problem = "not ready: no access token, or the endpoint is shutting down"
             return retry_later(503, "not_ready", problem)
+        decisions = self._dependencies.decisions
+        if decisions is not None and not await decisions.is_ready():
+            return retry_later(503, "not_ready", f"not ready: {NO_TABLE}")
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
+
+    def _metric_lines(self) -> Iterator[str]:
+        decisions = self._dependencies.decisions
+        if decisions is not None and decisions.follower.held is not None:
+            self._use_table(decisions.follower.held, decisions)
+        yield from self.metrics.lines()
+        yield from self._dependencies.metrics()
+        if decisions is not None:
+            yield from decisions.metric_lines()
 
     async def _respond_to_event(
         self,
@@ -215,6 +238,11 @@ class ContextApp:
             return refusal._replace(closes_connection=True)
 
         headers = scope["headers"]
+        if self._handler is None:
+            problem = "this Environment has no tenant: ask /decide or /exchange"
+            return error_response(404, "no_tenant", problem)._replace(
+                closes_connection=True
+            )
         # With a signature only the signature counts; it covers the complete body.
         signed = bool(self._signatures) and any(
             name == b"webhook-signature" for name, _ in headers
@@ -237,7 +265,9 @@ class ContextApp:
         """Return whether a request without a signature has a key, or needs none."""
         if self._keys:
             return self._keys.accepts(headers)
-        return not self._signatures
+        decisions = self._dependencies.decisions
+        is_closed = decisions is not None and not decisions.keys.is_open
+        return not self._signatures and not is_closed
 
     async def _handle_body(
         self,
@@ -246,6 +276,9 @@ class ContextApp:
         deadline: float,
         scope: "Scope",
     ) -> EndpointResponse:
+        handler = self._handler
+        if handler is None:
+            raise AssertionError("an event was read without a tenant")
         try:
             event = parse_event(body)
         except InvalidEventError as error:
@@ -257,7 +290,22 @@ class ContextApp:
             clock = f"the endpoint's clock, which says {format_timestamp(now)}"
             text = f"timestamp: {limit} {clock}"
             return error_response(400, FUTURE_OUTCOME, text)
-        return await self._handler.handle(event, message_id, now, deadline)
+        decisions = self._dependencies.decisions
+        if decisions is not None:
+            # the fallback of events is that of the table
+            live = await decisions.follower.current()
+            if live is None:
+                return retry_later(503, "no_table", NO_TABLE)
+            self._use_table(live, decisions)
+        return await handler.handle(event, message_id, now, deadline)
+
+    def _use_table(self, live: LiveTable, decisions: DecisionService) -> None:
+        """Take the names and the fallback of events from a table."""
+        if live is self._live or self._handler is None:
+            return
+        self._live = live
+        self._handler.policy = table_policy(self._policy, live, decisions)
+        self.metrics.use(live.table.settings.fallback)
 
     def drain(self) -> None:
         """Answer 503 to /ready from now on."""
@@ -284,11 +332,11 @@ class ContextApp:
     ) -> None:
         if path == _ROUTE:
             self.metrics.count_response(response.status, response.outcome, seconds)
-        elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent
+        elif response.status == 200 and path in _PROBES:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent
             return
         deps = self._dependencies
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        name = _PATHS.get(path, "other")
+        name = _name_of(path, deps.decisions)
         label = ""
         conversation = scope.get(_CONVERSATION, "")
         if conversation:
@@ -302,3 +350,11 @@ class ContextApp:
             f' "method": "{method}", "path": "{name}",'
             f' "status": {response.status}, "outcome": "{response.outcome}", "ms": {seconds * 1000:.1f}{label}}}'
         )
+
+
+def _name_of(path: bytes, decisions: DecisionService | None) -> str:
+    """Return the name of a path in the log; `other` for one that is not answered."""
+    name = _PATHS.get(path)
+    if name is None and decisions is not None and path.isascii():
+        name = decisions.path_name(path.decode())
+    return name or _OTHER_PATH

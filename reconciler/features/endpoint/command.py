@@ -10,15 +10,18 @@ import socket
 import time
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.command_line import expected_queues, utc_now
-from reconciler.cli.files import text_of_variable
+from reconciler.cli.files import FOLDER, ignored_by_git, text_of_variable
+from reconciler.cli.hooks import open_sandbox_tables
 from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.process_metrics import process_metrics
@@ -37,20 +40,36 @@ from reconciler.core.text.hosts import LAST_PORT, is_loopback
 from reconciler.core.text.prometheus import metric
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.endpoint.app import DEADLINE, ContextApp, EndpointDependencies
-from reconciler.features.endpoint.auth import SecretError, SignatureVerifier
+from reconciler.features.endpoint.auth import (
+    ApiKeys,
+    SecretError,
+    SignatureVerifier,
+)
 from reconciler.features.endpoint.conversations import ConversationLocks
-from reconciler.features.endpoint.handler import EventPolicy
+from reconciler.features.endpoint.decide.live_table import Follower
+from reconciler.features.endpoint.decide.service import (
+    DecisionService,
+    RouteKeys,
+    ServiceSurroundings,
+)
+from reconciler.features.endpoint.handler import EventPolicy, WriteAttributes
 from reconciler.features.endpoint.server_log import log
 from reconciler.render.text.explain import explain_document
+from reconciler.targets.decide.file_tables import FileTables
+from reconciler.targets.decide.publication import TableStore
 from reconciler.targets.platform.context_client import (
     ContextClient,
     ignored_conversations,
 )
 
+TABLE: Final = FOLDER / "table.json"
 HELP: Final = """\
 $CXROUTE_API_KEYS holds the API keys, separated by commas so that keys can be rotated. $CXROUTE_WEBHOOK_SECRETS holds
 the secrets for signatures by Standard Webhooks. Each can be in a file: $CXROUTE_API_KEYS_FILE. Without keys and
 secrets, the endpoint listens on loopback only.
+
+With --decide it answers where a conversation goes, by the published table: POST /decide, POST /exchange (a script),
+GET and PUT /rules. $CXROUTE_API_KEYS ask for decisions, $CXROUTE_READ_KEYS read the table, $CXROUTE_ADMIN_KEYS publish.
 
 POST /api/route {"conversationId": "...", "intent": "...", "confidence": 0.9, "timestamp": "2026-02-01T09:00:00Z"}
 GET /health, /ready, /metrics. Log: one line of JSON per request, on stderr."""
@@ -65,6 +84,8 @@ class ServeOptions(SessionOptions):
     shared: str | None
     explain: bool
     hash_conversations: bool
+    decide: bool
+    table: str | None
 
 
 def options(parser: ArgumentParser) -> type[ServeOptions]:
@@ -88,6 +109,16 @@ def options(parser: ArgumentParser) -> type[ServeOptions]:
         "--hash-conversations",
         action="store_true",
         help="log a hash in place of the conversation id",
+    )
+    add(
+        "--decide",
+        action="store_true",
+        help="decide by the published table: /decide, /exchange and /rules",
+    )
+    add(
+        "--table",
+        metavar="FILE",
+        help=f"file of the published table (default: {TABLE}; with --shared it is in Redis)",
     )
     parser.epilog = HELP
     return ServeOptions
@@ -124,21 +155,84 @@ async def _serve(
 
     def print_address(address: str) -> None:
         session.output.result(
-            f"Context endpoint of {name} on {address}   (stop it with Ctrl-C)\n"
+            f"{service} of {name} on {address}   (stop it with Ctrl-C)\n"
         )
         session.output.flush()
 
     name = session.environment.name
-    async with (
-        open_context_client(session, DEADLINE) as client,
-        open_cluster(settings.shared, name, client) as join,
-    ):
-        app = build_endpoint(options, session, settings, client, join)
+    service = "Decision service" if options.decide else "Context endpoint"
+    async with AsyncExitStack() as stack:
+        client = None
+        if serves_events(options, session):
+            context_client = open_context_client(session, DEADLINE)
+            client = await stack.enter_async_context(context_client)
+        joining = open_cluster(settings.shared, name, client)
+        cluster = await stack.enter_async_context(joining)
+        decisions = None
+        if options.decide:
+            store = open_tables(options, session, cluster)
+            decisions = decision_service(store, settings)
+            await stack.enter_async_context(following(decisions.follower))
+        app = build_endpoint(options, session, settings, client, cluster, decisions)
         await serve(app, listener, print_address, app.record_refusal, app.drain)
 
 
-# one process -> one of several that share a Redis
-JoinCluster = Callable[[EndpointDependencies], EndpointDependencies]
+def serves_events(options: ServeOptions, session: Session) -> bool:
+    """Return whether events are taken.
+
+    A decision service takes none without a tenant. Nor does it in the sandbox: its state stays free
+    for `cxroute apply`.
+    """
+    if not options.decide:
+        return True
+    return session.environment.has_tenant and not session.simulated
+
+
+class Cluster(NamedTuple):
+    """The instances that share a Redis, or one process alone, without tables."""
+
+    join: Callable[[EndpointDependencies], EndpointDependencies]
+    tables: TableStore | None = None
+
+
+def open_tables(
+    options: ServeOptions, session: Session, cluster: Cluster
+) -> TableStore:
+    """Return the store of the published tables: that of the cluster, the named file, the sandbox's
+    state, or the default file.
+    """
+    if cluster.tables is not None:
+        return cluster.tables
+    if options.table is None and session.simulated:
+        return open_sandbox_tables()
+    path = Path(options.table) if options.table else ignored_by_git(TABLE)
+    return FileTables(path)
+
+
+def decision_service(store: TableStore, settings: "ServeSettings") -> DecisionService:
+    """Return the decision service of a store, with its keys."""
+    keys = RouteKeys(
+        decide=ApiKeys(settings.keys),
+        read=ApiKeys(settings.read_keys),
+        publish=ApiKeys(settings.admin_keys),
+        signatures=SignatureVerifier(settings.secrets),
+    )
+    surroundings = ServiceSurroundings(now=utc_now, clock=time.monotonic, log=log)
+    return DecisionService(store, keys, surroundings)
+
+
+@asynccontextmanager
+async def following(follower: Follower) -> AsyncIterator[None]:
+    """Follow the store of tables while the block runs; the first look is done before it."""
+    await follower.look()
+    task = asyncio.create_task(follower.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 _ADVICE_INTERVAL: Final = 60.0  # seconds
 _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 
@@ -147,9 +241,37 @@ def build_endpoint(
     options: ServeOptions,
     session: Session,
     settings: "ServeSettings",
-    client: ContextClient,
-    join: JoinCluster,
+    client: ContextClient | None,
+    cluster: Cluster,
+    decisions: DecisionService | None = None,
 ) -> ContextApp:
+    """Return the endpoint; without a client it takes no events."""
+
+    def metrics() -> Iterator[str]:
+        if client is not None:
+            yield from upstream_metrics(client)
+        yield from process_metrics()
+
+    rate = session.environment.api.requests_per_second
+    alone = EndpointDependencies(
+        now=utc_now,
+        log=log,
+        log_label=_hash_conversation if options.hash_conversations else str,
+        metrics=metrics,
+        max_waiting=max_calls(rate * DEADLINE),
+        decisions=decisions,
+    )
+    if client is not None:
+        alone = replace(alone, ready=client.is_ready)
+    explain_route = _route_explainer(session) if options.explain else None
+    policy = _event_policy(session, explain_route)
+    write = _context_writer(session, client) if client is not None else None
+    shared = cluster.join(alone)
+    return ContextApp(write, settings.keys, settings.secrets, policy, shared)
+
+
+def _context_writer(session: Session, client: ContextClient) -> WriteAttributes:
+    """Return the function that writes to conversations, and advises the operator after errors."""
     advise = Advice(log, time.monotonic)
 
     async def write(
@@ -168,22 +290,7 @@ def build_endpoint(
             )
             raise
 
-    def metrics() -> Iterator[str]:
-        yield from upstream_metrics(client)
-        yield from process_metrics()
-
-    rate = session.environment.api.requests_per_second
-    alone = EndpointDependencies(
-        now=utc_now,
-        ready=client.is_ready,
-        log=log,
-        log_label=_hash_conversation if options.hash_conversations else str,
-        metrics=metrics,
-        max_waiting=max_calls(rate * DEADLINE),
-    )
-    explain_route = _route_explainer(session) if options.explain else None
-    policy = _event_policy(session, explain_route)
-    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone))
+    return write
 
 
 def _hash_conversation(conversation: str) -> str:
@@ -305,22 +412,27 @@ def shared_url(option: str | None) -> str:
 
 @asynccontextmanager
 async def open_cluster(
-    url: str, environment: str, client: ContextClient
-) -> AsyncIterator[JoinCluster]:
+    url: str, environment: str, client: ContextClient | None
+) -> AsyncIterator[Cluster]:
     """Join the instances that share a Redis; without a URL, the endpoint runs alone."""
     if not url:
-        yield lambda alone: alone
+        yield Cluster(lambda alone: alone)
         return
     from reconciler.features.endpoint.redis.connection import SharedRedis, redis_client  # noqa: PLC0415 - see above
     from reconciler.features.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
     from reconciler.features.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
+    from reconciler.features.endpoint.redis.tables import RedisTables  # noqa: PLC0415 - see above
 
     connection = redis_client(url, os.environ.get("CXROUTE_CA_FILE"))
     redis = SharedRedis(connection, f"cxroute:{environment}")
     locks = RedisLocks(redis, ConversationLocks(time.monotonic))
     stores = (locks, RedisMessageIds(redis))
-    limiter = client.rate_limiter
-    pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
+    pace = PaceControl(lambda _share: None, lambda _seconds: None, lambda: 0.0)
+    if client is not None:
+        limiter = client.rate_limiter
+        pace = PaceControl(
+            limiter.set_share, limiter.pause, lambda: limiter.pause_seconds
+        )
     heartbeat = Heartbeat(redis, pace, log)
 
     def join(alone: EndpointDependencies) -> EndpointDependencies:
@@ -331,7 +443,7 @@ async def open_cluster(
 
     task = asyncio.create_task(heartbeat.run())
     try:
-        yield join
+        yield Cluster(join, RedisTables(redis))
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -346,10 +458,13 @@ def _share_dependencies(
 ) -> EndpointDependencies:
     """Return the dependencies of one of several instances: it is ready only with Redis, says in its
     metrics whether Redis is usable, and has its share of the rate limit.
+
+    A decision service decides without Redis, by the table that it has: it stays ready.
     """
+    decides = alone.decisions is not None
 
     async def ready() -> bool:
-        return redis_is_usable() and await alone.ready()
+        return (decides or redis_is_usable()) and await alone.ready()
 
     def metrics() -> Iterator[str]:
         yield from alone.metrics()
@@ -364,15 +479,26 @@ def _share_dependencies(
 
 _KEYS: Final = "CXROUTE_API_KEYS"
 _SECRETS: Final = "CXROUTE_WEBHOOK_SECRETS"
+_READ_KEYS: Final = "CXROUTE_READ_KEYS"
+_ADMIN_KEYS: Final = "CXROUTE_ADMIN_KEYS"
 
 
 class ServeSettings(NamedTuple):
-    """The endpoint's port, its shared Redis, its keys and its secrets."""
+    """The endpoint's port, its shared Redis, its keys and its secrets; with a decision service, the
+    keys to read and to publish its table.
+    """
 
     port: int
     shared: str
     keys: tuple[str, ...]
     secrets: tuple[str, ...]
+    read_keys: tuple[str, ...] = ()
+    admin_keys: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether no key and no secret is set."""
+        return not (self.keys or self.secrets or self.read_keys or self.admin_keys)
 
 
 def read_settings(options: ServeOptions) -> ServeSettings:
@@ -385,7 +511,8 @@ def read_settings(options: ServeOptions) -> ServeSettings:
     settings = ServeSettings(
         int(port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS)
     )
-    if not settings.keys and not settings.secrets and not is_loopback(options.host):
+    settings = _add_decide_settings(settings, options)
+    if settings.is_open and not is_loopback(options.host):
         raise UsageError(
             f"--host {options.host}: without keys in ${_KEYS}, `serve` listens on loopback only"
         )
@@ -393,6 +520,34 @@ def read_settings(options: ServeOptions) -> ServeSettings:
         SignatureVerifier(settings.secrets)
     except SecretError as error:
         raise UsageError(f"{_SECRETS}: {error}") from error
+    return settings
+
+
+def _add_decide_settings(
+    settings: ServeSettings, options: ServeOptions
+) -> ServeSettings:
+    """Return the settings with the keys of a decision service. Raises UsageError."""
+    if options.table is not None and not options.decide:
+        raise UsageError("--table needs --decide")
+    if options.table is not None and settings.shared:
+        raise UsageError(
+            "--table and --shared exclude each other: the instances keep the table in Redis"
+        )
+    if not options.decide:
+        return settings
+    settings = settings._replace(
+        read_keys=_read_list(_READ_KEYS), admin_keys=_read_list(_ADMIN_KEYS)
+    )
+    classes = {
+        _KEYS: settings.keys,
+        _READ_KEYS: settings.read_keys,
+        _ADMIN_KEYS: settings.admin_keys,
+    }
+    for first, second in combinations(classes, 2):
+        if set(classes[first]) & set(classes[second]):
+            raise UsageError(
+                f"{first} and {second} have a key in common: a key has one purpose"
+            )
     return settings
 
 

@@ -118,34 +118,52 @@ class Event(NamedTuple):
 
 def parse_event(body: bytes) -> Event:
     """Return the event of a body. Raises InvalidEventError."""
-    form = _parse_object(body)
+    form = parse_object(body)
     text = None
     timestamp = None
     if "timestamp" in form:
         text = form["timestamp"]
-        timestamp = parse_timestamp(text) if isinstance(text, str) else None
-        if timestamp is None:
-            raise InvalidEventError(
-                "timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z"
-            )
+        timestamp = require_timestamp(text)
     conversation = _require_text(form, "conversationId")
+    check_conversation(conversation, "conversationId")
+    intent = _require_text(form, "intent")
+    check_intent(intent, "intent")
+    confidence = require_confidence(form.get("confidence"), "confidence")
+    return Event(conversation, intent, confidence, text, timestamp)
+
+
+def require_timestamp(value: object) -> Timestamp:
+    """Return the value of a body's timestamp. Raises InvalidEventError."""
+    timestamp = parse_timestamp(value) if isinstance(value, str) else None
+    if timestamp is None:
+        raise InvalidEventError(
+            "timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z"
+        )
+    return timestamp
+
+
+def check_conversation(conversation: str, field: str) -> None:
+    """Check a conversation's id. Raises InvalidEventError, which names the field."""
     # Dots would change the write's path.
     has_only_dots = not conversation.strip(".")
     if has_only_dots or not _CONVERSATION.fullmatch(conversation):
         raise InvalidEventError(
-            "conversationId: must have 1 to 128 letters, digits and . _ : - (not only dots)"
+            f"{field}: must have 1 to 128 letters, digits and . _ : - (not only dots)"
         )
-    intent = _require_text(form, "intent")
+
+
+def check_intent(intent: str, field: str) -> None:
+    """Check an intent. Raises InvalidEventError, which names the field."""
     if not intent.strip() or len(intent) > _MAX_INTENT:
-        raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
+        raise InvalidEventError(f"{field}: must have 1 to {_MAX_INTENT} characters")
     if _CONTROL.search(intent):
         raise InvalidEventError(
-            "intent: must not contain control characters or unpaired surrogates"
+            f"{field}: must not contain control characters or unpaired surrogates"
         )
-    return Event(conversation, intent, _confidence(form), text, timestamp)
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, levels: int = _MAX_LEVELS) -> dict[str, Any]:
+    """Return the object of a body with so many levels at most. Raises InvalidEventError."""
     try:
         form = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
@@ -154,19 +172,18 @@ def _parse_object(body: bytes) -> dict[str, Any]:
         raise InvalidEventError("the body is not valid JSON") from None
     if type(form) is not dict:
         raise InvalidEventError("the body must be a JSON object")
-    if is_deep(form, _MAX_LEVELS):
-        raise InvalidEventError(
-            f"the body is nested more than {_MAX_LEVELS} levels deep"
-        )
+    if is_deep(form, levels):
+        raise InvalidEventError(f"the body is nested more than {levels} levels deep")
     return form
 
 
-def _confidence(form: dict[str, Any]) -> float | None:
-    value = form.get("confidence")
+def require_confidence(value: Any, field: str) -> float | None:  # noqa: ANN401 - any JSON
+    """Return a confidence; None for null. Raises InvalidEventError, which names the field."""
     if value is None:
         return None
-    if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise InvalidEventError("confidence: must be a number from 0 to 1, or null")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1:
+        raise InvalidEventError(f"{field}: must be a number from 0 to 1, or null")
     # -0.0 would be written as -0.0.
     return float(abs(value)) if isinstance(value, float) else int(value)
 

@@ -40,6 +40,8 @@ WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
 # AmbiguousWriteError the event must not be written again.
 # Attributes of a conversation -> its route as JSON.
 ExplainRoute = Callable[[Mapping[str, Any]], Any]
+# An event, and the attributes that its conversation had -> the decision about it as JSON.
+DecideEvent = Callable[[Event, Mapping[str, Any]], Any]
 
 _MIN_WRITE_SECONDS: Final = 0.05
 
@@ -48,7 +50,7 @@ _MIN_WRITE_SECONDS: Final = 0.05
 class EventPolicy:
     """The Environment's settings for events.
 
-    `explain` returns the route for attributes, for the response.
+    `explain` and `decide` return the route and the decision, for the response.
     """
 
     # Intent, confidence, time.
@@ -59,6 +61,7 @@ class EventPolicy:
     )
     fallback: FallbackPolicy = NO_FALLBACK
     explain: ExplainRoute | None = None
+    decide: DecideEvent | None = None
     # Not written, such as a bot's test chats.
     ignored_conversations: AbstractSet[str] = frozenset()
 
@@ -78,7 +81,7 @@ class EventHandler:
         waiting_limit: Callable[[], float],
     ) -> None:
         self._write = write
-        self._policy = policy
+        self.policy = policy  # for events that begin from now on
         self._locks = locks
         self._metrics = metrics
         self._waiting_limit = waiting_limit
@@ -94,7 +97,7 @@ class EventHandler:
 
         `message_id` orders events of one time; `deadline` is by the loop's clock.
         """
-        if event.conversation in self._policy.ignored_conversations:
+        if event.conversation in self.policy.ignored_conversations:
             return success_response(
                 "skipped",
                 "a test chat; nothing was written",
@@ -137,7 +140,8 @@ class EventHandler:
             if order < state.latest.order:
                 return _STALE
 
-        attributes, doubt = self._build_attributes(event, now)
+        policy = self.policy  # one for the whole event
+        attributes, doubt = _build_attributes(policy, event, now)
         seconds = _remaining_seconds(deadline)
         try:
             payload = await self._write(event.conversation, attributes, seconds)
@@ -146,9 +150,11 @@ class EventHandler:
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubt} if doubt else {}
-            explain = self._policy.explain
-            if explain is not None:
-                extra["route"] = explain(_all_attributes(payload, attributes))
+            context = _all_attributes(payload, attributes)
+            if policy.explain is not None:
+                extra["route"] = policy.explain(context)
+            if policy.decide is not None:
+                extra["decision"] = policy.decide(event, context)
             response = written_response(event.conversation, payload, **extra)
 
         state.record_write(order, event, response)
@@ -156,27 +162,28 @@ class EventHandler:
         self._metrics.events.add(event.intent, event.confidence)
         return response
 
-    def _build_attributes(
-        self,
-        event: Event,
-        now: datetime,
-    ) -> tuple[dict[str, str | float | None], Doubt | None]:
-        """Return the attributes to write, and why the fallback replaces the intent, if it does."""
-        fallback = self._policy.fallback
-        intent = event.intent
-        doubt = fallback.doubt(intent, event.confidence)
-        if doubt and fallback.intent is not None:
-            intent = fallback.intent
-        else:
-            doubt = None
 
-        intent_name, confidence_name, time_name = self._policy.names
-        attributes: dict[str, str | float | None] = {
-            intent_name: intent,
-            confidence_name: event.confidence,
-            time_name: event.timestamp_text or format_timestamp(now),
-        }
-        return attributes, doubt
+def _build_attributes(
+    policy: EventPolicy,
+    event: Event,
+    now: datetime,
+) -> tuple[dict[str, str | float | None], Doubt | None]:
+    """Return the attributes to write, and why the fallback replaces the intent, if it does."""
+    fallback = policy.fallback
+    intent = event.intent
+    doubt = fallback.doubt(intent, event.confidence)
+    if doubt and fallback.intent is not None:
+        intent = fallback.intent
+    else:
+        doubt = None
+
+    intent_name, confidence_name, time_name = policy.names
+    attributes: dict[str, str | float | None] = {
+        intent_name: intent,
+        confidence_name: event.confidence,
+        time_name: event.timestamp_text or format_timestamp(now),
+    }
+    return attributes, doubt
 
 
 def _remaining_seconds(deadline: float) -> float:

@@ -5,8 +5,9 @@ An error has only the endpoint's own text, never that of an upstream or of an ex
 """
 
 import json
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -109,19 +110,37 @@ _BODY_PREFIX: Final = encode_json(
     {"success": True, "message": _WRITTEN_MESSAGE}
 ).removesuffix(b'"}')
 MAX_BODY_BYTES: Final = 64 * 1024
-_TOO_LARGE: Final = f"the body is larger than {MAX_BODY_BYTES // 1024} KiB"
+_JSON_TYPE: Final = re.compile(rb"application/json")
 _BODY_HEADERS: Final = (b"content-length", b"content-encoding", b"content-type")
 _CHARSETS: Final = (b"", b"charset=utf-8", b'charset="utf-8"')
+
+
+class BodyLimits(NamedTuple):
+    """The size of a body, and its media types: a pattern, and what a refusal says of it."""
+
+    max_bytes: int = MAX_BODY_BYTES
+    media: re.Pattern[bytes] = _JSON_TYPE
+    media_text: str = "application/json"
+
+    def refuse_size(self) -> NoReturn:
+        """Raise RequestRefusedError for a body that is too large."""
+        text = f"the body is larger than {self.max_bytes // 1024:,} KiB"
+        raise RequestRefusedError(413, "large", text)
+
+
+EVENT_BODY: Final = BodyLimits()
 
 
 class RequestRefusedError(Exception):
     """Ends a request whose headers or body are refused."""
 
-    def __init__(self, status: int, outcome: str, error: str) -> None:
-        self.response = error_response(status, outcome, error)
+    def __init__(
+        self, status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]
+    ) -> None:
+        self.response = error_response(status, outcome, error, *headers)
 
 
-def check_headers(headers: Headers) -> None:
+def check_headers(headers: Headers, limits: BodyLimits = EVENT_BODY) -> None:
     """Check the headers before a byte of the body is read. Raises RequestRefusedError."""
     pairs = [header for header in headers if header[0] in _BODY_HEADERS]
     values = dict(pairs)
@@ -132,23 +151,21 @@ def check_headers(headers: Headers) -> None:
             "a header that describes the body is repeated",
         )
     length = values.get(b"content-length", b"0")
-    if not length.isdigit() or len(length) > 15 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004 - digits
-        raise RequestRefusedError(413, "large", _TOO_LARGE)
+    if not length.isdigit() or len(length) > 15 or int(length) > limits.max_bytes:  # noqa: PLR2004 - digits
+        limits.refuse_size()
     if values.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise RequestRefusedError(415, "media", "a compressed body is not supported")
     name, _, rest = values.get(b"content-type", b"").partition(b";")
-    if (
-        name.strip().lower() != b"application/json"
-        or rest.strip().lower() not in _CHARSETS
-    ):
+    is_media = limits.media.fullmatch(name.strip().lower())
+    if not is_media or rest.strip().lower() not in _CHARSETS:
         raise RequestRefusedError(
             415,
             "media",
-            "Content-Type: must be application/json",
+            f"Content-Type: must be {limits.media_text}",
         )
 
 
-async def read_body(receive: "Receive") -> bytes:
+async def read_body(receive: "Receive", limits: BodyLimits = EVENT_BODY) -> bytes:
     """Return the body; the connection limits the time. Raises RequestRefusedError."""
     parts: list[bytes] = []
     size = 0
@@ -158,7 +175,7 @@ async def read_body(receive: "Receive") -> bytes:
             raise RequestRefusedError(400, "gone", "the body is incomplete")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            raise RequestRefusedError(413, "large", _TOO_LARGE)
+        if size > limits.max_bytes:
+            limits.refuse_size()
         if not message.get("more_body", False):
             return b"".join(parts)

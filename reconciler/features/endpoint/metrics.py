@@ -28,14 +28,18 @@ class EventCounts:
     # All series exist from the start: Prometheus' `increase` misses the first value of a series
     # that appears later.
     def __init__(self, fallback: FallbackPolicy) -> None:
+        self._counts = Counter[tuple[str, str, str]]()
+        self.use(fallback)
+
+    def use(self, fallback: FallbackPolicy) -> None:
+        """Count by a fallback from now on; earlier counts stay."""
         self._fallback = fallback
         self._intents = fallback.known_intents - {_OTHER, _NONE}
-        self._counts = Counter[tuple[str, str, str]]()
         just_below = [nextafter(tenth, 0) for tenth in _TENTHS[1:]]
         for confidence in (None, *_TENTHS, *just_below):
             for intent in (*fallback.known_intents, ""):  # "": every unknown one
                 key = self._key(intent, confidence)
-                self._counts[key] = 0
+                self._counts.setdefault(key, 0)
 
     def add(self, intent: str, confidence: float | None) -> None:
         """Count an event as the bot sent it."""
@@ -81,6 +85,11 @@ class Metrics:
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
+
+    def use(self, fallback: FallbackPolicy) -> None:
+        """Count events by another fallback from now on."""
+        self._fallback = fallback.digest
+        self.events.use(fallback)
 
     def count_refusal(self, status: HTTPStatus | None) -> None:
         """Count a request that was refused before the endpoint could read it."""

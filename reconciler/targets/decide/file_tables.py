@@ -5,7 +5,6 @@ file has the old table or the new one.
 """
 
 import asyncio
-import json
 import os
 import sys
 import time
@@ -13,26 +12,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from reconciler.core.target import Author
 from reconciler.core.text.files import read_file
-from reconciler.core.text.json_values import STRICT_DECODER
 from reconciler.targets.decide.publication import (
     KEPT_VERSIONS,
+    MAX_STORED_BYTES,
     Publication,
     StoreUnavailableError,
     VersionFacts,
+    decode_object,
+    decode_publication,
+    encode_publication,
     next_publication,
     parse_facts,
-    parse_publication,
 )
 from reconciler.targets.decide.table import PublishedTable, TableError
 
 if sys.platform != "win32":  # which has no flock: one service has the file there
     from fcntl import LOCK_EX, flock
 
-_MAX_BYTES: Final = 32 * 1024 * 1024
+_DRAFT = ".new"
 _Stamp = tuple[int, int, int]
 
 
@@ -47,7 +47,12 @@ class FileTables:
 
     async def current(self) -> Publication | None:
         """Return the published table; the file is read again only if it changed."""
-        return self.read()
+        stamp = self._read_stamp()
+        known_stamp, publication = self._known
+        if stamp is not None and stamp != known_stamp:
+            # a thread: to read 10,000 rules takes half a second
+            return await asyncio.to_thread(self.read)
+        return publication if stamp is not None else None
 
     def read(self) -> Publication | None:
         """Return the published table, as `current` does. Raises StoreUnavailableError."""
@@ -79,20 +84,26 @@ class FileTables:
         self, table: PublishedTable, expected: str | None, author: Author, now: datetime
     ) -> Publication:
         with self._locked():
-            self._known = (None, None)
             current = self.read()
             publication = next_publication(current, table, expected, author, now)
+            content = encode_publication(publication)
             try:
                 self._versions.mkdir(exist_ok=True)
-                _write(self._version_path(publication.facts.version), publication)
-                _write(self._path, publication)
+                self._remove_drafts()
+                _write(self._version_path(publication.facts.version), content)
+                _write(self._path, content)
                 self._forget_old(publication.facts.version)
             except OSError as error:
                 raise self._unavailable("written", error) from error
+            # under the lock: the file is this publication's
+            self._known = (self._read_stamp(), publication)
         return publication
 
     async def versions(self) -> Sequence[VersionFacts]:
         """Return the kept versions, the newest first."""
+        return await asyncio.to_thread(self._read_versions)
+
+    def _read_versions(self) -> Sequence[VersionFacts]:
         current = self.read()
         if current is None:
             return ()
@@ -103,34 +114,30 @@ class FileTables:
 
     def _read_facts(self, number: int) -> VersionFacts | None:
         path = self._version_path(number)
-        with suppress(FileNotFoundError):
-            return parse_facts(self._decode(path))
-        return None
+        try:
+            return parse_facts(decode_object(read_file(path, MAX_STORED_BYTES)))
+        except FileNotFoundError:
+            return None
+        except (TableError, OSError) as error:
+            raise self._unavailable("read", error) from error
 
     async def version(self, number: int) -> Publication | None:
         """Return a kept version, or None."""
+        return await asyncio.to_thread(self._read_version, number)
+
+    def _read_version(self, number: int) -> Publication | None:
         current = self.read()
         if current is None or number > current.facts.version:
-            return (
-                None  # a version beyond the current one was never published completely
-            )
+            # a version beyond the current one was never published completely
+            return None
         path = self._version_path(number)
         return self._read_file(path) if path.exists() else None
 
     def _read_file(self, path: Path) -> Publication:
         try:
-            return parse_publication(self._decode(path))
+            return decode_publication(read_file(path, MAX_STORED_BYTES))
         except (TableError, OSError) as error:
             raise self._unavailable("read", error) from error
-
-    def _decode(self, path: Path) -> dict[str, object]:
-        try:
-            data = STRICT_DECODER.decode(read_file(path, _MAX_BYTES).decode())
-        except ValueError as error:
-            raise TableError("it is not valid JSON") from error
-        if not isinstance(data, dict):
-            raise TableError("it is not a JSON object")
-        return data
 
     def _version_path(self, number: int) -> Path:
         return self._versions / f"{number}.json"
@@ -138,6 +145,16 @@ class FileTables:
     def _forget_old(self, newest: int) -> None:
         with suppress(FileNotFoundError):
             self._version_path(newest - KEPT_VERSIONS).unlink()
+
+    def _remove_drafts(self) -> None:
+        """Remove what publishers left that were killed; the caller has the lock."""
+        for folder in (self._path.parent, self._versions):
+            for draft in folder.glob(f"*{_DRAFT}"):
+                is_own = folder == self._versions or draft.name.startswith(
+                    f"{self._path.name}."
+                )
+                if is_own:
+                    draft.unlink(missing_ok=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -161,13 +178,12 @@ class FileTables:
         )
 
 
-def _write(path: Path, publication: Publication) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Write a file that is complete or absent after a crash."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{time.monotonic_ns()}.new")
-    text = json.dumps(publication.to_json(), ensure_ascii=False)
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{time.monotonic_ns()}{_DRAFT}")
     try:
         with draft.open("xb") as file:
-            file.write(text.encode("utf-8", "surrogatepass"))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -1,5 +1,6 @@
 """Publications: tables with a version each, in a store that replaces them by compare-and-set."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +8,18 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from reconciler.core.target import Author
-from reconciler.core.text.json_values import as_object
-from reconciler.targets.decide.table import PublishedTable, TableError, parse_table
+from reconciler.core.text.json_values import STRICT_DECODER, as_object
+from reconciler.targets.decide.table import (
+    MAX_TABLE_BYTES,
+    PublishedTable,
+    TableError,
+    parse_table,
+)
 
 KEPT_VERSIONS: Final = 50
+MAX_STORED_BYTES: Final = (
+    2 * MAX_TABLE_BYTES
+)  # numbers may be longer than they were sent
 _DIGEST_IN_TAG: Final = 16  # hex digits
 _MAX_FACT: Final = 200  # characters of a name or a commit
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]")
@@ -25,7 +34,9 @@ class PublishConflictError(Exception):
 
 
 class StoreUnavailableError(Exception):
-    """The store cannot be read or written now; nothing was changed."""
+    """The store cannot be read or written now. The text says so if it is not known whether a
+    publication was stored; else nothing was changed.
+    """
 
 
 class VersionFacts(NamedTuple):
@@ -77,7 +88,8 @@ class TableStore(Protocol):
         """Replace the table if the present one has the expected entity tag (None: if there is
         none).
 
-        Raises PublishConflictError; then nothing has changed.
+        Raises PublishConflictError, and TableError for a table that the store cannot hold; then
+        nothing has changed.
         """
 
     async def versions(self) -> Sequence[VersionFacts]:
@@ -108,6 +120,44 @@ def next_publication(
         commit=_plain(author.commit),
     )
     return Publication(table, facts)
+
+
+def encode_publication(publication: Publication) -> bytes:
+    """Return a publication as a store keeps it.
+
+    Raises TableError for one that could not be read again: it is too large, or not valid text.
+    """
+    text = json.dumps(publication.to_json(), ensure_ascii=False, separators=(",", ":"))
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:
+        raise TableError(
+            "the table has half a character, an unpaired surrogate"
+        ) from None
+    if len(content) > MAX_STORED_BYTES:
+        raise TableError(f"the table has more than {MAX_STORED_BYTES // 2**20} MiB")
+    return content
+
+
+def decode_publication(content: bytes) -> Publication:
+    """Return the publication that `encode_publication` wrote. Raises TableError."""
+    return parse_publication(decode_object(content))
+
+
+def decode_object(content: bytes) -> dict[str, Any]:
+    """Return the JSON object of a stored publication. Raises TableError."""
+    try:
+        data = STRICT_DECODER.decode(content.decode())
+    except (ValueError, RecursionError):
+        raise TableError("it is not valid JSON") from None
+    if not isinstance(data, dict):
+        raise TableError("it is not a JSON object")
+    return data
+
+
+def encode_facts(facts: VersionFacts) -> str:
+    """Return facts as JSON, for a list of versions; `parse_facts` reads their object."""
+    return json.dumps(facts.to_json())
 
 
 def parse_publication(data: object) -> Publication:

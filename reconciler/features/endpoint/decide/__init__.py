@@ -1,0 +1,3 @@
+"""The decision service of `cxroute serve --decide`: it answers where a conversation goes
+(docs/decide.md).
+"""
