@@ -142,8 +142,8 @@ def test_the_contact_is_the_conversation(contact: Any, expected: str | None) -> 
 
 
 def test_attributes_come_by_their_names() -> None:
-    """Renamed ones by the name in the payload alone; numbers where they are declared; nested values
-    are none.
+    """Renamed ones by the name in the payload, not by their own; numbers where they are declared;
+    nested values are none.
     """
     payload = {
         "bot_intent": "lost",
@@ -163,6 +163,7 @@ def test_attributes_come_by_their_names() -> None:
         "cognigyDetectedIntent": "lost",
         "confidence": 0.1,
         "accountType": "gold",
+        "acct_type": "gold",
         "age": 42,
         "zip": "01234",
         "vip": True,
