@@ -88,9 +88,7 @@ def test_each_route_takes_its_own_keys_alone(
 
 
 @pytest.mark.parametrize(("method", "path"), CASES)
-def test_a_class_without_keys_is_closed(
-    tmp_path: Path, method: str, path: str
-) -> None:
+def test_a_class_without_keys_is_closed(tmp_path: Path, method: str, path: str) -> None:
     """If only readers have a key, nobody decides, publishes or posts an event."""
 
     async def status(key: str | None) -> int:
