@@ -1,4 +1,4 @@
-"""The endpoint's OpenAPI document is one, and says what a reader sees in it."""
+"""The OpenAPI documents are valid, and say what a reader sees in them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "schema" / "context-endpoint.openapi.yaml"
-TEXT = FILE.read_text("utf-8")
-QUOTED = [line for line in TEXT.splitlines() if 'description: "' in line]
+FILES = sorted((ROOT / "schema").glob("*.openapi.yaml"))
+TEXTS = {file.name: file.read_text("utf-8") for file in FILES}
+QUOTED = [
+    (name, line)
+    for name, text in TEXTS.items()
+    for line in text.splitlines()
+    if re.search(r'description: "[^"]*,', line)
+]
 
 
 def validated(file: Path) -> subprocess.CompletedProcess[str]:
@@ -43,22 +48,24 @@ def cut_texts(text: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_document_is_valid() -> None:
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_the_document_is_valid(file: Path) -> None:
     """By the schema of OpenAPI 3.1."""
-    actual = validated(FILE)
-    assert (0, f"{FILE}: OK\n") == (actual.returncode, actual.stdout)
+    actual = validated(file)
+    assert (0, f"{file}: OK\n") == (actual.returncode, actual.stdout)
 
 
-def test_no_description_ends_at_a_comma() -> None:
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_description_ends_at_a_comma(name: str) -> None:
     """A validator does not notice it in a schema, where other names are allowed."""
-    assert [] == cut_texts(TEXT)
+    assert [] == cut_texts(TEXTS[name])
 
 
-@pytest.mark.parametrize("line", QUOTED)
-def test_a_comma_without_quotes_is_found(line: str) -> None:
+@pytest.mark.parametrize(("name", "line"), QUOTED)
+def test_a_comma_without_quotes_is_found(name: str, line: str) -> None:
     """Each description that has one needs its quotes."""
     unquoted = re.sub(r'description: "([^"]*)"', r"description: \1", line)
-    broken = TEXT.replace(line, unquoted)
+    broken = TEXTS[name].replace(line, unquoted)
     assert cut_texts(broken)
 
 

@@ -19,9 +19,8 @@ from reconciler.core.manifest.documents import manifest_schema_text
 from reconciler.core.manifest.load import load_manifests
 
 SCHEMA: Final = ".schema/manifest.v1.json"
+_ENVIRONMENTS: Final = ("sandbox", "prod")
 _STARTER: Final = (
-    "environments/sandbox",
-    "environments/prod",
     "queues",
     "routing",
     "intents",
@@ -34,6 +33,7 @@ class InitOptions(CommonOptions):
     """The options of `cxroute init`, and those of features."""
 
     directory: str | None
+    environments: str
     files: tuple[InitFiles, ...] = option_parts(init_files)
 
 
@@ -44,6 +44,14 @@ def options(parser: argparse.ArgumentParser) -> type[InitOptions]:
         nargs="?",
         metavar="DIR",
         help="directory to create (default: that of -m, manifests)",
+    )
+    add(
+        "--decide",
+        action="store_const",
+        const="decide",
+        default="environments",
+        dest="environments",
+        help="write Environments whose rules are the table of `cxroute serve --decide`",
     )
     for files_class in init_files():
         files_class.add_options(parser)
@@ -57,7 +65,7 @@ def run(options: InitOptions, output: Output) -> int:
             f"-m {options.manifests} has no effect with {options.directory}: remove one of them"
         )
     directory = Path(options.directory or options.manifests)
-    texts = {directory / name: text for name, text in _starter()}
+    texts = {directory / name: text for name, text in _starter(options.environments)}
     existing = [path for path in texts if path.exists()]
     if not existing:
         existing = sorted(directory.rglob("*.y*ml"))
@@ -93,19 +101,25 @@ def _print_next(directory: Path, output: Output) -> None:
     )
 
 
-def _starter() -> Iterator[tuple[str, str]]:
-    """Yield each file's name and text; the first line gives editors the path of the schema."""
-    for name in map("{}.yaml".format, _STARTER):
-        text = (
-            files("reconciler.cli")
-            .joinpath("starter", name)
-            .read_text(encoding="utf-8")
-        )
-        yield (
-            name,
-            f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n{text}",
-        )
+def _starter(environments: str) -> Iterator[tuple[str, str]]:
+    """Yield each file's name and text; the Environments are those of a folder of the starter."""
+    for name in _ENVIRONMENTS:
+        text = _starter_text(f"{environments}/{name}.yaml")
+        yield _with_schema(f"environments/{name}.yaml", text)
+    for name in _STARTER:
+        yield _with_schema(f"{name}.yaml", _starter_text(f"{name}.yaml"))
     yield SCHEMA, manifest_schema_text()
+
+
+def _starter_text(name: str) -> str:
+    file = files("reconciler.cli").joinpath("starter", name)
+    return file.read_text(encoding="utf-8")
+
+
+def _with_schema(name: str, text: str) -> tuple[str, str]:
+    """Return a file's name and text; the first line gives editors the path of the schema."""
+    up = "../" * name.count("/")
+    return name, f"# yaml-language-server: $schema={up}{SCHEMA}\n{text}"
 
 
 def manifest_steps(

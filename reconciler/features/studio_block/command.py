@@ -46,7 +46,7 @@ from reconciler.core.export.names import (
 from reconciler.core.export.ruleset import condition_fields
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.ruleset import RuleEntry, RuleSet, rule_entry
-from reconciler.core.manifest.load import load_manifests
+from reconciler.core.manifest.load import Manifests, load_manifests
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, Marker
@@ -63,6 +63,13 @@ from reconciler.core.plan.stages import LiveState
 from reconciler.core.rule_json import read_file_text
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import join_first, pluralize, sanitize
+from reconciler.targets.decide.recipe import (
+    ServiceRecipe,
+    attribute_variables,
+    bot_variables,
+    format_service_recipe,
+)
+from reconciler.targets.decide.settings import Served
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
@@ -82,7 +89,8 @@ _HELP: Final = (
     "import converts a snippet, or a script in JSON or XML, to manifests, and verifies them. probe "
     "prints a snippet\n"
     "that finds out how Studio compares; --result reads its last line. recipe prints how to set up "
-    "the script."
+    "the script;\n"
+    "with --decide, how a script asks `cxroute serve --decide`."
 )
 
 
@@ -95,6 +103,7 @@ class StudioOptions(SessionOptions):
     out: str | None
     into: str | None
     result: str | None
+    recipe_of: str | None
 
 
 def options(parser: argparse.ArgumentParser) -> type[StudioOptions]:
@@ -121,6 +130,13 @@ def options(parser: argparse.ArgumentParser) -> type[StudioOptions]:
         metavar="LINE",
         help="probe: the last line of its output; prints the setting `dialect`",
     )
+    add(
+        "--decide",
+        action="store_const",
+        const="decide",
+        dest="recipe_of",
+        help="recipe: of a script that asks a decision service (`rules: served`)",
+    )
     parser.epilog = _HELP
     return StudioOptions
 
@@ -130,6 +146,7 @@ def run(options: StudioOptions, output: Output) -> int:
         "import": {"FILE": options.file, "--into": options.into},
         "build": {"--out": options.out},
         "probe": {"--result": options.result},
+        "recipe": {"--decide": options.recipe_of},
     }
     check_task("studio", options.task, values_of)
     if options.task == "import":
@@ -153,6 +170,8 @@ def _build(options: StudioOptions) -> str:
     """
     manifests = load_manifests(Path(options.manifests))
     environment = choose_environment(manifests, options.environment)
+    if options.recipe_of is not None:
+        return _service_recipe(manifests, environment)
     layout = own_layout(environment)
     if layout is None:
         remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
@@ -162,15 +181,53 @@ def _build(options: StudioOptions) -> str:
     desired, resolver = desire_offline(manifests, environment)
     rules = desired.rules.values()
     if options.task == "recipe":
-        conditions = [part for each in rules for part in each.rule.conditions]
-        used = {part.attribute for part in conditions if isinstance(part, Condition)}
         names = environment.attributes
-        return format_recipe(layout, (names.intent, names.confidence, *sorted(used)))
+        used = _used_attributes(each.rule for each in rules)
+        return format_recipe(layout, (names.intent, names.confidence, *used))
     _refuse_names(environment.name, [each.rule for each in rules])
     entries = [
         BlockEntry(each.rule, each.address, each.marker_digest, "") for each in rules
     ]
     return f"{build_block(entries, layout, resolver.names)}\n"
+
+
+def _service_recipe(manifests: Manifests, environment: Environment) -> str:
+    """Return the recipe of a script that asks the decision service of an Environment.
+
+    Raises UsageError if its rules are in another place.
+    """
+    served = environment.api.target_settings
+    if not isinstance(served, Served):
+        raise UsageError(
+            f"the rules of Environment {environment.name} are not in a decision service: set "
+            f"`api.rules: served` and `api.served` in it, or choose another one with -e"
+        )
+    desired, _ = desire_offline(manifests, environment)
+    names = environment.attributes
+    used = _used_attributes(each.rule for each in desired.rules.values())
+    others = [name for name in used if name not in (names.intent, names.confidence)]
+    blocks = [
+        loaded.document.name
+        for loaded in manifests.environments.values()
+        if loaded.document.tenant == environment.tenant
+        and own_layout(loaded.document) is not None
+    ]
+    recipe = ServiceRecipe(
+        environment=environment.name,
+        url=served.url.rstrip("/"),
+        answer=served.as_,
+        bot=bot_variables(served.variables),
+        attributes=attribute_variables(others, served.variables),
+        blocks=tuple(sorted(blocks)),
+    )
+    return format_service_recipe(recipe)
+
+
+def _used_attributes(rules: Iterable[Rule]) -> list[str]:
+    """Return the attributes that conditions of rules name, sorted."""
+    conditions = [part for rule in rules for part in rule.conditions]
+    used = {part.attribute for part in conditions if isinstance(part, Condition)}
+    return sorted(used)
 
 
 def _refuse_names(environment: str, rules: Iterable[Rule]) -> None:

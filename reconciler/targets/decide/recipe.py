@@ -1,0 +1,175 @@
+"""The set-up of a script that asks a decision service: steps with exact names and texts."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.core.manifest.kinds.fields import SCRIPT_VARIABLE
+from reconciler.core.target import NotStorableError
+from reconciler.core.text.escape import quote_name
+from reconciler.targets.decide.settings import Answer
+
+_VARIABLE: Final = re.compile(SCRIPT_VARIABLE, re.ASCII)
+_BOT: Final = ("intent", "confidence")
+_SKILL: Final = "script_skill"
+"""The name in `customPayload` of the skill that the script chose by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecipe:
+    """What the steps name: the service, the variables of the Environment and its other block.
+
+    `bot` has the variables of the intent and of the confidence. `attributes` has the variables of
+    the attributes that rules use. `blocks` has the Environments of the same tenant whose rules are
+    in a script.
+    """
+
+    environment: str
+    url: str
+    answer: Answer
+    bot: tuple[str, str]
+    attributes: tuple[str, ...]
+    blocks: tuple[str, ...]
+
+
+def bot_variables(variables: Mapping[str, str]) -> tuple[str, str]:
+    """Return the variables of the intent and of the confidence, by `served.variables`."""
+    intent, confidence = (variables.get(name, name) for name in _BOT)
+    return intent, confidence
+
+
+def attribute_variables(
+    attributes: Iterable[str], variables: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the variable of each attribute, in their order.
+
+    Raises NotStorableError for a name that is no variable of a script, or that the recipe uses for
+    another value.
+    """
+    taken = {*bot_variables(variables), _SKILL}
+    found = []
+    for attribute in attributes:
+        name = variables.get(attribute, attribute)
+        reason = ""
+        if not _VARIABLE.fullmatch(name):
+            reason = "is not letters, digits and _"
+        elif name in taken or name.lower().startswith("cxr_"):
+            reason = "stands for another value"
+        if reason:
+            problem = f"the attribute {quote_name(attribute)} has the variable {quote_name(name)}"
+            hint = "specify another one in `api.served.variables`"
+            raise NotStorableError(f"{problem}, which {reason}; {hint}")
+        taken.add(name)
+        found.append(name)
+    return tuple(found)
+
+
+def format_service_recipe(recipe: ServiceRecipe) -> str:
+    """Return the steps for each of the three ways to ask the service."""
+    parts = [
+        _introduction(recipe),
+        _exchange_steps(recipe),
+        _rest_steps(recipe),
+        _cognigy_steps(recipe),
+    ]
+    return "\n".join(parts)
+
+
+def _introduction(recipe: ServiceRecipe) -> str:
+    holds = "number" if recipe.answer == "id" else "name"
+    return f"""\
+A script asks the decision service of {recipe.environment}. Nothing here was tried on a tenant. Each step says how sure
+it is: (documented) by NICE or Cognigy; (third-party) code alone shows it; (unknown) no source was found.
+Replace DEFAULT_SKILL by the {holds} of the skill of the default routing. Replace KEY, in CXone or Cognigy
+alone, by a key of CXROUTE_API_KEYS. In way B the script holds the key: give it one of its own.
+"""
+
+
+def _exchange_steps(recipe: ServiceRecipe) -> str:
+    return f"""\
+A. WITH THE EXCHANGE ACTION OF A BOT
+1. In Virtual Agent Hub, add a Custom Exchange Endpoint (documented):
+     URL            {recipe.url}/exchange
+     Authorization  Bearer KEY
+2. Before the exchange action, put a SNIPPET that runs before each exchange (documented). It sets the default
+   skill first, because a variable of an earlier answer would stay. Assign to {_listed(recipe)}
+   what the bot and the script know. {_SKILL} is for GET /rules/shadow: the skill that the script chooses today.
+
+{_snippet(recipe, "customPayload")}
+3. Add TEXTBOT EXCHANGE for chat, email, SMS and digital, or VOICEBOT EXCHANGE for phone (documented). Set its
+   customPayload to {{customPayload}}. The time-out, and whether a phone contact needs a prompt: (unknown).
+4. Connect ReturnControlToScript to step 6 (documented). The answer sets cxr_skill, cxr_rule, cxr_queue,
+   cxr_fallback and cxr_digest. No rule: cxr_rule is empty, and cxr_skill stays the default one. If the script has
+   no such variable, look in the object that the action's customPayloadVarName names (unknown which one holds).
+5. Connect Error, and every other branch, to step 6 with the default skill (documented){_block(recipe.blocks)}.
+6. Set Skill of REQAGENT to {{cxr_skill}} (documented). A digital contact that is queued already does not move
+   without REQAGENT (Digital) (unknown: no source says that it does).
+"""
+
+
+def _rest_steps(recipe: ServiceRecipe) -> str:
+    return f"""\
+B. WITH THE REST API ACTION, WITHOUT A BOT'S TURN
+1. Put a SNIPPET before it (documented: nested members and asjson). A script holds texts, so the call is the
+   same POST /exchange, which reads "0.8" as a number; POST /decide refuses a confidence that is a text.
+
+{_snippet(recipe, "cxr_request.customPayload")}
+2. Set the action to POST {recipe.url}/exchange, the parameters to {{cxr_request.asjson()}}, the result to cxr_answer,
+   and the headers to {{"Authorization": "Bearer KEY", "Content-Type": "application/json"}}. The time-out is at most 90
+   seconds: choose 3000 milliseconds. It retries twice, so the Error branch comes after up to 9 seconds (documented).
+3. Put a SNIPPET after it; connect its Error branch, and that of the action, to REQAGENT (documented). What an
+   absent member gives is (unknown): the default skill stays in both cases.
+
+ASSIGN cxr_found = "{{cxr_answer.customPayload.cxr_skill}}"
+IF ( cxr_found != "" )
+{{
+  ASSIGN cxr_skill = "{{cxr_found}}"
+}}
+
+4. Set Skill of REQAGENT to {{cxr_skill}}, as in A.6.
+"""
+
+
+def _cognigy_steps(recipe: ServiceRecipe) -> str:
+    return f"""\
+C. WITH AN HTTP REQUEST NODE OF COGNIGY, BEFORE THE HAND-OVER
+1. Send POST {recipe.url}/decide with the header Authorization: Bearer KEY (documented) and this body; attributes
+   have their names in the manifests. intent and confidence are the bot's.
+     {{"conversationId": "...", "intent": "...", "confidence": 0.8, "attributes": {{}}, "scriptQueue": "..."}}
+2. Hand over with queue.{recipe.answer} of the answer, which also has rule, share, fallback and digest (third-party: the
+   names of the hand-over's data). queue is null without a rule: use the default skill, as after an error.
+"""
+
+
+def _listed(recipe: ServiceRecipe) -> str:
+    return ", ".join((*recipe.bot, *recipe.attributes))
+
+
+def _block(blocks: Sequence[str]) -> str:
+    if not blocks:
+        return ",\n   or to a block of a second Environment with `rules: studio`"
+    names = ", ".join(blocks)
+    return f",\n   or to the block of {names} (`cxroute studio recipe`)"
+
+
+def _snippet(recipe: ServiceRecipe, payload: str) -> str:
+    """Return the SNIPPET that fills an object; an attribute without a value is left out."""
+    declared = payload.partition(".")[0]
+    lines = [
+        'ASSIGN cxr_skill = "DEFAULT_SKILL"',
+        'ASSIGN cxr_rule = ""',
+        f"DYNAMIC {declared}",
+    ]
+    if declared != payload:
+        lines.append(f'ASSIGN {declared}.executionInfo.contactId = "{{contactId}}"')
+    # an empty intent or confidence is none for the service
+    lines += [f'ASSIGN {payload}.{name} = "{{{name}}}"' for name in recipe.bot]
+    for variable in (*recipe.attributes, _SKILL):
+        lines += [
+            f'IF ( {variable} != "" )',
+            "{",
+            f'  ASSIGN {payload}.{variable} = "{{{variable}}}"',
+            "}",
+        ]
+    return "\n".join([*lines, ""])
