@@ -103,6 +103,8 @@ class ServiceSurroundings(NamedTuple):
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     log: Callable[[str], object] = lambda _line: None
+    # Called after each change of the table.
+    settle: Callable[[], object] = lambda: None
 
 
 class DecisionService:
@@ -114,7 +116,7 @@ class DecisionService:
         keys: RouteKeys,
         surroundings: ServiceSurroundings,
     ) -> None:
-        self.follower = Follower(store, surroundings.log)
+        self.follower = Follower(store, surroundings.log, surroundings.settle)
         self.keys = keys
         self.shadow = Shadow(surroundings.log, surroundings.clock)
         self._store = store
