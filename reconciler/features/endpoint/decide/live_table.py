@@ -121,7 +121,6 @@ class Follower:
         if self._lock is None:
             self._lock = asyncio.Lock()
         async with self._lock:
-            self._looked_at = asyncio.get_running_loop().time()
             try:
                 publication = await self._store.current()
                 await self._hold(publication)
@@ -129,6 +128,9 @@ class Follower:
                 self._note(str(error))
             except Exception as bug:  # noqa: BLE001 - no error may end the task, or a decision
                 self._note(f"the table cannot be read: {type(bug).__name__}")
+            finally:
+                # at the end: a look at a store that does not answer takes long
+                self._looked_at = asyncio.get_running_loop().time()
 
     async def _hold(self, publication: Publication | None) -> None:
         held = self._held
