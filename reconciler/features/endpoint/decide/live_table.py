@@ -74,9 +74,16 @@ def _number(share: Fraction) -> float:
 class Follower:
     """Holds the newest table of a store. Without the store, it keeps the table that it has."""
 
-    def __init__(self, store: TableStore, log: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        store: TableStore,
+        log: Callable[[str], object],
+        settle: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`settle` is called after each change of the table."""
         self._store = store
         self._log = log
+        self._settle = settle
         self._lock: asyncio.Lock | None = None  # made in the event loop that runs
         self._looked_at: float | None = None
         self._held: LiveTable | None = None
@@ -114,7 +121,6 @@ class Follower:
         if self._lock is None:
             self._lock = asyncio.Lock()
         async with self._lock:
-            self._looked_at = asyncio.get_running_loop().time()
             try:
                 publication = await self._store.current()
                 await self._hold(publication)
@@ -122,6 +128,9 @@ class Follower:
                 self._note(str(error))
             except Exception as bug:  # noqa: BLE001 - no error may end the task, or a decision
                 self._note(f"the table cannot be read: {type(bug).__name__}")
+            finally:
+                # at the end: a look at a store that does not answer takes long
+                self._looked_at = asyncio.get_running_loop().time()
 
     async def _hold(self, publication: Publication | None) -> None:
         held = self._held
@@ -131,6 +140,7 @@ class Follower:
         if held is None or publication.facts != held.publication.facts:
             # a thread: 10,000 rules take a while, and decisions go on
             self._held = await asyncio.to_thread(LiveTable, publication)
+            self._settle()
             self._log_table(publication)
         self._note("")
 

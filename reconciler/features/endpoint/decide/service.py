@@ -37,6 +37,7 @@ from reconciler.features.endpoint.messages import (
 from reconciler.targets.decide.decision import Decision
 from reconciler.targets.decide.publication import TableStore
 from reconciler.targets.decide.rules_routes import (
+    RULES_PATH,
     RulesRequest,
     RulesResponse,
     is_rules_path,
@@ -103,6 +104,8 @@ class ServiceSurroundings(NamedTuple):
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     log: Callable[[str], object] = lambda _line: None
+    # Called after each change of the table.
+    settle: Callable[[], object] = lambda: None
 
 
 class DecisionService:
@@ -114,7 +117,7 @@ class DecisionService:
         keys: RouteKeys,
         surroundings: ServiceSurroundings,
     ) -> None:
-        self.follower = Follower(store, surroundings.log)
+        self.follower = Follower(store, surroundings.log, surroundings.settle)
         self.keys = keys
         self.shadow = Shadow(surroundings.log, surroundings.clock)
         self._store = store
@@ -217,10 +220,11 @@ class DecisionService:
         is_allowed = self.keys.may_publish if is_put else self.keys.may_read
         if not is_allowed(headers):
             raise RequestRefusedError(401, "unauthorized", "no valid key", _BEARER)
+        allowed = "GET, PUT" if path == RULES_PATH else "GET"
+        if method not in ("HEAD", *allowed.split(", ")):
+            allow = (b"allow", allowed.encode())
+            raise RequestRefusedError(405, "method", f"only {allowed}", allow)
         if path == SHADOW_PATH:
-            if method not in ("GET", "HEAD"):
-                allow = (b"allow", b"GET")
-                return error_response(405, "method", "only GET", allow)
             return EndpointResponse(200, "ok", encode_json(self.shadow.to_json()))
 
         body = b""

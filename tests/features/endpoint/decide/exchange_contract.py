@@ -82,7 +82,7 @@ REQUEST: Final[dict[str, Any]] = {
     "customPayload": {"intent": "lost", "confidence": "0.9", "tier": "gold"},
     "mediaType": "chat",
 }
-_ODD: Final[tuple[object, ...]] = (
+_ODD: Final[tuple[Any, ...]] = (
     None,
     "",
     " ",
