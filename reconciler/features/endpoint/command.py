@@ -3,10 +3,12 @@ without.
 """
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
 import socket
+import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -217,13 +219,21 @@ def decision_service(store: TableStore, settings: "ServeSettings") -> DecisionSe
         publish=ApiKeys(settings.admin_keys),
         signatures=SignatureVerifier(settings.secrets),
     )
-    surroundings = ServiceSurroundings(now=utc_now, clock=time.monotonic, log=log)
+    surroundings = ServiceSurroundings(
+        # to look for garbage in a table of 10,000 rules, which has none, stops all decisions
+        now=utc_now,
+        clock=time.monotonic,
+        log=log,
+        settle=gc.freeze,
+    )
     return DecisionService(store, keys, surroundings)
 
 
 @asynccontextmanager
 async def following(follower: Follower) -> AsyncIterator[None]:
     """Follow the store of tables while the block runs; the first look is done before it."""
+    # threads that read tables give way to decisions sooner than after 5 ms
+    sys.setswitchinterval(_SWITCH_SECONDS)
     await follower.look()
     task = asyncio.create_task(follower.run())
     try:
@@ -233,6 +243,7 @@ async def following(follower: Follower) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+_SWITCH_SECONDS: Final = 0.001
 _ADVICE_INTERVAL: Final = 60.0  # seconds
 _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 

@@ -46,9 +46,8 @@ class Decider:
         self._stage = table.settings.stage
         ordered = order_entries(table.entries(), table.settings.evaluation)
         self._index = RuleIndex(ordered)
-        self._splits = {
-            id(entry): destination_of_rule(entry) or () for entry in ordered
-        }
+        # by the entry's identity, computed for the first decision: a new table is ready sooner
+        self._splits: dict[int, Sequence[tuple[str, Fraction]]] = {}
 
     def decide(
         self, attributes: Mapping[str, Scalar | None], conversation: str | None
@@ -59,11 +58,18 @@ class Decider:
         if entry is None:
             return Decision(rule=None, queue_id=None, share=None, fallback=doubt)
 
-        split = self._splits[id(entry)]
+        split = self._split_of(entry)
         if not split:
             return Decision(rule=entry.name, queue_id=None, share=None, fallback=doubt)
         queue_id, share = _choose(split, position_of(conversation, entry))
         return Decision(rule=entry.name, queue_id=queue_id, share=share, fallback=doubt)
+
+    def _split_of(self, entry: RoutingEntry) -> Sequence[tuple[str, Fraction]]:
+        split = self._splits.get(id(entry))
+        if split is None:
+            split = destination_of_rule(entry) or ()
+            self._splits[id(entry)] = split
+        return split
 
 
 def _choose(

@@ -13,6 +13,7 @@ from reconciler.targets.decide.table import (
     MAX_TABLE_BYTES,
     PublishedTable,
     TableError,
+    encode_in_pieces,
     parse_table,
 )
 
@@ -20,6 +21,7 @@ KEPT_VERSIONS: Final = 50
 MAX_STORED_BYTES: Final = (
     2 * MAX_TABLE_BYTES
 )  # numbers may be longer than they were sent
+_STORED_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DIGEST_IN_TAG: Final = 16  # hex digits
 _MAX_FACT: Final = 200  # characters of a name or a commit
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]")
@@ -127,9 +129,9 @@ def encode_publication(publication: Publication) -> bytes:
 
     Raises TableError for one that could not be read again: it is too large, or not valid text.
     """
-    text = json.dumps(publication.to_json(), ensure_ascii=False, separators=(",", ":"))
+    pieces = encode_in_pieces(publication.to_json(), _STORED_JSON)
     try:
-        content = text.encode()
+        content = "".join(pieces).encode()
     except UnicodeEncodeError:
         raise TableError(
             "the table has half a character, an unpaired surrogate"

@@ -74,9 +74,16 @@ def _number(share: Fraction) -> float:
 class Follower:
     """Holds the newest table of a store. Without the store, it keeps the table that it has."""
 
-    def __init__(self, store: TableStore, log: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        store: TableStore,
+        log: Callable[[str], object],
+        settle: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`settle` is called after each change of the table."""
         self._store = store
         self._log = log
+        self._settle = settle
         self._lock: asyncio.Lock | None = None  # made in the event loop that runs
         self._looked_at: float | None = None
         self._held: LiveTable | None = None
@@ -131,6 +138,7 @@ class Follower:
         if held is None or publication.facts != held.publication.facts:
             # a thread: 10,000 rules take a while, and decisions go on
             self._held = await asyncio.to_thread(LiveTable, publication)
+            self._settle()
             self._log_table(publication)
         self._note("")
 

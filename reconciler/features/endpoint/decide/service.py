@@ -6,6 +6,7 @@ Every answer is by one whole table. Nothing of a body is logged or kept.
 import asyncio
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -100,8 +101,10 @@ class ServiceSurroundings(NamedTuple):
     """The clocks and the log of a service; the defaults are those of one process."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    clock: Callable[[], float] = lambda: asyncio.get_running_loop().time()
+    clock: Callable[[], float] = time.monotonic
     log: Callable[[str], object] = lambda _line: None
+    # Called after each change of the table.
+    settle: Callable[[], object] = lambda: None
 
 
 class DecisionService:
@@ -113,7 +116,7 @@ class DecisionService:
         keys: RouteKeys,
         surroundings: ServiceSurroundings,
     ) -> None:
-        self.follower = Follower(store, surroundings.log)
+        self.follower = Follower(store, surroundings.log, surroundings.settle)
         self.keys = keys
         self.shadow = Shadow(surroundings.log, surroundings.clock)
         self._store = store
