@@ -35,10 +35,11 @@ from reconciler.core.errors import (
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.profile import Profile
 from reconciler.core.model.check import UNCHECKED, CheckResult, CheckStatus
-from reconciler.core.target import target_of
+from reconciler.core.target import form_of, target_of
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.files import MIB
 from reconciler.core.text.hosts import request_url
+from reconciler.features.doctor.decision_service import DecisionServiceCheck
 from reconciler.features.doctor.reachability import (
     check_network_settings,
     check_reachability,
@@ -67,7 +68,7 @@ class DoctorOptions(SessionOptions):
 def options(parser: argparse.ArgumentParser) -> type[DoctorOptions]:
     endpoint = (
         "also check that the context endpoint at this address has the fallback of the "
-        "manifests"
+        "manifests; with `rules: served`, check the decision service there"
     )
     parser.add_argument("--endpoint", metavar="URL", help=endpoint)
     add_format_option(parser)
@@ -82,7 +83,11 @@ def run(options: DoctorOptions, output: Output) -> int:
     run_interruptibly(lambda _stop: doctor.run())
     endpoint = options.endpoint
     if endpoint:
-        run_interruptibly(lambda _stop: doctor.check_endpoint(endpoint))
+        check_address(endpoint)
+        check_running = doctor.check_endpoint
+        if form_of(session.environment).keeps_settings:
+            check_running = doctor.check_service
+        run_interruptibly(lambda _stop: check_running(endpoint))
     if output.form == "json":
         output.document(
             {
@@ -97,6 +102,14 @@ def run(options: DoctorOptions, output: Output) -> int:
         )
         output.result(doctor_text(doctor.lines, output.paint))
     return 0 if is_healthy(doctor.lines) else CxrouteError.exit_code
+
+
+def check_address(url: str) -> None:
+    """Raise UsageError for an address that no request may be sent to."""
+    if request_url(url) is None:
+        raise UsageError(
+            "--endpoint: must be an address with https:// (http:// only for this machine)"
+        )
 
 
 @dataclass(slots=True)
@@ -224,15 +237,12 @@ class _Doctor:
             self.add("manifests", "fail", str(error), "`cxroute validate` lists them")
             return []
 
-    async def check_endpoint(self, url: str) -> None:
-        """Add whether the endpoint at this address writes as the manifests say.
+    async def check_service(self, url: str) -> None:
+        """Add what the decision service at this address answers."""
+        await DecisionServiceCheck(self.session, url, self.lines).run()
 
-        Raises UsageError for the address.
-        """
-        if request_url(url) is None:
-            raise UsageError(
-                "--endpoint: must be an address with https:// (http:// only for this machine)"
-            )
+    async def check_endpoint(self, url: str) -> None:
+        """Add whether the endpoint at this address writes as the manifests say."""
         stage = endpoint_stage(self.session.manifests, self.session.environment)
         expected = stage.fallback.digest
         text = ""

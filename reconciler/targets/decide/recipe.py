@@ -79,10 +79,10 @@ def format_service_recipe(recipe: ServiceRecipe) -> str:
 def _introduction(recipe: ServiceRecipe) -> str:
     holds = "number" if recipe.answer == "id" else "name"
     return f"""\
-A script asks the decision service of {recipe.environment}. Nothing here was tried on a tenant. Each step says how sure
-it is: (documented) by NICE or Cognigy; (third-party) code alone shows it; (unknown) no source was found.
-Replace DEFAULT_SKILL by the {holds} of the skill of the default routing. Replace KEY, in CXone or Cognigy
-alone, by a key of CXROUTE_API_KEYS. In way B the script holds the key: give it one of its own.
+A script asks the decision service of {recipe.environment}. Nothing here was tried on a tenant.
+Each step says how sure it is: (documented) by NICE or Cognigy; (third-party) code alone shows it;
+(unknown) no source was found. Replace DEFAULT_SKILL by the {holds} of the skill of the default
+routing. Replace KEY, in CXone or Cognigy alone, by a key of CXROUTE_API_KEYS.
 """
 
 
@@ -92,34 +92,39 @@ A. WITH THE EXCHANGE ACTION OF A BOT
 1. In Virtual Agent Hub, add a Custom Exchange Endpoint (documented):
      URL            {recipe.url}/exchange
      Authorization  Bearer KEY
-2. Before the exchange action, put a SNIPPET that runs before each exchange (documented). It sets the default
-   skill first, because a variable of an earlier answer would stay. Assign to {_listed(recipe)}
-   what the bot and the script know. {_SKILL} is for GET /rules/shadow: the skill that the script chooses today.
+2. Put this SNIPPET before the exchange action, so that it runs before each exchange (documented).
+   It sets the default skill first: a variable of an earlier answer would stay. The script has
+   to assign {_listed(recipe)} before.
+   {_SKILL} is the skill that the script chooses today, for GET /rules/shadow.
 
 {_snippet(recipe, "customPayload")}
-3. Add TEXTBOT EXCHANGE for chat, email, SMS and digital, or VOICEBOT EXCHANGE for phone (documented). Set its
-   customPayload to {{customPayload}}. The time-out, and whether a phone contact needs a prompt: (unknown).
-4. Connect ReturnControlToScript to step 6 (documented). The answer sets cxr_skill, cxr_rule, cxr_queue,
-   cxr_fallback and cxr_digest. No rule: cxr_rule is empty, and cxr_skill stays the default one. If the script has
-   no such variable, look in the object that the action's customPayloadVarName names (unknown which one holds).
+3. Add TEXTBOT EXCHANGE for chat, email, SMS and digital, or VOICEBOT EXCHANGE for phone
+   (documented). Set its customPayload to {{customPayload}}. The time-out, and whether a phone
+   contact needs a prompt: (unknown).
+4. Connect ReturnControlToScript to step 6 (documented). The answer sets cxr_skill, cxr_rule,
+   cxr_queue, cxr_fallback and cxr_digest. Without a rule, cxr_rule is empty, and cxr_skill stays
+   the default one. If the script has no such variable, look in the object that the action's
+   customPayloadVarName names (unknown which one holds).
 5. Connect Error, and every other branch, to step 6 with the default skill (documented){_block(recipe.blocks)}.
-6. Set Skill of REQAGENT to {{cxr_skill}} (documented). A digital contact that is queued already does not move
-   without REQAGENT (Digital) (unknown: no source says that it does).
+6. Set Skill of REQAGENT to {{cxr_skill}} (documented). A digital contact that is queued already
+   does not move without REQAGENT (Digital) (unknown: no source says that it does).
 """
 
 
 def _rest_steps(recipe: ServiceRecipe) -> str:
     return f"""\
 B. WITH THE REST API ACTION, WITHOUT A BOT'S TURN
-1. Put a SNIPPET before it (documented: nested members and asjson). A script holds texts, so the call is the
-   same POST /exchange, which reads "0.8" as a number; POST /decide refuses a confidence that is a text.
+1. Put this SNIPPET before it (documented: nested members, asjson). A script holds texts: POST
+   /exchange reads "0.8" as a number, and POST /decide refuses a confidence that is a text.
 
 {_snippet(recipe, "cxr_request.customPayload")}
-2. Set the action to POST {recipe.url}/exchange, the parameters to {{cxr_request.asjson()}}, the result to cxr_answer,
-   and the headers to {{"Authorization": "Bearer KEY", "Content-Type": "application/json"}}. The time-out is at most 90
-   seconds: choose 3000 milliseconds. It retries twice, so the Error branch comes after up to 9 seconds (documented).
-3. Put a SNIPPET after it; connect its Error branch, and that of the action, to REQAGENT (documented). What an
-   absent member gives is (unknown): the default skill stays in both cases.
+2. Set the action to POST {recipe.url}/exchange,
+   the parameters to {{cxr_request.asjson()}}, the result to cxr_answer, and the headers to
+   {{"Authorization": "Bearer KEY", "Content-Type": "application/json"}}. The script holds this key:
+   give it one of its own. The time-out is at most 90 seconds: set 3 seconds. The action retries
+   twice, so its Error branch comes after up to 9 seconds (documented).
+3. Put this SNIPPET after it. Connect its Error branch, and that of the action, to REQAGENT
+   (documented). What an absent member gives is (unknown): the default skill stays in both cases.
 
 ASSIGN cxr_found = "{{cxr_answer.customPayload.cxr_skill}}"
 IF ( cxr_found != "" )
@@ -134,11 +139,14 @@ IF ( cxr_found != "" )
 def _cognigy_steps(recipe: ServiceRecipe) -> str:
     return f"""\
 C. WITH AN HTTP REQUEST NODE OF COGNIGY, BEFORE THE HAND-OVER
-1. Send POST {recipe.url}/decide with the header Authorization: Bearer KEY (documented) and this body; attributes
-   have their names in the manifests. intent and confidence are the bot's.
-     {{"conversationId": "...", "intent": "...", "confidence": 0.8, "attributes": {{}}, "scriptQueue": "..."}}
-2. Hand over with queue.{recipe.answer} of the answer, which also has rule, share, fallback and digest (third-party: the
-   names of the hand-over's data). queue is null without a rule: use the default skill, as after an error.
+1. Send POST {recipe.url}/decide
+   with the header Authorization: Bearer KEY and this body (documented). intent and confidence are
+   the bot's; attributes have their names in the manifests.
+     {{"conversationId": "...", "intent": "...", "confidence": 0.8, "attributes": {{}},
+      "scriptQueue": "..."}}
+2. Hand over with queue.{recipe.answer} of the answer (third-party: the names of the hand-over's data). The
+   answer also has rule, share, fallback and digest. queue is null without a rule: use the default
+   skill, as after an error.
 """
 
 

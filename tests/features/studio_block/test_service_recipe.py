@@ -1,0 +1,132 @@
+"""`cxroute studio recipe --decide`: how a script asks a decision service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.cases import each_case
+from tests.support.program import Program, write
+
+ENVIRONMENT = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+tenant: acme
+api:
+  rules: served
+  served: {url: "https://routing.acme.example", keyEnv: ACME_KEY%s}
+attributes: {intent: intent, confidence: confidence}
+"""
+BLOCK = """\
+---
+apiVersion: routing/v1
+kind: Environment
+name: prod-block
+owner: acme
+tenant: acme
+api:
+  auth: access-key
+  area: na1
+  queues: acd-skills
+  rules: studio
+  studio: {script: 'Bot\\Hand-over'}
+"""
+RULES = """\
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+environments: [prod]
+rules:
+  - {key: gold, when: [{attribute: %s, equals: gold}], queue: Fraud Desk, priority: 10}
+  - {intent: lost, minConfidence: 0.5, queue: Fraud Desk, priority: 20}
+"""
+RECIPE = ("studio", "recipe", "--decide", "-e", "prod")
+
+
+def test_the_recipe_fills_each_attribute_of_the_rules(cxroute: Program) -> None:
+    """By its variable; an empty one is left out. The bot's values are always sent."""
+    settings = ", variables: {customerTier: tier}"
+    write("m.yaml", ENVIRONMENT % settings + RULES % "customerTier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert 'ASSIGN customPayload.intent = "{intent}"\n' in cxroute.out
+    guarded = 'IF ( tier != "" )\n{\n  ASSIGN customPayload.tier = "{tier}"\n}\n'
+    assert guarded in cxroute.out
+    assert "customPayload.customerTier" not in cxroute.out
+    assert "URL            https://routing.acme.example/exchange\n" in cxroute.out
+    assert len(cxroute.out.splitlines()) <= 90
+    assert max(map(len, cxroute.out.splitlines())) <= 110
+
+
+def test_the_recipe_has_a_place_for_the_key_and_no_key(cxroute: Program) -> None:
+    """KEY stands for it; the variable of the publisher's key is no business of a script."""
+    write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert "Authorization  Bearer KEY\n" in cxroute.out
+    assert "ACME_KEY" not in cxroute.out
+
+
+def test_the_skill_is_a_name_where_the_answer_is_one(cxroute: Program) -> None:
+    """`served.as` decides what the default skill and the hand-over have."""
+    write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert "by the number of the skill" in cxroute.out
+    assert "queue.id of the answer" in cxroute.out
+    write("m.yaml", ENVIRONMENT % ", as: name" + RULES % "tier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert "by the name of the skill" in cxroute.out
+    assert "queue.name of the answer" in cxroute.out
+
+
+def test_a_block_of_the_same_tenant_may_stand_in(cxroute: Program) -> None:
+    """The Error branch names its Environment."""
+    write("m.yaml", ENVIRONMENT % "" + RULES % "tier" + BLOCK)
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert "the block of prod-block" in cxroute.out
+    write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert "prod-block" not in cxroute.out
+
+
+@each_case(
+    "attribute, settings, said",
+    [
+        ('"a-b"', "", 'the variable "a-b", which is not letters, digits and _'),
+        ("script_skill", "", "which stands for another value"),
+        ("cxr_tier", "", "which stands for another value"),
+        ("tier", ", variables: {tier: intent}", '"intent", which stands for another'),
+    ],
+)
+def test_a_name_that_is_no_variable_is_an_error(
+    cxroute: Program, attribute: str, settings: str, said: str
+) -> None:
+    """With the setting that gives it another one."""
+    write("m.yaml", ENVIRONMENT % settings + RULES % attribute)
+    assert cxroute(*RECIPE) == 64
+    assert said in cxroute.err
+    assert "`api.served.variables`" in cxroute.err
+
+
+def test_rules_in_another_place_have_no_such_recipe(cxroute: Program) -> None:
+    """The message names the setting; `--decide` is an option of `recipe` alone."""
+    write("m.yaml", ENVIRONMENT % "" + RULES % "tier" + BLOCK)
+    assert cxroute("studio", "recipe", "--decide", "-e", "prod-block") == 64
+    assert "are not in a decision service: set `api.rules: served`" in cxroute.err
+    assert cxroute("studio", "build", "--decide", "-e", "prod") == 64
+    assert "--decide is an option of `studio recipe`" in cxroute.err
+
+
+def test_init_writes_environments_of_a_decision_service(cxroute: Program) -> None:
+    """They are valid, can be planned in the sandbox offline, and have a recipe."""
+    assert cxroute("init", "--decide") == 0, cxroute.err
+    prod = Path("manifests/environments/prod.yaml")
+    assert "rules: served" in prod.read_text("utf-8")
+    text = prod.read_text("utf-8").replace("your-tenant.invalid", "acme.example")
+    prod.write_text(text, "utf-8")
+    assert cxroute("validate") == 0, cxroute.out + cxroute.err
+    assert cxroute("plan", "-e", "sandbox", "--detailed-exitcode") == 2
+    assert cxroute("apply", "-e", "sandbox", "--yes") == 0, cxroute.err
+    assert cxroute("drift", "-e", "sandbox") == 0, cxroute.out
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert "https://routing.acme.example/exchange" in cxroute.out
