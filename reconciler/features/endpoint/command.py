@@ -246,7 +246,7 @@ async def following(follower: Follower) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-_SWITCH_SECONDS: Final = 0.005
+_SWITCH_SECONDS: Final = 0.001
 _ADVICE_INTERVAL: Final = 60.0  # seconds
 _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 

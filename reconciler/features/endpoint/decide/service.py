@@ -286,7 +286,7 @@ async def _encode(response: RulesResponse) -> EndpointResponse:
     """Return the response of the routes /rules as one of the endpoint."""
     is_success = response.status < HTTPStatus.BAD_REQUEST
     outcome = "ok" if is_success else "refused"
-    # a thread: a table of 10,000 rules takes a while, and decisions go on
+    # in a thread, so that decisions go on: a table may have 10,000 rules
     body = await asyncio.to_thread(lambda: response.body)
     headers = tuple(
         (name.encode("latin-1"), value.encode("latin-1"))
