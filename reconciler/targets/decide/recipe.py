@@ -44,8 +44,8 @@ def attribute_variables(
 ) -> tuple[str, ...]:
     """Return the variable of each attribute, in their order.
 
-    Raises NotStorableError for a name that is no variable of a script, or that the recipe uses for
-    another value.
+    Raises NotStorableError for a name that a script cannot have as a variable, or that the recipe
+    uses for another value.
     """
     taken = {*bot_variables(variables), _SKILL}
     found = []

@@ -60,7 +60,7 @@ def test_the_recipe_fills_each_attribute_of_the_rules(cxroute: Program) -> None:
 
 
 def test_the_recipe_has_a_place_for_the_key_and_no_key(cxroute: Program) -> None:
-    """KEY stands for it; the variable of the publisher's key is no business of a script."""
+    """KEY stands for it; the variable of the publisher's key is not named."""
     write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
     assert cxroute(*RECIPE) == 0, cxroute.err
     assert "Authorization  Bearer KEY\n" in cxroute.out
@@ -98,7 +98,7 @@ def test_a_block_of_the_same_tenant_may_stand_in(cxroute: Program) -> None:
         ("tier", ", variables: {tier: intent}", '"intent", which stands for another'),
     ],
 )
-def test_a_name_that_is_no_variable_is_an_error(
+def test_a_name_that_cannot_be_a_variable_is_an_error(
     cxroute: Program, attribute: str, settings: str, said: str
 ) -> None:
     """With the setting that gives it another one."""
