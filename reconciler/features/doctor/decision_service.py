@@ -127,7 +127,9 @@ class DecisionServiceCheck:
         try:
             table = parse_table(form)
         except TableError as error:
-            text = f"the response has no valid table: {sanitize(str(error), _MAX_REASON)}"
+            text = (
+                f"the response has no valid table: {sanitize(str(error), _MAX_REASON)}"
+            )
             self._add("table", "fail", text, _NO_ANSWER)
             return
         queues = [Queue(*pair) for pair in table.queues.items()]
