@@ -37,6 +37,7 @@ from reconciler.features.endpoint.messages import (
 from reconciler.targets.decide.decision import Decision
 from reconciler.targets.decide.publication import TableStore
 from reconciler.targets.decide.rules_routes import (
+    RULES_PATH,
     RulesRequest,
     RulesResponse,
     is_rules_path,
@@ -219,10 +220,11 @@ class DecisionService:
         is_allowed = self.keys.may_publish if is_put else self.keys.may_read
         if not is_allowed(headers):
             raise RequestRefusedError(401, "unauthorized", "no valid key", _BEARER)
+        allowed = "GET, PUT" if path == RULES_PATH else "GET"
+        if method not in ("HEAD", *allowed.split(", ")):
+            allow = (b"allow", allowed.encode())
+            raise RequestRefusedError(405, "method", f"only {allowed}", allow)
         if path == SHADOW_PATH:
-            if method not in ("GET", "HEAD"):
-                allow = (b"allow", b"GET")
-                return error_response(405, "method", "only GET", allow)
             return EndpointResponse(200, "ok", encode_json(self.shadow.to_json()))
 
         body = b""
@@ -284,7 +286,7 @@ async def _encode(response: RulesResponse) -> EndpointResponse:
     """Return the response of the routes /rules as one of the endpoint."""
     is_success = response.status < HTTPStatus.BAD_REQUEST
     outcome = "ok" if is_success else "refused"
-    # a thread: a table of 10,000 rules takes a while, and decisions go on
+    # in a thread, so that decisions go on: a table may have 10,000 rules
     body = await asyncio.to_thread(lambda: response.body)
     headers = tuple(
         (name.encode("latin-1"), value.encode("latin-1"))

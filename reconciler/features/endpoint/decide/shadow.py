@@ -12,7 +12,7 @@ from reconciler.targets.decide.table import PublishedTable
 _LISTED: Final = 100
 _MAX_RULES: Final = 1000  # whose counts are kept
 _LOG_SECONDS: Final = 60.0  # between two disagreements in the log
-# a text that is no queue of the table comes from a request: it is not repeated
+# a text that does not name a queue of the table comes from a request: it is not repeated
 _OTHER: Final = None
 
 

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import pytest
 from tests.features.endpoint.instances import until
 from tests.features.endpoint.redis_server import redis_server
 from tests.support.cases import each_case
+from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
 from tests.support.program import Program
 from tests.support.served_tables import a_table, rule_json
@@ -85,12 +87,48 @@ def test_from_a_publication_to_a_decision(tmp_path: Path) -> None:
         assert "no tenant" in missing.json()["error"]
     with deciding(tmp_path, name="again") as (_, url):
         assert digest_of(url) == FRAUD.digest
+        log = tmp_path / "again.log"  # a line is written after its response
+        assert until(10, lambda: '"path": "/decide"' in log.read_text("utf-8"))
     assert (tmp_path / ".cxroute" / "table.json").exists()
     logs = [
         (tmp_path / f"{name}.log").read_text("utf-8") for name in ("serve", "again")
     ]
     assert all(key not in text for key in (KEY, ADMIN) for text in logs)
-    assert '"path": "/decide"' in logs[1]
+
+
+SANDBOX: Final = """
+apiVersion: routing/v1
+kind: Environment
+name: sandbox
+owner: acme
+api: {rules: served, served: {url: "http://127.0.0.1:1"}}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+- {intent: lost, queue: QUEUE}
+"""
+
+
+def test_the_sandbox_follows_an_apply(tmp_path: Path) -> None:
+    """Its state stays free for `apply`, also while the service runs, and each apply is found."""
+    manifest = tmp_path / "manifests" / "all.yaml"
+    manifest.parent.mkdir()
+    words = ("serve", "-e", "sandbox", "--port", "0", "--decide")
+    manifest.write_text(SANDBOX, encoding="utf-8")
+    with server_process(tmp_path, *words) as (_, url):
+        for queue in ("Fraud", "Billing"):
+            manifest.write_text(SANDBOX.replace("QUEUE", queue), encoding="utf-8")
+            applied = run_command("apply", "--yes", "-e", "sandbox", cwd=tmp_path)
+            assert applied.returncode == 0, applied
+            assert until(10, partial(is_answered, url, queue))
+
+
+def is_answered(url: str, queue: str) -> bool:
+    """Return whether a lost card goes to a queue."""
+    answer = call("POST", f"{url}/decide", json={"intent": "lost"}).json()
+    return bool((answer.get("queue") or {}).get("name") == queue)
 
 
 @each_case(

@@ -17,6 +17,7 @@ from tests.features.endpoint.decide.decision_endpoint import (
 )
 from tests.features.endpoint.decide.exchange_contract import REQUEST
 from tests.features.endpoint.in_process_endpoint import EVENT, Reply
+from tests.support.cases import each_case
 from tests.support.served_tables import a_table, rule_json, table_json
 
 BOT: Final = "canary-key-of-the-bot"
@@ -123,6 +124,40 @@ def test_without_any_key_everything_is_open(
         return (await ask(await opened(tmp_path), method, path, None)).status
 
     assert asyncio.run(status()) == 200
+
+
+@each_case(
+    "method, path, status, allowed",
+    [
+        ("GET", "/decide", 405, "POST"),
+        ("PUT", "/exchange", 405, "POST"),
+        ("DELETE", "/rules", 405, "GET, PUT"),
+        ("PUT", "/rules/versions", 405, "GET"),
+        ("POST", "/rules/shadow", 405, "GET"),
+        ("GET", "/rules/versions/2", 404, None),
+        ("GET", "/rules/versions/0", 404, None),
+        ("GET", "/rules/", 404, None),
+        ("GET", "/decide/x", 404, None),
+    ],
+)
+def test_other_methods_and_paths_are_refused(
+    tmp_path: Path, method: str, path: str, status: int, allowed: str | None
+) -> None:
+    """405 names the methods; the log names only known paths."""
+
+    async def run() -> None:
+        service = await opened(tmp_path / method / path.replace("/", "-"))
+        reply = await ask(service, method, path, None)
+        assert reply.status == status
+        assert reply.headers.get("allow") == allowed
+        assert service.endpoint.log[-1]["path"] in (
+            *BODIES,
+            "/rules/versions",
+            "other",
+            "/rules/shadow",
+        )
+
+    asyncio.run(run())
 
 
 TEXTS: Final = {

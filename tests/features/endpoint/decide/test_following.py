@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.core.target import Author
 from reconciler.targets.decide.file_tables import FileTables
+from reconciler.targets.decide.publication import Publication
 from tests.features.endpoint.decide.decision_endpoint import DecisionEndpoint, in_folder
 from tests.features.endpoint.in_process_endpoint import NOW, Upstream, event
 from tests.support.served_tables import ENDPOINT, a_table, rule_json
@@ -127,6 +128,36 @@ def test_a_lost_store_leaves_the_table(tmp_path: Path, content: bytes | None) ->
         await service.service.follower.look()
         assert "cxroute_table_away 0" in await service.page()
         assert [line["state"] for line in stores(service)] == ["away", "open"]
+
+    asyncio.run(ask())
+
+
+class StalledTables(FileTables):
+    """A store that does not answer while `stalled` is set, as a frozen Redis."""
+
+    stalled: asyncio.Event | None = None
+
+    async def current(self) -> Publication | None:
+        """Return the table, or wait."""
+        if self.stalled is not None:
+            await self.stalled.wait()
+        return await super().current()
+
+
+def test_a_store_that_does_not_answer_delays_nothing(tmp_path: Path) -> None:
+    """While a look at it lasts, decisions are by the table that is held."""
+
+    async def ask() -> None:
+        store = StalledTables(tmp_path / "table.json")
+        service = DecisionEndpoint(store)
+        await service.publish(FRAUD)
+        store.stalled = asyncio.Event()
+        look = asyncio.create_task(service.service.follower.look())
+        await asyncio.sleep(0)
+        assert (await service.decide(intent="lost"))["digest"] == FRAUD.digest
+        assert not look.done()
+        store.stalled.set()
+        await look
 
     asyncio.run(ask())
 
