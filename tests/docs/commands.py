@@ -45,8 +45,8 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXROUTE_JOURNAL_DEFAULT` | the file of the journal if nothing else names one (default: `.cxroute/journal.jsonl`) |
 | `CXROUTE_WEBHOOK_URL` | a webhook's address, if `notify: {urlEnv: ...}` names this variable; `_FILE` |
 | `CXROUTE_API_KEYS`, `CXROUTE_WEBHOOK_SECRETS` | for `serve`: the keys and secrets of its callers; `_FILE` |
-| `CXROUTE_READ_KEYS`, `CXROUTE_ADMIN_KEYS` | for `serve --decide`: keys to read and to publish its table; `_FILE` |
-| `CXROUTE_ADMIN_KEY` | for `rules: served`: the key of the service; `served.keyEnv` sets another name; `_FILE` |
+| `CXROUTE_READ_KEYS`, `CXROUTE_ADMIN_KEYS` | for `serve --decide`: the keys that read and publish its table; `_FILE` |
+| `CXROUTE_ADMIN_KEY` | for `rules: served`: the key, unless `served.keyEnv` names another variable; `_FILE` |
 | `COGNIGY_API_KEY` | for `cognigy intents`: the key of Cognigy's API; `_FILE` |
 | `CXROUTE_SHARED` | for `serve`: the Redis that several instances share; `_FILE` |
 | `CXROUTE_PROMETHEUS_TOKEN` | for `traffic pull`: a bearer token for Prometheus; `_FILE` |

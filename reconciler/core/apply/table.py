@@ -24,6 +24,7 @@ from reconciler.core.text.escape import join_first
 
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5
+_ENDING: Final = (Verdict.FAILED, Verdict.ABORT)
 
 
 async def apply_to_table(
@@ -148,7 +149,7 @@ class _TableRun:
                 break
             result = await self.save(fresh, changes)
             conflicts += result.verdict is Verdict.CONFLICT
-            if result.verdict in (Verdict.FAILED, Verdict.ABORT) or conflicts > 1:
+            if result.verdict in _ENDING or conflicts > 1:
                 self.stop(result.error)
             if result.verdict is Verdict.RETRY:
                 await self.settings.sleep(next(pauses, self.settings.backoff[-1]))

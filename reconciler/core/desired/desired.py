@@ -189,13 +189,14 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
     """Return the endpoint of an Environment.
 
-    Without `context`, the types of what it writes are not known.
+    Without `context`, the types of what it writes are not known, unless it is kept beside the rules.
     """
     names = environment.attributes
     context = environment.context
     types: Types = {}
-    if "context" in environment.model_fields_set:
-        form = form_of(environment)
+    form = form_of(environment)
+    # where the fallback is kept beside the rules, each event passes it
+    if "context" in environment.model_fields_set or form.keeps_settings:
         is_number = context.writer == "interaction" or form.has_typed_numbers
         types = {
             names.intent: ANY_TEXT,

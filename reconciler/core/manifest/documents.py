@@ -613,6 +613,16 @@ def _target_constraints() -> Iterator[dict[str, Any]]:
         }
 
 
+def _without_platform() -> dict[str, Any]:
+    """Return the schema of an `api` whose rules are kept without the tenant's login."""
+    names = []
+    for name in built_in_names():
+        target = load_plugin(name)
+        if target is not None and not target.uses_platform:
+            names.append(name)
+    return {"type": "object", **_has("rules", rules={"enum": names})}
+
+
 _ONE_OR_VARIABLE: Final = {
     "anyOf": [{"type": "array", "maxItems": 1}, {"type": "string"}]
 }
@@ -644,7 +654,13 @@ _EXTRA_CONSTRAINTS = {
     "PromiseEntry": _require("oneOf", "always", "never", "decidedBy", "split"),
     "Environment": {
         "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},
-        "then": {"properties": {"tenant": False, "api": False, "credentials": False}},
+        "then": {
+            "properties": {
+                "tenant": False,
+                "api": _without_platform(),
+                "credentials": False,
+            }
+        },
         "else": {
             "anyOf": [
                 _has("tenant"),
@@ -655,6 +671,7 @@ _EXTRA_CONSTRAINTS = {
                         **_require("anyOf", "baseUrl", "issuer", "area"),
                     },
                 ),
+                _has("api", api=_without_platform()),
             ]
         },
     },

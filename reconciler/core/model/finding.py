@@ -260,7 +260,8 @@ CXR310 manifests contradict the undo: The next apply makes the undone changes ag
 them. Revert the commit that changed the manifests, or until then add a `hold:` to each rule. A rule
 that is in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps it.
 CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
-or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there.
+or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there. The
+same code says that a later run changed the settings beside the rules (the fallback of a published table).
 CXR312 several rules with one marker: A managed rule was copied in CXone, and the copy and the original were both
 changed, or have different values in fields that cxroute does not know. `dateCreated` does not show which of them is
 older: it is missing, equal, or not a complete ISO 8601 date and time. So cxroute neither writes nor deletes any of

@@ -57,9 +57,7 @@ def find_changes(
 
     `now` decides which holds are valid.
     """
-    if live.settings is not None:
-        options = replace(options, base_fallback=live.settings.fallback)
-        desired = _with_kept_settings(desired, live.settings, options)
+    desired, options = _with_settings(desired, live.settings, options)
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
@@ -69,15 +67,14 @@ def find_changes(
         attach_read_rules(selected, live.rules), target, owned, options, now
     )
     findings = [*desired.findings, *text_findings, *comparison.findings]
-    if not desired.form.keeps_foreign_rules:
-        findings += _foreign_findings(owned, changes, desired.form)
+    findings += _foreign_findings(owned, changes, desired.form)
     return Changes(
         desired=desired,
         live=live,
         options=options,
         generated_at=now,
         changes=tuple(sorted(changes, key=_change_sort_key)),
-        held=tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change))),
+        held=_sort_held(held),
         findings=_select_findings(findings, options),
         unchanged=_count_selected(comparison.unchanged, options),
         managed=tuple(sorted(owned.managed)),
@@ -85,17 +82,20 @@ def find_changes(
     )
 
 
-def _with_kept_settings(
-    desired: DesiredState, kept: TableSettings, options: PlanOptions
-) -> DesiredState:
-    """Return the desired state with the settings that are live, if only a part of the rules is
-    planned; the first save always has the desired ones.
+def _with_settings(
+    desired: DesiredState, kept: TableSettings | None, options: PlanOptions
+) -> tuple[DesiredState, PlanOptions]:
+    """Return both with what is live beside the rules: its fallback is that before the change.
+
+    If only some addresses are selected, the settings stay, but for the first save.
     """
-    is_part = bool(options.only) or desired.scope is not None
-    if not is_part or not kept.content:
-        return desired
+    if kept is None:
+        return desired, options
+    before = replace(options, base_fallback=kept.fallback)
+    if not options.only or not kept.content:
+        return desired, before
     endpoint = stage_with_settings(desired.endpoint, kept)
-    return replace(desired, endpoint=endpoint, settings=kept)
+    return replace(desired, endpoint=endpoint, settings=kept), before
 
 
 def _covered_rules(
@@ -158,7 +158,9 @@ def _rules_in_scope(
 def _foreign_findings(
     owned: LiveRulesByOwner, changes: Iterable[Change], form: RuleForm
 ) -> Iterator[Finding]:
-    """Yield a conflict for each rule that no manifest owns: a save would have to keep or to lose it."""
+    """Yield a conflict for each rule that no manifest owns, where a save would have to lose it."""
+    if form.keeps_foreign_rules:
+        return
     adopted = {change.live.id for change in changes if isinstance(change, Adopt)}
     for live in (*owned.unmanaged, *owned.edited_copies):
         if live.id not in adopted:
@@ -195,6 +197,10 @@ def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
             return 1, change.after.priority, change.address, change.live.id
         case Delete():
             return 2, -change.live.rule.priority, change.address, change.live.id
+
+
+def _sort_held(held: Iterable[HeldChange]) -> tuple[HeldChange, ...]:
+    return tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change)))
 
 
 def split_held_changes(

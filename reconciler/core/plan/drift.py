@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.core.behaviour.diff.effects import EditSet, Effect
 from reconciler.core.behaviour.diff.regions import Region
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.change import Adopt, Change, Create
@@ -270,15 +271,9 @@ def _measure_impact(
     reference.
     """
     evaluation = plan.desired.evaluation
-    endpoint = live_endpoint = plan.desired.endpoint
-    if plan.live.settings is not None:
-        live_endpoint, endpoint = plan.endpoints
+    endpoint, live_endpoint = _endpoints(plan)
     live = live_entries(plan.live.rules, plan.desired)
-    unapplied = {change.address for change in unapplied_changes(plan)}
-    edits = [
-        _with_cause(edited, unapplied)
-        for edited in edits_of_lists(reference, live, plan.labels, words="drift")
-    ]
+    edits = _edits(plan, reference, live)
     before = order_entries(endpoint.pull_back(reference), evaluation)
     after = order_entries(live_endpoint.pull_back(live), evaluation)
     middle = None
@@ -298,6 +293,25 @@ def _measure_impact(
         converted = convert_sample(endpoint.types, sample)
         traffic = measure_traffic(behaviour, before, after, converted)
     return order_effects(Impact(behaviour, edits, traffic), plan.labels)
+
+
+def _endpoints(plan: Changes) -> tuple[EndpointStage, EndpointStage]:
+    """Return the endpoint of the reference, and the one before the live rules: that of the
+    settings beside them, if there are any.
+    """
+    if plan.live.settings is None:
+        return plan.desired.endpoint, plan.desired.endpoint
+    live_endpoint, endpoint = plan.endpoints
+    return endpoint, live_endpoint
+
+
+def _edits(
+    plan: Changes, reference: Iterable[RoutingEntry], live: Iterable[RoutingEntry]
+) -> list[EditedRule]:
+    """Return the edits that make the live rules of the reference."""
+    unapplied = {change.address for change in unapplied_changes(plan)}
+    edits = edits_of_lists(reference, live, plan.labels, words="drift")
+    return [_with_cause(edited, unapplied) for edited in edits]
 
 
 def _with_cause(edited: EditedRule, unapplied: Collection[Address]) -> EditedRule:

@@ -71,6 +71,14 @@ _UNAUTHORIZED: Final = error_response(
 )
 
 
+_ONLY_POST: Final = error_response(
+    405, "method", "only POST", (b"allow", b"POST")
+)._replace(closes_connection=True)
+_NO_TENANT: Final = error_response(
+    404, "no_tenant", "this Environment has no tenant: ask /decide or /exchange"
+)._replace(closes_connection=True)
+
+
 async def _always() -> bool:
     return True
 
@@ -233,16 +241,11 @@ class ContextApp:
         now = asyncio.get_running_loop().time()
         end = now + self._dependencies.deadline_seconds - _MARGIN
         if scope["method"] != "POST":
-            allow = (b"allow", b"POST")
-            refusal = error_response(405, "method", "only POST", allow)
-            return refusal._replace(closes_connection=True)
+            return _ONLY_POST
+        if self._handler is None:
+            return _NO_TENANT
 
         headers = scope["headers"]
-        if self._handler is None:
-            problem = "this Environment has no tenant: ask /decide or /exchange"
-            return error_response(404, "no_tenant", problem)._replace(
-                closes_connection=True
-            )
         # With a signature only the signature counts; it covers the complete body.
         signed = bool(self._signatures) and any(
             name == b"webhook-signature" for name, _ in headers

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from reconciler.cli.arguments import requires_extra
@@ -63,6 +63,9 @@ from reconciler.targets.platform.context_client import (
     ContextClient,
     ignored_conversations,
 )
+
+if TYPE_CHECKING:  # an optional extra
+    from reconciler.features.endpoint.redis.heartbeat import PaceControl
 
 TABLE: Final = FOLDER / "table.json"
 HELP: Final = """\
@@ -430,7 +433,7 @@ async def open_cluster(
         yield Cluster(lambda alone: alone)
         return
     from reconciler.features.endpoint.redis.connection import SharedRedis, redis_client  # noqa: PLC0415 - see above
-    from reconciler.features.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
+    from reconciler.features.endpoint.redis.heartbeat import Heartbeat  # noqa: PLC0415 - see above
     from reconciler.features.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
     from reconciler.features.endpoint.redis.tables import RedisTables  # noqa: PLC0415 - see above
 
@@ -438,13 +441,7 @@ async def open_cluster(
     redis = SharedRedis(connection, f"cxroute:{environment}")
     locks = RedisLocks(redis, ConversationLocks(time.monotonic))
     stores = (locks, RedisMessageIds(redis))
-    pace = PaceControl(lambda _share: None, lambda _seconds: None, lambda: 0.0)
-    if client is not None:
-        limiter = client.rate_limiter
-        pace = PaceControl(
-            limiter.set_share, limiter.pause, lambda: limiter.pause_seconds
-        )
-    heartbeat = Heartbeat(redis, pace, log)
+    heartbeat = Heartbeat(redis, _pace_control(client), log)
 
     def join(alone: EndpointDependencies) -> EndpointDependencies:
         shared = _share_dependencies(
@@ -460,6 +457,16 @@ async def open_cluster(
         await asyncio.gather(task, return_exceptions=True)
         await heartbeat.leave()
         await redis.close()
+
+
+def _pace_control(client: ContextClient | None) -> "PaceControl":
+    """Return how the instances share the rate of calls to the tenant; without one, not at all."""
+    from reconciler.features.endpoint.redis.heartbeat import PaceControl  # noqa: PLC0415 - see above
+
+    if client is None:
+        return PaceControl(lambda _share: None, lambda _seconds: None, lambda: 0.0)
+    limiter = client.rate_limiter
+    return PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
 
 
 def _share_dependencies(

@@ -150,17 +150,23 @@ class EventHandler:
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubt} if doubt else {}
-            context = _all_attributes(payload, attributes)
-            if policy.explain is not None:
-                extra["route"] = policy.explain(context)
-            if policy.decide is not None:
-                extra["decision"] = policy.decide(event, context)
+            extra |= _routes(policy, event, _all_attributes(payload, attributes))
             response = written_response(event.conversation, payload, **extra)
 
         state.record_write(order, event, response)
         # A repeated event does not get here.
         self._metrics.events.add(event.intent, event.confidence)
         return response
+
+
+def _routes(policy: EventPolicy, event: Event, context: Attributes) -> dict[str, Any]:
+    """Return what a response says of the route of a conversation, as far as it is asked for."""
+    routes = {}
+    if policy.explain is not None:
+        routes["route"] = policy.explain(context)
+    if policy.decide is not None:
+        routes["decision"] = policy.decide(event, context)
+    return routes
 
 
 def _build_attributes(

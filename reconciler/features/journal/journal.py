@@ -34,6 +34,7 @@ from reconciler.core.text.json_values import STRICT_DECODER
 from reconciler.core.text.suggest import suggest
 from reconciler.features.journal.history import RecordedRun
 from reconciler.features.journal.sinks import JournalSink
+from reconciler.features.journal.undo_settings import changed_settings
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names of runs.
@@ -163,6 +164,7 @@ class Recorder(RunRecorder):
             "undo": plan.options.undo,
             "changes": count,
         }
+        entry |= changed_settings(plan)
         journal.write_entry("start", **subject, **entry, process=process)
         return cls(plan=plan, journal=journal, progress=progress)
 

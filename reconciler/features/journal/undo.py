@@ -328,7 +328,11 @@ def warn_reapplied_changes(
     """Return a warning for each change of an undo that the next apply, with `options`, would make
     again.
     """
-    live = replace(plan.live, rules=rules_after(plan, plan.changes))
+    live = replace(
+        plan.live,
+        rules=rules_after(plan, plan.changes),
+        settings=plan.desired.settings,
+    )
     then = find_changes(manifests, live, options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
     changes = [
@@ -344,10 +348,14 @@ def warn_reapplied_changes(
         message=message,
         hint="revert the commit first",
     )
-    return tuple(
+    findings = [
         replace(finding, source=change.source, address=change.address)
         for change in changes
-    )
+    ]
+    if plan.changes_settings and then.changes_settings:
+        again = "the next apply would save the settings of the manifests again"
+        findings.append(replace(finding, message=again))
+    return tuple(findings)
 
 
 def _addresses(change: Change) -> Iterator[Address]:

@@ -29,6 +29,7 @@ from reconciler.features.journal.undo import (
     build_undo_state,
     warn_reapplied_changes,
 )
+from reconciler.features.journal.undo_settings import restore_settings
 
 # runs with the same values write the same rules
 _RULES_OF: Final = (
@@ -123,12 +124,9 @@ class UndoRequest:
         expanded = _expand(manifests, environment, live)
         state = expanded
         if isinstance(state, ManifestError):
-            managed = classify_by_owner(live.rules, environment.owner).managed
-            rulesets = frozenset(address.ruleset for address in managed)
-            state = replace(
-                empty_desired_state(manifests, environment), rulesets=rulesets
-            )
-        desired = build_undo_state(self.run, changes, self.later, live, state)
+            state = _live_rulesets(manifests, environment, live)
+        rules = build_undo_state(self.run, changes, self.later, live, state)
+        desired = restore_settings(rules, self.run, live)
         addresses = [change.address for change in changes]
         for selector in unmatched_selectors(options.only, addresses):
             raise UsageError(
@@ -142,6 +140,15 @@ class UndoRequest:
             return warn_reapplied_changes(plan, expanded, next_options)
 
         return desired, warnings
+
+
+def _live_rulesets(
+    manifests: Manifests, environment: Environment, live: LiveState
+) -> DesiredState:
+    """Return a state without rules, in which every RuleSet with a live rule is defined."""
+    managed = classify_by_owner(live.rules, environment.owner).managed
+    rulesets = frozenset(address.ruleset for address in managed)
+    return replace(empty_desired_state(manifests, environment), rulesets=rulesets)
 
 
 def _warn_of_manifests(error: ManifestError) -> Finding:

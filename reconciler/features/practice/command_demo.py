@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import contextvars
 import io
+import json
 import shlex
 import shutil
 import sys
@@ -22,6 +23,11 @@ from reconciler.core.errors import CxrouteError
 from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.text.files import KIB, read_text
 from reconciler.core.text.pages import page
+from reconciler.features.practice.demo_decision import (
+    ask,
+    decision_service,
+    has_server,
+)
 from reconciler.features.practice.sandbox import open_state
 from reconciler.features.practice.simulator.state import TenantState
 from reconciler.render.colour import ansi_style
@@ -60,6 +66,10 @@ class FileEdit:
             )
         path.write_text(text.replace(self.before, self.after), encoding="utf-8")
 
+    def take_back(self) -> None:
+        """Replace the new text by the old one."""
+        FileEdit(self.file, self.after, self.before).make()
+
 
 SMALL_CHANGE: Final = (  # one rule, and the route tests that expect its old queue
     FileEdit(
@@ -90,6 +100,16 @@ _CASH_WITHDRAWAL: Final = FileEdit(
     "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n",
     "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n    minConfidence: 0.55\n",
 )
+
+
+_SERVED: Final = FileEdit(
+    "environments/sandbox.yaml",
+    "owner: bank-routing\n",
+    "owner: bank-routing\n"
+    "api: {rules: served, served: {url: 'http://127.0.0.1:3000'}}\n",
+)
+# what a script fills in before the exchange: its variables are texts
+_PAYLOAD: Final = {"intent": "pin_blocked", "confidence": "0.9"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +234,35 @@ class _Tour:
         _CASH_WITHDRAWAL.make()
         self.command("apply", "--yes", "-q", expected=_REFUSED)
 
+        if self.environment == SANDBOX and has_server():
+            self.decide()
+
+    def decide(self) -> None:
+        """Keep the rules in a decision service, and ask it as a Studio script does."""
+        _CASH_WITHDRAWAL.take_back()
+        _SERVED.make()
+        self.step(
+            "6. Keep the same rules in a decision service, which a Studio script asks for each "
+            "contact.",
+            "the variables that the script gets, by the contract that NICE publishes. Not tried on "
+            "a tenant.",
+        )
+        printed = self.run("apply", "--yes", "-q")
+        # not the 69 rules: they are the same ones
+        total = next(
+            line for line in printed.splitlines() if line.startswith("Applied ")
+        )
+        self.prompt("apply", "--yes", "-q")
+        self.output.result(f"{total}\n")
+
+        with decision_service() as port:
+            answer = ask(port, _PAYLOAD)
+        self.prompt("serve", "--decide")
+        self.output.result(f"POST /exchange   customPayload {json.dumps(_PAYLOAD)}\n")
+        for name in ("cxr_queue", "cxr_skill", "cxr_rule"):
+            self.output.result(f"  {name:<9}  {answer['customPayload'][name]}\n")
+        self.output.result("\n")
+
     def set_up(self) -> None:
         """Apply the bank's manifests to an empty tenant, and say what the tour starts with."""
         self.run("apply", "--yes", "-q")
@@ -261,10 +310,14 @@ class _Tour:
             f"{paint('blue', done)}\n{paint('blue', f'   Look: {look_at}')}\n"
         )
 
-    def command(self, *arguments: str, expected: int = 0) -> None:
-        """Run a command of the program, and print it with all that it prints."""
+    def prompt(self, *arguments: str) -> None:
+        """Print a command as a user types it."""
         command_line = " ".join(["$ cxroute", *arguments])
         self.output.result(f"{self.output.paint('bold', command_line)}\n")
+
+    def command(self, *arguments: str, expected: int = 0) -> None:
+        """Run a command of the program, and print it with all that it prints."""
+        self.prompt(*arguments)
         printed = self.run(*arguments, expected=expected)
         self.output.result(f"{printed}\n\n")
 

@@ -1,6 +1,7 @@
 """The outcomes of an apply as text: one line per change, the totals, and the next step."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.model.change import (
@@ -57,39 +58,45 @@ def report_text(
     return "\n".join([*lines, "", *_totals_lines(report, next_command, seconds)]) + "\n"
 
 
+_OTHER_RULES: Final = "Other rules changed during the apply, so the tenant still differs from the manifests."
+
+
 def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
-    if not total and report.converged and report.has_saved_settings:
-        return ["Settings saved. Read again: no differences."]
     if not total and report.converged:
-        return [
-            "The leftovers of an earlier run are removed. Read again: no differences."
-        ]
-    lines = [
-        f"Applied {done:,} of {total:,} in {seconds:.{2 if seconds < 1 else 1}f} s."
-    ]
+        return [f"{_unlisted_work(report)} Read again: no differences."]
+    digits = 2 if seconds < 1 else 1
+    lines = [f"Applied {done:,} of {total:,} in {seconds:.{digits}f} s."]
     lines += map(sanitize, report.notes)
     again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
         return [f"{lines[0]} {again}", *lines[1:]]
-    lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
+    lines += _early_end_lines(report)
+    if done == total and not report.error:
+        lines.append(_OTHER_RULES)
+    else:
+        lines += _unapplied_lines(report.outcomes)
+    lines.append(
+        again if report.converged else f"Remaining differences: {next_command}"
+    )
+    return lines
+
+
+def _early_end_lines(report: ApplyReport) -> list[str]:
+    lines = [f"Stopped: {sanitize(report.error)}"] if report.error else []
     if report.interrupted:
         lines.append(
             "Interrupted: no new write was started, and running writes were finished."
         )
-    other_rules = [
-        "Other rules changed during the apply, so the tenant still differs from the manifests."
-    ]
-    lines += (
-        other_rules
-        if done == total and not report.error
-        else _unapplied_lines(report.outcomes)
-    )
-    return [
-        *lines,
-        again if report.converged else f"Remaining differences: {next_command}",
-    ]
+    return lines
+
+
+def _unlisted_work(report: ApplyReport) -> str:
+    """Return what a run without an outcome did."""
+    if report.has_saved_settings:
+        return "Settings saved."
+    return "The leftovers of an earlier run are removed."
 
 
 def _reread_phrase(remaining: Changes | None) -> str:

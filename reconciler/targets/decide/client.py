@@ -164,7 +164,19 @@ class ServicePublisher(ServiceReader):
             raise errors.ConcurrentChangeError(
                 "the published table changed since it was read", HTTPStatus.CONFLICT
             )
-        content = self._table_json(after, queue_names, settings)
+        response = await self._publish(self._table_json(after, queue_names, settings))
+        if response.status == HTTPStatus.PRECONDITION_FAILED:
+            raise errors.ConcurrentChangeError(_described(response), response.status)
+        if not response.is_success:
+            raise errors.RejectedError(
+                f"the decision service refuses the table, and nothing was published: "
+                f"{_described(response)}",
+                response.status,
+            )
+        return ()
+
+    async def _publish(self, content: dict[str, Any]) -> ApiResponse:
+        """Send a table in place of the last one that was read."""
         body = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
         if len(body) > MAX_TABLE_BYTES:
             limit = f"{MAX_TABLE_BYTES // 2**20} MiB"
@@ -172,23 +184,15 @@ class ServicePublisher(ServiceReader):
                 f"the table would have more than {limit}, the limit of a decision service",
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             )
-        condition = (
-            {"If-None-Match": "*"} if before is None else {"If-Match": before.etag}
-        )
+        condition = {"If-None-Match": "*"}
+        if self._read is not None:
+            condition = {"If-Match": self._read.etag}
         headers = {
             "Content-Type": "application/json",
             **condition,
             **_author_headers(self._author),
         }
-        response = await self._call("PUT", RequestKind.SAVE, body, headers)
-        if response.status == HTTPStatus.PRECONDITION_FAILED:
-            raise errors.ConcurrentChangeError(_described(response), response.status)
-        if not response.is_success:
-            raise errors.RejectedError(
-                f"the decision service refuses the table, and nothing was published: {_described(response)}",
-                response.status,
-            )
-        return ()
+        return await self._call("PUT", RequestKind.SAVE, body, headers)
 
     def _table_json(
         self,

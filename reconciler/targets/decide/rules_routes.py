@@ -112,14 +112,11 @@ async def _publish(
         limit = f"a table has at most {MAX_TABLE_BYTES // 2**20} MiB"
         return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, limit)
 
-    author = Author(
-        request.headers.get(AUTHOR_HEADER, ""), request.headers.get(COMMIT_HEADER, "")
-    )
     try:
         # decisions go on meanwhile: a check of 10,000 rules takes half a second
         table = await asyncio.to_thread(_decode, request.body)
         tag = expected.strip() if expected is not None else None
-        published = await store.publish(table, tag, author, now)
+        published = await store.publish(table, tag, _author_of(request), now)
     except TableError as error:
         return _error(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     except PublishConflictError as error:
@@ -127,6 +124,11 @@ async def _publish(
         return _error(HTTPStatus.PRECONDITION_FAILED, str(error), headers)
     headers = {"etag": published.etag}
     return RulesResponse(HTTPStatus.OK, published.facts.to_json(), headers)
+
+
+def _author_of(request: RulesRequest) -> Author:
+    name = request.headers.get(AUTHOR_HEADER, "")
+    return Author(name, request.headers.get(COMMIT_HEADER, ""))
 
 
 def _decode(body: bytes) -> PublishedTable:

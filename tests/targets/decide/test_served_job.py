@@ -178,19 +178,55 @@ def test_a_saved_plan_is_not_applied_over_another_table(project: Program) -> Non
     assert not any(rule["enabled"] for rule in published()["rules"])
 
 
-def test_an_undo_reverts_the_rules_of_a_run(project: Program) -> None:
-    """The settings beside the rules stay."""
-    applied(project)
+def content(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table without what its publication added."""
+    facts = ("version", "digest", "publishedAt", "publishedBy", "commit")
+    return {name: part for name, part in table.items() if name not in facts}
+
+
+def last_run(project: Program) -> str:
+    _, history = project.json("history", "-e", "sandbox")
+    run: str = history["runs"][-1]["run"]
+    return run
+
+
+def test_an_undo_reverts_the_rules_and_the_fallback_of_a_run(project: Program) -> None:
+    """A person reads that the next apply would make both again."""
+    before = applied(project)
     environment(least=0.7)
     write("cards.yaml", RULES.replace("Billing", "Fraud Desk"))
     applied(project)
-    _, history = project.json("history", "-e", "sandbox")
-    run = history["runs"][-1]["run"]
-    assert project("apply", "-e", "sandbox", "--undo", run, "--yes") == 0, project.err
-    table = published()
-    targets = {rule["name"]: rule["targets"] for rule in table["rules"]}
-    assert len({str(target) for target in targets.values()}) == 2
-    assert table["endpoint"]["fallback"]["minConfidence"] == 0.7
+    undo = ("-e", "sandbox", "--undo", last_run(project))
+    assert project("plan", *undo) == 0, project.err
+    assert '"none" below 0.7 -> "none" below 0.4' in project.out
+    assert "would save the settings of the manifests again" in project.out
+    assert project("apply", *undo, "--yes") == 0, project.err
+    assert content(published()) == content(before)
+
+
+def test_an_undo_of_a_fallback_alone(project: Program) -> None:
+    """The run that published only settings is undone like any other, once."""
+    before = applied(project)
+    environment(least=0.7)
+    applied(project)
+    undo = ("-e", "sandbox", "--undo", last_run(project))
+    assert project("apply", *undo, "--yes") == 0, project.err
+    assert content(published()) == content(before)
+    assert project("plan", *undo, "--detailed-exitcode") == 0, project.out
+
+
+def test_an_undo_keeps_a_later_fallback(project: Program) -> None:
+    """A warning says so."""
+    applied(project)
+    environment(least=0.7)
+    applied(project)
+    earlier = last_run(project)
+    environment(least=0.8)
+    applied(project)
+    assert project("plan", "-e", "sandbox", "--undo", earlier, "-v") == 0
+    assert "changed again since this run" in project.out
+    assert project("apply", "-e", "sandbox", "--undo", earlier, "--yes") == 0
+    assert published()["endpoint"]["fallback"]["minConfidence"] == 0.8
 
 
 def test_a_part_of_the_rules_keeps_the_fallback(project: Program) -> None:
@@ -257,3 +293,19 @@ def test_other_targets_need_a_tenant(project: Program) -> None:
     )
     assert project("validate") == 3
     assert "must not set" in project.out + project.err
+
+
+def test_the_analysis_knows_what_the_service_lets_through(project: Program) -> None:
+    """A confidence is a number from 0 to 1: a rule above 1 takes no conversation."""
+    write("sandbox.yaml", SANDBOX.format(least=0, served="").split("context:")[0])
+    write(
+        "cards.yaml",
+        RULES
+        + "  - {key: text, priority: 1, queue: Billing, when: [{attribute: confidence,"
+        " equals: high}]}\n",
+    )
+    assert project("validate", "-e", "sandbox") == 0, project.out
+    assert "CXR201" in project.out
+    _, plan = project.json("plan", "-e", "sandbox")
+    examples = [effect["rows"] for effect in plan["behaviour"]["effects"]]
+    assert "high" not in json.dumps(examples)

@@ -50,19 +50,13 @@ class TenantState:
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
-        self.contexts: dict[str, JsonObject] = {}
-        # Versions by id: path, content, user, date, lock.
-        self.scripts: dict[str, JsonObject] = {}
         for rule in rules:
             self.stored_rules[rule["id"]] = StoredObject(rule)
-        for conversation, context in (contexts or {}).items():
-            self.contexts[conversation] = StoredObject(context)
-        for identity, version in (scripts or {}).items():
-            self.scripts[identity] = StoredObject(version)
+        self.contexts = _stored(contexts)
+        # Versions by id: path, content, user, date, lock.
+        self.scripts = _stored(scripts)
         # Of the decision service, by version.
-        self.tables: dict[str, JsonObject] = {
-            version: StoredObject(table) for version, table in (tables or {}).items()
-        }
+        self.tables = _stored(tables)
         self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
         # Called after each change, before the response:
         self.watchers: list[Callable[[TenantState], object]] = []
@@ -258,6 +252,11 @@ class TenantState:
         self.revision += 1
         for watcher in self.watchers:
             watcher(self)
+
+
+def _stored(objects: JsonObject | None) -> dict[str, JsonObject]:
+    """Return objects by their names, each with its JSON."""
+    return {name: StoredObject(item) for name, item in (objects or {}).items()}
 
 
 def _assign(
