@@ -95,6 +95,7 @@ def test_a_block_of_the_same_tenant_may_stand_in(cxroute: Program) -> None:
         ('"a-b"', "", 'the variable "a-b", which is not letters, digits and _'),
         ("script_skill", "", "which stands for another value"),
         ("cxr_tier", "", "which stands for another value"),
+        ("Custompayload", "", "which stands for another value"),
         ("tier", ", variables: {tier: intent}", '"intent", which stands for another'),
     ],
 )
@@ -115,6 +116,8 @@ def test_rules_in_another_place_have_no_such_recipe(cxroute: Program) -> None:
     assert "are not in a decision service: set `api.rules: served`" in cxroute.err
     assert cxroute("studio", "build", "--decide", "-e", "prod") == 64
     assert "--decide is an option of `studio recipe`" in cxroute.err
+    assert cxroute("studio", "recipe", "-e", "prod") == 64
+    assert "they are in a decision service: add --decide" in cxroute.err
 
 
 def test_init_writes_environments_of_a_decision_service(cxroute: Program) -> None:
