@@ -124,7 +124,10 @@ def is_unclear(call: str, what: Heard) -> bool:
         return what.reached
     if what.status >= 500:
         return what.status != 501
-    if not what.good or call == "delete" or (call == "update" and what.empty):
+    if call == "delete":
+        # a web page comes from something between, and not from the tenant
+        return what.good and not what.empty and what.form is None
+    if not what.good or (call == "update" and what.empty):
         return False
     return not (isinstance(what.form, dict) and isinstance(what.form.get("id"), str))
 

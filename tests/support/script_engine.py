@@ -22,7 +22,9 @@ _GUARD: Final = re.compile(r'IF \( (\w+) != "" \)', re.ASCII)
 _VARIABLE: Final = re.compile(r"\{([A-Za-z][\w.]*)\}", re.ASCII)
 _SKILL: Final = re.compile(r"Set Skill of REQAGENT to \{(\w+)\}", re.ASCII)
 _EXCHANGE: Final = re.compile(r"^ +URL +(\S+)$", re.MULTILINE)
-_REST: Final = re.compile(r"Set the action to POST (\S+),\s+the parameters to \{(\w+)\.")
+_REST: Final = re.compile(
+    r"Set the action to POST (\S+),\s+the parameters to \{(\w+)\."
+)
 _RESULT: Final = re.compile(r"the result to (\w+)")
 
 

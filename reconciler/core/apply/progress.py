@@ -89,6 +89,11 @@ class ChangeProgress:
         """Return the highest number of attempts at one call of the change."""
         return max(self.attempts_by_call.values(), default=0)
 
+    @property
+    def is_refused(self) -> bool:
+        """Return whether the change failed, and no lost request can still make it."""
+        return self.failed and self.uncertainty != "lasting"
+
     def record_payload(self, result: Attempt, payload: WritePayload | None) -> None:
         """Store which state of the rule an attempt wrote, or may have written."""
         self.may_have_written |= result.may_have_written
@@ -244,15 +249,19 @@ class ApplyProgress:
         """Store the result of an attempt at a change."""
         progress = self.progress_of(step.change)
         progress.attempts_by_call[f"{step.kind} {step.call}"] += 1
-        progress.error = result.error
-        progress.uncertainty = result.uncertainty
+        is_refused = result.verdict in (Verdict.FAILED, Verdict.ABORT)
+        if is_refused and progress.uncertainty == "lasting":
+            # the request that was lost earlier can still be done: a refusal does not settle that
+            progress.error = f"{progress.error}; then {result.error}"
+        else:
+            progress.error = result.error
+            progress.uncertainty = result.uncertainty
         if step.kind != "copy" and not is_copy_removal(step.change):
             progress.id = result.id or progress.id
 
         progress.is_temporary = bool(step.name)
         progress.record_payload(result, write_payload(step, self.owner))
 
-        is_refused = result.verdict in (Verdict.FAILED, Verdict.ABORT)
         progress.conflicts += result.verdict is Verdict.CONFLICT
         progress.failed = is_refused or progress.conflicts > 1
 
@@ -341,14 +350,11 @@ class ApplyProgress:
         blocked = ""
         if last_read is not None and not progress.failed:
             blocked = last_read.conflicts.get(change.address, "")
-        if progress.failed or blocked:
+        if progress.is_refused or blocked:
             return Failed(change, attempts, progress.error or blocked, left_partial)
 
         if _is_unknown(progress, last_read):
-            reason = "it could not be read again"
-            if progress.acknowledged:
-                reason = f"acknowledged, but {reason}"
-            return UnknownOutcome(change, attempts, progress.error or reason)
+            return UnknownOutcome(change, attempts, _unread_reason(progress))
 
         if progress.error or (attempts and not skip_reason):
             reason = progress.error or self._failure_reason()
@@ -383,6 +389,14 @@ def _skip_reason(change: Change) -> str:
     if isinstance(change, Delete):
         return "kept, because another change was not applied"
     return _DEPENDENCY_FAILED
+
+
+def _unread_reason(progress: ChangeProgress) -> str:
+    """Return why it is unknown whether a change was made."""
+    reason = "it could not be read again"
+    if progress.acknowledged:
+        reason = f"acknowledged, but {reason}"
+    return progress.error or reason
 
 
 def _is_unknown(progress: ChangeProgress, last_read: _LastRead | None) -> bool:

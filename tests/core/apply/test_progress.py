@@ -334,6 +334,16 @@ def test_a_request_that_may_be_done_late_is_unknown_even_after_a_read() -> None:
     assert isinstance(outcome(read, planned(LIVE)), Failed)
 
 
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.ABORT])
+def test_a_refusal_does_not_settle_an_earlier_lost_request(verdict: Verdict) -> None:
+    """A read that is late shows the rule as before, although the lost write was done (R18)."""
+    tally, step = noted(planned(LIVE), Verdict.RETRY, error="lost", doubt="lasting")
+    tally.record_attempt(step, Attempt(verdict=verdict, error="HTTP 422"))
+    actual = outcome(tally, planned(LIVE))
+    assert isinstance(actual, UnknownOutcome)
+    assert actual.error == "lost; then HTTP 422"
+
+
 def test_a_change_that_still_differs_after_its_write_has_failed() -> None:
     """With the reason: the rule, or a change that it depends on."""
     tally, _ = noted(planned(LIVE), Verdict.DONE)

@@ -240,6 +240,21 @@ Remaining differences: cxroute plan
 """,
         faults="POST rules:reset",
     ),
+    "no answer, then a refusal": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  unknown   PUT /api/v2/routing/rules/id-x: it is unknown whether it was done: the connection is reset; \
+then GET /api/v2/routing/rules/id-x: status 422, Injected 422
+  - cards/y  not tried: the run stopped early
+
+Applied 1 of 3 in 2.0 s.
+Stopped: GET /api/v2/routing/rules/id-x: status 422, Injected 422
+1 not applied: it is as before.
+Unknown whether these were written: cards/x. The next run checks.
+Remaining differences: cxroute plan
+""",
+        faults="PUT rule:reset@#1,GET rule:422@#2",
+    ),
     "no list after the first writes": Situation(
         """\
   + cards/n  unknown   acknowledged, but it could not be read again
