@@ -6,7 +6,7 @@ It publishes nothing. Nothing of a response is shown but the service's own words
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from statistics import median
@@ -127,7 +127,9 @@ class DecisionServiceCheck:
         try:
             table = parse_table(form)
         except TableError as error:
-            text = f"the response is no table: {sanitize(str(error), _MAX_REASON)}"
+            text = (
+                f"the response has no valid table: {sanitize(str(error), _MAX_REASON)}"
+            )
             self._add("table", "fail", text, _NO_ANSWER)
             return
         queues = [Queue(*pair) for pair in table.queues.items()]
@@ -155,18 +157,22 @@ class DecisionServiceCheck:
         """Add whether each route test gets the queue that the manifests choose."""
         keys = [key.strip() for key in _read_key(_API_KEYS).split(",")]
         key = next(filter(None, keys), "")
+        checked = check(self.session.manifests, self.session.environment)
+        tests = list(_events(checked))[:_MAX_TESTS]
         if not key:
             text = f"not tried: {_API_KEYS} is not set"
             self._add("decisions", "warn", text, "Set it to a key of the service")
             return
+        if not tests:
+            text = "not tried: no route test passes and states an event"
+            self._add("decisions", "warn", text, "Write a RouteTests document")
+            return
+
         REDACTOR.add(key)
-        checked = check(self.session.manifests, self.session.environment)
-        tests = list(_events(checked))[:_MAX_TESTS]
         wrong = []
         for test in tests:
-            reply = await self._send(
-                client, "POST", _DECIDE_PATH, key, self._question(test)
-            )
+            body = self._question(test)
+            reply = await self._send(client, "POST", _DECIDE_PATH, key, body)
             if reply.status == HTTPStatus.UNAUTHORIZED:
                 problem = f"the service refuses the first key of {_API_KEYS}"
                 self._add("decisions", "fail", f"{problem} ({reply.reason})")
@@ -174,18 +180,18 @@ class DecisionServiceCheck:
             self._seconds.append(reply.seconds)
             if not _agrees(reply, _expected_names(test, checked.queues)):
                 wrong.append(f"{test.document} {test.number}")
+        self._add_decisions(len(tests), len(checked.tried), wrong)
+
+    def _add_decisions(self, tried: int, tests: int, wrong: Sequence[str]) -> None:
+        """Add the line on the decisions about route tests."""
+        count = pluralize(tried, "route test")
         if wrong:
-            count = f"{len(wrong)} of {pluralize(len(tests), 'route test')}"
-            text = f"{count}: another queue than by the manifests: {join_first(wrong, _MAX_LISTED)}"
+            listed = join_first(wrong, _MAX_LISTED)
+            text = f"{len(wrong)} of {count} get another queue than by the manifests: {listed}"
             advice = "Compare the table with `cxroute plan`; a script asks for the same"
             self._add("decisions", "fail", text, advice)
             return
-        if not tests:
-            text = "not tried: no route test passes and states an event"
-            self._add("decisions", "warn", text, "Write a RouteTests document")
-            return
-        count = pluralize(len(tests), "route test")
-        others = len(checked.tried) - len(tests)
+        others = tests - tried
         rest = f"; {others} not tried" if others else ""
         self._add("decisions", "ok", f"{count} as by the manifests{rest}")
 

@@ -70,6 +70,7 @@ from reconciler.targets.decide.recipe import (
     format_service_recipe,
 )
 from reconciler.targets.decide.settings import Served
+from reconciler.targets.decide.target import served_settings
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
@@ -175,6 +176,8 @@ def _build(options: StudioOptions) -> str:
     layout = own_layout(environment)
     if layout is None:
         remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
+        if options.task == "recipe" and is_served(environment):
+            remedy = "they are in a decision service: add --decide"
         raise UsageError(
             f"the rules of Environment {environment.name} are not in a Studio script: {remedy}"
         )
@@ -196,12 +199,12 @@ def _service_recipe(manifests: Manifests, environment: Environment) -> str:
 
     Raises UsageError if its rules are in another place.
     """
-    served = environment.api.target_settings
-    if not isinstance(served, Served):
+    if not is_served(environment):
         raise UsageError(
             f"the rules of Environment {environment.name} are not in a decision service: set "
             f"`api.rules: served` and `api.served` in it, or choose another one with -e"
         )
+    served = served_settings(environment)
     desired, _ = desire_offline(manifests, environment)
     names = environment.attributes
     used = _used_attributes(each.rule for each in desired.rules.values())
@@ -221,6 +224,11 @@ def _service_recipe(manifests: Manifests, environment: Environment) -> str:
         blocks=tuple(sorted(blocks)),
     )
     return format_service_recipe(recipe)
+
+
+def is_served(environment: Environment) -> bool:
+    """Return whether the rules of an Environment are the table of a decision service."""
+    return isinstance(environment.api.target_settings, Served)
 
 
 def _used_attributes(rules: Iterable[Rule]) -> list[str]:

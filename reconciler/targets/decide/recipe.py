@@ -16,6 +16,9 @@ _SKILL: Final = "script_skill"
 """The name in `customPayload` of the skill that the script chose by itself."""
 
 
+_PAYLOAD: Final = "customPayload"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRecipe:
     """What the steps name: the service, the variables of the Environment and its other block.
@@ -44,23 +47,24 @@ def attribute_variables(
 ) -> tuple[str, ...]:
     """Return the variable of each attribute, in their order.
 
-    Raises NotStorableError for a name that is no variable of a script, or that the recipe uses for
-    another value.
+    Raises NotStorableError for a name that a script cannot have as a variable, or that the recipe
+    uses for another value.
     """
-    taken = {*bot_variables(variables), _SKILL}
+    # Studio does not tell upper case from lower case in the names of variables
+    taken = {name.lower() for name in (*bot_variables(variables), _SKILL, _PAYLOAD)}
     found = []
     for attribute in attributes:
         name = variables.get(attribute, attribute)
         reason = ""
         if not _VARIABLE.fullmatch(name):
             reason = "is not letters, digits and _"
-        elif name in taken or name.lower().startswith("cxr_"):
+        elif name.lower() in taken or name.lower().startswith("cxr_"):
             reason = "stands for another value"
         if reason:
             problem = f"the attribute {quote_name(attribute)} has the variable {quote_name(name)}"
             hint = "specify another one in `api.served.variables`"
             raise NotStorableError(f"{problem}, which {reason}; {hint}")
-        taken.add(name)
+        taken.add(name.lower())
         found.append(name)
     return tuple(found)
 
@@ -97,7 +101,7 @@ A. WITH THE EXCHANGE ACTION OF A BOT
    to assign {_listed(recipe)} before.
    {_SKILL} is the skill that the script chooses today, for GET /rules/shadow.
 
-{_snippet(recipe, "customPayload")}
+{_snippet(recipe, _PAYLOAD)}
 3. Add TEXTBOT EXCHANGE for chat, email, SMS and digital, or VOICEBOT EXCHANGE for phone
    (documented). Set its customPayload to {{customPayload}}. The time-out, and whether a phone
    contact needs a prompt: (unknown).
@@ -117,7 +121,7 @@ B. WITH THE REST API ACTION, WITHOUT A BOT'S TURN
 1. Put this SNIPPET before it (documented: nested members, asjson). A script holds texts: POST
    /exchange reads "0.8" as a number, and POST /decide refuses a confidence that is a text.
 
-{_snippet(recipe, "cxr_request.customPayload")}
+{_snippet(recipe, f"cxr_request.{_PAYLOAD}")}
 2. Set the action to POST {recipe.url}/exchange,
    the parameters to {{cxr_request.asjson()}}, the result to cxr_answer, and the headers to
    {{"Authorization": "Bearer KEY", "Content-Type": "application/json"}}. The script holds this key:

@@ -120,7 +120,7 @@ def test_missing_and_wrong_keys(
         (
             HttpReply(200, {}),
             "table",
-            "the response is no table: endpoint: field required",
+            "the response has no valid table: endpoint: field required",
         ),
         (HttpReply(200, b"<html>"), "table", "must be a JSON object"),
         (HttpReply(200, b"[" * 100_000), "table", "must be a JSON object"),

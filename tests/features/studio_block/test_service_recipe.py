@@ -60,7 +60,7 @@ def test_the_recipe_fills_each_attribute_of_the_rules(cxroute: Program) -> None:
 
 
 def test_the_recipe_has_a_place_for_the_key_and_no_key(cxroute: Program) -> None:
-    """KEY stands for it; the variable of the publisher's key is no business of a script."""
+    """KEY stands for it; the variable of the publisher's key is not named."""
     write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
     assert cxroute(*RECIPE) == 0, cxroute.err
     assert "Authorization  Bearer KEY\n" in cxroute.out
@@ -95,10 +95,11 @@ def test_a_block_of_the_same_tenant_may_stand_in(cxroute: Program) -> None:
         ('"a-b"', "", 'the variable "a-b", which is not letters, digits and _'),
         ("script_skill", "", "which stands for another value"),
         ("cxr_tier", "", "which stands for another value"),
+        ("Custompayload", "", "which stands for another value"),
         ("tier", ", variables: {tier: intent}", '"intent", which stands for another'),
     ],
 )
-def test_a_name_that_is_no_variable_is_an_error(
+def test_a_name_that_cannot_be_a_variable_is_an_error(
     cxroute: Program, attribute: str, settings: str, said: str
 ) -> None:
     """With the setting that gives it another one."""
@@ -115,6 +116,8 @@ def test_rules_in_another_place_have_no_such_recipe(cxroute: Program) -> None:
     assert "are not in a decision service: set `api.rules: served`" in cxroute.err
     assert cxroute("studio", "build", "--decide", "-e", "prod") == 64
     assert "--decide is an option of `studio recipe`" in cxroute.err
+    assert cxroute("studio", "recipe", "-e", "prod") == 64
+    assert "they are in a decision service: add --decide" in cxroute.err
 
 
 def test_init_writes_environments_of_a_decision_service(cxroute: Program) -> None:
