@@ -71,7 +71,7 @@ class ServiceReader:
             self._read = parse_publication(response.payload)
         except TableError as error:
             raise errors.UnexpectedResponseError(
-                f"{response.call}: this is no table of a decision service: {error}"
+                f"{response.call}: a decision service has another answer: {error}"
             ) from None
         return self._read.table.rules
 

@@ -179,12 +179,12 @@ ERRORS: dict[str, tuple[ApiResponse, type[Exception], str]] = {
     "another JSON": (
         answered(200, {"a": 1}),
         errors.UnexpectedResponseError,
-        "no table",
+        "another answer",
     ),
     "another table": (
         answered(200, {**a_table(rule_json("x")).to_json(), "version": 1}),
         errors.UnexpectedResponseError,
-        "no table",
+        "another answer",
     ),
     "no such route": (answered(410, {}), errors.UnsupportedCallError, "served.url"),
 }
