@@ -85,9 +85,10 @@ def find_changes(
 def _with_settings(
     desired: DesiredState, kept: TableSettings | None, options: PlanOptions
 ) -> tuple[DesiredState, PlanOptions]:
-    """Return both with what is live beside the rules: its fallback is that before the change.
+    """Return both with the settings beside the live rules, whose fallback is that before the
+    change.
 
-    If only some addresses are selected, the settings stay, but for the first save.
+    If only some addresses are selected, the settings stay, except at the first save.
     """
     if kept is None:
         return desired, options

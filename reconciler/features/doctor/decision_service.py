@@ -28,7 +28,12 @@ from reconciler.core.plan.stages import LiveState
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.core.text.redact import REDACTOR
 from reconciler.targets.decide.rules_routes import RULES_PATH
-from reconciler.targets.decide.table import MAX_TABLE_BYTES, TableError, parse_table
+from reconciler.targets.decide.table import (
+    MAX_TABLE_BYTES,
+    PublishedTable,
+    TableError,
+    parse_table,
+)
 from reconciler.targets.decide.target import served_settings
 from reconciler.targets.platform.service import allowed_hosts, check_service_host
 from reconciler.targets.platform.transport.tls import load_tls_context
@@ -132,16 +137,7 @@ class DecisionServiceCheck:
             )
             self._add("table", "fail", text, _NO_ANSWER)
             return
-        queues = [Queue(*pair) for pair in table.queues.items()]
-        names = set(table.queues.values())
-        expected = expected_queues(session.manifests, session.environment.name)
-        queues += [
-            queue
-            for queue in expected
-            if queue.name not in names and queue.id not in table.queues
-        ]
-        settings = table.settings.table_settings
-        live = LiveState(table.rules, tuple(queues), settings=settings)
+        live = self._live_state(table)
         planner = planner_for(session.manifests, session.environment, live)
         changes = planner.find_changes(live)
         digest = table.digest[:12]
@@ -152,6 +148,17 @@ class DecisionServiceCheck:
             return
         rules = pluralize(len(table.rules), "rule")
         self._add("table", "ok", f"that of the manifests: {rules}, digest {digest}")
+
+    def _live_state(self, table: PublishedTable) -> LiveState:
+        """Return the table as live rules, with the further queues that the manifests use."""
+        session = self.session
+        queues = [Queue(*pair) for pair in table.queues.items()]
+        names = set(table.queues.values())
+        for queue in expected_queues(session.manifests, session.environment.name):
+            if queue.name not in names and queue.id not in table.queues:
+                queues.append(queue)
+        settings = table.settings.table_settings
+        return LiveState(table.rules, tuple(queues), settings=settings)
 
     async def _check_decisions(self, client: httpx.AsyncClient) -> None:
         """Add whether each route test gets the queue that the manifests choose."""
@@ -169,6 +176,16 @@ class DecisionServiceCheck:
             return
 
         REDACTOR.add(key)
+        await self._try_decisions(client, key, checked, tests)
+
+    async def _try_decisions(
+        self,
+        client: httpx.AsyncClient,
+        key: str,
+        checked: Checked,
+        tests: Sequence[RouteTestResult],
+    ) -> None:
+        """Ask for the decision of each route test, and add a line on all of them."""
         wrong = []
         for test in tests:
             body = self._question(test)
