@@ -154,9 +154,12 @@ class DecisionServiceCheck:
         session = self.session
         queues = [Queue(*pair) for pair in table.queues.items()]
         names = set(table.queues.values())
-        for queue in expected_queues(session.manifests, session.environment.name):
-            if queue.name not in names and queue.id not in table.queues:
-                queues.append(queue)
+        expected = expected_queues(session.manifests, session.environment.name)
+        queues += [
+            queue
+            for queue in expected
+            if queue.name not in names and queue.id not in table.queues
+        ]
         settings = table.settings.table_settings
         return LiveState(table.rules, tuple(queues), settings=settings)
 
