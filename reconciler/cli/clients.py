@@ -246,6 +246,15 @@ def read_credentials(session: Session) -> ClientCredentials:
     )
 
 
+def needed_variables(environment: Environment) -> tuple[str, ...]:
+    """Return the variables that the commands about an environment read secrets from: those of the
+    tenant, and the key of the service that keeps its rules.
+    """
+    key = getattr(environment.api.target_settings, "key_env", "")
+    tenant = credential_variables(environment) if environment.has_tenant else ()
+    return tuple(filter(None, (*tenant, key)))
+
+
 def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
     """Return the variables of the client's id and secret and of the access key's; "" for each that
     is not needed.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from reconciler.cli.clients import credential_variables
+from reconciler.cli.clients import needed_variables
 from reconciler.cli.commands.init import manifest_steps
 from reconciler.cli.files import write_new, write_text
 from reconciler.cli.hooks import InitFiles, WriteFiles
@@ -200,7 +200,7 @@ def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
         if name != SANDBOX
     }
     return {
-        name: tuple(filter(None, credential_variables(documents[name])))
+        name: needed_variables(documents[name])
         for name in order_environments(documents)
     }
 
