@@ -26,12 +26,12 @@ Bug = Callable[[], AbstractContextManager[None]]
 
 
 def _saves_what_it_read_first(real: Any) -> Any:
-    async def save(self: Any, _read: Any, after: Any, names: Any) -> Any:
+    async def save(self: Any, _read: Any, after: Any, *rest: Any) -> Any:
         script, self.script = self.script, _returning(self.first)
         try:
             self._last_block = self.first[1]
             return await real(
-                self, [live for live, _ in self.first[2].values()], after, names
+                self, [live for live, _ in self.first[2].values()], after, *rest
             )
         finally:
             self.script = script
@@ -57,8 +57,8 @@ def _keeps_the_first_read(real: Any) -> Any:
 
 
 def _saves_over_edits(real: Any) -> Any:
-    async def save(self: Any, _read: Any, after: Any, names: Any) -> Any:
-        return await real(self, await self.rules(), after, names)
+    async def save(self: Any, _read: Any, after: Any, *rest: Any) -> Any:
+        return await real(self, await self.rules(), after, *rest)
 
     return save
 
@@ -172,11 +172,11 @@ def _silent(real: Any) -> Any:
 
 
 def _ignores_conflicts(real: Any) -> Any:
-    async def save(self: Any, read: Any, after: Any, names: Any) -> Any:
+    async def save(self: Any, read: Any, after: Any, *rest: Any) -> Any:
         try:
-            return await real(self, read, after, names)
+            return await real(self, read, after, *rest)
         except ConcurrentChangeError:
-            return await real(self, await self.rules(), after, names)
+            return await real(self, await self.rules(), after, *rest)
 
     return save
 
