@@ -3,7 +3,6 @@ without.
 """
 
 import asyncio
-import gc
 import hashlib
 import json
 import os
@@ -48,6 +47,7 @@ from reconciler.features.endpoint.auth import (
     SignatureVerifier,
 )
 from reconciler.features.endpoint.conversations import ConversationLocks
+from reconciler.features.endpoint.decide.collector import paused_collector
 from reconciler.features.endpoint.decide.live_table import Follower
 from reconciler.features.endpoint.decide.service import (
     DecisionService,
@@ -223,11 +223,10 @@ def decision_service(store: TableStore, settings: "ServeSettings") -> DecisionSe
         signatures=SignatureVerifier(settings.secrets),
     )
     surroundings = ServiceSurroundings(
-        # to look for garbage in a table of 10,000 rules, which has none, stops all decisions
         now=utc_now,
         clock=time.monotonic,
         log=log,
-        settle=gc.freeze,
+        pause=paused_collector,
     )
     return DecisionService(store, keys, surroundings)
 

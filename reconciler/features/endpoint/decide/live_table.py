@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from reconciler.targets.decide.publication import (
     TableStore,
 )
 
+Pause = Callable[[], AbstractContextManager[None]]
+"""Opens a block in which this process makes or reads a whole table."""
 FOLLOW_SECONDS: Final = 0.25  # between two looks at the store
 # A request looks itself only if the task has not looked for so long, or does not run.
 _STALE_SECONDS: Final = 0.75
@@ -78,12 +81,12 @@ class Follower:
         self,
         store: TableStore,
         log: Callable[[str], object],
-        settle: Callable[[], object] = lambda: None,
+        pause: Pause = nullcontext,
     ) -> None:
-        """`settle` is called after each change of the table."""
+        """`pause` surrounds the work on a table."""
         self._store = store
         self._log = log
-        self._settle = settle
+        self._pause = pause
         self._lock: asyncio.Lock | None = None  # made in the event loop that runs
         self._looked_at: float | None = None
         self._held: LiveTable | None = None
@@ -139,8 +142,8 @@ class Follower:
             return
         if held is None or publication.facts != held.publication.facts:
             # in a thread, so that decisions go on: 10,000 rules take about 0.1 s
-            self._held = await asyncio.to_thread(LiveTable, publication)
-            self._settle()
+            with self._pause():
+                self._held = await asyncio.to_thread(LiveTable, publication)
             self._log_table(publication)
         self._note("")
 

@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -22,7 +23,7 @@ from reconciler.features.endpoint.decide.exchange import (
     return_control,
     return_error,
 )
-from reconciler.features.endpoint.decide.live_table import Follower, LiveTable
+from reconciler.features.endpoint.decide.live_table import Follower, LiveTable, Pause
 from reconciler.features.endpoint.decide.question import Question, parse_question
 from reconciler.features.endpoint.decide.shadow import Shadow
 from reconciler.features.endpoint.event import InvalidEventError
@@ -104,8 +105,8 @@ class ServiceSurroundings(NamedTuple):
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     log: Callable[[str], object] = lambda _line: None
-    # Called after each change of the table.
-    settle: Callable[[], object] = lambda: None
+    # Surrounds the work on a whole table.
+    pause: Pause = nullcontext
 
 
 class DecisionService:
@@ -117,7 +118,7 @@ class DecisionService:
         keys: RouteKeys,
         surroundings: ServiceSurroundings,
     ) -> None:
-        self.follower = Follower(store, surroundings.log, surroundings.settle)
+        self.follower = Follower(store, surroundings.log, surroundings.pause)
         self.keys = keys
         self.shadow = Shadow(surroundings.log, surroundings.clock)
         self._store = store
@@ -227,13 +228,19 @@ class DecisionService:
         if path == SHADOW_PATH:
             return EndpointResponse(200, "ok", encode_json(self.shadow.to_json()))
 
-        body = b""
+        request = RulesRequest(method, path, _texts(headers))
         if is_put:
             messages.check_headers(headers, _TABLE_BODY)
             body = await messages.read_body(receive, _TABLE_BODY)
-        request = RulesRequest(method, path, _texts(headers), body)
-        response = await respond(request, self._store, self._surroundings.now)
-        if is_put and response.status == HTTPStatus.OK:
+            return await self._publish(request._replace(body=body))
+        return await _encode(
+            await respond(request, self._store, self._surroundings.now)
+        )
+
+    async def _publish(self, request: RulesRequest) -> EndpointResponse:
+        with self._surroundings.pause():
+            response = await respond(request, self._store, self._surroundings.now)
+        if response.status == HTTPStatus.OK:
             # a publisher that reads the answer finds the new table in force here
             await self.follower.look()
         return await _encode(response)
