@@ -24,9 +24,9 @@ from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.text.files import KIB, read_text
 from reconciler.core.text.pages import page
 from reconciler.features.practice.demo_decision import (
-    ask,
     decision_service,
     has_server,
+    run_contact,
 )
 from reconciler.features.practice.sandbox import open_state
 from reconciler.features.practice.simulator.state import TenantState
@@ -256,11 +256,11 @@ class _Tour:
         self.output.result(f"{total}\n")
 
         with decision_service() as port:
-            answer = ask(port, _PAYLOAD)
+            variables = run_contact(port, _PAYLOAD)
         self.prompt("serve", "--decide")
         self.output.result(f"POST /exchange   customPayload {json.dumps(_PAYLOAD)}\n")
         for name in ("cxr_queue", "cxr_skill", "cxr_rule"):
-            self.output.result(f"  {name:<9}  {answer['customPayload'][name]}\n")
+            self.output.result(f"  {name:<9}  {variables[name]}\n")
         self.output.result("\n")
 
     def set_up(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
+from reconciler.cli.files import text_of_variable
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import ManifestError, UsageError
@@ -23,24 +24,26 @@ from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.rule import Queue
 from reconciler.core.target import target_of
 from reconciler.core.text.hosts import LAST_PORT, is_loopback
+from reconciler.core.text.redact import REDACTOR
 from reconciler.features.practice.sandbox import (
     add_queues,
     custom_fields,
     open_state,
 )
 from reconciler.features.practice.simulator import state as tenants
-from reconciler.features.practice.simulator.app import Simulator
+from reconciler.features.practice.simulator.app import CONTACTS_PATH, Simulator
 from reconciler.features.practice.simulator.faults import __doc__ as faults_help
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.faults.spec import FaultSpecError
+from reconciler.features.practice.simulator.script_engine import ContactScript
 from reconciler.features.practice.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.targets.platform.paging import choose_queue_list
 
 
 def _simulate_environment(
     state: tenants.TenantState, name: str, directory: Path
-) -> tuple[str, ...]:
-    """Add the queues and the script of an Environment to the state; return its custom fields."""
+) -> Environment:
+    """Add the queues and the script of an Environment to the state, and return it."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     profile = manifests.profile(environment)
@@ -52,7 +55,18 @@ def _simulate_environment(
     missing = [queue for queue in expected if queue.name not in names]
     add_queues(state, missing, choose_queue_list(environment.api, profile.queues).ids)
     target_of(environment).prepare(environment, state)
-    return custom_fields(environment)
+    return environment
+
+
+def _contact_script(environment: Environment) -> ContactScript | None:
+    """Return the script that asks the decision service of an Environment; None without one."""
+    url = getattr(environment.api.target_settings, "url", "")
+    if not url:
+        return None
+    keys = text_of_variable("CXROUTE_API_KEYS", UsageError) or ""
+    key = keys.replace("\n", ",").split(",")[0].strip()
+    REDACTOR.add(key)
+    return ContactScript(url, key)
 
 
 def _require_default_api(environment: Environment, profile: Profile) -> None:
@@ -130,6 +144,9 @@ def options(parser: argparse.ArgumentParser) -> type[SimulateOptions]:
         "any access key; if $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, or $CXONE_ACCESS_KEY_ID "
         "and\n"
         "$CXONE_ACCESS_KEY_SECRET, are set, it accepts only their values.\n\n"
+        "With --as and `rules: served`, POST /studio/contacts runs a contact through the script of "
+        "`cxroute studio\n"
+        "recipe --decide`, which asks the decision service; $CXROUTE_API_KEYS has its key.\n\n"
         f"{faults_help}"
     )
     return SimulateOptions
@@ -150,30 +167,42 @@ def run(options: SimulateOptions, output: Output) -> int:
     ):
         settings = _prepare(state, options)
         app = Simulator(state, settings, faults)
+
+        def print_address(url: str) -> None:
+            _print_address(url, output)
+            if settings.script:
+                text = (
+                    f"POST {url}{CONTACTS_PATH}: a contact asks {settings.script.url}"
+                )
+                output.result(f"{text}\n")
+                output.flush()
+
         with requires_extra("serve", "`cxroute simulate`"):
             from reconciler.cli.http_server import open_listener, serve  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:
-                asyncio.run(
-                    serve(app, listener, lambda url: _print_address(url, output))
-                )
+                asyncio.run(serve(app, listener, print_address))
     return 0
 
 
 def _prepare(state: tenants.TenantState, options: SimulateOptions) -> SimulatorSettings:
     """Add the queues of the manifests to a tenant, and return the settings of its simulator."""
     directory = Path(options.manifests)
-    fields: tuple[str, ...] = ()
+    base = PROFILES["A"]
     if options.speak:
-        fields = _simulate_environment(state, options.speak, directory)
+        environment = _simulate_environment(state, options.speak, directory)
+        base = replace(
+            base,
+            custom_fields=custom_fields(environment),
+            script=_contact_script(environment),
+        )
     else:
         add_queues(state, _named_queues(directory))
     # As is assumed of most tenants, it refuses duplicate names and has ETags.
     return replace(
-        PROFILES["A"],
+        base,
         clients=_pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
         access_keys=_pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
-        custom_fields=fields,
         rate=options.rate,
         latency=options.latency_ms / 1000,
     )

@@ -1,18 +1,17 @@
 """The last step of the tour: one decision over HTTP, by the contract that NICE publishes."""
 
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from importlib.util import find_spec
 from typing import Any, Final
 
 from reconciler.core.errors import CxrouteError
+from reconciler.features.practice.simulator.script_engine import ContactScript
 
-_SECONDS: Final = 10.0
+_CONTACT: Final = 4711
 _ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:([0-9]+)")
 
 
@@ -45,17 +44,9 @@ def _read_port(process: "subprocess.Popen[str]") -> int:
     raise CxrouteError("`cxroute serve --decide` did not start")
 
 
-def ask(port: int, payload: Mapping[str, str]) -> dict[str, Any]:
-    """Return the answer to an exchange with this `customPayload`, as a script sends it."""
-    body = json.dumps({"customPayload": payload})
-    connection = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
-    try:
-        connection.request(
-            "POST", "/exchange", body, {"Content-Type": "application/json"}
-        )
-        answer: dict[str, Any] = json.loads(connection.getresponse().read())
-    except (OSError, ValueError) as error:
-        raise CxrouteError(f"the decision service did not answer: {error}") from error
-    finally:
-        connection.close()
-    return answer
+def run_contact(port: int, payload: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the variables of a script after a contact asked the service."""
+    ran = ContactScript(f"http://127.0.0.1:{port}").run(payload, _CONTACT)
+    if ran.branch == "Error":
+        raise CxrouteError("the decision service did not answer")
+    return ran.variables

@@ -9,19 +9,25 @@ method `send` is has the transport.
 """
 
 import asyncio
+import json
 import socket
 import struct
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from reconciler.core.text.json_values import parse_object
 from reconciler.features.practice.simulator.api import MAX_BODY_BYTES, SimulatorApi
 from reconciler.features.practice.simulator.decision_tables import StateTables
 from reconciler.features.practice.simulator.faults.injector import FaultInjector
 from reconciler.features.practice.simulator.messages import (
+    JSON_TYPE,
+    ApiProblem,
     DeliveryMode,
     SimRequest,
     SimResponse,
+    error_response,
 )
+from reconciler.features.practice.simulator.script_engine import ContactScript
 from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.state import TenantState
 from reconciler.targets.decide.rules_routes import (
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
 
 # of a table of the decision service
 _MAX_READ_BYTES: Final = 17 * MAX_BODY_BYTES
+CONTACTS_PATH: Final = "/studio/contacts"
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
@@ -71,6 +78,9 @@ class Simulator:
     async def _answer(self, request: SimRequest) -> SimResponse:
         if is_rules_path(request.path):
             return await self._answer_for_service(request)
+        script = self.api.settings.script
+        if script is not None and request.path == CONTACTS_PATH:
+            return await _run_contact(request, script)
         if self._faults:
             return self._faults.handle(request, self.api)
         return self.api.handle(request)
@@ -85,6 +95,22 @@ class Simulator:
         )
         headers = [("content-type", "application/json"), *answer.headers.items()]
         return SimResponse(status=answer.status, body=answer.body, headers=headers)
+
+
+async def _run_contact(request: SimRequest, script: ContactScript) -> SimResponse:
+    """Return the run of a contact, {"contactId": 1, "variables": {...}}, through the script."""
+    form = parse_object(request.body)
+    variables = form.get("variables")
+    contact = form.get("contactId", 0)
+    if request.method != "POST" or not isinstance(variables, dict):
+        problem = (
+            'POST {"contactId": 1, "variables": {"intent": "...", "confidence": "0.9"}}'
+        )
+        return error_response(400, ApiProblem(problem))
+    number = contact if isinstance(contact, int) else 0
+    ran = await asyncio.to_thread(script.run, variables, number)
+    body = json.dumps(ran.to_json()).encode()
+    return SimResponse(status=200, body=body, headers=[JSON_TYPE])
 
 
 async def _read(scope: "Scope", receive: "Receive") -> SimRequest:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from reconciler.features.practice.simulator.script_engine import ContactScript
 from reconciler.features.practice.simulator.snippet import SimDialect
 
 SCOPES: Final = frozenset(
@@ -50,6 +51,8 @@ class SimulatorSettings:
     )
     burst: int = 10  # number of requests that `rate` allows without a pause
     locks_bind: bool = False  # a script that another user has locked cannot be saved
+    # what a contact runs at POST /studio/contacts; None: there is no such path
+    script: ContactScript | None = None
     studio_dialect: SimDialect = field(default_factory=SimDialect)
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
