@@ -359,9 +359,10 @@ OF_TARGETS = (
     "features/studio_block/",
     "features/endpoint/",
     "features/practice/",
+    "features/doctor/decision_service.py",
     "cli/hooks.py",
 )
-"""The targets, the commands about Studio scripts, and the decision service with its sandbox."""
+"""The targets, the commands about Studio scripts, and the decision service with its sandbox and its check."""
 QUESTION = re.compile(
     r"""\bapi\.rules\b(?!`|: )|targets\.(?:studio|rules_api|decide)\b|[!=]= ["'](?:studio|rules-api|served)["']"""
 )
