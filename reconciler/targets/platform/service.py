@@ -3,9 +3,8 @@
 import os
 from typing import NamedTuple
 
-from reconciler.core.errors import CredentialsError, UsageError
-from reconciler.core.text.hosts import is_loopback
-from reconciler.targets.platform.settings import ServerUrl, TenantSettings
+from reconciler.core.errors import CredentialsError
+from reconciler.targets.platform.settings import TenantSettings, remote_host
 from reconciler.targets.platform.transport.rate_limiter import (
     TimeSource,
     WaitCallback,
@@ -45,15 +44,8 @@ def check_service_host(url: str, allowed: frozenset[str]) -> None:
     """Raise CredentialsError or UsageError if the key must not be sent to a host: only loopback
     and `allowed` get it.
     """
-    server = ServerUrl.parse(url)
-    host = server.host
-    if is_loopback(host):
-        return
-    if server.scheme == "http":
-        raise UsageError(
-            f"http:// is refused for {host}: only loopback may be reached without TLS"
-        )
-    if host not in map(str.lower, allowed):
+    host = remote_host(url)
+    if host and host not in map(str.lower, allowed):
         remedy = f"the operator can allow it with CXROUTE_HOSTS={host}"
         raise CredentialsError(
             f"the key of the decision service is not sent to {host}; {remedy}"

@@ -136,16 +136,26 @@ class TenantSettings:
                 raise UsageError(f"{path[:100]!r} is not a path: {reason}")
 
 
-def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
-    """Raise CredentialsError or UsageError if the URL's host must not receive credentials."""
+def remote_host(url: str) -> str:
+    """Return the host of a URL; empty for loopback. Raises UsageError for another one without
+    TLS.
+    """
     server = ServerUrl.parse(url)
     host = server.host
     if is_loopback(host):
-        return
+        return ""
     if server.scheme == "http":
         raise UsageError(
             f"http:// is refused for {host}: only loopback may be reached without TLS"
         )
+    return host
+
+
+def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
+    """Raise CredentialsError or UsageError if the URL's host must not receive credentials."""
+    host = remote_host(url)
+    if not host:
+        return
     is_cxone = host in _ISSUERS or any(
         host.endswith(domain) and len(host) > len(domain) for domain in _CXONE_DOMAINS
     )
