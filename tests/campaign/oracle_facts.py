@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.core.model.rule import Condition, Opaque
@@ -122,8 +123,8 @@ def is_unclear(call: str, what: Heard) -> bool:
     """Return whether the result of a write is unknown after its response."""
     if not what.status:
         return what.reached
-    if what.status >= 500:
-        return what.status != 501
+    if what.status >= 500 or what.status == HTTPStatus.REQUEST_TIMEOUT:
+        return what.status != HTTPStatus.NOT_IMPLEMENTED
     if call == "delete":
         # a web page comes from something between, and not from the tenant
         return what.good and not what.empty and what.form is None

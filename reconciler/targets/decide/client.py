@@ -34,7 +34,8 @@ from reconciler.targets.platform.transport.request import (
 )
 from reconciler.targets.platform.transport.sender import RequestKind, RetryingSender
 
-ListQueues = Callable[[], Awaitable[tuple[Queue, ...]]]
+ListQueues = Callable[[Mapping[str, str]], Awaitable[tuple[Queue, ...]]]
+"""Returns every queue; gets those of the published table, names by id."""
 _NO_TABLE: Final = TableSettings(NO_FALLBACK, "")
 _MAX_REASON: Final = 300  # characters
 
@@ -77,7 +78,8 @@ class ServiceReader:
 
     async def queues(self) -> tuple[Queue, ...]:
         """Return every queue that a rule may name."""
-        return await self._list_queues()
+        published = self._read.table.queues if self._read else {}
+        return await self._list_queues(published)
 
     async def last_save(self) -> LastSave | None:
         """Return who published the table of the last read, and when."""

@@ -1,6 +1,6 @@
 """The target `served`: rules as the published table of a decision service."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -103,10 +103,21 @@ async def _queue_source(
         from reconciler.targets.platform.client import PlatformClient  # noqa: PLC0415 - see above
 
         connection = await stack.enter_async_context(surroundings.connect("read"))
-        return PlatformClient(*connection).queues
+        client = PlatformClient(*connection)
 
-    async def stated_queues() -> "tuple[Queue, ...]":
-        return tuple(surroundings.expected_queues())
+        async def tenant_queues(published: "Mapping[str, str]") -> "tuple[Queue, ...]":
+            del published  # what the tenant does not list does not exist
+            return await client.queues()
+
+        return tenant_queues
+
+    async def stated_queues(published: "Mapping[str, str]") -> "tuple[Queue, ...]":
+        from reconciler.core.model.rule import Queue  # noqa: PLC0415 - see above
+
+        stated = surroundings.expected_queues()
+        ids = {queue.id for queue in stated}
+        further = (Queue(*pair) for pair in published.items() if pair[0] not in ids)
+        return (*stated, *further)
 
     return stated_queues
 

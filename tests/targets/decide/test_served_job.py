@@ -309,3 +309,53 @@ def test_the_analysis_knows_what_the_service_lets_through(project: Program) -> N
     _, plan = project.json("plan", "-e", "sandbox")
     examples = [effect["rows"] for effect in plan["behaviour"]["effects"]]
     assert "high" not in json.dumps(examples)
+
+
+PROMISES = """\
+apiVersion: routing/v1
+kind: Promises
+name: fraud
+promises:
+  - {name: lost cards reach fraud, for: {intent: lost, minConfidence: 0.5}, always: {queues: [Fraud Desk]}}
+"""
+
+
+def test_a_fallback_that_breaks_a_promise_is_not_published(project: Program) -> None:
+    """The guard refuses a change of the settings alone, too."""
+    applied(project)
+    write("promises.yaml", PROMISES)
+    assert project("apply", "-e", "sandbox", "--yes") == 0, project.err
+    environment(least=0.7)
+    assert project("apply", "-e", "sandbox", "--yes") == 4
+    assert "lost cards reach fraud" in project.err
+    assert published()["endpoint"]["fallback"]["minConfidence"] == 0.4
+
+
+def test_a_guard_refuses_a_fallback_that_leaves_conversations_without_a_rule(
+    project: Program,
+) -> None:
+    """Conversations that reach a queue today would fall to the default routing."""
+    write("cards.yaml", RULES.rsplit("  - {key", 1)[0])
+    applied(project)
+    environment(least=0.7)
+    assert project("apply", "-e", "sandbox", "--yes") == 4
+    assert "default routing" in project.err
+    reason = ("--allow", "unrouted", "--reason", "a test")
+    assert project("apply", "-e", "sandbox", "--yes", *reason) == 0, project.err
+    assert published()["endpoint"]["fallback"]["minConfidence"] == 0.7
+
+
+def test_an_export_writes_manifests_of_the_same_rules(project: Program) -> None:
+    """Rules of the table that nobody manages become manifests, and are adopted unchanged."""
+    table = applied(project)
+    billing = table["rules"][-1]["targets"]
+    publish({**table, "rules": [*table["rules"], {**FOREIGN, "targets": billing}]})
+    words = ("export", "-e", "sandbox", "--all", "--into", "manifests/ivr.yaml")
+    assert project(*words) == 0, project.err
+    assert "Billing" in Path("manifests/ivr.yaml").read_text("utf-8")
+    assert project("plan", "-e", "sandbox") == 0, project.err
+    assert "1 to adopt" in project.out
+    after = applied(project)
+    (rule,) = (rule for rule in after["rules"] if rule["id"] == FOREIGN["id"])
+    assert "cxroute:acme/" in rule["description"]
+    assert rule["colour"] == FOREIGN["colour"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ class Service:
         time = FakeClock().time
         connection = ServiceConnection(self.send, service_settings(url), KEY, time)
 
-        async def list_queues() -> tuple[Queue, ...]:
+        async def list_queues(published: Mapping[str, str]) -> tuple[Queue, ...]:
+            del published
             return tuple(Queue(*pair) for pair in NAMES.items())
 
         return ServicePublisher(connection, list_queues, Author("alice ä", "0123abc"))
