@@ -331,7 +331,7 @@ def test_a_fallback_that_breaks_a_promise_is_not_published(project: Program) -> 
     assert published()["endpoint"]["fallback"]["minConfidence"] == 0.4
 
 
-def test_a_guard_refuses_a_fallback_that_leaves_conversations_without_a_rule(
+def test_a_guard_refuses_a_fallback_that_unroutes_conversations(
     project: Program,
 ) -> None:
     """Conversations that reach a queue today would fall to the default routing."""
