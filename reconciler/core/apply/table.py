@@ -13,6 +13,7 @@ from typing import Final
 from reconciler.core.apply.attempt import Attempt, Verdict, judge
 from reconciler.core.apply.progress import ApplyProgress, ApplyReport
 from reconciler.core.apply.settings import ApplySettings, Replanner
+from reconciler.core.behaviour.endpoint_stage import TableSettings
 from reconciler.core.errors import ApiError, CxrouteError, RefusedError
 from reconciler.core.model.change import Change, PlanStep, is_unadoption
 from reconciler.core.model.finding import Finding
@@ -24,6 +25,7 @@ from reconciler.core.text.escape import join_first
 
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5
+_SETTINGS: Final = "the settings beside the rules"
 _ENDING: Final = (Verdict.FAILED, Verdict.ABORT)
 
 
@@ -77,6 +79,8 @@ class _TableRun:
         self.edited: set[str] = set()
         self.warnings: list[str] = []
         self.has_saved_settings = False
+        # those of the plan's read, and those that this run saved, or may have saved
+        self.expected_settings = {_content(plan.live.settings)}
 
     async def read(self) -> Changes:
         self.fresh_changes = None
@@ -92,6 +96,8 @@ class _TableRun:
             for rule_id in differing
             if contents.get(rule_id, rule_id) not in own_states
         }
+        if _content(settings) not in self.expected_settings:
+            self.edited.add(_SETTINGS)
         self.known = contents
         self.fresh_changes = await self.settings.run_blocking(
             lambda: self.planner.find_changes(live)
@@ -169,6 +175,8 @@ class _TableRun:
         for step in steps:
             self.settings.recorder.intend(step)
 
+        self.expected_settings.add(_content(fresh.desired.settings))
+
         async def call() -> Attempt:
             self.warnings += await self.table.save(
                 fresh.live.rules,
@@ -212,6 +220,10 @@ class _TableRun:
             notes=(*notes, *self.table.notes),
             has_saved_settings=self.has_saved_settings,
         )
+
+
+def _content(settings: TableSettings | None) -> str | None:
+    return settings.content if settings else None
 
 
 def warn_of_table(plan: Changes) -> Iterable[Finding]:

@@ -56,7 +56,8 @@ class PublishedFallback(_Part):
     """The endpoint's fallback, as `FallbackPolicy.settings` writes it."""
 
     intent: str | None
-    min_confidence: Annotated[float, Field(ge=0, le=1, strict=False)]
+    # strict: a text or a boolean would be a guess
+    min_confidence: Annotated[float, Field(ge=0, le=1)]
     known_intents: list[str]
 
 
@@ -136,10 +137,15 @@ class PublishedTable:
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the canonical content, in hex."""
+        """The SHA-256 of the canonical content, in hex. Raises TableError for half a character."""
         content = sha256()
-        for piece in encode_in_pieces(self.to_json(), CANONICAL_JSON):
-            content.update(piece.encode())
+        try:
+            for piece in encode_in_pieces(self.to_json(), CANONICAL_JSON):
+                content.update(piece.encode())
+        except UnicodeEncodeError:
+            raise TableError(
+                "the table has half a character, an unpaired surrogate"
+            ) from None
         return content.hexdigest()
 
     def entries(self) -> Iterator[RoutingEntry]:
@@ -191,6 +197,7 @@ def parse_table(data: object) -> PublishedTable:
     queues = {queue.id: queue.name for queue in frame.queues}
     rules = [_parse_rule(index, rule) for index, rule in enumerate(frame.rules)]
     table = PublishedTable(tuple(rules), queues, settings)
+    _check_endpoint(settings.endpoint)
     _check_queues(frame.queues, settings.answer)
     _check_ids(table.rules)
     for rule in table.rules:
@@ -219,6 +226,12 @@ def _parse_rule(index: int, data: dict[str, Any]) -> LiveRule:
     except UnexpectedResponseError as error:
         text = str(error).replace(" in the response", "")
         raise TableError(f"rules.{index}: {text}") from None
+
+
+def _check_endpoint(endpoint: PublishedEndpoint) -> None:
+    """Refuse one attribute for both: the confidence would replace the intent."""
+    if endpoint.intent == endpoint.confidence:
+        raise TableError("endpoint.confidence: is the attribute of the intent, too")
 
 
 def _check_queues(queues: Sequence[PublishedQueue], answer: Answer) -> None:
@@ -257,7 +270,13 @@ def _check_ids(rules: Sequence[LiveRule]) -> None:
 
 
 def _check_rule(live: LiveRule, table: PublishedTable) -> None:
-    place = f"rule {_named(rule_label(live))}"
+    label = rule_label(live)
+    if not label:
+        # an answer with an empty rule means that no rule matches
+        raise TableError(
+            f"rule {_named(live.id)}: name: is empty, and the rule has no owner"
+        )
+    place = f"rule {_named(label)}"
     for part in live.rule.conditions:
         if isinstance(part, Opaque):
             raise TableError(

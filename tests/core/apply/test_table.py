@@ -18,6 +18,7 @@ from reconciler.core import errors
 from reconciler.core.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.core.apply.settings import ApplySettings
 from reconciler.core.apply.table import apply_to_table
+from reconciler.core.behaviour.endpoint_stage import NO_FALLBACK, TableSettings
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
@@ -80,8 +81,12 @@ class Table:
         self.log.append("read")
         return tuple(self.rules_now)
 
-    async def table_settings(self) -> None:
-        """Return None: only rules are kept."""
+    # what another user published beside the rules since the plan was made
+    settings_now: TableSettings | None = None
+
+    async def table_settings(self) -> TableSettings | None:
+        """Return the settings of another user; None: only rules are kept."""
+        return self.settings_now
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
@@ -253,6 +258,16 @@ def test_a_reviewed_plan_writes_nothing_after_an_edit(when: str) -> None:
         assert "cards/change changed in Studio meanwhile" in report.error
     assert [] == table.saves
     assert table.log[-1] == "unlock"
+
+
+def test_a_reviewed_plan_writes_nothing_after_other_settings() -> None:
+    """Another fallback moves conversations, too: the review did not see it."""
+    table = Table([*OLD], settings_now=TableSettings(NO_FALLBACK, "other"))
+    with pytest.raises(
+        errors.RefusedError, match="the settings beside the rules changed"
+    ):
+        run(table, accepts=matches_review, is_within_review=lambda _plan: True)
+    assert [] == table.saves
 
 
 def test_a_lost_answer_is_settled_by_a_read() -> None:

@@ -120,6 +120,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         },
         "min",
     ),
+    "a bound that is a truth value": (
+        {
+            "endpoint": {
+                **ENDPOINT,
+                "fallback": {"intent": "x", "minConfidence": True, "knownIntents": []},
+            }
+        },
+        "min",
+    ),
+    "one attribute for both results of the bot": (
+        {"endpoint": {**ENDPOINT, "confidence": "intent"}},
+        "endpoint.confidence",
+    ),
+    "a rule without an owner and a name": (
+        {"rules": [{**LOST, "name": "", "description": ""}]},
+        "name",
+    ),
     "an unknown field": ({"colour": "red"}, "colour"),
 }
 
@@ -197,6 +214,10 @@ def test_a_publication_needs_its_condition(store: FileTables) -> None:
         "a list": (b"[]", 422),
         "deep": (b"[" * 5000 + b"]" * 5000, 422),
         "another rule": (json.dumps(table_json({"id": "x"})).encode(), 422),
+        "half a character": (
+            json.dumps(table_json({**LOST, "x": "\ud800"})).encode(),
+            422,
+        ),
         "too large": (b" " * (MAX_TABLE_BYTES + 1), 413),
     }.values(),
 )
