@@ -33,7 +33,7 @@ from reconciler.core.desired.queues import (
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.core.errors import UsageError
+from reconciler.core.errors import RefusedError, UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
@@ -41,7 +41,7 @@ from reconciler.core.plan.routing_table import RuleList, desired_entries, live_e
 from reconciler.core.plan.stages import LiveState, stage_with_settings
 from reconciler.core.plugins import built_in_names
 from reconciler.core.rule_json import RulesFile, read_rules_file
-from reconciler.core.target import target_of
+from reconciler.core.target import form_of, target_of
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.render.text.explain import DisplayNames
@@ -116,6 +116,20 @@ def read_tenant(session: Session) -> LiveState:
             return await session.read(client)
 
     return run_interruptibly(read_all)
+
+
+def refuse_other_reading(session: Session, live: LiveState) -> None:
+    """Raise RefusedError if live rules are read in another way than the manifests say: what they
+    do to a conversation is then not known here.
+    """
+    stage = endpoint_stage(session.manifests, session.environment)
+    desired = form_of(session.environment).table_settings(session.manifests, stage)
+    if not live.is_read_like(desired):
+        name = session.environment.name
+        raise RefusedError(
+            f"the live rules of {name} read other attributes of the bot, or are tried in another "
+            f"order, than the manifests say. See `cxroute drift -e {name}`"
+        )
 
 
 def read_live_rules(session: Session) -> LiveState:
@@ -227,19 +241,28 @@ def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]
     across = len({session.environment.name for session in sessions}) > 1
     if across and first.kind == second.kind == "manifests":
         return _read_by_alias(sessions[0]), _read_by_alias(sessions[1])
-    tenants: dict[str, LiveState] = {}
-    has_file = "file" in (first.kind, second.kind)
-    for source in (first, second):
-        if source.session and (source.kind == "live" or has_file):
-            name = source.session.environment.name
-            if name not in tenants:
-                tenants[name] = read_tenant(source.session)
+    tenants = _read_tenants(first, second)
     reader = first.session or second.session  # says what the file of the other side has
     left = _read_source(first, tenants, reader)
     right = _read_source(second, tenants, reader)
     if across:
         return left.by_name(), right.by_name()
     return left, right
+
+
+def _read_tenants(first: DiffSide, second: DiffSide) -> dict[str, LiveState]:
+    """Return what each live side says; beside a file, also for the queues of manifests."""
+    has_file = "file" in (first.kind, second.kind)
+    tenants: dict[str, LiveState] = {}
+    for source in (first, second):
+        session = source.session
+        if session is None or not (source.kind == "live" or has_file):
+            continue
+        name = session.environment.name
+        if name not in tenants:
+            tenants[name] = read_tenant(session)
+            refuse_other_reading(session, tenants[name])
+    return tenants
 
 
 def _read_source(

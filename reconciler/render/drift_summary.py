@@ -26,7 +26,11 @@ from reconciler.render.change_summary import (
     summarize_change,
 )
 from reconciler.render.effects import EffectsSummary, summarize_effects
-from reconciler.render.summary import failed_tests_title, fallback_difference
+from reconciler.render.summary import (
+    changed_settings,
+    failed_tests_title,
+    fallback_difference,
+)
 
 IN_THE_WAY: Final = "In the way"
 FAILED: Final = "Failed on the live rules"
@@ -114,7 +118,7 @@ def settings_phrase(plan: Changes) -> str:
     """Return which settings beside the rules differ, as an object of `has`."""
     if plan.changes_endpoint:
         return f"another fallback ({fallback_difference(plan)})"
-    return "other settings beside the rules"
+    return f"other settings beside the rules ({', '.join(changed_settings(plan))})"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
@@ -162,7 +166,7 @@ def save_phrase(drift: Drift) -> str:
     save = drift.plan.live.last_save
     document = drift.plan.desired.form.document
     return (
-        f"the {document} was last saved by {sanitize(save.by)}, {sanitize(save.at)}"
+        f"the {document} was last saved by {sanitize(save.by) or 'somebody'}, {sanitize(save.at)}"
         if save
         else ""
     )

@@ -11,6 +11,7 @@ from reconciler.core.plan.consent import CONSENT_PLACE, Consent, describe_consen
 from reconciler.core.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.core.plan.stages import Assessed, Changes, Plan, Scheduled
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.core.text.json_values import as_object, parse_object
 from reconciler.core.text.phrases import acknowledged_phrase, failing_tests_phrase
 from reconciler.render.change_summary import (
     ChangeSummary,
@@ -131,7 +132,7 @@ def _summarize_impact(
     plan: Assessed, values: int, extent: Extent
 ) -> EffectsSummary | None:
     """Return the effects in words; None if no change moves conversations."""
-    if not plan.changes and not plan.changes_endpoint:
+    if not plan.changes and not plan.changes_endpoint and plan.is_comparable:
         return None
     return summarize_effects(
         plan.impact,
@@ -225,13 +226,34 @@ def _endpoint_text(plan: Changes) -> str:
     sentence; empty if they are unchanged.
     """
     if not plan.changes_endpoint:
-        return "The settings beside the rules change." if plan.changes_settings else ""
+        return _settings_text(plan) if plan.changes_settings else ""
     change = (
         f"The fallback of the context endpoint changes: {fallback_difference(plan)}."
     )
     if plan.changes_settings:
         return change
     return f"{change} It takes effect when `cxroute serve` starts again."
+
+
+def _settings_text(plan: Changes) -> str:
+    names = ", ".join(changed_settings(plan))
+    return (
+        f"Settings beside the rules change: {names}. Whom that moves by the values that a script "
+        f"sends is not analysed."
+    )
+
+
+def changed_settings(plan: Changes) -> list[str]:
+    """Return the names of the settings beside the rules that differ, the fallback aside."""
+    sides = [plan.live.settings, plan.desired.settings]
+    before, after = (
+        parse_object(side.content) if side is not None else {} for side in sides
+    )
+    before, after = (
+        {**as_object(form.get("endpoint")), **form} for form in (before, after)
+    )
+    names = sorted({*before, *after} - {"endpoint", "fallback"})
+    return [name for name in names if before.get(name) != after.get(name)]
 
 
 def fallback_difference(plan: Changes) -> str:

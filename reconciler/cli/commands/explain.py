@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from reconciler.cli import conversation
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
-from reconciler.cli.rule_sources import list_rules, read_tenant
+from reconciler.cli.rule_sources import (
+    list_rules,
+    read_tenant,
+    refuse_other_reading,
+)
 from reconciler.cli.session import open_session
 from reconciler.core.checks.explain import explain, misspellings
 from reconciler.core.desired.desired import endpoint_stage
@@ -85,6 +89,7 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     live = None
     if options.live:
         live = read_tenant(session)
+        refuse_other_reading(session, live)
         stage = live.endpoint(stage)
     entries, names = list_rules(session, live)
     explanation = explain(entries, words, environment, stage)

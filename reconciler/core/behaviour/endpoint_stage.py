@@ -93,6 +93,9 @@ class TableSettings(NamedTuple):
 
     fallback: FallbackPolicy  # that of the endpoint, before the rules
     content: str  # all settings as canonical JSON: equal texts mean equal settings
+    # the bot's attributes and the order of rules: where these differ, two lists of rules cannot be
+    # compared
+    reading: str = ""
 
 
 class EndpointContext(NamedTuple):

@@ -5,7 +5,7 @@ promises on the rules after them.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.difference import EVERYTHING, compare_behaviour
 from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.model.finding import Finding
@@ -46,7 +46,7 @@ def _check_promises(plan: Changes) -> tuple[PromiseResult, ...]:
 
 def measure_impact(plan: Changes, sample: TrafficSample | None = None) -> Impact:
     """Return the conversations that the changes move, and their share of a sample."""
-    is_changed = plan.changes or plan.changes_endpoint
+    is_changed = plan.changes or plan.changes_endpoint or not plan.is_comparable
     if not is_changed and sample is None:
         return NO_IMPACT
 
@@ -89,6 +89,8 @@ def _compare(
         types=endpoint.types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
+    if not plan.is_comparable:
+        behaviour = replace(behaviour, undecided=EVERYTHING)
     return Impact(behaviour, edits)
 
 

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, cast
 
-from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.core.behaviour.diff.difference import (
+    EVERYTHING,
+    BehaviourChange,
+    compare_behaviour,
+)
 from reconciler.core.behaviour.diff.effects import EditSet, Effect
 from reconciler.core.behaviour.diff.regions import Region
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
@@ -51,6 +55,14 @@ _UNFINISHED: Final = Finding(
     severity="error",
     message="the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound",
     hint="use conditions on fewer attributes, or accept the unmanaged live rules",
+)
+
+
+_READ_OTHERWISE: Final = replace(
+    _UNFINISHED,
+    message="the live rules read other attributes of the bot, or are tried in another order, than "
+    "the manifests say: nothing about conversations is proven",
+    hint="apply publishes the settings of the manifests",
 )
 
 
@@ -147,13 +159,17 @@ def find_drift(
         acceptances=len(accept),
         full_impact=full_impact,
         unaccepted_impact=unaccepted_impact,
-        failed_checks=_unfinished_checks(unaccepted_impact.behaviour),
+        failed_checks=_unfinished_checks(plan, unaccepted_impact.behaviour),
         notes=tuple(_stale_findings(accept, unwritten)),
     )
 
 
-def _unfinished_checks(behaviour: BehaviourChange) -> tuple[Finding, ...]:
-    return () if behaviour.complete else (_UNFINISHED,)
+def _unfinished_checks(
+    plan: Changes, behaviour: BehaviourChange
+) -> tuple[Finding, ...]:
+    if behaviour.complete:
+        return ()
+    return (_UNFINISHED,) if plan.is_comparable else (_READ_OTHERWISE,)
 
 
 def _rules_by_id(
@@ -277,7 +293,7 @@ def _measure_impact(
     before = order_entries(endpoint.pull_back(reference), evaluation)
     after = order_entries(live_endpoint.pull_back(live), evaluation)
     middle = None
-    if live_endpoint.fallback.settings != endpoint.fallback.settings:
+    if plan.changes_endpoint and live_endpoint is not endpoint:
         middle = live_endpoint.pull_back(reference)
     behaviour = compare_behaviour(
         before,
@@ -286,6 +302,8 @@ def _measure_impact(
         types=live_endpoint.types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
+    if not plan.is_comparable:
+        behaviour = replace(behaviour, undecided=EVERYTHING)
     if only:
         behaviour = _about(behaviour, only)
     traffic = None

@@ -226,6 +226,11 @@ def _check_unrouted(plan: Assessed) -> GuardResult:
         examples = [region.example.attributes for region in lost]
         if plan.endpoints[1].may_depend_on_context(examples):
             message = f"{message}. {_sentence(context_remedy(plan.environment))}"
+    elif not plan.is_comparable:
+        message = (
+            "the live rules read other attributes of the bot, or are tried in another order: it is "
+            "not proven that every conversation still reaches a queue"
+        )
     elif not plan.behaviour.complete:
         message = (
             "the analysis stopped at its bound before it proved that every conversation still "

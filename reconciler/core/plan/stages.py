@@ -59,6 +59,16 @@ class LiveState:
     # beside the rules; None: the target keeps none, or the source does not say
     settings: TableSettings | None = None
 
+    def is_read_like(self, desired: TableSettings | None) -> bool:
+        """Return whether live and desired rules read conversations alike, and in one order.
+
+        Otherwise nothing about conversations can be proven from a comparison of the two.
+        """
+        kept = self.settings
+        if kept is None or desired is None or not kept.content:
+            return True
+        return kept.reading == desired.reading
+
     def endpoint(self, desired: EndpointStage) -> EndpointStage:
         """Return the endpoint before the live rules: the desired one, with the fallback that is
         kept beside the rules.
@@ -128,6 +138,11 @@ class Changes:
         if before is None or after is None:
             return False
         return before.content != after.content
+
+    @property
+    def is_comparable(self) -> bool:
+        """Return whether the live rules can be compared with the desired ones."""
+        return self.live.is_read_like(self.desired.settings)
 
     @property
     def has_work(self) -> bool:

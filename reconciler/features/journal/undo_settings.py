@@ -8,7 +8,7 @@ from reconciler.core.behaviour.endpoint_stage import FallbackPolicy, TableSettin
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.stages import Changes, LiveState, stage_with_settings
-from reconciler.core.text.json_values import as_object
+from reconciler.core.text.json_values import as_object, text_at
 from reconciler.features.journal.history import RecordedRun
 
 _CHANGED_SINCE: Final = Finding(
@@ -31,7 +31,11 @@ def changed_settings(plan: Changes) -> dict[str, Any]:
 
 
 def _to_json(settings: TableSettings) -> dict[str, Any]:
-    return {"fallback": settings.fallback.settings, "content": settings.content}
+    return {
+        "fallback": settings.fallback.settings,
+        "content": settings.content,
+        "reading": settings.reading,
+    }
 
 
 def restore_settings(
@@ -64,7 +68,9 @@ def _from_json(form: object) -> TableSettings | None:
     if not isinstance(content, str):
         return None
     policy = _parse_fallback(fallback)
-    return TableSettings(policy, content) if policy is not None else None
+    if policy is None:
+        return None
+    return TableSettings(policy, content, text_at(form, "reading"))
 
 
 def _parse_fallback(form: Mapping[str, Any]) -> FallbackPolicy | None:

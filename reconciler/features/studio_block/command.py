@@ -66,10 +66,10 @@ from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.targets.decide.recipe import (
     ServiceRecipe,
     attribute_variables,
-    bot_variables,
     format_service_recipe,
 )
 from reconciler.targets.decide.settings import Served
+from reconciler.targets.decide.table import bot_variables
 from reconciler.targets.decide.target import served_settings
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
@@ -215,12 +215,13 @@ def _service_recipe(manifests: Manifests, environment: Environment) -> str:
         if loaded.document.tenant == environment.tenant
         and own_layout(loaded.document) is not None
     ]
+    bot = bot_variables(served.variables, (names.intent, names.confidence))
     recipe = ServiceRecipe(
         environment=environment.name,
         url=served.url.rstrip("/"),
         answer=served.as_,
-        bot=bot_variables(served.variables),
-        attributes=attribute_variables(others, served.variables),
+        bot=bot,
+        attributes=attribute_variables(others, served.variables, bot),
         blocks=tuple(sorted(blocks)),
     )
     return format_service_recipe(recipe)

@@ -11,7 +11,6 @@ from reconciler.core.text.escape import quote_name
 from reconciler.targets.decide.settings import Answer
 
 _VARIABLE: Final = re.compile(SCRIPT_VARIABLE, re.ASCII)
-_BOT: Final = ("intent", "confidence")
 _SKILL: Final = "script_skill"
 """The name in `customPayload` of the skill that the script chose by itself."""
 
@@ -36,22 +35,16 @@ class ServiceRecipe:
     blocks: tuple[str, ...]
 
 
-def bot_variables(variables: Mapping[str, str]) -> tuple[str, str]:
-    """Return the variables of the intent and of the confidence, by `served.variables`."""
-    intent, confidence = (variables.get(name, name) for name in _BOT)
-    return intent, confidence
-
-
 def attribute_variables(
-    attributes: Iterable[str], variables: Mapping[str, str]
+    attributes: Iterable[str], variables: Mapping[str, str], bot: tuple[str, str]
 ) -> tuple[str, ...]:
-    """Return the variable of each attribute, in their order.
+    """Return the variable of each attribute, in their order; `bot` has those of the bot.
 
     Raises NotStorableError for a name that a script cannot have as a variable, or that the recipe
     uses for another value.
     """
     # Studio does not tell upper case from lower case in the names of variables
-    taken = {name.lower() for name in (*bot_variables(variables), _SKILL, _PAYLOAD)}
+    taken = {name.lower() for name in (*bot, _SKILL, _PAYLOAD)}
     found = []
     for attribute in attributes:
         name = variables.get(attribute, attribute)

@@ -55,7 +55,7 @@ class _Part(BaseModel):
 class PublishedFallback(_Part):
     """The endpoint's fallback, as `FallbackPolicy.settings` writes it."""
 
-    intent: str | None
+    intent: _Text | None
     # strict: a text or a boolean would be a guess
     min_confidence: Annotated[float, Field(ge=0, le=1)]
     known_intents: list[str]
@@ -89,6 +89,12 @@ class ServiceSettings(_Part):
         )
 
     @property
+    def bot_variables(self) -> tuple[str, str]:
+        """The names of the intent and the confidence in `customPayload`."""
+        names = (self.endpoint.intent, self.endpoint.confidence)
+        return bot_variables(self.variables, names)
+
+    @property
     def stage(self) -> EndpointStage:
         """The endpoint before the rules."""
         return EndpointStage(
@@ -100,8 +106,25 @@ class ServiceSettings(_Part):
     @property
     def table_settings(self) -> TableSettings:
         """The settings as the core compares them."""
-        content = CANONICAL_JSON.encode(self.model_dump(mode="json", by_alias=True))
-        return TableSettings(self.fallback, content)
+        form = self.model_dump(mode="json", by_alias=True)
+        reading = [self.endpoint.intent, self.endpoint.confidence, self.evaluation]
+        return TableSettings(
+            self.fallback, CANONICAL_JSON.encode(form), CANONICAL_JSON.encode(reading)
+        )
+
+
+def bot_variables(
+    variables: Mapping[str, str], attributes: tuple[str, str]
+) -> tuple[str, str]:
+    """Return the names of the intent and the confidence in `customPayload`.
+
+    `variables` names them by `intent` and `confidence`, or by their attributes.
+    """
+    intent, confidence = attributes
+    return (
+        variables.get("intent") or variables.get(intent) or "intent",
+        variables.get("confidence") or variables.get(confidence) or "confidence",
+    )
 
 
 class PublishedQueue(_Part):

@@ -65,7 +65,8 @@ def test_the_state_keeps_the_last_versions(tmp_path: Path) -> None:
 def test_a_damaged_state_is_unavailable(tmp_path: Path) -> None:
     """The file is named, and stays."""
     path = tmp_path / "sandbox.json"
-    for content in ("{", '{"tables": {"1": {"rules": []}}}'):
+    damaged = ("{", '{"tables": {"1": {"rules": []}}}', '{"tables": {"abc": {}}}')
+    for content in damaged:
         path.write_text(content, "utf-8")
         store = SandboxTables(path)
         with pytest.raises(StoreUnavailableError):

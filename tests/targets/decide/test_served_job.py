@@ -127,7 +127,7 @@ def test_another_setting_is_published_without_an_effect(project: Program) -> Non
     environment(served=", as: name, variables: {tier: customer_tier}")
     assert project("plan", "-e", "sandbox", "--detailed-exitcode") == 2
     assert "No conversation goes elsewhere" not in project.out
-    assert "settings beside the rules change" in project.out
+    assert "Settings beside the rules change: answer, variables." in project.out
     table = applied(project)
     assert (table["answer"], table["variables"]) == ("name", {"tier": "customer_tier"})
 
@@ -359,3 +359,44 @@ def test_an_export_writes_manifests_of_the_same_rules(project: Program) -> None:
     (rule,) = (rule for rule in after["rules"] if rule["id"] == FOREIGN["id"])
     assert "cxroute:acme/" in rule["description"]
     assert rule["colour"] == FOREIGN["colour"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"evaluation": "highest-first"}, {"endpoint": {"intent": "other"}}],
+    ids=["order", "intent"],
+)
+def test_a_table_that_is_read_otherwise_is_not_proven(
+    project: Program, other: dict[str, Any]
+) -> None:
+    """Its order, or the attribute of the intent, is another one: no sentence claims a proof."""
+    table = applied(project)
+    endpoint = {**table["endpoint"], **other.get("endpoint", {})}
+    publish({**table, **other, "endpoint": endpoint})
+    assert project("drift", "-e", "sandbox") == 2
+    assert "(proven)" not in project.out
+    assert "nothing about conversations is proven" in project.out
+    for words in (
+        ("explain", "-e", "sandbox", "--live", "--intent", "lost"),
+        ("diff", "served:sandbox", "manifests:sandbox"),
+        ("test", "-e", "sandbox", "--live"),
+    ):
+        assert project(*words) == 4, words
+        assert "cxroute drift -e sandbox" in project.err
+    assert project("plan", "-e", "sandbox", "--detailed-exitcode") == 2
+    assert "(proven)" not in project.out
+    assert "Settings beside the rules change" in project.out
+    assert project("apply", "-e", "sandbox", "--yes") == 4
+    assert "not proven that every conversation" in project.err
+    reason = ("--allow", "unrouted", "--reason", "a test")
+    assert project("apply", "-e", "sandbox", "--yes", *reason) == 0, project.err
+    assert project("drift", "-e", "sandbox") == 0, project.out
+
+
+def test_other_names_in_the_payload_are_named(project: Program) -> None:
+    """What they move is said to be unknown."""
+    applied(project)
+    environment(served=", variables: {intent: bot_intent}")
+    assert project("plan", "-e", "sandbox") == 0
+    assert "Settings beside the rules change: variables." in project.out
+    assert "is not analysed" in project.out

@@ -8,6 +8,7 @@ edit that moves them.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from reconciler.core.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
 from reconciler.core.behaviour.diff.effects import Edit, EditSet, Effect, EffectBuilder
@@ -28,6 +29,9 @@ from reconciler.core.behaviour.space.slices import PivotSlices
 from reconciler.core.behaviour.space.space import Example, Space
 from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.model.rule import Address
+
+EVERYTHING: Final[tuple[tuple[Clause, ...], ...]] = ((),)
+"""The regions of an analysis that decides about no conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

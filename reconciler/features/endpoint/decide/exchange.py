@@ -63,8 +63,7 @@ class PayloadNames:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.bot = (settings.endpoint.intent, settings.endpoint.confidence)
-        self.intent = settings.variables.get(_INTENT, _INTENT)
-        self.confidence = settings.variables.get(_CONFIDENCE, _CONFIDENCE)
+        self.intent, self.confidence = settings.bot_variables
         self._numbers = frozenset(settings.endpoint.types)
         renamed = {
             attribute: name

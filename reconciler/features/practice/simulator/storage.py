@@ -101,6 +101,8 @@ def read_document(path: Path) -> dict[str, Any]:
     for key in ("contexts", "scripts", "tables"):
         parts[key] = document.get(key, {})
         _check_objects(path, key, parts[key])
+    if not all(version.isdecimal() for version in parts["tables"]):
+        raise StateError(f"{path}: tables must have their versions as names")
     return parts
 
 
