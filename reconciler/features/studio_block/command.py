@@ -220,6 +220,7 @@ def _service_recipe(manifests: Manifests, environment: Environment) -> str:
         url=served.url.rstrip("/"),
         answer=served.as_,
         bot=bot_variables(served.variables),
+        names=tuple(others),
         attributes=attribute_variables(others, served.variables),
         blocks=tuple(sorted(blocks)),
     )
