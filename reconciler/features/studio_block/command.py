@@ -221,6 +221,7 @@ def _service_recipe(manifests: Manifests, environment: Environment) -> str:
         url=served.url.rstrip("/"),
         answer=served.as_,
         bot=bot,
+        names=tuple(others),
         attributes=attribute_variables(others, served.variables, bot),
         blocks=tuple(sorted(blocks)),
     )

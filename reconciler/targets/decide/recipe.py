@@ -1,5 +1,6 @@
 """The set-up of a script that asks a decision service: steps with exact names and texts."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ _PAYLOAD: Final = "customPayload"
 class ServiceRecipe:
     """What the steps name: the service, the variables of the Environment and its other block.
 
-    `bot` has the variables of the intent and of the confidence. `attributes` has the variables of
-    the attributes that rules use. `blocks` has the Environments of the same tenant whose rules are
+    `bot` has the variables of the intent and of the confidence. `names` has the attributes that
+    rules use, and `attributes` their variables. `blocks` has the Environments of the same tenant whose rules are
     in a script.
     """
 
@@ -31,6 +32,7 @@ class ServiceRecipe:
     url: str
     answer: Answer
     bot: tuple[str, str]
+    names: tuple[str, ...]
     attributes: tuple[str, ...]
     blocks: tuple[str, ...]
 
@@ -77,85 +79,109 @@ def _introduction(recipe: ServiceRecipe) -> str:
     holds = "number" if recipe.answer == "id" else "name"
     return f"""\
 A script asks the decision service of {recipe.environment}. Nothing here was tried on a tenant.
-Each step says how sure it is: (documented) by NICE or Cognigy; (third-party) code alone shows it;
-(unknown) no source was found. Replace DEFAULT_SKILL by the {holds} of the skill of the default
-routing. Replace KEY, in CXone or Cognigy alone, by a key of CXROUTE_API_KEYS.
+Each step is (documented) by NICE or Cognigy, (third-party): only code shows it, or (unknown).
+
+Choose one way. In a script: A for chat, email, SMS and digital; B for phone, because A may need a
+prompt there (unknown). In a flow of Cognigy: C.
+Replace DEFAULT_SKILL by the {holds} of the skill of the default routing.
+Replace KEY, in CXone or Cognigy alone, by a key of CXROUTE_API_KEYS.
+
+For A and B, assign these variables in the script, after the bot's turn:
+     {", ".join(recipe.bot)}: from your bot's variables (unknown names); the confidence is 0 to 1, as 0.8
+{_attribute_line(recipe)}\
+     {_SKILL}: the {holds} of the skill that the script chooses today
 """
+
+
+def _attribute_line(recipe: ServiceRecipe) -> str:
+    """Return the line of the variables of attributes; empty if rules use none."""
+    if not recipe.attributes:
+        return ""
+    return f"     {', '.join(recipe.attributes)}: for the rules; empty if not known\n"
 
 
 def _exchange_steps(recipe: ServiceRecipe) -> str:
     return f"""\
-A. WITH THE EXCHANGE ACTION OF A BOT
+A. WITH AN EXCHANGE ACTION, AFTER THE BOT'S TURN
 1. In Virtual Agent Hub, add a Custom Exchange Endpoint (documented):
      URL            {recipe.url}/exchange
      Authorization  Bearer KEY
 2. Put this SNIPPET before the exchange action, so that it runs before each exchange (documented).
-   It sets the default skill first: a variable of an earlier answer would stay. The script has
-   to assign {_listed(recipe)} before.
-   {_SKILL} is the skill that the script chooses today, for GET /rules/shadow.
+   It sets the default skill first: a variable of an earlier answer would stay.
 
 {_snippet(recipe, _PAYLOAD)}
-3. Add TEXTBOT EXCHANGE for chat, email, SMS and digital, or VOICEBOT EXCHANGE for phone
-   (documented). Set its customPayload to {{customPayload}}. The time-out, and whether a phone
-   contact needs a prompt: (unknown).
+3. Add TEXTBOT EXCHANGE (VOICEBOT EXCHANGE for phone), with the endpoint of step 1 (documented).
+   Set its customPayload to {{customPayload}}. Its time-out is (unknown).
 4. Connect ReturnControlToScript to step 6 (documented). The answer sets cxr_skill, cxr_rule,
    cxr_queue, cxr_fallback and cxr_digest. Without a rule, cxr_rule is empty, and cxr_skill stays
-   the default one. If the script has no such variable, look in the object that the action's
-   customPayloadVarName names (unknown which one holds).
-5. Connect Error, and every other branch, to step 6 with the default skill (documented){_block(recipe.blocks)}.
-6. Set Skill of REQAGENT to {{cxr_skill}} (documented). A digital contact that is queued already
-   does not move without REQAGENT (Digital) (unknown: no source says that it does).
+   the default one. If cxr_rule is always empty, your tenant may give the answer as one object
+   (unknown). Then set customPayloadVarName of the action to cxr_answer, and put the SNIPPET of B.3
+   before step 6, with {{cxr_answer.cxr_skill}} in its first line.
+5. Connect Error, and every other branch, to step 6 (documented): cxr_skill still has the default
+   skill there. Or connect them to {_block(recipe.blocks)}.
+6. First compare: REQAGENT keeps its skill, and GET /rules/shadow lists where {_SKILL} differs.
+   Then switch: Set Skill of REQAGENT to {{cxr_skill}} (documented). For a digital contact that is
+   queued already, use REQAGENT (Digital): assume that it does not move otherwise (unknown).
 """
 
 
 def _rest_steps(recipe: ServiceRecipe) -> str:
     return f"""\
 B. WITH THE REST API ACTION, WITHOUT A BOT'S TURN
-1. Put this SNIPPET before it (documented: nested members, asjson). A script holds texts: POST
-   /exchange reads "0.8" as a number, and POST /decide refuses a confidence that is a text.
+1. Put this SNIPPET before it (documented: nested members, asjson).
 
 {_snippet(recipe, f"cxr_request.{_PAYLOAD}")}
 2. Set the action to POST {recipe.url}/exchange,
    the parameters to {{cxr_request.asjson()}}, the result to cxr_answer, and the headers to
-   {{"Authorization": "Bearer KEY", "Content-Type": "application/json"}}. The script holds this key:
-   give it one of its own. The time-out is at most 90 seconds: set 3 seconds. The action retries
-   twice, so its Error branch comes after up to 9 seconds (documented).
+   {{"Authorization": "Bearer KEY", "Content-Type": "application/json"}} (documented).
+   The script holds this key: give it one of its own. Set a time-out of 3 seconds. The action
+   retries twice, so its Error branch comes after up to 9 seconds (documented).
 3. Put this SNIPPET after it. Connect its Error branch, and that of the action, to REQAGENT
    (documented). What an absent member gives is (unknown): the default skill stays in both cases.
 
-ASSIGN cxr_found = "{{cxr_answer.customPayload.cxr_skill}}"
-IF ( cxr_found != "" )
-{{
-  ASSIGN cxr_skill = "{{cxr_found}}"
-}}
-
-4. Set Skill of REQAGENT to {{cxr_skill}}, as in A.6.
+{_taken(f"cxr_answer.{_PAYLOAD}")}
+4. Compare, then switch REQAGENT, as in A.6.
 """
 
 
 def _cognigy_steps(recipe: ServiceRecipe) -> str:
+    members = [f"{json.dumps(name)}: VALUE" for name in recipe.names]
+    attributes = ",\n                     ".join(members)
     return f"""\
 C. WITH AN HTTP REQUEST NODE OF COGNIGY, BEFORE THE HAND-OVER
-1. Send POST {recipe.url}/decide
-   with the header Authorization: Bearer KEY and this body (documented). intent and confidence are
-   the bot's; attributes have their names in the manifests.
-     {{"conversationId": "...", "intent": "...", "confidence": 0.8, "attributes": {{}},
-      "scriptQueue": "..."}}
-2. Hand over with queue.{recipe.answer} of the answer (third-party: the names of the hand-over's data). The
-   answer also has rule, share, fallback and digest. queue is null without a rule: use the default
-   skill, as after an error.
+1. Add the node after the one that detects the intent (documented):
+     POST {recipe.url}/decide
+   with the headers Authorization: Bearer KEY and Content-Type: application/json, and this JSON.
+   $cs keeps the confidence a number: POST /decide refuses a text.
+     {{"conversationId": {{"$cs": {{"script": "input.sessionId"}}}},
+      "intent": {{"$cs": {{"script": "input.intent"}}}},
+      "confidence": {{"$cs": {{"script": "input.intentScore"}}}},
+      "attributes": {{{attributes}}},
+      "scriptQueue": VALUE}}   (VALUE: a text needs quotes)
+   Leave out an attribute without a value. scriptQueue is the queue that the flow chooses today.
+2. Compare with GET /rules/shadow, as in A.6. Then hand over with queue.{recipe.answer} of the answer
+   (third-party: the names of the hand-over's data). The answer also has rule, share, fallback and
+   digest. queue is null without a rule: use the default skill, as after an error.
 """
 
 
-def _listed(recipe: ServiceRecipe) -> str:
-    return ", ".join((*recipe.bot, *recipe.attributes))
+def _taken(answer: str) -> str:
+    """Return the SNIPPET that takes the skill out of an answer; the default one stays without."""
+    lines = [
+        f'ASSIGN cxr_found = "{{{answer}.cxr_skill}}"',
+        'IF ( cxr_found != "" )',
+        "{",
+        '  ASSIGN cxr_skill = "{cxr_found}"',
+        "}",
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _block(blocks: Sequence[str]) -> str:
     if not blocks:
-        return ",\n   or to a block of a second Environment with `rules: studio`"
+        return "a block of a second Environment with `rules: studio`"
     names = ", ".join(blocks)
-    return f",\n   or to the block of {names} (`cxroute studio recipe`)"
+    return f"the block of {names} (`cxroute studio recipe`)"
 
 
 def _snippet(recipe: ServiceRecipe, payload: str) -> str:

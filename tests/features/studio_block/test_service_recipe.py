@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support.cases import each_case
 from tests.support.program import Program, write
+from tests.support.script_engine import RecipeScript, Variables, run_snippet
 
 ENVIRONMENT = """\
 apiVersion: routing/v1
@@ -55,7 +56,8 @@ def test_the_recipe_fills_each_attribute_of_the_rules(cxroute: Program) -> None:
     assert guarded in cxroute.out
     assert "customPayload.customerTier" not in cxroute.out
     assert "URL            https://routing.acme.example/exchange\n" in cxroute.out
-    assert len(cxroute.out.splitlines()) <= 90
+    assert '"attributes": {"customerTier": VALUE},\n' in cxroute.out
+    assert len(cxroute.out.splitlines()) <= 96
     assert max(map(len, cxroute.out.splitlines())) <= 110
 
 
@@ -87,6 +89,47 @@ def test_a_block_of_the_same_tenant_may_stand_in(cxroute: Program) -> None:
     write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
     assert cxroute(*RECIPE) == 0, cxroute.err
     assert "prod-block" not in cxroute.out
+
+
+def test_the_recipe_lists_the_variables_that_a_script_assigns(
+    cxroute: Program,
+) -> None:
+    """Those of the bot, of the attributes, and the skill to compare with, before the first step."""
+    write("m.yaml", ENVIRONMENT % ", variables: {intent: bot_intent}" + RULES % "tier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    before = cxroute.out.partition("\nA. ")[0]
+    assert "     bot_intent, confidence: from your bot's variables" in before
+    assert "     tier: for the rules" in before
+    assert "     script_skill: the number of the skill" in before
+
+
+def test_the_recipe_compares_before_it_switches(cxroute: Program) -> None:
+    """REQAGENT keeps its skill until the shadow was read."""
+    write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    steps = cxroute.out.partition("\nA. ")[2]
+    assert steps.index("First compare") < steps.index("Set Skill of REQAGENT")
+
+
+@each_case(
+    "payload, skill",
+    [({"cxr_skill": "4001"}, "4001"), ({}, "7")],
+)
+def test_an_answer_in_one_object_gives_the_skill(
+    cxroute: Program, payload: dict[str, str], skill: str
+) -> None:
+    """The SNIPPET of B.3 reads it too, with the member that A.4 names."""
+    write("m.yaml", ENVIRONMENT % "" + RULES % "tier")
+    assert cxroute(*RECIPE) == 0, cxroute.err
+    assert "{cxr_answer.cxr_skill}" in cxroute.out
+    snippet = RecipeScript(cxroute.out, "7", _unused).snippets[2]
+    variables: Variables = {"cxr_skill": "7", "cxr_answer": payload}
+    run_snippet(snippet.replace(".customPayload", ""), variables)
+    assert variables["cxr_skill"] == skill
+
+
+async def _unused(url: str, body: bytes) -> bytes:
+    raise AssertionError(f"no call is made here: {url}, {len(body)} bytes")
 
 
 @each_case(
