@@ -220,17 +220,22 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
     )
 
 
+_SETTINGS_CHANGE: Final = (
+    "The settings beside the rules change: `attributes`, `api.served`, `api.evaluation`, or "
+    "Attributes documents."
+)
+
+
 def _endpoint_text(plan: Changes) -> str:
     """Return the changes of the endpoint's fallback, or of other settings beside the rules, as a
     sentence; empty if they are unchanged.
     """
     if not plan.changes_endpoint:
-        return "The settings beside the rules change." if plan.changes_settings else ""
-    change = (
-        f"The fallback of the context endpoint changes: {fallback_difference(plan)}."
-    )
+        return _SETTINGS_CHANGE if plan.changes_settings else ""
+    difference = fallback_difference(plan)
     if plan.changes_settings:
-        return change
+        return f"The fallback that is published with the rules changes: {difference}."
+    change = f"The fallback of the context endpoint changes: {difference}."
     return f"{change} It takes effect when `cxroute serve` starts again."
 
 
@@ -296,6 +301,9 @@ def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) ->
         remaining = (
             f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         )
+        if plan.changes_settings:
+            restored = "The undo restores the settings beside the rules."
+            return f"No rule changes. {restored}{remaining}"
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
     changes_other = plan.changes_endpoint or plan.changes_settings
     if not plan.changes and changes_other and not plan.conflicts and not plan.held:
