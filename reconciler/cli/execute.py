@@ -230,9 +230,12 @@ def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[st
     """
     if session.undo_request:
         yield from session.undo_request.hints(plan)
-    if report.run_id and any(
+    has_written = any(
         isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes
-    ):
+    )
+    # the first settings are not undone: there were none before
+    changes_settings = report.has_saved_settings and plan.live.settings is not None
+    if report.run_id and (has_written or changes_settings):
         command_line = replace(
             session.command_line, options=PlanOptions(), undo=None, base=None
         )

@@ -227,11 +227,10 @@ def _endpoint_text(plan: Changes) -> str:
     """
     if not plan.changes_endpoint:
         return _settings_text(plan) if plan.changes_settings else ""
-    change = (
-        f"The fallback of the context endpoint changes: {fallback_difference(plan)}."
-    )
+    difference = fallback_difference(plan)
     if plan.changes_settings:
-        return change
+        return f"The fallback that is published with the rules changes: {difference}."
+    change = f"The fallback of the context endpoint changes: {difference}."
     return f"{change} It takes effect when `cxroute serve` starts again."
 
 
@@ -318,6 +317,9 @@ def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) ->
         remaining = (
             f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         )
+        if plan.changes_settings:
+            restored = "The undo restores the settings beside the rules."
+            return f"No rule changes. {restored}{remaining}"
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
     changes_other = plan.changes_endpoint or plan.changes_settings
     if not plan.changes and changes_other and not plan.conflicts and not plan.held:

@@ -60,8 +60,9 @@ def options(parser: argparse.ArgumentParser) -> type[DiffOptions]:
         help="exit 2 if conversations are routed differently, or may be",
     )
     parser.epilog = (
-        "LEFT and RIGHT are live:ENV (the tenant's live rules), manifests:ENV (the rules of the "
-        "manifests), or a JSON\n"
+        "LEFT and RIGHT are live:ENV (the tenant's live rules; served:ENV and studio:ENV also say "
+        "their place),\n"
+        "manifests:ENV (the rules of the manifests), or a JSON\n"
         "file in the API's format: a list of rules, or a page. Two files need no environment, "
         "network or credentials.\n"
         "Beside an Environment with `api.rules: studio`, the file is a script (JSON or XML), or a "

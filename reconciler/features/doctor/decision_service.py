@@ -171,7 +171,10 @@ class DecisionServiceCheck:
         tests = list(_events(checked))[:_MAX_TESTS]
         if not key:
             text = f"not tried: {_API_KEYS} is not set"
-            self._add("decisions", "warn", text, "Set it to a key of the service")
+            advice = (
+                "Set it to a key of the service; to any text if the service needs none"
+            )
+            self._add("decisions", "warn", text, advice)
             return
         if not tests:
             text = "not tried: no route test passes and states an event"

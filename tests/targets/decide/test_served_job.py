@@ -118,7 +118,12 @@ def test_a_fallback_alone_is_a_plan_and_an_apply(project: Program) -> None:
     assert project("apply", "-e", "sandbox", "--yes") == 0, project.err
     assert "Settings saved." in project.out
     assert published()["endpoint"]["fallback"]["minConfidence"] == 0.7
+    run = project.out.partition("Undo: cxroute plan -e sandbox --undo ")[2].strip()
     assert project("drift", "-e", "sandbox") == 0, project.out
+    assert project("plan", "-e", "sandbox", "--undo", run) == 0, project.err
+    assert "No rule changes. The undo restores the settings" in project.out
+    assert project("apply", "-e", "sandbox", "--undo", run, "--yes") == 0, project.err
+    assert published()["endpoint"]["fallback"]["minConfidence"] == 0.4
 
 
 def test_another_setting_is_published_without_an_effect(project: Program) -> None:

@@ -72,7 +72,7 @@ class Api(f.StrictModel):
         "https://acme.my.cxone.com/oauth/token",
     )
     rules: str = f.exemplary(
-        "rules-api", "Where the rules are: a REST API, or a script."
+        "rules-api", "Where the rules are: a REST API, a script, or a decision service."
     )
     profile: f.Omittable[f.Slug] = f.omittable(
         "Name of the Profile document that describes this tenant's API. Default: the tutorial's, "
