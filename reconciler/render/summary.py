@@ -312,15 +312,18 @@ def match_phrase(plan: Changes) -> str:
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
 
 
+def _undo_totals(plan: Changes, held: int) -> str:
+    """Return the totals of an undo without changes of rules."""
+    remaining = f" {pluralize(held, 'change')} held." if held else ""
+    if plan.changes_settings:
+        restored = "The undo restores the settings beside the rules."
+        return f"No rule changes. {restored}{remaining}"
+    return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
+
+
 def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) -> str:
     if not plan.changes and plan.options.undo:
-        remaining = (
-            f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
-        )
-        if plan.changes_settings:
-            restored = "The undo restores the settings beside the rules."
-            return f"No rule changes. {restored}{remaining}"
-        return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
+        return _undo_totals(plan, counts["held"])
     changes_other = plan.changes_endpoint or plan.changes_settings
     if not plan.changes and changes_other and not plan.conflicts and not plan.held:
         return f"No rule changes. {match_phrase(plan)}"
