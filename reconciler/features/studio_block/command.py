@@ -212,7 +212,8 @@ def _service_recipe(manifests: Manifests, environment: Environment) -> str:
     blocks = [
         loaded.document.name
         for loaded in manifests.environments.values()
-        if loaded.document.tenant == environment.tenant
+        if environment.tenant
+        and loaded.document.tenant == environment.tenant
         and own_layout(loaded.document) is not None
     ]
     bot = bot_variables(served.variables, (names.intent, names.confidence))
