@@ -114,6 +114,12 @@ class _LastRead:
     def __init__(self, fresh: Changes) -> None:
         self.remaining = remaining_keys(fresh)
         self.live_by_id = {live.id: live.content for live in fresh.live.rules}
+        # a table gives a created rule its id when it is saved
+        self.ids_by_address = {
+            live.marker.address: live.id
+            for live in fresh.live.rules
+            if live.marker is not None and live.marker.owner == fresh.owner
+        }
         self.conflicts = {
             finding.address: finding.message for finding in reversed(fresh.conflicts)
         }
@@ -125,7 +131,10 @@ class _LastRead:
         """Return the outcome of a change that no longer remains."""
         if isinstance(change, Delete) and change.live.id in self.live_by_id:
             return Skipped(change, "no longer managed by cxroute; not changed")
-        return Applied(change, progress.attempts, progress.id)
+        rule_id = progress.id
+        if isinstance(change, Create) and rule_id not in self.live_by_id:
+            rule_id = self.ids_by_address.get(change.address, rule_id)
+        return Applied(change, progress.attempts, rule_id)
 
 
 class ApplyProgress:

@@ -89,6 +89,7 @@ def test_the_first_apply_publishes_the_table(project: Program) -> None:
     assert project("plan", "-e", "sandbox", "--detailed-exitcode") == 2
     assert not STATE.exists()
     table = applied(project)
+    assert "id acme/cards/lost" in project.out
     keys = ("fee", "lost", "others")
     assert {rule["id"] for rule in table["rules"]} == {
         f"acme/cards/{key}" for key in keys
