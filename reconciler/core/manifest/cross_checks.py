@@ -308,13 +308,15 @@ def find_unknown_profiles(
 def find_shared_owners(
     environments: Iterable[LoadedDocument[Environment]],
 ) -> Iterator[DocumentProblem]:
-    """Yield environments with the same host and owner: each would treat the other's rules as its
-    own.
+    """Yield environments with the same owner and place of their rules: each would treat the other's
+    rules as its own.
     """
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str, str], str] = {}
     for loaded in environments:
         environment = loaded.document
-        name = first.setdefault((environment.host, environment.owner), environment.name)
+        target, address = environment.api.place
+        place = (target, address or environment.host, environment.owner)
+        name = first.setdefault(place, environment.name)
         if environment.name not in {name, SANDBOX}:
             message = (
                 f"{quote_name(name)} has the same host and owner: each would delete the other's "

@@ -112,8 +112,8 @@ CXR110 duplicate rule name: Two rules of one environment have the same name. Giv
 CXR111 duplicate document: Two documents of one kind, or two promises of one document, have the same name.
 CXR112 unknown operator: This operator does not exist (known: equals, in, contains, greaterThan, between, exists ...).
 CXR113 unknown environment: No Environment document has that name.
-CXR114 two environments, one owner: Two Environments have the same host and owner, so each would delete the rules of the
-other. Give each Environment its own owner.
+CXR114 two environments, one owner: Two Environments have the same host, owner and target (`api.rules`), so each would
+delete the rules of the other. Give each Environment its own owner.
 CXR115 no manifests: The directory does not exist or has no *.yaml file. `cxroute init` writes a first set.
 CXR117 queue without alias: The queue is not an alias in a Queues document, so it is used as the name of a live queue.
 CXR118 duplicate alias: Two Queues documents define the same alias.

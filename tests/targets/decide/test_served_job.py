@@ -406,3 +406,35 @@ def test_other_names_in_the_payload_are_named(project: Program) -> None:
     assert project("plan", "-e", "sandbox") == 0
     assert "Settings beside the rules change: variables." in project.out
     assert "is not analysed" in project.out
+
+
+PLACES = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+tenant: acme
+api: {rules: served, served: {url: "https://routing.acme.example"}, queues: acd-skills}
+---
+apiVersion: routing/v1
+kind: Environment
+name: block
+owner: acme
+tenant: acme
+api: {rules: studio, studio: {script: hand-over}, queues: acd-skills}
+"""
+
+
+def test_two_targets_of_one_tenant_are_no_error(project: Program) -> None:
+    """A block may hold the same rules for the Error branch; one table has one Environment."""
+    write("places.yaml", PLACES)
+    assert project("validate", "-e", "prod,block") == 0, project.out
+    other = PLACES.replace("name: block", "name: other").split("---\n")[0]
+    write("other.yaml", other.replace("name: prod", "name: other"))
+    assert project("validate") == 3
+    assert "CXR114" in project.out
+    write(
+        "other.yaml",
+        other.replace("name: prod", "name: other").replace("routing.", "r2."),
+    )
+    assert project("validate") == 0, project.out

@@ -150,6 +150,11 @@ class Api(f.StrictModel):
         """The target's own part, which `rules` names; None if it has none."""
         return getattr(self, settings_field(self.rules), None)
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The target of the rules, and its own address; empty for rules at the tenant's."""
+        return self.rules, getattr(self.target_settings, "url", "").rstrip("/")
+
 
 def settings_field(target: str) -> str:
     """Return the name of the field of `Api` that a target's own part has in Python."""
