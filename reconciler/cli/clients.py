@@ -135,17 +135,15 @@ class SessionSurroundings:
     ) -> AsyncIterator[ServiceConnection]:
         """Connect to the decision service, or to that of the simulated tenant."""
         session = self.session
-        waits = WaitLog(session.output, session.environment.name)
+        key = "sandbox"
         if session.simulated:
-            settings = service_settings("http://localhost")
-            async with _open_transport(session, settings, access) as transport:
-                limited = limit_access(transport, settings, access)
-                yield ServiceConnection(limited, settings, "sandbox", REAL_TIME)
-            return
+            url = "http://localhost"
+        else:
+            check_service_host(url, allowed_hosts())
+            key = read_secret(key_variable, "key of the decision service")
+            REDACTOR.add(key)
         settings = service_settings(url, self.environment.api.timeout_seconds)
-        check_service_host(url, allowed_hosts())
-        key = read_secret(key_variable, "key of the decision service")
-        REDACTOR.add(key)
+        waits = WaitLog(session.output, session.environment.name)
         async with _open_transport(session, settings, access) as transport:
             limited = limit_access(transport, settings, access)
             yield ServiceConnection(limited, settings, key, REAL_TIME, waits.log)

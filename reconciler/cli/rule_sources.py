@@ -75,7 +75,7 @@ def with_live_file(session: Session, path: str | None) -> Session:
     hint = ""
     queues = [Queue(*pair) for pair in sorted(export.queues.items())]
     if not export.lists_queues:
-        assumed = _missing_queues(session, queues)
+        assumed = missing_queues(session, queues)
         queues += assumed
         message += (
             f". It lists no queues; assumed from the manifests: "
@@ -89,7 +89,7 @@ def with_live_file(session: Session, path: str | None) -> Session:
     return replace(session, live_file=live_file, findings=(*session.findings, finding))
 
 
-def _missing_queues(session: Session, queues: Iterable[Queue]) -> list[Queue]:
+def missing_queues(session: Session, queues: Iterable[Queue]) -> list[Queue]:
     """Return the queues of the manifests whose name and id none of these queues has."""
     names = {queue.name for queue in queues}
     ids = {queue.id for queue in queues}

@@ -38,6 +38,11 @@ class Verdict(Enum):
     FAILED = auto()  # refused for good: do not change the rule
     ABORT = auto()  # nothing more may be written in this run
 
+    @property
+    def is_refusal(self) -> bool:
+        """Return whether the change is not tried again."""
+        return self in (Verdict.FAILED, Verdict.ABORT)
+
 
 Uncertainty = Literal["none", "until read", "lasting"]
 

@@ -258,7 +258,7 @@ class ApplyProgress:
         """Store the result of an attempt at a change."""
         progress = self.progress_of(step.change)
         progress.attempts_by_call[f"{step.kind} {step.call}"] += 1
-        is_refused = result.verdict in (Verdict.FAILED, Verdict.ABORT)
+        is_refused = result.verdict.is_refusal
         if is_refused and progress.uncertainty == "lasting":
             # the request that was lost earlier can still be done: a refusal does not settle that
             progress.error = f"{progress.error}; then {result.error}"

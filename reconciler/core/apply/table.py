@@ -26,7 +26,6 @@ from reconciler.core.text.escape import join_first
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5
 _SETTINGS: Final = "the settings beside the rules"
-_ENDING: Final = (Verdict.FAILED, Verdict.ABORT)
 
 
 async def apply_to_table(
@@ -155,7 +154,7 @@ class _TableRun:
                 break
             result = await self.save(fresh, changes)
             conflicts += result.verdict is Verdict.CONFLICT
-            if result.verdict in _ENDING or conflicts > 1:
+            if result.verdict.is_refusal or conflicts > 1:
                 self.stop(result.error)
             if result.verdict is Verdict.RETRY:
                 await self.settings.sleep(next(pauses, self.settings.backoff[-1]))

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from reconciler.cli.clients import ca_file
-from reconciler.cli.command_line import expected_queues
 from reconciler.cli.files import text_of_variable
+from reconciler.cli.rule_sources import missing_queues
 from reconciler.cli.session import Session
 from reconciler.core.behaviour.routing_entry import destination_of_rule
 from reconciler.core.checks.route_tests import Checked, RouteTestResult, check
@@ -151,15 +151,8 @@ class DecisionServiceCheck:
 
     def _live_state(self, table: PublishedTable) -> LiveState:
         """Return the table as live rules, with the further queues that the manifests use."""
-        session = self.session
         queues = [Queue(*pair) for pair in table.queues.items()]
-        names = set(table.queues.values())
-        expected = expected_queues(session.manifests, session.environment.name)
-        queues += [
-            queue
-            for queue in expected
-            if queue.name not in names and queue.id not in table.queues
-        ]
+        queues += missing_queues(self.session, queues)
         settings = table.settings.table_settings
         return LiveState(table.rules, tuple(queues), settings=settings)
 
