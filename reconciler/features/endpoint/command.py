@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import socket
-import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -234,8 +233,6 @@ def decision_service(store: TableStore, settings: "ServeSettings") -> DecisionSe
 @asynccontextmanager
 async def following(follower: Follower) -> AsyncIterator[None]:
     """Follow the store of tables while the block runs; the first look is done before it."""
-    # threads that read tables give way to decisions sooner than after 5 ms
-    sys.setswitchinterval(_SWITCH_SECONDS)
     await follower.look()
     task = asyncio.create_task(follower.run())
     try:
@@ -245,7 +242,6 @@ async def following(follower: Follower) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-_SWITCH_SECONDS: Final = 0.001
 _ADVICE_INTERVAL: Final = 60.0  # seconds
 _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 

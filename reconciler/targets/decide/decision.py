@@ -11,7 +11,7 @@ from hashlib import sha256
 from secrets import randbits
 from typing import Final
 
-from reconciler.core.behaviour.endpoint_stage import Doubt
+from reconciler.core.behaviour.endpoint_stage import Doubt, EndpointStage
 from reconciler.core.behaviour.evaluate import RuleIndex
 from reconciler.core.behaviour.routing_entry import (
     RoutingEntry,
@@ -19,6 +19,7 @@ from reconciler.core.behaviour.routing_entry import (
     order_entries,
 )
 from reconciler.core.model.operators import Scalar
+from reconciler.targets.decide.slices import Steps
 from reconciler.targets.decide.table import PublishedTable
 
 _BITS: Final = 64
@@ -39,13 +40,11 @@ class Decision:
 
 
 class Decider:
-    """Decides by one table."""
+    """Decides by one table; `decider_steps` makes it."""
 
-    def __init__(self, table: PublishedTable) -> None:
-        self.table = table
-        self._stage = table.settings.stage
-        ordered = order_entries(table.entries(), table.settings.evaluation)
-        self._index = RuleIndex(ordered)
+    def __init__(self, stage: EndpointStage, index: RuleIndex) -> None:
+        self._stage = stage
+        self._index = index
         # by the entry's identity, computed for the first decision: a new table is ready sooner
         self._splits: dict[int, Sequence[tuple[str, Fraction]]] = {}
 
@@ -70,6 +69,17 @@ class Decider:
             split = destination_of_rule(entry) or ()
             self._splits[id(entry)] = split
         return split
+
+
+def decider_steps(table: PublishedTable) -> Steps[Decider]:
+    """Index the rules of a table in steps."""
+    entries: list[RoutingEntry] = []
+    for entry in table.entries():
+        entries.append(entry)
+        yield
+    ordered = order_entries(entries, table.settings.evaluation)
+    yield
+    return Decider(table.settings.stage, RuleIndex(ordered))
 
 
 def _choose(

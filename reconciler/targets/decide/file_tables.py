@@ -14,25 +14,27 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.core.target import Author
-from reconciler.core.text.files import read_file
+from reconciler.core.text.files import read_file, read_start
 from reconciler.targets.decide.publication import (
     KEPT_VERSIONS,
     MAX_STORED_BYTES,
     Publication,
     StoreUnavailableError,
     VersionFacts,
-    decode_object,
-    decode_publication,
+    decode_facts,
+    decoding_steps,
     encode_publication,
     next_publication,
-    parse_facts,
+    table_text_steps,
 )
+from reconciler.targets.decide.slices import finish, in_slices
 from reconciler.targets.decide.table import PublishedTable, TableError
 
 if sys.platform != "win32":  # which has no flock: one service has the file there
     from fcntl import LOCK_EX, flock
 
 _DRAFT = ".new"
+_MAX_FACTS_BYTES = 8 * 1024  # the first line of a stored publication
 _Stamp = tuple[int, int, int]
 
 
@@ -49,21 +51,25 @@ class FileTables:
         """Return the published table; the file is read again only if it changed."""
         stamp = self._read_stamp()
         known_stamp, publication = self._known
-        if stamp is not None and stamp != known_stamp:
-            # a thread: to read 10,000 rules takes half a second
-            return await asyncio.to_thread(self.read)
-        return publication if stamp is not None else None
-
-    def read(self) -> Publication | None:
-        """Return the published table, as `current` does. Raises StoreUnavailableError."""
-        stamp = self._read_stamp()
-        known_stamp, publication = self._known
         if stamp is None:
             return None
         if stamp != known_stamp:
-            publication = self._read_file(self._path)
+            publication = await self._read_file(self._path)
             self._known = (stamp, publication)
         return publication
+
+    def _read_locked(self) -> Publication | None:
+        """Return the published table, as `current` does, in the thread that publishes."""
+        stamp = self._read_stamp()
+        known_stamp, publication = self._known
+        if stamp is None or stamp == known_stamp:
+            return publication if stamp is not None else None
+        # another process has published since this one looked
+        content = self._read_content(self._path)
+        try:
+            return finish(decoding_steps(content))
+        except TableError as error:
+            raise self._unavailable("read", error) from error
 
     def _read_stamp(self) -> _Stamp | None:
         try:
@@ -78,44 +84,50 @@ class FileTables:
         self, table: PublishedTable, expected: str | None, author: Author, now: datetime
     ) -> Publication:
         """Replace the table by compare-and-set (`TableStore.publish`)."""
-        return await asyncio.to_thread(self._publish, table, expected, author, now)
+        table_text = await in_slices(table_text_steps(table))
 
-    def _publish(
-        self, table: PublishedTable, expected: str | None, author: Author, now: datetime
-    ) -> Publication:
-        with self._locked():
-            current = self.read()
-            publication = next_publication(current, table, expected, author, now)
-            content = encode_publication(publication)
-            try:
-                self._versions.mkdir(exist_ok=True)
-                self._remove_drafts()
-                _write(self._version_path(publication.facts.version), content)
-                _write(self._path, content)
-                self._forget_old(publication.facts.version)
-            except OSError as error:
-                raise self._unavailable("written", error) from error
-            # under the lock: the file is this publication's
-            self._known = (self._read_stamp(), publication)
-        return publication
+        def publish_locked() -> Publication:
+            with self._locked():
+                current = self._read_locked()
+                publication = next_publication(current, table, expected, author, now)
+                self._write_publication(publication, table_text)
+            return publication
+
+        return await asyncio.to_thread(publish_locked)
+
+    def _write_publication(self, publication: Publication, table_text: str) -> None:
+        content = encode_publication(publication.facts, table_text)
+        try:
+            self._versions.mkdir(exist_ok=True)
+            self._remove_drafts()
+            _write(self._version_path(publication.facts.version), content)
+            _write(self._path, content)
+            self._forget_old(publication.facts.version)
+        except OSError as error:
+            raise self._unavailable("written", error) from error
+        # under the lock: the file is this publication's
+        self._known = (self._read_stamp(), publication)
 
     async def versions(self) -> Sequence[VersionFacts]:
         """Return the kept versions, the newest first."""
-        return await asyncio.to_thread(self._read_versions)
-
-    def _read_versions(self) -> Sequence[VersionFacts]:
-        current = self.read()
+        current = await self.current()
         if current is None:
             return ()
         newest = current.facts.version
         numbers = range(newest, max(newest - KEPT_VERSIONS, 0), -1)
+        return await asyncio.to_thread(self._read_versions, numbers)
+
+    def _read_versions(self, numbers: range) -> Sequence[VersionFacts]:
         found = map(self._read_facts, numbers)
         return [facts for facts in found if facts is not None]
 
     def _read_facts(self, number: int) -> VersionFacts | None:
         path = self._version_path(number)
         try:
-            return parse_facts(decode_object(read_file(path, MAX_STORED_BYTES)))
+            first_line, _end, _rest = read_start(path, _MAX_FACTS_BYTES).partition(
+                b"\n"
+            )
+            return decode_facts(first_line)
         except FileNotFoundError:
             return None
         except (TableError, OSError) as error:
@@ -123,20 +135,24 @@ class FileTables:
 
     async def version(self, number: int) -> Publication | None:
         """Return a kept version, or None."""
-        return await asyncio.to_thread(self._read_version, number)
-
-    def _read_version(self, number: int) -> Publication | None:
-        current = self.read()
+        current = await self.current()
         if current is None or number > current.facts.version:
             # a version beyond the current one was never published completely
             return None
         path = self._version_path(number)
-        return self._read_file(path) if path.exists() else None
+        return await self._read_file(path) if path.exists() else None
 
-    def _read_file(self, path: Path) -> Publication:
+    async def _read_file(self, path: Path) -> Publication:
+        content = await asyncio.to_thread(self._read_content, path)
         try:
-            return decode_publication(read_file(path, MAX_STORED_BYTES))
-        except (TableError, OSError) as error:
+            return await in_slices(decoding_steps(content))
+        except TableError as error:
+            raise self._unavailable("read", error) from error
+
+    def _read_content(self, path: Path) -> bytes:
+        try:
+            return read_file(path, MAX_STORED_BYTES)
+        except OSError as error:
             raise self._unavailable("read", error) from error
 
     def _version_path(self, number: int) -> Path:

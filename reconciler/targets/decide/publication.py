@@ -9,12 +9,13 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from reconciler.core.target import Author
 from reconciler.core.text.json_values import STRICT_DECODER, as_object
+from reconciler.targets.decide.slices import Steps, finish
 from reconciler.targets.decide.table import (
     MAX_TABLE_BYTES,
     PublishedTable,
     TableError,
     encode_in_pieces,
-    parse_table,
+    table_steps,
 )
 
 KEPT_VERSIONS: Final = 50
@@ -124,14 +125,24 @@ def next_publication(
     return Publication(table, facts)
 
 
-def encode_publication(publication: Publication) -> bytes:
-    """Return a publication as a store keeps it.
+def table_text_steps(table: PublishedTable) -> Steps[str]:
+    """Encode a table in steps, for `encode_publication`."""
+    pieces: list[str] = []
+    for piece in encode_in_pieces(table.to_json(), _STORED_JSON):
+        pieces.append(piece)
+        yield
+    return "".join(pieces)
+
+
+def encode_publication(facts: VersionFacts, table_text: str) -> bytes:
+    """Return a publication as a store keeps it: JSON whose first line has the facts.
 
     Raises TableError for one that could not be read again: it is too large, or not valid text.
     """
-    pieces = encode_in_pieces(publication.to_json(), _STORED_JSON)
+    facts_text = _STORED_JSON.encode(facts.to_json())
+    joined = f"{facts_text[:-1]},\n{table_text[1:]}"
     try:
-        content = "".join(pieces).encode()
+        content = joined.encode()
     except UnicodeEncodeError:
         raise TableError(
             "the table has half a character, an unpaired surrogate"
@@ -141,13 +152,19 @@ def encode_publication(publication: Publication) -> bytes:
     return content
 
 
-def decode_publication(content: bytes) -> Publication:
-    """Return the publication that `encode_publication` wrote. Raises TableError."""
-    return parse_publication(decode_object(content))
+def decoding_steps(content: bytes) -> Steps[Publication]:
+    """Decode in steps the publication that `encode_publication` wrote. Raises TableError."""
+    data = _decode_object(content)
+    yield
+    return (yield from _publication_steps(data))
 
 
-def decode_object(content: bytes) -> dict[str, Any]:
-    """Return the JSON object of a stored publication. Raises TableError."""
+def decode_facts(first_line: bytes) -> VersionFacts:
+    """Return the facts in the first line of a stored publication. Raises TableError."""
+    return parse_facts(_decode_object(first_line.rstrip(b",\n") + b"}"))
+
+
+def _decode_object(content: bytes) -> dict[str, Any]:
     try:
         data = STRICT_DECODER.decode(content.decode())
     except (ValueError, RecursionError):
@@ -164,7 +181,11 @@ def encode_facts(facts: VersionFacts) -> str:
 
 def parse_publication(data: object) -> Publication:
     """Return the publication in JSON that `Publication.to_json` made. Raises TableError."""
-    table = parse_table(data)
+    return finish(_publication_steps(data))
+
+
+def _publication_steps(data: object) -> Steps[Publication]:
+    table = yield from table_steps(data)
     facts = parse_facts(as_object(data))
     if facts.digest != table.digest:
         raise TableError("the digest is not that of the content")

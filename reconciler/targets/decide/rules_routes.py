@@ -4,7 +4,6 @@ They are the same in `cxroute serve --decide`, in the sandbox and in the simulat
 is the caller's.
 """
 
-import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -13,18 +12,20 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from reconciler.core.target import Author
-from reconciler.core.text.json_values import STRICT_DECODER, is_deep
+from reconciler.core.text.json_values import STRICT_DECODER
 from reconciler.targets.decide.publication import (
     Publication,
     PublishConflictError,
     StoreUnavailableError,
     TableStore,
 )
+from reconciler.targets.decide.slices import Steps, finish, in_slices
 from reconciler.targets.decide.table import (
     MAX_TABLE_BYTES,
     PublishedTable,
     TableError,
-    parse_table,
+    encode_in_pieces,
+    table_steps,
 )
 
 RULES_PATH: Final = "/rules"
@@ -32,7 +33,7 @@ VERSIONS_PATH: Final = "/rules/versions"
 AUTHOR_HEADER: Final = "x-cxroute-author"
 COMMIT_HEADER: Final = "x-cxroute-commit"
 _VERSION: Final = re.compile(r"/rules/versions/([1-9][0-9]{0,8})", re.ASCII)
-_MAX_LEVELS: Final = 70  # of a rule 64, in a list, in a table
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class RulesRequest(NamedTuple):
@@ -54,9 +55,19 @@ class RulesResponse(NamedTuple):
     @property
     def body(self) -> bytes:
         """Return the content as bytes."""
-        return json.dumps(self.content, ensure_ascii=False).encode(
-            "utf-8", "surrogatepass"
-        )
+        return finish(self.body_steps())
+
+    def body_steps(self) -> Steps[bytes]:
+        """Encode the content in steps."""
+        if "rules" not in self.content:
+            text = _JSON.encode(self.content)
+        else:
+            pieces: list[str] = []
+            for piece in encode_in_pieces(self.content, _JSON):
+                pieces.append(piece)
+                yield
+            text = "".join(pieces)
+        return text.encode("utf-8", "surrogatepass")
 
 
 def is_rules_path(path: str) -> bool:
@@ -113,8 +124,7 @@ async def _publish(
         return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, limit)
 
     try:
-        # decisions go on meanwhile: a check of 10,000 rules takes half a second
-        table = await asyncio.to_thread(_decode, request.body)
+        table = await in_slices(_decoding_steps(request.body))
         tag = expected.strip() if expected is not None else None
         published = await store.publish(table, tag, _author_of(request), now)
     except TableError as error:
@@ -131,17 +141,14 @@ def _author_of(request: RulesRequest) -> Author:
     return Author(name, request.headers.get(COMMIT_HEADER, ""))
 
 
-def _decode(body: bytes) -> PublishedTable:
-    """Return the table of a request. Raises TableError."""
+def _decoding_steps(body: bytes) -> Steps[PublishedTable]:
+    """Decode and check the table of a request in steps. Raises TableError."""
     try:
         data = STRICT_DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise TableError("the body is not valid JSON") from None
-    if isinstance(data, dict) and is_deep(data, _MAX_LEVELS):
-        raise TableError("the table is nested too deeply")
-    table = parse_table(data)
-    table.digest  # noqa: B018 - computed here, not in the event loop
-    return table
+    yield
+    return (yield from table_steps(data))
 
 
 def _answer(publication: Publication) -> RulesResponse:

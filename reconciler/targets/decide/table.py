@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
@@ -27,6 +26,7 @@ from reconciler.core.model.rule import CANONICAL_JSON, Address, Opaque, Target
 from reconciler.core.rule_json import parse_live_rule
 from reconciler.core.text.escape import sanitize
 from reconciler.targets.decide.settings import Answer
+from reconciler.targets.decide.slices import Steps, finish
 
 MAX_TABLE_BYTES: Final = 16 * 1024 * 1024
 SERVER_FIELDS: Final = ("digest", "version", "publishedAt", "publishedBy", "commit")
@@ -146,30 +146,12 @@ class PublishedTable:
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]  # names by id
     settings: ServiceSettings
+    # the SHA-256 of the canonical content, in hex
+    digest: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the content as JSON, without what a service adds."""
-        queues = [
-            {"id": queue_id, "name": name} for queue_id, name in self.queues.items()
-        ]
-        return {
-            "rules": [dict(rule.raw) for rule in self.rules],
-            "queues": queues,
-            **self.settings.model_dump(mode="json", by_alias=True),
-        }
-
-    @cached_property
-    def digest(self) -> str:
-        """The SHA-256 of the canonical content, in hex. Raises TableError for half a character."""
-        content = sha256()
-        try:
-            for piece in encode_in_pieces(self.to_json(), CANONICAL_JSON):
-                content.update(piece.encode())
-        except UnicodeEncodeError:
-            raise TableError(
-                "the table has half a character, an unpaired surrogate"
-            ) from None
-        return content.hexdigest()
+        return _table_json(self.rules, self.queues, self.settings)
 
     def entries(self) -> Iterator[RoutingEntry]:
         """Yield the rules for an evaluation; `name` is what answers call the rule."""
@@ -185,7 +167,7 @@ class PublishedTable:
 def encode_in_pieces(form: dict[str, Any], encoder: json.JSONEncoder) -> Iterator[str]:
     """Yield the JSON of a table in pieces, with the separators of canonical JSON.
 
-    One call for all rules would stop every other thread until it ends, and decisions with it.
+    One call for all rules would stop the event loop until it ends, and decisions with it.
     """
     # in a text, the quotes of the name would be escaped
     frame = encoder.encode({**form, "rules": []})
@@ -206,6 +188,11 @@ def rule_label(live: LiveRule) -> str:
 
 def parse_table(data: object) -> PublishedTable:
     """Return the table in JSON data; fields of the service are ignored. Raises TableError."""
+    return finish(table_steps(data))
+
+
+def table_steps(data: object) -> Steps[PublishedTable]:
+    """Parse and check a table in steps, as `parse_table` does at once. Raises TableError."""
     if not isinstance(data, dict):
         raise TableError("the table must be a JSON object")
     content = {name: part for name, part in data.items() if name not in SERVER_FIELDS}
@@ -217,15 +204,40 @@ def parse_table(data: object) -> PublishedTable:
     settings = ServiceSettings.model_construct(
         **{name: getattr(frame, name) for name in ServiceSettings.model_fields}
     )
+    yield
     queues = {queue.id: queue.name for queue in frame.queues}
-    rules = [_parse_rule(index, rule) for index, rule in enumerate(frame.rules)]
-    table = PublishedTable(tuple(rules), queues, settings)
+    rules: list[LiveRule] = []
+    for index, rule in enumerate(frame.rules):
+        rules.append(_parse_rule(index, rule))
+        yield
+
     _check_endpoint(settings.endpoint)
     _check_queues(frame.queues, settings.answer)
-    _check_ids(table.rules)
-    for rule in table.rules:
-        _check_rule(rule, table)
-    return table
+    _check_ids(rules)
+    for live in rules:
+        _check_rule(live, queues)
+        yield
+    digest = yield from _digest_steps(_table_json(rules, queues, settings))
+    return PublishedTable(tuple(rules), queues, settings, digest)
+
+
+def _table_json(
+    rules: Sequence[LiveRule], queues: Mapping[str, str], settings: ServiceSettings
+) -> dict[str, Any]:
+    return {
+        "rules": [dict(rule.raw) for rule in rules],
+        "queues": [{"id": queue_id, "name": name} for queue_id, name in queues.items()],
+        **settings.model_dump(mode="json", by_alias=True),
+    }
+
+
+def _digest_steps(form: dict[str, Any]) -> Steps[str]:
+    """Compute the SHA-256 of a table's canonical JSON, in hex."""
+    content = sha256()
+    for piece in encode_in_pieces(form, CANONICAL_JSON):
+        content.update(piece.encode())
+        yield
+    return content.hexdigest()
 
 
 def decode_table(text: str | bytes) -> PublishedTable:
@@ -292,7 +304,7 @@ def _check_ids(rules: Sequence[LiveRule]) -> None:
             raise TableError(f"rules: two are {owner}/{address}")
 
 
-def _check_rule(live: LiveRule, table: PublishedTable) -> None:
+def _check_rule(live: LiveRule, queues: Mapping[str, str]) -> None:
     label = rule_label(live)
     if not label:
         # an answer with an empty rule means that no rule matches
@@ -310,7 +322,7 @@ def _check_rule(live: LiveRule, table: PublishedTable) -> None:
             raise TableError(
                 f"{place}: targets: {target.text[:_MAX_NAME]} is not a queue with a weight"
             )
-        if target.queue_id not in table.queues:
+        if target.queue_id not in queues:
             raise TableError(
                 f"{place}: targets: no queue has the id {_named(target.queue_id)}"
             )

@@ -11,10 +11,13 @@ import pytest
 from reconciler.core.model.rule import CANONICAL_JSON
 from reconciler.core.target import Author
 from reconciler.targets.decide.publication import (
-    decode_publication,
+    decode_facts,
+    decoding_steps,
     encode_publication,
     next_publication,
+    table_text_steps,
 )
+from reconciler.targets.decide.slices import finish
 from reconciler.targets.decide.table import TableError
 from tests.support.cases import each_case
 from tests.support.served_tables import a_table, rule_json
@@ -34,9 +37,11 @@ def test_pieces_are_the_canonical_json(count: int) -> None:
     whole = CANONICAL_JSON.encode(table.to_json())
     assert table.digest == sha256(whole.encode()).hexdigest()
     publication = next_publication(None, table, None, Author('"rules":['), NOW)
-    content = encode_publication(publication)
+    table_text = finish(table_text_steps(table))
+    content = encode_publication(publication.facts, table_text)
     assert json.loads(content) == publication.to_json()
-    assert decode_publication(content) == publication
+    assert finish(decoding_steps(content)) == publication
+    assert decode_facts(content.splitlines()[0]) == publication.facts
 
 
 def test_half_a_character_cannot_be_stored() -> None:
@@ -46,5 +51,6 @@ def test_half_a_character_cannot_be_stored() -> None:
         a_table(queues=[{"id": "1", "name": "\udfff"}]),
     ):
         publication = next_publication(None, table, None, Author(), NOW)
+        table_text = finish(table_text_steps(table))
         with pytest.raises(TableError, match="half a character"):
-            encode_publication(publication)
+            encode_publication(publication.facts, table_text)

@@ -3,7 +3,6 @@
 Every answer is by one whole table. Nothing of a body is logged or kept.
 """
 
-import asyncio
 import json
 import re
 import time
@@ -44,6 +43,7 @@ from reconciler.targets.decide.rules_routes import (
     is_rules_path,
     respond,
 )
+from reconciler.targets.decide.slices import in_slices
 from reconciler.targets.decide.table import MAX_TABLE_BYTES
 
 if TYPE_CHECKING:
@@ -293,8 +293,7 @@ async def _encode(response: RulesResponse) -> EndpointResponse:
     """Return the response of the routes /rules as one of the endpoint."""
     is_success = response.status < HTTPStatus.BAD_REQUEST
     outcome = "ok" if is_success else "refused"
-    # in a thread, so that decisions go on: a table may have 10,000 rules
-    body = await asyncio.to_thread(lambda: response.body)
+    body = await in_slices(response.body_steps())
     headers = tuple(
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers.items()

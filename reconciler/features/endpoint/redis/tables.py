@@ -4,7 +4,6 @@ The current table is a hash, and so is each kept version: its tag, its facts, an
 script compares the tag and writes both, so that no reader finds a part of a publication.
 """
 
-import asyncio
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -18,12 +17,14 @@ from reconciler.targets.decide.publication import (
     Publication,
     StoreUnavailableError,
     VersionFacts,
-    decode_publication,
+    decoding_steps,
     encode_facts,
     encode_publication,
     next_publication,
     parse_facts,
+    table_text_steps,
 )
+from reconciler.targets.decide.slices import in_slices
 from reconciler.targets.decide.table import PublishedTable, TableError
 
 _TAG: Final = "tag"
@@ -67,9 +68,10 @@ class RedisTables:
         self, table: PublishedTable, expected: str | None, author: Author, now: datetime
     ) -> Publication:
         """Replace the table by compare-and-set (`TableStore.publish`)."""
+        table_text = await in_slices(table_text_steps(table))
         current = await self.current()
         publication = next_publication(current, table, expected, author, now)
-        content = await asyncio.to_thread(encode_publication, publication)
+        content = encode_publication(publication.facts, table_text)
         version = publication.facts.version
         keys = [
             self._current_key,
@@ -116,7 +118,7 @@ class RedisTables:
         if content is None:
             return None
         try:
-            return await asyncio.to_thread(decode_publication, content)
+            return await in_slices(decoding_steps(content))
         except TableError as error:
             raise _unreadable(error) from error
 

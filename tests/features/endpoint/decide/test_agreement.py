@@ -14,7 +14,8 @@ import pytest
 
 from reconciler.core.checks.explain import explain
 from reconciler.core.manifest.kinds.environment import Environment
-from reconciler.targets.decide.decision import Decider
+from reconciler.targets.decide.decision import decider_steps
+from reconciler.targets.decide.slices import finish
 from reconciler.targets.decide.table import PublishedTable
 from tests.features.endpoint.decide.decision_endpoint import DecisionEndpoint, in_folder
 from tests.support.brute_force import Json, destination, is_supported
@@ -174,7 +175,7 @@ SHARES = {
 @pytest.mark.parametrize("identity", ["c-{}", "{}", "2026-{:08}", None])
 def test_shares_hold_over_many_conversations(identity: str | None) -> None:
     """By chi-square, for ids that follow one another, and for conversations without an id."""
-    decider = Decider(SPLIT)
+    decider = finish(decider_steps(SPLIT))
     total = size(fast=5_000, slow=100_000)
     counts = Counter(
         decider.decide(
@@ -191,8 +192,9 @@ def test_shares_hold_over_many_conversations(identity: str | None) -> None:
 
 def test_a_repeat_gets_the_same_queue() -> None:
     """From one service, and from another one with the same table."""
-    first = Decider(SPLIT)
-    second = Decider(a_table(*(dict(rule.raw) for rule in SPLIT.rules), **_parts()))
+    copy = a_table(*(dict(rule.raw) for rule in SPLIT.rules), **_parts())
+    first = finish(decider_steps(SPLIT))
+    second = finish(decider_steps(copy))
     names = [f"c-{number}" for number in range(300)]
     decisions = [first.decide({"intent": "lost"}, name) for name in names]
     assert decisions == [first.decide({"intent": "lost"}, name) for name in names]

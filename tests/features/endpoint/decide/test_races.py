@@ -146,7 +146,7 @@ def test_a_killed_publisher_leaves_a_whole_table(tmp_path: Path) -> None:
     for _ in range(size(fast=4, slow=100)):
         last = publish_and_kill(path, random.uniform(0, 0.03))
         store = FileTables(path)
-        current = store.read()
+        current = asyncio.run(store.current())
         assert current is not None
         assert current.facts.version in (last, last + 1)
         assert current.facts.digest in digests

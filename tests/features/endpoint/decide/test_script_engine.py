@@ -15,10 +15,10 @@ from reconciler.cli.hooks import open_sandbox_tables
 from reconciler.features.endpoint.auth import ApiKeys, SignatureVerifier
 from reconciler.features.endpoint.decide.exchange import (
     ExchangeAnswer,
+    PayloadNames,
     parse_exchange,
     return_control,
 )
-from reconciler.features.endpoint.decide.live_table import LiveTable
 from reconciler.features.endpoint.decide.service import (
     DECIDE_PATH,
     EXCHANGE_PATH,
@@ -245,7 +245,7 @@ def test_the_recipe_has_the_names_of_the_service(cxroute: Program) -> None:
     assert f"GET {SHADOW_PATH}" in served.recipe
     publication = asyncio.run(open_sandbox_tables().current())
     assert publication is not None
-    names = LiveTable(publication).payload_names
+    names = PayloadNames(publication.table.settings)
     payload = {"bot_intent": "lost", "confidence": "0.9", "tier": "gold"}
     body = json.dumps({"customPayload": {**payload, "script_skill": "Fraud"}})
     request = parse_exchange(body.encode(), names)
