@@ -8,10 +8,18 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 GROUP: Final = "cxroute.targets"
 _TABLE: Final = "reconciler.targets"
+
+
+class QueueSources(NamedTuple):
+    """The values that `api.queues` may have beside a target's settings; without any, all are allowed."""
+
+    allowed: tuple[str, ...] = ()
+    # why, as the end of the sentence `"rules: X" requires "queues: Y"`
+    reason: str = ""
 
 
 def built_in_names() -> tuple[str, ...]:

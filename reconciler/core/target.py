@@ -35,7 +35,7 @@ from reconciler.core.model.check import CheckResult
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import FetchedRule, LastSave, LiveRule, Marker
 from reconciler.core.model.rule import Condition, Queue, Rule
-from reconciler.core.plugins import built_in_names, load_plugin
+from reconciler.core.plugins import QueueSources, built_in_names, load_plugin
 from reconciler.core.rule_json import RulesFile
 from reconciler.core.text.phrases import Labels
 
@@ -355,13 +355,10 @@ class RuleTarget(Protocol):
     def settings_example(self) -> object:
         """An example of it, as in YAML."""
 
-    @property
-    def queues(self) -> str:
-        """The value that `api.queues` must have; empty: any."""
-
-    @property
-    def queues_reason(self) -> str:
-        """Why, as the end of the sentence `"rules: X" requires "queues: Y"`."""
+    def queue_sources(self, own: object) -> QueueSources:
+        """Return what `api.queues` may be, beside its own part of `api` as it is in YAML, maybe invalid; for
+        None: beside any part.
+        """
 
     def form(self, environment: Environment) -> RuleForm:
         """Return the form in which it keeps the rules of an Environment."""

@@ -21,7 +21,7 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.check import CheckResult, CheckStatus
 from reconciler.core.model.live import LastSave, LiveRule
 from reconciler.core.model.rule import Queue
-from reconciler.core.plugins import GROUP
+from reconciler.core.plugins import GROUP, QueueSources
 from reconciler.core.rule_json import (
     RulesFile,
     parse_live_rule,
@@ -139,9 +139,12 @@ class FileTarget:
     settings_help: Final = "The file of `rules: json-file`."
     settings_example: Final = {"path": "rules.json"}
     uses_platform: Final = False
-    queues: Final = ""
-    queues_reason: Final = ""
     file_hint: Final = "add `queues` to the file"
+
+    def queue_sources(self, own: object) -> QueueSources:
+        """Return no limit."""
+        del own
+        return QueueSources()
 
     def form(self, environment: Environment) -> FileForm:
         """Return the form of the file."""

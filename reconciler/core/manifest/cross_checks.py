@@ -192,9 +192,11 @@ def _check_target(
         if target.settings is not None and name not in api:
             message = f'missing field "{name}"'
             yield DocumentProblem(source_map, "CXR103", ("api",), message)
-        if target.queues and api.get("queues") != target.queues:
-            message = f'"rules: {name}" requires "queues: {target.queues}"'
-            reason = f"{message}, because {target.queues_reason}"
+        sources = target.queue_sources(api.get(name, {}))
+        if sources.allowed and api.get("queues") not in sources.allowed:
+            allowed = " or ".join(sources.allowed)
+            message = f'"rules: {name}" requires "queues: {allowed}"'
+            reason = f"{message}, because {sources.reason}"
             yield DocumentProblem(source_map, "CXR104", ("api", "rules"), reason)
 
 

@@ -603,9 +603,10 @@ def _target_constraints() -> Iterator[dict[str, Any]]:
             continue
         required = [name]
         values: dict[str, Any] = {}
-        if target.queues:
+        allowed = target.queue_sources(None).allowed
+        if allowed:
             required.append("queues")
-            values["queues"] = {"const": target.queues}
+            values["queues"] = {"enum": list(allowed)}
         yield {
             "if": {"properties": {"rules": {"const": name}}, "required": ["rules"]},
             "then": _has(*required, **values),

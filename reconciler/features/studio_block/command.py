@@ -75,12 +75,21 @@ from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import BlockEntry, build_block
 from reconciler.targets.studio.evaluate import Dialect, possible_dialects, run_snippet
 from reconciler.targets.studio.language import SnippetError, Statement, parse_snippet
-from reconciler.targets.studio.layout import QUEUE_ID, BlockLayout
+from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.place import own_layout
 from reconciler.targets.studio.probe import format_recipe, parse_probe, probe_snippet
 from reconciler.targets.studio.read import ImportedSnippet
 from reconciler.targets.studio.script import MAX_SCRIPT, find_file_block
 
+# What `build` needs of each queue, and how a Queues document says it.
+_OFFLINE: Final = {
+    "id": ("a skill id", 'id: "4001"'),
+    "name": ("a name", 'name: "Fraud Desk"'),
+    "routing-queue": (
+        "a routing queue's id",
+        'id: "43dba2dc-d05c-5c74-bf32-aad2ef367801"',
+    ),
+}
 _MAX_LISTED: Final = 50
 _STEP: Final = 10
 _TRIAL_WORK: Final = 20_000  # CASEs that each dialect evaluates
@@ -187,7 +196,7 @@ def _build(options: StudioOptions) -> str:
         names = environment.attributes
         used = _used_attributes(each.rule for each in rules)
         return format_recipe(layout, (names.intent, names.confidence, *used))
-    _refuse_names(environment.name, [each.rule for each in rules])
+    _refuse_unknown(environment.name, layout, [each.rule for each in rules])
     entries = [
         BlockEntry(each.rule, each.address, each.marker_digest, "") for each in rules
     ]
@@ -241,21 +250,23 @@ def _used_attributes(rules: Iterable[Rule]) -> list[str]:
     return sorted(used)
 
 
-def _refuse_names(environment: str, rules: Iterable[Rule]) -> None:
-    """Raise ManifestError for queues without an id."""
+def _refuse_unknown(
+    environment: str, layout: BlockLayout, rules: Iterable[Rule]
+) -> None:
+    """Raise ManifestError for queues whose id, or name, is not in the manifests."""
     targets = [part for rule in rules for part in rule.targets]
     queues = {part.queue_id for part in targets if isinstance(part, Target)}
-    unknown = sorted(name for name in queues if not QUEUE_ID.fullmatch(name))
+    unknown = sorted(queue for queue in queues if not layout.is_known_offline(queue))
     if not unknown:
         return
+    kind, field = _OFFLINE[layout.skill_as]
     message = (
-        f"{pluralize(len(unknown), 'queue')} without a skill id: "
+        f"{pluralize(len(unknown), 'queue')} without {kind}: "
         f"{join_first(unknown, _MAX_LISTED, sanitize)}"
     )
-    example = f'`{{{environment}: {{id: "4001"}}}}`'
     hint = (
-        f"write ids in a Queues document, such as {example}; `plan` and `apply` read them from "
-        f"the tenant"
+        f"write {field.split(':')[0]}s in a Queues document, such as `{{{environment}: {{{field}}}}}`; "
+        f"`plan` and `apply` read them from the tenant"
     )
     raise ManifestError(
         [Finding(code="CXR105", severity="error", message=message, hint=hint)]

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from reconciler.core.plugins import QueueSources
 from reconciler.targets.decide.settings import Served
 
 if (
@@ -30,11 +31,14 @@ class ServedTarget:
     settings_help: Final = "The decision service of `rules: served`."
     settings_example: Final = {"url": "https://routing.acme.example"}
     uses_platform: Final = False
-    queues: Final = ""
-    queues_reason: Final = ""
     file_hint: Final = (
         "save the response to GET /rules of the service, which has `queues`"
     )
+
+    def queue_sources(self, own: object) -> QueueSources:
+        """Return no limit."""
+        del own
+        return QueueSources()
 
     def form(self, environment: "Environment") -> "TableForm":
         """Return the form of the table of an Environment."""

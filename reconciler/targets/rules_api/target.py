@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from reconciler.core.plugins import QueueSources
+
 if (
     TYPE_CHECKING
 ):  # loads the analysis and the network, which an Environment alone does not need
@@ -27,12 +29,15 @@ class RulesApiTarget:
     settings_help: Final = ""
     settings_example: Final = None
     uses_platform: Final = True
-    queues: Final = ""
-    queues_reason: Final = ""
     file_hint: Final = (
         "a rule looks changed if the file has only the id of its queue: add `queues`, each with "
         "id and name, next to `rules`"
     )
+
+    def queue_sources(self, own: object) -> QueueSources:
+        """Return no limit."""
+        del own
+        return QueueSources()
 
     def form(self, environment: "Environment") -> "ExactForm":
         """Return the form that keeps each rule as it is."""

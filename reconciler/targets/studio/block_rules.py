@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from reconciler.core.errors import UsageError
 from reconciler.core.model.live import LiveRule, Marker, marker_digest
@@ -12,7 +13,7 @@ from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import sanitize
 from reconciler.targets.studio.build import USED_VARIABLE, BlockEntry, build_block
 from reconciler.targets.studio.language import SnippetError, parse_snippet
-from reconciler.targets.studio.layout import BlockLayout
+from reconciler.targets.studio.layout import BlockLayout, unique_ids
 from reconciler.targets.studio.read import BlockReader, BlockRule, read_block
 from reconciler.targets.studio.script import ScriptError, find_file_block
 
@@ -125,10 +126,12 @@ def read_block_file(path: str, layout: BlockLayout) -> RulesFile:
     try:
         file_text = read_file_text(path, "neither a script nor a snippet")
         text, first_line = find_file_block(file_text, layout)
+        names: dict[str, str] = {}
+        for rule in read_block(text, layout, first_line):
+            names |= rule.queue_names
+        # the comments of the block have the ids of skills that it assigns by name
+        layout = replace(layout, queue_ids=unique_ids(names.items()))
         rules = list(live_rules(text, layout, first_line))
     except (ScriptError, SnippetError) as error:
         raise UsageError(f"{sanitize(path)}: {error}") from None
-    names: dict[str, str] = {}
-    for _, rule in rules:
-        names |= rule.queue_names
     return RulesFile(tuple(live for live, _ in rules), names, lists_queues=False)

@@ -9,12 +9,11 @@ from json.encoder import encode_basestring_ascii
 from typing import Final, NamedTuple
 
 from reconciler.core.model.operators import OPERATORS, RANGES, RECORDS, Scalar
-from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Target
+from reconciler.core.model.rule import Address, Condition, Opaque, Rule
 from reconciler.core.target import NotStorableError
-from reconciler.core.text.escape import is_visible, quote_name
+from reconciler.core.text.escape import is_visible
 from reconciler.targets.studio.language import MAX_LENGTH
 from reconciler.targets.studio.layout import (
-    QUEUE_ID,
     BlockLayout,
     compared_kinds,
     known_parts,
@@ -187,26 +186,25 @@ def _rule_text(
     queue_names: Mapping[str, str],
 ) -> str:
     conditions, targets = known_parts(entry.rule)
-    _check_queue_ids(targets)
-    ids = [target.queue_id for target in targets if target.queue_id in queue_names]
+    ids = [
+        target.queue_id
+        for target in targets
+        if queue_names.get(target.queue_id, target.queue_id) != target.queue_id
+    ]
     names = [
         f"// {queue_id} {_comment_name(queue_names[queue_id])}" for queue_id in ids
     ]
     tests = [condition_text(part, layout) for part in conditions]
     test = " & ".join(tests) or NO_CONDITION
     label = f'  ASSIGN {layout.rule} = "{entry.address or ""}"'
-    lines = [*names, f"CASE {test}", "{", *_split_lines(targets, layout, 0), label, "}"]
+    skills = [
+        (layout.skill_text(target.queue_id, queue_names), int(target.weight))
+        for target in targets
+    ]
+    lines = [*names, f"CASE {test}", "{", *_split_lines(skills, layout, 0), label, "}"]
     prefix = "  " if entry.rule.enabled else f"  {DISABLED}"
     comment = [f"  {_rule_comment(entry)}"] if entry.address else []
     return "\n".join([*comment, *(f"{prefix}{line}" for line in lines)])
-
-
-def _check_queue_ids(targets: Iterable[Target]) -> None:
-    """Raise NotStorableError for a queue whose id is not that of a skill."""
-    for target in targets:
-        if not QUEUE_ID.fullmatch(target.queue_id):
-            message = f"the queue id {quote_name(target.queue_id)} is not a skill id, a number"
-            raise NotStorableError(f"{message}; use a queue of the tenant")
 
 
 def _rule_comment(entry: BlockEntry) -> str:
@@ -235,16 +233,18 @@ def _comment_name(name: str) -> str:
 
 
 def _split_lines(
-    targets: Sequence[Target],
+    skills: Sequence[tuple[str, int]],
     layout: BlockLayout,
     percent: int,
 ) -> list[str]:
-    skill = f"ASSIGN {layout.skill} = {targets[0].queue_id}"
-    if len(targets) == 1:
+    """Return the lines that assign one of the skills, each with its percent, from `percent` on."""
+    text, own_percent = skills[0]
+    skill = f"ASSIGN {layout.skill} = {text}"
+    if len(skills) == 1:
         return [f"  {skill}"]
-    percent += int(targets[0].weight)
+    percent += own_percent
     lines = [f"IF ( cxr_split < {percent} )", "{", f"  {skill}", "}", "ELSE", "{"]
     return [
         f"  {line}"
-        for line in [*lines, *_split_lines(targets[1:], layout, percent), "}"]
+        for line in [*lines, *_split_lines(skills[1:], layout, percent), "}"]
     ]

@@ -6,6 +6,7 @@ No method deletes or starts a script, or takes a user's lock away.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -37,6 +38,7 @@ from reconciler.targets.platform.transport.sender import RequestKind
 from reconciler.targets.studio.block_rules import block_after, live_rules
 from reconciler.targets.studio.build import BlockEntry
 from reconciler.targets.studio.language import SnippetError
+from reconciler.targets.studio.layout import BlockLayout, unique_ids
 from reconciler.targets.studio.place import StudioScript
 from reconciler.targets.studio.script import (
     ScriptBlock,
@@ -68,6 +70,9 @@ class StudioReadingClient(PlatformClient):
 
     calls: ClassVar[Mapping[str, Call]] = _CALLS
     _last_block: ScriptBlock | None = None  # that `rules` read
+    _queue_ids: Mapping[str, str] | None = (
+        None  # by name, for a script that assigns names
+    )
 
     def __init__(  # noqa: PLR0913 - those of every client, and the script
         self,
@@ -113,7 +118,7 @@ class StudioReadingClient(PlatformClient):
         """
         response = await self._call_script("read script")
         content = response.content.decode()
-        layout = self._script.layout
+        layout = await self._known_layout()
         try:
             block = find_block(content, layout)
             read_rules = live_rules(block.text, layout, block.first_line)
@@ -121,6 +126,16 @@ class StudioReadingClient(PlatformClient):
         except (ScriptError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
         return content, block, rules
+
+    async def _known_layout(self) -> BlockLayout:
+        """Return the layout, with the queues by name if the script assigns names."""
+        layout = self._script.layout
+        if layout.skill_as != "name":
+            return layout
+        if self._queue_ids is None:
+            queues = await self.queues()
+            self._queue_ids = unique_ids((queue.id, queue.name) for queue in queues)
+        return replace(layout, queue_ids=self._queue_ids)
 
     async def _refuse_desktop_script(self) -> None:
         """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an
@@ -211,7 +226,7 @@ class StudioClient(StudioReadingClient):
         entries = [
             _block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after
         ]
-        layout = self._script.layout
+        layout = await self._known_layout()
         try:
             text = block_after(entries, layout, queue_names, block.text)
         except (NotStorableError, SnippetError) as error:

@@ -37,7 +37,6 @@ from reconciler.targets.studio.language import (
     plain,
 )
 from reconciler.targets.studio.layout import (
-    QUEUE_ID,
     BlockLayout,
     compare_with,
     compared_kinds,
@@ -218,12 +217,14 @@ class ConditionReader:
         """
         match statements:
             case [
-                Statement(kind="assign", expressions=(Expression("number", queue_id),))
+                Statement(
+                    kind="assign", text=variable, expressions=(Expression(kind, text),)
+                )
             ]:
-                is_skill = statements[
-                    0
-                ].text == self.layout.skill.lower() and QUEUE_ID.fullmatch(queue_id)
-                return Counter({queue_id: 100 - percent}) if is_skill else None
+                if variable != self.layout.skill.lower():
+                    return None
+                queue_id = self.layout.queue_id(kind, text)
+                return Counter({queue_id: 100 - percent}) if queue_id else None
             case [
                 Statement(
                     kind="if", expressions=(test,), body=(Statement(kind="assign"),)

@@ -10,7 +10,7 @@ from reconciler.core.behaviour.space.value_type import ANY_NUMBER, ANY_TEXT, Typ
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
-from reconciler.core.model.rule import Condition, Rule
+from reconciler.core.model.rule import Condition, Rule, Target
 from reconciler.core.target import (
     LastingAdoption,
     NotStorableError,
@@ -75,9 +75,33 @@ class BlockForm:
         manifests: Manifests,
         queues: Mapping[str, str],
     ) -> Iterable[Finding]:
-        """Return the proof that no unknown part of Studio's language changes a route (CXR127 to CXR130)."""
+        """Yield skills without a usable name (CXR125), and the proof that no unknown part of Studio's language
+        changes a route (CXR127 to CXR130).
+        """
+        yield from self._skill_findings(rules, queues)
         proof = DialectProof(rules, manifests, queues, self.layout.facts)
-        return proof.findings()
+        yield from proof.findings()
+
+    def _skill_findings(
+        self, rules: OrderedRules, queues: Mapping[str, str]
+    ) -> Iterable[Finding]:
+        """Yield rules whose skill has no name that a script can assign (CXR125)."""
+        if self.layout.skill_as != "name":
+            return
+        for entry in rules.entries:
+            for target in entry.rule.targets:
+                problem = ""
+                if isinstance(target, Target):
+                    problem = self.layout.skill_problem(target.queue_id, queues)
+                if problem:
+                    message, _, hint = problem.rpartition("; ")
+                    yield Finding(
+                        code="CXR125",
+                        severity="error",
+                        message=message,
+                        address=entry.address,
+                        hint=hint,
+                    )
 
     def table_findings(
         self,

@@ -1,6 +1,7 @@
 """The settings of a managed block, and the form in which it can hold a rule."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
@@ -16,7 +17,8 @@ from reconciler.core.model.rule import (
     sorted_targets,
 )
 from reconciler.core.target import NotStorableError
-from reconciler.core.text.escape import pluralize, quote, quote_name
+from reconciler.core.text.escape import join_first, pluralize, quote, quote_name
+from reconciler.targets.studio.settings import SkillForm
 
 # Each further target is one IF deeper, and a reader bounds the depth.
 MAX_TARGETS: Final = 50
@@ -41,7 +43,20 @@ _RESERVED: Final = frozenset(
 )
 _UNSAFE: Final = re.compile('["{}\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 _SINGLE: Final = {"in": "equals", "notIn": "notEquals"}
-QUEUE_ID: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+_SKILL_ID: Final = "0|[1-9][0-9]{0,17}"
+_QUEUE_GUID: Final = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+ID_PATTERN: Final = f"{_SKILL_ID}|{_QUEUE_GUID}"
+"""The id of a skill, or of a digital routing queue."""
+_IDS: Final = {
+    "id": re.compile(_SKILL_ID),
+    "routing-queue": re.compile(_QUEUE_GUID),
+    "name": re.compile(ID_PATTERN),
+}
+_ID_NAMES: Final = {
+    "id": "a skill id, a number",
+    "routing-queue": "the id of a digital routing queue, such as "
+    "43dba2dc-d05c-5c74-bf32-aad2ef367801",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,9 @@ class BlockLayout:
     variables: Mapping[str, str]
     skill: str = "cxr_skill"
     rule: str = "cxr_rule"
+    skill_as: SkillForm = "id"
+    # The ids of known queues by name, for a script that assigns names (`unique_ids`).
+    queue_ids: Mapping[str, str] = field(default_factory=dict)
     highest_first: bool = False
     # What is known of the script's dialect.
     facts: Mapping[str, bool] = field(default_factory=dict)
@@ -96,12 +114,78 @@ class BlockLayout:
         own_attribute = None if variable in self.variables else variable
         return attributes.get(variable.lower(), own_attribute)
 
+    def skill_text(self, queue_id: str, queue_names: Mapping[str, str]) -> str:
+        """Return a queue as the block assigns it to the variable of the skill.
+
+        Raises NotStorableError, as `skill_problem` says.
+        """
+        problem = self.skill_problem(queue_id, queue_names)
+        if problem:
+            raise NotStorableError(problem)
+        if self.skill_as == "id":
+            return queue_id
+        if self.skill_as == "name":
+            return f'"{queue_names.get(queue_id, queue_id)}"'
+        return f'"{queue_id}"'
+
+    def skill_problem(self, queue_id: str, queue_names: Mapping[str, str]) -> str:
+        """Return why the block cannot assign a queue; an empty text if it can."""
+        if self.skill_as != "name":
+            if _IDS[self.skill_as].fullmatch(queue_id):
+                return ""
+            kind = _ID_NAMES[self.skill_as]
+            return f"the queue id {quote_name(queue_id)} is not {kind}; use a queue of the tenant"
+
+        name = queue_names.get(queue_id, queue_id)
+        if _UNSAFE.search(name) or name != name.strip() or not name:
+            return (
+                f"the skill name {quote(name)} is empty, begins or ends with a blank, or has a quote, a brace, "
+                f"a backslash or a control character, which a Studio script cannot hold; rename the skill"
+            )
+        same = sorted(key for key, value in queue_names.items() if value == name)
+        if len(same) > 1:
+            return (
+                f"{len(same)} skills have the name {quote(name)} (ids {join_first(same, 3)}), and a script that "
+                f"assigns names cannot tell them apart; rename one of them, or use `result: {{as: id}}`"
+            )
+        return ""
+
+    def is_known_offline(self, queue_id: str) -> bool:
+        """Return whether a block can be built with a queue of the manifests alone.
+
+        There, a queue without an id has its name as its id.
+        """
+        is_id = _IDS[self.skill_as].fullmatch(queue_id) is not None
+        return is_id != (self.skill_as == "name")
+
+    def queue_id(self, kind: str, text: str) -> str | None:
+        """Return the queue that an assigned literal means, by its kind `number` or `text`; None for
+        a literal of another form.
+
+        A name of no known queue is its own id; one that looks like an id is in quotes, because it is none.
+        """
+        if self.skill_as == "name":
+            if kind != "text" or not text or _UNSAFE.search(text):
+                return None
+            own_id = f'"{text}"' if _IDS["name"].fullmatch(text) else text
+            return self.queue_ids.get(text, own_id)
+        expected = "number" if self.skill_as == "id" else "text"
+        is_id = kind == expected and _IDS[self.skill_as].fullmatch(text)
+        return text if is_id else None
+
     def order_key(self, rule: Rule, rule_id: str) -> tuple[float, str, str]:
         """Return the key by which rules are evaluated, lowest first."""
         rank = rule.priority
         if self.highest_first:
             rank = -rank
         return rank, rule.name, rule_id
+
+
+def unique_ids(names: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the ids of queues by name, from pairs of id and name; names of two queues are omitted."""
+    pairs = list(dict.fromkeys(names))
+    counts = Counter(name for _, name in pairs)
+    return {name: queue_id for queue_id, name in pairs if counts[name] == 1}
 
 
 def storable_rule(rule: Rule, layout: BlockLayout) -> Rule:

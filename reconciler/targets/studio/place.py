@@ -51,6 +51,7 @@ def block_layout(environment: Environment) -> BlockLayout:
         variables=variables,
         skill=settings.result.skill,
         rule=settings.result.rule,
+        skill_as=settings.result.as_,
         highest_first=environment.api.evaluation == "highest-first",
         facts=settings.dialect.model_dump(by_alias=True, exclude_none=True),
     )

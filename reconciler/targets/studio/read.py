@@ -43,6 +43,7 @@ from reconciler.targets.studio.language import (
     parse_snippet,
 )
 from reconciler.targets.studio.layout import (
+    ID_PATTERN,
     BlockLayout,
     canonical_number,
     storable_rule,
@@ -59,7 +60,7 @@ _RULE_COMMENT: Final = re.compile(
 )
 # The end of a rule's comment lines.
 _NO_NOTE: Final = re.compile(r"// *(?:cxroute:|CASE\b)", re.IGNORECASE)
-_QUEUE_COMMENT: Final = re.compile(rf"(?:{DISABLED})?// ([0-9]{{1,18}}) (.*)", re.ASCII)
+_QUEUE_COMMENT: Final = re.compile(rf"(?:{DISABLED})?// ({ID_PATTERN}) (.*)", re.ASCII)
 _OWN_VARIABLE: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_\w+\$?|split)", re.ASCII)
 _STEP: Final = 10
 _MAX_LISTED: Final = 50

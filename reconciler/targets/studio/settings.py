@@ -1,11 +1,13 @@
 """The part of `api` in an Environment whose rules are in a Studio script."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 import reconciler.core.manifest.kinds.fields as f
 
+SkillForm = Literal["id", "name", "routing-queue"]
+"""What the variable of the skill holds: the number of a skill, its name, or the id of a digital queue."""
 ScriptVariable = Annotated[str, Field(pattern=f.SCRIPT_VARIABLE)]
 _YES: Final = (True,)
 
@@ -14,7 +16,15 @@ class ScriptResult(f.StrictModel):
     """The script's variables that the block sets."""
 
     skill: ScriptVariable = f.exemplary(
-        "cxr_skill", "The variable that gets the id of the skill."
+        "cxr_skill", "The variable that gets the skill."
+    )
+    as_: SkillForm = Field(
+        default="id",
+        alias="as",
+        description="What the variable of the skill gets: the number of a skill (`queues: acd-skills`), its name, or "
+        "the id of a digital routing queue (`queues: digital`). No document says which of them REQAGENT accepts: use "
+        "what your script assigns today.",
+        examples=["name"],
     )
     rule: ScriptVariable = f.exemplary(
         "cxr_rule", "The variable that gets the rule's address, empty without a rule."

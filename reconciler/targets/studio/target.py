@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from reconciler.core.plugins import QueueSources
+from reconciler.core.text.json_values import find_member
 from reconciler.targets.studio.settings import Studio
 
 if (
@@ -17,6 +19,22 @@ if (
     from reconciler.targets.studio.form import BlockForm
 
 
+_SOURCES: Final = {
+    "id": QueueSources(
+        ("acd-skills",), "the script assigns the number of a skill (`result.as: id`)"
+    ),
+    "name": QueueSources(
+        ("acd-skills", "digital"),
+        "a script sends conversations to skills, or to digital routing queues",
+    ),
+    "routing-queue": QueueSources(
+        ("digital",),
+        "the script assigns the id of a digital routing queue (`result.as: routing-queue`)",
+    ),
+}
+"""By the form in which the script's variable holds a skill."""
+
+
 class StudioTarget:
     """The rules of an Environment are the cases of a block in one action of a Studio script."""
 
@@ -25,9 +43,14 @@ class StudioTarget:
     settings_help: Final = "The script of `rules: studio`."
     settings_example: Final = {"script": "Bot\\Hand-over"}
     uses_platform: Final = True
-    queues: Final = "acd-skills"
-    queues_reason: Final = "a script sends conversations to skills"
     file_hint: Final = "a rule looks changed if the file has only the id of its queue"
+
+    def queue_sources(self, own: object) -> QueueSources:
+        """Return the lists of queues whose ids, or names, the script can assign."""
+        if own is None:
+            return _SOURCES["name"]
+        form = find_member(own, "result.as")
+        return _SOURCES.get(str(form or "id"), _SOURCES["name"])
 
     def form(self, environment: "Environment") -> "BlockForm":
         """Return the form of the block of an Environment."""
