@@ -186,10 +186,11 @@ def test_a_name_that_says_no_skill_is_refused(
     tenant: Program, name: str, problem: str
 ) -> None:
     """A name that two skills have, and one that no text of a script can be; nothing is saved."""
-    _write("name", fraud='{id: "4711"}')
+    _write("name", fraud='{id: "4711"}', cards='{id: "4712"}')
     _apply(tenant)
     before = _snippet()
 
+    _rename_skill("4712", "Card Services")
     _rename_skill("4711", name)
     code = tenant("apply", "--yes", "--allow", "unrouted", "--reason", "test")
     assert code == 3, tenant.out
