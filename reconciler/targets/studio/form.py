@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.behaviour.space.value_type import ANY_NUMBER, ANY_TEXT, Types
+from reconciler.core.checks.lint_view import LintView
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
@@ -85,23 +87,19 @@ class BlockForm:
     def _skill_findings(
         self, rules: OrderedRules, queues: Mapping[str, str]
     ) -> Iterable[Finding]:
-        """Yield rules whose skill has no name that a script can assign (CXR125)."""
+        """Yield rules whose skill has no name that a script can assign (CXR125), each once."""
         if self.layout.skill_as != "name":
             return
+        problems: dict[str, RoutingEntry] = {}
         for entry in rules.entries:
             for target in entry.rule.targets:
-                problem = ""
                 if isinstance(target, Target):
                     problem = self.layout.skill_problem(target.queue_id, queues)
-                if problem:
-                    message, _, hint = problem.rpartition("; ")
-                    yield Finding(
-                        code="CXR125",
-                        severity="error",
-                        message=message,
-                        address=entry.address,
-                        hint=hint,
-                    )
+                    problems.setdefault(problem, entry)
+        problems.pop("", None)
+        for problem, entry in problems.items():
+            message, _, hint = problem.rpartition("; ")
+            yield LintView.finding("CXR125", "error", message, entry, hint)
 
     def table_findings(
         self,
