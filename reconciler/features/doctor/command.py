@@ -45,7 +45,7 @@ from reconciler.features.doctor.reachability import (
     check_reachability,
 )
 from reconciler.features.doctor.text import doctor_document, doctor_text, is_healthy
-from reconciler.targets.platform.context_client import context_path, custom_fields_hint
+from reconciler.targets.platform.context_client import context_path
 from reconciler.targets.platform.diagnosis.examination import lacking
 from reconciler.targets.platform.diagnosis.probe import MAX_CALL_SECONDS
 from reconciler.targets.platform.settings import ServerUrl, TenantSettings, check_host
@@ -298,18 +298,9 @@ def unchecked(
 ) -> Iterator[CheckResult]:
     """Yield the aspects that only a write can check, and the prerequisites of `cxroute serve`."""
     path = sanitize(context_path(environment, profile))
-    names = environment.attributes
     signal = environment.context.signal
     writer = environment.context.writer
-    if writer == "digital-custom-fields":
-        fields = (names.intent, names.confidence, names.updated_at)
-        hint = sanitize(custom_fields_hint(fields))
-        text = (
-            "cxroute serve sets custom fields of digital contacts; only a write can show whether "
-            "they are defined"
-        )
-        yield CheckResult("context", "ok", text, hint)
-    elif writer == "voice-signal":
+    if writer == "voice-signal":
         text = (
             f"cxroute serve signals voice contacts: intent in p{signal.intent}, confidence in "
             f"p{signal.confidence},"

@@ -8,17 +8,27 @@ from typing import ClassVar, Final
 from reconciler.core.errors import CxrouteError
 from reconciler.core.model.check import CheckResult
 from reconciler.core.model.live import LiveRule
-from reconciler.core.model.rule import Queue
+from reconciler.core.model.rule import Queue, Target
 from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.core.text.json_values import find_member
 from reconciler.targets.platform.diagnosis import observations
+from reconciler.targets.platform.diagnosis.entry_points import (
+    find_records,
+    read_entry_points,
+)
 from reconciler.targets.platform.diagnosis.examination import Examination
 from reconciler.targets.platform.diagnosis.probe import Probe
+from reconciler.targets.platform.diagnosis.reply import ProbeReply
 from reconciler.targets.studio.block_rules import live_rules
 from reconciler.targets.studio.client import display_text, last_save
+from reconciler.targets.studio.entry_checks import check_entry_points, other_scripts
 from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.place import StudioScript
-from reconciler.targets.studio.script import MAX_PROVEN_BYTES, find_block
+from reconciler.targets.studio.script import (
+    MAX_PROVEN_BYTES,
+    find_block,
+    script_properties,
+)
 
 _ADVICE: Final = {
     (
@@ -40,12 +50,29 @@ _ADVICE: Final = {
 }
 
 
+_LIMITS: Final = {
+    "maxScriptHistory": (
+        "it keeps {value:,} versions of a script (maxScriptHistory), and each save makes one"
+    ),
+    "apiPublishedLimit": (
+        "the published limit of its API is {value:,} (apiPublishedLimit; the unit is not documented)"
+    ),
+}
+_MAX_OTHERS: Final = 20  # scripts of other entry points that are read
+_READ_ADVICE: Final = (
+    "These calls are known from third parties; the role of the access key's user may lack the right to them. Nothing "
+    "depends on it but this check"
+)
+
+
 @dataclass(kw_only=True)
 class StudioExamination(Examination):
     """Checks the script, its lock and the block in it."""
 
     script: StudioScript
     rules: list[LiveRule] = field(default_factory=list)  # in the block
+    # by what the block assigns, for its comments; empty for one without a name
+    skill_names: dict[str, str] = field(default_factory=dict)
     rules_setting: ClassVar[str] = "api.studio"
 
     def advice(self, name: str, status: int) -> str:
@@ -55,6 +82,8 @@ class StudioExamination(Examination):
     async def read_rules(self, probe: Probe) -> None:
         """Read the script and its history, and add lines on them and on the block."""
         self.rules = await self._check_script(probe, self.script)
+        await self._check_business_unit(probe)
+        await self._check_entry_points(probe)
 
     async def check_rules(self, probe: Probe) -> list[LiveRule]:
         """Return the rules in the block."""
@@ -68,6 +97,9 @@ class StudioExamination(Examination):
         expected: Sequence[str],
     ) -> list[CheckResult]:
         """Return whether the queues are active skills."""
+        if self.script.layout.skill_as == "name":
+            # the rules of the block have names as the ids of their queues
+            queues = [queue._replace(id=queue.name) for queue in queues]
         return check_skills(rules, queues, expected)
 
     def explain_incomplete_queues(self) -> None:
@@ -103,12 +135,57 @@ class StudioExamination(Examination):
             self.add("lock", "ok", "not locked")
         return self._check_block(json.dumps(script), studio.layout)
 
+    async def _check_business_unit(self, probe: Probe) -> None:
+        """Add how many versions of a script the tenant keeps, and its limit of calls."""
+        reply = await probe.get(f"{self.script.services}/business-unit")
+        if not reply.is_good:
+            self._add_unread("business unit", reply)
+            return
+        parts = []
+        for field_name, phrase in _LIMITS.items():
+            record = next(find_records(reply.payload, field_name), {})
+            value = record.get(field_name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                parts.append(phrase.format(value=value))
+        text = "; ".join(parts) or "neither maxScriptHistory nor apiPublishedLimit"
+        self.add("business unit", "ok", text)
+
+    async def _check_entry_points(self, probe: Probe) -> None:
+        """Add which entry points run the script, and which other scripts name its skills."""
+        points, failed = await read_entry_points(probe, self.script.services)
+        for reply in failed:
+            self._add_unread("entry points", reply)
+        if failed and not points:
+            return
+        properties = {}
+        for name in other_scripts(points, self.script.path)[:_MAX_OTHERS]:
+            reply = await probe.get(self.script.target(scriptPath=name))
+            if reply.is_good:
+                properties[name] = list(script_properties(reply.payload))
+            else:
+                text = f"the script {name} cannot be read (status {reply.status}): which skills it names is not known"
+                self.add("entry points", "warn", text)
+        self.lines += check_entry_points(
+            points, sanitize(self.script.path), self._managed_skills(), properties
+        )
+
+    def _managed_skills(self) -> dict[str, str]:
+        """Return the names of the skills in the block's rules, by what it assigns."""
+        targets = [part for live in self.rules for part in live.rule.targets]
+        ids = [part.queue_id for part in targets if isinstance(part, Target)]
+        return {skill: self.skill_names.get(skill, "") for skill in ids}
+
+    def _add_unread(self, name: str, reply: ProbeReply) -> None:
+        text = f"not checked: {reply.call} has no usable answer (status {reply.status})"
+        self.add(name, "warn", text, _READ_ADVICE)
+
     def _check_block(self, content: str, layout: BlockLayout) -> list[LiveRule]:
         try:
             block = find_block(content, layout)
-            rules = [
-                live for live, _ in live_rules(block.text, layout, block.first_line)
-            ]
+            read_rules = list(live_rules(block.text, layout, block.first_line))
+            rules = [live for live, _ in read_rules]
+            for _, read_rule in read_rules:
+                self.skill_names |= read_rule.queue_names
         except CxrouteError as error:
             self.add(
                 "block", "fail", sanitize(str(error)), "Correct the script in Studio"

@@ -15,10 +15,15 @@ class StudioScript(NamedTuple):
     api_version: str
     layout: BlockLayout
 
+    @property
+    def services(self) -> str:
+        """Return the path of the version of the API."""
+        version = quote(self.api_version, safe="")
+        return f"/inContactAPI/services/{version}"
+
     def target(self, call: str = "", **parameters: str) -> str:
         """Return path and query of a call; `call` is below the path of the scripts."""
-        version = quote(self.api_version, safe="")
-        path = f"/inContactAPI/services/{version}/scripts{call}"
+        path = f"{self.services}/scripts{call}"
         if not parameters:
             return path
         query = urlencode(parameters, quote_via=quote, safe="")

@@ -61,6 +61,11 @@ def parse_probe(line: str) -> dict[str, bool]:
         raise ValueError(
             "this is not a result of the probe; copy its last line, which begins with cxr-probe:"
         )
+    highest = "".join(str(len(tests)) for tests in _TESTS.values())
+    if any(count > most for count, most in zip(result[1], highest, strict=True)):
+        raise ValueError(
+            f"the probe cannot return {result[0]}: its digits are at most {highest}; copy the line again"
+        )
     counts = zip(FACTS, map(int, result[1]), _TESTS.items(), strict=True)
     return {
         fact: (count == 0) == (name == "case")

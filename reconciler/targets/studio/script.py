@@ -44,6 +44,13 @@ class ScriptBlock(NamedTuple):
     value_end: int
 
 
+class ScriptProperty(NamedTuple):
+    """A property of an action."""
+
+    name: str
+    value: str
+
+
 def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     """Return the block in the JSON of `GET /scripts`. Raises ScriptError."""
     script = _parse_object(content)
@@ -170,6 +177,11 @@ def _parse_object(content: str) -> dict[str, Any]:
 
 
 def _property_values(script: object) -> Iterator[str]:
+    return (each.value for each in script_properties(script))
+
+
+def script_properties(script: object) -> Iterator[ScriptProperty]:
+    """Yield the texts among the properties of a script's actions."""
     actions = find_member(script, "properties")
     if not isinstance(actions, dict):
         return
@@ -177,9 +189,10 @@ def _property_values(script: object) -> Iterator[str]:
         if not isinstance(action, dict):
             continue
         for item in action.values():
+            name = find_member(item, "name")
             value = find_member(item, "value")
             if isinstance(value, str):
-                yield value
+                yield ScriptProperty(name if isinstance(name, str) else "", value)
 
 
 def _script_values(text: str) -> Iterable[str]:

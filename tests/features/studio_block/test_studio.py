@@ -439,6 +439,9 @@ def test_the_probe_finds_each_dialect(program: Program) -> None:
         assert 0 == program("studio", "probe")
     assert 64 == program("studio", "probe", "--result", "nothing")
     assert "copy its last line" in program.err
+    for counts in ("4000", "0300", "0020", "0002"):
+        assert 64 == program("studio", "probe", "--result", f"cxr-probe:{counts}")
+        assert "copy" in program.err
 
 
 def test_the_recipe_presets_every_variable_of_the_rules(program: Program) -> None:

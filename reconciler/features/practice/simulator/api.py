@@ -12,6 +12,12 @@ from reconciler.features.practice.simulator.contacts import (
     send_signal,
     set_custom_fields,
 )
+from reconciler.features.practice.simulator.entry_points import (
+    business_unit,
+    channels,
+    custom_field_definitions,
+    points_of_contact,
+)
 from reconciler.features.practice.simulator.paging import (
     ListLag,
     list_page,
@@ -300,6 +306,16 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     },
     r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/[^/]*": {
         "GET": (_READ, _tenant(read_version))
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/points-of-contact": {
+        "GET": (_READ, _tenant(points_of_contact))
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/business-unit": {
+        "GET": (_READ, _tenant(business_unit))
+    },
+    "dfo/3[.]0/channels": {"GET": (_READ, _tenant(channels))},
+    "dfo/3[.]0/contacts/custom-field-definitions": {
+        "GET": (_READ, _tenant(custom_field_definitions))
     },
     "dfo/3[.]0/routing-queues": {"GET": (_READ, _tenant(routing_queues_page))},
     "dfo/3[.]0/contacts/[^/]*/custom-fields": {

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +34,12 @@ class SimulatorSettings:
         "11111111-2222-4333-8444-555555555555"  # the tenant's id in id tokens
     )
     custom_fields: Collection[str] = ()  # the defined ones
+    # the phone numbers with their scripts; None: one for each script of the state
+    points_of_contact: Sequence[Mapping[str, object]] | None = None
+    channels: Sequence[Mapping[str, object]] = ()  # digital ones, with their scripts
+    business_unit: Mapping[str, object] = field(
+        default_factory=lambda: {"maxScriptHistory": 50, "apiPublishedLimit": 100}
+    )
     scopes: frozenset[str] = SCOPES  # of every token
     token_seconds: int = 3600
     names_unique: bool = False  # 409 for a second rule of one name

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from reconciler.core import rule_json
 from reconciler.core.errors import (
@@ -13,8 +13,10 @@ from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.model.check import CheckResult, CheckStatus
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Queue
-from reconciler.core.text.escape import sanitize
+from reconciler.core.text.escape import join_first, sanitize
+from reconciler.targets.platform.context_client import custom_fields_hint
 from reconciler.targets.platform.diagnosis import observations
+from reconciler.targets.platform.diagnosis.entry_points import find_records
 from reconciler.targets.platform.diagnosis.probe import FirstPage, Probe
 from reconciler.targets.platform.diagnosis.reply import (
     AdviceContext,
@@ -24,6 +26,8 @@ from reconciler.targets.platform.diagnosis.reply import (
 from reconciler.targets.platform.settings import (
     TenantSettings,
 )
+
+CUSTOM_FIELDS_PATH: Final = "/dfo/3.0/contacts/custom-field-definitions"
 
 
 def lacking(reason: str) -> CheckResult:
@@ -61,6 +65,8 @@ class Examination:
             return
         await self.read_rules(probe)
         queues = self.check_page("queues", *await probe.queues())
+        if self.environment.context.writer == "digital-custom-fields":
+            await self._check_custom_fields(probe)
         self._check_clock(probe)
         self._check_queues(await self.check_rules(probe), queues, expected)
 
@@ -102,6 +108,25 @@ class Examination:
             return False
         self.lines.append(observations.check_token(reply.payload))
         return True
+
+    async def _check_custom_fields(self, probe: Probe) -> None:
+        """Add whether the custom fields that `cxroute serve` sets are defined."""
+        names = self.environment.attributes
+        fields = (names.intent, names.confidence, names.updated_at)
+        reply = await probe.get(CUSTOM_FIELDS_PATH)
+        if not reply.is_good:
+            text = f"not checked: {reply.call} has no usable answer (status {reply.status})"
+            self.add("context", "warn", text, sanitize(custom_fields_hint(fields)))
+            return
+        records = find_records(reply.payload, "ident")
+        defined = {str(record["ident"]) for record in records}
+        missing = [name for name in fields if name not in defined]
+        if missing:
+            text = f"custom fields are not defined: {join_first(missing, 3, sanitize)}"
+            self.add("context", "fail", text, sanitize(custom_fields_hint(missing)))
+        else:
+            text = f"the custom fields are defined: {join_first(fields, 3, sanitize)}"
+            self.add("context", "ok", text)
 
     def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
