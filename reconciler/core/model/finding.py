@@ -144,6 +144,9 @@ CXR131 large block: The block has more than 40,000 bytes, the size of the larges
 text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`) for intents, or fewer rules.
 CXR132 ambiguous group: A `group` of values has the name or the label of a value of the same attribute, so a text such
 as `language "German"` could mean both. Rename the group, or give the value another label, such as `German (Germany)`.
+CXR133 no default routing for digital contacts: A digital contact is in the default skill of its channel before the
+script runs, and stays in it if REQAGENT (Digital) does not run. What the script assigns to the variable of the skill
+before the block changes nothing for it. Write a rule with `when: []`, or set the default skill of the channel.
 CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. A manifest
 has many readers: everybody who can read the repository, its history and its pipelines. So treat the secret as leaked:
 create a new one in CXone, and switch the old one off; deleting the line is not enough, because the history keeps it.

@@ -77,10 +77,11 @@ class BlockForm:
         manifests: Manifests,
         queues: Mapping[str, str],
     ) -> Iterable[Finding]:
-        """Yield skills without a usable name (CXR125), and the proof that no unknown part of Studio's language
-        changes a route (CXR127 to CXR130).
+        """Yield skills without a usable name (CXR125), what happens to digital contacts without a rule (CXR133), and
+        the proof that no unknown part of Studio's language changes a route (CXR127 to CXR130).
         """
         yield from self._skill_findings(rules, queues)
+        yield from self._digital_findings(rules)
         proof = DialectProof(rules, manifests, queues, self.layout.facts)
         yield from proof.findings()
 
@@ -100,6 +101,19 @@ class BlockForm:
         for problem, entry in problems.items():
             message, _, hint = problem.rpartition("; ")
             yield LintView.finding("CXR125", "error", message, entry, hint)
+
+    def _digital_findings(self, rules: OrderedRules) -> Iterable[Finding]:
+        """Yield what happens to digital contacts that no rule takes (CXR133)."""
+        enabled = [entry.rule for entry in rules.entries if entry.rule.enabled]
+        has_catch_all = any(not rule.conditions for rule in enabled)
+        if not self.layout.is_digital or has_catch_all:
+            return
+        message = (
+            f"digital contacts that no rule takes stay in the default skill of their channel: a value of "
+            f"`{self.layout.skill}` before the block does not route them"
+        )
+        hint = "write a rule with `when: []`, or check the channel's default skill"
+        yield Finding(code="CXR133", severity="warning", message=message, hint=hint)
 
     def table_findings(
         self,

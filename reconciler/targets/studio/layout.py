@@ -74,6 +74,7 @@ class BlockLayout:
     skill_as: SkillForm = "id"
     # The ids of known queues by name, for a script that assigns names (`unique_ids`).
     queue_ids: Mapping[str, str] = field(default_factory=dict)
+    is_digital: bool = False  # its contacts are digital: they wait in a skill already
     highest_first: bool = False
     # What is known of the script's dialect.
     facts: Mapping[str, bool] = field(default_factory=dict)

@@ -57,6 +57,7 @@ def block_layout(environment: Environment) -> BlockLayout:
         skill=settings.result.skill,
         rule=settings.result.rule,
         skill_as=settings.result.as_,
+        is_digital=environment.api.queues == "digital",
         highest_first=environment.api.evaluation == "highest-first",
         facts=settings.dialect.model_dump(by_alias=True, exclude_none=True),
     )

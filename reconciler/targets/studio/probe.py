@@ -25,6 +25,27 @@ _TESTS: Final = {
     "mixed": ("cxr_f < 5",),
 }
 
+# What stands above the block, and the step after it.
+_VOICE: Final = (
+    """\
+Above them, assign the skill of the
+   default routing to `{skill}`: it stays if no rule takes the contact.""",
+    """\
+4. Connect the SNIPPET to a REQAGENT action, and set its property Skill to {{{skill}}}. Connect the Error branch
+   of the SNIPPET to an action for the default routing. `{rule}` has the address of the rule, for reports.""",
+)
+_DIGITAL: Final = (
+    """\
+Above them, write
+   `ASSIGN {skill} = ""`. A digital contact is already in the default skill of its channel, and stays in it if no rule
+   takes it.""",
+    """\
+4. Connect the SNIPPET to an IF action with the expression {skill} = "". If it is true, go on without a REQAGENT
+   (Digital): the contact stays where it is. If not, connect a REQAGENT (Digital), and set its property Skill to
+   {{{skill}}}. Connect the Error branch of the SNIPPET to the path without a REQAGENT. `{rule}` has the address
+   of the rule, for reports.""",
+)
+
 
 def probe_snippet() -> str:
     """Return the snippet.
@@ -78,6 +99,10 @@ def format_recipe(layout: BlockLayout, attributes: Iterable[str]) -> str:
     """Return the set-up: every variable that the block reads is preset. Raises NotStorableError."""
     variables = dict.fromkeys(layout.variable(attribute) for attribute in attributes)
     presets = "\n".join(f'ASSIGN {variable} = ""' for variable in variables)
+    queueing = _DIGITAL if layout.is_digital else _VOICE
+    preset, request = (
+        text.format(skill=layout.skill, rule=layout.rule) for text in queueing
+    )
     return f"""\
 1. Open the script in Studio. Put a SNIPPET action between BEGIN and the first action that reads one of the variables
    below, with these lines. They make sure that every variable exists.
@@ -86,14 +111,12 @@ def format_recipe(layout: BlockLayout, attributes: Iterable[str]) -> str:
 
 2. After the bot, the script assigns to these variables what the bot returned, before the queue is chosen.
 
-3. Put another SNIPPET action where the queue is chosen, with these two lines. Above them, assign the skill of the
-   default routing to `{layout.skill}`: it stays if no rule takes the contact.
+3. Put another SNIPPET action where the queue is chosen, with these two lines. {preset}
 
 {layout.begin}
 {layout.end}
 
-4. Connect the SNIPPET to a REQAGENT action, and set its property Skill to {{{layout.skill}}}. Connect the Error branch
-   of the SNIPPET to an action for the default routing. `{layout.rule}` has the address of the rule, for reports.
+{request}
 
 5. Run this snippet once in the Snippet editor. Pass the last line of its TRACE output to
    `cxroute studio probe --result LINE`, and put the result into the Environment, under `api.studio`.

@@ -202,6 +202,29 @@ def test_a_script_that_assigns_digital_queues(tenant: Program) -> None:
 
 
 @each_case(
+    "rest, is_told",
+    [
+        ("{key: rest, when: [], queue: cards, priority: 900}", False),
+        ("{key: rest, when: [], queue: cards, priority: 900, enabled: false}", True),
+        ("{key: rest, intent: card, queue: cards, priority: 900}", True),
+    ],
+)
+def test_a_plan_says_what_happens_to_digital_contacts(
+    tenant: Program, rest: str, is_told: object
+) -> None:
+    """If no rule takes every contact: the script's preset is no default routing for them."""
+    _write("routing-queue", "digital")
+    path = Path("manifests/all.yaml")
+    head = path.read_text("utf-8").split("  - {key: rest")[0]
+    path.write_text(f"{head}  - {rest}\n", "utf-8")
+    assert tenant("plan") == 0
+    assert ("stay in the default skill of their channel" in tenant.out) == is_told
+    assert tenant("studio", "recipe") == 0
+    assert 'ASSIGN cxr_skill = ""' in tenant.out
+    assert "go on without a REQAGENT" in tenant.out
+
+
+@each_case(
     "form, queues", [("id", "digital"), ("routing-queue", "acd-skills"), ("name", "")]
 )
 def test_a_form_of_other_queues_is_an_error(
