@@ -1,0 +1,89 @@
+"""The manifests of a tree of git, written to a folder as a checkout has them.
+
+The files are written here and not by git, which would run filters and hooks of the repository.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from reconciler.cli.git import GitFile, GitObjects, GitRepository
+from reconciler.core.manifest.files import EXTENSIONS
+from reconciler.core.text.escape import sanitize
+
+_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+
+
+class LinkedFolderError(Exception):
+    """The folder of the manifests is reached by a symbolic link of the repository."""
+
+
+class UnreadableFileError(Exception):
+    """A file of a tree has no manifest as its content. The text says why."""
+
+
+def refuse_linked_folder(repository: GitRepository, directory: str) -> None:
+    """Raise LinkedFolderError if a link of the repository leads to the folder.
+
+    A change can make such a link, so the place of the manifests before it is not known.
+    """
+    for path in Path(directory, "_").absolute().parents:
+        is_inside = path.parent.resolve().is_relative_to(repository.top)
+        if path.is_symlink() and is_inside:
+            raise LinkedFolderError(
+                f"{path} is a symbolic link, so the place before is not known"
+            )
+
+
+def list_manifests(objects: GitObjects, tree: str) -> list[GitFile]:
+    """Return the manifests below a tree, all links, and what these lead to. Raises GitError."""
+    files = objects.list_files(tree)
+    links = [file for file in files if file.is_link]
+    targets = set(_link_targets(objects, links))
+    return [
+        file
+        for file in files
+        if file.is_link or _is_manifest(file.path) or file.path in targets
+    ]
+
+
+def write_files(objects: GitObjects, files: Sequence[GitFile], place: Path) -> None:
+    """Write files below a folder. Raises GitError and UnreadableFileError."""
+    # links last: no file is written through one
+    for file in sorted(files, key=lambda file: file.is_link):
+        content = objects.read(file.blob)
+        if content.startswith(_LFS_POINTER):
+            reason = (
+                "is a pointer of Git LFS there: specify a directory with the manifests "
+                "themselves"
+            )
+            raise UnreadableFileError(f"{sanitize(str(file.path))} {reason}")
+        try:
+            _write(place / file.path, content, file)
+        except (OSError, ValueError):
+            raise UnreadableFileError(
+                f"{sanitize(str(file.path))} cannot be written as a checkout does"
+            ) from None
+
+
+def _write(path: Path, content: bytes, file: GitFile) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_link:
+        path.symlink_to(os.fsdecode(content))
+    else:
+        path.write_bytes(content)
+
+
+def _link_targets(
+    objects: GitObjects, links: Sequence[GitFile]
+) -> Iterator[PurePosixPath]:
+    for link in links:
+        target = link.path.parent / os.fsdecode(objects.read(link.blob))
+        yield PurePosixPath(os.path.normpath(target))
+
+
+def _is_manifest(path: PurePosixPath) -> bool:
+    return path.name.endswith(EXTENSIONS) and not any(
+        part.startswith(".") for part in path.parts
+    )
