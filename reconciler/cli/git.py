@@ -151,6 +151,8 @@ class GitObjects:
         """Yield the mode, the name and the object of each entry of a tree."""
         content = self.read(tree, "tree")
         size = len(tree) // 2  # bytes of an object's name
+        # a checkout refuses such names, and a name that stands twice; a push may bring them
+        refused = {*_REFUSED_NAMES}
         at = 0
         while at < len(content):
             end = content.find(b"\0", at)
@@ -158,8 +160,8 @@ class GitObjects:
                 raise GitError(f"tree {tree} cannot be read")
             mode, _, name = content[at:end].partition(b" ")
             at = end + 1 + size
-            # a checkout refuses such names; a push may bring them
-            if name not in _REFUSED_NAMES and b"/" not in name:
+            if name not in refused and b"/" not in name:
+                refused.add(name)
                 yield mode.lstrip(b"0"), name, content[end + 1 : at].hex()
 
 

@@ -4,13 +4,19 @@ The files are written here and not by git, which would run filters and hooks of 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from reconciler.cli.git import GitFile, GitObjects, GitRepository
-from reconciler.core.manifest.files import EXTENSIONS
-from reconciler.core.text.escape import sanitize
+from reconciler.cli.git import GitError, GitFile, GitObjects, GitRepository
+from reconciler.core.manifest.files import EXTENSIONS, read_files
+from reconciler.core.model.finding import Finding
+from reconciler.core.text.escape import escape_invisible, sanitize
+
+Contents = list[tuple[str, bytes | Finding]]
+"""The files of a folder of manifests by path: their bytes, or why they are unreadable."""
 
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
@@ -65,6 +71,58 @@ def write_files(objects: GitObjects, files: Sequence[GitFile], place: Path) -> N
             raise UnreadableFileError(
                 f"{sanitize(str(file.path))} cannot be written as a checkout does"
             ) from None
+
+
+def tree_contents(objects: GitObjects, tree: str, directory: str) -> Contents:
+    """Return the files of a tree by the paths that they have in a directory.
+
+    Raises GitError and UnreadableFileError.
+    """
+    with TemporaryDirectory(prefix="cxroute-") as folder:
+        place = Path(folder, "manifests")
+        place.mkdir()
+        write_files(objects, list_manifests(objects, tree), place)
+        start = len(escape_invisible(place.as_posix())) + 1
+        contents: Contents = []
+        for name, data in read_files(place):
+            moved = escape_invisible(Path(directory, name[start:]).as_posix())
+            if isinstance(data, Finding) and data.source:
+                data = replace(data, source=data.source._replace(file=moved))  # noqa: PLW2901
+            contents.append((moved, data))
+        return contents
+
+
+def has_contents(directory: str, contents: Contents) -> bool:
+    """Return whether a directory has these files; how lines end does not count."""
+    return _comparable(read_files(Path(directory))) == _comparable(contents)
+
+
+def committed_manifests(directory: str) -> str:
+    """Return the commit that is checked out, if the directory has its manifests.
+
+    Otherwise, and without a repository, return an empty text.
+    """
+    try:
+        repository = GitRepository.find(directory)
+        refuse_linked_folder(repository, directory)
+        commit = repository.find_commit("HEAD")
+        with repository.open_objects() as objects:
+            root = objects.tree_of(commit)
+            tree = objects.find_folder(root, repository.prefix)
+            if tree is None:
+                return ""
+            contents = tree_contents(objects, tree, directory)
+    except (GitError, LinkedFolderError, UnreadableFileError):
+        return ""
+    return commit if has_contents(directory, contents) else ""
+
+
+def _comparable(contents: Iterable[tuple[str, bytes | Finding]]) -> Contents:
+    """Return contents with the line ends of git."""
+    return [
+        (name, data.replace(b"\r\n", b"\n") if isinstance(data, bytes) else data)
+        for name, data in contents
+    ]
 
 
 def _write(path: Path, content: bytes, file: GitFile) -> None:
