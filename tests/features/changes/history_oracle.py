@@ -54,13 +54,17 @@ Routed = tuple[str | None, Destination]
 """The rule that takes a conversation, and its queues by id or else by name."""
 
 
+Change = tuple[str, Routed | None, Routed]
+"""The first commit with a destination, and the routes before and after it."""
+
+
 @dataclass(frozen=True)
 class Expected:
     """The answer; `changes` and `broken` are newest first."""
 
-    changes: list[tuple[str, Routed | None, Routed]]
+    changes: list[Change]
     broken: list[str]
-    since: tuple[str, Routed | None, Routed]
+    since: Change
     complete: bool
 
 
@@ -183,12 +187,11 @@ def expected(
     oldest_first = known[::-1]
     valid = [state for state in oldest_first if not state.is_broken]
     routes = [(state.commit, route(state.files, event)) for state in valid]
-    changes: list[tuple[str, Routed | None, Routed]] = [
-        (commit, before, after)
-        for (_, before), (commit, after) in pairwise(routes)
-        if before[1] != after[1]
-    ][::-1]
-    oldest = (routes[0][0], None, routes[0][1])
+    changes = list[Change]()
+    for (_, before), (commit, after) in pairwise(routes):
+        if before[1] != after[1]:
+            changes.insert(0, (commit, before, after))
+    oldest: Change = (routes[0][0], None, routes[0][1])
     since = [*changes, oldest][0]
     if is_whole:
         changes.append(oldest)
