@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from reconciler.cli.git import GitError, GitFile, GitObjects, GitRepository
+from reconciler.cli.git import GitError, GitFile, GitRepository
 from reconciler.cli.git_manifests import (
     LinkedFolderError,
     UnreadableFileError,
@@ -211,7 +211,10 @@ def _load_commit(
     try:
         refuse_linked_folder(repository, directory)
         with repository.open_objects() as objects:
-            tree = _Tree.read(objects, repository, commit, directory, manifests)
+            root = objects.tree_of(commit)
+            folder_tree = objects.find_folder(root, repository.prefix)
+            listed = list_manifests(objects, folder_tree) if folder_tree else []
+            tree = _Tree.compare(listed, directory, manifests)
             if tree.is_unchanged:
                 return base.with_manifests(manifests)
             with TemporaryDirectory(prefix="cxroute-") as folder:
@@ -248,16 +251,9 @@ class _Tree:
     is_unchanged: bool  # whether the directory has the same manifests
 
     @classmethod
-    def read(
-        cls,
-        objects: GitObjects,
-        repository: GitRepository,
-        commit: str,
-        directory: str,
-        manifests: Manifests,
+    def compare(
+        cls, listed: Sequence[GitFile], directory: str, manifests: Manifests
     ) -> "_Tree":
-        found = objects.find_folder(objects.tree_of(commit), repository.prefix)
-        listed = list_manifests(objects, found) if found else []
         names = {
             file.path: escape_invisible(Path(directory, file.path).as_posix())
             for file in listed

@@ -103,7 +103,7 @@ class GitObjects:
         content = self._answers.read(int(head[2]))
         self._answers.read(1)
         if head[1].decode() != kind:
-            raise GitError(f"object {name} is no {kind}")
+            raise GitError(f"object {name} is of another kind than {kind}")
         return content
 
     def tree_of(self, commit: str) -> str:

@@ -3,10 +3,11 @@ meaning of a code.
 """
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.cli import conversation
-from reconciler.cli.hooks import ExplainPart, explain_parts
+from reconciler.cli.hooks import ExplainAddition, ExplainPart, explain_parts
 from reconciler.cli.options import option_parts
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
@@ -19,7 +20,7 @@ from reconciler.cli.session import open_session
 from reconciler.core.checks.explain import explain, misspellings
 from reconciler.core.desired.desired import endpoint_stage
 from reconciler.core.errors import UsageError
-from reconciler.core.model.finding import CODES
+from reconciler.core.model.finding import CODES, Document
 from reconciler.core.text.escape import quote_name, sanitize
 from reconciler.core.text.suggest import suggest
 from reconciler.render.text.explain import explain_document, explain_text
@@ -111,19 +112,22 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     explanation = explain(entries, words, environment, stage)
     additions = [part.answer(options, output) for part in options.given_parts]
     if output.form == "json":
-        head = {
+        document = {
             "environment": environment.name,
             "rules": "live" if options.live else "manifests",
+            **explain_document(explanation, names),
         }
-        document = {**head, **explain_document(explanation, names)}
-        for addition in additions:
-            document |= addition.fields
-        output.document(document)
+        output.document(_with_fields(document, additions))
     else:
         session.print_banner()
         text = explain_text(explanation, names, output.paint, session.limits.rows)
-        output.result(text)
-        for addition in additions:
-            output.result(f"\n{addition.text}")
+        output.result("\n".join([text, *(addition.text for addition in additions)]))
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
+
+
+def _with_fields(document: Document, additions: Iterable[ExplainAddition]) -> Document:
+    fields = dict(document)
+    for addition in additions:
+        fields |= addition.fields
+    return fields

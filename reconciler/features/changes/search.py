@@ -5,7 +5,7 @@ valid version. The search does not assume that a destination that changed stays 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from reconciler.cli.git import GitCommit
@@ -15,7 +15,7 @@ Scope = Literal["newest", "all"]  # the changes to find
 Boundary = Literal["shallow", "limit"]
 
 
-class Route(NamedTuple):
+class VersionRoute(NamedTuple):
     """Where a version sends the conversation, and by which rule."""
 
     rule: str | None  # None: the default routing
@@ -37,7 +37,7 @@ class Version(NamedTuple):
 
     commit: GitCommit
     tree: str
-    state: Route | Broken | None
+    state: VersionRoute | Broken | None
 
 
 class RouteChange(NamedTuple):
@@ -47,8 +47,8 @@ class RouteChange(NamedTuple):
     """
 
     commit: GitCommit
-    before: Route | None
-    after: Route
+    before: VersionRoute | None
+    after: VersionRoute
 
 
 class BrokenVersion(NamedTuple):
@@ -62,7 +62,7 @@ class BrokenVersion(NamedTuple):
 class History:
     """What a search found. Changes and broken versions are in order, newest first."""
 
-    now: Route
+    now: VersionRoute
     since: RouteChange  # the first commit of the newest run of equal destinations
     commits: tuple[str, ...]  # the names of the commits of that run, newest first
     changes: tuple[RouteChange, ...]
@@ -70,23 +70,23 @@ class History:
     boundary: Boundary | None  # what ended the search before it was complete
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Search:
     """The state of a search. `first` and `after` belong to the oldest run of equal destinations."""
 
-    now: Route
+    now: VersionRoute
     first: GitCommit
-    after: Route
-    changes: list[RouteChange]
-    broken: dict[str, BrokenVersion]  # by tree
+    after: VersionRoute
     commits: list[str]
+    changes: list[RouteChange] = field(default_factory=list)
+    broken: dict[str, BrokenVersion] = field(default_factory=dict)  # by tree
 
     def add_broken(self, version: Version, state: Broken) -> None:
         """Add invalid manifests; an older commit with the same ones takes the place of a newer."""
         self.broken.pop(version.tree, None)
         self.broken[version.tree] = BrokenVersion(version.commit, state.problem)
 
-    def add_route(self, version: Version, route: Route) -> None:
+    def add_route(self, version: Version, route: VersionRoute) -> None:
         """Add a version to the run of equal destinations, or begin an older run."""
         if route.destination != self.after.destination:
             self.changes.append(RouteChange(self.first, route, self.after))
@@ -95,32 +95,26 @@ class _Search:
         self.first = version.commit
         self.after = route
 
-    def result(self, boundary: Boundary | None) -> History:
-        """Return what was found; the first run of all begins with no change, but here."""
+    def history(self, boundary: Boundary | None) -> History:
+        """Return what was found up to the newest change, or to a boundary."""
         oldest = RouteChange(self.first, None, self.after)
         return History(
             now=self.now,
             since=[*self.changes, oldest][0],
             commits=tuple(self.commits),
-            changes=tuple(self.changes if boundary else [*self.changes, oldest]),
+            changes=tuple(self.changes),
             broken=tuple(self.broken.values()),
             boundary=boundary,
         )
 
-    def newest(self) -> History:
-        """Return what was found up to the newest change."""
-        return History(
-            now=self.now,
-            since=self.changes[0],
-            commits=tuple(self.commits),
-            changes=tuple(self.changes),
-            broken=tuple(self.broken.values()),
-            boundary=None,
-        )
+    def whole_history(self) -> History:
+        """Return what was found up to the first version, which counts as a change."""
+        self.changes.append(RouteChange(self.first, None, self.after))
+        return self.history(None)
 
 
 def search(
-    head: tuple[GitCommit, Route],
+    head: tuple[GitCommit, VersionRoute],
     earlier: Iterable[Version],
     scope: Scope,
     boundary: Boundary | None,
@@ -130,15 +124,15 @@ def search(
     `boundary` says why there are no more versions; None: there are none.
     """
     commit, route = head
-    found = _Search(route, commit, route, [], {}, [commit.name])
+    found = _Search(now=route, first=commit, after=route, commits=[commit.name])
     for version in earlier:
         state = version.state
         if state is None:
-            return found.result(None)
+            return found.whole_history()
         if isinstance(state, Broken):
             found.add_broken(version, state)
             continue
         found.add_route(version, state)
         if scope == "newest" and found.changes:
-            return found.newest()
-    return found.result(boundary)
+            return found.history(None)
+    return found.history(boundary) if boundary else found.whole_history()

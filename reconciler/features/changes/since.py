@@ -15,9 +15,9 @@ from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.text.phrases import Labels
 from reconciler.features.changes.search import (
     History,
-    Route,
     RouteChange,
     Scope,
+    VersionRoute,
     search,
 )
 from reconciler.features.changes.versions import (
@@ -153,7 +153,7 @@ def _change(change: RouteChange) -> "RouteChangeJson":
     }
 
 
-def _route(route: Route) -> "RouteJson":
+def _route(route: VersionRoute) -> "RouteJson":
     names: Mapping[str, str] = route.queues
     return {
         "rule": route.rule,

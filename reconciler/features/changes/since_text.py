@@ -7,7 +7,12 @@ from reconciler.cli.git import GitCommit
 from reconciler.core.plan.words import destination_phrase, two_destinations
 from reconciler.core.text.escape import pluralize, quote, sanitize
 from reconciler.core.text.phrases import conversation_phrase
-from reconciler.features.changes.search import BrokenVersion, Route, RouteChange, Scope
+from reconciler.features.changes.search import (
+    BrokenVersion,
+    RouteChange,
+    Scope,
+    VersionRoute,
+)
 from reconciler.features.changes.since import SinceAnswer, is_known, pull_request
 from reconciler.render.escape_markdown import (
     code_span,
@@ -137,11 +142,11 @@ def _two_routes(change: RouteChange) -> tuple[str, str]:
     return f"{first}, {_by(before)}", f"{second}, {_by(after)}"
 
 
-def _phrase(route: Route) -> str:
+def _phrase(route: VersionRoute) -> str:
     return f"{destination_phrase(route.destination, route.queues)}, {_by(route)}"
 
 
-def _by(route: Route) -> str:
+def _by(route: VersionRoute) -> str:
     if route.rule is None:
         return "because no rule takes it"
     return f"by {sanitize(route.rule, _LONGEST_NAME)}"

@@ -37,7 +37,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.text.escape import sanitize
-from reconciler.features.changes.search import Boundary, Broken, Route, Version
+from reconciler.features.changes.search import Boundary, Broken, Version, VersionRoute
 
 _NO_MANIFESTS = "CXR115"
 Event = Mapping[str, str | int | float]
@@ -89,7 +89,7 @@ class ManifestHistory:
     limit: int
     # of the whole repository -> of the folder; None without one
     _folders: dict[str, str | None] = field(default_factory=dict)
-    _states: dict[str, Route | Broken | None] = field(default_factory=dict)
+    _states: dict[str, VersionRoute | Broken | None] = field(default_factory=dict)
     _files: FileCache = field(default_factory=FileCache)
 
     def read_head(self, environment: str | None) -> HeadState:
@@ -140,7 +140,9 @@ class ManifestHistory:
             self._folders[commit.tree] = folder
         return self._folders[commit.tree]
 
-    def _evaluate(self, tree: str, conversation: Conversation) -> Route | Broken | None:
+    def _evaluate(
+        self, tree: str, conversation: Conversation
+    ) -> VersionRoute | Broken | None:
         """Return where the manifests of a tree send the conversation."""
         try:
             contents = tree_contents(self.objects, tree, self.directory)
@@ -159,7 +161,7 @@ class ManifestHistory:
 
 def evaluate(
     manifests: Manifests, environment: Environment, conversation: Conversation
-) -> Route:
+) -> VersionRoute:
     """Return where manifests send a conversation, behind their own fallback of the endpoint.
 
     Raises ManifestError.
@@ -170,7 +172,7 @@ def evaluate(
     ordered = order_entries(desired_entries(desired), desired.evaluation)
     winner = route_conversation(ordered, context).winner
     name = winner.name if winner else None
-    return Route(name, destination_of_rule(winner), queues.names)
+    return VersionRoute(name, destination_of_rule(winner), queues.names)
 
 
 @contextmanager
