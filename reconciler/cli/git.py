@@ -54,6 +54,12 @@ class NoRepositoryError(GitError):
     """The directory is in no git repository, or there is no git."""
 
 
+class NoFolderError(GitError):
+    """A path in a tree is a symbolic link or a submodule, so what a checkout has there is not
+    known.
+    """
+
+
 class DefaultBranch(NamedTuple):
     """The default branch of a repository, as people name it, and its commit."""
 
@@ -74,7 +80,9 @@ class GitCommit(NamedTuple):
 
     name: str
     tree: str  # of the whole repository
-    date: str  # of the committer, ISO 8601 with its offset: when it came into this history
+    # of the committer, ISO 8601 with its offset: when it came into this history; empty if the
+    # commit has none
+    date: str
     author: str
     subject: str
 
@@ -119,18 +127,19 @@ class GitObjects:
     def find_folder(self, tree: str, path: str) -> str | None:
         """Return the name of the tree at a path in a tree; None if there is no folder.
 
-        Raises GitError.
+        Raises GitError, and NoFolderError for a link or a submodule.
         """
         found = tree
         for part in PurePosixPath(path).parts:
-            names = {
-                name: entry
-                for mode, name, entry in self._entries(found)
-                if mode == _FOLDER
+            entries = {
+                name: (mode, entry) for mode, name, entry in self._entries(found)
             }
-            if os.fsencode(part) not in names:
+            mode, found = entries.get(os.fsencode(part), (b"", ""))
+            if mode in (_LINK, _SUBMODULE):
+                place = sanitize(path.rstrip("/"))
+                raise NoFolderError(f"{place} is a symbolic link or a submodule there")
+            if mode != _FOLDER:
                 return None
-            found = names[os.fsencode(part)]
         return found
 
     def list_files(self, tree: str) -> list[GitFile]:
@@ -250,8 +259,7 @@ class GitRepository:
             "--",
         )
         records = output.decode(errors="replace").split("\0")
-        fields = (record.split("\n") for record in records if record)
-        return [GitCommit(*each) for each in fields]
+        return [_parse_commit(record) for record in records if record]
 
     @contextmanager
     def open_objects(self) -> Iterator[GitObjects]:
@@ -290,6 +298,15 @@ class GitRepository:
 
     def _run(self, *words: str) -> bytes:
         return _git(self.directory, *words)
+
+
+def _parse_commit(record: str) -> GitCommit:
+    name, tree, date, author, subject = record.split("\n")
+    if not date[:4].isdigit():  # a broken commit
+        date = ""
+    elif date.endswith("Z"):  # of a newer git
+        date = f"{date.removesuffix('Z')}+00:00"
+    return GitCommit(name, tree, date, author, subject)
 
 
 def _command(directory: str, *words: str) -> list[str]:

@@ -38,6 +38,7 @@ _VARYING: Final = (
     (re.compile(r"planId: [0-9a-f]{12}"), "planId: ID"),
     (re.compile(r"\bcommit [0-9a-f]{8}\b"), "commit ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(?= UTC|Z|\b)"), "TIME"),
+    (re.compile(r"TIME [+-]\d\d:\d\d"), "TIME"),
     (_RUN, "RUN"),
 )
 _SHELL: Final = re.compile(r"[|;&<>$*]|^(?!cxroute )")

@@ -20,7 +20,7 @@ class VersionRoute(NamedTuple):
 
     rule: str | None  # None: the default routing
     destination: Destination  # queues by their id, or else by their name
-    queues: Mapping[str, str]  # the names of the version's queues by id
+    queues: Mapping[str, str]  # the names of these queues by id
 
 
 class Broken(NamedTuple):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import conversation
@@ -77,7 +77,9 @@ def find_since(
     return SinceAnswer(
         environment=environment.name,
         event=event,
-        labels=labels_of(head.manifests, environment),
+        labels=labels_of(
+            replace(head.manifests, labelled=output.loudness != "verbose"), environment
+        ),
         history=history,
         run=_first_run(head, history, output),
         limit=limit,

@@ -25,7 +25,7 @@ _SHORT: Final = 8  # characters of a commit's name
 _MINUTES: Final = 16  # characters of a time in ISO 8601 up to the minutes
 _LONGEST_NAME: Final = 80  # characters of an author, a rule or a run
 _MOST_BROKEN: Final = 5
-_NOTHING: Final = "no valid version of these manifests"
+_NOTHING: Final = "no valid version in this folder"
 
 
 def since_text(answer: SinceAnswer, scope: Scope) -> str:
@@ -165,6 +165,8 @@ def _commit(commit: GitCommit) -> str:
 
 def _date(commit: GitCommit) -> str:
     """Return the time of a commit, with its offset."""
+    if not commit.date:
+        return "an unknown time"
     minutes = commit.date[:_MINUTES].replace("T", " ")
     offset = commit.date[_MINUTES + len(":00") :]
     return sanitize(f"{minutes} {offset}".strip())

@@ -13,6 +13,7 @@ from reconciler.cli.git import (
     GitError,
     GitObjects,
     GitRepository,
+    NoFolderError,
     NoRepositoryError,
 )
 from reconciler.cli.git_manifests import (
@@ -107,7 +108,11 @@ class ManifestHistory:
     def earlier_versions(self, conversation: Conversation) -> Iterator[Version]:
         """Yield the versions before HEAD, newest first. Raises GitError."""
         for commit in self.commits[1 : self.limit]:
-            tree = self._folder(commit)
+            try:
+                tree = self._folder(commit)
+            except NoFolderError as error:
+                yield Version(commit, commit.tree, Broken(str(error)))
+                continue
             if tree is None:
                 yield Version(commit, "", None)
                 return
@@ -172,7 +177,10 @@ def evaluate(
     ordered = order_entries(desired_entries(desired), desired.evaluation)
     winner = route_conversation(ordered, context).winner
     name = winner.name if winner else None
-    return VersionRoute(name, destination_of_rule(winner), queues.names)
+    destination = destination_of_rule(winner)
+    names = queues.names
+    taken = {queue: names[queue] for queue, _ in destination or ()}
+    return VersionRoute(name, destination, taken)
 
 
 @contextmanager
@@ -200,12 +208,13 @@ def _find_commits(directory: str, limit: int) -> tuple[GitRepository, list[GitCo
     try:
         repository = GitRepository.find(directory)
         refuse_linked_folder(repository, directory)
-        head = repository.find_commit("HEAD")
     except (NoRepositoryError, LinkedFolderError) as error:
         raise UsageError(
             f"{sanitize(directory)} has no history: {error}. Set -m to a folder of manifests in "
             f"a clone"
         ) from None
+    try:
+        head = repository.find_commit("HEAD")
     except GitError as error:
         raise UsageError(
             f"{sanitize(directory)} has no history: {error}. Commit the manifests first"

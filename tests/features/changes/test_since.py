@@ -81,7 +81,7 @@ def test_all_lists_every_change(history: list[str], cxroute: Program) -> None:
         '"Send lost cards to fraud (#57)"\n'
         '      "Cards", by cards/lost -> "Fraud", by cards/lost\n'
         f'  commit {history[0][:8]} of 2026-11-03 09:12 +01:00 by Ann: "Begin"\n'
-        '      no valid version of these manifests -> "Cards", by cards/lost\n'
+        '      no valid version in this folder -> "Cards", by cards/lost\n'
     )
 
 
@@ -364,6 +364,25 @@ def test_a_linked_folder_is_refused(history: list[str], cxroute: Program) -> Non
     assert history
 
 
+def test_a_folder_that_was_a_link_is_passed_over(
+    history: list[str], cxroute: Program
+) -> None:
+    """What a checkout had there is not known, so it is no beginning."""
+    Path("manifests").rename("elsewhere")
+    Path("manifests").symlink_to("elsewhere")
+    linked = commit("Link the folder")
+    Path("manifests").unlink()
+    Path("elsewhere").rename("manifests")
+    commit("A folder again")
+    _, found = cxroute.json("since", *LOST)
+    assert history[1] == found["since"]["commit"]
+    broken = {
+        "commit": linked,
+        "problem": "manifests is a symbolic link or a submodule there",
+    }
+    assert [broken] == found["broken"]
+
+
 def test_links_in_the_folder_are_followed(history: list[str], cxroute: Program) -> None:
     """As in a checkout; a link that leads out makes a version invalid."""
     Path("manifests/cards.yaml").rename("manifests/rules.txt")
@@ -387,7 +406,12 @@ def hostile_tree(*entries: tuple[bytes, bytes, str]) -> str:
         b"%b %b\0%b" % (mode, name, bytes.fromhex(entry))
         for mode, name, entry in entries
     )
-    command = ["git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin"]
+    return hostile_object("tree", content)
+
+
+def hostile_object(kind: str, content: bytes) -> str:
+    """Write an object with any content; return it."""
+    command = ["git", "hash-object", "-t", kind, "-w", "--literally", "--stdin"]
     done = subprocess.run(command, input=content, check=True, capture_output=True)
     return done.stdout.decode().strip()
 
@@ -451,6 +475,26 @@ def test_a_damaged_repository_is_an_error(cxroute: Program) -> None:
     assert 1 == cxroute("since", *LOST, "--all")
     assert "git cannot read the history" in cxroute.err
     assert "bug" not in cxroute.err
+
+
+def test_a_commit_without_names_is_shown(history: list[str], cxroute: Program) -> None:
+    """A push can bring a commit whose head has no author, no date, or the character NUL."""
+    write("cards.yaml", rules("General"))
+    git("add", "-A")
+    tree = git("write-tree")
+    parent = f"tree {tree}\nparent {history[2]}\n".encode()
+    heads = (
+        b"\nsubject",
+        b"author A\0B <a@b> 1 +0000\ncommitter C <c@d> 99999999999999999999 +9999\n\nsub\0ject",
+        b"author \xff <a@b> 1 +0000\ncommitter C <c@d> -5 +0000\nencoding UTF-16\n\n\xfe\xff\0s",
+    )
+    for head in heads:
+        made = hostile_object("commit", parent + head)
+        git("update-ref", "HEAD", made)
+        code, found = cxroute.json("since", *LOST)
+        assert (0, made) == (code, found["since"]["commit"])
+        assert 0 == cxroute("since", *LOST, "--all")
+        assert f"commit {made[:8]} of" in cxroute.out
 
 
 def test_settings_of_git_change_nothing(history: list[str], cxroute: Program) -> None:
