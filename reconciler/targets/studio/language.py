@@ -5,7 +5,7 @@ document states the precedence of operators.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -121,6 +121,19 @@ def plain(node: Expression) -> Expression:
     while node.kind == "group":
         node = node.parts[0]
     return node
+
+
+def walk(statements: Sequence[Statement]) -> Iterator[Statement]:
+    """Yield statements, and those in their blocks."""
+    for statement in statements:
+        yield statement
+        yield from walk(statement.body)
+        yield from walk(statement.otherwise)
+
+
+def assignments(statements: Sequence[Statement]) -> list[Statement]:
+    """Return all assignments in statements."""
+    return [each for each in walk(statements) if each.kind == "assign"]
 
 
 _HEAD_ENDS: Final = frozenset((*_LINE_ENDS, "{", "}", ""))

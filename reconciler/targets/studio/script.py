@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from reconciler.core.errors import CxrouteError
 from reconciler.core.text.json_values import STRICT_DECODER, find_member
+from reconciler.targets.studio.language import SnippetError, parse_snippet, walk
 from reconciler.targets.studio.layout import BlockLayout
 
 _Block = TypeVar("_Block")
@@ -27,6 +28,9 @@ _MARKER: Final = re.compile(
 _CARRIAGE_RETURN: Final = re.compile(r"\r\n?")
 _CASE: Final = re.compile(r"^[ \t]*CASE\b", re.MULTILINE | re.IGNORECASE)
 _UTF_16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BRANCH: Final = re.compile(r"\b(?:CASE|IF|DEFAULT)\b", re.IGNORECASE)
+# Members of an action in JSON that may hold its caption: no document names it.
+_CAPTIONS: Final = ("caption", "label", "name")
 _DOCUMENT_TYPE: Final = re.compile("<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -133,6 +137,45 @@ def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
     return _block_text(*_only(blocks, layout, snippets_text), layout)
 
 
+class ScriptSnippet(NamedTuple):
+    """A snippet that chooses something, and the action with it: its id and its caption."""
+
+    action: str
+    caption: str
+    text: str
+
+
+def find_decisions(text: str) -> list[ScriptSnippet]:
+    """Return the snippets of a file that assign variables in an IF, a SELECT or a SWITCH.
+
+    The file is as for `find_file_block`; a text that is no script is the only snippet. Raises
+    ScriptError.
+    """
+    content = _script_content(text.removeprefix("\ufeff"))
+    if isinstance(content, str):
+        return [ScriptSnippet("", "", _cut(content, 0, len(content))[0])]
+    found = dict.fromkeys(content)
+    return [
+        each._replace(text=_cut(each.text, 0, len(each.text))[0])
+        for each in found
+        if _is_decision(each.text)
+    ]
+
+
+def _is_decision(text: str) -> bool:
+    """Return whether a text is a snippet with an assignment in an IF, a SELECT or a SWITCH."""
+    if not _BRANCH.search(text):
+        return False
+    try:
+        statements = parse_snippet(text)
+    except SnippetError:
+        return True
+    kinds = ("if", "select", "switch")
+    decisions = [each for each in statements if each.kind in kinds]
+    bodies = [(*each.body, *each.otherwise) for each in decisions]
+    return any(each.kind == "assign" for body in bodies for each in walk(body))
+
+
 def _block_text(value: str, span: _Span, layout: BlockLayout) -> tuple[str, int]:
     """Return a block with the usual marker lines, and the number of its first line."""
     _, first_line = _cut(value, span.begin, span.begin)
@@ -214,18 +257,37 @@ def script_properties(script: object) -> Iterator[ScriptProperty]:
 
 
 def _script_values(text: str) -> Iterable[str]:
+    content = _script_content(text)
+    if isinstance(content, str):
+        return [content]
+    return [each.text for each in content]
+
+
+def _script_content(text: str) -> str | list[ScriptSnippet]:
+    """Return the texts of a script's actions; a text that is no script as it is."""
     start = text.lstrip()[:1]
     if start == "<":
-        return _xml_values(text)
+        return _xml_texts(text)
     if start != "{":
-        return [text]
+        return text
     script = _parse_object(text)
     content = version_content(script)
     if content is None:
         content = script
     if isinstance(content, str):
-        return _script_values(content)
-    return _property_values(content)
+        return _script_content(content)
+    return list(_json_texts(content))
+
+
+def _json_texts(script: object) -> Iterator[ScriptSnippet]:
+    actions = find_member(script, "actions")
+    properties = find_member(script, "properties")
+    for action_id, items in properties.items() if isinstance(properties, dict) else ():
+        action = actions.get(action_id) if isinstance(actions, dict) else None
+        names = (find_member(action, name) for name in _CAPTIONS)
+        caption = next((each for each in names if isinstance(each, str) and each), "")
+        for each in script_properties({"properties": {action_id: items}}):
+            yield ScriptSnippet(action_id, caption, each.value)
 
 
 def version_content(version: object) -> object:
@@ -253,7 +315,7 @@ def is_desktop_script(content: object) -> bool:
     return isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<")
 
 
-def _xml_values(text: str) -> list[str]:
+def _xml_texts(text: str) -> list[ScriptSnippet]:
     hint = "export the script from Studio again"
     if len(text) > MAX_SCRIPT or _DOCUMENT_TYPE.search(text):
         raise ScriptError(
@@ -263,4 +325,19 @@ def _xml_values(text: str) -> list[str]:
         root = ET.fromstring(text)  # noqa: S314 - see the import
     except (ET.ParseError, ValueError, LookupError):
         raise ScriptError(f"the script is not valid XML; {hint}") from None
-    return [element.text or "" for element in root.iterfind(".//{*}string")]
+    actions = [each for each in root.iter() if _local_name(each) == "ActionStruct"]
+    if not actions:
+        actions = [root]
+    return [
+        ScriptSnippet(
+            action.findtext("{*}ActionID") or "",
+            action.findtext("{*}Caption") or "",
+            element.text or "",
+        )
+        for action in actions
+        for element in action.iterfind(".//{*}string")
+    ]
+
+
+def _local_name(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]

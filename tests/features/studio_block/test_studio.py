@@ -364,7 +364,6 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         "\ufeff{",
     ]
     texts += [
-        "// cxroute:begin a/b\nIF x",
         '{"scriptContent": ' * 2_000,
         f'IF a = "b" {{ {names} = 4001 }}',
     ]
@@ -385,6 +384,9 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         )
         assert 1 == program("studio", "import", "s.txt")
         assert "error: nothing was written: line 2 cannot be a rule: " in program.err
+    Path("s.txt").write_text("// cxroute:begin a/b\nIF x", encoding="utf-8")
+    assert 64 == program("studio", "import", "s.txt")
+    assert "the file has a managed block" in program.err
     Path("s.txt").write_bytes(b"IF \xff")
     assert 64 == program("studio", "import", "s.txt")
     assert 64 == program("studio", "import", "missing.txt")
