@@ -130,7 +130,7 @@ class DecisionReader:
             return () if targets is None else (Branch(place, _ALWAYS, targets),)
 
         line = statement.line
-        test = self._read_test(line, statement.expressions, assigned)
+        test = self._read_test(statement, statement.expressions, assigned)
         chosen = _then(test, line, self._run(statement.body, dict(assigned), line))
         others = self._run(statement.otherwise, dict(assigned), line)
         _note_assignments(statement, assigned)
@@ -153,26 +153,35 @@ class DecisionReader:
                 else each
                 for each in case.expressions
             ]
-            test = self._read_test(case.line, expressions, assigned)
+            test = self._read_test(case, expressions, assigned)
             body = self._run(case.body, dict(assigned), case.line)
             branches += _then(test, case.line, body)
         _note_assignments(statement, assigned)
         return branches
 
     def _read_test(
-        self, line: int, expressions: Sequence[Expression], assigned: Mapping[str, int]
+        self,
+        branch: Statement,
+        expressions: Sequence[Expression],
+        assigned: Mapping[str, int],
     ) -> Sequence[Alternative]:
+        """Return the alternatives of a branch, one of whose expressions must be true."""
         if not expressions:
             return _ALWAYS
+        for line, expression in zip(branch.expression_lines, expressions, strict=True):
+            try:
+                self._reader.read(expression, assigned)
+            except NotUnderstoodError as error:
+                self._refuse(line, error)
+                return ()
         try:
             alternatives = self._reader.read(either(expressions), assigned)
         except NotUnderstoodError as error:
-            self._refuse(line, error)
+            self._refuse(branch.line, error)
             return ()
         if not alternatives:
-            self.notes.append(
-                (line, "no conversation meets this CASE: it became no rule")
-            )
+            note = "no conversation meets this CASE: it became no rule"
+            self.notes.append((branch.line, note))
         return alternatives
 
     def _targets(self, statement: Statement, place: int) -> tuple[Target, ...] | None:
@@ -318,6 +327,7 @@ def _kept(branch: Branch, first: Sequence[Branch]) -> Iterator[Branch]:
     for before in first:
         both = nested(branch.alternatives, before.alternatives)
         if both:
-            yield before._replace(alternatives=both)
+            line = before.line if before.targets else branch.line
+            yield before._replace(line=line, alternatives=both)
     if not any(before.takes_all for before in first):
         yield branch

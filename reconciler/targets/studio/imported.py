@@ -1,34 +1,38 @@
 """The rules of a hand-written snippet: what rules cannot say exactly is an error with its line."""
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.regions import Region
+from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.errors import CxrouteError
-from reconciler.core.model.rule import Rule
+from reconciler.core.model.rule import Rule, Target
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import sanitize
-from reconciler.targets.studio.conditions import NotUnderstoodError
+from reconciler.targets.studio.conditions import Alternative
 from reconciler.targets.studio.decision import (
     EMPTY,
     Branch,
     DecisionReader,
 )
+from reconciler.targets.studio.form import BlockForm
 from reconciler.targets.studio.language import assignments, parse_snippet, walk
 from reconciler.targets.studio.layout import BlockLayout, form_of_skill, storable_rule
 from reconciler.targets.studio.settings import SkillForm
 from reconciler.targets.studio.snippet_conditions import (
     SnippetConditionReader,
     find_sources,
-    nested,
 )
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _MAX_LISTED: Final = 50
 _MAX_RULES: Final = 10_000
-_MAX_SHOWN: Final = 200  # characters of a problem
+_MAX_SHOWN: Final = 500  # characters of a problem
 _DECISIONS: Final = ("if", "select", "switch")
 _REFUSED: Final = "nothing was written: rules cannot say all of this snippet"
 # Names of the variable of the skill, the most likely one first.
@@ -94,8 +98,13 @@ class ImportedSnippet:
                 texts[statement.text] += 1
         own = self._layout.skill.lower()
         named = [name for name in {**numbers, **texts} if _name_rank(name, own)]
-        if named:
-            return max(named, key=lambda name: _name_rank(name, own))
+        # of a snippet that assigns no skill
+        empty = [
+            each.text for each in self._assigned if _SKILL_NAMES[0].fullmatch(each.text)
+        ]
+        names = named or empty
+        if names:
+            return max(names, key=lambda name: _name_rank(name, own))
         candidates = numbers or texts
         return max(candidates, key=candidates.__getitem__, default=own)
 
@@ -133,14 +142,8 @@ class ImportedSnippet:
                         (branch.line, f"more than {_MAX_RULES:,} rules")
                     )
                     return rules
-                rule = Rule(
-                    name="",
-                    description=f"line {branch.line}",
-                    priority=len(rules),
-                    enabled=True,
-                    conditions=conditions,
-                    targets=branch.targets or (),
-                )
+                rule = _unnamed_rule(branch, conditions, branch.targets or ())
+                rule = replace(rule, priority=len(rules))
                 try:
                     rules.append(storable_rule(rule, self._layout))
                 except NotStorableError as error:
@@ -156,23 +159,37 @@ class ImportedSnippet:
         Report a branch without a skill if a later one would take its contacts.
         """
         ends = [place for place, each in enumerate(branches) if each.takes_all]
-        last = ends[0] if ends else len(branches)
-        if ends and not branches[last].targets:
-            branches = branches[:last]
-        for place, branch in enumerate(branches[:last]):
-            if not branch.targets:
-                self._check_without_skill(branch, branches[place + 1 : last + 1])
-        return [branch for branch in branches if branch.targets]
+        if ends and not branches[ends[0]].targets:
+            branches = branches[: ends[0]]
+        deciding = [branch for branch in branches if branch.targets]
+        # without a branch that is not understood, this would not be true
+        if len(deciding) < len(branches) and not self._problems:
+            self._check_without_skill(branches, deciding)
+        return deciding
 
-    def _check_without_skill(self, branch: Branch, later: Sequence[Branch]) -> None:
-        for each in later:
-            if each.targets and _may_share_contacts(branch, each):
-                problem = (
-                    f"these contacts get no skill, and a rule cannot keep them from line "
-                    f"{each.line}: write `ASSIGN {self.skill} = ...` with a skill for them"
-                )
-                self._problems.append((branch.line, problem))
-                return
+    def _check_without_skill(
+        self, branches: Sequence[Branch], deciding: Sequence[Branch]
+    ) -> None:
+        last = Branch(0, ((),), ())
+        before = list(_entries([*branches, last]))
+        types = BlockForm(self._layout).value_types([entry.rule for entry in before])
+        change = compare_behaviour(before, _entries([*deciding, last]), types=types)
+        regions: dict[int, Region] = {}
+        for region in change.regions:
+            if region.before_rule:
+                regions.setdefault(int(region.before_rule.name), region)
+        for line, region in regions.items():
+            taker = region.after_rule.name if region.after_rule else "?"
+            example = json.dumps(region.example.attributes, ensure_ascii=False)
+            problem = (
+                f"contacts such as {example} get no skill, and a rule cannot keep them from "
+                f"line {taker}: write `ASSIGN {self.skill} = ...` with a skill for them"
+            )
+            self._problems.append((line, problem))
+        if not change.complete:
+            self._problems.append(
+                (1, "its contacts without a skill are too many to compare")
+            )
 
     def _names_in_comments(self) -> dict[str, str]:
         """Return the names of queues by id: from the comment beside an assignment, or above its branch."""
@@ -214,11 +231,27 @@ class ImportedSnippet:
             raise CxrouteError("\n  ".join([f"{_REFUSED}:", *_listed(problems)]))
 
 
-def _may_share_contacts(first: Branch, second: Branch) -> bool:
-    try:
-        return bool(nested(first.alternatives, second.alternatives))
-    except NotUnderstoodError:
-        return True
+def _entries(branches: Sequence[Branch]) -> Iterator[RoutingEntry]:
+    """Yield branches as rules with their lines as names; no skill is a queue without an id."""
+    for place, branch in enumerate(branches):
+        targets = branch.targets or (Target("", 1),)
+        for conditions in branch.alternatives:
+            rule = _unnamed_rule(branch, conditions, targets)
+            rule = replace(rule, priority=place)
+            yield RoutingEntry(name=str(branch.line), rule=rule)
+
+
+def _unnamed_rule(
+    branch: Branch, conditions: Alternative, targets: tuple[Target, ...]
+) -> Rule:
+    return Rule(
+        name="",
+        description=f"line {branch.line}",
+        priority=0,
+        enabled=True,
+        conditions=conditions,
+        targets=targets,
+    )
 
 
 def _name_rank(name: str, own: str) -> int:

@@ -85,6 +85,8 @@ class Statement:
     last_line: int = field(compare=False)
     text: str = ""
     expressions: tuple[Expression, ...] = ()
+    # of the expressions of a CASE
+    expression_lines: tuple[int, ...] = field(default=(), compare=False)
     body: tuple["Statement", ...] = ()
     otherwise: tuple["Statement", ...] = ()
 
@@ -193,7 +195,9 @@ class _StatementParser:
         expressions: list[Expression] = []
         if _HAS_EXPRESSION.get(word):
             expressions.append(_parse_tokens(rest))
+        expression_lines = [line]
         while word == "case" and self._skip_to("case"):
+            expression_lines.append(self.line)
             expressions.append(_parse_tokens(self._take_head()[1:]))
 
         body = self._take_block(depth, "{")
@@ -209,6 +213,7 @@ class _StatementParser:
             last_line=self.line,
             text="" if is_known else " ".join(head),
             expressions=tuple(expressions),
+            expression_lines=tuple(expression_lines),
             body=body or (),
             otherwise=otherwise or (),
         )

@@ -104,7 +104,7 @@ class SnippetConditionReader(ConditionReader):
             name = self.helpers[name].variable.lower()
         if name in assigned:
             line = assigned[name]
-            raise NotUnderstoodError(variable, f"line {line} assigns it before")
+            raise NotUnderstoodError(variable, f"line {line} assigns {name} before")
         if name == self._skill:
             reason = (
                 "it is the variable of the skill, with a value from before the snippet"

@@ -236,7 +236,7 @@ def test_a_copy_of_a_variable_stands_for_it() -> None:
     assert [({f"{INTENT} equals": "x"}, {"4001": 1})] == converted(text)
     changed = text.replace("IF", "intent = 5\nIF")
     ((line, message),) = problems(changed)
-    assert (5, True) == (line, "line 4 assigns it before: `c`" in message)
+    assert (5, True) == (line, "line 4 assigns intent before: `c`" in message)
 
 
 @each_case(
@@ -302,7 +302,7 @@ def test_a_skill_that_is_emptied_after_the_decision_is_refused(empty: str) -> No
     assert (2, "no contact gets a skill") == (line, message)
     (problem,) = problems(f'{decision}\nIF tier = "x" {{ skill = {empty} }}')
     assert 2 == problem[0]
-    assert "these contacts get no skill" in problem[1]
+    assert 'contacts such as {"tier": "x"} get no skill' in problem[1]
 
 
 def test_all_problems_are_named_at_once() -> None:
