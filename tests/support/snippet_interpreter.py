@@ -277,7 +277,7 @@ def _ordered(sign: str, first: Any, second: Any) -> bool:
         ">": first > second,
         ">=": first >= second,
     }
-    return results[sign]
+    return bool(results[sign])
 
 
 def _as_number(value: Any) -> Decimal | None:

@@ -252,3 +252,61 @@ def contact(random: Random) -> dict[str, Any]:
             number = random.choice((-5, 0, 0.1, 0.3, 0.5, 0.7, 0.9, 1, 20, 25, 30))
             values[name] = random.choice((number, number, str(number), "none"))
     return values
+
+
+def large_snippet(characters: int) -> str:
+    """Return a snippet of about so many characters: CASEs with bands of the confidence, chains of
+    IFs, and SWITCHes inside of an IF.
+    """
+    random = Random("large")
+    lines = ['skill = ""', 'lang$ = "{lang}"']
+    parts = (_bands, _link_lines, _languages)
+    while sum(map(len, lines)) + len(lines) < characters:
+        lines += random.choice(parts)(random)
+    return "\n".join([*lines, ""])
+
+
+def _bands(random: Random) -> list[str]:
+    lines = ["SELECT", "{"]
+    for _ in range(8):
+        test = f'  CASE ( intent = "{_intent(random)}" ) & ( confidence'
+        lines += [f"{test} >= 0.7 )", *_block(random, "  priority = 3")]
+        lines += [f"{test} < 0.7 )", *_block(random)]
+    return [*lines, "}"]
+
+
+def _link_lines(random: Random) -> list[str]:
+    return [
+        f'IF intent = "{_intent(random)}"',
+        *_block(random),
+        "ELSE",
+        "{",
+        f'  IF intent.left(8) = "{_intent(random):8.8}"',
+        *_block(random),
+        "  ELSE",
+        "  {",
+        f'    IF ( tier = "gold" ) | ( amount > {random.randrange(100)} )',
+        *_block(random),
+        "  }",
+        "}",
+    ]
+
+
+def _languages(random: Random) -> list[str]:
+    lines = [
+        f'IF lang$ = "{random.choice(("de", "fr", "it"))}"',
+        "{",
+        "SWITCH intent",
+        "{",
+    ]
+    for _ in range(3):
+        lines += [f'  CASE "{_intent(random)}"', *_block(random)]
+    return [*lines, "}", "}"]
+
+
+def _intent(random: Random) -> str:
+    return f"intent_{random.randrange(400)}"
+
+
+def _block(random: Random, *more: str) -> list[str]:
+    return ["  {", f'    skill = "Desk {random.randrange(30)}"', *more, "  }"]

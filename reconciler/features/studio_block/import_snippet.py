@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from reconciler.core.checks.lint import lint
 from reconciler.core.checks.lint_view import LintView
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
+from reconciler.core.desired.queues import QueueError
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
 from reconciler.core.export.export import (
     ExportedDocument,
@@ -289,6 +291,9 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
     """
     environment = session.environment
     desired, resolver = desire_offline(session.manifests, environment)
+    for alias in resolver.aliases:  # also of queues that no rule uses
+        with suppress(QueueError):
+            resolver.resolve(alias)
     by_name = _queues_by_name(resolver.queues_by_id.values())
     own = _snippet_queues(imported)
     unknown = {name: queue for name, queue in own.items() if name not in by_name}
