@@ -258,20 +258,27 @@ class DecisionReader:
 
     def _assigns_skill(self, statement: Statement) -> bool:
         """Return whether a statement may change the skill."""
-        parts = walk([statement])
         return any(
-            each.kind == "unknown"
+            (each.kind == "unknown" and not self._is_object(each))
             or (each.kind == "assign" and each.text == self._skill)
-            for each in parts
+            for each in walk([statement])
         )
+
+    def _is_object(self, statement: Statement) -> bool:
+        """Return whether a statement makes or changes an object, and not the skill."""
+        head = statement.text.lower().split()
+        has_member = head[1:2] == ["."] and "=" in head
+        is_object = head[:1] == ["dynamic"] or has_member
+        return is_object and not statement.body and self._skill not in head
 
     def _check_unknown(self, statement: Statement) -> None:
         """Report a statement that may change the skill, or a variable of a condition."""
-        head = statement.text.lower().split()
-        is_object = head[:1] == ["dynamic"] or (head[1:2] == ["."] and "=" in head)
-        if not is_object or statement.body or self._skill in head:
-            reason = "cxroute does not know what this statement changes"
-            self._refuse(statement.line, NotUnderstoodError("", reason))
+        if self._is_object(statement):
+            return
+        reason = "cxroute does not know what this statement changes"
+        if statement.text.lower().startswith("else"):
+            reason = "an IF has no ELSE IF: write ELSE { IF ... }"
+        self._refuse(statement.line, NotUnderstoodError("", reason))
 
     def _refuse(self, line: int, error: NotUnderstoodError) -> None:
         construct = error.text or self._lines[line - 1].strip()

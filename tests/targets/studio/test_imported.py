@@ -228,6 +228,13 @@ def test_more_conditions_that_have_a_meaning(
     assert [(each, {"4001": 1}) for each in rules] == actual
 
 
+def test_objects_beside_the_decision_do_no_harm() -> None:
+    """They are no part of rules, also inside of a branch; one named as the skill is refused."""
+    text = 'DYNAMIC o FROM text\no.member = 1\nIF tier = "g" { skill = 4\no.x = 2 }'
+    assert [({"tier equals": "g"}, {"4": 1})] == converted(text)
+    assert [1] == [line for line, _ in problems(f"DYNAMIC skill FROM x\n{text[20:]}")]
+
+
 def test_a_copy_of_a_variable_stands_for_it() -> None:
     """With and without `$`, also a copy of a copy; an assignment of the source after it is not
     followed.
@@ -251,6 +258,7 @@ def test_a_copy_of_a_variable_stands_for_it() -> None:
         ("CASE ( score * 2 ) > 3 { s = 4 }", 2, "score * 2"),
         ("CASE score + 2 { s = 4 }", 2, "score + 2"),
         ("CASE ( score > 2 ) ~ ( score < 1 ) { s = 4 }", 2, "~"),
+        ('} IF tier = "a" { s = 4 }\nELSE IF tier = "b" { s = 5', 3, "no ELSE IF"),
         ('CASE intent > "m" { s = 4 }', 2, "intent >"),
         ('CASE intent = "5" { s = 4 }', 2, 'intent = "5"'),
         ("CASE score$ > 3 { s = 4 }", 2, "score$"),
