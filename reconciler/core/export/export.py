@@ -364,17 +364,25 @@ def _documents(
         yield name, lines
 
     for group in exported.rulesets:
-        fields = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
-        if header.environments:
-            fields["environments"] = header.environments
-        if group.defaults:
-            fields["defaults"] = group.defaults
-        lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
-        for rule in group.rules:
-            lines += [f"  # {sanitize(note)}" for note in rule.notes]
-            first, *following = format_mapping(rule.fields, 4)
-            lines += [f"  - {first[4:]}", *following]
-        yield group.name, lines
+        yield group.name, _ruleset_lines(group, header)
+
+
+def _ruleset_lines(group: ExportedRuleSet, header: ManifestHeader) -> list[str]:
+    fields: dict[str, object] = {
+        **_API_VERSION_FIELD,
+        "kind": "RuleSet",
+        "name": group.name,
+    }
+    if header.environments:
+        fields["environments"] = header.environments
+    if group.defaults:
+        fields["defaults"] = group.defaults
+    lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
+    for rule in group.rules:
+        lines += [f"  # {sanitize(note)}" for note in rule.notes]
+        first, *following = format_mapping(rule.fields, 4)
+        lines += [f"  - {first[4:]}", *following]
+    return lines
 
 
 def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:

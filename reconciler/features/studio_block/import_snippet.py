@@ -23,7 +23,7 @@ from reconciler.core.checks.lint import lint
 from reconciler.core.checks.lint_view import LintView
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander
-from reconciler.core.desired.queues import QueueError
+from reconciler.core.desired.queues import QueueError, QueueResolver
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
 from reconciler.core.export.export import (
     ExportedDocument,
@@ -101,7 +101,7 @@ def import_snippet(options: StudioOptions, output: Output) -> int:
             "block"
         )
     imported = ImportedSnippet(snippet, layout)
-    _import_rules(snippet, imported, layout, place, into, options)
+    _import_rules(snippet, imported, layout, place, into, options.file)
     return 0
 
 
@@ -203,23 +203,13 @@ def _import_rules(
     layout: BlockLayout,
     place: _Place,
     into: ExportTarget,
-    options: StudioOptions,
+    file: str,
 ) -> None:
     """Print or write the manifests of a hand-written snippet, what they prove, and their
     findings.
     """
-    session = place.session
     trial = try_snippet(snippet, imported, layout)
-    further: tuple[ExportedDocument, ...] = ()
-    if place.is_new:
-        name = session.environment.name
-        lines = environment_lines(name, imported)
-        further = (ExportedDocument(f"{name}-environment", tuple(lines)),)
-        manifests = _new_manifests(lines)
-        session = replace(
-            session, manifests=manifests, environment=manifests.environment(name)
-        )
-    file = str(options.file)
+    session, further = _with_environment(place, imported)
     live = _live_state(imported, session, Path(file).stem)
     session = replace(session, live_file=LiveFile(sanitize(file), live))
     tenant = snapshot(session, live)
@@ -235,6 +225,21 @@ def _import_rules(
     view = LintView(desired, (), manifests, session.environment, queues)
     notes = [*imported.notes, *_form_notes(imported, session.environment)]
     _print_import(proof, notes, view, into, session.output)
+
+
+def _with_environment(
+    place: _Place, imported: ImportedSnippet
+) -> tuple[Session, tuple[ExportedDocument, ...]]:
+    """Return the session, and the new Environment of a snippet if there are no manifests yet."""
+    session = place.session
+    if not place.is_new:
+        return session, ()
+    name = session.environment.name
+    lines = environment_lines(name, imported)
+    manifests = _new_manifests(lines)
+    environment = manifests.environment(name)
+    session = replace(session, manifests=manifests, environment=environment)
+    return session, (ExportedDocument(f"{name}-environment", tuple(lines)),)
 
 
 def _form_notes(imported: ImportedSnippet, environment: Environment) -> list[str]:
@@ -291,14 +296,7 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
     """
     environment = session.environment
     desired, resolver = desire_offline(session.manifests, environment)
-    for alias in resolver.aliases:  # also of queues that no rule uses
-        with suppress(QueueError):
-            resolver.resolve(alias)
-    by_name = _queues_by_name(resolver.queues_by_id.values())
-    own = _snippet_queues(imported)
-    unknown = {name: queue for name, queue in own.items() if name not in by_name}
-    queues = {**unknown, **resolver.queues_by_id}
-    by_text = {**queues, **by_name}
+    queues, by_text = _find_queues(imported, resolver)
     ruleset = _new_ruleset(session, stem)
     rule_names = {each.rule.name for each in desired.rules.values()}
     entries = _snippet_entries(imported, environment)
@@ -314,7 +312,23 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
             named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}")
         rule_names.add(named.name)
         rules.append(_live_rule(named, Address(ruleset.name, key), environment.owner))
-    return LiveState(tuple(rules), tuple(queues.values()))
+    return LiveState(tuple(rules), queues)
+
+
+def _find_queues(
+    imported: ImportedSnippet, resolver: QueueResolver
+) -> tuple[tuple[Queue, ...], dict[str, Queue]]:
+    """Return the queues of the manifests and of a snippet, and those of the snippet by what it
+    assigns: an id, or a name.
+    """
+    for alias in resolver.aliases:  # also of queues that no rule uses
+        with suppress(QueueError):
+            resolver.resolve(alias)
+    by_name = _queues_by_name(resolver.queues_by_id.values())
+    own = _snippet_queues(imported)
+    unknown = {name: queue for name, queue in own.items() if name not in by_name}
+    queues = {**unknown, **resolver.queues_by_id}
+    return tuple(queues.values()), {**queues, **by_name}
 
 
 def _queues_by_name(queues: Iterable[Queue]) -> dict[str, Queue]:

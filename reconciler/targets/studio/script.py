@@ -148,7 +148,7 @@ class ScriptSnippet(NamedTuple):
 def find_decisions(text: str) -> list[ScriptSnippet]:
     """Return the snippets of a file that assign variables in an IF, a SELECT or a SWITCH.
 
-    The file is as for `find_file_block`; a text that is no script is the only snippet. Raises
+    The file is as for `find_file_block`; another text is the only snippet. Raises
     ScriptError.
     """
     content = _script_content(text.removeprefix("\ufeff"))
@@ -264,7 +264,7 @@ def _script_values(text: str) -> Iterable[str]:
 
 
 def _script_content(text: str) -> str | list[ScriptSnippet]:
-    """Return the texts of a script's actions; a text that is no script as it is."""
+    """Return the texts of a script's actions; another text as it is."""
     start = text.lstrip()[:1]
     if start == "<":
         return _xml_texts(text)

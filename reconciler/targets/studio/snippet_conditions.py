@@ -270,7 +270,7 @@ def _variables(node: Expression) -> Iterator[str]:
 def _reason(symbol: str, left: Expression, right: Expression) -> str:
     """Return why a comparison is not understood."""
     if symbol not in (*TESTS, "!="):
-        return "its operator is no comparison"
+        return "its operator does not compare"
     if left.kind == "call":
         return f"rules have no condition for .{left.text} and this comparison"
     if left.kind == "operation" or right.kind == "operation":

@@ -229,7 +229,7 @@ def test_more_conditions_that_have_a_meaning(
 
 
 def test_objects_beside_the_decision_do_no_harm() -> None:
-    """They are no part of rules, also inside of a branch; one named as the skill is refused."""
+    """Rules do not hold them, also inside of a branch; one named as the skill is refused."""
     text = 'DYNAMIC o FROM text\no.member = 1\nIF tier = "g" { skill = 4\no.x = 2 }'
     assert [({"tier equals": "g"}, {"4": 1})] == converted(text)
     assert [1] == [line for line, _ in problems(f"DYNAMIC skill FROM x\n{text[20:]}")]

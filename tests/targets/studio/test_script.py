@@ -326,7 +326,7 @@ def in_base64(text: str, encoding: str = "utf-8") -> str:
     ],
 )
 def test_the_decision_of_a_script_is_found_with_its_action(text: str) -> None:
-    """In JSON and in XML, also in a body in base64; a text that begins with If is no decision."""
+    """In JSON and in XML, also in a body in base64; a text that only begins with If does not count."""
     assert [("6", "choose", IF_CHAIN)] == find_decisions(text)
 
 
@@ -341,7 +341,7 @@ def test_each_decision_of_a_script_is_found() -> None:
 
 
 @each_case("body", ["%%%", "/w==", "AAA"])
-def test_a_body_that_is_no_text_is_refused(body: str) -> None:
+def test_a_body_without_a_text_is_refused(body: str) -> None:
     """Neither base64 nor a text in UTF-8: the error says what to do."""
     with pytest.raises(ScriptError, match="export the script again"):
         find_file_block(json.dumps({"ScriptId": "7", "body": body}), LAYOUT)

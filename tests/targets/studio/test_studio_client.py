@@ -311,7 +311,7 @@ def test_a_desktop_script_in_a_body_in_base64_is_recognized() -> None:
 
 
 def test_a_save_keeps_the_marker_lines_byte_for_byte() -> None:
-    """Their indentation and the blanks behind them are the person's; they are no drift."""
+    """Their indentation and the blanks behind them are the person's, and do not count as drift."""
     tenant = StudioTenant(LOST)
     begin, end = LAYOUT.begin, LAYOUT.end
     tenant.edit(begin, f"\t{begin}  ")
