@@ -69,11 +69,7 @@ class ImportedSnippet:
         counts = Counter(each.text for each in self._assigned)
         self._sources = find_sources(self._statements, counts)
         self._sources.pop(self.skill, None)
-
-        reader = SnippetConditionReader(
-            replace(layout, skill=self.skill), self._sources, self.skill
-        )
-        self._decision = DecisionReader(reader, self.skill, self._lines)
+        self._decision = self._decision_reader()
         self._problems = self._decision.problems
         branches = self._decision.read(self._statements)
         self.skill_as: SkillForm = self._find_form()
@@ -81,6 +77,11 @@ class ImportedSnippet:
         self.queue_names = self._names_in_comments()
         self._refuse_problems()
         self.notes = _listed([*self._decision.notes, *self._variable_notes()])
+
+    def _decision_reader(self) -> DecisionReader:
+        layout = replace(self._layout, skill=self.skill)
+        reader = SnippetConditionReader(layout, self._sources, self.skill)
+        return DecisionReader(reader, self.skill, self._lines)
 
     def _skill_variable(self) -> str:
         """Return the variable of the skill: the layout's, one with `skill` or `queue` in its name,
