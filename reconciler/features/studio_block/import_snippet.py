@@ -149,7 +149,8 @@ def _choose(snippets: Sequence[ScriptSnippet], action: str | None) -> ScriptSnip
     if action is not None:
         chosen = [each for each in snippets if each.action == action]
         if len(chosen) != 1:
-            known = f"the actions are {names}" if snippets else "the file has none"
+            has_actions = any(each.action for each in snippets)
+            known = f"the actions are {names}" if has_actions else "the file has none"
             raise UsageError(
                 f"--action {sanitize(action)}: {len(chosen) or 'no'} snippets with a decision are "
                 f"in this action; {known}"

@@ -125,6 +125,9 @@ class SnippetConditionReader(ConditionReader):
         if left.kind != "variable":
             return left.kind
         helper = self.helpers.get(left.text)
+        if helper is not None and helper.kind == "split":
+            reason = "a split by ContactID is an IF with < alone, and ELSE"
+            raise NotUnderstoodError("", reason)
         if helper is not None and helper.kind not in ("copy", "text copy"):
             return helper
         if right.kind in ("number", "operation"):
@@ -275,6 +278,8 @@ def _reason(symbol: str, left: Expression, right: Expression) -> str:
         return f"rules have no condition for .{left.text} and this comparison"
     if left.kind == "operation" or right.kind == "operation":
         return "rules do not calculate"
+    if symbol == "!=":
+        return "no document names != for a variable with $"
     if right.kind == "text":
         return "rules do not order texts"
     return "rules compare a variable with a text or a number"

@@ -259,7 +259,9 @@ def test_a_copy_of_a_variable_stands_for_it() -> None:
         ("CASE score + 2 { s = 4 }", 2, "score + 2"),
         ("CASE ( score > 2 ) ~ ( score < 1 ) { s = 4 }", 2, "~"),
         ('} IF tier = "a" { s = 4 }\nELSE IF tier = "b" { s = 5', 3, "no ELSE IF"),
-        ('CASE intent > "m" { s = 4 }', 2, "intent >"),
+        ('CASE intent > "m" { s = 4 }', 2, "rules do not order texts: `intent >"),
+        ('CASE x$ != "m" { s = 4 }', 2, "no document names != "),
+        ("CASE part < 30 { s = 4 }", 2, "a split by ContactID is an IF"),
         ('CASE intent = "5" { s = 4 }', 2, 'intent = "5"'),
         ("CASE score$ > 3 { s = 4 }", 2, "score$"),
         ("CASE flag { s = 4 }", 2, "flag"),
@@ -293,8 +295,9 @@ def test_what_rules_cannot_say_is_named_with_its_line(
     """
     head = 'SELECT { CASE tier = "g" { s = 4001 }'
     before = 'changed = "x{lang}"\ncopy$ = "{changed}"\n'
+    before += 'x$ = "{lang}"\npart = ContactID % 100\n'
     actual = problems(f"{before}{head}\n{statement}\n}}")
-    assert [line + 2] == [each for each, _ in actual], actual
+    assert [line + 4] == [each for each, _ in actual], actual
     assert part in actual[0][1].replace('\\"', '"')
 
 
