@@ -36,9 +36,7 @@ def _one_array(parameters: Parameters) -> list[str]:
 
 
 def _one_each(parameters: Parameters) -> list[str]:
-    return [
-        each if isinstance(each, str) else _stringify(each) for each in parameters
-    ]
+    return [each if isinstance(each, str) else _stringify(each) for each in parameters]
 
 
 def _as_strings(parameters: Parameters) -> list[str]:
@@ -47,7 +45,9 @@ def _as_strings(parameters: Parameters) -> list[str]:
 
 
 def _in_query(values: Mapping[str, str]) -> tuple[str, str]:
-    return "&".join(f"{name}={quote(text, safe='')}" for name, text in values.items()), ""
+    return "&".join(
+        f"{name}={quote(text, safe='')}" for name, text in values.items()
+    ), ""
 
 
 def _first_in_query(values: Mapping[str, str]) -> tuple[str, str]:
@@ -130,7 +130,9 @@ def signal(flow: Flow, fields: ExitFields, version: ExitVersion) -> Signal:
 
 def received(sent: Signal) -> ScriptVariables:
     """Return the variables that ONSIGNAL gets from the query and the body of a signal."""
-    query = parse_qs(sent.query, keep_blank_values=True, strict_parsing=bool(sent.query))
+    query = parse_qs(
+        sent.query, keep_blank_values=True, strict_parsing=bool(sent.query)
+    )
     body = json.loads(sent.body or "{}")
     values = {name: texts[0] for name, texts in query.items()} | body
     return {name.upper(): text for name, text in values.items()}

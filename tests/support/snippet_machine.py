@@ -78,7 +78,9 @@ class _Token:
     line: int
 
 
-def run_machine(code: str, variables: Mapping[str, Any], facts: StudioFacts) -> Variables:
+def run_machine(
+    code: str, variables: Mapping[str, Any], facts: StudioFacts
+) -> Variables:
     """Return the variables after a snippet.
 
     Where it stops, `_err` has the reason, and the variables stay as they are at that statement.
@@ -296,12 +298,8 @@ class _Machine:
 
     def value(self, node: Node) -> Any:
         kind, *parts = node
-        if kind == "value":
-            return parts[0]
         if kind == "text":
-            return _HOLE.sub(
-                lambda hole: self.text(self.values.get(hole[1].lower())), parts[0]
-            )
+            return self.filled(parts[0])
         if kind == "variable":
             return self.values.get(parts[0])
         if kind == "member":
@@ -310,7 +308,11 @@ class _Machine:
             return self.item(self.value(parts[0]), self.value(parts[1]))
         if kind == "call":
             return self.call(parts[0], self.value(parts[1]), parts[2])
-        return self.apply(*parts)
+        return parts[0] if kind == "value" else self.apply(*parts)
+
+    def filled(self, text: str) -> str:
+        """Return a literal with the values of its variables."""
+        return _HOLE.sub(lambda hole: self.text(self.values.get(hole[1].lower())), text)
 
     def member(self, held: Any, name: str) -> Any:
         if not isinstance(held, dict) or name not in held:
@@ -346,7 +348,8 @@ class _Machine:
         first, second = self.value(left), self.value(right)
         if sign in _COMPARE:
             is_text = any(
-                side[0] == "variable" and side[1].endswith("$") for side in (left, right)
+                side[0] == "variable" and side[1].endswith("$")
+                for side in (left, right)
             )
             sides = (self.key(first), self.key(second))
             numbers = None if is_text else self.as_numbers(first, second)

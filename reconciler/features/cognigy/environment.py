@@ -73,7 +73,8 @@ def _warnings(known: FallbackPolicy, handover: HandOver) -> list[str]:
     if not unfit:
         return []
     listed = join_first(unfit, _MAX_LISTED, quote_name)
-    return [
+    warning = (
         f"{pluralize(len(unfit), 'intent')} of the Intents documents cannot be handed over, and "
         f"arrive as {quote_name(handover.unknown)}: {listed}. Rename them in the bot"
-    ]
+    )
+    return [warning]

@@ -4,26 +4,36 @@ Cognigy's node in its versions, and an interpreter of Studio's language.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import unicodedata
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.manifest.kinds.environment import Signal
 from reconciler.features.cognigy.handover import (
     HandOver,
     handover_code,
     handover_steps,
 )
+from reconciler.targets.platform.context_client import signal_writer
 from tests.support import cognigy_exit
 from tests.support.cases import each_case
 from tests.support.code_node import run_code_nodes
-from tests.support.cognigy_exit import STRING_MODE, VERSIONS, ExitFields, ExitVersion, Flow
+from tests.support.cognigy_exit import (
+    STRING_MODE,
+    VERSIONS,
+    ExitFields,
+    ExitVersion,
+    Flow,
+)
 from tests.support.program import Program, write
 from tests.support.snippet_machine import StudioFacts, Variables, run_machine
 from tests.tiers import size
@@ -31,7 +41,9 @@ from tests.tiers import size
 CHANNELS = ("chat", "voice")
 FACTS = [
     StudioFacts(*choice)
-    for choice in product((True, False), (False, True), (True, False), (False, True))
+    for choice in product(
+        (True, False), (False, True), (True, False), (False, True), (0, 1)
+    )
 ]
 TYPES = ("chat", "voiceGateway2")
 ENVIRONMENT = """\
@@ -143,9 +155,13 @@ class Printed(NamedTuple):
 def printed(steps: str) -> Printed:
     """Return the parts of printed steps."""
     code, _, rest = steps.partition("(documented):\n\n")[2].partition("\n\n3. ")
-    main, spawned = re.findall(r"^   (?:Main|Spawned) Contact ID +(\S+)$", rest, re.M)
-    parameters = re.findall(r"^   \[\{\n(?:.*\n)*?   \}\]$", rest, re.M)
-    snippet = re.findall(r"^// cxroute: the hand-over(?:.*\n)+?(?=\n)", rest, re.M)
+    main, spawned = re.findall(
+        r"^   (?:Main|Spawned) Contact ID +(\S+)$", rest, re.MULTILINE
+    )
+    parameters = re.findall(r"^   \[\{\n(?:.*\n)*?   \}\]$", rest, re.MULTILINE)
+    snippet = re.findall(
+        r"^// cxroute: the hand-over(?:.*\n)+?(?=\n)", rest, re.MULTILINE
+    )
     (json_text,) = parameters
     (snippet_text,) = snippet
     fields = ExitFields(main, spawned, json.loads(json_text))
@@ -321,7 +337,12 @@ def test_a_hand_over_without_our_parameters_is_unknown(channel: str) -> None:
     steps = STEPS[channel]
     output = {"intent": "lost_card", "confidence": 0.9}
     own = steps.fields.parameters
-    foreign = [[], ["lost_card", "0.9"], [{"intent": "lost_card"}], [{}, *own]]
+    foreign: list[list[Any]] = [
+        [],
+        ["lost_card", "0.9"],
+        [{"intent": "lost_card"}],
+        [{}, *own],
+    ]
     for parameters, version in product(foreign, VERSIONS):
         texts = steps._replace(fields=steps.fields._replace(parameters=parameters))
         assert "none" == intent_after(channel, output, texts, version)
@@ -332,7 +353,9 @@ def test_a_hand_over_without_our_parameters_is_unknown(channel: str) -> None:
     assert "none" == intent_after(channel, output, steps, STRING_MODE)
 
 
-def intent_after(channel: str, output: Any, texts: Printed, version: ExitVersion) -> Any:
+def intent_after(
+    channel: str, output: Any, texts: Printed, version: ExitVersion
+) -> Any:
     """Return the intent in a script that had another one before."""
     flow = Flow(channel, output)
     facts = StudioFacts()
@@ -346,7 +369,9 @@ def test_members_of_the_flow_stay_readable() -> None:
     for channel, version in product(CHANNELS, VERSIONS):
         steps = STEPS[channel]
         (own,) = steps.fields.parameters
-        fields = steps.fields._replace(parameters=[{**own, "account": "12|3", "age": 7}])
+        fields = steps.fields._replace(
+            parameters=[{**own, "account": "12|3", "age": 7}]
+        )
         output = {"intent": "a", "confidence": 0.5}
         texts = steps._replace(fields=fields)
         after = hand_over(channel, output, texts, version, StudioFacts())
@@ -451,12 +476,43 @@ def test_intents_that_never_arrive_are_named(cxroute: Program) -> None:
     intents = FALLBACK.replace("limit,", "'li[m]it',")
     write("all.yaml", ENVIRONMENT + intents)
     assert 0 == cxroute("cognigy", "--handover", "voice", "-e", "prod")
-    assert '1 intent of the Intents documents cannot be handed over' in cxroute.err
+    assert "1 intent of the Intents documents cannot be handed over" in cxroute.err
     assert 'arrive as "unsure": "li[m]it"' in cxroute.err
 
 
+def test_signal_interaction_sends_what_the_writer_sends() -> None:
+    """The parameters on the page, with the Code node of the hand-over; the time stays empty."""
+    page = Path(__file__).parents[3] / "docs" / "cognigy.md"
+    section = page.read_text(encoding="utf-8").partition("### Signal Interaction")[2]
+    (listed,) = re.findall(r"```json\n(.*)\n```", section)
+    result = {"intent": "größe | maß & more", "intentScore": 0.93}
+    (output,) = run_code_nodes(STEPS["voice"].code, [(result, {})])
+    texts = Flow("voice", output).resolve(json.loads(listed))
+    by_node = {f"p{number}": text for number, text in enumerate(texts, 1) if text}
+
+    requested: list[str] = []
+
+    async def call(_name: str, path: str, _body: bytes) -> Any:
+        requested.append(path)
+
+    names = {"intent": 7, "confidence": 8, "updatedAt": 9}
+    values: dict[str, Any] = {
+        "intent": result["intent"],
+        "confidence": 0.93,
+        "updatedAt": None,
+    }
+
+    async def write_signal() -> None:
+        await signal_writer(names)(call, "/signal", values)
+
+    asyncio.run(write_signal())
+    query = requested[0].partition("?")[2]
+    assert by_node == {name: text for name, (text,) in parse_qs(query).items()}
+    assert Signal() == Signal.model_validate(names)
+
+
 def test_a_signal_of_the_endpoint_goes_to_the_spawned_contact(
-    cxroute: Program, tmp_path: Path
+    cxroute: Program,
 ) -> None:
     """With the id that Context Init keeps; other writers keep the session's id."""
     write("all.yaml", ENVIRONMENT + "context: {writer: voice-signal}\n")

@@ -79,9 +79,7 @@ def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
     """Return the attributes whose write makes the request of an example."""
     fields = {item["ident"]: item["value"] for item in request.get("json", ())}
     query = request.get("query", {})
-    text = fields or {
-        name: query[f"p{number}"] for number, name in enumerate(NAMES, 7)
-    }
+    text = fields or {name: query[f"p{number}"] for number, name in enumerate(NAMES, 7)}
     number = text.get("cognigyConfidence")
     return {
         **text,
