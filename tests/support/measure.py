@@ -27,7 +27,7 @@ _PURE: Final = (
     " features/journal/history features/journal/text features/journal/undo"
     " features/table features/traffic/cells features/traffic/prometheus"
     " features/watch/cycle features/watch/slack features/watch/text"
-    " targets/platform/diagnosis/observations targets/platform/diagnosis/reply"
+    " targets/platform/diagnosis/entry_points targets/platform/diagnosis/observations targets/platform/diagnosis/reply"
 )
 PURE: Final = tuple(_PURE.split())
 """Decisions: no network, no clock, no process; only files that the caller names."""

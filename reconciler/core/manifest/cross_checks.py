@@ -22,7 +22,7 @@ from reconciler.core.manifest.source_map import (
     SourceMap,
 )
 from reconciler.core.model.grouping import group_pairs
-from reconciler.core.plugins import built_in_names, load_plugin
+from reconciler.core.plugins import QueueSources, built_in_names, load_plugin
 from reconciler.core.text.escape import quote_name, sanitize
 
 _ALL_ENVIRONMENTS: Final = ""
@@ -192,12 +192,17 @@ def _check_target(
         if target.settings is not None and name not in api:
             message = f'missing field "{name}"'
             yield DocumentProblem(source_map, "CXR103", ("api",), message)
-        sources = target.queue_sources(api.get(name, {}))
-        if sources.allowed and api.get("queues") not in sources.allowed:
-            allowed = " or ".join(sources.allowed)
-            message = f'"rules: {name}" requires "queues: {allowed}"'
-            reason = f"{message}, because {sources.reason}"
-            yield DocumentProblem(source_map, "CXR104", ("api", "rules"), reason)
+        message = _queues_problem(target.queue_sources(api.get(name, {})), api)
+        if message:
+            yield DocumentProblem(source_map, "CXR104", ("api", "rules"), message)
+
+
+def _queues_problem(sources: QueueSources, api: Mapping[str, object]) -> str:
+    """Return why `api.queues` does not fit the target; an empty text if it does."""
+    if not sources.allowed or api.get("queues") in sources.allowed:
+        return ""
+    allowed = " or ".join(sources.allowed)
+    return f'"rules: {api["rules"]}" requires "queues: {allowed}", because {sources.reason}'
 
 
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:

@@ -9,7 +9,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Final, NamedTuple
 
 from reconciler.core.model.operators import OPERATORS, RANGES, RECORDS, Scalar
-from reconciler.core.model.rule import Address, Condition, Opaque, Rule
+from reconciler.core.model.rule import Address, Condition, Opaque, Rule, Target
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import is_visible
 from reconciler.targets.studio.language import MAX_LENGTH
@@ -186,14 +186,7 @@ def _rule_text(
     queue_names: Mapping[str, str],
 ) -> str:
     conditions, targets = known_parts(entry.rule)
-    ids = [
-        target.queue_id
-        for target in targets
-        if queue_names.get(target.queue_id, target.queue_id) != target.queue_id
-    ]
-    names = [
-        f"// {queue_id} {_comment_name(queue_names[queue_id])}" for queue_id in ids
-    ]
+    names = _queue_comments(targets, queue_names)
     tests = [condition_text(part, layout) for part in conditions]
     test = " & ".join(tests) or NO_CONDITION
     label = f'  ASSIGN {layout.rule} = "{entry.address or ""}"'
@@ -205,6 +198,21 @@ def _rule_text(
     prefix = "  " if entry.rule.enabled else f"  {DISABLED}"
     comment = [f"  {_rule_comment(entry)}"] if entry.address else []
     return "\n".join([*comment, *(f"{prefix}{line}" for line in lines)])
+
+
+def _queue_comments(
+    targets: Iterable[Target], queue_names: Mapping[str, str]
+) -> list[str]:
+    """Return a comment with the name of each queue whose name is known."""
+    names = {
+        target.queue_id: queue_names.get(target.queue_id, target.queue_id)
+        for target in targets
+    }
+    return [
+        f"// {queue_id} {_comment_name(name)}"
+        for queue_id, name in names.items()
+        if name != queue_id
+    ]
 
 
 def _rule_comment(entry: BlockEntry) -> str:

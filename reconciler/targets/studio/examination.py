@@ -13,8 +13,12 @@ from reconciler.core.text.escape import join_first, pluralize, sanitize
 from reconciler.core.text.json_values import find_member
 from reconciler.targets.platform.diagnosis import observations
 from reconciler.targets.platform.diagnosis.entry_points import (
+    CHANNELS_PATH,
+    POINTS_OF_CONTACT,
+    EntryPoint,
     find_records,
-    read_entry_points,
+    parse_channels,
+    parse_points,
 )
 from reconciler.targets.platform.diagnosis.examination import Examination
 from reconciler.targets.platform.diagnosis.probe import Probe
@@ -152,10 +156,15 @@ class StudioExamination(Examination):
 
     async def _check_entry_points(self, probe: Probe) -> None:
         """Add which entry points run the script, and which other scripts name its skills."""
-        points, failed = await read_entry_points(probe, self.script.services)
-        for reply in failed:
-            self._add_unread("entry points", reply)
-        if failed and not points:
+        points: list[EntryPoint] = []
+        points_path = f"{self.script.services}/{POINTS_OF_CONTACT}"
+        replies = [await probe.get(path) for path in (points_path, CHANNELS_PATH)]
+        for reply, parse in zip(replies, (parse_points, parse_channels), strict=True):
+            if reply.is_good:
+                points += parse(reply.payload)
+            else:
+                self._add_unread("entry points", reply)
+        if not any(reply.is_good for reply in replies):
             return
         properties = {}
         for name in other_scripts(points, self.script.path)[:_MAX_OTHERS]:

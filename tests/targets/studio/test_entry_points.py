@@ -228,7 +228,7 @@ def test_a_tenant_without_these_calls_is_no_failure(
     """They are known from third parties: a warning names the call."""
     with _served(monkeypatch, "", lambda given: given):
         monkeypatch.setattr(
-            "reconciler.targets.platform.diagnosis.entry_points.CHANNELS_PATH",
+            "reconciler.targets.studio.examination.CHANNELS_PATH",
             "/dfo/3.0/none",
         )
         lines = _doctor(cxroute)["entry points"]

@@ -86,7 +86,7 @@ class SimulatorApi:
     def read_rule(self, request: http.SimRequest) -> http.SimResponse:
         """GET one rule."""
         rule = self._find_rule(request)
-        return self._rule_response(200, rule)
+        return self.rule_response(200, rule)
 
     def create_rule(self, request: http.SimRequest) -> http.SimResponse:
         """POST a rule; a repeated Idempotency-Key returns the first response, if the server
@@ -124,7 +124,7 @@ class SimulatorApi:
         rule["version"] = rule_version(live) + 1
         rule["dateModified"] = format_timestamp(self.settings.clock())
         stored = self.state.put(rule)
-        return self._rule_response(200, stored)
+        return self.rule_response(200, stored)
 
     def delete_rule(self, request: http.SimRequest) -> http.SimResponse:
         """DELETE a rule."""
@@ -202,7 +202,7 @@ class SimulatorApi:
         rule.setdefault("division", DIVISION)
         stored = self.state.put(rule)
         self._lag.hide(identity)
-        return self._rule_response(201, stored)
+        return self.rule_response(201, stored)
 
     def _check_etag(self, request: http.SimRequest, live: JsonObject) -> None:
         etag = None
@@ -221,7 +221,8 @@ class SimulatorApi:
             problem = http.ApiProblem(message, "conflict", "name")
             raise http.ApiProblemError(409, problem)
 
-    def _rule_response(self, status: int, rule: JsonObject) -> http.SimResponse:
+    def rule_response(self, status: int, rule: JsonObject) -> http.SimResponse:
+        """Return a rule, with its ETag if the server has ETags."""
         if not self.settings.etags:
             return http.json_response(status, rule)
         header = ("etag", _etag(rule))

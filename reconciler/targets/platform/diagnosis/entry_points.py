@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from reconciler.core.text.escape import MAX_NAME_LENGTH, sanitize
-from reconciler.targets.platform.diagnosis.probe import Probe
-from reconciler.targets.platform.diagnosis.reply import ProbeReply
 
 POINTS_OF_CONTACT: Final = "points-of-contact"
 CHANNELS_PATH: Final = "/dfo/3.0/channels"
@@ -34,25 +32,14 @@ class EntryPoint(NamedTuple):
         return self.kind == _CHANNEL
 
 
-async def read_entry_points(
-    probe: Probe, services: str
-) -> tuple[list[EntryPoint], list[ProbeReply]]:
-    """Return the active entry points, and the replies that failed.
+def parse_points(payload: object) -> list[EntryPoint]:
+    """Return the active points of contact in a response."""
+    return list(_parse(payload, _POINT))
 
-    `services` is the path of the version of the API, such as `/inContactAPI/services/v34.0`.
-    """
-    points: list[EntryPoint] = []
-    failed: list[ProbeReply] = []
-    for path, kind in (
-        (f"{services}/{POINTS_OF_CONTACT}", _POINT),
-        (CHANNELS_PATH, _CHANNEL),
-    ):
-        reply = await probe.get(path)
-        if reply.is_good:
-            points += _parse(reply.payload, kind)
-        else:
-            failed.append(reply)
-    return points, failed
+
+def parse_channels(payload: object) -> list[EntryPoint]:
+    """Return the active channels in a response."""
+    return list(_parse(payload, _CHANNEL))
 
 
 def _parse(payload: object, kind: str) -> Iterator[EntryPoint]:

@@ -148,7 +148,8 @@ def _stale(call: FaultCall) -> http.SimResponse:
     if resource == "rule":
         for rule in old_rules:
             if rule["id"] == request.segments[-1]:
-                return http.json_response(200, rule)
+                # with the ETag of that time: a write that follows is refused
+                return call.api.rule_response(200, rule)
         return http.error_response(404)
     return response
 
