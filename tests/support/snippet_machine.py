@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 Variables = dict[str, Any]
@@ -86,7 +87,7 @@ def run_machine(
     Where it stops, `_err` has the reason, and the variables stay as they are at that statement.
     Raises ValueError for a text that is no snippet.
     """
-    block = _Reader(code).block("")
+    block = _read(code)
     values = {name.lower(): value for name, value in variables.items()}
     machine = _Machine(values, facts)
     try:
@@ -94,6 +95,11 @@ def run_machine(
     except SnippetStoppedError as error:
         values["_err"] = str(error)
     return values
+
+
+@lru_cache(64)
+def _read(code: str) -> list[Node]:
+    return _Reader(code).block("")
 
 
 class _Reader:

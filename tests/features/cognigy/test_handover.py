@@ -193,6 +193,7 @@ def value_of(value: Any) -> float | None:
     return None if value == "" else float(value)
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
 @pytest.mark.parametrize("fallback", ["", FALLBACK], ids=["plain", "fallback"])
@@ -218,6 +219,7 @@ def test_a_contact_reaches_the_skill_that_explain_names(
             assert "_err" not in decided
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_confidence_that_became_a_text_never_raises_certainty(
     cxroute: Program, channel: str
@@ -259,7 +261,7 @@ def arrived(texts: Printed, results: list[dict[str, Any]]) -> list[tuple[Any, An
     found = []
     for output in run_code_nodes(texts.code, [(each, {}) for each in results]):
         values = set()
-        for channel, version, facts in product(CHANNELS, VERSIONS, FACTS[::5]):
+        for channel, version, facts in product(CHANNELS, VERSIONS, FACTS[::9]):
             steps = STEPS[channel]
             for index in (0, 1):
                 own = facts._replace(first_index=index)
