@@ -194,9 +194,9 @@ def value_of(value: Any) -> float | None:
 
 
 @pytest.mark.fast_cases(4)
+@pytest.mark.parametrize("fallback", ["", FALLBACK], ids=["plain", "fallback"])
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
-@pytest.mark.parametrize("fallback", ["", FALLBACK], ids=["plain", "fallback"])
 def test_a_contact_reaches_the_skill_that_explain_names(
     cxroute: Program, channel: str, version: ExitVersion, fallback: str
 ) -> None:
