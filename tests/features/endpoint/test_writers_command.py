@@ -137,8 +137,8 @@ def test_suspicious_idents_are_reported_offline(
 @pytest.mark.parametrize(
     ("writer", "said"),
     [
-        ("digital-custom-fields", "only a write can show"),
-        ("voice-signal", "intent in p1, confidence in p2, time in p3"),
+        ("digital-custom-fields", "the custom fields are defined"),
+        ("voice-signal", "intent in p7, confidence in p8, time in p9"),
     ],
 )
 def test_doctor_names_the_requirements_of_the_writer(
