@@ -5,7 +5,7 @@ document states the precedence of operators.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -85,6 +85,8 @@ class Statement:
     last_line: int = field(compare=False)
     text: str = ""
     expressions: tuple[Expression, ...] = ()
+    # of the expressions of a CASE
+    expression_lines: tuple[int, ...] = field(default=(), compare=False)
     body: tuple["Statement", ...] = ()
     otherwise: tuple["Statement", ...] = ()
 
@@ -121,6 +123,19 @@ def plain(node: Expression) -> Expression:
     while node.kind == "group":
         node = node.parts[0]
     return node
+
+
+def walk(statements: Sequence[Statement]) -> Iterator[Statement]:
+    """Yield statements, and those in their blocks."""
+    for statement in statements:
+        yield statement
+        yield from walk(statement.body)
+        yield from walk(statement.otherwise)
+
+
+def assignments(statements: Sequence[Statement]) -> list[Statement]:
+    """Return all assignments in statements."""
+    return [each for each in walk(statements) if each.kind == "assign"]
 
 
 _HEAD_ENDS: Final = frozenset((*_LINE_ENDS, "{", "}", ""))
@@ -180,7 +195,9 @@ class _StatementParser:
         expressions: list[Expression] = []
         if _HAS_EXPRESSION.get(word):
             expressions.append(_parse_tokens(rest))
+        expression_lines = [line]
         while word == "case" and self._skip_to("case"):
+            expression_lines.append(self.line)
             expressions.append(_parse_tokens(self._take_head()[1:]))
 
         body = self._take_block(depth, "{")
@@ -196,6 +213,7 @@ class _StatementParser:
             last_line=self.line,
             text="" if is_known else " ".join(head),
             expressions=tuple(expressions),
+            expression_lines=tuple(expression_lines),
             body=body or (),
             otherwise=otherwise or (),
         )
