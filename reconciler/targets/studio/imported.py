@@ -14,7 +14,7 @@ from reconciler.core.errors import CxrouteError
 from reconciler.core.model.rule import Rule, Target
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import sanitize
-from reconciler.targets.studio.conditions import Alternative
+from reconciler.targets.studio.conditions import Alternative, Helper
 from reconciler.targets.studio.decision import (
     EMPTY,
     Branch,
@@ -66,10 +66,7 @@ class ImportedSnippet:
         self._assigned = assignments(self._statements)
         self.skill = self._skill_variable()
         self._skills = [each for each in self._assigned if each.text == self.skill]
-        counts = Counter(each.text for each in self._assigned)
-        self._sources = find_sources(self._statements, counts)
-        self._sources.pop(self.skill, None)
-
+        self._sources = self._find_sources()
         reader = SnippetConditionReader(
             replace(layout, skill=self.skill), self._sources, self.skill
         )
@@ -81,6 +78,13 @@ class ImportedSnippet:
         self.queue_names = self._names_in_comments()
         self._refuse_problems()
         self.notes = _listed([*self._decision.notes, *self._variable_notes()])
+
+    def _find_sources(self) -> dict[str, Helper]:
+        """Return the variables that the snippet makes from others, without that of the skill."""
+        counts = Counter(each.text for each in self._assigned)
+        sources = find_sources(self._statements, counts)
+        sources.pop(self.skill, None)
+        return sources
 
     def _skill_variable(self) -> str:
         """Return the variable of the skill: the layout's, one with `skill` or `queue` in its name,
