@@ -209,12 +209,9 @@ def export_rules(
         if ruleset.rules:
             rulesets.append(ruleset)
     rulesets.sort(key=lambda ruleset: ruleset.name)
-    used_aliases = {
-        alias: queue
-        for alias, queue in queues.new_aliases.items()
-        if alias in queues.used_queues
-    }
-    return ExportedManifests(tuple(rulesets), used_aliases, tuple(builder.skipped))
+    return ExportedManifests(
+        tuple(rulesets), queues.new_used_aliases(), tuple(builder.skipped)
+    )
 
 
 def _group_rules(

@@ -206,6 +206,14 @@ class QueueNames:
         self.used_queues[name] = self._queues[queue_id]
         return escape_text(name)
 
+    def new_used_aliases(self) -> dict[str, Any]:
+        """Return the new aliases that manifests have named, with their queues."""
+        return {
+            alias: queue
+            for alias, queue in self.new_aliases.items()
+            if alias in self.used_queues
+        }
+
     def existing_name(self, queue_id: str) -> str:
         """Return the queue's name in the existing manifests, escaped.
 

@@ -74,7 +74,7 @@ _MAX_DIGITS: Final = 1000
 
 
 class NotUnderstoodError(Exception):
-    """An expression that conditions cannot say. Its arguments are its text, and the reason."""
+    """An expression that conditions cannot say: its text, empty for all of it, and the reason."""
 
     def __init__(self, text: str, reason: str = "rules have no such condition") -> None:
         super().__init__(text, reason)
@@ -283,7 +283,7 @@ class ConditionReader:
         """Return the alternatives in which one of each part of an expression holds."""
         if len(node.parts) > _MAX_PARTS:
             reason = f"it has more than {_MAX_PARTS} parts"
-            raise NotUnderstoodError("this condition", reason)
+            raise NotUnderstoodError("", reason)
         combined: list[Alternative] = [()]
         for part in node.parts:
             combined = conjunction(combined, self._alternatives(part))
@@ -432,7 +432,7 @@ def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
             others[each] = None
     if len(others) > _MAX_ALTERNATIVES:
         reason = f"it has more than {_MAX_ALTERNATIVES:,} alternatives"
-        raise NotUnderstoodError("this condition", reason)
+        raise NotUnderstoodError("", reason)
     return [
         *((compare_with(name, "in", [*each]),) for name, each in values.items()),
         *others,
@@ -447,9 +447,8 @@ def conjunction(
     Raises NotUnderstoodError for too many.
     """
     if len(first) * len(second) > _MAX_ALTERNATIVES:
-        raise NotUnderstoodError(
-            "its conditions", f"they have more than {_MAX_ALTERNATIVES:,} combinations"
-        )
+        reason = f"its conditions have more than {_MAX_ALTERNATIVES:,} combinations"
+        raise NotUnderstoodError("", reason)
     pairs = [_combined(each, other) for each in first for other in second]
     return [each for each in pairs if each is not None]
 

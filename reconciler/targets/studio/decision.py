@@ -96,6 +96,7 @@ class DecisionReader:
                 branches = _sequence(branches, later)
             except NotUnderstoodError as error:
                 self._refuse(statement.line, error)
+                branches = []  # too many to go on with
         return branches
 
     def _step(

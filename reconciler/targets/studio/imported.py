@@ -14,7 +14,7 @@ from reconciler.core.errors import CxrouteError
 from reconciler.core.model.rule import Rule, Target
 from reconciler.core.target import NotStorableError
 from reconciler.core.text.escape import sanitize
-from reconciler.targets.studio.conditions import Alternative, Helper
+from reconciler.targets.studio.conditions import Alternative
 from reconciler.targets.studio.decision import (
     EMPTY,
     Branch,
@@ -66,11 +66,10 @@ class ImportedSnippet:
         self._assigned = assignments(self._statements)
         self.skill = self._skill_variable()
         self._skills = [each for each in self._assigned if each.text == self.skill]
-        self._sources = self._find_sources()
-        reader = SnippetConditionReader(
-            replace(layout, skill=self.skill), self._sources, self.skill
-        )
-        self._decision = DecisionReader(reader, self.skill, self._lines)
+        counts = Counter(each.text for each in self._assigned)
+        self._sources = find_sources(self._statements, counts)
+        self._sources.pop(self.skill, None)
+        self._decision = self._decision_reader()
         self._problems = self._decision.problems
         branches = self._decision.read(self._statements)
         self.skill_as: SkillForm = self._find_form()
@@ -79,12 +78,10 @@ class ImportedSnippet:
         self._refuse_problems()
         self.notes = _listed([*self._decision.notes, *self._variable_notes()])
 
-    def _find_sources(self) -> dict[str, Helper]:
-        """Return the variables that the snippet makes from others, without that of the skill."""
-        counts = Counter(each.text for each in self._assigned)
-        sources = find_sources(self._statements, counts)
-        sources.pop(self.skill, None)
-        return sources
+    def _decision_reader(self) -> DecisionReader:
+        layout = replace(self._layout, skill=self.skill)
+        reader = SnippetConditionReader(layout, self._sources, self.skill)
+        return DecisionReader(reader, self.skill, self._lines)
 
     def _skill_variable(self) -> str:
         """Return the variable of the skill: the layout's, one with `skill` or `queue` in its name,

@@ -14,7 +14,8 @@ from typing import Final
 from reconciler.core.errors import CxrouteError
 
 MAX_LENGTH: Final = 5 * 1024 * 1024
-MAX_DEPTH: Final = 64
+MAX_DEPTH: Final = 64  # of parentheses
+MAX_BLOCKS: Final = 100  # each further IF of a chain is one block deeper
 _TOKEN: Final = re.compile(
     r'[ \t\f\v\xa0\ufeff]*(\r?\n|\r|//[^\r\n]*|\$"(?:[^"\\\r\n]|\\[^\r\n])*"|"[^"\r\n]*"|[0-9]+(?:\.[0-9]+)?'
     r"|[A-Za-z_][A-Za-z0-9_]*\$?|[!<>]=|[^ \t\f\v\xa0\ufeff])"
@@ -149,8 +150,8 @@ class _StatementParser:
 
     def parse(self, depth: int) -> tuple[Statement, ...]:
         """Return the statements up to the end of the text, or of the block, and step over it."""
-        if depth > MAX_DEPTH:
-            problem = f"blocks are nested more than {MAX_DEPTH} deep"
+        if depth > MAX_BLOCKS:
+            problem = f"blocks are nested more than {MAX_BLOCKS} deep"
             raise SnippetError(self.line, problem)
         statements: list[Statement] = []
         while (token := self.tokens[self.position]) not in ("}", ""):

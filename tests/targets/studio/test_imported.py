@@ -498,6 +498,20 @@ def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None
     ]
 
 
+def test_a_long_chain_of_ifs_is_one_rule_for_each() -> None:
+    """Each further IF is one block deeper; beyond a hundred, the error names the line."""
+    for count in (99, 101):
+        links = [
+            f'IF intent = "i{at}" {{\ns = {at + 1} }}\nELSE {{' for at in range(count)
+        ]
+        text = "\n".join([*links, "s = 9999", "}" * count])
+        if count < 100:
+            assert count + 1 == len(converted(text))
+        else:
+            with pytest.raises(CxrouteError, match=r"^line 301: blocks are nested"):
+                imported(text)
+
+
 def test_an_expression_of_many_alternatives_is_refused_soon() -> None:
     """The alternatives of 40 parts with two each are not written out; a list of many values is one
     condition.
@@ -510,5 +524,10 @@ def test_an_expression_of_many_alternatives_is_refused_soon() -> None:
     assert [2] == [
         line for line, _ in problems(f"SELECT {{\nCASE {several} {{ s = 1 }}\n}}")
     ]
+    kept = "".join(
+        f'IF score > {at} {{\nIF a = "x{at}" {{ s = {at} }} }}\nELSE {{ IF b = "g{at}" {{ s = 3 }} }}\n'
+        for at in range(40)
+    )
+    assert "more than 10,000" in dict(problems(f"s = 1\n{kept}")).popitem()[1]
     values = " | ".join(f'( a = "x{at}" )' for at in range(5_000))
     assert 1 == len(converted(f"SELECT {{\nCASE {values} {{ s = 1 }}\n}}"))
