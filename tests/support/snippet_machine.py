@@ -1,7 +1,8 @@
 """An interpreter of Studio's SNIPPET language, which shares no code with the product.
 
 It knows what documents and third-party code show: statements, operators, texts with variables,
-methods of texts, objects from JSON. What nobody documents is a setting (`StudioFacts`).
+methods of texts, objects from JSON. What is not documented is a setting (`StudioFacts`); the
+interpreter in snippet_interpreter.py has neither objects nor settings, and refuses such code.
 """
 
 from __future__ import annotations
