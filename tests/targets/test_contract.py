@@ -363,7 +363,8 @@ OF_TARGETS = (
     "features/doctor/decision_service.py",
     "cli/hooks.py",
 )
-"""The targets, the commands about Studio scripts and the hand-over to one, and the decision service with its sandbox and its check."""
+"""The targets, the commands about Studio scripts and the hand-over to one, and the decision service with its sandbox
+and its check."""
 QUESTION = re.compile(
     r"""\bapi\.rules\b(?!`|: )|targets\.(?:studio|rules_api|decide)\b|[!=]= ["'](?:studio|rules-api|served)["']"""
 )
