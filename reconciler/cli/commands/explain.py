@@ -121,9 +121,13 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     else:
         session.print_banner()
         text = explain_text(explanation, names, output.paint, session.limits.rows)
-        output.result("\n".join([text, *(addition.text for addition in additions)]))
+        output.result(_with_texts(text, additions))
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
+
+
+def _with_texts(text: str, additions: Iterable[ExplainAddition]) -> str:
+    return "\n".join([text, *(addition.text for addition in additions)])
 
 
 def _with_fields(document: Document, additions: Iterable[ExplainAddition]) -> Document:
