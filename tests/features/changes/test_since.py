@@ -176,6 +176,50 @@ def test_invalid_versions_are_named_and_passed_over(
     assert history
 
 
+def test_invalid_manifests_that_return_are_named_once(
+    history: list[str], cxroute: Program
+) -> None:
+    """By the first commit that had them, in the order of these commits."""
+    write("cards.yaml", "kind: [")
+    first = commit("Break")
+    write("cards.yaml", "kind: {")
+    second = commit("Break otherwise")
+    write("cards.yaml", "kind: [")
+    commit("Break as before")
+    write("cards.yaml", rules("General"))
+    commit("Repair")
+    _, found = cxroute.json("since", *LOST)
+    assert [second, first] == [each["commit"] for each in found["broken"]]
+    assert history
+
+
+def test_each_version_has_its_own_fallback(
+    history: list[str], cxroute: Program
+) -> None:
+    """A bound of the endpoint moves the caller, and no rule was edited."""
+    fallback = "context: {minConfidence: 0.8, below: {intent: none}}\n"
+    write("prod.yaml", f"{ENVIRONMENT}{fallback}")
+    raised = commit("Raise the bound")
+    _, found = cxroute.json("since", *LOST, "--confidence", "0.5")
+    assert raised == found["since"]["commit"]
+    assert "cards/renamed" == found["since"]["before"]["rule"]
+    assert {"default": True} == found["since"]["after"]["destination"]
+    _, found = cxroute.json("since", *LOST, "--confidence", "0.9")
+    assert history[1] == found["since"]["commit"]
+
+
+def test_each_version_has_its_own_names_of_attributes(
+    history: list[str], cxroute: Program
+) -> None:
+    """The bot sends an intent, whatever rules call it."""
+    names = "attributes: {intent: detected, confidence: sureness}\n"
+    write("prod.yaml", f"{ENVIRONMENT}{names}")
+    commit("Rename attributes")
+    _, found = cxroute.json("since", *LOST, "--confidence", "0.9")
+    assert {"detected": "lost", "sureness": 0.9} == found["input"]
+    assert history[1] == found["since"]["commit"]
+
+
 @pytest.mark.usefixtures("history")
 def test_an_invalid_head_is_an_error_about_its_files(cxroute: Program) -> None:
     """Exit code 3, with the path in the work tree."""
@@ -573,6 +617,20 @@ def test_the_first_run_with_the_change_is_named(
     assert (
         f"First run with these manifests: {runs[-1]}, by {named['who']}." in cxroute.out
     )
+
+
+def test_a_run_of_an_older_destination_does_not_count(
+    history: list[str], cxroute: Program
+) -> None:
+    """Also where the search goes on to older changes."""
+    git("checkout", "-q", history[1])
+    assert 0 == cxroute("apply", "-e", "sandbox", "--yes")
+    git("checkout", "-q", "main")
+    sandbox = ("since", "-e", "sandbox", "--intent", "lost", "--all")
+    assert cxroute.json(*sandbox)[1]["since"]["run"] is not None
+    write("cards.yaml", rules("General"))
+    commit("Change the queue")
+    assert cxroute.json(*sandbox)[1]["since"]["run"] is None
 
 
 def test_an_unreadable_journal_is_a_warning(
