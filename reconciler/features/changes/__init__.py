@@ -1,0 +1,1 @@
+"""Questions about changes of the manifests that need an exact analysis."""
