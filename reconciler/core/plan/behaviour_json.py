@@ -78,7 +78,8 @@ def impact_to_json(
     }
     if behaviour.rests_on:
         document["restsOn"] = [
-            type_to_json(name, value_type) for name, value_type in behaviour.rests_on.items()
+            type_to_json(name, value_type)
+            for name, value_type in behaviour.rests_on.items()
         ]
     if behaviour.undecided:
         document["unknown"] = [

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from reconciler.core.model.rule import to_api_json
 from reconciler.core.plan.behaviour_json import (
     assumed_to_json,
     clauses_to_json,
@@ -10,7 +11,6 @@ from reconciler.core.plan.behaviour_json import (
     hide_assumed_ids,
     type_to_json,
 )
-from reconciler.core.model.rule import to_api_json
 from reconciler.features.changes.merge_behaviour import (
     EarlierRule,
     MergeBehaviour,
@@ -35,9 +35,7 @@ def merge_to_json(
     rules = _NamedRules()
     document: MergedEnvironmentJson = {
         "complete": behaviour.complete,
-        "unknown": [
-            {"where": clauses_to_json(where)} for where in behaviour.undecided
-        ],
+        "unknown": [{"where": clauses_to_json(where)} for where in behaviour.undecided],
         "surprises": [_row(row, rules, queue_names) for row in behaviour.surprises],
         "conflicts": [_row(row, rules, queue_names) for row in behaviour.conflicts],
         "rules": rules.document,

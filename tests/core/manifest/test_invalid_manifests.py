@@ -82,7 +82,11 @@ def test_every_code_of_loading_has_a_case() -> None:
         "CXR120",
         "CXR121",
     }
-    of_desired_rules |= {"CXR123", "CXR133", *(f"CXR{number}" for number in range(125, 132))}
+    of_desired_rules |= {
+        "CXR123",
+        "CXR133",
+        *(f"CXR{number}" for number in range(125, 132)),
+    }
     # made by tests, not kept as files
     by_bytes = {
         "CXR001",

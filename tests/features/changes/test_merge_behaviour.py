@@ -12,7 +12,7 @@ from reconciler.features.changes.merge_document import merge_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
 from tests.support.merge_oracle import Quadruple, a_quadruple, oracle_of
-from tests.support.random_rules import a_list, entries
+from tests.support.random_rules import entries
 from tests.tiers import size
 
 BLOCKS = 30
