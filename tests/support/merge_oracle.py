@@ -29,6 +29,7 @@ from tests.support.brute_force_checks import (
     entry_name,
     rules_text,
 )
+from tests.support.endpoint_oracle import Behind, events_for, with_own_truths
 from tests.support.random_rules import Evaluation, a_list, chance, edited
 
 VERSIONS: Final = ("base", "ours", "theirs", "merged")
@@ -215,12 +216,15 @@ def expected_of(
     return (ours,) if ours == theirs else "conflict"
 
 
-def oracle_of(four: Quadruple) -> MergeOracle:
-    """Return the oracle of four versions."""
+def oracle_of(
+    four: Quadruple, orders: Sequence[Evaluation] | None = None
+) -> MergeOracle:
+    """Return the oracle of four versions; `orders` are those of the versions, if they differ."""
     versions: Sequence[list[Json]] = four.versions
+    chosen = orders or [four.evaluation] * len(VERSIONS)
 
     def route(version: int, one: Input) -> Json | None:
-        return winner(versions[version], one, four.evaluation)
+        return winner(versions[version], one, chosen[version])
 
     texts = [
         f"{name}:\n{rules_text(rules)}\n"
@@ -229,5 +233,18 @@ def oracle_of(four: Quadruple) -> MergeOracle:
     return MergeOracle(
         universe=inputs_for(*versions),
         route=route,
-        report="".join([four.evaluation, "\n", *texts]),
+        report="".join([*chosen, "\n", *texts]),
     )
+
+
+def oracle_behind(sides: Sequence[Behind], evaluation: Evaluation) -> MergeOracle:
+    """Return the oracle of four versions, each behind its own endpoint."""
+    if len({side.fallback.digest for side in sides}) > 1:
+        sides = [with_own_truths(side) for side in sides]
+    universe = events_for(*sides)
+
+    def route(version: int, one: Input) -> Json | None:
+        return sides[version].winner(one, evaluation)
+
+    report = "".join(f"{side}\n" for side in sides)
+    return MergeOracle(universe=universe, route=route, report=report)

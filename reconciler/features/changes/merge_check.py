@@ -119,7 +119,7 @@ def check_environment(versions: Sequence[Version], name: str) -> MergedEnvironme
         )
     ]
     states = [_state_of(each) for each in checked]
-    stages = _compared_stages([state.endpoint for state in states])
+    stages = compared_stages([state.endpoint for state in states])
     lists = [
         _ordered_events(state, stage)
         for state, stage in zip(states, stages, strict=True)
@@ -129,7 +129,7 @@ def check_environment(versions: Sequence[Version], name: str) -> MergedEnvironme
         queues.update(each.queues)
     return MergedEnvironment(
         name=name,
-        behaviour=check_merge(lists, _common_types(stages)),
+        behaviour=check_merge(lists, common_types(stages)),
         queues=queues,
         labels=merge_labels([state.labels for state in states]),
         failures=tuple(_failures_of_merge(versions, checked)),
@@ -170,7 +170,7 @@ def _state_of(checked: Checked) -> DesiredState:
     return checked.desired
 
 
-def _compared_stages(stages: Sequence[EndpointStage]) -> list[EndpointStage]:
+def compared_stages(stages: Sequence[EndpointStage]) -> list[EndpointStage]:
     """Return the endpoint of each version, compared with one that has another fallback, if a
     version has one.
     """
@@ -190,7 +190,7 @@ def _ordered_events(
     return order_entries(stage.pull_back(desired_entries(state)), state.evaluation)
 
 
-def _common_types(stages: Sequence[EndpointStage]) -> Types:
+def common_types(stages: Sequence[EndpointStage]) -> Types:
     """Return the types of attributes that are known and equal in all versions."""
     first, *others = [stage.types for stage in stages]
     return {

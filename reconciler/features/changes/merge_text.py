@@ -14,6 +14,7 @@ from reconciler.core.plan.words import (
     MANY_ROWS,
     Names,
     destination_phrase,
+    destination_with_ids,
 )
 from reconciler.core.text.escape import (
     join_all,
@@ -34,7 +35,7 @@ AS_EXPECTED: Final = (
     "(proven)."
 )
 NOTHING_COMPARED: Final = "No Environment is in all versions, so nothing was compared."
-_SURPRISES: Final = "Merged, these conversations go where they should not:"
+_SURPRISES: Final = "Merged, these conversations go elsewhere than expected:"
 _CONFLICTS: Final = "Both changes move these conversations, to different places:"
 _UNKNOWN: Final = (
     "Not decided, because the analysis stopped at its bound of work; these conversations may go "
@@ -56,14 +57,19 @@ VERBOSE: Final = MergeLimits(ALL_ROWS, ALL_VALUES)
 
 
 def merge_headline(report: MergeReport) -> str:
-    """Return the result of a merge in one sentence."""
+    """Return the result of a merge, and the number of rows in each Environment."""
     if not report.environments:
         return NOTHING_COMPARED
-    parts = [_count_phrase(each) for each in report.environments]
-    counted = [part for part in parts if part]
-    if not counted:
+    if report.is_as_expected:
         return AS_EXPECTED
-    return f"{'; '.join(counted)}."
+    behaviours = [each.behaviour for each in report.environments]
+    sentence = "Where merged conversations go is not decided for all of them."
+    if any(behaviour.surprises for behaviour in behaviours):
+        sentence = "Merged, conversations go elsewhere than expected."
+    elif any(behaviour.conflicts for behaviour in behaviours):
+        sentence = "The two changes move conversations to different places."
+    counted = filter(None, map(_count_phrase, report.environments))
+    return f"{sentence} {'; '.join(counted)}."
 
 
 def _count_phrase(environment: MergedEnvironment) -> str:
