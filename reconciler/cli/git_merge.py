@@ -29,19 +29,7 @@ def merge_commits(
 
     Raises GitError.
     """
-    objects = _objects_of(repository)
-    temporary = GitRepository(os.fspath(folder), folder, repository.prefix)
-    words = (
-        "--quiet",
-        "--bare",
-        "--template=",
-        f"--object-format={_hash_of(repository)}",
-    )
-    temporary.ask("init", *words, ".")
-    alternates = folder / "objects" / "info" / "alternates"
-    alternates.parent.mkdir(parents=True, exist_ok=True)
-    alternates.write_bytes(os.fsencode(objects) + b"\n")
-
+    temporary = _borrow_objects(repository, folder)
     words = ("--write-tree", "-z", "--name-only", "--no-messages")
     try:
         output = temporary.ask("merge-tree", *words, f"--merge-base={base}", *sides)
@@ -54,6 +42,17 @@ def merge_commits(
     tree, *paths = output.removesuffix(b"\0").split(b"\0")
     conflicts = dict.fromkeys(os.fsdecode(path) for path in paths if path)
     return GitMerge(temporary, tree.decode(), tuple(conflicts))
+
+
+def _borrow_objects(repository: GitRepository, folder: Path) -> GitRepository:
+    """Return a new repository without a work tree, which reads the objects of another one."""
+    temporary = GitRepository(os.fspath(folder), folder, repository.prefix)
+    algorithm = f"--object-format={_hash_of(repository)}"
+    temporary.ask("init", "--quiet", "--bare", "--template=", algorithm, ".")
+    alternates = folder / "objects" / "info" / "alternates"
+    alternates.parent.mkdir(parents=True, exist_ok=True)
+    alternates.write_bytes(os.fsencode(_objects_of(repository)) + b"\n")
+    return temporary
 
 
 def _objects_of(repository: GitRepository) -> Path:

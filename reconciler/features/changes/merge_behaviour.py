@@ -153,8 +153,8 @@ def _verify_examples(
 
 
 @dataclass(slots=True, kw_only=True)
-class _Draft:
-    """A row before it is formatted; earlier rules are numbers of `_RuleBook`."""
+class _DraftRow:
+    """A row before it is formatted; earlier rules are numbers of `_VersionRules`."""
 
     ranks: Ranks
     rules: tuple[RoutingEntry | None, ...]
@@ -163,7 +163,7 @@ class _Draft:
     example: Box
 
 
-class _RuleBook:
+class _VersionRules:
     """The rules of all versions by number; a rule with equal conditions and priority is one."""
 
     def __init__(self, lists: Sequence[PivotSlices]) -> None:
@@ -225,7 +225,7 @@ class _RowBuilder:
         self._winners = winners
         self._space = winners.space
         self._formatter = formatter
-        self._book = _RuleBook(winners.lists)
+        self._book = _VersionRules(winners.lists)
         self._examples = UsualExamples(winners)
 
     def build(self) -> list[MergeRow]:
@@ -240,7 +240,7 @@ class _RowBuilder:
         merged.sort(key=lambda draft: draft.ranks[::-1])
         return [self._format(draft) for draft in merged]
 
-    def _draft(self, ranks: Ranks, found: FoundWinners) -> _Draft:
+    def _draft(self, ranks: Ranks, found: FoundWinners) -> _DraftRow:
         rules = tuple(
             slices.entry_of_rank(rank)
             for slices, rank in zip(self._winners.lists, ranks, strict=True)
@@ -248,7 +248,7 @@ class _RowBuilder:
         box = self._box_of(ranks, found)
         earlier = self._book.overlapping_before(ranks, box)
         box, earlier = self._fold_own_versions(box, earlier, rules)
-        return _Draft(
+        return _DraftRow(
             ranks=ranks,
             rules=rules,
             box=box,
@@ -333,7 +333,7 @@ class _RowBuilder:
                 kept.append(number)
         return frozenset(kept)
 
-    def _merge(self, drafts: list[_Draft]) -> list[_Draft]:
+    def _merge(self, drafts: list[_DraftRow]) -> list[_DraftRow]:
         """Return the rows of equal rules; two that differ in one attribute are one where that is
         exact.
         """
@@ -346,8 +346,8 @@ class _RowBuilder:
             rows = self._merge_once(rows)
         return rows
 
-    def _merge_once(self, drafts: Iterable[_Draft]) -> list[_Draft]:
-        rows: list[_Draft] = []
+    def _merge_once(self, drafts: Iterable[_DraftRow]) -> list[_DraftRow]:
+        rows: list[_DraftRow] = []
         for draft in drafts:
             for place, row in enumerate(rows):
                 joined = self._join(row, draft)
@@ -358,7 +358,7 @@ class _RowBuilder:
                 rows.append(draft)
         return rows
 
-    def _join(self, first: _Draft, second: _Draft) -> _Draft | None:
+    def _join(self, first: _DraftRow, second: _DraftRow) -> _DraftRow | None:
         """Return two rows as one; None where conditions cannot express it."""
         box = self._united_box(first.box, second.box)
         if box is None:
@@ -367,7 +367,7 @@ class _RowBuilder:
             for number in other.earlier - row.earlier:
                 if not is_taken(self._book.rules, row.box, number, row.earlier):
                     return None
-        return _Draft(
+        return _DraftRow(
             ranks=min(first.ranks, second.ranks),
             rules=first.rules,
             box=box,
@@ -401,7 +401,7 @@ class _RowBuilder:
             del box[attribute]
         return box
 
-    def _format(self, draft: _Draft) -> MergeRow:
+    def _format(self, draft: _DraftRow) -> MergeRow:
         destinations = tuple(map(destination_of_rule, draft.rules))
         base, ours, theirs, _ = destinations
         names = map(self._book.name, draft.earlier)

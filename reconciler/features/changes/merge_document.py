@@ -32,7 +32,7 @@ def merge_to_json(
 
     `rules` holds what the rows name, so that a program can evaluate a row by itself.
     """
-    rules = _NamedRules()
+    rules = _RulesOfRows()
     document: MergedEnvironmentJson = {
         "complete": behaviour.complete,
         "unknown": [{"where": clauses_to_json(where)} for where in behaviour.undecided],
@@ -47,7 +47,7 @@ def merge_to_json(
     return document
 
 
-class _NamedRules:
+class _RulesOfRows:
     """The rules that rows name, by a short name each."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _NamedRules:
 
 
 def _row(
-    row: MergeRow, rules: _NamedRules, queue_names: Mapping[str, str]
+    row: MergeRow, rules: _RulesOfRows, queue_names: Mapping[str, str]
 ) -> "MergeRowJson":
     base, ours, theirs, merged = (
         destination_to_json(destination, queue_names)

@@ -1,13 +1,13 @@
-"""The rules that take a conversation in four versions of a list: base, ours, theirs, and merged.
+"""The rules that take a conversation in four versions of a list: BASE, OURS, THEIRS, and MERGED.
 Pure.
 
 A conversation belongs in the report of a merge if the two changes disagree about it, or if the
-merged list sends it elsewhere than expected. With "x/y" for "x and y send it to different
+merged list sends it elsewhere than expected. With "X/Y" for "X and Y send it to different
 destinations", that is exactly the case if one of these holds:
 
-    base/ours    and ours/merged
-    base/theirs  and theirs/merged
-    ours/merged  and theirs/merged
+    BASE/OURS    and OURS/MERGED
+    BASE/THEIRS  and THEIRS/MERGED
+    OURS/MERGED  and THEIRS/MERGED
 
 Each pair of versions is compared as in a plan, which gives the pairs of winners that differ. Two
 such pairs with a common winner give three of the four rules, and a walk down the fourth list gives
@@ -264,13 +264,7 @@ class _WinnerSearch:
         if self._find_free_box(atom, heads, blockers) is None:
             return
         slices = self._lists[missing]
-        shapes = slices.shapes(atom)
-        overlapping = -1
-        covering = 0
-        for head in heads:
-            overlapping &= shapes.overlapping(head)
-            covering |= shapes.covering(head)
-
+        overlapping, covering = self._relations(atom, heads)
         for rank in (*slices.first_ranks_in(atom), DEFAULT_RANK):
             shape = slices.shape(atom, rank)
             if rank != DEFAULT_RANK and not overlapping >> shape & 1:
@@ -283,12 +277,22 @@ class _WinnerSearch:
             if covering >> shape & 1:
                 return
 
+    def _relations(self, atom: int, heads: Iterable[int]) -> tuple[int, int]:
+        """Return the shapes of a slice that overlap all of the heads, and those that cover one."""
+        shapes = self._lists[BASE].shapes(atom)
+        overlapping = -1
+        covering = 0
+        for head in heads:
+            overlapping &= shapes.overlapping(head)
+            covering |= shapes.covering(head)
+        return overlapping, covering
+
     def _find_free_box(
         self, atom: int, heads: Iterable[int], blockers: int
     ) -> Box | None:
         """Return a box of a slice in all of these shapes that no blocker touches, or None."""
         is_unnamed = atom == UNNAMED_SLICE
-        shapes = self._space.rest_shapes if is_unnamed else self._space.shapes
+        shapes = self._lists[BASE].shapes(atom)
         distinct = frozenset(heads)
         for head in distinct:
             blockers &= shapes.overlapping(head)

@@ -266,7 +266,7 @@ def test_git_runs_no_command_of_a_repository(cxroute: Program) -> None:
     assert not Path("ran").exists()
 
 
-def test_a_revision_is_no_option(cxroute: Program) -> None:
+def test_a_revision_cannot_be_an_option(cxroute: Program) -> None:
     """A revision that begins with a hyphen does not reach git."""
     git("init", "--quiet")
     Path("manifests").mkdir()
