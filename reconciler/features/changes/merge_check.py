@@ -64,8 +64,11 @@ class MergeReport:
 
     @property
     def is_as_expected(self) -> bool:
-        """Return whether every conversation is proven to go where it is expected."""
-        return all(each.behaviour.is_as_expected for each in self.environments)
+        """Return whether every conversation of an Environment is proven to go where it is expected;
+        without an Environment, nothing is proven.
+        """
+        decided = [each.behaviour.is_as_expected for each in self.environments]
+        return bool(decided) and all(decided)
 
 
 def report_merge(

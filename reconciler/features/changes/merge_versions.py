@@ -1,6 +1,6 @@
 """Reads the versions of a merge: revisions of git or directories, and git's own merge of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -106,10 +106,11 @@ def _load_merge(places: Sequence[_Place], directory: str) -> Version:
             repository = GitRepository.find(directory)
             sides = (ours.commit, theirs.commit)
             merge = merge_commits(repository, base.commit, sides, Path(folder))
+            wanted = _conflicts_of_manifests(merge)
             contents = _read_tree(merge.repository, merge.tree, directory)
         except (GitError, UnreadableFileError) as error:
             raise UsageError(f"git cannot merge these revisions: {error}") from None
-    conflicts = list(_conflict_places(merge, contents, directory))
+    conflicts = [_conflict_place(path, contents, directory) for path in wanted]
     if conflicts:
         raise MergeConflictError(
             f"{_phrase(ours)} and {_phrase(theirs)} change the same lines, and git cannot merge "
@@ -118,17 +119,25 @@ def _load_merge(places: Sequence[_Place], directory: str) -> Version:
     return _load_contents(contents, place)
 
 
-def _conflict_places(
-    merge: GitMerge, contents: _Contents, directory: str
-) -> Iterable[str]:
-    """Yield the file and line of each text conflict; other files than manifests do not matter."""
-    texts = dict(contents)
+def _conflicts_of_manifests(merge: GitMerge) -> list[PurePosixPath]:
+    """Return the manifests, links, and targets of links with a text conflict, by their paths in
+    the folder of the manifests. Other files do not matter. Raises GitError.
+    """
+    files = list_manifests(merge.repository, merge.tree)
+    wanted = {file.path for file in files}
     prefix = PurePosixPath(merge.repository.prefix)
-    for conflict in merge.conflicts:
-        path = PurePosixPath(conflict)
-        if path.is_relative_to(prefix) and path.name.endswith(EXTENSIONS):
-            file = _path_in(directory, str(path.relative_to(prefix)))
-            yield f"{sanitize(file)}:{_line_of_conflict(texts.get(file))}"
+    below = [
+        path.relative_to(prefix)
+        for path in map(PurePosixPath, merge.conflicts)
+        if path.is_relative_to(prefix)
+    ]
+    return [path for path in below if path in wanted or path.name.endswith(EXTENSIONS)]
+
+
+def _conflict_place(path: PurePosixPath, contents: _Contents, directory: str) -> str:
+    """Return the file and line of a text conflict."""
+    file = _path_in(directory, str(path))
+    return f"{sanitize(file)}:{_line_of_conflict(dict(contents).get(file))}"
 
 
 def _line_of_conflict(text: bytes | Finding | None) -> int:

@@ -228,6 +228,55 @@ def test_environments_that_not_all_versions_have_are_named(cxroute: Program) -> 
 
 
 @pytest.mark.usefixtures("project")
+def test_nothing_is_proven_without_a_common_environment(cxroute: Program) -> None:
+    """The exit code is that of what is not decided."""
+    write("prod.yaml", PROD.replace("prod", "live"))
+    commit("renamed")
+    assert 2 == cxroute("merge-check", "main", "renamed", "gold")
+    assert cxroute.out.startswith("No Environment is in all versions")
+    assert cxroute.out.endswith("so not compared: live and prod.\n")
+
+
+@pytest.mark.usefixtures("project")
+def test_links_of_manifests_can_be_in_conflict(cxroute: Program) -> None:
+    """Which of two targets is read would decide about the rules."""
+    for branch in ("first", "second"):
+        write(f"more/{branch}/x.yaml", ruleset(branch, REST.replace("rest", branch)))
+        Path("manifests/chosen").symlink_to(f"more/{branch}")
+        commit(branch)
+    assert 3 == cxroute("merge-check", "main", "first", "second")
+    assert "git cannot merge them: manifests/chosen" in cxroute.err
+
+
+@pytest.mark.usefixtures("project")
+def test_each_version_is_behind_its_own_fallback(cxroute: Program) -> None:
+    """One change raises the bound of the fallback, the other retargets the intent of the fallback:
+    events between both bounds go where neither change sends them.
+    """
+    fallback = "context: {minConfidence: %s, below: {intent: unsure}}\n"
+    unsure = "  - {key: unsure, intent: unsure, queue: %s, priority: 5}\n"
+    git("checkout", "--quiet", "-b", "before")
+    write("prod.yaml", PROD + fallback % 0.5)
+    write("unsure.yaml", ruleset("unsure", unsure % "Agents"))
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "before")
+    for branch, file, text in (
+        ("raised", "prod.yaml", PROD + fallback % 0.7),
+        ("retargeted", "unsure.yaml", ruleset("unsure", unsure % "Experts")),
+    ):
+        git("checkout", "--quiet", "-b", branch, "before")
+        write(file, text)
+        git("commit", "--quiet", "--all", "--message", branch)
+    code, actual = cxroute.json("merge-check", "before", "raised", "retargeted")
+    report = actual["environments"]["prod"]
+    assert (2, []) == (code, report["conflicts"])
+    for row in report["surprises"]:
+        assert 0.5 <= row["example"]["cognigyConfidence"] < 0.7
+        names = [row[name]["queues"][0]["queueName"] for name in ("expected", "merged")]
+        assert ["Agents", "Experts"] == names
+
+
+@pytest.mark.usefixtures("project")
 def test_other_names_of_the_bots_attributes_are_not_compared(cxroute: Program) -> None:
     """Rules on both cannot be compared."""
     write("prod.yaml", PROD + "attributes: {intent: topic}\n")
