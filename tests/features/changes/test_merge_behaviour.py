@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Final
 
 import pytest
 
@@ -21,12 +22,15 @@ from tests.support.merge_oracle import (
     oracle_of,
     some_edits,
 )
-from tests.support.random_rules import a_list, attribute, entries, rule
+from tests.support.random_rules import Evaluation, a_list, attribute, entries, rule
 from tests.tiers import size
 
 BLOCKS = 30
 SIZE = size(fast=10, slow=50, full=100)
 """Quadruples in each block."""
+
+
+ORDERS: Final[tuple[Evaluation, ...]] = ("lowest-first", "highest-first")
 
 
 def report(four: Quadruple, work: int | None = None) -> MergeBehaviour:
@@ -75,7 +79,7 @@ def test_versions_may_differ_in_the_order_of_priorities(block: int) -> None:
     for seed in range(block * 10, (block + 1) * 10):
         random = Random(f"order {seed}")
         four = a_quadruple(random, 4)
-        orders = [random.choice(("lowest-first", "highest-first")) for _ in VERSIONS]
+        orders = [random.choice(ORDERS) for _ in VERSIONS]
         lists = [
             order_entries(entries(rules), order)
             for rules, order in zip(four.versions, orders, strict=True)
