@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.grouping import group_pairs
 from reconciler.core.plan.clauses import FEW_VALUES, clauses_phrase, condition_phrases
 from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.plan.words import (
@@ -108,14 +110,19 @@ def _environment_lines(
     behaviour = environment.behaviour
     for title, rows in _parts(behaviour):
         yield title
-        for row in rows[: limits.rows]:
-            yield from _row_lines(row, environment, style, limits)
+        shown = rows[: limits.rows]
+        alike = group_pairs(((row.destinations, row.expected), row) for row in shown)
+        for group in alike.values():
+            yield from _group_lines(group, environment, style, limits)
         if len(rows) > limits.rows:
             yield f"  and {pluralize(len(rows) - limits.rows, 'more row')}: -v shows all"
     if behaviour.undecided:
         yield style("yellow", _UNKNOWN)
         for where in behaviour.undecided[: limits.rows]:
             yield f"  {clauses_phrase(where, environment.labels, limits.values)}"
+        hidden = len(behaviour.undecided) - limits.rows
+        if hidden > 0:
+            yield f"  and {hidden:,} more"
 
 
 def _parts(behaviour: MergeBehaviour) -> list[tuple[str, Sequence[MergeRow]]]:
@@ -123,18 +130,36 @@ def _parts(behaviour: MergeBehaviour) -> list[tuple[str, Sequence[MergeRow]]]:
     return [(title, rows) for title, rows in parts if rows]
 
 
-def _row_lines(
-    row: MergeRow, environment: MergedEnvironment, style: Style, limits: MergeLimits
+def _group_lines(
+    rows: Sequence[MergeRow],
+    environment: MergedEnvironment,
+    style: Style,
+    limits: MergeLimits,
 ) -> Iterator[str]:
-    yield f"  {clauses_phrase(row.where, environment.labels, limits.values)}"
-    routes = _routes(row, environment.queues)
-    width = max(len(place) for place in routes)
-    for version, rule, place in zip(VERSIONS, row.rules, routes, strict=False):
-        by_rule = f"by {entry_name(rule)}" if rule else ""
-        yield f"    {version:<8}  {place:<{width}}   {by_rule}".rstrip()
-    if row.expected:
+    """Yield rows with equal destinations: what each is about, then where all of them go."""
+    notes = [list(_notes(row, environment, limits)) for row in rows]
+    is_shared = all(note == notes[0] for note in notes)
+    for row, own_notes in zip(rows, notes, strict=True):
+        yield f"  {clauses_phrase(row.where, environment.labels, limits.values)}"
+        if not is_shared:
+            yield from (f"    {note}" for note in own_notes)
+
+    routes = _routes(rows[0], environment.queues)
+    width = max(map(len, routes))
+    for number, version in enumerate(VERSIONS):
+        most = 1 if limits.rows < ALL_ROWS else len(rows)
+        rules = _rules_phrase([row.rules[number] for row in rows], most)
+        yield f"    {version:<8}  {routes[number]:<{width}}   {rules}".rstrip()
+    if rows[0].expected:
         yield style("yellow", f"    expected  {routes[-1]}")
-    yield from (f"    {note}" for note in _notes(row, environment, limits))
+    if is_shared:
+        yield from (f"    {note}" for note in notes[0])
+
+
+def _rules_phrase(rules: Iterable[RoutingEntry | None], most: int) -> str:
+    """Return `by cards/lost and 3 more`; empty for the default routing alone."""
+    names = dict.fromkeys(entry_name(rule) for rule in rules if rule)
+    return f"by {join_first(list(names), most)}" if names else ""
 
 
 def _routes(row: MergeRow, queues: Names) -> list[str]:
@@ -200,6 +225,8 @@ def _environment_blocks(
             escape_markdown(clauses_phrase(where, environment.labels, limits.values))
             for where in behaviour.undecided[: limits.rows]
         ]
+        hidden = len(behaviour.undecided) - limits.rows
+        items += [f"and {hidden:,} more"] if hidden > 0 else []
         yield alert("WARNING", [escape_markdown(_UNKNOWN), *items])
 
 

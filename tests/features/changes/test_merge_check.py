@@ -93,6 +93,37 @@ def test_two_branches_surprise_together(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_rows_with_equal_destinations_stand_together(cxroute: Program) -> None:
+    """Of several rules the first one is named, and all with -v; twelve rows are shown without it."""
+    intents = [f"lost_{number:02d}" for number in range(14)]
+    rules = "  - {key: %s, intent: %s, queue: Fraud Desk, priority: %s}\n"
+    for branch, priority in (("many", 10), ("many-later", 30)):
+        git("checkout", "--quiet", "-b", branch, "main" if priority < 20 else "many")
+        write(
+            "cards.yaml",
+            ruleset(
+                "cards", *(rules % (i.replace("_", "-"), i, priority) for i in intents)
+            ),
+        )
+        git("commit", "--quiet", "--all", "--message", branch)
+    git("checkout", "--quiet", "-b", "many-gold", "many")
+    write("gold.yaml", ruleset("priority", GOLD))
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "gold")
+
+    versions = ("many", "many-gold", "many-later")
+    assert 2 == cxroute("merge-check", *versions)
+    assert 12 == cxroute.out.count(", tier gold\n")
+    assert 1 == cxroute.out.count("    expected  ")
+    assert 'base      "Fraud Desk"   by cards/lost-00 and 11 more\n' in cxroute.out
+    assert "  and 2 more rows: -v shows all\n" in cxroute.out
+    assert 2 == cxroute("merge-check", *versions, "-v")
+    assert 14 == cxroute.out.count(", tier gold\n")
+    assert "cards/lost-13" in cxroute.out
+    assert 'For example intent "lost_13", tier "gold"' in cxroute.out
+
+
+@pytest.mark.usefixtures("project")
 def test_an_expected_merge_is_proven(cxroute: Program) -> None:
     """One change alone, and both with a merge that moves nobody."""
     for versions in (("main", "gold", "main"), ("main", "gold", "later", "gold")):
