@@ -185,7 +185,8 @@ class CommandParser(Parser, Generic[_Options]):
 
     def parse_args(self, args: "Sequence[str]") -> _Options:  # type: ignore[override] # callers have no more
         """Return the options. Raises UsageError with the nearest option for an unknown one."""
-        namespace, unknown = self.parse_known_args(args)
+        # options may stand between the words
+        namespace, unknown = self.parse_known_intermixed_args(args)
         values = vars(namespace)
         if unknown:
             from reconciler.cli.advice import ArgumentAdvice, without_secrets  # noqa: PLC0415 - only for an error

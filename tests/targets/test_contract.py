@@ -357,12 +357,14 @@ def test_a_simulated_tenant_is_prepared_once(project: Project) -> None:
 OF_TARGETS = (
     "targets/",
     "features/studio_block/",
+    "features/cognigy/environment.py",
     "features/endpoint/",
     "features/practice/",
     "features/doctor/decision_service.py",
     "cli/hooks.py",
 )
-"""The targets, the commands about Studio scripts, and the decision service with its sandbox and its check."""
+"""The targets, the commands about Studio scripts and the hand-over to one, and the decision service with its sandbox
+and its check."""
 QUESTION = re.compile(
     r"""\bapi\.rules\b(?!`|: )|targets\.(?:studio|rules_api|decide)\b|[!=]= ["'](?:studio|rules-api|served)["']"""
 )

@@ -11,6 +11,7 @@ from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.desired.desired import DesiredRule, DesiredState
 from reconciler.core.desired.queues import QueueResolver
 from reconciler.core.export.names import (
+    NewAliases,
     QueueNames,
     RuleNameAllocator,
     SkippedRule,
@@ -156,15 +157,23 @@ class TenantSnapshot:
     desired: DesiredState
 
 
+class ExportedDocument(NamedTuple):
+    """A further document to write: its file's name without extension, and its lines."""
+
+    name: str
+    lines: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ExportedManifests:
-    """RuleSets to write, the queue aliases that they need (alias to its value), and the skipped
-    rules.
+    """RuleSets to write, the queue aliases that they need (alias to its value), the skipped rules,
+    and documents to write before them.
     """
 
     rulesets: tuple[ExportedRuleSet, ...]
     queue_aliases: dict[str, Any]
     skipped: tuple[SkippedRule, ...]
+    further: tuple[ExportedDocument, ...] = ()
 
     @property
     def rules(self) -> tuple[ExportedRule, ...]:
@@ -176,7 +185,10 @@ class ExportedManifests:
 
 
 def export_rules(
-    rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Collection[str]
+    rules: Sequence[LiveRule],
+    tenant: TenantSnapshot,
+    reserved: Collection[str],
+    aliases: NewAliases = "needed",
 ) -> ExportedManifests:
     """Return the manifests of some live rules: managed ones by their RuleSets, others by their
     heaviest queue.
@@ -186,7 +198,7 @@ def export_rules(
         rules, key=lambda live: (live.rule.priority, live.rule.name, live.id)
     )
     queue_ids = [queue_id for live in ordered for queue_id in _queue_ids(live)]
-    queues = QueueNames(tenant.resolver, tenant.queues, queue_ids)
+    queues = QueueNames(tenant.resolver, tenant.queues, queue_ids, aliases)
     desired_names = [desired.rule.name for desired in tenant.desired.rules.values()]
     names = RuleNameAllocator(tenant.rules, desired_names)
 
@@ -197,12 +209,9 @@ def export_rules(
         if ruleset.rules:
             rulesets.append(ruleset)
     rulesets.sort(key=lambda ruleset: ruleset.name)
-    aliases = {
-        alias: queue
-        for alias, queue in queues.new_aliases.items()
-        if alias in queues.used_queues
-    }
-    return ExportedManifests(tuple(rulesets), aliases, tuple(builder.skipped))
+    return ExportedManifests(
+        tuple(rulesets), queues.new_used_aliases(), tuple(builder.skipped)
+    )
 
 
 def _group_rules(
@@ -340,7 +349,9 @@ def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[st
 def _documents(
     exported: ExportedManifests, header: ManifestHeader
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield the name and the lines of each document, the queues first."""
+    """Yield the name and the lines of each document: the further ones first, then the queues."""
+    for document in exported.further:
+        yield document.name, [*document.lines]
     if exported.queue_aliases:
         name = header.queues_name
         fields: dict[str, object] = {**_API_VERSION_FIELD, "kind": "Queues"}
@@ -350,17 +361,25 @@ def _documents(
         yield name, lines
 
     for group in exported.rulesets:
-        fields = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
-        if header.environments:
-            fields["environments"] = header.environments
-        if group.defaults:
-            fields["defaults"] = group.defaults
-        lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
-        for rule in group.rules:
-            lines += [f"  # {sanitize(note)}" for note in rule.notes]
-            first, *following = format_mapping(rule.fields, 4)
-            lines += [f"  - {first[4:]}", *following]
-        yield group.name, lines
+        yield group.name, _ruleset_lines(group, header)
+
+
+def _ruleset_lines(group: ExportedRuleSet, header: ManifestHeader) -> list[str]:
+    fields: dict[str, object] = {
+        **_API_VERSION_FIELD,
+        "kind": "RuleSet",
+        "name": group.name,
+    }
+    if header.environments:
+        fields["environments"] = header.environments
+    if group.defaults:
+        fields["defaults"] = group.defaults
+    lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
+    for rule in group.rules:
+        lines += [f"  # {sanitize(note)}" for note in rule.notes]
+        first, *following = format_mapping(rule.fields, 4)
+        lines += [f"  - {first[4:]}", *following]
+    return lines
 
 
 def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:

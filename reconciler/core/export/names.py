@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from unicodedata import combining, normalize
 
 from reconciler.core.behaviour.evaluate import required_values
@@ -15,6 +15,9 @@ from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Address, Queue
 from reconciler.core.text.files import KIB
+
+NewAliases = Literal["needed", "all"]
+"""Which queues get a new alias: those whose name is not unique, or all."""
 
 
 class NotRepresentableError(Exception):
@@ -153,11 +156,16 @@ class QueueNames:
     """Names for the queues of one tenant."""
 
     def __init__(
-        self, resolver: QueueResolver, queues: Iterable[Queue], queue_ids: Iterable[str]
+        self,
+        resolver: QueueResolver,
+        queues: Iterable[Queue],
+        queue_ids: Iterable[str],
+        aliases: NewAliases = "needed",
     ) -> None:
         """`queue_ids` are the ids of the named queues, in the order in which they get aliases."""
         # Where rules name aliases (a Queues document exists, or one queue needs an alias), all
         # queues get one: `validate` warns of a name that is not an alias.
+        self._new = aliases
         self._environment = resolver.environment
         self._aliases = resolver.aliases
         self._queues = {queue.id: queue for queue in queues}
@@ -180,7 +188,9 @@ class QueueNames:
             if queue_id not in self._names and queue_id in self._queues
         ]
         have_unique_names = all(map(self._has_unique_name, unnamed))
-        needs_aliases = bool(self._aliases) or not have_unique_names
+        needs_aliases = (
+            self._new == "all" or bool(self._aliases) or not have_unique_names
+        )
         for queue in unnamed:
             name = self._create_alias(queue) if needs_aliases else queue.name
             self._names[queue.id] = name
@@ -195,6 +205,14 @@ class QueueNames:
         name = self._names[queue_id]
         self.used_queues[name] = self._queues[queue_id]
         return escape_text(name)
+
+    def new_used_aliases(self) -> dict[str, Any]:
+        """Return the new aliases that manifests have named, with their queues."""
+        return {
+            alias: queue
+            for alias, queue in self.new_aliases.items()
+            if alias in self.used_queues
+        }
 
     def existing_name(self, queue_id: str) -> str:
         """Return the queue's name in the existing manifests, escaped.

@@ -157,9 +157,19 @@ def load_manifests(directory: "Path") -> Manifests:
 def load_with_changes(directory: "Path", changed: Mapping[str, bytes]) -> Manifests:
     """Return the manifests with some files added or changed, by the paths in sources.
 
-    Raises ManifestError.
+    The directory may be empty, or missing. Raises ManifestError.
     """
-    return load_contents(sorted({**dict(read_files(directory)), **changed}.items()))
+    contents = {
+        file: content
+        for file, content in read_files(directory)
+        if not (changed and is_no_manifests(content))
+    }
+    return load_contents(sorted({**contents, **changed}.items()))
+
+
+def is_no_manifests(content: object) -> bool:
+    """Return whether a directory has no manifest, or does not exist, by what was read of it."""
+    return isinstance(content, Finding) and content.code == "CXR115"
 
 
 def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:

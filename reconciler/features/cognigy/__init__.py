@@ -1,4 +1,4 @@
-"""A Cognigy bot: its intents as an Intents document, and their differences from the manifests."""
+"""A Cognigy bot: the nodes of its flow, its hand-over to a script, and its intents compared with the manifests."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ FEATURE: Final = Feature(
         "cognigy": Command(
             "context endpoint",
             20,
-            "print the nodes of a flow that post to `cxroute serve`; write the bot's intents",
+            "print the nodes of a flow for `cxroute serve` or a script; write the bot's intents",
             f"{__name__}.command",
         ),
     },

@@ -1,21 +1,33 @@
-"""`cxroute cognigy`: the two nodes of a flow that post to the context endpoint, and the intents of
-the bot.
+"""`cxroute cognigy`: the nodes of a flow that post to the context endpoint, or hand over to a Studio
+script, and the intents of the bot.
 """
 
 import argparse
 import json
+import os
+from pathlib import Path
 from textwrap import indent
 from typing import Final
 
+from reconciler.cli.command_line import choose_environment
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.core.errors import UsageError
+from reconciler.core.manifest.load import Manifests, load_manifests
 from reconciler.core.text.pages import page
 from reconciler.features.cognigy import API
+from reconciler.features.cognigy.handover import (
+    CHANNELS,
+    LONGEST,
+    HandOver,
+    handover_code,
+    handover_steps,
+)
 from reconciler.features.cognigy.options import CognigyOptions
 
-_LONGEST: Final = 256
 _CONVERSATION: Final = "input.sessionId"
+# A signal goes to the spawned contact, whose id Cognigy's node Context Init keeps.
+_SPAWNED: Final = "(context.data || {}).spawnedContactId"
 
 CODE: Final = """\
 // cxroute: the data that the next node, an HTTP Request node, posts. It needs no require and no library.
@@ -80,9 +92,14 @@ def options(parser: argparse.ArgumentParser) -> type[CognigyOptions]:
     add("--url", help=f"{url} (default: {API})")
     conversation = (
         f"nodes: expression for the id of the interaction in CXone (default: "
-        f"{_CONVERSATION})"
+        f"{_CONVERSATION}; with an Environment that signals, the spawned contact)"
     )
     add("--conversation", metavar="SCRIPT", help=conversation)
+    handover = (
+        "nodes: instead, the hand-over to a Studio script, with the variables of the "
+        "Environment in -e"
+    )
+    add("--handover", choices=CHANNELS, help=handover)
     none = (
         "value that the node posts without an intent (default: none); intents: it is never "
         "removed"
@@ -125,16 +142,19 @@ def run(options: CognigyOptions, output: Output) -> int:
         "--check": options.check,
         "--format": options.format,
     }
-    nodes = {"--conversation": options.conversation, "--code": options.code}
+    nodes = {
+        "--conversation": options.conversation,
+        "--code": options.code,
+        "--handover": options.handover,
+    }
     check_task("cognigy", options.task, {"nodes": nodes, "intents": intents})
     if options.task == "intents":
         from reconciler.features.cognigy.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 
         return run_intents(options, output)
-    script = code(
-        _CONVERSATION if options.conversation is None else options.conversation,
-        options.none,
-    )
+    if options.handover is not None:
+        return _print_handover(options, output)
+    script = code(_conversation(options), options.none)
     if options.code:
         output.file_text(script)
         return 0
@@ -147,10 +167,65 @@ def run(options: CognigyOptions, output: Output) -> int:
     return 0
 
 
+def _manifests(options: CognigyOptions) -> Manifests | None:
+    """Return the manifests if the command line or $CXROUTE_ENV names an Environment."""
+    if options.environment or os.environ.get("CXROUTE_ENV"):
+        return load_manifests(Path(options.manifests))
+    return None
+
+
+def _conversation(options: CognigyOptions) -> str:
+    """Return the expression for the id of the interaction."""
+    if options.conversation is not None:
+        return options.conversation
+    manifests = _manifests(options)
+    if manifests is None:
+        return _CONVERSATION
+    environment = choose_environment(manifests, options.environment)
+    is_signal = environment.context.writer == "voice-signal"
+    return _SPAWNED if is_signal else _CONVERSATION
+
+
+def _print_handover(options: CognigyOptions, output: Output) -> int:
+    """Print the steps of a hand-over, or the text of its Code node."""
+    for option, value in (
+        ("--url", options.url),
+        ("--conversation", options.conversation),
+    ):
+        if value is not None:
+            raise UsageError(
+                f"{option} does not go with --handover: a hand-over needs no endpoint"
+            )
+    handover = _handover(options, output)
+    text = handover_code(handover) if options.code else handover_steps(handover)
+    output.file_text(text)
+    return 0
+
+
+def _handover(options: CognigyOptions, output: Output) -> HandOver:
+    """Return what the texts of a hand-over name, by the Environment if there is one."""
+    channel = options.handover or CHANNELS[0]
+    manifests = _manifests(options)
+    if manifests is None:
+        return HandOver(channel=channel, none=options.none)
+
+    from reconciler.features.cognigy.environment import (  # noqa: PLC0415 - imports the targets
+        environment_handover,
+    )
+
+    environment = choose_environment(manifests, options.environment)
+    handover, warnings = environment_handover(
+        HandOver(channel=channel, none=options.none), manifests, environment
+    )
+    for warning in warnings:
+        output.warn(warning)
+    return handover
+
+
 def code(conversation: str, none: str) -> str:
     """Return the Code node's text. Raises UsageError."""
-    if not none.strip() or len(none) > _LONGEST or not none.isprintable():
-        raise UsageError(f"--none must have 1 to {_LONGEST} printable characters")
+    if not none.strip() or len(none) > LONGEST or not none.isprintable():
+        raise UsageError(f"--none must have 1 to {LONGEST} printable characters")
     if not conversation.strip() or "\n" in conversation:
         raise UsageError(
             "--conversation must be an expression on one line, such as input.sessionId"

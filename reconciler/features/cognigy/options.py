@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from reconciler.cli.options import CommonOptions
+from reconciler.features.cognigy.handover import Channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,7 @@ class CognigyOptions(CommonOptions):
     conversation: str | None
     none: str
     code: bool | None
+    handover: Channel | None
     source: str | None
     project: str | None
     into: str | None

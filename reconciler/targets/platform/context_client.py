@@ -67,6 +67,9 @@ CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]
 
 # the contact id of Cognigy's test chat, which does not exist
 TEST_CHATS: Final = frozenset({"100000000000"})
+# p1 of a signal. Cognigy's hand-over has Escalate or End there: a script can distinguish them. No
+# document says whether a signal may lack p1, and Cognigy's own client refuses one without it.
+SIGNAL_KIND: Final = "cxroute"
 _PATHS: Final = {
     "digital-custom-fields": "/dfo/3.0/contacts/{conversationId}/custom-fields",
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",
@@ -116,11 +119,13 @@ async def write_custom_fields(
 
 def signal_writer(parameters: Mapping[str, int]) -> ContextWriter:
     """Return a writer that signals a voice contact's script; `parameters` numbers p1 to p9, by
-    attribute.
+    attribute. If p1 has no attribute, it holds SIGNAL_KIND.
     """
     # Each signal interrupts the script: none is sent twice. AmbiguousWriteError: it may have been
     # sent.
     numbers = sorted((number, name) for name, number in parameters.items())
+    has_first = 1 in parameters.values()
+    first = () if has_first else (f"p1={SIGNAL_KIND}",)
 
     def write(
         call: CallTenant,
@@ -131,7 +136,8 @@ def signal_writer(parameters: Mapping[str, int]) -> ContextWriter:
             f"p{number}={quote(value_text(attributes.get(name)), safe='')}"
             for number, name in numbers
         ]
-        return call("signal", f"{path}?{'&'.join(values)}", b"")
+        query = "&".join((*first, *values))
+        return call("signal", f"{path}?{query}", b"")
 
     return write
 

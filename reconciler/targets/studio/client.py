@@ -33,7 +33,11 @@ from reconciler.targets.platform.transport.rate_limiter import (
     WaitCallback,
     ignore_wait,
 )
-from reconciler.targets.platform.transport.request import ApiResponse, Transport
+from reconciler.targets.platform.transport.request import (
+    ApiRequest,
+    ApiResponse,
+    Transport,
+)
 from reconciler.targets.platform.transport.sender import RequestKind
 from reconciler.targets.studio.block_rules import block_after, live_rules
 from reconciler.targets.studio.build import BlockEntry
@@ -44,10 +48,14 @@ from reconciler.targets.studio.script import (
     ScriptBlock,
     ScriptError,
     find_block,
+    is_desktop_script,
     replace_block,
+    version_content,
 )
 
 _UNLOCK_SECONDS: Final = 30.0
+# The type of a script of Desktop Studio in the text of a 500.
+_DESKTOP_TYPE: Final = b"ScriptContainer"
 _RIGHT: Final = (
     "right to view and edit scripts in Studio, which its employee's role gives"
 )
@@ -86,7 +94,8 @@ class StudioReadingClient(PlatformClient):
         script: StudioScript,
     ) -> None:
         """`script` holds the rules."""
-        super().__init__(transport, tenant, credentials, time, progress, on_wait)
+        super().__init__(self._deliver, tenant, credentials, time, progress, on_wait)
+        self._transport = transport
         self._script = script
 
     @property
@@ -147,21 +156,36 @@ class StudioReadingClient(PlatformClient):
             errors.RejectedError,
             errors.UnsupportedCallError,
             errors.UnexpectedResponseError,
+            ScriptError,
         ):
             version_id = str(_running_version(history.payload).get("scriptId", ""))
             path = object_path("", version_id[:MAX_NAME_LENGTH])
             version = await self._call("read script", self._script.target(path))
-            content = find_member(version.payload, "scriptContent")
-        if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
-            text = (
-                f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To "
-                f"read its rules,"
-            )
-            remedy = (
-                "export it and give the file to `--live FILE`; to manage rules, make a script in "
-                "Studio"
-            )
-            raise errors.ApiError(f"{text} {remedy}")
+            content = version_content(version.payload)
+        if is_desktop_script(content):
+            raise self._desktop_error()
+
+    def _desktop_error(self) -> errors.ApiError:
+        text = (
+            f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To "
+            f"read its rules,"
+        )
+        remedy = (
+            "export it and give the file to `--live FILE`; to manage rules, make a script in "
+            "Studio"
+        )
+        return errors.ApiError(f"{text} {remedy}")
+
+    async def _deliver(self, request: ApiRequest) -> ApiResponse:
+        """Return the response to a request.
+
+        Raises ApiError for a script of Desktop Studio, because a repeated call would fail, too.
+        """
+        response = await self._transport(request)
+        is_outage = response.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_outage and _DESKTOP_TYPE in response.content:
+            raise self._desktop_error()
+        return response
 
     async def _call_script(
         self, name: str, call: str = "", **query: str

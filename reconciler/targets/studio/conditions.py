@@ -22,7 +22,6 @@ from reconciler.core.model.operators import (
     Value,
 )
 from reconciler.core.model.rule import (
-    JSON_NUMBER,
     Condition,
     make_condition,
     parse_number,
@@ -75,7 +74,12 @@ _MAX_DIGITS: Final = 1000
 
 
 class NotUnderstoodError(Exception):
-    """An expression that conditions cannot say. Its argument is the expression's text."""
+    """An expression that conditions cannot say: its text, empty for all of it, and the reason."""
+
+    def __init__(self, text: str, reason: str = "rules have no such condition") -> None:
+        super().__init__(text, reason)
+        self.text = text
+        self.reason = reason
 
 
 class Helper(NamedTuple):
@@ -176,17 +180,8 @@ def either(nodes: Sequence[Expression]) -> Expression:
 class ConditionReader:
     """Reads the expressions of one snippet."""
 
-    def __init__(
-        self,
-        layout: BlockLayout,
-        helpers: Mapping[str, Helper],
-        assigned: set[str] | None = None,
-    ) -> None:
-        """`assigned`: variables that a hand-written snippet assigns before, no attributes.
-
-        None: it is a block.
-        """
-        self.layout, self.helpers, self._assigned = layout, helpers, assigned
+    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper]) -> None:
+        self.layout, self.helpers = layout, helpers
         self._spellings = {
             helper.variable.lower(): helper.variable for helper in helpers.values()
         }
@@ -259,7 +254,10 @@ class ConditionReader:
         if symbols & {*"&|"} and any(
             symbols_of(part) & {*"&|~"} for part in node.parts
         ):
-            raise NotUnderstoodError(format_expression(node))
+            raise NotUnderstoodError(
+                format_expression(node),
+                "no document says which of its operators comes first: add parentheses",
+            )
         if symbols == {"|"}:
             return _any_of(
                 each for part in node.parts for each in self._alternatives(part)
@@ -284,32 +282,20 @@ class ConditionReader:
     def _all_of(self, node: Expression) -> list[Alternative]:
         """Return the alternatives in which one of each part of an expression holds."""
         if len(node.parts) > _MAX_PARTS:
-            raise NotUnderstoodError(f"more than {_MAX_PARTS} conditions")
+            reason = f"it has more than {_MAX_PARTS} parts"
+            raise NotUnderstoodError("", reason)
         combined: list[Alternative] = [()]
         for part in node.parts:
-            further = self._alternatives(part)
-            if len(combined) * len(further) > _MAX_ALTERNATIVES:
-                raise NotUnderstoodError(format_expression(node))
-            pairs = [_combined(each, other) for each in combined for other in further]
-            combined = [each for each in pairs if each is not None]
+            combined = conjunction(combined, self._alternatives(part))
         return combined
 
     def _subject(self, left: Expression, right: Expression) -> Helper | str | None:
         """Return what the left side of a comparison is: what its variable holds, or the kind of the
         expression.
         """
+        del right
         if left.kind != "variable":
             return left.kind
-        is_raw = (
-            self._assigned is not None
-            and left.text not in self.helpers
-            and not left.text.endswith("$")
-        )
-        if is_raw and right.kind in ("number", "operation"):
-            return Helper("raw number", left.spelling)
-        # digits may compare as numbers
-        if is_raw and right.kind == "text" and not JSON_NUMBER.fullmatch(right.text):
-            return Helper("raw text", left.spelling)
         return self.helpers.get(left.text)
 
     def _compare(
@@ -321,9 +307,9 @@ class ConditionReader:
     ) -> list[Alternative]:
         match self._subject(left, right), symbol, right:
             case Helper("raw text" | "raw number"), "!=", _:
-                return _negated(node, self._compare(node, "=", left, right))
+                return self._negated(node, self._compare(node, "=", left, right))
             case "operation" | "call", "=", Expression("number", "0"):
-                return _negated(node, self._alternatives(left))
+                return self._negated(node, self._alternatives(left))
             case Helper("text" | "raw text", variable), _, Expression("text"):
                 return self._compare_text(node, symbol, variable, right)
             case Helper("check", variable), "=", Expression("number", "1"):
@@ -364,19 +350,30 @@ class ConditionReader:
         is_absent = TESTS[symbol](0, number)
         return [(test,), (absent,)] if is_absent else [(test,)]
 
+    def _negated(
+        self, node: Expression, positive: list[Alternative]
+    ) -> list[Alternative]:
+        """Return the alternatives of an expression that is true where none of these holds."""
+        match positive:
+            case [(Condition(name, operator) as condition,)] if (
+                operator in _NEGATIVE_OF
+            ):
+                negative = replace(condition, operator=_NEGATIVE_OF[operator])
+                missing = make_condition(name, "notExists", None)
+                return [(negative,), (missing,)] if condition.values else [(negative,)]
+        raise NotUnderstoodError(format_expression(node))
+
     def _condition(self, variable: str, name: str, value: Value) -> Condition:
         return make_condition(self._attribute(variable), name, value)
 
     def _find_attribute(self, variable: str) -> str:
-        if variable.lower() in (self._assigned or ()):
-            raise NotUnderstoodError(f"{variable}, which the snippet assigns before")
         attribute = self.layout.attribute(
             self._spellings.setdefault(variable.lower(), variable)
         )
         with suppress(NotStorableError):
             if attribute is not None and self.layout.variable(attribute):
                 return attribute
-        raise NotUnderstoodError(variable)
+        raise NotUnderstoodError(variable, "this variable cannot be an attribute")
 
 
 def _only(condition: Condition) -> list[Alternative]:
@@ -396,23 +393,14 @@ def _compare_literals(
     return [()] if is_true else []
 
 
-def _negated(node: Expression, positive: list[Alternative]) -> list[Alternative]:
-    """Return the alternatives of an expression that is true where none of these holds."""
-    match positive:
-        case [(Condition(name, operator) as condition,)] if operator in _NEGATIVE_OF:
-            negative = replace(condition, operator=_NEGATIVE_OF[operator])
-            missing = make_condition(name, "notExists", None)
-            return [(negative,), (missing,)] if condition.values else [(negative,)]
-    raise NotUnderstoodError(format_expression(node))
-
-
 def _read_literal(node: Expression) -> str:
     """Return the text of a literal.
 
     Raises NotUnderstoodError if it is empty or has a variable in it.
     """
     if not node.text or {"{", "}"} & {*node.text}:
-        raise NotUnderstoodError(format_expression(node))
+        reason = "a text to compare with must not be empty or contain a brace"
+        raise NotUnderstoodError(format_expression(node), reason)
     return node.text
 
 
@@ -443,11 +431,26 @@ def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
         else:
             others[each] = None
     if len(others) > _MAX_ALTERNATIVES:
-        raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
+        reason = f"it has more than {_MAX_ALTERNATIVES:,} alternatives"
+        raise NotUnderstoodError("", reason)
     return [
         *((compare_with(name, "in", [*each]),) for name, each in values.items()),
         *others,
     ]
+
+
+def conjunction(
+    first: Sequence[Alternative], second: Sequence[Alternative]
+) -> list[Alternative]:
+    """Return the alternatives in which one of the first and one of the second ones hold.
+
+    Raises NotUnderstoodError for too many.
+    """
+    if len(first) * len(second) > _MAX_ALTERNATIVES:
+        reason = f"its conditions have more than {_MAX_ALTERNATIVES:,} combinations"
+        raise NotUnderstoodError("", reason)
+    pairs = [_combined(each, other) for each in first for other in second]
+    return [each for each in pairs if each is not None]
 
 
 def _combined(first: Alternative, second: Alternative) -> Alternative | None:

@@ -173,14 +173,21 @@ class _Run:
                 return self._substitute(node.text)
             case "number":
                 return _number_of(node.text)
-            case "call" if node.text in ("contains", "beginswith"):
-                text, part = (
-                    self.dialect.text_key(_text(self._evaluate(each)))
-                    for each in node.parts
-                )
-                return int(
-                    part in text if node.text == "contains" else text.startswith(part)
-                )
+            case "call":
+                return self._call(node.text, *node.parts)
+        raise self._error("cxroute does not understand this expression")
+
+    def _call(self, method: str, receiver: Expression, argument: Expression) -> _Value:
+        text = _text(self._evaluate(receiver))
+        value = self._evaluate(argument)
+        if method == "left" and isinstance(value, int):
+            return text[: max(value, 0)]
+        key = self.dialect.text_key(text)
+        part = self.dialect.text_key(_text(value))
+        if method == "contains":
+            return int(part in key)
+        if method == "beginswith":
+            return int(key.startswith(part))
         raise self._error("cxroute does not understand this expression")
 
     def _operate(self, symbols: Sequence[str], parts: Sequence[Expression]) -> _Value:

@@ -5,7 +5,7 @@ document states the precedence of operators.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +14,8 @@ from typing import Final
 from reconciler.core.errors import CxrouteError
 
 MAX_LENGTH: Final = 5 * 1024 * 1024
-MAX_DEPTH: Final = 64
+MAX_DEPTH: Final = 64  # of parentheses
+MAX_BLOCKS: Final = 100  # each further IF of a chain is one block deeper
 _TOKEN: Final = re.compile(
     r'[ \t\f\v\xa0\ufeff]*(\r?\n|\r|//[^\r\n]*|\$"(?:[^"\\\r\n]|\\[^\r\n])*"|"[^"\r\n]*"|[0-9]+(?:\.[0-9]+)?'
     r"|[A-Za-z_][A-Za-z0-9_]*\$?|[!<>]=|[^ \t\f\v\xa0\ufeff])"
@@ -85,6 +86,8 @@ class Statement:
     last_line: int = field(compare=False)
     text: str = ""
     expressions: tuple[Expression, ...] = ()
+    # of the expressions of a CASE
+    expression_lines: tuple[int, ...] = field(default=(), compare=False)
     body: tuple["Statement", ...] = ()
     otherwise: tuple["Statement", ...] = ()
 
@@ -123,6 +126,19 @@ def plain(node: Expression) -> Expression:
     return node
 
 
+def walk(statements: Sequence[Statement]) -> Iterator[Statement]:
+    """Yield statements, and those in their blocks."""
+    for statement in statements:
+        yield statement
+        yield from walk(statement.body)
+        yield from walk(statement.otherwise)
+
+
+def assignments(statements: Sequence[Statement]) -> list[Statement]:
+    """Return all assignments in statements."""
+    return [each for each in walk(statements) if each.kind == "assign"]
+
+
 _HEAD_ENDS: Final = frozenset((*_LINE_ENDS, "{", "}", ""))
 
 
@@ -134,8 +150,8 @@ class _StatementParser:
 
     def parse(self, depth: int) -> tuple[Statement, ...]:
         """Return the statements up to the end of the text, or of the block, and step over it."""
-        if depth > MAX_DEPTH:
-            problem = f"blocks are nested more than {MAX_DEPTH} deep"
+        if depth > MAX_BLOCKS:
+            problem = f"blocks are nested more than {MAX_BLOCKS} deep"
             raise SnippetError(self.line, problem)
         statements: list[Statement] = []
         while (token := self.tokens[self.position]) not in ("}", ""):
@@ -180,7 +196,9 @@ class _StatementParser:
         expressions: list[Expression] = []
         if _HAS_EXPRESSION.get(word):
             expressions.append(_parse_tokens(rest))
+        expression_lines = [line]
         while word == "case" and self._skip_to("case"):
+            expression_lines.append(self.line)
             expressions.append(_parse_tokens(self._take_head()[1:]))
 
         body = self._take_block(depth, "{")
@@ -196,6 +214,7 @@ class _StatementParser:
             last_line=self.line,
             text="" if is_known else " ".join(head),
             expressions=tuple(expressions),
+            expression_lines=tuple(expression_lines),
             body=body or (),
             otherwise=otherwise or (),
         )

@@ -182,6 +182,17 @@ class BlockLayout:
         return rank, rule.name, rule_id
 
 
+def form_of_skill(text: str) -> SkillForm | None:
+    """Return what an assigned text is: the id of a skill or of a routing queue, or a skill's name;
+    None if it can be none of them.
+    """
+    for form in ("id", "routing-queue"):
+        if _IDS[form].fullmatch(text):
+            return form
+    is_name = not _UNSAFE.search(text) and text == text.strip()
+    return "name" if is_name and not text.isdecimal() and text else None
+
+
 def unique_ids(names: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the ids of queues by name, from pairs of id and name; names of two queues are omitted."""
     pairs = list(dict.fromkeys(names))

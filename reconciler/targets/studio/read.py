@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
-from reconciler.core.errors import CxrouteError
 from reconciler.core.model.grouping import longest_rise
 from reconciler.core.model.rule import (
     Address,
@@ -25,8 +24,6 @@ from reconciler.core.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-from reconciler.core.target import NotStorableError
-from reconciler.core.text.escape import sanitize
 from reconciler.targets.studio.build import DISABLED
 from reconciler.targets.studio.conditions import (
     ConditionReader,
@@ -46,7 +43,6 @@ from reconciler.targets.studio.layout import (
     ID_PATTERN,
     BlockLayout,
     canonical_number,
-    storable_rule,
 )
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -372,199 +368,3 @@ def _spread_ranks(ranks: list[float], before: int, after: int) -> None:
     step = (high - low) / distance
     for number in range(1, distance):
         ranks[before + number] = low + step * number
-
-
-class ImportedSnippet:
-    """A hand-written snippet: its rules in order, names of queues from comments, and notes on what
-    rules do not hold.
-
-    The rules have no names, priorities from 0, and their lines as descriptions. `skill` is the
-    variable of the skill.
-    """
-
-    def __init__(self, text: str, layout: BlockLayout) -> None:
-        """Read the snippet. Raises CxrouteError with every line that cannot be a rule."""
-        self._statements = parse_snippet(text)
-        self._layout = layout
-        self._lines = _LINE_END.split(text)
-        self._problems: list[tuple[int, str]] = []
-        self._notes: list[tuple[int, str]] = []
-        self.rules: list[Rule] = []
-        self.queue_names: dict[str, str] = {}
-        self._comments = {
-            statement.line: statement.text.strip("/ ")
-            for statement in _walk(self._statements)
-            if statement.kind == "comment"
-        }
-
-        place = self._decision_place()
-        self._decision = self._statements[place]
-        self.skill = self._skill_variable()
-        self._reader = self._condition_reader(self._statements[:place])
-        self._check_statements()
-        self._read_branches()
-        self._note_variables()
-        self.notes = _listed(self._notes)
-
-    def _decision_place(self) -> int:
-        """Return the place of the SELECT or SWITCH. Raises CxrouteError without one."""
-        for place, statement in enumerate(self._statements):
-            if statement.kind in ("select", "switch"):
-                return place
-        raise CxrouteError(f"{_REFUSED}, and this snippet has neither")
-
-    def _skill_variable(self) -> str:
-        """Return the variable that is assigned numbers: the layout's, one with `skill` in its
-        name, or the most frequent.
-        """
-        counts = Counter(
-            statement.text
-            for statement in _assignments(self._decision.body)
-            if statement.expressions[0].kind == "number"
-        )
-        own = self._layout.skill.lower()
-        return max(
-            counts,
-            key=lambda name: (name == own, "skill" in name, counts[name]),
-            default=own,
-        )
-
-    def _condition_reader(self, before: Sequence[Statement]) -> ConditionReader:
-        """Return a reader of conditions that knows the helpers before the decision."""
-        helpers = find_helpers(before)
-        for statement in _assignments(self._decision.body):
-            helpers.pop(statement.text, None)
-        assigned = {statement.text for statement in _assignments(before)}
-        layout = replace(self._layout, skill=self.skill)
-        return ConditionReader(layout, helpers, assigned)
-
-    def _check_statements(self) -> None:
-        """Report each statement beside the decision that has an effect on the skill."""
-        for statement in self._statements:
-            if statement is self._decision:
-                continue
-            parts: tuple[Statement, ...] = (statement,)
-            if statement.kind == "if":
-                parts = (*statement.body, *statement.otherwise)
-            if not all(map(self._is_harmless, parts)):
-                self._refuse_beside(statement)
-
-    def _read_branches(self) -> None:
-        """Read the rules. Raises CxrouteError with every problem."""
-        branches = [each for each in self._decision.body if each.kind not in _NO_EFFECT]
-        defaults = [branch for branch in branches if branch.kind == "default"]
-        for branch in sorted(branches, key=lambda branch: branch.kind == "default"):
-            if branch.kind not in ("case", "default") or branch in defaults[1:]:
-                self._refuse(branch)
-            elif len(self.rules) <= _MAX_RULES:
-                self._read_branch(branch)
-
-        line = self._decision.line
-        if len(self.rules) > _MAX_RULES:
-            self._problems.append((line, f"more than {_MAX_RULES:,} rules"))
-        elif not self.rules and not self._problems:
-            self._problems.append((line, "no CASE assigns the number of a skill"))
-        if self._problems:
-            raise CxrouteError("\n  ".join([_REFUSED, *_listed(self._problems)]))
-
-    def _note_variables(self) -> None:
-        """Note each variable that the snippet assigns and rules do not."""
-        variables = {self.skill, *self._reader.helpers}
-        for statement in _assignments(self._statements):
-            name = statement.text
-            if name not in variables and not name.startswith("cxr_"):
-                note = f"rules do not assign {name}: keep it in the script"
-                self._notes.append((statement.line, note))
-                variables.add(name)
-
-    def _refuse(self, statement: Statement, text: str = "") -> None:
-        if not text:
-            text = self._lines[statement.line - 1].strip()
-        shortened = sanitize(text[:100])
-        problem = f"cannot be a rule: {shortened}"
-        self._problems.append((statement.line, problem))
-
-    def _refuse_beside(self, statement: Statement) -> None:
-        """Report a statement beside the decision that decides about the skill, too."""
-        if statement.kind not in ("select", "switch"):
-            self._refuse(statement)
-            return
-        first = f"the {self._decision.kind.upper()} of line {self._decision.line}"
-        problem = (
-            f"a second {statement.kind.upper()}, beside {first}: write both as one"
-        )
-        self._problems.append((statement.line, problem))
-
-    def _is_harmless(self, statement: Statement) -> bool:
-        """Return whether a statement beside the decision leaves the skill as it is, or empties it
-        before.
-        """
-        if statement.kind == "assign" and statement.text == self.skill:
-            return (
-                statement.line < self._decision.line
-                and statement.expressions[0] in _EMPTY
-            )
-        return statement.kind in ("assign", *_NO_EFFECT)
-
-    def _read_branch(self, branch: Statement) -> None:
-        targets = self._targets(branch)
-        nodes = list(branch.expressions)
-        subject = self._decision.expressions
-        if subject:
-            nodes = [Expression("operation", "=", (*subject, node)) for node in nodes]
-        try:
-            alternatives = self._reader.alternatives(either(nodes)) if nodes else [()]
-            if not alternatives:
-                note = "no conversation meets this CASE: it became no rule"
-                self._notes.append((branch.line, note))
-            if not targets:
-                return
-            for conditions in alternatives:
-                description = f"line {branch.line}"
-                rule = _bare_rule(branch.line, "", description, len(self.rules)).rule
-                rule = replace(rule, conditions=conditions, targets=targets)
-                self.rules.append(storable_rule(rule, self._layout))
-        except (NotUnderstoodError, NotStorableError) as error:
-            self._refuse(branch, str(error))
-
-    def _targets(self, branch: Statement) -> tuple[Target, ...]:
-        """Return the queues of a branch; none for a DEFAULT that leaves conversations to the
-        default routing.
-        """
-        body = [each for each in branch.body if each.kind not in _NO_EFFECT]
-        body = [
-            each for each in body if each.kind != "assign" or each.text == self.skill
-        ]
-        shares = self._reader.shares(body) or Counter[str]()
-        if body and not shares:
-            self._refuse(body[-1])
-        elif not body and branch.kind == "case":
-            needed = f"`ASSIGN {self.skill} = NUMBER`, the number of the skill of its conversations"
-            problem = f"this CASE lacks an assignment of the skill: write {needed}"
-            self._problems.append((branch.line, problem))
-
-        line_above = self._comments.get(branch.line - 1)
-        for statement in _assignments(body):
-            name = self._comments.get(statement.line) or line_above
-            if name:
-                self.queue_names.setdefault(statement.expressions[0].text, name)
-        return tuple(Target(*share) for share in shares.items())
-
-
-def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
-    for statement in statements:
-        yield statement
-        yield from _walk((*statement.body, *statement.otherwise))
-
-
-def _assignments(statements: Sequence[Statement]) -> list[Statement]:
-    return [each for each in _walk(statements) if each.kind == "assign"]
-
-
-def _listed(places: Sequence[tuple[int, str]]) -> list[str]:
-    lines = [f"line {line}: {text}" for line, text in sorted(places)]
-    excess = len(lines) - _MAX_LISTED
-    if excess > 0:
-        lines = lines[:_MAX_LISTED]
-        lines.append(f"and {excess:,} more")
-    return lines

@@ -1,5 +1,8 @@
 """The managed block inside a script, as the Scripts API or a file holds the script."""
 
+import base64
+import binascii
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from reconciler.core.errors import CxrouteError
 from reconciler.core.text.json_values import STRICT_DECODER, find_member
+from reconciler.targets.studio.language import SnippetError, parse_snippet, walk
 from reconciler.targets.studio.layout import BlockLayout
 
 _Block = TypeVar("_Block")
@@ -23,6 +27,10 @@ _MARKER: Final = re.compile(
 )
 _CARRIAGE_RETURN: Final = re.compile(r"\r\n?")
 _CASE: Final = re.compile(r"^[ \t]*CASE\b", re.MULTILINE | re.IGNORECASE)
+_UTF_16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BRANCH: Final = re.compile(r"\b(?:CASE|IF|DEFAULT)\b", re.IGNORECASE)
+# Members of an action in JSON that may hold its caption: no document names it.
+_CAPTIONS: Final = ("caption", "label", "name")
 _DOCUMENT_TYPE: Final = re.compile("<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -40,8 +48,18 @@ class ScriptBlock(NamedTuple):
     start: int  # of the JSON string that contains the block, in the script's text
     end: int
     value: str  # that string, decoded
-    value_start: int  # of the block in `value`
+    # of the text between the marker lines, in `value`
+    value_start: int
     value_end: int
+
+
+class _Span(NamedTuple):
+    """A block in a snippet: where it begins, and the text between the marker lines."""
+
+    begin: int
+    start: int
+    end: int
+    newline: str
 
 
 class ScriptProperty(NamedTuple):
@@ -55,25 +73,25 @@ def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     """Return the block in the JSON of `GET /scripts`. Raises ScriptError."""
     script = _parse_object(content)
     properties = {*_property_values(script)}
-    blocks: list[tuple[re.Match[str], str, tuple[int, int, str]]] = []
+    blocks: list[tuple[re.Match[str], str, _Span]] = []
     for string in _STRING.finditer(content):
         if "cxroute" in string[0] or "\\u" in string[0]:
             value = json.loads(string[0])
             if value in properties:
                 blocks += [(string, value, span) for span in _spans(value, layout)]
-    string, value, (start, end, newline) = _only(blocks, layout)
+    string, value, span = _only(blocks, layout)
 
-    text, first_line = _cut(value, start, end)
+    text, first_line = _block_text(value, span, layout)
     return ScriptBlock(
         master_id=_master_id(script),
         text=text,
         first_line=first_line,
-        newline=newline,
+        newline=span.newline,
         start=string.start(),
         end=string.end(),
         value=value,
-        value_start=start,
-        value_end=end,
+        value_start=span.start,
+        value_end=span.end,
     )
 
 
@@ -85,7 +103,7 @@ def _master_id(script: dict[str, Any]) -> str:
 
 
 def replace_block(content: str, found: ScriptBlock, block: str) -> str:
-    """Return the script with another block; everything outside the marker lines stays.
+    """Return the script with another block; only the text between the marker lines changes.
 
     Raises ScriptError.
     """
@@ -96,8 +114,9 @@ def replace_block(content: str, found: ScriptBlock, block: str) -> str:
         )
     value_before = found.value[: found.value_start]
     value_after = found.value[found.value_end :]
-    lines = block.replace("\n", found.newline)
-    new_string = json.dumps(f"{value_before}{lines}{value_after}")
+    lines = block.split("\n")[1:-1]
+    between = "".join(f"{line}{found.newline}" for line in lines)
+    new_string = json.dumps(f"{value_before}{between}{value_after}")
     return f"{content[: found.start]}{new_string}{content[found.end :]}"
 
 
@@ -110,16 +129,58 @@ def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
     or a snippet.
     """
     values = list(dict.fromkeys(_script_values(text.removeprefix("\ufeff"))))
-    blocks = [
-        (value, start, end)
-        for value in values
-        for start, end, _ in _spans(value, layout)
-    ]
-    snippets = [(value, 0, len(value)) for value in values if _CASE.search(value)]
+    blocks = [(value, span) for value in values for span in _spans(value, layout)]
+    snippets = [value for value in values if _CASE.search(value)]
     if not blocks and len(snippets) == 1:
-        return _cut(*snippets[0])
+        return _cut(snippets[0], 0, len(snippets[0]))
     snippets_text = f", and {len(snippets) or 'no'} snippets with CASE lines"
-    return _cut(*_only(blocks, layout, snippets_text))
+    return _block_text(*_only(blocks, layout, snippets_text), layout)
+
+
+class ScriptSnippet(NamedTuple):
+    """A snippet that chooses something, and the action with it: its id and its caption."""
+
+    action: str
+    caption: str
+    text: str
+
+
+def find_decisions(text: str) -> list[ScriptSnippet]:
+    """Return the snippets of a file that assign variables in an IF, a SELECT or a SWITCH.
+
+    The file is as for `find_file_block`; another text is the only snippet. Raises
+    ScriptError.
+    """
+    content = _script_content(text.removeprefix("\ufeff"))
+    if isinstance(content, str):
+        return [ScriptSnippet("", "", _cut(content, 0, len(content))[0])]
+    found = dict.fromkeys(content)
+    return [
+        each._replace(text=_cut(each.text, 0, len(each.text))[0])
+        for each in found
+        if _is_decision(each.text)
+    ]
+
+
+def _is_decision(text: str) -> bool:
+    """Return whether a text is a snippet with an assignment in an IF, a SELECT or a SWITCH."""
+    if not _BRANCH.search(text):
+        return False
+    try:
+        statements = parse_snippet(text)
+    except SnippetError:
+        return True
+    kinds = ("if", "select", "switch")
+    decisions = [each for each in statements if each.kind in kinds]
+    bodies = [(*each.body, *each.otherwise) for each in decisions]
+    return any(each.kind == "assign" for body in bodies for each in walk(body))
+
+
+def _block_text(value: str, span: _Span, layout: BlockLayout) -> tuple[str, int]:
+    """Return a block with the usual marker lines, and the number of its first line."""
+    _, first_line = _cut(value, span.begin, span.begin)
+    between, _ = _cut(value, span.start, span.end)
+    return f"{layout.begin}\n{between}{layout.end}", first_line
 
 
 def _cut(value: str, start: int, end: int) -> tuple[str, int]:
@@ -130,15 +191,15 @@ def _cut(value: str, start: int, end: int) -> tuple[str, int]:
     return text, first_line
 
 
-def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, str]]:
-    """Yield the start and the end of each block in a snippet, and its line end."""
+def _spans(value: str, layout: BlockLayout) -> Iterator[_Span]:
+    """Yield each block in a snippet."""
     start: re.Match[str] | None = None
     for marker in _MARKER.finditer(value):
         text = marker[1].rstrip(" \t")
         if start is None:
             start = marker if text == layout.begin else None
         elif text == layout.end:
-            yield start.start(1), marker.start(1) + len(text), start[2]
+            yield _Span(start.start(1), start.end(), marker.start(), start[2])
             start = None
         else:
             break
@@ -196,19 +257,65 @@ def script_properties(script: object) -> Iterator[ScriptProperty]:
 
 
 def _script_values(text: str) -> Iterable[str]:
+    content = _script_content(text)
+    if isinstance(content, str):
+        return [content]
+    return [each.text for each in content]
+
+
+def _script_content(text: str) -> str | list[ScriptSnippet]:
+    """Return the texts of a script's actions; another text as it is."""
     start = text.lstrip()[:1]
     if start == "<":
-        return _xml_values(text)
+        return _xml_texts(text)
     if start != "{":
-        return [text]
+        return text
     script = _parse_object(text)
-    content = script.get("scriptContent", script)
+    content = version_content(script)
+    if content is None:
+        content = script
     if isinstance(content, str):
-        return _script_values(content)
-    return _property_values(content)
+        return _script_content(content)
+    return list(_json_texts(content))
 
 
-def _xml_values(text: str) -> list[str]:
+def _json_texts(script: object) -> Iterator[ScriptSnippet]:
+    actions = find_member(script, "actions")
+    properties = find_member(script, "properties")
+    for action_id, items in properties.items() if isinstance(properties, dict) else ():
+        action = actions.get(action_id) if isinstance(actions, dict) else None
+        names = (find_member(action, name) for name in _CAPTIONS)
+        caption = next((each for each in names if isinstance(each, str) and each), "")
+        for each in script_properties({"properties": {action_id: items}}):
+            yield ScriptSnippet(action_id, caption, each.value)
+
+
+def version_content(version: object) -> object:
+    """Return the script in a response to `GET /scripts/{scriptId}`, or None.
+
+    It is in `scriptContent`, or, according to another source, in a `body` in base64. Raises
+    ScriptError.
+    """
+    content = find_member(version, "scriptContent")
+    body = find_member(version, "body")
+    if content is not None or not isinstance(body, str):
+        return content
+    try:
+        data = base64.b64decode("".join(body.split()), validate=True)
+        encoding = "utf-16" if data.startswith(_UTF_16_MARKS) else "utf-8-sig"
+        return data.decode(encoding)
+    except (binascii.Error, ValueError):
+        raise ScriptError(
+            "the `body` of the script is not a text in base64; export the script again"
+        ) from None
+
+
+def is_desktop_script(content: object) -> bool:
+    """Return whether the content of a script is the XML of Desktop Studio."""
+    return isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def _xml_texts(text: str) -> list[ScriptSnippet]:
     hint = "export the script from Studio again"
     if len(text) > MAX_SCRIPT or _DOCUMENT_TYPE.search(text):
         raise ScriptError(
@@ -218,4 +325,19 @@ def _xml_values(text: str) -> list[str]:
         root = ET.fromstring(text)  # noqa: S314 - see the import
     except (ET.ParseError, ValueError, LookupError):
         raise ScriptError(f"the script is not valid XML; {hint}") from None
-    return [element.text or "" for element in root.iterfind(".//{*}string")]
+    actions = [each for each in root.iter() if _local_name(each) == "ActionStruct"]
+    if not actions:
+        actions = [root]
+    return [
+        ScriptSnippet(
+            action.findtext("{*}ActionID") or "",
+            action.findtext("{*}Caption") or "",
+            element.text or "",
+        )
+        for action in actions
+        for element in action.iterfind(".//{*}string")
+    ]
+
+
+def _local_name(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]

@@ -78,7 +78,8 @@ NAMES = tuple(FIELDS)
 def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
     """Return the attributes whose write makes the request of an example."""
     fields = {item["ident"]: item["value"] for item in request.get("json", ())}
-    text = fields or dict(zip(NAMES, request["query"].values(), strict=True))
+    query = request.get("query", {})
+    text = fields or {name: query[f"p{number}"] for number, name in enumerate(NAMES, 7)}
     number = text.get("cognigyConfidence")
     return {
         **text,
@@ -459,7 +460,7 @@ def test_a_signals_parameters_are_those_of_the_environment() -> None:
             writer, call, {"x": "billing", "cognigyConfidence": 0.5, "routedAt": "now"}
         )
     )
-    assert ["/signal?p1=now&p2=0.5&p5=billing"] == output
+    assert ["/signal?p1=now&p5=billing&p8=0.5"] == output
 
 
 def test_a_rate_limit_does_not_prevent_a_signal() -> None:

@@ -470,7 +470,12 @@ def test_a_signal_runs_the_script(
 
     async def talk(http: httpx.AsyncClient) -> Any:
         await save(http, *LOST_CARD)
-        query = {"p1": intent, "p2": confidence, "p3": "2026-02-01T09:00:00Z"}
+        query = {
+            "p1": "cxroute",
+            "p7": intent,
+            "p8": confidence,
+            "p9": "2026-02-01T09:00:00Z",
+        }
         assert (
             204
             == (
@@ -485,7 +490,7 @@ def test_a_signal_runs_the_script(
     assert (skill, rule, intent) == (
         attributes["skillId"],
         attributes["cxrRule"],
-        attributes["p1"],
+        attributes["p7"],
     )
     assert attributes == app.state.contexts["468137592041"]
 

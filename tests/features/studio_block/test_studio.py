@@ -8,19 +8,25 @@ import io
 import json
 import random
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.features.studio_block.trial import try_snippet
 from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.imported import ImportedSnippet
 from reconciler.targets.studio.language import parse_snippet
+from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.probe import probe_snippet
 from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS
 from tests.support.program import Program, write
 from tests.support.studio_rules import last_trace
+from tests.support.work_bounds import takes_at_most
+from tests.support.written_snippets import large_snippet
 from tests.tiers import size
 
 ENVIRONMENT = """\
@@ -364,7 +370,6 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         "\ufeff{",
     ]
     texts += [
-        "// cxroute:begin a/b\nIF x",
         '{"scriptContent": ' * 2_000,
         f'IF a = "b" {{ {names} = 4001 }}',
     ]
@@ -385,6 +390,9 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         )
         assert 1 == program("studio", "import", "s.txt")
         assert "error: nothing was written: line 2 cannot be a rule: " in program.err
+    Path("s.txt").write_text("// cxroute:begin a/b\nIF x", encoding="utf-8")
+    assert 64 == program("studio", "import", "s.txt")
+    assert "the file has a managed block" in program.err
     Path("s.txt").write_bytes(b"IF \xff")
     assert 64 == program("studio", "import", "s.txt")
     assert 64 == program("studio", "import", "missing.txt")
@@ -486,3 +494,123 @@ def test_an_option_of_another_task_is_a_usage_error(
     """The exit code is 64, and the message says to which task the option belongs."""
     assert 64 == program(*line.split())
     assert said in program.err
+
+
+CHAIN = """\
+IF ( intent = "lost" ) & ( confidence >= 0.7 )
+{
+  skill = "Billing Team"
+}
+ELSE
+{
+  IF ( intent = "lost" ) & ( confidence < 0.7 )
+  {
+    skill = "Cards"
+  }
+  ELSE
+  {
+    skill = "Billing Team"
+  }
+}
+"""
+
+
+@each_case(
+    "words",
+    [
+        "studio import chain.txt -e new --into manifests/",
+        "studio -e new import chain.txt --into manifests/",
+        "studio import -e new chain.txt --into manifests/",
+        "-e new studio import --into manifests/ chain.txt",
+    ],
+)
+def test_the_first_import_writes_an_environment(cxroute: Program, words: str) -> None:
+    """Before there is a folder of manifests, and with -e in any place; it states what the snippet
+    assigns, and has placeholders for the tenant.
+    """
+    shutil.rmtree("manifests", ignore_errors=True)
+    Path("chain.txt").write_text(CHAIN, encoding="utf-8")
+    assert 0 == cxroute(*words.split()), cxroute.err
+    environment = Path("manifests/new-environment.yaml").read_text("utf-8")
+    assert "rules: studio" in environment
+    assert "result: { skill: skill, as: name }" in environment
+    queues = Path("manifests/queues.yaml").read_text("utf-8")
+    assert "queues:\n  billing-team: Billing Team\n  cards: Cards\n" in queues
+    assert 0 == cxroute("studio", "build", "-e", "new")
+    assert 'ASSIGN skill = "Billing Team"' in cxroute.out
+    assert 3 == cxroute("validate")
+    assert 1 == cxroute.err.count("error[") + cxroute.out.count("error[")
+    assert "your-tenant.invalid" in cxroute.out + cxroute.err
+
+
+def test_an_import_without_manifests_and_without_e_is_for_the_sandbox(
+    cxroute: Program,
+) -> None:
+    """It writes no Environment, and says what the Environment of the script must state."""
+    Path("chain.txt").write_text(CHAIN, encoding="utf-8")
+    assert 0 == cxroute("studio", "import", "chain.txt")
+    assert "kind: Environment" not in cxroute.out
+    assert "state `api.studio.result: {as: name}`" in cxroute.err
+
+
+def test_a_broken_manifest_is_an_error_of_the_import(program: Program) -> None:
+    """Only a folder without any manifest is accepted."""
+    write("broken.yaml", "kind: 5")
+    Path("chain.txt").write_text(CHAIN, encoding="utf-8")
+    assert 3 == program("studio", "import", "chain.txt")
+
+
+def test_a_name_of_a_queue_in_the_manifests_is_that_queue(program: Program) -> None:
+    """By an alias with that name in the tenant, or as an alias itself."""
+    known = "queues: {billing: Billing Team, Cards: {prod: {id: '4002'}}}"
+    write("queues.yaml", re.sub("queues: .*", known, QUEUES))
+    Path("chain.txt").write_text(CHAIN, encoding="utf-8")
+    assert 0 == program("studio", "import", "chain.txt")
+    assert "kind: Queues" not in program.out
+    assert {"billing", "Cards"} == set(re.findall("queue: (.*)", program.out))
+
+
+def test_a_script_with_several_decisions_names_them(program: Program) -> None:
+    """The actions are listed with their captions; --action chooses one."""
+    actions = {"7": {"caption": "Choose"}, "9": {"caption": "Close"}}
+    texts = {"7": CHAIN, "9": 'IF open = "no" { skill = 4009 }'}
+    properties = {
+        number: {"0": {"name": "Text", "value": text}} for number, text in texts.items()
+    }
+    script = {"header": {}, "actions": actions, "properties": properties}
+    Path("script.json").write_text(json.dumps(script), encoding="utf-8")
+    assert 64 == program("studio", "import", "script.json")
+    assert (
+        "2 snippets of the script could be meant: choose one with --action ID, of the "
+        'actions 7 "Choose", 9 "Close"' in program.err
+    )
+    assert 0 == program("studio", "import", "script.json", "--action", "9")
+    assert "as the 1 rule of the snippet" in program.err
+    assert 64 == program("studio", "import", "script.json", "--action", "8")
+    assert "--action 8: no snippets with a decision" in program.err
+
+
+def test_two_bands_of_a_confidence_are_imported(program: Program) -> None:
+    """The trial takes examples of the types that the snippet compares: no text as a confidence."""
+    band = 'intent = "lost" & confidence'
+    Path("s.txt").write_text(
+        f"SELECT {{\nCASE {band} >= 0.7 {{ s = 1 }}\nCASE {band} < 0.7 {{ s = 2 }}\n"
+        "DEFAULT { s = 3 }\n}",
+        encoding="utf-8",
+    )
+    assert 0 == program("studio", "import", "s.txt"), program.err
+    assert "in every possible dialect of Studio" in program.err
+    for field in ("minConfidence: 0.7", "belowConfidence: 0.7", "notExists: true"):
+        assert field in program.out
+
+
+@pytest.mark.slow
+def test_a_large_snippet_is_imported_soon() -> None:
+    """40 KB of CASEs, chains of IFs, and SELECTs inside of an IF, with the trial of the snippet."""
+    text = large_snippet(40_000)
+    layout = BlockLayout(owner="acme", block="main", variables={})
+    with takes_at_most(120_000):  # three seconds on the machine where it was measured
+        imported = ImportedSnippet(text, layout)
+        said = try_snippet(text, imported, layout)
+    assert "assigns the skills of the rules" in said
+    assert len(imported.rules) > 300

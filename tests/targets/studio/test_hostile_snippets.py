@@ -116,15 +116,15 @@ def read_expression(text: str) -> Expression:
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
-    """64 levels of blocks are read, the next is an error with its line; an expression with more is
-    not understood.
+    """100 levels of blocks are read, the next is an error with its line; an expression with more than
+    64 is not understood.
     """
     for opening, closing in ("IF ( a ) {\n", "}\n"), ("b = " + "( " * 1, ")"):
         assert parse_snippet(opening + closing)
-    deep = "\n".join(["IF a\n{"] * 64 + ["}"] * 64)
+    deep = "\n".join(["IF a\n{"] * 100 + ["}"] * 100)
     assert parse_snippet(deep)
     with pytest.raises(
-        SnippetError, match="line 130: blocks are nested more than 64 deep"
+        SnippetError, match="line 202: blocks are nested more than 100 deep"
     ):
         parse_snippet(f"IF a\n{{\n{deep}\n}}")
     for levels, kind in ((63, "group"), (64, "unknown")):

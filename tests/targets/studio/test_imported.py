@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -18,9 +19,9 @@ from reconciler.core.errors import CxrouteError
 from reconciler.core.model.rule import Condition, Target
 from reconciler.targets.studio.build import build_block
 from reconciler.targets.studio.evaluate import possible_dialects, run_snippet
+from reconciler.targets.studio.imported import ImportedSnippet
 from reconciler.targets.studio.language import parse_snippet
 from reconciler.targets.studio.layout import BlockLayout
-from reconciler.targets.studio.read import ImportedSnippet
 from tests.support import studio_rules
 from tests.support.cases import each_case
 from tests.tiers import FULL
@@ -120,30 +121,129 @@ def test_a_split_by_contact_becomes_weights() -> None:
     assert [2] == [line for line, _ in problems(f"{head} }} }}")]
 
 
-def test_a_branch_without_a_skill_is_an_error_but_at_the_end() -> None:
-    """DEFAULT without a skill is the default routing; a CASE would lose its conversations to the
-    rules behind it.
-    """
-    last = 'SELECT {\nCASE tier = "g" { s = 2 }\nDEFAULT { x = 1 }\n}'
-    assert [({"tier equals": "g"}, {"2": 1})] == converted(last)
+def test_contacts_without_a_skill_are_refused_if_a_later_rule_takes_them() -> None:
+    """Without such a rule they have the default routing, as in the snippet."""
+    gold = 'SELECT {\nCASE tier = "g" { s = 2 }'
+    for rest in (
+        "DEFAULT { x = 1 }",
+        'CASE lang = "p" { x = "1" }',
+        'CASE tier = "h" { x = "1" }\nCASE tier = "i" { x = "1" }',
+    ):
+        assert [({"tier equals": "g"}, {"2": 1})] == converted(f"{gold}\n{rest}\n}}")
+    disjoint = f'{gold}\nCASE tier = "h" {{ x = "1" }}\nCASE tier = "i" {{ s = 3 }}\n}}'
+    assert 2 == len(converted(disjoint))
     ((line, message),) = problems(
-        'SELECT {\nCASE tier = "g" { s = 2 }\nCASE lang = "p" { x = "1" }\n}'
+        f'{gold}\nCASE lang = "p" {{ x = "1" }}\nCASE tier = "i" {{ s = 3 }}\n}}'
     )
-    needed = "write `ASSIGN s = NUMBER`, the number of the skill of its conversations"
-    assert (line, message) == (
-        3,
-        f"this CASE lacks an assignment of the skill: {needed}",
-    )
+    assert 3 == line
+    assert "a rule cannot keep them from line 4: write `ASSIGN s = ...`" in message
 
 
-def test_a_second_decision_is_named_with_the_line_of_the_first() -> None:
-    """Another statement that assigns the skill is shown as it is."""
-    second = 'SELECT {\nCASE tier = "g" { s = 2 }\n}\nSWITCH lang { CASE "p" { s = 3 } }\ns = 4'
-    expected = [
-        (4, "a second SWITCH, beside the SELECT of line 1: write both as one"),
-        (5, "cannot be a rule: s = 4"),
-    ]
-    assert expected == problems(second)
+def test_a_later_statement_counts_before_an_earlier_one() -> None:
+    """The last assignment of the skill decides; a contact that a later decision leaves alone keeps
+    the skill of the earlier one.
+    """
+    text = 's = 9\nSELECT {\nCASE tier = "g" { s = 2 }\n}\nSWITCH lang { CASE "p" { s = 3 } }'
+    assert [
+        ({"lang equals": "p"}, {"3": 1}),
+        ({"tier equals": "g"}, {"2": 1}),
+        ({}, {"9": 1}),
+    ] == converted(text)
+    assert [({}, {"4": 1})] == converted(f"{text}\ns = 4")
+    kept = 's = 9\nIF tier = "g" { IF lang = "p" { s = 2 } } ELSE { s = 3 }'
+    assert [
+        ({"tier equals": "g", "lang equals": "p"}, {"2": 1}),
+        ({"tier equals": "g"}, {"9": 1}),
+        ({}, {"3": 1}),
+    ] == converted(kept)
+
+
+@each_case(
+    "statement, skill, form",
+    [
+        ('"Billing Team"', "Billing Team", "name"),
+        ('"4001"', "4001", "id"),
+        ("4001", "4001", "id"),
+        (
+            '"43dba2dc-d05c-5c74-bf32-aad2ef367801"',
+            "43dba2dc-d05c-5c74-bf32-aad2ef367801",
+            "routing-queue",
+        ),
+    ],
+)
+def test_a_skill_is_an_id_a_name_or_the_id_of_a_digital_queue(
+    statement: str, skill: str, form: str
+) -> None:
+    """Digits in quotes are an id, too."""
+    text = f'IF tier = "g" {{ skill = {statement}\npriority = 3\nskillPriority = 4 }}'
+    assert [({"tier equals": "g"}, {skill: 1})] == converted(text)
+    assert (form, "skill") == (imported(text).skill_as, imported(text).skill)
+
+
+def test_names_and_ids_are_imported_together_but_no_digital_queue() -> None:
+    """One block assigns one kind: ids by default; a digital queue beside a skill is an error with
+    both lines.
+    """
+    text = 'IF tier = "g" { skill = 4001 } ELSE {\nskill = "Cards" }'
+    assert "id" == imported(text).skill_as
+    assert imported(text).notes[0].startswith("line 2: the snippet assigns names here")
+    queue = "43dba2dc-d05c-5c74-bf32-aad2ef367801"
+    ((line, message),) = problems(text.replace("Cards", queue))
+    assert (2, True) == (line, "and line 1 the id of a skill" in message)
+
+
+@each_case(
+    "text, rules",
+    [
+        ('x.left(3) = "abc"', [{"x startsWith": "abc"}]),
+        ('"abc" = x.left(3)', [{"x startsWith": "abc"}]),
+        ('x.left(3) != "abc"', [{"x notStartsWith": "abc"}, {"x notExists": None}]),
+        ('"a" = tier', [{"tier equals": "a"}]),
+        ("5 > score", [{"score lessThan": 5}, {"score notExists": None}]),
+        (
+            '( ( tier = "a" ) & ( score > 5 ) ) = 0',
+            [
+                {"tier notEquals": "a"},
+                {"tier notExists": None},
+                {"score lessThanOrEqual": 5},
+                {"score notExists": None},
+            ],
+        ),
+        (
+            '( ( tier = "a" ) | ( lang = "b" ) ) = 0',
+            [
+                {"tier notEquals": "a", "lang notEquals": "b"},
+                {"tier notEquals": "a", "lang notExists": None},
+                {"tier notExists": None, "lang notEquals": "b"},
+                {"tier notExists": None, "lang notExists": None},
+            ],
+        ),
+    ],
+)
+def test_more_conditions_that_have_a_meaning(
+    text: str, rules: list[dict[str, Any]]
+) -> None:
+    """First letters, a literal on the left, and the opposite of several conditions."""
+    actual = converted(f"IF {text} {{ skill = 4001 }}")
+    assert [(each, {"4001": 1}) for each in rules] == actual
+
+
+def test_objects_beside_the_decision_do_no_harm() -> None:
+    """Rules do not hold them, also inside of a branch; one named as the skill is refused."""
+    text = 'DYNAMIC o FROM text\no.member = 1\nIF tier = "g" { skill = 4\no.x = 2 }'
+    assert [({"tier equals": "g"}, {"4": 1})] == converted(text)
+    assert [1] == [line for line, _ in problems(f"DYNAMIC skill FROM x\n{text[20:]}")]
+
+
+def test_a_copy_of_a_variable_stands_for_it() -> None:
+    """With and without `$`, also a copy of a copy; an assignment of the source after it is not
+    followed.
+    """
+    text = 'a = Intent\nb = a\nc = "{b}"\nIF c = "x" { skill = 4001 }'
+    assert [({f"{INTENT} equals": "x"}, {"4001": 1})] == converted(text)
+    changed = text.replace("IF", "intent = 5\nIF")
+    ((line, message),) = problems(changed)
+    assert (5, True) == (line, "line 4 assigns intent before: `c`" in message)
 
 
 @each_case(
@@ -151,15 +251,17 @@ def test_a_second_decision_is_named_with_the_line_of_the_first() -> None:
     [
         ('} FOR i = 1 TO 3 { s = 4 } IF a = "1" {', 2, "FOR i = 1 TO 3"),
         ("}\nGOSUB other\nIF a = 1 {", 3, "GOSUB other"),
-        ('}\nIF intent = "x" { s = 4 } IF a = 1 {', 3, "IF intent"),
-        ("} s = 5\nIF a = 1 {", 2, "s = 5"),
-        ('} SELECT { CASE intent = "x" { s = 4 } ', 2, "SELECT"),
         ('CASE intent.endswith("x") { s = 4 }', 2, "intent.endswith"),
         ("CASE intent.length() > 3 { s = 4 }", 2, "intent . length"),
+        ('CASE intent.left(2) = "abc" { s = 4 }', 2, "intent.left"),
+        ('CASE intent.left(2) = "80" { s = 4 }', 2, ".beginswith"),
         ("CASE ( score * 2 ) > 3 { s = 4 }", 2, "score * 2"),
         ("CASE score + 2 { s = 4 }", 2, "score + 2"),
         ("CASE ( score > 2 ) ~ ( score < 1 ) { s = 4 }", 2, "~"),
-        ('CASE intent > "m" { s = 4 }', 2, "intent >"),
+        ('} IF tier = "a" { s = 4 }\nELSE IF tier = "b" { s = 5', 3, "no ELSE IF"),
+        ('CASE intent > "m" { s = 4 }', 2, "rules do not order texts: `intent >"),
+        ('CASE x$ != "m" { s = 4 }', 2, "no document names != "),
+        ("CASE part < 30 { s = 4 }", 2, "a split by ContactID is an IF"),
         ('CASE intent = "5" { s = 4 }', 2, 'intent = "5"'),
         ("CASE score$ > 3 { s = 4 }", 2, "score$"),
         ("CASE flag { s = 4 }", 2, "flag"),
@@ -174,8 +276,8 @@ def test_a_second_decision_is_named_with_the_line_of_the_first() -> None:
         ("CASE ContactID > 4 { s = 4 }", 2, "ContactID"),
         ('CASE lang = "x" { s = other }', 2, "s = other"),
         ('CASE lang = "x" {\ns = s + 1 }', 3, "s = s + 1"),
-        ('CASE lang = "x" {\ns = 1\ns = 2 }', 4, "s = 2"),
-        ('CASE lang = "x" { IF lang = "y" { s = 1 } ELSE { s = 3 } }', 2, "IF lang"),
+        ('CASE lang = "x" { s = "a{b}" }', 2, "s = "),
+        ('CASE lang = "x" { s = 04 }', 2, "s = 04"),
         ('CASE $"a" = lang { s = 1 }', 2, "$"),
         ("DEFAULT { s = 4 }\nDEFAULT { s = 5 }", 3, "DEFAULT"),
         ('CASE lang = "a b{x}" { s = 1 }', 2, "{x}"),
@@ -193,8 +295,9 @@ def test_what_rules_cannot_say_is_named_with_its_line(
     """
     head = 'SELECT { CASE tier = "g" { s = 4001 }'
     before = 'changed = "x{lang}"\ncopy$ = "{changed}"\n'
+    before += 'x$ = "{lang}"\npart = ContactID % 100\n'
     actual = problems(f"{before}{head}\n{statement}\n}}")
-    assert [line + 2] == [each for each, _ in actual], actual
+    assert [line + 4] == [each for each, _ in actual], actual
     assert part in actual[0][1].replace('\\"', '"')
 
 
@@ -206,13 +309,11 @@ def test_a_skill_that_is_emptied_after_the_decision_is_refused(empty: str) -> No
     decision = 'SELECT { CASE tier = "g" { skill = 4001 } DEFAULT { skill = 4002 } }'
     before = f"skill = {empty}\n{decision}"
     assert 2 == len(converted(before))
-    for after in (
-        f"{decision}\nskill = {empty}",
-        f'{decision}\nIF tier = "x" {{ skill = {empty} }}',
-    ):
-        ((line, message),) = problems(after)
-        assert 2 == line, message
-        assert f"skill = {empty}" in message
+    ((line, message),) = problems(f"{decision}\nskill = {empty}")
+    assert (2, "no contact gets a skill") == (line, message)
+    (problem,) = problems(f'{decision}\nIF tier = "x" {{ skill = {empty} }}')
+    assert 2 == problem[0]
+    assert 'contacts such as {"tier": "x"} get no skill' in problem[1]
 
 
 def test_all_problems_are_named_at_once() -> None:
@@ -370,6 +471,10 @@ def test_a_case_line_with_and_beside_another_case_line() -> None:
             ), conversation
 
 
+def _without_zero(target: Any) -> Any:
+    return replace(target, queue_id="70") if target.queue_id == "0" else target
+
+
 @pytest.mark.parametrize("seed", range(60 if FULL else 4))
 def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None:
     """A copy of a block without its comments is a hand-written snippet: its rules have equal
@@ -377,9 +482,12 @@ def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None
     """
     draw = random.Random(seed)
     layout = studio_rules.LAYOUT
-    entries = studio_rules.entries_of(
-        [studio_rules.odd_rule(draw) for _ in range(8)], layout
-    )
+    # a snippet that assigns 0 assigns no skill
+    odd_rules = [
+        replace(rule, targets=tuple(map(_without_zero, rule.targets)))
+        for rule in [studio_rules.odd_rule(draw) for _ in range(8)]
+    ]
+    entries = studio_rules.entries_of(odd_rules, layout)
     bare = re.sub(r"(?m)^ *//.*\n?", "", build_block(entries, layout, {}))
     enabled = [
         (entry.rule, str(entry.address)) for entry in entries if entry.rule.enabled
@@ -391,6 +499,20 @@ def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None
     assert [(rule.conditions, rule.targets) for rule in expected] == [
         (rule.conditions, rule.targets) for rule in actual
     ]
+
+
+def test_a_long_chain_of_ifs_is_one_rule_for_each() -> None:
+    """Each further IF is one block deeper; beyond a hundred, the error names the line."""
+    for count in (99, 101):
+        links = [
+            f'IF intent = "i{at}" {{\ns = {at + 1} }}\nELSE {{' for at in range(count)
+        ]
+        text = "\n".join([*links, "s = 9999", "}" * count])
+        if count < 100:
+            assert count + 1 == len(converted(text))
+        else:
+            with pytest.raises(CxrouteError, match=r"^line 301: blocks are nested"):
+                imported(text)
 
 
 def test_an_expression_of_many_alternatives_is_refused_soon() -> None:
@@ -405,5 +527,10 @@ def test_an_expression_of_many_alternatives_is_refused_soon() -> None:
     assert [2] == [
         line for line, _ in problems(f"SELECT {{\nCASE {several} {{ s = 1 }}\n}}")
     ]
+    kept = "".join(
+        f'IF score > {at} {{\nIF a = "x{at}" {{ s = {at} }} }}\nELSE {{ IF b = "g{at}" {{ s = 3 }} }}\n'
+        for at in range(40)
+    )
+    assert "more than 10,000" in dict(problems(f"s = 1\n{kept}")).popitem()[1]
     values = " | ".join(f'( a = "x{at}" )' for at in range(5_000))
     assert 1 == len(converted(f"SELECT {{\nCASE {values} {{ s = 1 }}\n}}"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from random import Random
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -13,6 +15,7 @@ from reconciler.targets.studio.layout import BlockLayout
 from reconciler.targets.studio.script import (
     ScriptError,
     find_block,
+    find_decisions,
     find_file_block,
     replace_block,
 )
@@ -81,21 +84,21 @@ def script(value: str, random: Random, actions: int = 3) -> str:
 
 @pytest.mark.generated
 def test_only_the_lines_of_the_block_change() -> None:
-    """Every byte outside the string stays, and every character of its value outside the marker
-    lines.
+    """Every byte outside the string stays, and every character of its value outside the text between
+    the marker lines: their indentation and blanks, too.
     """
     for seed in range(size(fast=10, slow=40, full=300)):
         random = Random(f"replace {seed}")
         newline = random.choice(("\n", "\r\n"))
+        begin = BEGIN + random.choice(("", " ", "\t  "))
+        end = random.choice(("", "  ", "\t")) + END + random.choice(("", " "))
         before = newline.join(
             random.choices(["a = 1", 'b = "{x}"', "// ü \u2028", ""], k=3)
         ) + random.choice(("  ", newline))
-        after = random.choice((newline, "  ")) + newline.join(
-            ["", "c = 2", "// cxroute:end"]
-        )
+        after = newline + newline.join(["", "c = 2", "// cxroute:end"])
         before = before if before.endswith(("\n", "  ")) else before + newline
         before = before if before.strip(" ").endswith("\n") else newline + "  "
-        value = before + OLD.replace("\n", newline) + after
+        value = before + newline.join([begin, 'ASSIGN x = "old"', end]) + after
         content = script(value, random, random.choice((1, 3, 1000 if seed < 3 else 5)))
         actual = find_block(content, LAYOUT)
         assert (actual.text, actual.newline, actual.value) == (OLD, newline, value)
@@ -106,7 +109,10 @@ def test_only_the_lines_of_the_block_change() -> None:
             stored[len(stored) - len(content) + actual.end :] == content[actual.end :]
         )
         string = stored[actual.start : len(stored) - len(content) + actual.end]
-        assert json.loads(string) == before + BLOCK.replace("\n", newline) + after
+        between = BLOCK.split("\n")[1:-1]
+        assert (
+            json.loads(string) == before + newline.join([begin, *between, end]) + after
+        )
         assert find_block(stored, LAYOUT).text == BLOCK
         assert actual.master_id == "77"
 
@@ -273,3 +279,69 @@ def test_two_blocks_of_two_owners_are_independent() -> None:
     content = simple(f"{OLD}\n{candidate.begin}\n{END}")
     assert find_block(content, LAYOUT).text == OLD
     assert find_block(content, candidate).text == f"{candidate.begin}\n{END}"
+
+
+IF_CHAIN = 'IF intent = "a"\n{\n  skill = 1\n}\nELSE\n{\n  skill = 2\n}'
+TEXT = "If you are lost, say so"
+
+
+def of_actions(**values: str) -> dict[str, Any]:
+    """Return a script with one SNIPPET for each value, by the caption of its action."""
+    names = {str(number): name for number, name in enumerate(values, 5)}
+    return {
+        "header": {},
+        "actions": {number: {"caption": name} for number, name in names.items()},
+        "properties": {
+            number: {"0": {"name": "Text", "value": values[name]}}
+            for number, name in names.items()
+        },
+    }
+
+
+def as_xml(**values: str) -> str:
+    actions = "".join(
+        f"<ActionStruct><ActionID>{number}</ActionID><Action>SNIPPET</Action>"
+        f"<Caption>{name}</Caption><Parameters><string>{name}</string>"
+        f"<string>{escape(value)}</string></Parameters></ActionStruct>"
+        for number, (name, value) in enumerate(values.items(), 5)
+    )
+    return f"<ScriptContainer><Actions>{actions}</Actions></ScriptContainer>"
+
+
+def in_base64(text: str, encoding: str = "utf-8") -> str:
+    body = base64.b64encode(text.encode(encoding)).decode()
+    return json.dumps({"ScriptId": "7", "body": body})
+
+
+@each_case(
+    "text",
+    [
+        json.dumps(of_actions(welcome=TEXT, choose=IF_CHAIN)),
+        json.dumps({"scriptContent": of_actions(welcome=TEXT, choose=IF_CHAIN)}),
+        as_xml(welcome=TEXT, choose=IF_CHAIN),
+        json.dumps({"scriptContent": as_xml(welcome=TEXT, choose=IF_CHAIN)}),
+        in_base64(as_xml(welcome=TEXT, choose=IF_CHAIN)),
+        in_base64(as_xml(welcome=TEXT, choose=IF_CHAIN), "utf-16"),
+        in_base64(json.dumps(of_actions(welcome=TEXT, choose=IF_CHAIN))),
+    ],
+)
+def test_the_decision_of_a_script_is_found_with_its_action(text: str) -> None:
+    """In JSON and in XML, also in a body in base64; a text that only begins with If does not count."""
+    assert [("6", "choose", IF_CHAIN)] == find_decisions(text)
+
+
+def test_each_decision_of_a_script_is_found() -> None:
+    """A snippet that assigns only outside of decisions is none; a broken one may be one."""
+    broken = "IF a = 1\n{\n  skill = 1"
+    plain = 'skill = 1\nTRACE "IF"'
+    found = find_decisions(
+        json.dumps(of_actions(one=IF_CHAIN, two=plain, three=broken))
+    )
+    assert ["one", "three"] == [each.caption for each in found]
+
+
+@each_case("body", ["%%%", "/w==", "AAA"])
+def test_a_body_without_a_text_is_refused(body: str) -> None:
+    """Neither base64 nor a text in UTF-8: the error says what to do."""
+    with pytest.raises(ScriptError, match="export the script again"):
+        find_file_block(json.dumps({"ScriptId": "7", "body": body}), LAYOUT)

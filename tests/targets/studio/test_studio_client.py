@@ -5,6 +5,7 @@ call.
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
 import json
 import re
@@ -280,7 +281,48 @@ def test_a_desktop_script_is_recognized_without_an_outage() -> None:
     assert sum(tenant.clock.slept) < 0.001
 
 
+@pytest.mark.parametrize("call", ["read", "version"])
+def test_a_desktop_script_is_named_by_the_first_500(call: str) -> None:
+    """The tenant's text names the type of such a script: nothing is repeated and nothing waits."""
+    tenant = StudioTenant(LOST)
+    text = "Unable to cast object of type 'ScriptContainer' to type 'Script'."
+    tenant.replies[call] = responding(500, {"message": text})
+    with pytest.raises(errors.ApiError, match=r"made with Desktop Studio.*--live FILE"):
+        tenant.talk(lambda client: client.rules())
+    assert 1 == tenant.calls.count(call)
+    assert sum(tenant.clock.slept) < 0.001
+
+
+def test_a_desktop_script_in_a_body_in_base64_is_recognized() -> None:
+    """A version may answer with `body` and `ScriptId`."""
+    tenant = StudioTenant(LOST)
+    body = base64.b64encode(b"\xef\xbb\xbf<ScriptContainer/>").decode()
+    tenant.replies["version"] = responding(200, {"ScriptId": "7", "body": body})
+    with pytest.raises(errors.ApiError, match="made with Desktop Studio"):
+        tenant.talk(lambda client: client.rules())
+    assert ["history", "version"] == tenant.calls
+    for other in (base64.b64encode(b"{}").decode(), "%"):
+        tenant = StudioTenant(LOST)
+        tenant.replies["version"] = responding(200, {"ScriptId": "7", "body": other})
+        assert 1 == len(tenant.talk(lambda client: client.rules()))
+
+
 # Saving
+
+
+def test_a_save_keeps_the_marker_lines_byte_for_byte() -> None:
+    """Their indentation and the blanks behind them are the person's, and do not count as drift."""
+    tenant = StudioTenant(LOST)
+    begin, end = LAYOUT.begin, LAYOUT.end
+    tenant.edit(begin, f"\t{begin}  ")
+    tenant.edit(end, f"    {end}\t")
+    before = tenant.talk(lambda client: client.rules())
+    assert [LOST.content] == [live.content for live in before]
+    saving(tenant, LOST, CARD)
+    lines = tenant.code.split("\r\n")
+    assert f"\t{begin}  " in lines
+    assert f"    {end}\t" in lines
+    assert 2 == len(tenant.talk(lambda client: client.rules()))
 
 
 def test_a_save_sends_everything_outside_of_the_block_as_it_was_read() -> None:

@@ -171,14 +171,17 @@ class Fallback(f.StrictModel):
 
 
 class Signal(f.StrictModel):
-    """The parameters p1 to p9 of a signal that hold the values."""
+    """The parameters p1 to p9 of a signal that hold the values.
 
-    intent: _SignalParameter = f.exemplary(1, "The parameter that holds the intent.")
+    The defaults leave p1 and the next ones to Cognigy's hand-over, which signals the same script.
+    """
+
+    intent: _SignalParameter = f.exemplary(7, "The parameter that holds the intent.")
     confidence: _SignalParameter = f.exemplary(
-        2, "The parameter that holds the confidence; empty if there is none."
+        8, "The parameter that holds the confidence; empty if there is none."
     )
     updated_at: _SignalParameter = f.exemplary(
-        3, "The parameter that holds the event's time."
+        9, "The parameter that holds the event's time."
     )
     _distinct_parameters = f.require(
         lambda signal: len({signal.intent, signal.confidence, signal.updated_at}) == 3,  # noqa: PLR2004 - parameters
@@ -200,7 +203,7 @@ class Context(f.StrictModel):
     signal: Signal = f.optional(
         Signal(),
         "With `writer: voice-signal`: the parameters in which the script finds the values.",
-        {"intent": 1, "confidence": 2, "updatedAt": 3},
+        {"intent": 7, "confidence": 8, "updatedAt": 9},
     )
     min_confidence: f.Omittable[f.Share] = f.omittable(
         "The lowest confidence, from 0 to 1, with which an intent is written; below it, the "

@@ -22,9 +22,9 @@ from reconciler.features.practice.simulator.state import (
 )
 
 _SIGNAL_VARIABLES: Final = {
-    "p1": "cognigyDetectedIntent",
-    "p2": "cognigyConfidence",
-    "p3": "routedAt",
+    "p7": "cognigyDetectedIntent",
+    "p8": "cognigyConfidence",
+    "p9": "routedAt",
 }
 _PARTS: Final = ("header", "actions", "properties", "branches")
 _SKILL: Final = re.compile(
