@@ -144,16 +144,26 @@ def _group_lines(
         if not is_shared:
             yield from (f"    {note}" for note in own_notes)
 
+    yield from _route_lines(rows, environment, style, limits)
+    if is_shared:
+        yield from (f"    {note}" for note in notes[0])
+
+
+def _route_lines(
+    rows: Sequence[MergeRow],
+    environment: MergedEnvironment,
+    style: Style,
+    limits: MergeLimits,
+) -> Iterator[str]:
+    """Yield where each version sends rows with equal destinations, and what is expected."""
     routes = _routes(rows[0], environment.queues)
     width = max(map(len, routes))
+    most = 1 if limits.rows < ALL_ROWS else len(rows)
     for number, version in enumerate(VERSIONS):
-        most = 1 if limits.rows < ALL_ROWS else len(rows)
-        rules = _rules_phrase([row.rules[number] for row in rows], most)
+        rules = _rules_phrase((row.rules[number] for row in rows), most)
         yield f"    {version:<8}  {routes[number]:<{width}}   {rules}".rstrip()
     if rows[0].expected:
         yield style("yellow", f"    expected  {routes[-1]}")
-    if is_shared:
-        yield from (f"    {note}" for note in notes[0])
 
 
 def _rules_phrase(rules: Iterable[RoutingEntry | None], most: int) -> str:

@@ -37,7 +37,7 @@ class MergeConflictError(CxrouteError, kind="MergeConflict", exit_code=3):
     """Git cannot merge two changes; the message names the files."""
 
 
-class _Place(NamedTuple):
+class _VersionPlace(NamedTuple):
     """Where a version is: a commit, or a directory if there is none."""
 
     label: str  # of `VERSIONS`
@@ -70,20 +70,22 @@ def read_versions(
     return [*versions, _load_merge(places, directory)]
 
 
-def _find_place(label: str, name: str, directory: str) -> _Place:
+def _find_place(label: str, name: str, directory: str) -> _VersionPlace:
     """Return where a version is. Raises UsageError."""
     # A revision comes first: a pull request can contain a directory with the name of a revision.
     try:
-        return _Place(label, name, GitRepository.find(directory).find_commit(name))
+        return _VersionPlace(
+            label, name, GitRepository.find(directory).find_commit(name)
+        )
     except GitError as error:
         if name and Path(name).is_dir():
-            return _Place(label, name, "")
+            return _VersionPlace(label, name, "")
         raise UsageError(
             f"{label} {quote(name)} is not a git revision and not a directory: {error}"
         ) from None
 
 
-def _load_place(place: _Place, directory: str) -> Version:
+def _load_place(place: _VersionPlace, directory: str) -> Version:
     """Return a version. Raises UsageError and ManifestError."""
     if not place.commit:
         contents = list(read_files(Path(place.title)))
@@ -97,10 +99,10 @@ def _load_place(place: _Place, directory: str) -> Version:
     return _load_contents(contents, place)
 
 
-def _load_merge(places: Sequence[_Place], directory: str) -> Version:
+def _load_merge(places: Sequence[_VersionPlace], directory: str) -> Version:
     """Return git's own merge. Raises UsageError, ManifestError, and MergeConflictError."""
     base, ours, theirs = places
-    place = _Place(VERSIONS[-1], "merged by git", "")
+    place = _VersionPlace(VERSIONS[-1], "merged by git", "")
     with TemporaryDirectory(prefix="cxroute-") as folder:
         try:
             repository = GitRepository.find(directory)
@@ -171,7 +173,7 @@ def _path_in(directory: str, path: str) -> str:
     return escape_invisible(Path(directory, path).as_posix())
 
 
-def _load_contents(contents: _Contents, place: _Place) -> Version:
+def _load_contents(contents: _Contents, place: _VersionPlace) -> Version:
     """Return a version; without manifests it is empty. Raises ManifestError."""
     try:
         return Version(place.title, load_contents(contents))
@@ -181,5 +183,5 @@ def _load_contents(contents: _Contents, place: _Place) -> Version:
         raise ManifestError(error.findings, _phrase(place)) from None
 
 
-def _phrase(place: _Place) -> str:
+def _phrase(place: _VersionPlace) -> str:
     return f"{place.label} ({sanitize(place.title)})"
