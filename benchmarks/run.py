@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import changes
 import decide
 import endpoint
 import pace
@@ -479,7 +480,7 @@ def main() -> None:
         "what",
         nargs="*",
         help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint"
-        " decide"
+        " decide changes"
         " words house; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
@@ -512,6 +513,7 @@ def main() -> None:
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
         "decide": lambda: decide.bench(10, WORK),
+        "changes": lambda: changes.bench(WORK, lambda words: cost(words, (0, 2)).cpu),
         "words": lambda: bench_words(options.seed, options.show),
         "house": bench_house,
     }

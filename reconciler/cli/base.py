@@ -36,6 +36,10 @@ class _NotComparedError(Exception):
     """The manifests before the change cannot be read, or not be compared. The text says why."""
 
 
+class UnreadableFileError(_NotComparedError):
+    """A file of a commit has no manifest as its content. The text says why."""
+
+
 def load_base(options: SelectionOptions, manifests: Manifests) -> BaseManifests | None:
     """Return the manifests before the change, for commands with --base.
 
@@ -203,30 +207,28 @@ def _load_commit(
 ) -> BaseManifests:
     """Return the base with its manifests. Raises GitError and _NotComparedError."""
     repository = GitRepository.find(directory)
-    links = (
-        path for path in Path(directory, "_").absolute().parents if path.is_symlink()
-    )
-    link = next(
-        (
-            link
-            for link in links
-            if link.parent.resolve().is_relative_to(repository.top)
-        ),
-        None,
-    )
-    if link is not None:  # of a change, perhaps
-        raise _NotComparedError(
-            f"{link} is a symbolic link, so the place before is not known"
-        )
-
+    refuse_linked_folder(repository, directory)
     tree = _Tree.read(repository, commit, directory, manifests)
     if tree.is_unchanged:
         return base.with_manifests(manifests)
     with TemporaryDirectory(prefix="cxroute-") as folder:
         place = Path(folder, "manifests")
         place.mkdir()
-        tree.write(place)
+        write_files(repository, tree.files, place)
         return _load_directory(place, base)
+
+
+def refuse_linked_folder(repository: GitRepository, directory: str) -> None:
+    """Raise UnreadableFileError if a link of the repository leads to the folder.
+
+    A change can make such a link, so the place of the manifests before it is not known.
+    """
+    for path in Path(directory, "_").absolute().parents:
+        is_inside = path.parent.resolve().is_relative_to(repository.top)
+        if path.is_symlink() and is_inside:
+            raise UnreadableFileError(
+                f"{path} is a symbolic link, so the place before is not known"
+            )
 
 
 def _load_directory(place: Path, base: BaseManifests) -> BaseManifests:
@@ -250,7 +252,6 @@ class _Tree:
     read again.
     """
 
-    repository: GitRepository
     files: Sequence[GitFile]  # those to read
     is_unchanged: bool  # whether the directory has the same manifests
 
@@ -262,7 +263,7 @@ class _Tree:
         directory: str,
         manifests: Manifests,
     ) -> "_Tree":
-        listed = _wanted_files(repository, repository.list_files(commit))
+        listed = list_manifests(repository, commit)
         names = {
             file.path: escape_invisible(Path(directory, file.path).as_posix())
             for file in listed
@@ -292,33 +293,37 @@ class _Tree:
             for file in listed
             if file.path not in equal or names[file.path] not in rules_alone
         ]
-        return cls(repository, files, is_unchanged)
-
-    def write(self, place: Path) -> None:
-        """Write the files below a folder. Raises GitError and _NotComparedError."""
-        # The files are written here and not by git, which would run filters and hooks of the
-        # repository.
-        # links last: no file is written through one
-        files = sorted(self.files, key=lambda file: file.is_link)
-        for file, content in zip(files, self.repository.read_files(files), strict=True):
-            if ".." in file.path.parts:
-                continue
-            if content.startswith(_LFS_POINTER):
-                reason = (
-                    "is a pointer of Git LFS there: specify a directory with the manifests "
-                    "themselves"
-                )
-                raise _NotComparedError(f"{sanitize(str(file.path))} {reason}")
-            path = place / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if file.is_link:
-                path.symlink_to(os.fsdecode(content))
-            else:
-                path.write_bytes(content)
+        return cls(files, is_unchanged)
 
 
-def _wanted_files(repository: GitRepository, files: Sequence[GitFile]) -> list[GitFile]:
-    """Return the manifests of a commit, all links, and what these lead to."""
+def write_files(
+    repository: GitRepository, files: Sequence[GitFile], place: Path
+) -> None:
+    """Write files of a commit below a folder. Raises GitError and UnreadableFileError."""
+    # The files are written here and not by git, which would run filters and hooks of the
+    # repository.
+    # links last: no file is written through one
+    ordered = sorted(files, key=lambda file: file.is_link)
+    for file, content in zip(ordered, repository.read_files(ordered), strict=True):
+        if ".." in file.path.parts:
+            continue
+        if content.startswith(_LFS_POINTER):
+            reason = (
+                "is a pointer of Git LFS there: specify a directory with the manifests "
+                "themselves"
+            )
+            raise UnreadableFileError(f"{sanitize(str(file.path))} {reason}")
+        path = place / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_link:
+            path.symlink_to(os.fsdecode(content))
+        else:
+            path.write_bytes(content)
+
+
+def list_manifests(repository: GitRepository, commit: str) -> list[GitFile]:
+    """Return the manifests of a commit, all links, and what these lead to. Raises GitError."""
+    files = repository.list_files(commit)
     links = [file for file in files if file.is_link]
     targets = set(_link_targets(repository, links)) if links else set()
     return [

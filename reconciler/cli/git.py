@@ -41,7 +41,15 @@ _DEFAULTS: Final = (
 
 
 class GitError(Exception):
-    """Git did not answer. The text is git's own message, and a remedy where there is one."""
+    """Git did not answer. The text is git's own message, and a remedy where there is one.
+
+    `code` is git's exit code, and `output` what it printed, if it ran.
+    """
+
+    def __init__(self, message: str, code: int = 0, output: bytes = b"") -> None:
+        super().__init__(message)
+        self.code = code
+        self.output = output
 
 
 class NoRepositoryError(GitError):
@@ -123,6 +131,10 @@ class GitRepository:
         ).splitlines()
         return len(branches) > 1 or bool(self._text("remote"))
 
+    def ask(self, *words: str) -> bytes:
+        """Return what a command of git prints. Raises GitError."""
+        return self._run(*words)
+
     def find_merge_base(self, first: str, second: str) -> str:
         """Return the newest common ancestor of two commits. Raises GitError."""
         try:
@@ -202,7 +214,7 @@ def _git(directory: str, *words: str, text: bytes = b"") -> bytes:
         message = _own_message(error.stderr.decode(errors="replace"))
         if "not a git repository" in message:
             raise NoRepositoryError("the manifests are in no git repository") from None
-        raise GitError(message) from None
+        raise GitError(message, error.returncode, error.stdout) from None
     return done.stdout
 
 
