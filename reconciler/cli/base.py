@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from reconciler.cli.git import GitError, GitFile, GitRepository
 from reconciler.cli.git_manifests import (
-    LinkedFolderError,
     UnreadableFileError,
     list_manifests,
     refuse_linked_folder,
@@ -222,7 +221,7 @@ def _load_commit(
                 place.mkdir()
                 write_files(objects, tree.files, place)
                 return _load_directory(place, base)
-    except (LinkedFolderError, UnreadableFileError) as error:
+    except UnreadableFileError as error:
         raise _NotComparedError(str(error)) from None
 
 

@@ -47,7 +47,15 @@ Kind = Literal["blob", "tree", "commit"]
 
 
 class GitError(Exception):
-    """Git did not answer. The text is git's own message, and a remedy where there is one."""
+    """Git did not answer. The text is git's own message, and a remedy where there is one.
+
+    `code` is git's exit code, and `output` what it printed, if it ran.
+    """
+
+    def __init__(self, message: str, code: int = 0, output: bytes = b"") -> None:
+        super().__init__(message)
+        self.code = code
+        self.output = output
 
 
 class NoRepositoryError(GitError):
@@ -100,24 +108,13 @@ class GitObjects:
 
     def read(self, name: str, kind: Kind = "blob") -> bytes:
         """Return the content of an object of a kind. Raises GitError."""
-        try:
-            self._requests.write(f"{name}\n".encode())
-            self._requests.flush()
-            head = self._answers.readline().split()
-        except OSError as error:
-            raise GitError(f"git cannot be asked: {error.strerror}") from None
-        if len(head) < 3:  # noqa: PLR2004 - "NAME missing"
-            raise GitError(f"an object is missing{self._remedy}")
-        content = self._answers.read(int(head[2]))
-        self._answers.read(1)
-        if head[1].decode() != kind:
-            raise GitError(f"object {name} is of another kind than {kind}")
+        _, content = self._ask(name, kind)
         return content
 
-    def tree_of(self, commit: str) -> str:
-        """Return the name of the tree of a commit. Raises GitError."""
-        first = self.read(commit, "commit").partition(b"\n")[0]
-        return first.removeprefix(b"tree ").decode(errors="replace")
+    def tree_of(self, revision: str) -> str:
+        """Return the name of the tree of a commit, or of a tree. Raises GitError."""
+        name, _ = self._ask(f"{revision}^{{tree}}", "tree")
+        return name
 
     def has_parents(self, commit: str) -> bool:
         """Return whether a commit has parents, in this clone or not. Raises GitError."""
@@ -155,6 +152,22 @@ class GitObjects:
                     place = PurePosixPath(os.fsdecode(path + name))
                     files.append(GitFile(place, entry, mode == _LINK))
         return sorted(files)
+
+    def _ask(self, name: str, kind: Kind) -> tuple[str, bytes]:
+        """Return the full name and the content of an object. Raises GitError."""
+        try:
+            self._requests.write(f"{name}\n".encode())
+            self._requests.flush()
+            head = self._answers.readline().split()
+        except OSError as error:
+            raise GitError(f"git cannot be asked: {error.strerror}") from None
+        if len(head) < 3:  # noqa: PLR2004 - "NAME missing"
+            raise GitError(f"an object is missing{self._remedy}")
+        content = self._answers.read(int(head[2]))
+        self._answers.read(1)
+        if head[1].decode() != kind:
+            raise GitError(f"object {name} is of another kind than {kind}")
+        return head[0].decode(), content
 
     def _entries(self, tree: str) -> Iterator[tuple[bytes, bytes, str]]:
         """Yield the mode, the name and the object of each entry of a tree."""
@@ -233,6 +246,10 @@ class GitRepository:
             "for-each-ref", "--format=%(refname)", "refs/heads"
         ).splitlines()
         return len(branches) > 1 or bool(self._text("remote"))
+
+    def ask(self, *words: str) -> bytes:
+        """Return what a command of git prints. Raises GitError."""
+        return self._run(*words)
 
     def find_merge_base(self, first: str, second: str) -> str:
         """Return the newest common ancestor of two commits. Raises GitError."""
@@ -340,7 +357,7 @@ def _git(directory: str, *words: str) -> bytes:
         message = _own_message(error.stderr.decode(errors="replace"))
         if "not a git repository" in message:
             raise NoRepositoryError("the manifests are in no git repository") from None
-        raise GitError(message) from None
+        raise GitError(message, error.returncode, error.stdout) from None
     return done.stdout
 
 

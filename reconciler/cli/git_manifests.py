@@ -21,23 +21,19 @@ Contents = list[tuple[str, bytes | Finding]]
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
-class LinkedFolderError(Exception):
-    """The folder of the manifests is reached by a symbolic link of the repository."""
-
-
 class UnreadableFileError(Exception):
-    """A file of a tree has no manifest as its content. The text says why."""
+    """A file or the folder of a tree cannot be read as a checkout has it. The text says why."""
 
 
 def refuse_linked_folder(repository: GitRepository, directory: str) -> None:
-    """Raise LinkedFolderError if a link of the repository leads to the folder.
+    """Raise UnreadableFileError if a link of the repository leads to the folder.
 
     A change can make such a link, so the place of the manifests before it is not known.
     """
     for path in Path(directory, "_").absolute().parents:
         is_inside = path.parent.resolve().is_relative_to(repository.top)
         if path.is_symlink() and is_inside:
-            raise LinkedFolderError(
+            raise UnreadableFileError(
                 f"{path} is a symbolic link, so the place before is not known"
             )
 
@@ -73,23 +69,44 @@ def write_files(objects: GitObjects, files: Sequence[GitFile], place: Path) -> N
             ) from None
 
 
-def tree_contents(objects: GitObjects, tree: str, directory: str) -> Contents:
-    """Return the files of a tree by the paths that they have in a directory.
+def revision_contents(
+    repository: GitRepository, revision: str, directory: str
+) -> Contents:
+    """Return the manifests of a commit, or of a tree of the whole repository, by the paths that
+    they have in the directory.
+
+    Raises GitError and UnreadableFileError.
+    """
+    with repository.open_objects() as objects:
+        root = objects.tree_of(revision)
+        tree = objects.find_folder(root, repository.prefix)
+        return tree_contents(objects, tree, directory)
+
+
+def tree_contents(objects: GitObjects, tree: str | None, directory: str) -> Contents:
+    """Return the manifests of a tree by the paths that they have in a directory; None has none.
 
     Raises GitError and UnreadableFileError.
     """
     with TemporaryDirectory(prefix="cxroute-") as folder:
         place = Path(folder, "manifests")
         place.mkdir()
-        write_files(objects, list_manifests(objects, tree), place)
+        files = list_manifests(objects, tree) if tree else []
+        write_files(objects, files, place)
         start = len(escape_invisible(place.as_posix())) + 1
         contents: Contents = []
         for name, data in read_files(place):
-            moved = escape_invisible(Path(directory, name[start:]).as_posix())
+            path = path_in(directory, name[start:])
+            content = data
             if isinstance(data, Finding) and data.source:
-                data = replace(data, source=data.source._replace(file=moved))  # noqa: PLW2901
-            contents.append((moved, data))
+                content = replace(data, source=data.source._replace(file=path))
+            contents.append((path, content))
         return contents
+
+
+def path_in(directory: str, path: str) -> str:
+    """Return the path of a manifest as messages show it."""
+    return escape_invisible(Path(directory, path).as_posix())
 
 
 def has_contents(directory: str, contents: Contents) -> bool:
@@ -106,13 +123,8 @@ def committed_manifests(directory: str) -> str:
         repository = GitRepository.find(directory)
         refuse_linked_folder(repository, directory)
         commit = repository.find_commit("HEAD")
-        with repository.open_objects() as objects:
-            root = objects.tree_of(commit)
-            tree = objects.find_folder(root, repository.prefix)
-            if tree is None:
-                return ""
-            contents = tree_contents(objects, tree, directory)
-    except (GitError, LinkedFolderError, UnreadableFileError):
+        contents = revision_contents(repository, commit, directory)
+    except (GitError, UnreadableFileError):
         return ""
     return commit if has_contents(directory, contents) else ""
 

@@ -5,6 +5,7 @@ not described.
 from __future__ import annotations
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ COMMANDS = {
     "diff": ["diff", "live:sandbox", "manifests:sandbox"],
     "replay": ["replay", "records.csv", "live:sandbox", "manifests:sandbox"],
     "doctor": ["doctor"],
+    "merge-check": ["merge-check", *["manifests"] * 3, "merged"],
     "apply": ["apply", "--yes"],
     "apply again": ["apply", "--yes"],
     "history": ["history"],
@@ -63,6 +65,7 @@ ERRORS = {
     "replay": ["replay", "none.csv", "manifests:sandbox", "manifests:sandbox"],
     "history": ["history", "none"],
     "doctor": ["doctor", "-e", "nowhere"],
+    "merge-check": ["merge-check", *["nowhere"] * 3],
 }
 
 
@@ -99,6 +102,10 @@ def started(cxroute: Program) -> Program:
     write(
         "more.yaml",
         "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: cards}]}\n",
+    )
+    shutil.copytree("manifests", "merged")
+    Path("merged/more.yaml").write_text(
+        "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: general}]}\n"
     )
     return cxroute
 

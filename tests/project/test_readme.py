@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_readme_lists_every_command_with_its_help() -> None:
     """One row each, with the text of --help."""
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|$", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.+?) \|$", README, re.MULTILINE))
     assert {name: command.help for name, command in all_commands().items()} == rows
 
 

@@ -101,10 +101,10 @@ class EventDifference:
     def __init__(self, before: Behind, after: Behind, evaluation: str) -> None:
         self.sides, self.evaluation = (before, after), evaluation
         if before.fallback.digest != after.fallback.digest:
-            self.sides = (_with_own_truths(before), _with_own_truths(after))
+            self.sides = (with_own_truths(before), with_own_truths(after))
         self.changes_fallback = before.fallback.digest != after.fallback.digest
         middle = (
-            _with_own_truths(Behind(before.rules, after.fallback))
+            with_own_truths(Behind(before.rules, after.fallback))
             if self.changes_fallback
             else None
         )
@@ -232,7 +232,7 @@ class EventDifference:
             ), region
 
 
-def _with_own_truths(side: Behind) -> Behind:
+def with_own_truths(side: Behind) -> Behind:
     """Return a side with conditions of an unknown kind on the intent that may differ from those of
     the other side.
     """

@@ -78,11 +78,12 @@ def impact_to_json(
     }
     if behaviour.rests_on:
         document["restsOn"] = [
-            _type(name, value_type) for name, value_type in behaviour.rests_on.items()
+            type_to_json(name, value_type)
+            for name, value_type in behaviour.rests_on.items()
         ]
     if behaviour.undecided:
         document["unknown"] = [
-            {"where": _clauses(where)} for where in behaviour.undecided
+            {"where": clauses_to_json(where)} for where in behaviour.undecided
         ]
     return document
 
@@ -159,7 +160,7 @@ def _row(
 ) -> "RowJson":
     form: RowJson = {
         "kind": row.kind,
-        "where": _clauses(row.where),
+        "where": clauses_to_json(row.where),
         "earlier": [rules.name(rule) for rule in row.earlier],
         "counterpart": [rule and rules.name(rule) for rule in row.counterpart],
         "before": destination_to_json(row.before, queue_names),
@@ -169,7 +170,7 @@ def _row(
     }
     if row.other_type:
         form["otherType"] = list(row.other_type)
-    return {**form, **_assumed(row.example)}
+    return {**form, **assumed_to_json(row.example)}
 
 
 def _share(share: "ShareRange | None") -> "ShareJson | None":
@@ -211,8 +212,8 @@ def _region(
     region: Region, queue_names: Mapping[str, str], share: "ShareRange | None"
 ) -> "RegionJson":
     form: RegionJson = {
-        "where": _clauses(region.where),
-        "except": [_clauses(clauses) for clauses in region.excepts],
+        "where": clauses_to_json(region.where),
+        "except": [clauses_to_json(clauses) for clauses in region.excepts],
         "before": destination_to_json(region.before, queue_names),
         "after": destination_to_json(region.after, queue_names),
         "witness": region.example.attributes,
@@ -224,7 +225,7 @@ def _region(
     }
     if share is not None and share.least != share.most:
         form["trafficPercentLeast"] = share.least
-    return {**form, **_assumed(region.example)}
+    return {**form, **assumed_to_json(region.example)}
 
 
 def violation_to_json(
@@ -234,12 +235,12 @@ def violation_to_json(
     rule).
     """
     return {
-        "where": _clauses(region.where),
-        "except": [_clauses(clauses) for clauses in region.excepts],
+        "where": clauses_to_json(region.where),
+        "except": [clauses_to_json(clauses) for clauses in region.excepts],
         "destination": destination_to_json(region.after, queue_names),
         "witness": region.example.attributes,
         "rule": _name(region.after_rule),
-        **_assumed(region.example),
+        **assumed_to_json(region.example),
     }
 
 
@@ -247,7 +248,8 @@ def _name(entry: RoutingEntry | None) -> str | None:
     return entry.name if entry else None
 
 
-def _assumed(example: Example) -> "ExampleJson":
+def assumed_to_json(example: Example) -> "ExampleJson":
+    """Return what an example assumes about conditions that are not understood."""
     if not example.assumed:
         return {}
     return {
@@ -258,7 +260,7 @@ def _assumed(example: Example) -> "ExampleJson":
     }
 
 
-def _type(name: str, value_type: ValueType) -> "TypeJson":
+def type_to_json(name: str, value_type: ValueType) -> "TypeJson":
     """Return a type that the result is based on: a text, or a number within bounds; the value may
     also be missing.
     """
@@ -324,7 +326,8 @@ def _without_names(destination: "DestinationJson") -> object:
     )
 
 
-def _clauses(clauses: Iterable[Clause]) -> list[Document]:
+def clauses_to_json(clauses: Iterable[Clause]) -> list[Document]:
+    """Return conditions in the API's form; `negate` is the plain complement."""
     return [
         to_api_json(condition) | ({"negate": True} if negate else {})
         for condition, negate in clauses

@@ -61,10 +61,11 @@ def two_destinations(
     first, second = (sorted(text.split(", ")) for text in texts)
     if first != second:
         return texts
-    return _with_ids(before, names), _with_ids(after, names)
+    return destination_with_ids(before, names), destination_with_ids(after, names)
 
 
-def _with_ids(destination: Destination, names: Names) -> str:
+def destination_with_ids(destination: Destination, names: Names) -> str:
+    """Return a destination in words, each queue with its id."""
     if not destination:
         return destination_phrase(destination, names)
     parts = []

@@ -1,4 +1,4 @@
-"""Changes of routing as values: since when a conversation goes where it goes."""
+"""Questions about changes of the manifests that need an exact analysis."""
 
 from typing import Final
 
@@ -12,11 +12,18 @@ FEATURE: Final = Feature(
             "show the commit since which a conversation goes where it goes",
             f"{__name__}.command_since",
         ),
+        "merge-check": Command(
+            "every day",
+            130,
+            "show conversations that two changes together send where neither does",
+            f"{__name__}.command_merge_check",
+        ),
     },
     hooks={
         "explain_parts": f"{__name__}.explain_since:SinceOption",
     },
     documents={
         "since": f"{__name__}.since_json:SinceJson",
+        "merge-check": f"{__name__}.merge_json:MergeCheckJson",
     },
 )

@@ -29,7 +29,7 @@ class Broken(NamedTuple):
     problem: str
 
 
-class Version(NamedTuple):
+class SearchedVersion(NamedTuple):
     """The manifests of a commit.
 
     Without the folder or the Environment, `state` is None. Equal manifests have an equal `tree`.
@@ -81,12 +81,12 @@ class _Search:
     changes: list[RouteChange] = field(default_factory=list)
     broken: dict[str, BrokenVersion] = field(default_factory=dict)  # by tree
 
-    def add_broken(self, version: Version, state: Broken) -> None:
+    def add_broken(self, version: SearchedVersion, state: Broken) -> None:
         """Add invalid manifests; an older commit with the same ones takes the place of a newer."""
         self.broken.pop(version.tree, None)
         self.broken[version.tree] = BrokenVersion(version.commit, state.problem)
 
-    def add_route(self, version: Version, route: VersionRoute) -> None:
+    def add_route(self, version: SearchedVersion, route: VersionRoute) -> None:
         """Add a version to the run of equal destinations, or begin an older run."""
         if route.destination != self.after.destination:
             self.changes.append(RouteChange(self.first, route, self.after))
@@ -115,7 +115,7 @@ class _Search:
 
 def search(
     head: tuple[GitCommit, VersionRoute],
-    earlier: Iterable[Version],
+    earlier: Iterable[SearchedVersion],
     scope: Scope,
     boundary: Boundary | None,
 ) -> History:

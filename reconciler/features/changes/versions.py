@@ -18,7 +18,6 @@ from reconciler.cli.git import (
 )
 from reconciler.cli.git_manifests import (
     Contents,
-    LinkedFolderError,
     UnreadableFileError,
     has_contents,
     refuse_linked_folder,
@@ -33,12 +32,22 @@ from reconciler.core.manifest.kinds.environment import (
     BotAttributes,
     Environment,
 )
-from reconciler.core.manifest.load import FileCache, Manifests, load_contents
+from reconciler.core.manifest.load import (
+    FileCache,
+    Manifests,
+    is_no_manifests,
+    load_contents,
+)
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Source
 from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.text.escape import sanitize
-from reconciler.features.changes.search import Boundary, Broken, Version, VersionRoute
+from reconciler.features.changes.search import (
+    Boundary,
+    Broken,
+    SearchedVersion,
+    VersionRoute,
+)
 
 _NO_MANIFESTS = "CXR115"
 Event = Mapping[str, str | int | float]
@@ -105,20 +114,20 @@ class ManifestHistory:
         differs = not has_contents(self.directory, contents)
         return HeadState(commit, manifests, chosen, differs)
 
-    def earlier_versions(self, conversation: Conversation) -> Iterator[Version]:
+    def earlier_versions(self, conversation: Conversation) -> Iterator[SearchedVersion]:
         """Yield the versions before HEAD, newest first. Raises GitError."""
         for commit in self.commits[1 : self.limit]:
             try:
                 tree = self._folder(commit)
             except NoFolderError as error:
-                yield Version(commit, commit.tree, Broken(str(error)))
+                yield SearchedVersion(commit, commit.tree, Broken(str(error)))
                 continue
             if tree is None:
-                yield Version(commit, "", None)
+                yield SearchedVersion(commit, "", None)
                 return
             if tree not in self._states:
                 self._states[tree] = self._evaluate(tree, conversation)
-            yield Version(commit, tree, self._states[tree])
+            yield SearchedVersion(commit, tree, self._states[tree])
 
     def boundary(self) -> Boundary | None:
         """Return what hides the commits before the oldest one; None if there are none."""
@@ -129,13 +138,11 @@ class ManifestHistory:
 
     def _head_contents(self, commit: GitCommit) -> Contents:
         tree = self._folder(commit)
-        contents: Contents = []
-        if tree is not None:
-            try:
-                contents = tree_contents(self.objects, tree, self.directory)
-            except UnreadableFileError as error:
-                raise CxrouteError(f"HEAD cannot be read: {error}") from None
-        if tree is None or _is_empty(contents):
+        try:
+            contents = tree_contents(self.objects, tree, self.directory)
+        except UnreadableFileError as error:
+            raise CxrouteError(f"HEAD cannot be read: {error}") from None
+        if _is_empty(contents):
             raise ManifestError([_no_manifests(self.directory)])
         return contents
 
@@ -208,7 +215,7 @@ def _find_commits(directory: str, limit: int) -> tuple[GitRepository, list[GitCo
     try:
         repository = GitRepository.find(directory)
         refuse_linked_folder(repository, directory)
-    except (NoRepositoryError, LinkedFolderError) as error:
+    except (NoRepositoryError, UnreadableFileError) as error:
         raise UsageError(
             f"{sanitize(directory)} has no history: {error}. Set -m to a folder of manifests in "
             f"a clone"
@@ -223,9 +230,7 @@ def _find_commits(directory: str, limit: int) -> tuple[GitRepository, list[GitCo
 
 
 def _is_empty(contents: Contents) -> bool:
-    return any(
-        isinstance(data, Finding) and data.code == _NO_MANIFESTS for _, data in contents
-    )
+    return any(is_no_manifests(data) for _, data in contents)
 
 
 def _no_manifests(directory: str) -> Finding:

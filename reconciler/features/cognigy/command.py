@@ -204,7 +204,7 @@ def _print_handover(options: CognigyOptions, output: Output) -> int:
 
 def _handover(options: CognigyOptions, output: Output) -> HandOver:
     """Return what the texts of a hand-over name, by the Environment if there is one."""
-    channel = options.handover or CHANNELS[0]
+    channel = next(name for name in CHANNELS if name == options.handover)
     manifests = _manifests(options)
     if manifests is None:
         return HandOver(channel=channel, none=options.none)

@@ -128,7 +128,8 @@ _SCRIPTS: Final[dict[Channel, str]] = {
     "voice": """\
 4. Put ONSIGNAL into the script of the spawned contact. The node signals this contact, whose id is in
    the header X-InContact-ContactId, and not the main one (vendor's code). Which of your scripts runs
-   for it is (unknown): a trace shows the contact's id.
+   for it is (unknown): a trace of each candidate shows the contact's id. The managed block must be
+   in this script, or in one that gets the two variables from it.
 5. Connect it to a SNIPPET with this text. Cognigy calls the first two parameters P1 and P2 (vendor's
    code), the help page of ONSIGNAL calls them SP1 and SP2 (documented): use the names in your script.""",
 }

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from reconciler.cli.options import CommonOptions
-from reconciler.features.cognigy.handover import Channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +14,7 @@ class CognigyOptions(CommonOptions):
     conversation: str | None
     none: str
     code: bool | None
-    handover: Channel | None
+    handover: str | None
     source: str | None
     project: str | None
     into: str | None

@@ -53,7 +53,7 @@ def check_entry_points(
 
 def _check_own(own: Sequence[EntryPoint], script: str) -> CheckResult:
     if own:
-        text = f"{pluralize(len(own), 'entry point')} run {script}: {_list(own)}"
+        text = f"{pluralize(len(own), 'entry point')} with the script {script}: {_list(own)}"
         return CheckResult(_NAME, "ok", text)
     advice = (
         "Set the script of a point of contact or a channel, or check that another script starts it: the tenant's lists "

@@ -11,9 +11,10 @@ from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.diff.regions import Region
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.errors import CxrouteError
+from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.rule import Rule, Target
 from reconciler.core.target import NotStorableError
-from reconciler.core.text.escape import sanitize
+from reconciler.core.text.escape import join_first, sanitize
 from reconciler.targets.studio.conditions import Alternative
 from reconciler.targets.studio.decision import (
     EMPTY,
@@ -32,6 +33,7 @@ from reconciler.targets.studio.snippet_conditions import (
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _MAX_LISTED: Final = 50
 _MAX_RULES: Final = 10_000
+_MAX_LINES: Final = 20
 _MAX_SHOWN: Final = 500  # characters of a problem
 _DECISIONS: Final = ("if", "select", "switch")
 _REFUSED: Final = "nothing was written: rules cannot say all of this snippet"
@@ -47,6 +49,15 @@ _FORMS: Final = {
     "name": "the name of a skill",
     "routing-queue": "the id of a digital routing queue",
 }
+
+
+def _unnamed_skill(candidates: Sequence[str]) -> str:
+    """Return the error of a snippet in which no name tells the variable of the skill."""
+    names = join_first(candidates, 3, sanitize)
+    return (
+        f'no variable of the snippet has "skill" or "queue" in its name; if one of them ({names}) holds '
+        f"the skill, set `api.studio.result: {{skill: {sanitize(candidates[0])}}}` in the Environment, and use -e"
+    )
 
 
 class ImportedSnippet:
@@ -84,8 +95,9 @@ class ImportedSnippet:
         return DecisionReader(reader, self.skill, self._lines)
 
     def _skill_variable(self) -> str:
-        """Return the variable of the skill: the layout's, one with `skill` or `queue` in its name,
-        or the one that gets most numbers.
+        """Return the variable of the skill: the layout's, or one with `skill` or `queue` in its name.
+
+        Raises CxrouteError if it would be a guess: another number may be a priority.
         """
         numbers = Counter[str]()
         texts = Counter[str]()
@@ -106,8 +118,10 @@ class ImportedSnippet:
         names = named or empty
         if names:
             return max(names, key=lambda name: _name_rank(name, own))
-        candidates = numbers or texts
-        return max(candidates, key=candidates.__getitem__, default=own)
+        candidates = list({**numbers, **texts})
+        if candidates:
+            raise CxrouteError(_unnamed_skill(candidates))
+        return own
 
     def _find_form(self) -> SkillForm:
         """Return what the snippet assigns to the variable of the skill; `id` if it assigns names, too.
@@ -211,13 +225,18 @@ class ImportedSnippet:
     def _variable_notes(self) -> Iterable[tuple[int, str]]:
         """Yield a note for each variable that the snippet assigns and rules do not."""
         known = {self.skill, *self._sources}
+        lines = group_pairs((each.text, each.line) for each in self._assigned)
         for statement in self._assigned:
             name = statement.text
             if name not in known and not name.startswith("cxr_"):
                 known.add(name)
+                more = lines[name][1:]
+                listed = join_first(more, _MAX_LINES)
+                others = f" (also in {'lines' if len(more) > 1 else 'line'} {listed})"
+                others = others if more else ""
                 yield (
                     statement.line,
-                    f"rules do not assign {name}: keep it in the script",
+                    f"rules do not assign {name}: keep it in the script{others}",
                 )
 
     def _refuse_problems(self) -> None:

@@ -240,6 +240,9 @@ STUDIO: Final = """\
 api: {auth: access-key, area: na1, queues: acd-skills, rules: studio, studio: {script: Hand-over}}
 attributes: {intent: intent, confidence: confidence}
 """
+DIGITAL: Final = STUDIO.replace("acd-skills", "digital").replace(
+    "{script: Hand-over}", "{script: Hand-over, result: {as: routing-queue}}"
+)
 SKILLS: Final = (
     "apiVersion: routing/v1\nkind: Queues\nname: skills\nqueues: {cards: {prod: {id: "
     "'4001'}}}\n"
@@ -355,6 +358,9 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
             ATTRIBUTES.replace("[gold, platinum]", "{gold: {group: top}, top: Top}")
             % "a",
         )
+    ),
+    "CXR133": lambda desk: (
+        desk.of_rules("{intent: pin, queue: Cards}", more=DIGITAL) - {"CXR128"}
     ),
     "CXR140": lambda desk: desk.validated(
         CARDS.replace("fraud", "fraud, clientSecret: hidden")

@@ -59,7 +59,7 @@ Change = tuple[str, Routed | None, Routed]
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedSince:
     """The answer; `changes` and `broken` are newest first."""
 
     changes: list[Change]
@@ -177,7 +177,7 @@ def _queue(alias: Any) -> str:
 
 def expected(
     states: Sequence[Checkout], event: Mapping[str, Any], limit: int, *, scope: str
-) -> Expected:
+) -> ExpectedSince:
     """Return the answer about the newest `limit` commits."""
     searched = list(states[:limit])
     missing = [at for at, state in enumerate(searched) if state.is_missing]
@@ -202,7 +202,7 @@ def expected(
         # up to the first valid version before the change
         further = [state.is_broken for state in known[at + 1 :]]
         known = known[: at + 1 + further.index(False)]
-    return Expected(changes, _broken(known), since, complete)
+    return ExpectedSince(changes, _broken(known), since, complete)
 
 
 def _broken(newest_first: Sequence[Checkout]) -> list[str]:

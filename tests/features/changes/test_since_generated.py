@@ -11,7 +11,7 @@ import pytest
 
 from tests.features.changes.history_oracle import (
     Checkout,
-    Expected,
+    ExpectedSince,
     Routed,
     checkouts,
     expected,
@@ -63,10 +63,10 @@ def routed(document: Any) -> Routed | None:
     return document["rule"], shares
 
 
-def answered(document: Any) -> Expected:
+def answered(document: Any) -> ExpectedSince:
     """Return the document as the oracle has it."""
     since = document["since"]
-    return Expected(
+    return ExpectedSince(
         changes=[change_of(change) for change in document["changes"]],
         broken=[each["commit"] for each in document["broken"]],
         since=change_of(since),

@@ -259,7 +259,10 @@ def test_an_environment_of_highest_first_gets_descending_priorities(
         "prod.yaml",
         ENVIRONMENT.replace("  area: na1", "  area: na1\n  evaluation: highest-first"),
     )
-    text = 'SELECT {\nCASE ( intent = "a" ) & ( confidence >= 0.7 ) { s = 4001 }\nCASE intent = "a" { s = 4002 }\n}'
+    text = (
+        'SELECT {\nCASE ( intent = "a" ) & ( confidence >= 0.7 ) { skill = 4001 }\n'
+        'CASE intent = "a" { skill = 4002 }\n}'
+    )
     Path("s.txt").write_text(text, encoding="utf-8")
     assert 0 == program("studio", "import", "s.txt", "--into", "manifests/")
     manifest = Path("manifests/s.yaml").read_text("utf-8")
@@ -272,7 +275,9 @@ def test_the_trial_names_a_fact_on_which_a_snippet_depends(program: Program) -> 
     """A missing number may be 0 or an empty text: the snippet is run in every dialect that is
     possible.
     """
-    Path("s.txt").write_text("SELECT {\nCASE score >= 0 { s = 1 }\n}", encoding="utf-8")
+    Path("s.txt").write_text(
+        "SELECT {\nCASE score >= 0 { skill = 1 }\n}", encoding="utf-8"
+    )
     assert 0 == program("studio", "import", "s.txt")
     assert (
         "warning: in 8 of 16 possible dialects of Studio, the snippet does not decide as its "
@@ -285,7 +290,7 @@ def test_the_trial_names_a_fact_on_which_a_snippet_depends(program: Program) -> 
         "where " in program.err
     )
     Path("s.txt").write_text(
-        "music = f(1)\nSELECT {\nCASE score > 2 { s = 1 }\n}", encoding="utf-8"
+        "music = f(1)\nSELECT {\nCASE score > 2 { skill = 1 }\n}", encoding="utf-8"
     )
     assert 0 == program("studio", "import", "s.txt")
     assert "warning: the snippet itself was not run: line 1: " in program.err
@@ -386,7 +391,8 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         assert not CONTROL_CHARACTERS.search(program.err.replace("\n", "")), text[:80]
     for literal in ("x" * 2_000, "x" * 70_000):
         Path("s.txt").write_text(
-            f'SELECT {{\nCASE intent = "{literal}" {{ s = 1 }}\n}}', encoding="utf-8"
+            f'SELECT {{\nCASE intent = "{literal}" {{ skill = 1 }}\n}}',
+            encoding="utf-8",
         )
         assert 1 == program("studio", "import", "s.txt")
         assert "error: nothing was written: line 2 cannot be a rule: " in program.err
@@ -594,8 +600,8 @@ def test_two_bands_of_a_confidence_are_imported(program: Program) -> None:
     """The trial takes examples of the types that the snippet compares: no text as a confidence."""
     band = 'intent = "lost" & confidence'
     Path("s.txt").write_text(
-        f"SELECT {{\nCASE {band} >= 0.7 {{ s = 1 }}\nCASE {band} < 0.7 {{ s = 2 }}\n"
-        "DEFAULT { s = 3 }\n}",
+        f"SELECT {{\nCASE {band} >= 0.7 {{ skill = 1 }}\nCASE {band} < 0.7 {{ skill = 2 }}\n"
+        "DEFAULT { skill = 3 }\n}",
         encoding="utf-8",
     )
     assert 0 == program("studio", "import", "s.txt"), program.err

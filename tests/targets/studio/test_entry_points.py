@@ -185,7 +185,8 @@ def test_doctor_reads_what_the_tenant_says(
         f"{line.status} {line.message}" for line in lines["entry points"]
     )
     assert (
-        "ok 2 entry points run Bot\\Hand-over: point of contact +15550100" in messages
+        "ok 2 entry points with the script Bot\\Hand-over: point of contact +15550100"
+        in messages
     )
     assert (
         "stay in it if no rule takes them: channel Web chat (default skill 77)"

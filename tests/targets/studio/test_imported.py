@@ -27,7 +27,7 @@ from tests.support.cases import each_case
 from tests.tiers import FULL
 
 LAYOUT = BlockLayout(
-    owner="acme", block="main", variables={"cognigyDetectedIntent": "intent"}
+    owner="acme", block="main", variables={"cognigyDetectedIntent": "intent"}, skill="s"
 )
 INTENT = "cognigyDetectedIntent"
 
@@ -534,3 +534,15 @@ def test_an_expression_of_many_alternatives_is_refused_soon() -> None:
     assert "more than 10,000" in dict(problems(f"s = 1\n{kept}")).popitem()[1]
     values = " | ".join(f'( a = "x{at}" )' for at in range(5_000))
     assert 1 == len(converted(f"SELECT {{\nCASE {values} {{ s = 1 }}\n}}"))
+
+
+def test_no_variable_is_guessed_to_hold_the_skill() -> None:
+    """A number without a name for a skill may be a priority."""
+    text = 'IF intent = "a"\n{\nASSIGN priority = 5\n}'
+    layout = BlockLayout(owner="acme", block="main", variables={})
+    with pytest.raises(
+        CxrouteError, match=r"priority.*holds the skill.*api\.studio\.result"
+    ):
+        ImportedSnippet(text, layout)
+    named = ImportedSnippet(text.replace("priority", "bot_queue"), layout)
+    assert named.skill == "bot_queue"

@@ -6,14 +6,43 @@ number is usual, because there most rules leave one free.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from reconciler.core.behaviour.budget import UndecidedError
-from reconciler.core.behaviour.diff.winners import RankPair, WinnerPairs
 from reconciler.core.behaviour.space.boxes import Box, Shape, intersect_box
 from reconciler.core.behaviour.space.domain import REST, ValueSet, usual_part
 from reconciler.core.behaviour.space.patterns import bits
 from reconciler.core.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+from reconciler.core.behaviour.space.space import Space
+
+RanksT = TypeVar("RanksT")  # the rank of the winner in each list
+RanksT_contra = TypeVar("RanksT_contra", contravariant=True)
+
+
+class CommonWinners(Protocol[RanksT_contra]):
+    """The rules of several lists that take a conversation, one of each list, by their ranks."""
+
+    @property
+    def space(self) -> Space:
+        """Return the space of all lists."""
+        ...
+
+    @property
+    def new(self) -> PivotSlices:
+        """Return the last list."""
+        ...
+
+    def common_box(self, pair: RanksT_contra, /) -> Box | None:
+        """Return the box that all rules have in common; None where it is empty."""
+        ...
+
+    def shapes_of(self, pair: RanksT_contra, atom: int, /) -> tuple[int, ...]:
+        """Return the shapes of all rules in a slice."""
+        ...
+
+    def mask_before(self, pair: RanksT_contra, atom: int, /) -> int:
+        """Return the shapes in a slice that come before one of the rules."""
+        ...
 
 
 class FurtherRule(NamedTuple):
@@ -23,32 +52,34 @@ class FurtherRule(NamedTuple):
     rank: int
 
 
-class PairExample(NamedTuple):
-    """A box of conversations, and the pair of winners that takes them."""
+class PairExample(NamedTuple, Generic[RanksT]):
+    """A box of conversations, and the winners that take them."""
 
-    pair: RankPair
+    pair: RanksT
     box: Box
 
 
-class _UsualValue(NamedTuple):
+class _UsualValue(NamedTuple, Generic[RanksT]):
     """The values of an attribute that an example has one of, and that example."""
 
     values: ValueSet
-    example: PairExample
+    example: PairExample[RanksT]
 
 
-class UsualExamples:
+class UsualExamples(Generic[RanksT]):
     """Finds examples of pairs in which attributes have the values that conversations usually have.
 
     With `further`, conversations that this rule of a third list takes, too.
     """
 
-    def __init__(self, pairs: WinnerPairs, further: FurtherRule | None = None) -> None:
+    def __init__(
+        self, pairs: CommonWinners[RanksT], further: FurtherRule | None = None
+    ) -> None:
         self._pairs = pairs
         self._further = further
         self._space = pairs.space
 
-    def improve(self, group: Sequence[RankPair], example: Box) -> PairExample:
+    def improve(self, group: Sequence[RanksT], example: Box) -> PairExample[RanksT]:
         """Return an example of one of the pairs, with as many usual values as fit: the given one if
         it has them.
         """
@@ -65,11 +96,11 @@ class UsualExamples:
 
     def _with_usual_value(
         self,
-        group: Sequence[RankPair],
-        chosen: PairExample,
+        group: Sequence[RanksT],
+        chosen: PairExample[RanksT],
         fixed: Box,
         number: int,
-    ) -> _UsualValue | None:
+    ) -> _UsualValue[RanksT] | None:
         """Return the example with the most usual value of an attribute that fits; None: none fits.
 
         It is the chosen one if that has the value; in another one, `fixed` still holds.
@@ -89,7 +120,7 @@ class UsualExamples:
                     return _UsualValue(values, found)
         return None
 
-    def _find(self, group: Sequence[RankPair], fixed: Box) -> PairExample | None:
+    def _find(self, group: Sequence[RanksT], fixed: Box) -> PairExample[RanksT] | None:
         """Return a box of one of the pairs with the values `fixed`; None without one."""
         for pair in group:
             common = self._pairs.common_box(pair)
@@ -132,7 +163,7 @@ class UsualExamples:
                 parts[pivot] = (REST, yes, no)
         return tuple(parts.items())
 
-    def _find_box(self, pair: RankPair, atom: int, parts: Shape) -> Box | None:
+    def _find_box(self, pair: RanksT, atom: int, parts: Shape) -> Box | None:
         """Return a box of a pair in a slice with these values; None without one or enough work."""
         pairs = self._pairs
         heads: tuple[int, ...] = pairs.shapes_of(pair, atom)

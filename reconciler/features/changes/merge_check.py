@@ -1,0 +1,242 @@
+"""Four versions of manifests -> what their merge does in each Environment. Pure."""
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.behaviour.space.value_type import Types
+from reconciler.core.checks.route_tests import (
+    Checked,
+    CheckResult,
+    RouteTestResult,
+    check,
+    with_promises,
+)
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.errors import ManifestError, UsageError
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.load import Manifests
+from reconciler.core.model.finding import Finding
+from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.words import Names
+from reconciler.core.text.escape import quote, sanitize
+from reconciler.core.text.phrases import Labels, merge_labels
+from reconciler.features.changes.merge_behaviour import MergeBehaviour, check_merge
+from reconciler.features.changes.merge_winners import MERGED, OURS, THEIRS, VERSIONS
+
+
+class Version(NamedTuple):
+    """A version of the manifests; `title` is its revision or directory."""
+
+    title: str
+    manifests: Manifests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedEnvironment:
+    """What a merge does in one Environment.
+
+    `failures` are the route tests and promises that fail in the merged version, and in neither
+    change.
+    """
+
+    name: str
+    behaviour: MergeBehaviour
+    queues: Names
+    labels: Labels
+    failures: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeReport:
+    """What a merge does; `others` are the Environments that not every version has."""
+
+    environments: tuple[MergedEnvironment, ...]
+    others: tuple[str, ...]
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """Return the failures of all Environments, each once."""
+        failures = (each.failures for each in self.environments)
+        return tuple(dict.fromkeys(finding for some in failures for finding in some))
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Return whether every conversation of an Environment is proven to go where it is expected;
+        without an Environment, nothing is proven.
+        """
+        decided = [each.behaviour.is_as_expected for each in self.environments]
+        return bool(decided) and all(decided)
+
+
+def report_merge(
+    versions: Sequence[Version], names: Sequence[str] | None = None
+) -> MergeReport:
+    """Return what a merge does; `versions` are in the order of `VERSIONS`.
+
+    `names` are Environments that all versions have; by default all of these. Raises ManifestError,
+    and UsageError.
+    """
+    known = [_environment_names(version.manifests) for version in versions]
+    shared = [name for name in known[MERGED] if all(name in each for each in known)]
+    if names is not None:
+        _require_environments(names, versions)
+        shared = list(names)
+    every = sorted({name for each in known for name in each})
+    return MergeReport(
+        environments=tuple(check_environment(versions, name) for name in shared),
+        others=tuple(name for name in every if not all(name in each for each in known)),
+    )
+
+
+def _environment_names(manifests: Manifests) -> tuple[str, ...]:
+    """Return the Environments of a version; without any, the sandbox."""
+    return tuple(manifests.environments or (SANDBOX,))
+
+
+def _require_environments(names: Iterable[str], versions: Iterable[Version]) -> None:
+    for label, version in zip(VERSIONS, versions, strict=True):
+        for name in names:
+            try:
+                version.manifests.environment(name)
+            except UsageError as error:
+                raise UsageError(
+                    f"{_version_phrase(label, version)}: {error}"
+                ) from None
+
+
+def _version_phrase(label: str, version: Version) -> str:
+    return f"{label} ({sanitize(version.title)})"
+
+
+def check_environment(versions: Sequence[Version], name: str) -> MergedEnvironment:
+    """Return what a merge does in one Environment. Raises ManifestError, and UsageError."""
+    environments = [version.manifests.environment(name) for version in versions]
+    _refuse_other_reading(environments)
+    checked = [
+        _check_version(label, version, environment)
+        for label, version, environment in zip(
+            VERSIONS, versions, environments, strict=True
+        )
+    ]
+    states = [_state_of(each) for each in checked]
+    stages = compared_stages([state.endpoint for state in states])
+    lists = [
+        _ordered_events(state, stage)
+        for state, stage in zip(states, stages, strict=True)
+    ]
+    queues: dict[str, str] = {}
+    for each in checked:
+        queues.update(each.queues)
+    return MergedEnvironment(
+        name=name,
+        behaviour=check_merge(lists, common_types(stages)),
+        queues=queues,
+        labels=merge_labels([state.labels for state in states]),
+        failures=tuple(_failures_of_merge(versions, checked)),
+    )
+
+
+def _refuse_other_reading(environments: Sequence[Environment]) -> None:
+    """Raise UsageError if the versions read other attributes of the bot."""
+    first = environments[0]
+    for environment in environments:
+        for field in ("attributes", "context.writer"):
+            texts = [_setting(each, field) for each in (first, environment)]
+            if texts[0] != texts[1]:
+                raise UsageError(
+                    f"the Environment {quote(first.name)} has other `{field}` in one of the "
+                    f"versions, and rules on both cannot be compared"
+                )
+
+
+def _setting(environment: Environment, field: str) -> object:
+    if field == "attributes":
+        return environment.attributes
+    return environment.context.writer
+
+
+def _check_version(label: str, version: Version, environment: Environment) -> Checked:
+    """Return the rules of a version. Raises ManifestError."""
+    checked = check(version.manifests, environment)
+    wrong = [finding for finding in checked.findings if finding.severity == "error"]
+    if wrong:
+        raise ManifestError(wrong, _version_phrase(label, version))
+    return checked
+
+
+def _state_of(checked: Checked) -> DesiredState:
+    if checked.desired is None:
+        raise AssertionError(checked)
+    return checked.desired
+
+
+def compared_stages(stages: Sequence[EndpointStage]) -> list[EndpointStage]:
+    """Return the endpoint of each version, compared with one that has another fallback, if a
+    version has one.
+    """
+    compared = []
+    for stage in stages:
+        others = [
+            other for other in stages if other.fallback.digest != stage.fallback.digest
+        ]
+        compared.append(stage.compared_with(others[0] if others else stage))
+    return compared
+
+
+def _ordered_events(
+    state: DesiredState, stage: EndpointStage
+) -> tuple[RoutingEntry, ...]:
+    """Return the rules of a version on events, in the order of evaluation."""
+    return order_entries(stage.pull_back(desired_entries(state)), state.evaluation)
+
+
+def common_types(stages: Sequence[EndpointStage]) -> Types:
+    """Return the types of attributes that are known and equal in all versions."""
+    first, *others = [stage.types for stage in stages]
+    return {
+        name: value_type
+        for name, value_type in first.items()
+        if all(types.get(name) == value_type for types in others)
+    }
+
+
+def _failures_of_merge(
+    versions: Sequence[Version], checked: Sequence[Checked]
+) -> Iterator[Finding]:
+    """Yield the failures of the merged version that neither change has."""
+    failed = dict(_failed_checks(versions[MERGED], checked[MERGED]))
+    if not failed:
+        return
+    known: set[Hashable] = set()
+    for number in (OURS, THEIRS):
+        known.update(
+            key for key, _ in _failed_checks(versions[number], checked[number])
+        )
+    for key, finding in failed.items():
+        if key not in known:
+            yield finding
+
+
+def _failed_checks(
+    version: Version, checked: Checked
+) -> Iterator[tuple[Hashable, Finding]]:
+    """Yield each failed route test and promise with what names it in every version."""
+    for result in with_promises(checked).tried:
+        failure = result.failure
+        if failure is not None and failure.severity == "error":
+            yield _identity_of(version, result), failure
+
+
+def _identity_of(version: Version, result: CheckResult) -> Hashable:
+    if not isinstance(result, RouteTestResult):
+        return "promise", result.document, result.name
+    (document,) = [
+        loaded.document
+        for loaded in version.manifests.route_tests
+        if loaded.document.name == result.document
+    ]
+    test = document.tests[result.number - 1]
+    return "test", result.document, test.model_dump_json()

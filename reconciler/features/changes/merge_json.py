@@ -1,0 +1,80 @@
+"""The JSON that `cxroute merge-check` prints."""
+
+from typing import NotRequired
+
+from reconciler.core.model.finding import Document
+from reconciler.core.plan.plan_json import (
+    Attributes,
+    ClosedAssumedJson,
+    ClosedPart,
+    DestinationJson,
+    FindingJson,
+    TypeJson,
+    UnknownJson,
+)
+
+
+class MergeRulesJson(ClosedPart):
+    """The address of the rule that takes conversations in each version; null: no rule."""
+
+    base: str | None
+    ours: str | None
+    theirs: str | None
+    merged: str | None
+
+
+class MergeRowJson(ClosedPart):
+    """Conversations that fulfil `where`, and that no rule in `earlier` takes.
+
+    `base`, `ours`, `theirs` and `merged` are their destinations; `expected` is null in a conflict.
+    """
+
+    where: list[Document]
+    earlier: list[str]
+    base: DestinationJson
+    ours: DestinationJson
+    theirs: DestinationJson
+    merged: DestinationJson
+    expected: DestinationJson | None
+    example: Attributes
+    assumed: NotRequired[list[ClosedAssumedJson]]
+    rules: MergeRulesJson
+
+
+class MergeRuleJson(ClosedPart):
+    """A rule that rows name, and the versions that have it with these conditions and priority."""
+
+    address: str
+    name: str
+    versions: list[str]
+    conditions: list[Document]
+    priority: float
+
+
+class MergedEnvironmentJson(ClosedPart):
+    """One Environment; `unknown` holds the conversations that are not decided."""
+
+    complete: bool
+    unknown: list[UnknownJson]
+    surprises: list[MergeRowJson]
+    conflicts: list[MergeRowJson]
+    rules: dict[str, MergeRuleJson]
+    restsOn: NotRequired[list[TypeJson]]
+
+
+class FailedCheckJson(ClosedPart):
+    """A route test or a promise that fails in the merged version, and in neither change."""
+
+    environment: str
+    finding: FindingJson
+
+
+class MergeCheckJson(ClosedPart):
+    """The result of `cxroute merge-check`.
+
+    `others` names the Environments that not every version has.
+    """
+
+    environments: dict[str, MergedEnvironmentJson]
+    others: list[str]
+    failures: list[FailedCheckJson]

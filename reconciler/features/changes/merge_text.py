@@ -1,0 +1,259 @@
+"""What a merge does to conversations, as text for a terminal and as Markdown.
+
+Text from outside is safe for its destination.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.plan.clauses import FEW_VALUES, clauses_phrase, condition_phrases
+from reconciler.core.plan.routing_table import entry_name
+from reconciler.core.plan.words import (
+    ALL_VALUES,
+    MANY_ROWS,
+    Names,
+    destination_phrase,
+    destination_with_ids,
+)
+from reconciler.core.text.escape import (
+    join_all,
+    join_first,
+    pluralize,
+    sanitize,
+)
+from reconciler.core.text.phrases import conversation_phrase
+from reconciler.features.changes.merge_behaviour import MergeBehaviour, MergeRow
+from reconciler.features.changes.merge_check import MergedEnvironment, MergeReport
+from reconciler.features.changes.merge_winners import VERSIONS
+from reconciler.render.colour import Style
+from reconciler.render.escape_markdown import alert, escape_markdown, table_cell
+from reconciler.render.limits import ALL_ROWS
+
+AS_EXPECTED: Final = (
+    "Merged, each conversation goes where it went, or where one of the two changes sends it "
+    "(proven)."
+)
+NOTHING_COMPARED: Final = "No Environment is in all versions, so nothing was compared."
+_SURPRISES: Final = "Merged, these conversations go elsewhere than expected:"
+_CONFLICTS: Final = "Both changes move these conversations, to different places:"
+_UNKNOWN: Final = (
+    "Not decided, because the analysis stopped at its bound of work; these conversations may go "
+    "elsewhere:"
+)
+_MAX_EARLIER: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class MergeLimits:
+    """How much a report shows: rows of each kind, and values of a list."""
+
+    rows: int
+    values: int
+
+
+BRIEF: Final = MergeLimits(MANY_ROWS, FEW_VALUES)
+VERBOSE: Final = MergeLimits(ALL_ROWS, ALL_VALUES)
+
+
+def merge_headline(report: MergeReport) -> str:
+    """Return the result of a merge, and the number of rows in each Environment."""
+    if not report.environments:
+        return NOTHING_COMPARED
+    if report.is_as_expected:
+        return AS_EXPECTED
+    behaviours = [each.behaviour for each in report.environments]
+    sentence = "Where merged conversations go is not decided for all of them."
+    if any(behaviour.surprises for behaviour in behaviours):
+        sentence = "Merged, conversations go elsewhere than expected."
+    elif any(behaviour.conflicts for behaviour in behaviours):
+        sentence = "The two changes move conversations to different places."
+    counted = filter(None, map(_count_phrase, report.environments))
+    return f"{sentence} {'; '.join(counted)}."
+
+
+def _count_phrase(environment: MergedEnvironment) -> str:
+    """Return `prod: 2 surprises and 1 conflict`; empty if all is as expected."""
+    behaviour = environment.behaviour
+    counts = {
+        "surprise": len(behaviour.surprises),
+        "conflict": len(behaviour.conflicts),
+        "undecided case": len(behaviour.undecided),
+    }
+    words = [pluralize(count, noun) for noun, count in counts.items() if count]
+    return f"{sanitize(environment.name)}: {join_all(words, 'and')}" if words else ""
+
+
+def merge_text(report: MergeReport, style: Style, limits: MergeLimits) -> str:
+    """Return the report for a terminal."""
+    lines = [style("bold", merge_headline(report))]
+    for environment in report.environments:
+        if not environment.behaviour.is_as_expected:
+            lines += ["", style("bold", sanitize(environment.name))]
+            lines += _environment_lines(environment, style, limits)
+    lines += _others_lines(report)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _others_lines(report: MergeReport) -> list[str]:
+    if not report.others:
+        return []
+    names = join_all(report.others, "and", sanitize)
+    return ["", f"Not in all versions, so not compared: {names}."]
+
+
+def _environment_lines(
+    environment: MergedEnvironment, style: Style, limits: MergeLimits
+) -> Iterator[str]:
+    behaviour = environment.behaviour
+    for title, rows in _parts(behaviour):
+        yield title
+        shown = rows[: limits.rows]
+        alike = group_pairs(((row.destinations, row.expected), row) for row in shown)
+        for group in alike.values():
+            yield from _group_lines(group, environment, style, limits)
+        if len(rows) > limits.rows:
+            yield f"  and {pluralize(len(rows) - limits.rows, 'more row')}: -v shows all"
+    if behaviour.undecided:
+        yield style("yellow", _UNKNOWN)
+        for where in behaviour.undecided[: limits.rows]:
+            yield f"  {clauses_phrase(where, environment.labels, limits.values)}"
+        hidden = len(behaviour.undecided) - limits.rows
+        if hidden > 0:
+            yield f"  and {hidden:,} more"
+
+
+def _parts(behaviour: MergeBehaviour) -> list[tuple[str, Sequence[MergeRow]]]:
+    parts = [(_SURPRISES, behaviour.surprises), (_CONFLICTS, behaviour.conflicts)]
+    return [(title, rows) for title, rows in parts if rows]
+
+
+def _group_lines(
+    rows: Sequence[MergeRow],
+    environment: MergedEnvironment,
+    style: Style,
+    limits: MergeLimits,
+) -> Iterator[str]:
+    """Yield rows with equal destinations: what each is about, then where all of them go."""
+    notes = [list(_notes(row, environment, limits)) for row in rows]
+    is_shared = all(note == notes[0] for note in notes)
+    for row, own_notes in zip(rows, notes, strict=True):
+        yield f"  {clauses_phrase(row.where, environment.labels, limits.values)}"
+        if not is_shared:
+            yield from (f"    {note}" for note in own_notes)
+
+    yield from _route_lines(rows, environment, style, limits)
+    if is_shared:
+        yield from (f"    {note}" for note in notes[0])
+
+
+def _route_lines(
+    rows: Sequence[MergeRow],
+    environment: MergedEnvironment,
+    style: Style,
+    limits: MergeLimits,
+) -> Iterator[str]:
+    """Yield where each version sends rows with equal destinations, and what is expected."""
+    routes = _routes(rows[0], environment.queues)
+    width = max(map(len, routes))
+    most = 1 if limits.rows < ALL_ROWS else len(rows)
+    for number, version in enumerate(VERSIONS):
+        rules = _rules_phrase((row.rules[number] for row in rows), most)
+        yield f"    {version:<8}  {routes[number]:<{width}}   {rules}".rstrip()
+    if rows[0].expected:
+        yield style("yellow", f"    expected  {routes[-1]}")
+
+
+def _rules_phrase(rules: Iterable[RoutingEntry | None], most: int) -> str:
+    """Return `by cards/lost and 3 more`; empty for the default routing alone."""
+    names = dict.fromkeys(entry_name(rule) for rule in rules if rule)
+    return f"by {join_first(list(names), most)}" if names else ""
+
+
+def _routes(row: MergeRow, queues: Names) -> list[str]:
+    """Return the destinations of a row in words, the expected one last; queues with one name have
+    their ids.
+    """
+    destinations = list(row.destinations)
+    if row.expected:
+        destinations.append(row.expected.destination)
+    texts = [destination_phrase(each, queues) for each in destinations]
+    if len(set(texts)) == len(set(destinations)):
+        return texts
+    return [destination_with_ids(each, queues) for each in destinations]
+
+
+def _notes(
+    row: MergeRow, environment: MergedEnvironment, limits: MergeLimits
+) -> Iterator[str]:
+    """Yield sentences about earlier rules, and with all values the example."""
+    if row.earlier:
+        names = list(
+            dict.fromkeys(entry_name(rule.entry.whole) for rule in row.earlier)
+        )
+        most = _MAX_EARLIER if limits.rows < ALL_ROWS else len(names)
+        yield (
+            f"Without conversations that these rules match: {join_first(names, most)}"
+        )
+    if limits.rows == ALL_ROWS:
+        example = conversation_phrase(
+            row.example.attributes, environment.labels, row.example.absent
+        )
+        yield f"For example {example}"
+
+
+def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
+    """Return the report as Markdown, for a comment."""
+    blocks = [f"**{escape_markdown(merge_headline(report))}**"]
+    for environment in report.environments:
+        if not environment.behaviour.is_as_expected:
+            blocks.append(f"### {escape_markdown(sanitize(environment.name))}")
+            blocks += _environment_blocks(environment, limits)
+    failures = [
+        f"- {escape_markdown(sanitize(finding.message))}" for finding in report.failures
+    ]
+    if failures:
+        text = "These tests and promises fail in the merge, and in neither change:"
+        blocks += [text, "\n".join(failures)]
+    blocks += [escape_markdown(line) for line in _others_lines(report) if line]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _environment_blocks(
+    environment: MergedEnvironment, limits: MergeLimits
+) -> Iterator[str]:
+    behaviour = environment.behaviour
+    for title, rows in _parts(behaviour):
+        yield escape_markdown(title)
+        yield "\n".join(_table_lines(rows[: limits.rows], environment, limits))
+        if len(rows) > limits.rows:
+            yield f"and {pluralize(len(rows) - limits.rows, 'more row')}"
+    if behaviour.undecided:
+        items = [
+            escape_markdown(clauses_phrase(where, environment.labels, limits.values))
+            for where in behaviour.undecided[: limits.rows]
+        ]
+        hidden = len(behaviour.undecided) - limits.rows
+        items += [f"and {hidden:,} more"] if hidden > 0 else []
+        yield alert("WARNING", [escape_markdown(_UNKNOWN), *items])
+
+
+def _table_lines(
+    rows: Iterable[MergeRow], environment: MergedEnvironment, limits: MergeLimits
+) -> Iterator[str]:
+    yield "| Conversations | Base | Ours | Theirs | Merged | Expected |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        phrases = condition_phrases(row.where, environment.labels, limits.values)
+        callers = ", ".join(phrases) or clauses_phrase((), environment.labels)
+        cells = [escape_markdown(callers)]
+        notes = [escape_markdown(note) for note in _notes(row, environment, limits)]
+        cells[0] = "<br>".join([cells[0], *(f"<sub>{note}</sub>" for note in notes)])
+        routes = [escape_markdown(text) for text in _routes(row, environment.queues)]
+        for rule, place in zip(row.rules, routes, strict=False):
+            by_rule = f"<br>by {escape_markdown(entry_name(rule))}" if rule else ""
+            cells.append(f"{place}{by_rule}")
+        cells.append(routes[-1] if row.expected else "*conflict*")
+        yield f"| {' | '.join(map(table_cell, cells))} |"
