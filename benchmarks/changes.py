@@ -1,10 +1,13 @@
 """The cost of the commands about changes, in CPU seconds of the whole command and of git.
 
-`bench_merge_check`: two changes of a large set of rules, and their merge.
+`bench_merge_check`: two changes of a large set of rules, and their merge. `bench_since`: the search
+of a whole history.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,11 @@ SIZES = {1_000: 3.0, 10_000: 12.0}
 """The CPU seconds that a merge check may take, by number of rules."""
 EDITED = 100
 """Of so many rules, each change edits one."""
+COMMITS = 10_000
+TREES = 500
+RULES = 100
+SINCE_LIMIT = 20.0
+"""The CPU seconds that the search of such a history may take."""
 Cost = Callable[[list[str]], float]
 """Runs a command to its end, and returns its CPU seconds."""
 ENVIRONMENT = (
@@ -24,6 +32,7 @@ ENVIRONMENT = (
 def bench(work: Path, cpu: Cost) -> None:
     """Print the cost of each command."""
     bench_merge_check(work, cpu)
+    bench_since(work, cpu)
 
 
 def bench_merge_check(work: Path, cpu: Cost) -> None:
@@ -83,3 +92,69 @@ def _ruleset(rules: dict[int, tuple[int, int]]) -> str:
             f"  - {{key: rule-{number}, {test}, queue: Queue {queue}, priority: {priority}}}"
         )
     return "\n".join(lines) + "\n"
+
+
+def bench_since(work: Path, cpu: Cost) -> None:
+    """Print the cost of a search that reads every version of a long history."""
+    repository = work / "since"
+    if not repository.exists():
+        write_history(repository)
+    place = ["-m", str(repository / "manifests"), "-e", "prod"]
+    words = ["--intent", "intent3", "--confidence", "0.9", "--all", "--format", "json"]
+    command = [sys.executable, "-m", "reconciler", "since", *place, *words]
+    seconds = cpu(command)
+    print(
+        f"since: {COMMITS:,} commits, {TREES} trees, {RULES} rules: {seconds:.1f} s CPU "
+        f"(at most {SINCE_LIMIT:.0f})"
+    )
+    assert seconds <= SINCE_LIMIT
+
+
+def write_history(repository: Path) -> None:
+    """Make a repository whose manifests change with every twentieth commit."""
+    repository.mkdir(parents=True)
+    chosen = Random(1)  # noqa: S311 - a workload
+    queues = [chosen.randrange(5) for _ in range(RULES)]
+    parts = [_change("manifests/prod.yaml", ENVIRONMENT)]
+    parts += [_ten_rules(number, queues) for number in range(RULES // 10)]
+    stream = [_commit(1, "".join(parts))]
+    for number in range(2, COMMITS + 1):
+        text = _change("code.txt", str(number))
+        if number % (COMMITS // TREES) == 0 and number < COMMITS:
+            rule = chosen.randrange(RULES)
+            queues[rule] = (queues[rule] + 1 + chosen.randrange(4)) % 5
+            text += _ten_rules(rule // 10, queues, f"# change {number}\n")
+        stream.append(_commit(number, text))
+    _git(repository, "init", "-q", "-b", "main")
+    _git(repository, "fast-import", "--quiet", text="".join(stream))
+    _git(repository, "reset", "-q", "--hard", "main")
+
+
+def _commit(number: int, changes: str) -> str:
+    time = 1_700_000_000 + number
+    head = f"commit refs/heads/main\ncommitter A <a@example.com> {time} +0000\n"
+    return f"{head}data <<end\nChange {number} (#{number})\nend\n{changes}"
+
+
+def _change(path: str, text: str) -> str:
+    return f"M 100644 inline {path}\ndata {len(text)}\n{text}\n"
+
+
+def _ten_rules(number: int, queues: list[int], comment: str = "") -> str:
+    rules = [
+        {
+            "intent": f"intent{at}",
+            "minConfidence": 0.6,
+            "queue": f"Queue {queues[at]}",
+            "when": [{"attribute": "language", "notEquals": "fr"}],
+        }
+        for at in range(10 * number, 10 * number + 10)
+    ]
+    lines = "".join(f"  - {json.dumps(rule)}\n" for rule in rules)
+    head = f"{comment}apiVersion: routing/v1\nkind: RuleSet\nname: team{number}\n"
+    return _change(f"manifests/teams/team{number}.yaml", f"{head}rules:\n{lines}")
+
+
+def _git(repository: Path, *words: str, text: str = "") -> None:
+    command = ["git", "-C", str(repository), *words]
+    subprocess.run(command, input=text.encode(), check=True)

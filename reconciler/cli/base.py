@@ -3,21 +3,26 @@ branch.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha1, sha256
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from reconciler.cli.git import GitError, GitFile, GitRepository
+from reconciler.cli.git_manifests import (
+    UnreadableFileError,
+    list_manifests,
+    refuse_linked_folder,
+    write_files,
+)
 from reconciler.cli.options import SelectionOptions
 from reconciler.cli.output import Output
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.core.desired.desired import endpoint_stage
 from reconciler.core.errors import ManifestError, UsageError
-from reconciler.core.manifest.files import EXTENSIONS
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import BaseManifests, Manifests, load_manifests
 from reconciler.core.manifest.source_map import LoadedDocument
@@ -29,15 +34,10 @@ from reconciler.core.text.files import read_file
 NO_BASE: Final = "none"  # the value of --base that compares with nothing
 _SHORT: Final = 8  # characters of a commit's name
 _LONG_HASH: Final = 64  # characters of a name in a repository with SHA-256
-_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
 class _NotComparedError(Exception):
     """The manifests before the change cannot be read, or not be compared. The text says why."""
-
-
-class UnreadableFileError(_NotComparedError):
-    """A file of a commit has no manifest as its content. The text says why."""
 
 
 def load_base(options: SelectionOptions, manifests: Manifests) -> BaseManifests | None:
@@ -207,28 +207,22 @@ def _load_commit(
 ) -> BaseManifests:
     """Return the base with its manifests. Raises GitError and _NotComparedError."""
     repository = GitRepository.find(directory)
-    refuse_linked_folder(repository, directory)
-    tree = _Tree.read(repository, commit, directory, manifests)
-    if tree.is_unchanged:
-        return base.with_manifests(manifests)
-    with TemporaryDirectory(prefix="cxroute-") as folder:
-        place = Path(folder, "manifests")
-        place.mkdir()
-        write_files(repository, tree.files, place)
-        return _load_directory(place, base)
-
-
-def refuse_linked_folder(repository: GitRepository, directory: str) -> None:
-    """Raise UnreadableFileError if a link of the repository leads to the folder.
-
-    A change can make such a link, so the place of the manifests before it is not known.
-    """
-    for path in Path(directory, "_").absolute().parents:
-        is_inside = path.parent.resolve().is_relative_to(repository.top)
-        if path.is_symlink() and is_inside:
-            raise UnreadableFileError(
-                f"{path} is a symbolic link, so the place before is not known"
-            )
+    try:
+        refuse_linked_folder(repository, directory)
+        with repository.open_objects() as objects:
+            root = objects.tree_of(commit)
+            folder_tree = objects.find_folder(root, repository.prefix)
+            listed = list_manifests(objects, folder_tree) if folder_tree else []
+            tree = _Tree.compare(listed, directory, manifests)
+            if tree.is_unchanged:
+                return base.with_manifests(manifests)
+            with TemporaryDirectory(prefix="cxroute-") as folder:
+                place = Path(folder, "manifests")
+                place.mkdir()
+                write_files(objects, tree.files, place)
+                return _load_directory(place, base)
+    except UnreadableFileError as error:
+        raise _NotComparedError(str(error)) from None
 
 
 def _load_directory(place: Path, base: BaseManifests) -> BaseManifests:
@@ -256,14 +250,9 @@ class _Tree:
     is_unchanged: bool  # whether the directory has the same manifests
 
     @classmethod
-    def read(
-        cls,
-        repository: GitRepository,
-        commit: str,
-        directory: str,
-        manifests: Manifests,
+    def compare(
+        cls, listed: Sequence[GitFile], directory: str, manifests: Manifests
     ) -> "_Tree":
-        listed = list_manifests(repository, commit)
         names = {
             file.path: escape_invisible(Path(directory, file.path).as_posix())
             for file in listed
@@ -294,58 +283,6 @@ class _Tree:
             if file.path not in equal or names[file.path] not in rules_alone
         ]
         return cls(files, is_unchanged)
-
-
-def write_files(
-    repository: GitRepository, files: Sequence[GitFile], place: Path
-) -> None:
-    """Write files of a commit below a folder. Raises GitError and UnreadableFileError."""
-    # The files are written here and not by git, which would run filters and hooks of the
-    # repository.
-    # links last: no file is written through one
-    ordered = sorted(files, key=lambda file: file.is_link)
-    for file, content in zip(ordered, repository.read_files(ordered), strict=True):
-        if ".." in file.path.parts:
-            continue
-        if content.startswith(_LFS_POINTER):
-            reason = (
-                "is a pointer of Git LFS there: specify a directory with the manifests "
-                "themselves"
-            )
-            raise UnreadableFileError(f"{sanitize(str(file.path))} {reason}")
-        path = place / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_link:
-            path.symlink_to(os.fsdecode(content))
-        else:
-            path.write_bytes(content)
-
-
-def list_manifests(repository: GitRepository, commit: str) -> list[GitFile]:
-    """Return the manifests of a commit, all links, and what these lead to. Raises GitError."""
-    files = repository.list_files(commit)
-    links = [file for file in files if file.is_link]
-    targets = set(_link_targets(repository, links)) if links else set()
-    return [
-        file
-        for file in files
-        if file.is_link or _is_manifest(file.path) or file.path in targets
-    ]
-
-
-def _link_targets(
-    repository: GitRepository, links: Sequence[GitFile]
-) -> Iterator[PurePosixPath]:
-    contents = repository.read_files(links)
-    for link, content in zip(links, contents, strict=True):
-        target = link.path.parent / os.fsdecode(content)
-        yield PurePosixPath(os.path.normpath(target))
-
-
-def _is_manifest(path: PurePosixPath) -> bool:
-    return path.name.endswith(EXTENSIONS) and not any(
-        part.startswith(".") for part in path.parts
-    )
 
 
 def _has_same_content(path: Path, file: GitFile) -> bool:

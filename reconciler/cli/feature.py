@@ -19,6 +19,7 @@ GROUPS: Final = ("every day", "operate", "context endpoint", "set up", "try it")
 
 HookName = Literal[
     "after_apply",
+    "explain_parts",
     "init_files",
     "journal",
     "journal_copies",

@@ -1,15 +1,15 @@
-"""Reads a git repository: its default branch, and the files of a commit.
+"""Reads a git repository: its default branch, its commits, and the files of a tree.
 
 No hook and no filter of it runs.
 """
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
+from typing import IO, Final, Literal, NamedTuple
 
 from reconciler.core.text.escape import sanitize
 
@@ -29,7 +29,11 @@ _CALM: Final = {
 }
 _SECONDS: Final = 60
 _LONGEST_TEXT: Final = 300  # characters of git's own message
-_LINK: Final = "120000"  # the mode of a symbolic link
+_FOLDER: Final = b"40000"  # modes in a tree
+_LINK: Final = b"120000"
+_SUBMODULE: Final = b"160000"
+_REFUSED_NAMES: Final = (b"", b".", b"..")
+_COMMIT_FORMAT: Final = "%H%n%T%n%cI%n%an%n%s"
 _DEFAULTS: Final = (
     "refs/remotes/origin/HEAD",
     "refs/remotes/origin/main",
@@ -38,6 +42,8 @@ _DEFAULTS: Final = (
     "refs/heads/master",
 )
 """Where the default branch is, the likeliest first."""
+
+Kind = Literal["blob", "tree", "commit"]
 
 
 class GitError(Exception):
@@ -56,6 +62,12 @@ class NoRepositoryError(GitError):
     """The directory is in no git repository, or there is no git."""
 
 
+class NoFolderError(GitError):
+    """A path in a tree is a symbolic link or a submodule, so what a checkout has there is not
+    known.
+    """
+
+
 class DefaultBranch(NamedTuple):
     """The default branch of a repository, as people name it, and its commit."""
 
@@ -64,11 +76,115 @@ class DefaultBranch(NamedTuple):
 
 
 class GitFile(NamedTuple):
-    """A file of a commit: its path below the directory, and the name of its content."""
+    """A file of a tree: its path in there, and the name of its content."""
 
     path: PurePosixPath
     blob: str
     is_link: bool
+
+
+class GitCommit(NamedTuple):
+    """A commit. Everyone who can push chooses the texts."""
+
+    name: str
+    tree: str  # of the whole repository
+    # of the committer, ISO 8601 with its offset: when it came into this history; empty if the
+    # commit has none
+    date: str
+    author: str
+    subject: str
+
+
+class GitObjects:
+    """The objects of a repository, read one by one from a process of git that stays open."""
+
+    def __init__(self, process: subprocess.Popen[bytes], remedy: str) -> None:
+        """`remedy` follows the message about an object that is missing."""
+        assert process.stdin is not None  # noqa: S101 - both are pipes
+        assert process.stdout is not None  # noqa: S101
+        self._requests: IO[bytes] = process.stdin
+        self._answers: IO[bytes] = process.stdout
+        self._remedy = remedy
+
+    def read(self, name: str, kind: Kind = "blob") -> bytes:
+        """Return the content of an object of a kind. Raises GitError."""
+        _, content = self._ask(name, kind)
+        return content
+
+    def tree_of(self, revision: str) -> str:
+        """Return the name of the tree of a commit, or of a tree. Raises GitError."""
+        name, _ = self._ask(f"{revision}^{{tree}}", "tree")
+        return name
+
+    def has_parents(self, commit: str) -> bool:
+        """Return whether a commit has parents, in this clone or not. Raises GitError."""
+        head = self.read(commit, "commit").partition(b"\n\n")[0]
+        return b"\nparent " in head
+
+    def find_folder(self, tree: str, path: str) -> str | None:
+        """Return the name of the tree at a path in a tree; None if there is no folder.
+
+        Raises GitError, and NoFolderError for a link or a submodule.
+        """
+        found = tree
+        for part in PurePosixPath(path).parts:
+            entries = {
+                name: (mode, entry) for mode, name, entry in self._entries(found)
+            }
+            mode, found = entries.get(os.fsencode(part), (b"", ""))
+            if mode in (_LINK, _SUBMODULE):
+                place = sanitize(path.rstrip("/"))
+                raise NoFolderError(f"{place} is a symbolic link or a submodule there")
+            if mode != _FOLDER:
+                return None
+        return found
+
+    def list_files(self, tree: str) -> list[GitFile]:
+        """Return the files below a tree, without submodules, by path. Raises GitError."""
+        files = []
+        folders = [(b"", tree)]
+        while folders:
+            path, folder = folders.pop()
+            for mode, name, entry in self._entries(folder):
+                if mode == _FOLDER:
+                    folders.append((b"%b%b/" % (path, name), entry))
+                elif mode != _SUBMODULE:
+                    place = PurePosixPath(os.fsdecode(path + name))
+                    files.append(GitFile(place, entry, mode == _LINK))
+        return sorted(files)
+
+    def _ask(self, name: str, kind: Kind) -> tuple[str, bytes]:
+        """Return the full name and the content of an object. Raises GitError."""
+        try:
+            self._requests.write(f"{name}\n".encode())
+            self._requests.flush()
+            head = self._answers.readline().split()
+        except OSError as error:
+            raise GitError(f"git cannot be asked: {error.strerror}") from None
+        if len(head) < 3:  # noqa: PLR2004 - "NAME missing"
+            raise GitError(f"an object is missing{self._remedy}")
+        content = self._answers.read(int(head[2]))
+        self._answers.read(1)
+        if head[1].decode() != kind:
+            raise GitError(f"object {name} is of another kind than {kind}")
+        return head[0].decode(), content
+
+    def _entries(self, tree: str) -> Iterator[tuple[bytes, bytes, str]]:
+        """Yield the mode, the name and the object of each entry of a tree."""
+        content = self.read(tree, "tree")
+        size = len(tree) // 2  # bytes of an object's name
+        # a checkout refuses such names, and a name that stands twice; a push may bring them
+        refused = {*_REFUSED_NAMES}
+        at = 0
+        while at < len(content):
+            end = content.find(b"\0", at)
+            if end < 0:
+                raise GitError(f"tree {tree} cannot be read")
+            mode, _, name = content[at:end].partition(b" ")
+            at = end + 1 + size
+            if name not in refused and b"/" not in name:
+                refused.add(name)
+                yield mode.lstrip(b"0"), name, content[end + 1 : at].hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,35 +259,46 @@ class GitRepository:
             text = str(error) or "these commits have no common ancestor"
             raise GitError(f"{text}{self._history_remedy()}") from None
 
-    def list_files(self, commit: str) -> list[GitFile]:
-        """Return the files of a commit below the directory. Raises GitError."""
-        paths = ["--", self.prefix] if self.prefix else []
-        tree = self._run("ls-tree", "-r", "-z", "--full-tree", commit, *paths)
-        files = []
-        for line in tree.split(b"\0"):
-            if not line:
-                continue
-            head, _, name = line.partition(b"\t")
-            mode, kind, blob = head.decode().split()
-            if kind == "blob":
-                path = os.fsdecode(name).removeprefix(self.prefix)
-                files.append(GitFile(PurePosixPath(path), blob, mode == _LINK))
-        return files
+    def list_first_parents(self, commit: str, limit: int) -> list[GitCommit]:
+        """Return a commit and at most `limit` - 1 before it, along first parents, newest first.
 
-    def read_files(self, files: Sequence[GitFile]) -> list[bytes]:
-        """Return the contents of files, as they are in the commit. Raises GitError."""
-        names = "".join(f"{file.blob}\n" for file in files)
-        content = self._run("cat-file", "--batch", text=names.encode())
-        objects = BytesIO(content)
-        return [self._read_object(objects) for _ in files]
+        Raises GitError.
+        """
+        output = self._run(
+            "log",
+            "--first-parent",
+            "-z",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            f"--max-count={limit}",
+            f"--format={_COMMIT_FORMAT}",
+            commit,
+            "--",
+        )
+        records = output.decode(errors="replace").split("\0")
+        return [_parse_commit(record) for record in records if record]
 
-    def _read_object(self, objects: BytesIO) -> bytes:
-        head = objects.readline().split()
-        if len(head) < 3:  # noqa: PLR2004 - "NAME missing"
-            raise GitError(f"an object is missing{self._history_remedy()}")
-        content = objects.read(int(head[2]))
-        objects.read(1)
-        return content
+    @contextmanager
+    def open_objects(self) -> Iterator[GitObjects]:
+        """Open the objects; they are closed at the end of the block. Raises GitError."""
+        command = _command(self.directory, "cat-file", "--batch")
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a fixed program, without a shell
+                command,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise NoRepositoryError(
+                f"git cannot be started: {error.strerror}"
+            ) from None
+        with process:
+            try:
+                yield GitObjects(process, self._history_remedy())
+            finally:
+                process.kill()
 
     def _history_remedy(self) -> str:
         """Return what helps if this clone does not have the whole history."""
@@ -186,20 +313,36 @@ class GitRepository:
         output = self._run(*words)
         return output.decode(errors="replace").strip()
 
-    def _run(self, *words: str, text: bytes = b"") -> bytes:
-        return _git(self.directory, *words, text=text)
+    def _run(self, *words: str) -> bytes:
+        return _git(self.directory, *words)
 
 
-def _git(directory: str, *words: str, text: bytes = b"") -> bytes:
-    environment = {
+def _parse_commit(record: str) -> GitCommit:
+    name, tree, date, author, subject = record.split("\n")
+    if not date[:4].isdigit():  # a broken commit
+        date = ""
+    elif date.endswith("Z"):  # of a newer git
+        date = f"{date.removesuffix('Z')}+00:00"
+    return GitCommit(name, tree, date, author, subject)
+
+
+def _command(directory: str, *words: str) -> list[str]:
+    return ["git", "-C", directory, "--literal-pathspecs", *words]
+
+
+def _environment() -> dict[str, str]:
+    inherited = {
         name: value for name, value in os.environ.items() if name not in _PLACES
-    } | _CALM
-    command = ["git", "-C", directory, "--literal-pathspecs", *words]
+    }
+    return inherited | _CALM
+
+
+def _git(directory: str, *words: str) -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program, without a shell
-            command,
-            env=environment,
-            input=text,
+            _command(directory, *words),
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
             check=True,
             capture_output=True,
             timeout=_SECONDS,

@@ -6,21 +6,23 @@ the object with the Protocol below as its type: mypy checks it, as it checks the
 
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn, Protocol
 
 from reconciler.cli.feature import load_hooks
 from reconciler.cli.undo import Undo
 from reconciler.core.apply.settings import StepRecorder
 from reconciler.core.errors import ApiError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.finding import Document
 from reconciler.core.model.rule import Address, Queue
 from reconciler.core.target import Access
 
 if TYPE_CHECKING:
+    from reconciler.cli.conversation import ConversationOptions
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
     from reconciler.core.apply.progress import ApplyReport
@@ -98,6 +100,14 @@ class RunRecorder(StepRecorder):
         """Record the reason why nothing was written, and close."""
 
 
+class FirstRun(NamedTuple):
+    """A run of the journal: its name, the time of its start, and who started it."""
+
+    run: str
+    at: str
+    who: str
+
+
 class RunJournal(Protocol):
     """The hook `journal`: records runs, and finds recorded ones.
 
@@ -121,6 +131,14 @@ class RunJournal(Protocol):
 
     def last_runs(self, environment: Environment) -> Mapping[Address, str]:
         """Return the last run of each rule. `drift` and `watch` call it. Raises UsageError."""
+
+    def first_run(
+        self, environment: Environment, commits: Collection[str]
+    ) -> FirstRun | None:
+        """Return the first run that made the manifests of one of these commits live, in full.
+
+        `since` calls it. Raises UsageError.
+        """
 
     def run_names(self) -> Sequence[str]:
         """Return the names of the runs in the journal here.
@@ -151,6 +169,10 @@ class _NoJournal:
         """Return nothing."""
         del environment
         return {}
+
+    def first_run(self, environment: Environment, commits: Collection[str]) -> None:
+        """Return nothing."""
+        del environment, commits
 
     def run_names(self) -> Sequence[str]:
         """Return nothing."""
@@ -264,3 +286,44 @@ class InitFiles(ABC):
 def init_files() -> list[type[InitFiles]]:
     """Return the classes of the options that features add to `init`."""
     return list(load_hooks("init_files"))
+
+
+class ExplainAddition(NamedTuple):
+    """What a feature adds to the answer of `explain`, as text and as fields of its document."""
+
+    text: str
+    fields: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainPart(ABC):
+    """The hook `explain_parts`: the class of an option that adds to the answer of `explain`.
+
+    Without a feature for it, `explain` has no such option.
+    """
+
+    option: ClassVar[str]
+
+    @staticmethod
+    @abstractmethod
+    def add_option(parser: ArgumentParser) -> None:
+        """Add the option to those of `explain`; it is a field of the class."""
+
+    @property
+    @abstractmethod
+    def is_given(self) -> bool:
+        """Return whether the option stands in the command line."""
+
+    @abstractmethod
+    def answer(
+        self, options: "ConversationOptions", output: "Output"
+    ) -> ExplainAddition:
+        """Return the addition for a conversation and the rules of the manifests.
+
+        `explain` calls it if the option is given. Raises CxrouteError.
+        """
+
+
+def explain_parts() -> list[type[ExplainPart]]:
+    """Return the classes of the options that features add to `explain`."""
+    return list(load_hooks("explain_parts"))

@@ -187,6 +187,7 @@ class ExplanationJson(WinnerJson):
     next: NextMatchJson
     tied: list[str]
     switchedOff: list[str]
+    since: NotRequired[Document]  # with --since: the document of `cxroute since`
 
 
 class OutcomeJson(ClosedPart):

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.commands.schema import commands_with_json, output_schema
 from reconciler.cli.parsing import CommandParser
+from tests.support.fallback_project import git
 from tests.support.program import write
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ ERRORS = {
     "apply": ["apply"],
     "drift": ["drift", "-e", "nowhere"],
     "explain": ["explain"],
+    "since": ["since"],
     "diff": ["diff", "none.json", "none.json"],
     "replay": ["replay", "none.csv", "manifests:sandbox", "manifests:sandbox"],
     "history": ["history", "none"],
@@ -121,6 +123,24 @@ def test_a_run_fits_the_schema_of_the_history(started: Program) -> None:
     assert form["runs"]
     assert 0 == started("history", form["runs"][0]["run"], "--format", "json")
     check("history", started.out)
+
+
+def test_the_history_of_a_route_fits_its_schema(started: Program) -> None:
+    """Alone, with every change and a version that is invalid, and as a part of `explain`."""
+    git("init", "-q", "-b", "main")
+    for text in ("rules: []", "rules: [", "rules: [{intent: z, queue: fraud}]"):
+        head = "{apiVersion: routing/v1, kind: RuleSet, name: more, "
+        write("more.yaml", f"{head}{text}}}\n")
+        git("add", "manifests")
+        git("commit", "-qm", "next (#4)")
+    conversation = ("--intent", "z", "--format", "json")
+    assert 0 == started("since", *conversation, "--all")
+    found = json.loads(started.out)
+    assert [1, 2] == [len(found["broken"]), len(found["changes"])]
+    check("since", started.out)
+    assert 0 == started("explain", *conversation, "--since")
+    assert "since" in json.loads(started.out)
+    check("explain", started.out)
 
 
 def test_an_error_fits_the_schema(started: Program) -> None:

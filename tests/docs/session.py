@@ -36,7 +36,9 @@ _VARYING: Final = (
     (re.compile(r"in [\d.]+ s\b"), "in N s"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r"planId: [0-9a-f]{12}"), "planId: ID"),
+    (re.compile(r"\bcommit [0-9a-f]{8}\b"), "commit ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(?= UTC|Z|\b)"), "TIME"),
+    (re.compile(r"TIME [+-]\d\d:\d\d"), "TIME"),
     (_RUN, "RUN"),
 )
 _SHELL: Final = re.compile(r"[|;&<>$*]|^(?!cxroute )")

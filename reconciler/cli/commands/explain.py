@@ -3,9 +3,12 @@ meaning of a code.
 """
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.cli import conversation
+from reconciler.cli.hooks import ExplainAddition, ExplainPart, explain_parts
+from reconciler.cli.options import option_parts
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import (
@@ -17,7 +20,7 @@ from reconciler.cli.session import open_session
 from reconciler.core.checks.explain import explain, misspellings
 from reconciler.core.desired.desired import endpoint_stage
 from reconciler.core.errors import UsageError
-from reconciler.core.model.finding import CODES
+from reconciler.core.model.finding import CODES, Document
 from reconciler.core.text.escape import quote_name, sanitize
 from reconciler.core.text.suggest import suggest
 from reconciler.render.text.explain import explain_document, explain_text
@@ -25,10 +28,16 @@ from reconciler.render.text.explain import explain_document, explain_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainOptions(conversation.ConversationOptions):
-    """The options of `cxroute explain`."""
+    """The options of `cxroute explain`, and those of features."""
 
     code: str | None
     live: bool
+    parts: tuple[ExplainPart, ...] = option_parts(explain_parts)
+
+    @property
+    def given_parts(self) -> list[ExplainPart]:
+        """Return the options of features that stand in the command line."""
+        return [part for part in self.parts if part.is_given]
 
 
 def options(parser: argparse.ArgumentParser) -> type[ExplainOptions]:
@@ -44,6 +53,8 @@ def options(parser: argparse.ArgumentParser) -> type[ExplainOptions]:
         action="store_true",
         help="use the tenant's live rules instead of the manifests",
     )
+    for part in explain_parts():
+        part.add_option(parser)
     add_format_option(parser)
     parser.epilog = conversation.HELP
     return ExplainOptions
@@ -53,7 +64,8 @@ def run(options: ExplainOptions, output: Output) -> int:
     has_conversation = (
         options.intent is not None or options.confidence is not None or options.attr
     )
-    if options.code is not None and (has_conversation or options.live):
+    is_about_rules = has_conversation or options.live or options.given_parts
+    if options.code is not None and is_about_rules:
         raise UsageError("specify a code or a conversation, not both")
     if options.code is not None:
         _explain_code(options.code, output)
@@ -62,6 +74,11 @@ def run(options: ExplainOptions, output: Output) -> int:
         example = "--intent lost_or_stolen_card --confidence 0.8 --attr language=de"
         raise UsageError(
             f"specify a conversation, such as {example}, or the code of a finding, such as CXR105"
+        )
+    if options.live and options.given_parts:
+        option = options.given_parts[0].option
+        raise UsageError(
+            f"{option} is about the manifests, and --live about the tenant: remove one of them"
         )
     _explain_conversation(options, output)
     return 0
@@ -93,15 +110,28 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
         stage = live.endpoint(stage)
     entries, names = list_rules(session, live)
     explanation = explain(entries, words, environment, stage)
+    additions = [part.answer(options, output) for part in options.given_parts]
     if output.form == "json":
-        head = {
+        document = {
             "environment": environment.name,
             "rules": "live" if options.live else "manifests",
+            **explain_document(explanation, names),
         }
-        output.document({**head, **explain_document(explanation, names)})
+        output.document(_with_fields(document, additions))
     else:
         session.print_banner()
         text = explain_text(explanation, names, output.paint, session.limits.rows)
-        output.result(text)
+        output.result(_with_texts(text, additions))
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
+
+
+def _with_texts(text: str, additions: Iterable[ExplainAddition]) -> str:
+    return "\n".join([text, *(addition.text for addition in additions)])
+
+
+def _with_fields(document: Document, additions: Iterable[ExplainAddition]) -> Document:
+    fields = dict(document)
+    for addition in additions:
+        fields |= addition.fields
+    return fields

@@ -145,6 +145,38 @@ class _CheckedFile(NamedTuple):
             for item in findings
         )
 
+    def copy(self) -> "_CheckedFile":
+        """Return the file for one more check beside others, which adds errors to it."""
+        collector = self.parsed.collector.copy()
+        return self._replace(parsed=self.parsed._replace(collector=collector))
+
+
+class FileCache:
+    """The checked files of the last load, for a series of loads that differ in few files.
+
+    A file with the same path and bytes is not read again.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, bytes], _CheckedFile] = {}
+
+    def check_files(
+        self, contents: Iterable[tuple[str, bytes | Finding]]
+    ) -> list[_CheckedFile | Finding]:
+        """Return each file with the errors that it has by itself, or why it is unreadable."""
+        known = self._files
+        self._files = {}
+        files: list[_CheckedFile | Finding] = []
+        for name, data in contents:
+            if isinstance(data, Finding):
+                files.append(data)
+                continue
+            key = (name, data)
+            checked = known.get(key) or _check_file(parse_file(data, name))
+            self._files[key] = checked
+            files.append(checked.copy())
+        return files
+
 
 def load_manifests(directory: "Path") -> Manifests:
     """Return the manifests below a directory.
@@ -172,12 +204,14 @@ def is_no_manifests(content: object) -> bool:
     return isinstance(content, Finding) and content.code == "CXR115"
 
 
-def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
+def load_contents(
+    contents: Iterable[tuple[str, bytes | Finding]], cache: FileCache | None = None
+) -> Manifests:
     """Return the manifests of files, by path: their bytes, or why they are unreadable.
 
-    Raises ManifestError.
+    `cache` has the files of an earlier load. Raises ManifestError.
     """
-    files, findings = _check_files(contents)
+    files, findings = _check_files(contents, cache or FileCache())
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     valid = [loaded for file in files for loaded in file.valid]
@@ -220,7 +254,7 @@ def load_environment(directory: "Path", name: str) -> Manifests:
 
     Raises ManifestError.
     """
-    files, findings = _check_files(read_files(directory))
+    files, findings = _check_files(read_files(directory), FileCache())
     sound = [
         loaded
         for file in files
@@ -251,15 +285,12 @@ def load_environment(directory: "Path", name: str) -> Manifests:
 
 
 def _check_files(
-    contents: Iterable[tuple[str, bytes | Finding]],
+    contents: Iterable[tuple[str, bytes | Finding]], cache: FileCache
 ) -> tuple[list[_CheckedFile], list[Finding]]:
     """Read files, and check each document by itself and against the others: the readable files, all
     findings.
     """
-    files = [
-        data if isinstance(data, Finding) else _check_file(parse_file(data, name))
-        for name, data in contents
-    ]
+    files = cache.check_files(contents)
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     source_maps = [source_map for file in checked for source_map in file.source_maps]
     problems = _cross_problems(checked, source_maps)

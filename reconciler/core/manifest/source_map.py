@@ -157,6 +157,15 @@ class ErrorCollector:
     # how many more times a nearest name is searched, because the search is slow
     remaining_suggestions: int = 100
 
+    def copy(self) -> "ErrorCollector":
+        """Return a collector with the same errors, to which others can be added."""
+        return replace(
+            self,
+            collected=[*self.collected],
+            refused_indexes={*self.refused_indexes},
+            misread=dict(self.misread),
+        )
+
     def report_unreadable(
         self,
         code: str,

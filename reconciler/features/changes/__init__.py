@@ -6,6 +6,12 @@ from reconciler.cli.feature import Command, Feature
 
 FEATURE: Final = Feature(
     commands={
+        "since": Command(
+            "every day",
+            90,
+            "show the commit since which a conversation goes where it goes",
+            f"{__name__}.command_since",
+        ),
         "merge-check": Command(
             "every day",
             130,
@@ -13,7 +19,11 @@ FEATURE: Final = Feature(
             f"{__name__}.command_merge_check",
         ),
     },
+    hooks={
+        "explain_parts": f"{__name__}.explain_since:SinceOption",
+    },
     documents={
+        "since": f"{__name__}.since_json:SinceJson",
         "merge-check": f"{__name__}.merge_json:MergeCheckJson",
     },
 )

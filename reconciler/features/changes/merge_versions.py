@@ -1,18 +1,19 @@
 """Reads the versions of a merge: revisions of git or directories, and git's own merge of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from reconciler.cli.base import (
+from reconciler.cli.git import GitError, GitRepository
+from reconciler.cli.git_manifests import (
+    Contents,
     UnreadableFileError,
     list_manifests,
+    path_in,
     refuse_linked_folder,
-    write_files,
+    revision_contents,
 )
-from reconciler.cli.git import GitError, GitRepository
 from reconciler.cli.git_merge import GitMerge, merge_commits
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
 from reconciler.core.manifest.files import EXTENSIONS, read_files
@@ -20,7 +21,6 @@ from reconciler.core.manifest.load import Manifests, load_contents
 from reconciler.core.model.finding import Finding
 from reconciler.core.text.escape import (
     MAX_ITEMS,
-    escape_invisible,
     join_first,
     quote,
     sanitize,
@@ -28,7 +28,6 @@ from reconciler.core.text.escape import (
 from reconciler.features.changes.merge_check import Version
 from reconciler.features.changes.merge_winners import VERSIONS
 
-_Contents = list[tuple[str, bytes | Finding]]
 _NO_MANIFESTS: Final = "CXR115"
 _MARK: Final = b"<<<<<<<"  # the first line of a text conflict
 
@@ -93,7 +92,7 @@ def _load_place(place: _VersionPlace, directory: str) -> Version:
         try:
             repository = GitRepository.find(directory)
             refuse_linked_folder(repository, directory)
-            contents = _read_tree(repository, place.commit, directory)
+            contents = revision_contents(repository, place.commit, directory)
         except (GitError, UnreadableFileError) as error:
             raise UsageError(f"{_phrase(place)} cannot be read: {error}") from None
     return _load_contents(contents, place)
@@ -109,7 +108,7 @@ def _load_merge(places: Sequence[_VersionPlace], directory: str) -> Version:
             sides = (ours.commit, theirs.commit)
             merge = merge_commits(repository, base.commit, sides, Path(folder))
             wanted = _conflicts_of_manifests(merge)
-            contents = _read_tree(merge.repository, merge.tree, directory)
+            contents = revision_contents(merge.repository, merge.tree, directory)
         except (GitError, UnreadableFileError) as error:
             raise UsageError(f"git cannot merge these revisions: {error}") from None
     conflicts = [_conflict_place(path, contents, directory) for path in wanted]
@@ -125,9 +124,11 @@ def _conflicts_of_manifests(merge: GitMerge) -> list[PurePosixPath]:
     """Return the manifests, links, and targets of links with a text conflict, by their paths in
     the folder of the manifests. Other files do not matter. Raises GitError.
     """
-    files = list_manifests(merge.repository, merge.tree)
-    wanted = {file.path for file in files}
     prefix = PurePosixPath(merge.repository.prefix)
+    with merge.repository.open_objects() as objects:
+        tree = objects.find_folder(merge.tree, merge.repository.prefix)
+        files = list_manifests(objects, tree) if tree else []
+    wanted = {file.path for file in files}
     below = [
         path.relative_to(prefix)
         for path in map(PurePosixPath, merge.conflicts)
@@ -136,9 +137,9 @@ def _conflicts_of_manifests(merge: GitMerge) -> list[PurePosixPath]:
     return [path for path in below if path in wanted or path.name.endswith(EXTENSIONS)]
 
 
-def _conflict_place(path: PurePosixPath, contents: _Contents, directory: str) -> str:
+def _conflict_place(path: PurePosixPath, contents: Contents, directory: str) -> str:
     """Return the file and line of a text conflict."""
-    file = _path_in(directory, str(path))
+    file = path_in(directory, str(path))
     return f"{sanitize(file)}:{_line_of_conflict(dict(contents).get(file))}"
 
 
@@ -149,31 +150,7 @@ def _line_of_conflict(text: bytes | Finding | None) -> int:
     return next(marked, 1)
 
 
-def _read_tree(repository: GitRepository, tree: str, directory: str) -> _Contents:
-    """Return the manifests of a tree by the paths that they have in the directory.
-
-    Raises GitError and UnreadableFileError.
-    """
-    with TemporaryDirectory(prefix="cxroute-") as folder:
-        place = Path(folder, "manifests")
-        place.mkdir()
-        write_files(repository, list_manifests(repository, tree), place)
-        start = len(escape_invisible(place.as_posix())) + 1
-        contents: _Contents = []
-        for name, data in read_files(place):
-            path = _path_in(directory, name[start:])
-            content = data
-            if isinstance(data, Finding) and data.source:
-                content = replace(data, source=data.source._replace(file=path))
-            contents.append((path, content))
-        return contents
-
-
-def _path_in(directory: str, path: str) -> str:
-    return escape_invisible(Path(directory, path).as_posix())
-
-
-def _load_contents(contents: _Contents, place: _VersionPlace) -> Version:
+def _load_contents(contents: Contents, place: _VersionPlace) -> Version:
     """Return a version; without manifests it is empty. Raises ManifestError."""
     try:
         return Version(place.title, load_contents(contents))

@@ -4,7 +4,7 @@ An entry counts only if it is complete and possible for its owner.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -81,6 +81,27 @@ def find_last_runs(
             if after is not None:
                 last_runs[after] = run.id
     return last_runs
+
+
+def find_first_run(
+    recorded: Iterable[RecordedRun],
+    environment: str,
+    owner: str,
+    commits: Collection[str],
+) -> RecordedRun | None:
+    """Return the first run that made the manifests of one of these commits live, in full.
+
+    A run that left something to do does not count.
+    """
+    for run in recorded:
+        start = run.start
+        is_of_environment = (
+            start.get("environment") == environment and start.get("owner") == owner
+        )
+        is_finished = run.end is not None and run.end.get("converged") is True
+        if is_of_environment and is_finished and start.get("commit") in commits:
+            return run
+    return None
 
 
 def _marked_address(rule_json: object, owner: str) -> Address | None:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reconciler.cli.hooks import RunRecorder
 from reconciler.core.apply.attempt import Attempt, Verdict
@@ -120,6 +120,16 @@ def run_name(plan: Plan, now: datetime) -> str:
     return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{short_id}"
 
 
+class RunFacts(NamedTuple):
+    """What a plan does not say about a run."""
+
+    who: str
+    reason: str
+    tenant: str = ""  # its address; empty for the sandbox
+    # has all manifests that the run makes live; empty if no commit has them, or it is a part
+    commit: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorder(RunRecorder):
     """The journal of one run; `apply` calls it before and after each write."""
@@ -137,21 +147,16 @@ class Recorder(RunRecorder):
         journal: Journal,
         plan: Plan,
         *,
-        who: str,
-        reason: str,
-        tenant: str,
+        facts: RunFacts,
         progress: Progress,
     ) -> "Recorder":
-        """Record the start of a run.
-
-        `tenant` is the address of the tenant, empty for the sandbox.
-        """
+        """Record the start of a run."""
         subject = {
             "environment": plan.environment,
             "owner": plan.owner,
-            "tenant": tenant,
-            "who": who,
-            "reason": reason,
+            "tenant": facts.tenant,
+            "who": facts.who,
+            "reason": facts.reason,
         }
         process = {"host": socket.gethostname(), "pid": os.getpid()}
         allowed = {
@@ -163,6 +168,7 @@ class Recorder(RunRecorder):
             "allowed": allowed,
             "undo": plan.options.undo,
             "changes": count,
+            "commit": facts.commit,
         }
         entry |= changed_settings(plan)
         journal.write_entry("start", **subject, **entry, process=process)

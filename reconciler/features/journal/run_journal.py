@@ -1,17 +1,25 @@
 """The hook `journal`: records runs in the journal of an Environment, and finds recorded ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from reconciler.cli.command_line import utc_now
-from reconciler.cli.hooks import RunJournal
+from reconciler.cli.git_manifests import committed_manifests
+from reconciler.cli.hooks import FirstRun, RunJournal
 from reconciler.cli.session import Session
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.rule import Address
 from reconciler.core.plan.stages import Plan
+from reconciler.core.text.json_values import as_text
 from reconciler.core.text.redact import REDACTOR
-from reconciler.features.journal.history import find_last_runs
-from reconciler.features.journal.journal import Journal, Recorder, find_run, run_name
+from reconciler.features.journal.history import find_first_run, find_last_runs
+from reconciler.features.journal.journal import (
+    Journal,
+    Recorder,
+    RunFacts,
+    find_run,
+    run_name,
+)
 from reconciler.features.journal.place_option import (
     journal_place,
     prepared_place,
@@ -34,13 +42,14 @@ class _JournalHook:
             session.output.warn,
             REDACTOR.redact_json,
         )
-        return Recorder.begin(
-            journal,
-            plan,
+        facts = RunFacts(
             who=who,
             reason=reason,
             tenant=session.address,
-            progress=session.progress.step,
+            commit=_planned_commit(session, plan),
+        )
+        return Recorder.begin(
+            journal, plan, facts=facts, progress=session.progress.step
         )
 
     def find_undo(self, session: Session, run: str, journal: str | None) -> UndoRequest:
@@ -63,9 +72,29 @@ class _JournalHook:
         recorded = journal_place(None, environment).read()
         return find_last_runs(recorded, environment.name, environment.owner)
 
+    def first_run(
+        self, environment: Environment, commits: Collection[str]
+    ) -> FirstRun | None:
+        """Return the first run that made one of the commits live. Raises UsageError."""
+        recorded = journal_place(None, environment).read()
+        run = find_first_run(recorded, environment.name, environment.owner, commits)
+        if run is None:
+            return None
+        at = as_text(run.start.get("at"))
+        return FirstRun(run.id, at, as_text(run.start.get("who")))
+
     def run_names(self) -> Sequence[str]:
         """Return the names of the runs in the journal here. Raises UsageError."""
         return [run.id for run in journal_place(None).read()]
+
+
+def _planned_commit(session: Session, plan: Plan) -> str:
+    """Return the commit whose manifests a plan makes live; empty for a part of them, or an
+    undo.
+    """
+    if plan.options.only or plan.options.undo is not None:
+        return ""
+    return committed_manifests(session.directory)
 
 
 JOURNAL: Final[RunJournal] = _JournalHook()

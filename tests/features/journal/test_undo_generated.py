@@ -26,7 +26,13 @@ from reconciler.core.plan.routing_table import live_entries
 from reconciler.core.plan.stages import LiveState, Plan, PlanOptions
 from reconciler.core.rule_json import parse_live_rule
 from reconciler.features.journal.history import RecordedRun, read_changes
-from reconciler.features.journal.journal import Journal, Recorder, parse_runs, run_name
+from reconciler.features.journal.journal import (
+    Journal,
+    Recorder,
+    RunFacts,
+    parse_runs,
+    run_name,
+)
 from reconciler.features.journal.sinks import FileSink
 from reconciler.features.journal.undo import build_undo_state
 from reconciler.features.practice.simulator.app import Simulator
@@ -78,7 +84,10 @@ class Undone(InProcessTenant):
             FileSink(self.path), run_name(created, NOW), lambda: NOW, pytest.fail
         )
         recorder = Recorder.begin(
-            journal, created, who="me", reason="", tenant="", progress=lambda *_: None
+            journal,
+            created,
+            facts=RunFacts(who="me", reason=""),
+            progress=lambda *_: None,
         )
         self.recorder = cast("Any", recorder)
         self.app = Simulator(
