@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
+from reconciler.core.desired.desired import desire_offline
+from reconciler.core.desired.queues import QueueError
 from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.kinds.profile import (
@@ -20,7 +22,7 @@ from reconciler.core.manifest.kinds.profile import (
     RULES_PATH,
     Profile,
 )
-from reconciler.core.manifest.load import load_manifests
+from reconciler.core.manifest.load import Manifests, load_manifests
 from reconciler.core.model.rule import Queue
 from reconciler.core.target import target_of
 from reconciler.core.text.hosts import LAST_PORT, is_loopback
@@ -40,7 +42,7 @@ from reconciler.features.practice.simulator.settings import PROFILES, SimulatorS
 from reconciler.targets.platform.paging import choose_queue_list
 
 
-def _simulate_environment(
+def simulate_environment(
     state: tenants.TenantState, name: str, directory: Path
 ) -> Environment:
     """Add the queues and the script of an Environment to the state, and return it."""
@@ -51,11 +53,21 @@ def _simulate_environment(
 
     # by name, because ids are generated
     names = {queue["name"] for queue in state.queues}
-    expected = expected_queues(manifests, environment.name)
-    missing = [queue for queue in expected if queue.name not in names]
+    stated = _stated_queues(manifests, environment)
+    missing = [queue for queue in stated if queue.name not in names]
     add_queues(state, missing, choose_queue_list(environment.api, profile.queues).ids)
     target_of(environment).prepare(environment, state)
     return environment
+
+
+def _stated_queues(manifests: Manifests, environment: Environment) -> list[Queue]:
+    """Return the queues that rules use, and those of Queues documents for the Environment."""
+    _, resolver = desire_offline(manifests, environment)
+    for alias in resolver.aliases:
+        # an alias may have no queue in this environment
+        with suppress(QueueError):
+            resolver.resolve(alias)
+    return list(resolver.queues_by_id.values())
 
 
 def _contact_script(environment: Environment) -> ContactScript | None:
@@ -190,7 +202,7 @@ def _prepare(state: tenants.TenantState, options: SimulateOptions) -> SimulatorS
     directory = Path(options.manifests)
     base = PROFILES["A"]
     if options.speak:
-        environment = _simulate_environment(state, options.speak, directory)
+        environment = simulate_environment(state, options.speak, directory)
         base = replace(
             base,
             custom_fields=custom_fields(environment),

@@ -13,8 +13,9 @@ import pytest
 from reconciler.cli.files import STATE
 from reconciler.cli.session import PRACTICE
 from reconciler.core.model.rule import Rule, Target, sorted_targets
+from reconciler.features.practice.command_simulate import simulate_environment
 from reconciler.features.practice.sandbox import open_state
-from reconciler.features.practice.simulator.state import find_snippets
+from reconciler.features.practice.simulator.state import TenantState, find_snippets
 from reconciler.targets.studio.block_rules import read_block_file
 from reconciler.targets.studio.build import build_block
 from reconciler.targets.studio.layout import BlockLayout, unique_ids
@@ -258,3 +259,22 @@ def test_a_file_says_the_ids_of_names(tmp_path: Path) -> None:
 
 def _queue_ids(rule: Rule) -> set[str]:
     return {part.queue_id for part in rule.targets if isinstance(part, Target)}
+
+
+def test_a_simulated_tenant_has_each_queue_of_the_manifests(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that no rule uses yet: rules move from the canvas one by one."""
+    del cxroute
+    monkeypatch.setenv("CXONE_ACCESS_KEY_ID", "key")
+    _write("name")
+    path = Path("manifests/all.yaml")
+    text = path.read_text("utf-8")
+    path.write_text(
+        text.split("  - {key: rest")[0].replace("{name: Fraud}", '{id: "4711"}')
+    )
+    state = TenantState()
+    simulate_environment(state, "studio", Path("manifests"))
+    names = {queue["id"]: queue["name"] for queue in state.queues}
+    assert names["4711"] == "fraud"
+    assert "Card Services" in names.values()
