@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
 from reconciler.cli.arguments import all_commands, command_module
 from reconciler.cli.commands import plan
-from reconciler.cli.hooks import init_files
+from reconciler.cli.hooks import explain_parts, init_files
 from reconciler.cli.options import CommonOptions, option_fields
 from reconciler.cli.parsing import CommandParser
 
@@ -27,15 +27,21 @@ def value_types(hint: Any) -> tuple[type, ...]:
     """Return the classes of the values that a field may have."""
     if get_origin(hint) in (Union, UnionType):
         return tuple(cls for part in get_args(hint) for cls in value_types(part))
+    if get_origin(hint) is Literal:
+        return tuple({type(value) for value in get_args(hint)})
     return (get_origin(hint) or hint,)
 
 
 def field_types(name: str) -> dict[str, Any]:
     """Return the type of each field of a command's class, and of the classes of features."""
     types = get_type_hints(own_parser(name).options_class)
+    added: list[type] = []
     if name == "init":
-        for files_class in init_files():
-            types |= get_type_hints(files_class)
+        added = list(init_files())
+    elif name == "explain":
+        added = list(explain_parts())
+    for part in added:
+        types |= get_type_hints(part)
     return types
 
 
