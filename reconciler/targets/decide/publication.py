@@ -14,7 +14,7 @@ from reconciler.targets.decide.table import (
     MAX_TABLE_BYTES,
     PublishedTable,
     TableError,
-    encode_in_pieces,
+    encoding_steps,
     table_steps,
 )
 
@@ -127,11 +127,7 @@ def next_publication(
 
 def table_text_steps(table: PublishedTable) -> Steps[str]:
     """Encode a table in steps, for `encode_publication`."""
-    pieces: list[str] = []
-    for piece in encode_in_pieces(table.to_json(), _STORED_JSON):
-        pieces.append(piece)
-        yield
-    return "".join(pieces)
+    return encoding_steps(table.to_json(), _STORED_JSON)
 
 
 def encode_publication(facts: VersionFacts, table_text: str) -> bytes:

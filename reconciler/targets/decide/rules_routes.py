@@ -24,7 +24,7 @@ from reconciler.targets.decide.table import (
     MAX_TABLE_BYTES,
     PublishedTable,
     TableError,
-    encode_in_pieces,
+    encoding_steps,
     table_steps,
 )
 
@@ -59,14 +59,10 @@ class RulesResponse(NamedTuple):
 
     def body_steps(self) -> Steps[bytes]:
         """Encode the content in steps."""
-        if "rules" not in self.content:
-            text = _JSON.encode(self.content)
+        if "rules" in self.content:
+            text = yield from encoding_steps(self.content, _JSON)
         else:
-            pieces: list[str] = []
-            for piece in encode_in_pieces(self.content, _JSON):
-                pieces.append(piece)
-                yield
-            text = "".join(pieces)
+            text = _JSON.encode(self.content)
         return text.encode("utf-8", "surrogatepass")
 
 

@@ -1,4 +1,4 @@
-"""Work on a whole table in slices of a few milliseconds, between which an event loop answers.
+"""Work on a whole table in slices of a millisecond, between which an event loop answers.
 
 A thread would delay the answers more. It shares the interpreter's lock with the event loop, which
 would wait for that lock after each call that reads or writes a socket.

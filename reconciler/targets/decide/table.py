@@ -181,6 +181,15 @@ def encode_in_pieces(form: dict[str, Any], encoder: json.JSONEncoder) -> Iterato
     yield tail
 
 
+def encoding_steps(form: dict[str, Any], encoder: json.JSONEncoder) -> Steps[str]:
+    """Encode a table in steps, as `encode_in_pieces` does."""
+    pieces: list[str] = []
+    for piece in encode_in_pieces(form, encoder):
+        pieces.append(piece)
+        yield
+    return "".join(pieces)
+
+
 def rule_label(live: LiveRule) -> str:
     """Return the address of a managed rule, or the name of another one."""
     return str(live.marker.address) if live.marker else live.rule.name

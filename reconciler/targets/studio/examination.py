@@ -22,7 +22,6 @@ from reconciler.targets.platform.diagnosis.entry_points import (
 )
 from reconciler.targets.platform.diagnosis.examination import Examination
 from reconciler.targets.platform.diagnosis.probe import Probe
-from reconciler.targets.platform.diagnosis.reply import ProbeReply
 from reconciler.targets.studio.block_rules import live_rules
 from reconciler.targets.studio.client import display_text, last_save
 from reconciler.targets.studio.entry_checks import check_entry_points, other_scripts
@@ -143,7 +142,7 @@ class StudioExamination(Examination):
         """Add how many versions of a script the tenant keeps, and its limit of calls."""
         reply = await probe.get(f"{self.script.services}/business-unit")
         if not reply.is_good:
-            self._add_unread("business unit", reply)
+            self.add_unread("business unit", reply, _READ_ADVICE)
             return
         parts = []
         for field_name, phrase in _LIMITS.items():
@@ -163,7 +162,7 @@ class StudioExamination(Examination):
             if reply.is_good:
                 points += parse(reply.payload)
             else:
-                self._add_unread("entry points", reply)
+                self.add_unread("entry points", reply, _READ_ADVICE)
         if not any(reply.is_good for reply in replies):
             return
         properties = {}
@@ -183,10 +182,6 @@ class StudioExamination(Examination):
         targets = [part for live in self.rules for part in live.rule.targets]
         ids = [part.queue_id for part in targets if isinstance(part, Target)]
         return {skill: self.skill_names.get(skill, "") for skill in ids}
-
-    def _add_unread(self, name: str, reply: ProbeReply) -> None:
-        text = f"not checked: {reply.call} has no usable answer (status {reply.status})"
-        self.add(name, "warn", text, _READ_ADVICE)
 
     def _check_block(self, content: str, layout: BlockLayout) -> list[LiveRule]:
         try:

@@ -282,12 +282,23 @@ def _script_content(text: str) -> str | list[ScriptSnippet]:
 def _json_texts(script: object) -> Iterator[ScriptSnippet]:
     actions = find_member(script, "actions")
     properties = find_member(script, "properties")
-    for action_id, items in properties.items() if isinstance(properties, dict) else ():
+    if not isinstance(properties, dict):
+        return
+    for action_id, items in properties.items():
         action = actions.get(action_id) if isinstance(actions, dict) else None
-        names = (find_member(action, name) for name in _CAPTIONS)
-        caption = next((each for each in names if isinstance(each, str) and each), "")
-        for each in script_properties({"properties": {action_id: items}}):
+        caption = _caption_of(action)
+        own_properties = {"properties": {action_id: items}}
+        for each in script_properties(own_properties):
             yield ScriptSnippet(action_id, caption, each.value)
+
+
+def _caption_of(action: object) -> str:
+    """Return the text by which a person finds an action; empty without one."""
+    for name in _CAPTIONS:
+        caption = find_member(action, name)
+        if isinstance(caption, str) and caption:
+            return caption
+    return ""
 
 
 def version_content(version: object) -> object:

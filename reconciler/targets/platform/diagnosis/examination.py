@@ -55,6 +55,11 @@ class Examination:
         """Add a line."""
         self.lines.append(CheckResult(name, status, message, advice))
 
+    def add_unread(self, name: str, reply: ProbeReply, advice: str) -> None:
+        """Add that a call, which nothing else depends on, has no usable answer."""
+        text = f"not checked: {reply.call} has no usable answer (status {reply.status})"
+        self.add(name, "warn", text, advice)
+
     async def answers(
         self, probe: Probe, expected: Callable[[], Sequence[str]]
     ) -> None:
@@ -115,8 +120,7 @@ class Examination:
         fields = (names.intent, names.confidence, names.updated_at)
         reply = await probe.get(CUSTOM_FIELDS_PATH)
         if not reply.is_good:
-            text = f"not checked: {reply.call} has no usable answer (status {reply.status})"
-            self.add("context", "warn", text, sanitize(custom_fields_hint(fields)))
+            self.add_unread("context", reply, sanitize(custom_fields_hint(fields)))
             return
         records = find_records(reply.payload, "ident")
         defined = {str(record["ident"]) for record in records}
