@@ -975,7 +975,12 @@ def test_answers_today_and_afterwards_stand_side_by_side(
 def test_effects_are_filtered_without_a_mouse(
     browser: Browser, address: Callable[[str], str]
 ) -> None:
-    """By queue, intent and file; counts are shown, and the address keeps the choice."""
+    """By queue, intent and file; counts are shown, and the address keeps the choice.
+
+    The text of an effect is read with `text_content`: the browser paints an effect that
+    comes into view one frame later (`content-visibility`), and until then its
+    `inner_text` is empty.
+    """
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("changed bank"))
@@ -987,7 +992,7 @@ def test_effects_are_filtered_without_a_mouse(
         assert "pin_blocked" == page.input_value("#change-intent")
         printed = page.locator("#effects > article:visible")
         assert 1 == printed.count()
-        assert "cards/pin-blocked" in printed.inner_text()
+        assert "cards/pin-blocked" in (printed.text_content() or "")
         assert counted.inner_text().startswith("1 of ")
         page.wait_for_timeout(300)
         retained = page.url
@@ -1000,16 +1005,17 @@ def test_effects_are_filtered_without_a_mouse(
         page.select_option(
             "#change-queue", label=option_of(page, "#change-queue", "Fraud Desk")
         )
-        assert "cards/pin-blocked" in " ".join(printed.all_inner_texts())
+        assert "cards/pin-blocked" in " ".join(printed.all_text_contents())
         for row in page.locator("#effects tbody tr:visible").all():
-            assert "Fraud Desk" in row.inner_text()
-            assert "..." not in row.inner_text()
+            text = row.text_content() or ""
+            assert "Fraud Desk" in text
+            assert "..." not in text
         page.select_option("#change-queue", "")
         page.select_option(
             "#change-file", label=option_of(page, "#change-file", "cash.yaml")
         )
         assert 1 == printed.count()
-        assert "cash/card-swallowed" in printed.inner_text()
+        assert "cash/card-swallowed" in (printed.text_content() or "")
         assert not page.get_by_text("Everyone else: no change").is_visible()
         page.select_option("#change-file", "")
         assert before == counted.inner_text()
