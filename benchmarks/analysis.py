@@ -143,7 +143,8 @@ def adequacy_of(entries: Entries) -> Question:
         RouteTestResult,
         with_promises,
     )
-    from reconciler.core.desired.desired import DesiredRule, DesiredState
+    from reconciler.core.desired.desired import DesiredState
+    from reconciler.core.desired.desired_rule import DesiredRule
     from reconciler.core.desired.expand import StatedPromise
     from reconciler.core.manifest.kinds.environment import Environment
     from reconciler.core.model.finding import Finding

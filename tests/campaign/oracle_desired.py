@@ -15,7 +15,8 @@ from tests.campaign.oracle_marks import digest, is_edited
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.core.desired.desired import DesiredRule, DesiredState
+    from reconciler.core.desired.desired import DesiredState
+    from reconciler.core.desired.desired_rule import DesiredRule
     from reconciler.core.plan.stages import PlanOptions
 
 Json = Any

@@ -13,7 +13,8 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.model.live import fingerprint
 from reconciler.core.model.rule import Target
 from tests.campaign.faults import Accidents

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.model.live import (
     LiveRule,
     Marker,

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final, TypeVar
 
 from reconciler.core.behaviour.space.clauses import Clause
-from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.core.manifest.kinds.ruleset import Hold
 from reconciler.core.model.finding import Finding

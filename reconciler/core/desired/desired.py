@@ -20,6 +20,7 @@ from reconciler.core.behaviour.space.value_type import (
     SHARE,
     Types,
 )
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand import (
     MAX_FILLED_BYTES_TOTAL,
     InvalidRuleError,
@@ -42,7 +43,7 @@ from reconciler.core.desired.queues import (
 from reconciler.core.errors import ManifestError
 from reconciler.core.manifest.documents import PromiseEntry, Promises
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.core.manifest.kinds.ruleset import AdoptById, Hold, RuleEntry, RuleSet
+from reconciler.core.manifest.kinds.ruleset import RuleEntry, RuleSet
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.core.model.finding import Finding
@@ -60,32 +61,6 @@ from reconciler.core.text.phrases import Labels
 from reconciler.core.text.suggest import suggest
 
 ItemT = TypeVar("ItemT", RuleEntry, PromiseEntry)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DesiredRule:
-    """A rule that should be live, and its position in the manifests; None if its source is not a
-    manifest.
-    """
-
-    address: Address
-    rule: Rule
-    fingerprint: str
-    source: Source | None = None
-    hold: Hold | None = None
-    adopt: str | AdoptById | None = None
-    # the id of the live rule whose adoption is undone: it stays live, and becomes unmanaged
-    unadopted_id: str = ""
-
-    @property
-    def marker_digest(self) -> str:
-        """The digest in the marker of the written rule."""
-        return self.fingerprint[:8]
-
-    @property
-    def location(self) -> str:
-        """The file and line of the rule in its manifest; empty if its source is not a manifest."""
-        return f"{self.source.file}:{self.source.line}" if self.source else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

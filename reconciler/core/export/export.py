@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.core.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.queues import QueueResolver
 from reconciler.core.export.names import (
     NewAliases,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
-from reconciler.core.desired.desired import DesiredRule, DesiredState, desire_offline
+from reconciler.core.desired.desired import DesiredState, desire_offline
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander, list_targets
 from reconciler.core.errors import CxrouteError, ManifestError, RefusedError
 from reconciler.core.export.export import TenantSnapshot

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.change import (
     Adopt,

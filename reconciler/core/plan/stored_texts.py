@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.model.change import Change, Create, Delete
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest

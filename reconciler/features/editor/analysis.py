@@ -14,7 +14,8 @@ from reconciler.core.behaviour.routing_entry import (
     destination_of,
 )
 from reconciler.core.checks.route_tests import Checked
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.errors import CxrouteError, ManifestError
 from reconciler.core.manifest.load import Manifests, load_contents
 from reconciler.core.model.finding import Finding

@@ -23,7 +23,7 @@ from reconciler.cli.rule_sources import (
     with_live_file,
 )
 from reconciler.cli.session import Session, open_session
-from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.core.export import export as exports
 from reconciler.core.export.export import (

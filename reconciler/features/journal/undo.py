@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.change import Change, Update
 from reconciler.core.model.finding import Finding

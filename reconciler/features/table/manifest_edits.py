@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand import InvalidRuleError
 from reconciler.core.export.export import TenantSnapshot
 from reconciler.core.export.names import (

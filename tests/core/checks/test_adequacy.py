@@ -13,7 +13,8 @@ from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPoli
 from reconciler.core.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.core.checks.adequacy import Adequacy, UnnoticedEdit, measure_adequacy
 from reconciler.core.checks.route_tests import Checked, RouteTestResult, with_promises
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.finding import Finding

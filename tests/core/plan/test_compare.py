@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.change import Adopt, Create, Delete, FieldChange, Update
 from reconciler.core.model.live import LiveRule

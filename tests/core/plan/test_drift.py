@@ -15,7 +15,7 @@ import pytest
 from reconciler.core.behaviour.diff.difference import BehaviourChange
 from reconciler.core.behaviour.space.clauses import Clause
 from reconciler.core.behaviour.space.value_type import SHARE
-from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.ruleset import Hold
 from reconciler.core.manifest.yaml_reader import parse_file

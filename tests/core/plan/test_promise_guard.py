@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.files import STATE
 from reconciler.core.behaviour.diff.promises import Promise
 from reconciler.core.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.core.desired.desired import DesiredRule
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.finding import Finding

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from reconciler.cli import manifest_files
-from reconciler.core.desired.desired import DesiredRule, DesiredState, expand_manifests
+from reconciler.core.desired.desired import DesiredState, expand_manifests
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,

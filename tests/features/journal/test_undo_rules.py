@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired.desired import DesiredRule, DesiredState
+from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.manifest.kinds.ruleset import AdoptById
 from reconciler.core.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.core.model.rule import Queue, Rule, Target
