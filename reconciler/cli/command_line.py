@@ -1,20 +1,25 @@
 """The environments of a command line, and suggested commands with the same options."""
 
+import argparse
 import getpass
 import os
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from reconciler.cli.options import CommonOptions
 from reconciler.cli.undo import Undo
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.kinds.fields import parse_moment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.stages import PlanOptions
+from reconciler.core.text.escape import sanitize
 
 # who started a pipeline
 _USERS: Final = (
@@ -55,6 +60,38 @@ def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
 def utc_now() -> datetime:
     """Return the time now. The command line has no other clock."""
     return datetime.now(UTC)
+
+
+def add_at_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the time of a run."""
+    parser.add_argument(
+        "--at",
+        metavar="TIME",
+        help="as if it were this time, for rules with dates: with its offset, such as "
+        "2026-12-27T06:00Z (default: now)",
+    )
+
+
+def run_instant(options: CommonOptions) -> datetime:
+    """Return the one time of a run, for rules with dates: that of --at, or now.
+
+    Raises UsageError.
+    """
+    return given_instant(options) or utc_now().replace(microsecond=0)
+
+
+def given_instant(options: CommonOptions) -> datetime | None:
+    """Return the time of --at; None without the option. Raises UsageError."""
+    if options.at is None:
+        return None
+    with suppress(ValueError):
+        time = parse_moment(options.at)
+        if isinstance(time, datetime) and time.tzinfo is not None:
+            return time.astimezone(UTC)
+    raise UsageError(
+        f"--at {sanitize(options.at[:40])}: must be a time with its offset from UTC, such as "
+        "2026-12-27T06:00Z or 2026-12-27T06:00+01:00"
+    )
 
 
 def user_name() -> str:

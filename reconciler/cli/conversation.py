@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.cli.command_line import program
+from reconciler.cli.command_line import add_at_option, program
 from reconciler.cli.options import SessionOptions
 from reconciler.core.checks.route_tests import Checked, CheckResult
 from reconciler.core.errors import UsageError
@@ -50,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a further attribute; may be repeated",
     )
+    add_at_option(parser)
 
 
 def read_conversation(

@@ -205,6 +205,8 @@ def check_undo_options(options: ChangeOptions) -> None:
         raise UsageError(
             "--undo selects its changes itself: remove --adopt and --keep-drift"
         )
+    if options.at is not None:
+        raise UsageError("--undo undoes a run in the rules of now: remove --at")
     if is_list(options):
         raise UsageError("--undo is for a run in one environment: set -e to its name")
 

@@ -214,7 +214,9 @@ def plan_with(
     Raises ManifestError.
     """
     contents = {file: text.encode() for file, text in changed.items()}
-    manifests = load_with_changes(Path(session.directory), contents)
+    manifests = load_with_changes(
+        Path(session.directory), contents, session.manifests.instant
+    )
     live = LiveState(tenant.rules, tenant.queues)
     planner = replace(session, manifests=manifests).planner(live)
     return manifests, planner.desired

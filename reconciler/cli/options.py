@@ -27,6 +27,7 @@ class CommonOptions:
     log_format: str
     no_input: bool
     format: str | None = "text"
+    at: str | None = None  # the time of the run, for rules with dates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ from reconciler.cli.command_line import (
     choose_environment,
     env_name,
     expected_queues,
+    given_instant,
+    run_instant,
     utc_now,
 )
 from reconciler.cli.conversation import failure_findings
@@ -265,11 +267,12 @@ def load_selected_manifests(
     Raises ManifestError and UsageError.
     """
     try:
-        manifests = load_manifests(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests), run_instant(options))
     except ManifestError:
         if undo is None and options.undo is None:
             raise
-        manifests = load_environment(Path(options.manifests), env_name(environment))
+        only = load_environment(Path(options.manifests), env_name(environment))
+        manifests = replace(only, instant=run_instant(options))
     return replace(manifests, base=load_base(options, manifests))
 
 
@@ -277,7 +280,7 @@ def open_session(
     options: SessionOptions, output: Output, environment: str | None = None
 ) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
-    manifests = load_manifests(Path(options.manifests))
+    manifests = load_manifests(Path(options.manifests), run_instant(options))
     name = environment or options.environment
     return build_session(manifests, options, output, name)
 
@@ -306,6 +309,7 @@ def build_session(
         undo=options.undo,
         base=base_name,
         base_fallback=base_fallback,
+        at=given_instant(options),
     )
     return Session(
         manifests=manifests,

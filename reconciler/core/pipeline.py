@@ -225,6 +225,9 @@ def planner_for(
     Raises ManifestError and UsageError.
     """
     chosen = options or PlanOptions(prune=environment.prune)
+    if manifests.instant is None:
+        instant = chosen.at or datetime.now(UTC)
+        manifests = replace(manifests, instant=instant)
     desired = expand(manifests, environment, live, chosen)
     return Planner(
         manifests=manifests, environment=environment, desired=desired, options=chosen

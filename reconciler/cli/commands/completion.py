@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.arguments import all_commands, command_module
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.hooks import run_journal
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
@@ -142,7 +143,7 @@ def _complete_values(
 
 
 def _list_addresses(directory: Path) -> Iterator[str]:
-    manifests = load_manifests(directory)
+    manifests = load_manifests(directory, utc_now())
     for name in (*manifests.environments, SANDBOX):
         environment = manifests.environment(name)
         desired, _ = desire_offline(manifests, environment)

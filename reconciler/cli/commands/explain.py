@@ -4,9 +4,10 @@ meaning of a code.
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.cli import conversation
+from reconciler.cli.command_line import run_instant
 from reconciler.cli.hooks import ExplainAddition, ExplainPart, explain_parts
 from reconciler.cli.options import option_parts
 from reconciler.cli.output import Output
@@ -99,6 +100,8 @@ def _explain_code(text: str, output: Output) -> None:
 
 
 def _explain_conversation(options: ExplainOptions, output: Output) -> None:
+    # also for what features add
+    options = replace(options, at=run_instant(options).isoformat())
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)

@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.cli import environments
 from reconciler.cli.ci import relative_to_root, source_links
 from reconciler.cli.clients import open_source
+from reconciler.cli.command_line import add_at_option
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
@@ -19,6 +20,7 @@ from reconciler.cli.options import ChangeOptions
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.errors import (
     ApiError,
     CxrouteError,
@@ -63,6 +65,7 @@ def options(parser: argparse.ArgumentParser) -> type[PlanCommandOptions]:
     add_plan_options(parser)
     add_change_options(parser)
     add_live_file_option(parser)
+    add_at_option(parser)
     add = parser.add_argument
     add(
         "--out",
@@ -348,6 +351,9 @@ def next_command(
     """
     if plan.failed_tests:
         return "Correct the rules or the route tests, then plan again."
+    if plan.options.at is not None:
+        at = shown_instant(plan.options.at)
+        return f"This plan is for {at} (--at), and for reading only. To apply one, plan without --at."
     if plan.conflicts:
         return "Resolve the conflicts in the manifests, then plan again."
     refused = tuple(result.name for result in guard_refusals(plan))

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.cli.command_line import split_names, tested_environments, utc_now
+from reconciler.cli.command_line import (
+    add_at_option,
+    run_instant,
+    split_names,
+    tested_environments,
+    utc_now,
+)
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
 from reconciler.cli.options import SessionOptions
@@ -77,6 +83,7 @@ def options(parser: argparse.ArgumentParser) -> type[RouteTestOptions]:
     further = "with --adequacy: add a small set of route tests that notice them to this manifest"
     add("--write", metavar="FILE", help=further)
     add_format_option(parser)
+    add_at_option(parser)
     return RouteTestOptions
 
 
@@ -202,7 +209,7 @@ def _check_offline(
     """Return the manifests, their checked environments and, with --adequacy, the adequacy in each
     of these.
     """
-    manifests = load_manifests(Path(options.manifests))
+    manifests = load_manifests(Path(options.manifests), run_instant(options))
     environments = tested_environments(manifests, options.environment)
     checked = [
         with_promises(check(manifests, environment)) for environment in environments
@@ -299,7 +306,9 @@ class _TestFile:
         tests.
         """
         content = self._with_tests(tests).encode()
-        manifests = load_with_changes(self.directory, {self.name: content})
+        manifests = load_with_changes(
+            self.directory, {self.name: content}, self.manifests.instant
+        )
         tested = [
             environment.name for environment in tested_environments(manifests, None)
         ]

@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from reconciler.cli.ci import relative_to_root
+from reconciler.cli.command_line import add_at_option, run_instant
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.cli.validation import Validation, check_environments, validate
@@ -63,6 +64,7 @@ def options(parser: argparse.ArgumentParser) -> type[ValidateOptions]:
         metavar="CODES",
         help=f"{strict} (default: `strict` of an Environment)",
     )
+    add_at_option(parser)
     return ValidateOptions
 
 
@@ -162,7 +164,7 @@ def strict_findings(validated: Validation, codes: frozenset[str]) -> list[Findin
 def _validate(options: ValidateOptions) -> Validation:
     """Return the result with one finding for each cause."""
     try:
-        manifests = load_manifests(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests), run_instant(options))
         checked = check_environments(manifests, options.environment)
         found = validate(manifests, checked, options.environment, options.manifests)
     except ManifestError as error:

@@ -57,7 +57,7 @@ def collect_acknowledgements(
     desired: DesiredState,
 ) -> list[Acknowledgement]:
     """Return the `accept` entries of the manifests for one environment."""
-    addresses = {rule.source: address for address, rule in desired.rules.items()}
+    addresses = {rule.source: rule.address for rule in desired.stated_rules}
     names = {*manifests.environments, environment.name}
     accepted: list[Acknowledgement] = []
     for ruleset in manifests.rulesets:
@@ -295,7 +295,7 @@ def _addresses_by_source(checked: Iterable[Checked]) -> dict[Source, Address]:
     """Return the addresses of the rules of several environments by their position."""
     addresses: dict[Source, Address] = {}
     for result in checked:
-        rules = result.desired.rules.values() if result.desired else ()
+        rules = result.desired.stated_rules if result.desired else ()
         for rule in rules:
             if rule.source:
                 addresses[rule.source] = rule.address

@@ -5,8 +5,9 @@ resolved.
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, TypeVar
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeVar
 
 from reconciler.core.behaviour.endpoint_stage import (
     DIRECT,
@@ -20,6 +21,13 @@ from reconciler.core.behaviour.space.value_type import (
     SHARE,
     Types,
 )
+from reconciler.core.desired.calendar import (
+    ALWAYS,
+    Calendar,
+    DatedRule,
+    DatedStep,
+    Interval,
+)
 from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand import (
     MAX_FILLED_BYTES_TOTAL,
@@ -29,21 +37,23 @@ from reconciler.core.desired.expand import (
     TextBudget,
     list_targets,
 )
+from reconciler.core.desired.expand_dates import RuleDates, zone_of
 from reconciler.core.desired.expand_promises import (
     StatedPromise,
     expand_promise,
     list_queues,
     promise_expander,
 )
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.core.errors import ManifestError
+from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.manifest.documents import PromiseEntry, Promises
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.core.manifest.kinds.ruleset import RuleEntry, RuleSet
+from reconciler.core.manifest.kinds.ruleset import RuleEntry, RuleSet, has_dates
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.core.model.finding import Finding
@@ -90,6 +100,20 @@ class DesiredState:
     """The form in which their target keeps the rules."""
     settings: TableSettings | None = None
     """What the target keeps beside them; None if it keeps rules alone."""
+    calendar: Calendar | None = None
+    """All rules with dates, and the instant of `rules`; None if no rule has a date."""
+
+    @property
+    def stated_rules(self) -> Iterator[DesiredRule]:
+        """Yield the rules of all times; of a rule with steps, each step."""
+        if self.calendar is None:
+            yield from self.rules.values()
+            return
+        for entry in self.calendar.entries:
+            if isinstance(entry, DesiredRule):
+                yield entry
+            else:
+                yield from (step.rule for step in entry.steps)
 
 
 def expand_manifests(
@@ -110,23 +134,79 @@ def expand_manifests(
     for stated in manifests.promises:
         if _applies(stated.document.environments, environment.name):
             expansion.expand_promises(stated)
-    expansion.check_conflicts()
+    expansion.check_conflicts(manifests.instant)
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
 
-    state = empty_desired_state(manifests, environment)
-    types = state.form.value_types([each.rule for each in expansion.rules.values()])
-    stage = replace(
-        state.endpoint, context_types={**types, **state.endpoint.context_types}
-    )
-    return replace(
-        state,
-        endpoint=stage,
-        rules=expansion.rules,
+    state = replace(
+        empty_desired_state(manifests, environment),
         rulesets=frozenset(loaded.document.name for loaded in rulesets),
         findings=tuple(expansion.findings),
         promises=tuple(expansion.promises),
     )
+    declared = state.endpoint.context_types
+    if not expansion.has_dates:
+        return _with_rules(state, expansion.rules, declared)
+    if manifests.instant is None:
+        raise UsageError(
+            f"a rule of {environment.name} has a date, so these manifests need an instant: "
+            "load_manifests(directory, instant)"
+        )
+    calendar = Calendar.of(expansion.entries, manifests.instant, declared)
+    return with_calendar(state, calendar)
+
+
+def with_calendar(
+    state: DesiredState, calendar: Calendar, steps_back: int = 0
+) -> DesiredState:
+    """Return a state with the rules of a calendar at its instant, as if each due step were made.
+
+    `steps_back` counts from there, as far as the waiting steps of each rule allow.
+    """
+    rules = calendar.rules(steps_back)
+    dated = replace(state, calendar=calendar)
+    return _with_rules(dated, rules, calendar.declared_types)
+
+
+def state_at(desired: DesiredState, instant: datetime) -> DesiredState:
+    """Return the desired state at another instant; without dates, it is the same at all times."""
+    if desired.calendar is None:
+        return desired
+    return with_calendar(desired, desired.calendar.at(instant))
+
+
+class Phase(NamedTuple):
+    """A desired state, and the time in which it holds."""
+
+    interval: Interval
+    state: DesiredState
+
+
+def phases_from_now(desired: DesiredState) -> Iterator[Phase]:
+    """Yield the state of each interval from now on, and each state that a waiting step can leave.
+
+    A step changes only the weights of its rule. So for each rule and each of its reachable steps,
+    one of the states has the rule with that step, and what a conversation reaches by it.
+    """
+    calendar = desired.calendar
+    if calendar is None:
+        yield Phase(ALWAYS, desired)
+        return
+    for instant in (calendar.instant, *calendar.boundaries_until()):
+        current = calendar.at(instant)
+        for back in range(current.variants):
+            yield Phase(current.interval, with_calendar(desired, current, back))
+
+
+def _with_rules(
+    state: DesiredState, rules: Mapping[Address, DesiredRule], declared: Types
+) -> DesiredState:
+    """Return a state with rules, and with the types that they show of attributes that are not
+    declared.
+    """
+    types = state.form.value_types([each.rule for each in rules.values()])
+    stage = replace(state.endpoint, context_types={**types, **declared})
+    return replace(state, endpoint=stage, rules=rules)
 
 
 def desire_offline(
@@ -354,12 +434,16 @@ class _EnvironmentExpander:
         self._form = form_of(environment)
 
         self.rules: dict[Address, DesiredRule] = {}
+        # all rules in the order of the manifests
+        self.entries: list[DesiredRule | DatedRule] = []
+        self.has_dates = False
         self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
         self._budget = TextBudget(MAX_FILLED_BYTES_TOTAL)
         self._budgets: dict[str, TextBudget] = {}
         self._errors: set[Finding] = set()
-        self._names: dict[str, DesiredRule] = {}
+        self._addresses = _Claims()
+        self._names = _Claims()
         self._resolve_queue = cache(resolver.resolve)
 
     def expand_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
@@ -373,7 +457,9 @@ class _EnvironmentExpander:
                 self._report(loaded, ("rules", index), error)
                 break
             except InvalidRuleError as error:
-                for rule_error in expander.collect_errors() or (error,):
+                dates = RuleDates(expander)
+                errors = [*expander.collect_errors(), *dates.collect_errors()]
+                for rule_error in errors or (error,):
                     self._report(loaded, ("rules", index), rule_error)
 
     def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
@@ -429,33 +515,17 @@ class _EnvironmentExpander:
         self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int
     ) -> None:
         address = Address(loaded.document.name, expander.key())
-        rule = self._stored_rule(expander)
-        desired = DesiredRule(
-            address=address,
-            rule=rule,
-            fingerprint=fingerprint(rule),
-            source=loaded.source_of("rules", index),
-            hold=expander.entry.hold,
-            adopt=expander.adopt(),
-        )
-        first = self.rules.setdefault(desired.address, desired)
-        if first is not desired:
-            message = (
-                f"rule {desired.address} is defined twice in {self.environment.name}, first at "
-                f"{first.location}"
-            )
-            raise InvalidRuleError(
-                "CXR109", message, hint="give one of them another `key`"
-            )
-        first = self._names.setdefault(desired.rule.name, desired)
-        if first is not desired:
-            message = (
-                f"rule name {desired.rule.name!r} is already used by {first.address} at "
-                f"{first.location}"
-            )
-            raise InvalidRuleError(
-                "CXR110", message, hint="give one of them another `name`"
-            )
+        entry = self._dated_rule(expander, loaded, index)
+        if isinstance(entry, DatedRule):
+            self.has_dates = True
+            interval = entry.interval
+            desired = entry.steps[0].rule
+        else:
+            interval = ALWAYS
+            desired = entry
+            self.rules.setdefault(address, entry)
+        self.entries.append(entry)
+        self._claim(desired, interval)
         if expander.is_implicit_catch_all():
             finding = loaded.finding(
                 "CXR120",
@@ -468,9 +538,80 @@ class _EnvironmentExpander:
             )
             self.findings.append(finding)
 
-    def _stored_rule(self, expander: RuleExpander) -> Rule:
+    def _dated_rule(
+        self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int
+    ) -> DesiredRule | DatedRule:
+        """Return a rule; with dates, in its interval and with each of its steps.
+
+        Raises InvalidRuleError.
+        """
+        source = loaded.source_of("rules", index)
+        desire = partial(self._desired_rule, expander, loaded.document.name, source)
+        base = expander.rule()
+        if not has_dates(expander.entry):
+            return desire(base)
+        dates = RuleDates(expander)
+        steps = [
+            DatedStep(
+                rule=desire(dates.rule(base, step)),
+                at=step.at,
+                condition=step.condition,
+            )
+            for step in dates.steps()
+        ]
+        return DatedRule(interval=dates.interval(), steps=tuple(steps))
+
+    def _desired_rule(
+        self, expander: RuleExpander, ruleset: str, source: Source, rule: Rule
+    ) -> DesiredRule:
         """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""
-        rule = expander.rule()
+        stored = self._stored_rule(expander, rule)
+        return DesiredRule(
+            address=Address(ruleset, expander.key()),
+            rule=stored,
+            fingerprint=fingerprint(stored),
+            source=source,
+            hold=expander.entry.hold,
+            adopt=expander.adopt(),
+        )
+
+    def _claim(self, desired: DesiredRule, interval: Interval) -> None:
+        """Reserve the address and the name of a rule for an interval. Raises InvalidRuleError."""
+        environment = self.environment
+        first = self._addresses.claim(desired.address, desired, interval)
+        if first is not None:
+            when = self._overlap_phrase(first.interval, interval)
+            message = (
+                f"rule {desired.address} is defined twice in {environment.name}{when}, first at "
+                f"{first.rule.location}"
+            )
+            hint = "give one of them another `key`"
+            if when:
+                hint = f"end one with `until` before the other begins, or {hint}"
+            raise InvalidRuleError("CXR109", message, hint=hint)
+        first = self._names.claim(desired.rule.name, desired, interval)
+        if first is not None:
+            when = self._overlap_phrase(first.interval, interval)
+            message = (
+                f"rule name {desired.rule.name!r} is already used by {first.rule.address} at "
+                f"{first.rule.location}{when}"
+            )
+            raise InvalidRuleError(
+                "CXR110", message, hint="give one of them another `name`"
+            )
+
+    def _overlap_phrase(self, first: Interval, second: Interval) -> str:
+        """Return at which time two rules exist; empty if both always do."""
+        if ALWAYS in (first, second) and first == second:
+            return ""
+        starts = [each.start for each in (first, second) if each.start is not None]
+        if not starts:
+            return " at the same time"
+        zone = zone_of(self.environment.timezone)
+        return f" at {shown_instant(max(starts), zone)}"
+
+    def _stored_rule(self, expander: RuleExpander, rule: Rule) -> Rule:
+        """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""
         try:
             return self._form.storable(rule)
         except NotStorableError as error:
@@ -480,14 +621,23 @@ class _EnvironmentExpander:
             ]
             raise InvalidRuleError("CXR125", str(error), *paths[-1]) from None
 
-    def check_conflicts(self) -> None:
-        """Report the rules that their target cannot keep together."""
-        rules = [desired.rule for desired in self.rules.values()]
-        conflicts = list(self._form.conflicts(rules))
-        if not conflicts:
+    def check_conflicts(self, instant: datetime | None) -> None:
+        """Report the rules that their target cannot keep together, now or later."""
+        if not self.has_dates or instant is None:
+            self._report_conflicts(self.rules)
             return
+        calendar = Calendar.of(self.entries, instant, {})
+        for boundary in (instant, *calendar.boundaries_until()):
+            if self._report_conflicts(calendar.at(boundary).rules()):
+                return
 
-        by_rule = {id(desired.rule): desired for desired in self.rules.values()}
+    def _report_conflicts(self, rules: Mapping[Address, DesiredRule]) -> bool:
+        """Report the conflicts of rules that exist at one time; return whether there are any."""
+        conflicts = list(self._form.conflicts([each.rule for each in rules.values()]))
+        if not conflicts:
+            return False
+
+        by_rule = {id(desired.rule): desired for desired in rules.values()}
         for rule, message in conflicts:
             desired = by_rule[id(rule)]
             finding = Finding(
@@ -498,3 +648,29 @@ class _EnvironmentExpander:
                 address=desired.address,
             )
             self.findings.append(finding)
+        return True
+
+
+class _Claim(NamedTuple):
+    """A rule that has an address or a name in an interval."""
+
+    interval: Interval
+    rule: DesiredRule
+
+
+class _Claims:
+    """The rules that have an address or a name, each at its time."""
+
+    def __init__(self) -> None:
+        self._claims: dict[Address | str, list[_Claim]] = {}
+
+    def claim(
+        self, key: Address | str, rule: DesiredRule, interval: Interval
+    ) -> _Claim | None:
+        """Return the rule that has the key at the same time; otherwise reserve it."""
+        claims = self._claims.setdefault(key, [])
+        for claim in claims:
+            if claim.interval.overlaps(interval):
+                return claim
+        claims.append(_Claim(interval, rule))
+        return None

@@ -67,6 +67,14 @@ def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
                 message,
                 missing=("queue", "targets"),
             )
+        if "steps" in rule and "targets" not in rule:
+            yield DocumentProblem(
+                source_map,
+                "CXR103",
+                ("rules", index),
+                '"steps" needs "targets", whose weights it changes',
+                missing=("targets",),
+            )
 
 
 def _check_choice(

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -72,6 +73,8 @@ class Manifests:
     )
     # errors of skipped documents: see `load_environment`
     errors: tuple[Finding, ...] = ()
+    # the one time of a run; only rules with dates need it
+    instant: datetime | None = None
 
     @property
     def before(self) -> "Manifests | None":
@@ -178,25 +181,28 @@ class FileCache:
         return files
 
 
-def load_manifests(directory: "Path") -> Manifests:
-    """Return the manifests below a directory.
+def load_manifests(directory: "Path", instant: datetime | None = None) -> Manifests:
+    """Return the manifests below a directory; `instant` is the time for rules with dates.
 
     ManifestError carries all findings, by file, line and column.
     """
-    return load_contents(read_files(directory))
+    return load_contents(read_files(directory), instant=instant)
 
 
-def load_with_changes(directory: "Path", changed: Mapping[str, bytes]) -> Manifests:
+def load_with_changes(
+    directory: "Path", changed: Mapping[str, bytes], instant: datetime | None = None
+) -> Manifests:
     """Return the manifests with some files added or changed, by the paths in sources.
 
-    The directory may be empty, or missing. Raises ManifestError.
+    `instant` is the time for rules with dates. The directory may be empty, or missing. Raises
+    ManifestError.
     """
     contents = {
         file: content
         for file, content in read_files(directory)
         if not (changed and is_no_manifests(content))
     }
-    return load_contents(sorted({**contents, **changed}.items()))
+    return load_contents(sorted({**contents, **changed}.items()), instant=instant)
 
 
 def is_no_manifests(content: object) -> bool:
@@ -205,11 +211,14 @@ def is_no_manifests(content: object) -> bool:
 
 
 def load_contents(
-    contents: Iterable[tuple[str, bytes | Finding]], cache: FileCache | None = None
+    contents: Iterable[tuple[str, bytes | Finding]],
+    cache: FileCache | None = None,
+    instant: datetime | None = None,
 ) -> Manifests:
     """Return the manifests of files, by path: their bytes, or why they are unreadable.
 
-    `cache` has the files of an earlier load. Raises ManifestError.
+    `cache` has the files of an earlier load; `instant` is the time for rules with dates. Raises
+    ManifestError.
     """
     files, findings = _check_files(contents, cache or FileCache())
     if any(finding.severity == "error" for finding in findings):
@@ -225,6 +234,7 @@ def load_contents(
         warnings=tuple(findings),
         profiles=_by_name(_documents_of(Profile, valid)),
         attributes=_documents_of(Attributes, valid),
+        instant=instant,
     )
 
 

@@ -25,7 +25,7 @@ def assess(scheduled: Scheduled, sample: TrafficSample | None = None) -> Assesse
     """Return the changes with their effects on conversations, and the findings about the sample."""
     findings: Sequence[Finding] = ()
     if sample is not None:
-        findings = (*sample.warnings, *sample.age_findings(scheduled.generated_at))
+        findings = (*sample.warnings, *sample.age_findings(scheduled.instant))
 
     noted = replace(scheduled, findings=(*scheduled.findings, *findings))
     return Assessed(

@@ -55,7 +55,7 @@ def find_changes(
 ) -> Changes:
     """Return the changes that make the live rules the desired ones.
 
-    `now` decides which holds are valid.
+    `now` decides which holds are valid, if the options name no time.
     """
     desired, options = _with_settings(desired, live.settings, options)
     target = adopt_namesakes(desired, live) if options.adopt else desired
@@ -64,7 +64,11 @@ def find_changes(
     comparison = compare_rules(target, _covered_rules(owned, rules, desired))
     selected = _select(comparison.changes, options)
     changes, held = split_held_changes(
-        attach_read_rules(selected, live.rules), target, owned, options, now
+        attach_read_rules(selected, live.rules),
+        target,
+        owned,
+        options,
+        options.at or now,
     )
     findings = [*desired.findings, *text_findings, *comparison.findings]
     findings += _foreign_findings(owned, changes, desired.form)

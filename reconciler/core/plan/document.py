@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.model.change import (
     Change,
     Create,
@@ -106,7 +107,7 @@ def _options(plan: Assessed) -> "OptionsJson":
     if plan.impact.traffic:
         sample = plan.impact.traffic.sample
         traffic = {"file": sample.name, "digest": sample.digest}
-    return {
+    form: OptionsJson = {
         "only": list(options.only),
         "adopt": options.adopt,
         "keepDrift": options.keep_drift,
@@ -114,6 +115,9 @@ def _options(plan: Assessed) -> "OptionsJson":
         "traffic": traffic,
         "base": options.base,
     }
+    if options.at is not None:
+        form["at"] = shown_instant(options.at)
+    return form
 
 
 def _endpoint(plan: Changes) -> "EndpointJson | None":

@@ -23,7 +23,7 @@ from reconciler.core.text.escape import join_first, quote
 def check_guards(assessed: Assessed, environment: Environment) -> Plan:
     """Return the plan, with the result of each guard of the environment at the plan's own time."""
     results = _check_all(assessed, environment)
-    now = assessed.generated_at
+    now = assessed.instant
     guards = tuple(apply_allowance(result, environment, now) for result in results)
     plan = Plan(**Assessed.parts_of(assessed), guards=guards)
 
@@ -87,7 +87,7 @@ def _check_all(plan: Assessed, environment: Environment) -> Iterator[GuardResult
     if limits.traffic is not None:
         yield _check_traffic(plan, limits.traffic.percent)
     if environment.freeze:
-        yield _check_freeze(environment, plan.generated_at)
+        yield _check_freeze(environment, plan.instant)
     yield _check_transient(plan)
     if plan.promises:
         yield _check_promises(plan.promises, environment.name)
@@ -251,7 +251,7 @@ def _check_traffic(plan: Assessed, limit: float) -> GuardResult:
     if measured is None:
         message = f"{bound} there is no traffic sample (--traffic FILE)"
         return replace(_result("traffic", 0, message, limit), ok=False)
-    for finding in measured.sample.age_findings(plan.generated_at):
+    for finding in measured.sample.age_findings(plan.instant):
         message = f"{bound} {finding.message}"
         return replace(_result("traffic", 0, message, limit), ok=False)
 

@@ -382,7 +382,10 @@ class SampleJson(PlanPart):
 
 
 class OptionsJson(PlanPart):
-    """The options of a plan: apply plans again with them."""
+    """The options of a plan: apply plans again with them.
+
+    `at`: only with --at, the time that the plan is for; apply refuses it.
+    """
 
     only: list[str]
     adopt: bool
@@ -390,6 +393,7 @@ class OptionsJson(PlanPart):
     undo: str | None
     traffic: SampleJson | None
     base: str | None
+    at: NotRequired[Time]
 
 
 class FallbackJson(PlanPart):

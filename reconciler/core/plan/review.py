@@ -79,6 +79,11 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         ) from None
     if "report" in form:
         raise UsageError(f"{name} is a report of `cxroute drift`, not a plan. {remedy}")
+    if "at" in form["options"]:
+        at = sanitize(form["options"]["at"], _LONGEST_VALUE)
+        raise UsageError(
+            f"{name} is a plan for {at} (--at), which is for reading only. {remedy}"
+        )
     versions = [form["formatVersion"], form["tool"]["version"]]
     if list(map(_major, versions)) != list(map(_major, (FORMAT_VERSION, __version__))):
         raise RefusedError(

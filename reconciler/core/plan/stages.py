@@ -47,6 +47,8 @@ class PlanOptions:
     # the endpoint's fallback there; None: that of these manifests
     base_fallback: FallbackPolicy | None = None
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
+    # the time of --at, as if it were now; apply refuses a plan with it
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,11 @@ class Changes:
     def environment(self) -> str:
         """Return the name of the environment."""
         return self.desired.environment
+
+    @property
+    def instant(self) -> datetime:
+        """Return the time that the plan is for: that of --at, or when the tenant was read."""
+        return self.options.at or self.generated_at
 
     @property
     def owner(self) -> str:

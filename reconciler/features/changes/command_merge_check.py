@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.command_line import split_names
+from reconciler.cli.command_line import run_instant, split_names
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
@@ -64,7 +64,9 @@ def options(parser: argparse.ArgumentParser) -> type[MergeCheckOptions]:
 def run(options: MergeCheckOptions, output: Output) -> int:
     """Compare, and print the conversations that go elsewhere than expected."""
     names = (options.base, options.ours, options.theirs)
-    versions = read_versions(names, options.merged, options.manifests)
+    versions = read_versions(
+        names, options.merged, options.manifests, run_instant(options)
+    )
     chosen = split_names(options.environment) if options.environment else None
     report = report_merge(versions, chosen)
     _print_report(report, output)

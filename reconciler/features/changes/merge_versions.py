@@ -1,6 +1,7 @@
 """Reads the versions of a merge: revisions of git or directories, and git's own merge of them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
@@ -45,9 +46,9 @@ class _VersionPlace(NamedTuple):
 
 
 def read_versions(
-    names: Sequence[str], merged: str | None, directory: str
+    names: Sequence[str], merged: str | None, directory: str, instant: datetime
 ) -> list[Version]:
-    """Return the versions `base`, `ours`, `theirs` and `merged`.
+    """Return the versions `base`, `ours`, `theirs` and `merged`, with the rules of an instant.
 
     `names` are the first three, `merged` the last one; None: git merges the first three. Raises
     UsageError, ManifestError for an invalid version, and MergeConflictError.
@@ -58,15 +59,15 @@ def read_versions(
         for label, name in zip(VERSIONS, given, strict=False)
     ]
     if merged is not None:
-        return [_load_place(place, directory) for place in places]
+        return [_load_place(place, directory, instant) for place in places]
     for place in places:
         if not place.commit:
             raise UsageError(
                 f"{_phrase(place)} is a directory, and git merges revisions only: specify the "
                 f"merged manifests as the last directory"
             )
-    versions = [_load_place(place, directory) for place in places]
-    return [*versions, _load_merge(places, directory)]
+    versions = [_load_place(place, directory, instant) for place in places]
+    return [*versions, _load_merge(places, directory, instant)]
 
 
 def _find_place(label: str, name: str, directory: str) -> _VersionPlace:
@@ -84,7 +85,7 @@ def _find_place(label: str, name: str, directory: str) -> _VersionPlace:
         ) from None
 
 
-def _load_place(place: _VersionPlace, directory: str) -> Version:
+def _load_place(place: _VersionPlace, directory: str, instant: datetime) -> Version:
     """Return a version. Raises UsageError and ManifestError."""
     if not place.commit:
         contents = list(read_files(Path(place.title)))
@@ -95,10 +96,12 @@ def _load_place(place: _VersionPlace, directory: str) -> Version:
             contents = revision_contents(repository, place.commit, directory)
         except (GitError, UnreadableFileError) as error:
             raise UsageError(f"{_phrase(place)} cannot be read: {error}") from None
-    return _load_contents(contents, place)
+    return _load_contents(contents, place, instant)
 
 
-def _load_merge(places: Sequence[_VersionPlace], directory: str) -> Version:
+def _load_merge(
+    places: Sequence[_VersionPlace], directory: str, instant: datetime
+) -> Version:
     """Return git's own merge. Raises UsageError, ManifestError, and MergeConflictError."""
     base, ours, theirs = places
     place = _VersionPlace(VERSIONS[-1], "merged by git", "")
@@ -117,7 +120,7 @@ def _load_merge(places: Sequence[_VersionPlace], directory: str) -> Version:
             f"{_phrase(ours)} and {_phrase(theirs)} change the same lines, and git cannot merge "
             f"them: {join_first(conflicts, MAX_ITEMS)}. Merge one of them into the other first"
         )
-    return _load_contents(contents, place)
+    return _load_contents(contents, place, instant)
 
 
 def _conflicts_of_manifests(merge: GitMerge) -> list[PurePosixPath]:
@@ -150,10 +153,12 @@ def _line_of_conflict(text: bytes | Finding | None) -> int:
     return next(marked, 1)
 
 
-def _load_contents(contents: Contents, place: _VersionPlace) -> Version:
+def _load_contents(
+    contents: Contents, place: _VersionPlace, instant: datetime
+) -> Version:
     """Return a version; without manifests it is empty. Raises ManifestError."""
     try:
-        return Version(place.title, load_contents(contents))
+        return Version(place.title, load_contents(contents, instant=instant))
     except ManifestError as error:
         if [finding.code for finding in error.findings] == [_NO_MANIFESTS]:
             return Version(place.title, Manifests(environments={}))

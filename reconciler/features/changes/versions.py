@@ -6,6 +6,7 @@ Each distinct tree of their folder is read once, when the search needs it. No wo
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from reconciler.cli.command_line import choose_environment
 from reconciler.cli.git import (
@@ -97,6 +98,7 @@ class ManifestHistory:
     directory: str
     commits: list[GitCommit]  # newest first; one more than the limit, if there are more
     limit: int
+    instant: datetime  # for rules with dates, the same for all versions
     # of the whole repository -> of the folder; None without one
     _folders: dict[str, str | None] = field(default_factory=dict)
     _states: dict[str, VersionRoute | Broken | None] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class ManifestHistory:
         """
         commit = self.commits[0]
         contents = self._head_contents(commit)
-        manifests = load_contents(contents, self._files)
+        manifests = load_contents(contents, self._files, self.instant)
         chosen = choose_environment(manifests, environment)
         differs = not has_contents(self.directory, contents)
         return HeadState(commit, manifests, chosen, differs)
@@ -160,7 +162,7 @@ class ManifestHistory:
             contents = tree_contents(self.objects, tree, self.directory)
             if _is_empty(contents):
                 return None
-            manifests = load_contents(contents, self._files)
+            manifests = load_contents(contents, self._files, self.instant)
             name = conversation.environment
             if name not in manifests.environments and name != SANDBOX:
                 return None
@@ -191,8 +193,12 @@ def evaluate(
 
 
 @contextmanager
-def open_history(directory: str, limit: int) -> Iterator[ManifestHistory]:
+def open_history(
+    directory: str, limit: int, instant: datetime
+) -> Iterator[ManifestHistory]:
     """Open the history of the manifests of a directory, at most `limit` commits.
+
+    `instant` is the time for rules with dates.
 
     Raises UsageError without a history, and CxrouteError if git cannot read it.
     """
@@ -205,6 +211,7 @@ def open_history(directory: str, limit: int) -> Iterator[ManifestHistory]:
                 directory=directory,
                 commits=commits,
                 limit=limit,
+                instant=instant,
             )
     except GitError as error:
         raise CxrouteError(f"git cannot read the history: {error}") from None

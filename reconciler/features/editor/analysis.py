@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.validation import check_environments, sort_findings, validate
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.diff.effects import Edit, EditSet
@@ -65,7 +66,7 @@ class Analysis(NamedTuple):
 def analyze(contents: Mapping[str, bytes | Finding], only: str | None) -> Analysis:
     """Check the files of a directory, by path: their bytes, or why they are unreadable."""
     try:
-        manifests = load_contents(sorted(contents.items()))
+        manifests = load_contents(sorted(contents.items()), instant=utc_now())
         checked = check_environments(manifests, only)
     except ManifestError as error:
         return Analysis(list(error.findings), None, [])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.cli.arguments import requires_extra
-from reconciler.cli.command_line import choose_environment, expected_queues
+from reconciler.cli.command_line import choose_environment, expected_queues, utc_now
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
@@ -46,7 +46,7 @@ def simulate_environment(
     state: tenants.TenantState, name: str, directory: Path
 ) -> Environment:
     """Add the queues and the script of an Environment to the state, and return it."""
-    manifests = load_manifests(directory)
+    manifests = load_manifests(directory, utc_now())
     environment = choose_environment(manifests, name)
     profile = manifests.profile(environment)
     _require_default_api(environment, profile)
@@ -255,7 +255,7 @@ def _named_queues(directory: Path) -> list[Queue]:
     manifests.
     """
     try:
-        manifests = load_manifests(directory)
+        manifests = load_manifests(directory, utc_now())
         names = {*manifests.environments, SANDBOX}
         return [
             queue

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli.command_line import choose_environment
+from reconciler.cli.command_line import choose_environment, run_instant
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
@@ -133,7 +133,7 @@ def _build(options: StudioOptions) -> str:
 
     Raises ManifestError for a queue without an id.
     """
-    manifests = load_manifests(Path(options.manifests))
+    manifests = load_manifests(Path(options.manifests), run_instant(options))
     environment = choose_environment(manifests, options.environment)
     if options.recipe_of is not None:
         return _service_recipe(manifests, environment)

@@ -553,6 +553,7 @@ def _prove(
         manifests = load_with_changes(
             Path(session.directory),
             {file: text.encode() for file, text in texts.items()},
+            session.manifests.instant,
         )
         after, _ = desire_offline(manifests, session.environment)
     except ManifestError as error:

@@ -316,6 +316,15 @@ class Unmanaged(f.StrictModel):
     )
 
 
+class RunSchedule(f.StrictModel):
+    """How often something applies the manifests by itself."""
+
+    every: f.Duration = f.required(
+        "The longest time between two runs of the scheduled job, or of `cxroute watch`.",
+        "10m",
+    )
+
+
 class Environment(f.ManifestDocument):
     """A tenant, its owner, and the limits of changes to it."""
 
@@ -442,6 +451,15 @@ class Environment(f.ManifestDocument):
                 "reason": "peak season",
             }
         ],
+    )
+    timezone: f.Omittable[f.Zone] = f.omittable(
+        "The time zone of local times in rules: `from`, `until` and `at` without an offset.",
+        "Europe/Berlin",
+    )
+    schedule: f.Omittable[RunSchedule] = f.omittable(
+        "How often a scheduled job, or `cxroute watch`, applies these rules: a rule with a date "
+        "changes at the first run after the date.",
+        {"every": "10m"},
     )
     unmanaged: Unmanaged = f.optional(
         Unmanaged(),

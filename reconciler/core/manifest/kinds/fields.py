@@ -7,7 +7,7 @@ its value.
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from types import NoneType
@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     GetPydanticSchema,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -112,6 +113,7 @@ OWNER: Final = (
     "^@[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,19}$"
 )
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+DURATION: Final = "^[1-9][0-9]{0,4}[smhd]$"
 
 # code and message by pattern, because pydantic's error carries the unmatched pattern
 PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
@@ -190,6 +192,10 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
         'must be a user or a group of the forge, in quotes: "@name" or "@group/name"',
     ),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
+    DURATION: (
+        "CXR104",
+        "must be a whole number of seconds, minutes, hours or days: 30s, 10m, 1h, 1d",
+    ),
 }
 
 
@@ -287,6 +293,7 @@ Percent = Annotated[
     int | float, _number("must be a number from 0 to 100", ge=0, le=100)
 ]
 NonNegative = Annotated[int | float, _number("must be a number, 0 or more", ge=0)]
+Number = Annotated[int | float, _number("must be a number")]
 Positive = Annotated[
     int | float, _number("must be a number above 0", gt=0, le=1_000_000)
 ]
@@ -359,6 +366,29 @@ def parse_timestamp(value: object) -> date:
         "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00"
     )
     return parse_iso(value, datetime, TIMESTAMP, requirement)
+
+
+MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
+
+
+def parse_moment(value: object) -> date:
+    """Return a time; without an offset, it is the local time of an Environment."""
+    requirement = (
+        "must be a time, such as 2026-12-27T06:00, or 2026-12-27T06:00+01:00 with its "
+        "offset from UTC"
+    )
+    return parse_iso(value, datetime, MOMENT, requirement)
+
+
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the length of a duration such as `10m`, which has the pattern `DURATION`."""
+    seconds = int(text[:-1]) * _UNIT_SECONDS[text[-1]]
+    return timedelta(seconds=seconds)
 
 
 @cache
@@ -448,6 +478,13 @@ FindingCode = Annotated[
     str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")
 ]
 Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(parse_moment),
+    WithJsonSchema({"type": "string", "pattern": f"^{MOMENT.pattern}$"}),
+]
+"""A time with its offset from UTC, or the local time of the Environment's `timezone`."""
+Duration = Annotated[str, Field(pattern=DURATION)]
 Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]
 Url = Annotated[str, AfterValidator(_check_url)]
 ServiceUrl = Annotated[str, AfterValidator(_check_service_url)]

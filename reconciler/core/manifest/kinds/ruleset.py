@@ -80,6 +80,59 @@ class Conversations(f.StrictModel):
     )
 
 
+class StepCondition(f.StrictModel):
+    """A question to Prometheus, whose answer lets a step be made."""
+
+    query: Annotated[f.NonEmptyText, Field(max_length=1000)] = f.required(
+        "The query in PromQL, which returns one series. It is sent as it is written.",
+        'service_level{skill="partner"}',
+    )
+    above: f.Omittable[f.Number] = f.omittable(
+        "The step is made while every sample is above this number.", 0.8
+    )
+    below: f.Omittable[f.Number] = f.omittable(
+        "The step is made while every sample is below this number.", 30
+    )
+    for_: f.Duration = Field(
+        alias="for",
+        description="The time before the question in which every sample must be above or below.",
+        examples=["30m"],
+    )
+    _exactly_one = f.require_exactly_one("above", "below")
+
+    @property
+    def phrase(self) -> str:
+        """Return the condition in words."""
+        word, bound = (
+            ("above", self.above) if self.below is None else ("below", self.below)
+        )
+        return f"{self.query} {word} {bound:g} for {self.for_}"
+
+
+class StepEntry(f.StrictModel):
+    """The weights that a rule's targets have from a time on."""
+
+    at: f.Moment = f.required(
+        "The time from which the weights apply: local time of the Environment's `timezone`, or with "
+        "an offset from UTC.",
+        "2026-12-01T06:00",
+    )
+    weights: Annotated[
+        dict[f.NonEmptyText, f.OrVariable[f.NonNegative]], Field(min_length=1)
+    ] = f.required(
+        "The weight of each queue of `targets`. A queue with the weight 0 is left out.",
+        {"cards": 95, "partner": 5},
+    )
+    condition: Annotated[f.Omittable[StepCondition], Field(alias="if")] = f.omittable(
+        "The step waits until this holds, and all later steps of the rule wait with it.",
+        {
+            "query": 'service_level{skill="partner"}',
+            "above": 0.8,
+            "for": "30m",
+        },
+    )
+
+
 class RuleEntry(Conversations):
     """A rule of a manifest: its conditions and its queues."""
 
@@ -116,6 +169,19 @@ class RuleEntry(Conversations):
         "Several queues that share the conversations by weight. Replaces `queue`.",
         [{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}],
     )
+    from_: Annotated[f.Omittable[f.Moment], Field(alias="from")] = f.omittable(
+        "The time from which the rule exists: local time of the Environment's `timezone`, or with "
+        "an offset from UTC. Default: always.",
+        "2026-12-27T06:00",
+    )
+    until: f.Omittable[f.Moment] = f.omittable(
+        "The time from which the rule no longer exists. Default: never.",
+        "2027-01-07T00:00",
+    )
+    steps: f.Omittable[f.NonEmptyList[StepEntry]] = f.omittable(
+        "Later weights of `targets`, in ascending order of time.",
+        [{"at": "2026-12-01T06:00", "weights": {"cards": 95, "partner": 5}}],
+    )
     environments: f.Omittable[f.YamlList[str]] = f.omittable(
         "The Environments that have this rule. Default: those of the RuleSet.", ["prod"]
     )
@@ -132,6 +198,11 @@ class RuleEntry(Conversations):
         "not shown.",
         {"CXR203": "kept for the campaign in June"},
     )
+
+
+def has_dates(entry: RuleEntry) -> bool:
+    """Return whether a rule changes at some time."""
+    return entry.from_ is not None or entry.until is not None or entry.steps is not None
 
 
 def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:

@@ -1,0 +1,88 @@
+"""Rules with dates in commands: `--at`, and one time for each run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.program import Program, write
+
+MANIFEST = """\
+apiVersion: routing/v1
+kind: Environment
+name: sandbox
+owner: acme
+timezone: Europe/Zurich
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+  - {key: always, intent: refund, queue: Cards}
+  - {key: xmas, intent: refund, queue: Fraud, priority: 9, from: 2026-12-27T06:00, until: 2027-01-07T00:00}
+"""
+DURING = "2026-12-27T06:00+01:00"
+AFTER = "2027-01-06T23:00Z"
+
+
+@pytest.fixture
+def dated(cxroute: Program) -> Program:
+    write("m.yaml", MANIFEST)
+    return cxroute
+
+
+def changed(document: dict[str, object]) -> list[str]:
+    changes = document["changes"]
+    assert isinstance(changes, list)
+    return sorted(change["address"] for change in changes)
+
+
+def test_a_plan_for_a_time_has_the_rules_of_that_time(dated: Program) -> None:
+    """Its options have the time; a plan for now has no such field."""
+    _, during = dated.json("plan", "-e", "sandbox", "--at", DURING)
+    assert ["cards/always", "cards/xmas"] == changed(during)
+    assert "2026-12-27T05:00:00Z" == during["options"]["at"]
+    _, after = dated.json("plan", "-e", "sandbox", "--at", AFTER)
+    assert ["cards/always"] == changed(after)
+    _, now = dated.json("plan", "-e", "sandbox")
+    assert "at" not in now["options"]
+
+
+def test_a_plan_for_another_time_is_not_applied(dated: Program) -> None:
+    """The plan says so, too."""
+    assert 0 == dated("plan", "-e", "sandbox", "--at", DURING, "--out", "plan.json")
+    assert "for reading only" in dated.out
+    assert "--yes" not in dated.out
+    assert (
+        "2026-12-27T05:00:00Z"
+        == json.loads(Path("plan.json").read_text("utf-8"))["options"]["at"]
+    )
+    assert 64 == dated("apply", "plan.json", "--yes")
+    assert (
+        "a plan for 2026-12-27T05:00:00Z (--at), which is for reading only" in dated.err
+    )
+
+
+def test_commands_show_the_rules_of_a_time(dated: Program) -> None:
+    """Without a tenant; the time may have any offset."""
+    arguments = ("explain", "-e", "sandbox", "--intent", "refund")
+    _, during = dated.json(*arguments, "--at", DURING)
+    _, after = dated.json(*arguments, "--at", AFTER)
+    assert "cards/xmas" == during["winner"]
+    assert "cards/always" == after["winner"]
+
+
+@pytest.mark.parametrize("time", ["2026-12-27", "2026-12-27T06:00", "now", "\x1b[31m"])
+def test_a_time_without_its_offset_is_refused(dated: Program, time: str) -> None:
+    """Several Environments may have several time zones."""
+    assert 64 == dated("validate", "--at", time)
+    assert "must be a time with its offset from UTC" in dated.err
+    assert "\x1b" not in dated.err
+
+
+def test_an_undo_is_of_now(dated: Program) -> None:
+    """It has nothing to do with dates of manifests."""
+    assert 64 == dated("plan", "-e", "sandbox", "--undo", "x", "--at", DURING)
+    assert "remove --at" in dated.err
