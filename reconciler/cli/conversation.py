@@ -7,11 +7,13 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from reconciler.cli.command_line import add_at_option, program
 from reconciler.cli.options import SessionOptions
 from reconciler.core.checks.route_tests import Checked, CheckResult
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.finding import Finding
@@ -160,6 +162,12 @@ def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding
     return sorted(findings, key=lambda finding: finding.source or ("", 0, 0))
 
 
+def _is_of_now(checked: Checked, start: datetime) -> bool:
+    """Return whether the interval with a start is that of now."""
+    calendar = checked.desired.calendar if checked.desired else None
+    return calendar is not None and calendar.interval.start == start
+
+
 def _explain_command(
     environments: Mapping[str, Checked], result: CheckResult, directory: str
 ) -> str:
@@ -171,4 +179,7 @@ def _explain_command(
         return ""
     live = ["--live"] if checked.rules == "live" else []
     command = [*program(directory), "explain", "-e", environment.name, *live, *words]
+    start = result.interval.start if result.interval else None
+    if start is not None and not live and not _is_of_now(checked, start):
+        command += ["--at", shown_instant(start)]
     return shlex.join(command)

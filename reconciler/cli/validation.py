@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.cli.command_line import tested_environments, unset_tenant
 from reconciler.cli.conversation import failure_findings
+from reconciler.cli.output import Output
 from reconciler.core.checks.acknowledgements import left_to_catch_alls, offline_findings
 from reconciler.core.checks.route_tests import (
     Checked,
@@ -13,9 +14,27 @@ from reconciler.core.checks.route_tests import (
     check,
     with_promises,
 )
+from reconciler.core.desired.desired import DesiredState
 from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
+from reconciler.core.text.escape import join_first, sanitize
+
+_MAX_LISTED: Final = 3
+
+
+def note_assumed_steps(states: Iterable[DesiredState | None], output: Output) -> None:
+    """Print which due steps with a condition count as made, because no live rule was read."""
+    for state in states:
+        calendar = state.calendar if state else None
+        addresses = calendar.assumed if calendar else []
+        if state is None or not addresses:
+            continue
+        names = join_first(addresses, _MAX_LISTED, str)
+        output.note(
+            f"A due step with `if` counts as made here ({names}): `cxroute plan -e "
+            f"{sanitize(state.environment)}` reads from the live rules whether it is."
+        )
 
 
 class Validation(NamedTuple):

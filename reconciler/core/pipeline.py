@@ -35,6 +35,8 @@ from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.checks.explain import Explanation
 from reconciler.core.checks.explain import explain as explain_entries
 from reconciler.core.checks.lint import lint, plan_lint_work
+from reconciler.core.checks.lint_dates import check_dates
+from reconciler.core.checks.lint_phases import lint_now
 from reconciler.core.checks.lint_view import LintView
 from reconciler.core.checks.route_tests import CheckResult
 from reconciler.core.desired.desired import DesiredState, endpoint_stage
@@ -194,7 +196,8 @@ class Planner:
             self.environment,
             plan.queue_names,
         )
-        return lint(view, work // 2)
+        found = lint_now(lint(view, work // 2), plan.desired)
+        return (*found, *check_dates(view))
 
 
 def read_live_file(path: str) -> LiveState:

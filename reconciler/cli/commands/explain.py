@@ -17,9 +17,10 @@ from reconciler.cli.rule_sources import (
     read_tenant,
     refuse_other_reading,
 )
-from reconciler.cli.session import open_session
+from reconciler.cli.session import Session, open_session
+from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.checks.explain import explain, misspellings
-from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.desired.desired import desire_offline, endpoint_stage
 from reconciler.core.errors import UsageError
 from reconciler.core.model.finding import CODES, Document
 from reconciler.core.text.escape import quote_name, sanitize
@@ -81,7 +82,9 @@ def run(options: ExplainOptions, output: Output) -> int:
         raise UsageError(
             f"{option} is about the manifests, and --live about the tenant: remove one of them"
         )
-    _explain_conversation(options, output)
+    # one time, also for what features add
+    instant = run_instant(options).isoformat()
+    _explain_conversation(replace(options, at=instant), output)
     return 0
 
 
@@ -100,8 +103,6 @@ def _explain_code(text: str, output: Output) -> None:
 
 
 def _explain_conversation(options: ExplainOptions, output: Output) -> None:
-    # also for what features add
-    options = replace(options, at=run_instant(options).isoformat())
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)
@@ -125,8 +126,20 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
         session.print_banner()
         text = explain_text(explanation, names, output.paint, session.limits.rows)
         output.result(_with_texts(text, additions))
+    if live is None:
+        _note_steps(session)
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
+
+
+def _note_steps(session: Session) -> None:
+    """Print which due steps count as made; only rules with a step that may wait cost more."""
+    rules = (
+        rule for loaded in session.manifests.rulesets for rule in loaded.document.rules
+    )
+    if any(step.condition for rule in rules for step in rule.steps or ()):
+        desired, _ = desire_offline(session.manifests, session.environment)
+        note_assumed_steps([desired], session.output)
 
 
 def _with_texts(text: str, additions: Iterable[ExplainAddition]) -> str:

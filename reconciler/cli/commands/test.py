@@ -21,6 +21,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.rule_sources import read_tenant, refuse_other_reading
 from reconciler.cli.session import open_session
+from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.checks.adequacy import (
     Adequacy,
     candidate_tests,
@@ -99,6 +100,8 @@ def run(options: RouteTestOptions, output: Output) -> int:
         checked = _check_live(options, output)
     else:
         checked, adequacies, added = _check_and_add(options)
+    if not options.live:
+        note_assumed_steps([each.desired for each in checked], output)
     failed = failure_findings(checked, options.manifests)
     if options.junit is not None:
         _write_junit(Path(options.junit), checked)

@@ -13,7 +13,12 @@ from reconciler.cli.ci import relative_to_root
 from reconciler.cli.command_line import add_at_option, run_instant
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
-from reconciler.cli.validation import Validation, check_environments, validate
+from reconciler.cli.validation import (
+    Validation,
+    check_environments,
+    note_assumed_steps,
+    validate,
+)
 from reconciler.core.checks.route_tests import RouteTestResult
 from reconciler.core.errors import CxrouteError, ManifestError, UsageError
 from reconciler.core.manifest.files import count_files
@@ -74,7 +79,7 @@ def run(options: ValidateOptions, output: Output) -> int:
     """
     strict = _strict_codes(options.strict)
     try:
-        validated = _validate(options)
+        validated = _validate(options, output)
     except CxrouteError as error:
         if output.form != "sarif":
             raise
@@ -161,12 +166,13 @@ def strict_findings(validated: Validation, codes: frozenset[str]) -> list[Findin
     ]
 
 
-def _validate(options: ValidateOptions) -> Validation:
+def _validate(options: ValidateOptions, output: Output) -> Validation:
     """Return the result with one finding for each cause."""
     try:
         manifests = load_manifests(Path(options.manifests), run_instant(options))
         checked = check_environments(manifests, options.environment)
         found = validate(manifests, checked, options.environment, options.manifests)
+        note_assumed_steps([each.desired for each in checked], output)
     except ManifestError as error:
         found = Validation(list(error.findings), [], [], ())
     return found._replace(

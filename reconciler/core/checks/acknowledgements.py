@@ -8,7 +8,9 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.core.checks.lint import is_complete, lint, plan_lint_work
+from reconciler.core.checks.lint_dates import check_dates
 from reconciler.core.checks.lint_names import intents_in_catch_all
+from reconciler.core.checks.lint_phases import lint_phases
 from reconciler.core.checks.lint_view import LintView
 from reconciler.core.checks.route_tests import Checked
 from reconciler.core.desired.desired import DesiredState, find_unaliased_queues
@@ -25,12 +27,29 @@ from reconciler.core.plan.stages import Plan
 
 OFFLINE_CODES: Final = frozenset(
     f"CXR{each}"
-    for each in (113, 117, 120, 128, 129, 130, 201, 206, 207, 210, 211, 213, 214)
+    for each in (
+        113,
+        117,
+        120,
+        128,
+        129,
+        130,
+        201,
+        206,
+        207,
+        210,
+        211,
+        213,
+        214,
+        240,
+        242,
+    )
 )
 """Findings that live rules cannot add: if an offline check does not have them, they do not
 exist."""
 RULE_CODES: Final = frozenset(
-    f"CXR{number}" for number in (120, *range(127, 131), *range(201, 212), 213, 214)
+    f"CXR{number}"
+    for number in (120, *range(127, 131), *range(201, 212), 213, 214, 242)
 )
 """Findings about the rules of the manifests, with or without live rules."""
 LIVE_CODES: Final = frozenset(
@@ -197,7 +216,7 @@ def acknowledge_findings(
         # half of the work.
         work = plan_lint_work(len(plan.desired.rules), 0) // 2
         view = LintView(plan.desired, (), manifests, environment, plan.queue_names)
-        offline = lint(view, work)
+        offline = (*lint(view, work), *check_dates(view))
         _, unused = apply_acknowledgements(offline, unused)
         codes = LIVE_CODES
         if is_complete((*findings, *offline)):
@@ -250,8 +269,7 @@ def offline_findings(
 def _lint_offline(result: Checked, manifests: Manifests) -> Sequence[Finding]:
     if result.desired is None:
         return ()
-    view = LintView(result.desired, (), manifests, result.environment, result.queues)
-    return lint(view)
+    return lint_phases(result, manifests)
 
 
 def _surely_unused(

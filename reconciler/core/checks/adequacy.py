@@ -193,7 +193,8 @@ class _Measurement:
         contexts = [
             result.context
             for result in checked.tried
-            if isinstance(result, RouteTestResult) and not result.failure
+            if isinstance(result, RouteTestResult)
+            and not (result.failure or result.is_of_another_time)
         ]
         self.tests = ConversationTable(self.index, contexts, self.evaluation)
         events = RuleIndex(self.endpoint.pull_back(ordered))
@@ -363,7 +364,9 @@ def count_unwatched(plan: Changes, tests: Sequence[CheckResult]) -> WatchCounts 
     contexts = [
         result.context
         for result in tests
-        if isinstance(result, RouteTestResult) and result.is_read
+        if isinstance(result, RouteTestResult)
+        and result.is_read
+        and not result.is_of_another_time
     ]
     table = ConversationTable(RuleIndex(list(entries)), contexts, desired.evaluation)
     unwatched = [

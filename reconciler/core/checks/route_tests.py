@@ -7,7 +7,9 @@ ones.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
 from typing import Final, Literal, cast
 
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
@@ -25,8 +27,15 @@ from reconciler.core.behaviour.routing_entry import (
     order_entries,
 )
 from reconciler.core.checks.checked_rules import expand_checked
-from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.calendar import ALWAYS, Interval, interval_phrase
+from reconciler.core.desired.desired import (
+    DesiredState,
+    Phase,
+    phases_at,
+    phases_from_now,
+)
 from reconciler.core.desired.expand import FieldExpander, InvalidRuleError, TextBudget
+from reconciler.core.desired.expand_dates import read_instant, zone_of
 from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
@@ -69,6 +78,10 @@ class RouteTestResult:
     context: Conversation  # what the rules read; unlike the conversation if the endpoint changes it
     winner: RoutingEntry | None
     failure: Finding | None
+    # when it fails; None for rules without dates
+    interval: Interval | None = None
+    # whether the test is about another time than now
+    is_of_another_time: bool = False
 
     @property
     def is_read(self) -> bool:
@@ -85,9 +98,12 @@ def run_route_tests(
     resolver: QueueResolver,
     desired: DesiredState,
     live: Sequence[RoutingEntry] | None = None,
+    times: Interval = ALWAYS,
 ) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests on the desired or on all live rules, whose queues are those
+    """Return the results of the tests on the desired or on all live rules, whose queues are those
     of `resolver`.
+
+    Tests that are about a time outside of `times` are left out.
     """
     entries = desired_entries(desired) if live is None else live
     # A live condition that is not understood counts as not fulfilled, because no test can state its
@@ -105,10 +121,27 @@ def run_route_tests(
         text=text,
     )
     return tuple(
-        runner.run_test(loaded, at)
+        runner.run_test(loaded, number)
         for loaded in documents
-        for at in range(len(loaded.document.tests))
+        for number, test in enumerate(loaded.document.tests)
+        if _is_about(test, environment, times)
     )
+
+
+def _is_about(test: RouteTest, environment: Environment, times: Interval) -> bool:
+    """Return whether a test is about a time, or has a time that cannot be read."""
+    try:
+        instant = _time_of(test, environment)
+    except InvalidRuleError:
+        return True
+    return instant is None or times.covers(instant)
+
+
+def _time_of(test: RouteTest, environment: Environment) -> datetime | None:
+    """Return the only time of a test, if it has one. Raises InvalidRuleError."""
+    if test.given.at is None:
+        return None
+    return read_instant(test.given.at, environment, ("given", "at"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +192,7 @@ class _RouteTestRunner:
     ) -> RouteTestResult:
         """Return the result with the conversation and its route. Raises InvalidRuleError."""
         test = loaded.document.tests[index]
+        _time_of(test, self.environment)
         expander = FieldExpander(
             self.environment,
             self.resolver.resolve,
@@ -288,6 +322,8 @@ class Checked:
     queues: Mapping[str, str]
     # the rules that the tests were run on
     rules: Literal["manifests", "live"] = "manifests"
+    # the rules with dates, now and later; empty if no rule has a date
+    phases: tuple[Phase, ...] = ()
 
     @property
     def labels(self) -> Labels:
@@ -312,7 +348,13 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
             desired=None,
             queues={},
         )
-    tried = run_route_tests(manifests.route_tests, environment, resolver, desired)
+    tests = manifests.route_tests
+    phases: tuple[Phase, ...] = ()
+    if desired.calendar is None:
+        tried = run_route_tests(tests, environment, resolver, desired)
+    else:
+        phases = tuple(phases_from_now(desired))
+        tried = _TimedTests(tests, environment, resolver).run(phases)
     findings = desired.findings
     queues = resolver.names
     return Checked(
@@ -321,19 +363,124 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
         tried=tried,
         desired=desired,
         queues=queues,
+        phases=phases,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _TimedTests:
+    """The route tests of an environment with dates."""
+
+    documents: Sequence[LoadedDocument[RouteTests]]
+    environment: Environment
+    resolver: QueueResolver
+
+    def run(self, phases: Sequence[Phase]) -> tuple[RouteTestResult, ...]:
+        """Return the result of each test: that of the first phase in which it fails, or of now.
+
+        A test of a single time has the result of that time, which may be over. Each due step
+        counts as made.
+        """
+        now = phases[0]
+        over = [
+            phase
+            for instant in self._times_before(now.interval.start)
+            for phase in phases_at(now.state, instant)
+            if not phase.steps_back
+        ]
+        due = [phase for phase in phases if not phase.steps_back]
+        results = {**self._first_failures(over), **self._first_failures(due)}
+        at_present = {result.source for result in self._results(now)}
+        return tuple(
+            replace(results[source], is_of_another_time=source not in at_present)
+            for loaded in self.documents
+            for source in _sources_of(loaded)
+        )
+
+    def _times_before(self, start: datetime | None) -> list[datetime]:
+        """Return the times of tests that are over."""
+        times = []
+        for loaded in self.documents:
+            for test in loaded.document.tests:
+                with suppress(InvalidRuleError):
+                    instant = _time_of(test, self.environment)
+                    if instant is not None and start is not None and instant < start:
+                        times.append(instant)
+        return sorted({*times})
+
+    def _first_failures(self, phases: Iterable[Phase]) -> dict[Source, RouteTestResult]:
+        results: dict[Source, RouteTestResult] = {}
+        for phase in phases:
+            for result in self._results(phase):
+                known = results.setdefault(result.source, result)
+                if known.failure is None:
+                    results[result.source] = result
+        return results
+
+    def _results(self, phase: Phase) -> tuple[RouteTestResult, ...]:
+        results = run_route_tests(
+            self.documents,
+            self.environment,
+            self.resolver,
+            phase.state,
+            times=phase.interval,
+        )
+        zone = zone_of(self.environment.timezone)
+        return tuple(
+            result
+            if result.failure is None
+            else replace(
+                result,
+                interval=phase.interval,
+                failure=failure_in_phase(result.failure, phase, zone),
+            )
+            for result in results
+        )
+
+
+def failure_in_phase(failure: Finding, phase: Phase, zone: tzinfo) -> Finding:
+    """Return the failure of a test or promise with the time at which it fails."""
+    when = interval_phrase(phase.interval, zone)
+    parts = [failure.message, when]
+    if phase.steps_back:
+        parts.append("while a step with `if` waits")
+    return replace(failure, message=", ".join(filter(None, parts)))
+
+
+def _sources_of(loaded: LoadedDocument[RouteTests]) -> list[Source]:
+    count = len(loaded.document.tests)
+    return [loaded.source_of("tests", number) for number in range(count)]
 
 
 def with_promises(checked: Checked) -> Checked:
     """Return the rules of the manifests with the results of all promises, if they are valid."""
     if checked.desired is None:
         return checked
-    results = run_promises(
-        checked.desired,
-        desired_entries(checked.desired),
-        checked.queues,
-    )
+    phases = checked.phases or (Phase(ALWAYS, checked.desired),)
+    zone = zone_of(checked.environment.timezone)
+    results: list[PromiseResult] = []
+    for phase in phases:
+        found = run_promises(phase.state, desired_entries(phase.state), checked.queues)
+        if checked.phases:
+            found = tuple(_promise_in_phase(result, phase, zone) for result in found)
+        results = [
+            new if old.failure is None else old
+            for old, new in zip(results or found, found, strict=True)
+        ]
     return replace(checked, tried=(*checked.tried, *results))
+
+
+def _promise_in_phase(
+    result: PromiseResult, phase: Phase, zone: tzinfo
+) -> PromiseResult:
+    """Return the result of a promise; of a failed one, with the time at which it fails."""
+    if result.failure is None:
+        return result
+    return replace(
+        result,
+        interval=phase.interval,
+        failure=failure_in_phase(result.failure, phase, zone),
+    )
 
 
 def check_live(
@@ -342,7 +489,9 @@ def check_live(
     desired: DesiredState,
     live: LiveState,
 ) -> Checked:
-    """Return the results of every route test and promise on all live rules, also unmanaged ones."""
+    """Return the results of the route tests and promises of now on all live rules, also unmanaged
+    ones.
+    """
     resolver = QueueResolver(
         environment.name,
         resolve_aliases(manifests, environment.name),
@@ -350,12 +499,14 @@ def check_live(
     )
     desired = replace(desired, endpoint=live.endpoint(desired.endpoint))
     entries = live_entries(live.rules, desired)
+    times = desired.calendar.interval if desired.calendar else ALWAYS
     tried = run_route_tests(
         manifests.route_tests,
         environment,
         resolver,
         desired,
         entries,
+        times,
     )
     queues = {queue.id: queue.name for queue in live.queues}
     checks: tuple[CheckResult, ...] = (*tried, *run_promises(desired, entries, queues))

@@ -5,11 +5,12 @@ All times are instants in UTC. Nothing here reads a clock.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.desired.desired_rule import DesiredRule
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.manifest.kinds.ruleset import StepCondition
 from reconciler.core.model.rule import Address
 
@@ -40,6 +41,24 @@ class Interval:
 
 
 ALWAYS: Final = Interval()
+
+
+def interval_phrase(interval: Interval, zone: tzinfo) -> str:
+    """Return when an interval is, in words; empty if it is open at both ends."""
+    parts = []
+    if interval.start is not None:
+        parts.append(f"from {shown_instant(interval.start, zone)}")
+    if interval.end is not None:
+        parts.append(f"until {shown_instant(interval.end, zone)}")
+    return " ".join(parts)
+
+
+def interval_to_json(interval: Interval) -> dict[str, str | None]:
+    """Return an interval as JSON, in UTC; null where it is open."""
+    ends = {"from": interval.start, "until": interval.end}
+    return {
+        name: None if end is None else shown_instant(end) for name, end in ends.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +122,8 @@ class Calendar:
     boundaries: tuple[datetime, ...]
     # the types of attributes that do not depend on the rules
     declared_types: Types
+    # in which times are shown
+    zone: tzinfo
 
     @classmethod
     def of(
@@ -110,6 +131,7 @@ class Calendar:
         entries: Sequence[DesiredRule | DatedRule],
         instant: datetime,
         declared_types: Types,
+        zone: tzinfo,
     ) -> "Calendar":
         """Return the calendar of rules."""
         boundaries = {
@@ -123,6 +145,7 @@ class Calendar:
             instant=instant,
             boundaries=tuple(sorted(boundaries)),
             declared_types=declared_types,
+            zone=zone,
         )
 
     def at(self, instant: datetime) -> "Calendar":
@@ -150,6 +173,15 @@ class Calendar:
                 step = steps[min(back, len(steps) - 1)]
                 rules[step.rule.address] = step.rule
         return rules
+
+    @property
+    def assumed(self) -> list[Address]:
+        """Return the rules with a due step that may wait: `rules` has it as made."""
+        return [
+            rule.address
+            for rule in self.active
+            if any(step.condition for step in rule.due_steps(self.instant))
+        ]
 
     @property
     def variants(self) -> int:

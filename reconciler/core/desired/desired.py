@@ -5,7 +5,7 @@ resolved.
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -152,7 +152,12 @@ def expand_manifests(
             f"a rule of {environment.name} has a date, so these manifests need an instant: "
             "load_manifests(directory, instant)"
         )
-    calendar = Calendar.of(expansion.entries, manifests.instant, declared)
+    calendar = Calendar.of(
+        expansion.entries,
+        manifests.instant,
+        declared,
+        zone_of(environment.timezone),
+    )
     return with_calendar(state, calendar)
 
 
@@ -176,10 +181,14 @@ def state_at(desired: DesiredState, instant: datetime) -> DesiredState:
 
 
 class Phase(NamedTuple):
-    """A desired state, and the time in which it holds."""
+    """A desired state, and the time in which it holds.
+
+    `steps_back` is 0 if each due step is made in it; otherwise, steps that may wait are not.
+    """
 
     interval: Interval
     state: DesiredState
+    steps_back: int = 0
 
 
 def phases_from_now(desired: DesiredState) -> Iterator[Phase]:
@@ -193,9 +202,18 @@ def phases_from_now(desired: DesiredState) -> Iterator[Phase]:
         yield Phase(ALWAYS, desired)
         return
     for instant in (calendar.instant, *calendar.boundaries_until()):
-        current = calendar.at(instant)
-        for back in range(current.variants):
-            yield Phase(current.interval, with_calendar(desired, current, back))
+        yield from phases_at(desired, instant)
+
+
+def phases_at(desired: DesiredState, instant: datetime) -> Iterator[Phase]:
+    """Yield the state at an instant, and each state that a waiting step can leave then."""
+    if desired.calendar is None:
+        yield Phase(ALWAYS, desired)
+        return
+    current = desired.calendar.at(instant)
+    for back in range(current.variants):
+        state = with_calendar(desired, current, back)
+        yield Phase(current.interval, state, back)
 
 
 def _with_rules(
@@ -626,7 +644,7 @@ class _EnvironmentExpander:
         if not self.has_dates or instant is None:
             self._report_conflicts(self.rules)
             return
-        calendar = Calendar.of(self.entries, instant, {})
+        calendar = Calendar.of(self.entries, instant, {}, UTC)
         for boundary in (instant, *calendar.boundaries_until()):
             if self._report_conflicts(calendar.at(boundary).rules()):
                 return

@@ -16,6 +16,7 @@ from reconciler.core.desired.expand import (
 )
 from reconciler.core.desired.local_time import instant_of, shown_instant
 from reconciler.core.desired.substitution import WEIGHT
+from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.ruleset import StepCondition, StepEntry, has_dates
 from reconciler.core.model.rule import Queue, Rule, Target, sorted_targets
 from reconciler.core.text.escape import join_first, quote
@@ -165,19 +166,25 @@ class RuleDates:
         return None if time is None else self._instant(time, *path)
 
     def _instant(self, time: datetime, *path: str | int) -> datetime:
-        """Return the instant of a time. Raises InvalidRuleError for a local one without a zone."""
-        environment = self.expander.environment
-        if time.tzinfo is None and environment.timezone is None:
-            message = f"{time.isoformat()} is a local time, and {environment.name} has no `timezone`"
-            hint = (
-                "write `timezone: Europe/Berlin` in the Environment, or the offset of the time "
-                "from UTC"
-            )
-            raise InvalidRuleError("CXR104", message, *path, hint=hint)
-        return instant_of(time, ZoneInfo(environment.timezone or "UTC"))
+        return read_instant(time, self.expander.environment, path)
 
     def _shown(self, instant: datetime) -> str:
         return shown_instant(instant, zone_of(self.expander.environment.timezone))
+
+
+def read_instant(time: datetime, environment: Environment, path: FieldPath) -> datetime:
+    """Return the instant of a time at a path.
+
+    Raises InvalidRuleError for a local time in an Environment without a time zone.
+    """
+    if time.tzinfo is None and environment.timezone is None:
+        message = f"{time.isoformat()} is a local time, and {environment.name} has no `timezone`"
+        hint = (
+            "write `timezone: Europe/Berlin` in the Environment, or the offset of the time "
+            "from UTC"
+        )
+        raise InvalidRuleError("CXR104", message, *path, hint=hint)
+    return instant_of(time, ZoneInfo(environment.timezone or "UTC"))
 
 
 def zone_of(name: str | None) -> ZoneInfo:

@@ -299,8 +299,15 @@ class Given(f.StrictModel):
         " the Environment's names). The endpoint's fallback is not applied.",
         {"intent": "none", "confidence": 0.2, "customerTier": "gold"},
     )
+    at: f.Omittable[f.Moment] = f.omittable(
+        "The only time that the test is about: local time of the Environment's `timezone`, or with "
+        "an offset from UTC. Default: every time from now on.",
+        "2026-12-27T06:00",
+    )
     _context_alone = f.require(
-        lambda given: given.context is None or len(given.model_fields_set) == 1,
+        lambda given: (
+            given.context is None or given.model_fields_set <= {"context", "at"}
+        ),
         "context cannot have intent, confidence or attributes beside it",
     )
 

@@ -242,6 +242,11 @@ CXR235 old traffic sample: The sample ended longer ago than `traffic: {maxAgeDay
 as far in the future, or does not say when it ended, so its shares may not be those of today. Make a new one with
 `cxroute traffic pull` or `traffic import`, whose files have a line `# period: DATE to DATE`. With the guard `traffic`,
 apply refuses.
+CXR240 no run near a date: A rule with a date changes at the first run after the date. No run is known to come within
+15 minutes: the Environment has no `schedule`, or its runs are further apart. Run `cxroute apply` as a scheduled job, or
+`cxroute watch`, and write in the Environment how often: `schedule: {every: 10m}`.
+CXR242 rule or step that is never active: The rule ended, or the step begins when its rule has ended, so it never has an
+effect again. Remove it, or change its dates.
 CXR301 name is taken: An unmanaged live rule has the name of a desired one. To manage it, write `adopt:` with the live
 name in the manifest; otherwise rename one of the two.
 CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed: it is

@@ -9,6 +9,7 @@ from reconciler.core.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.core.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.behaviour.space.space import Example
+from reconciler.core.desired.calendar import Interval, interval_to_json
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.model.finding import Document, Finding
@@ -26,6 +27,8 @@ class PromiseResult(StatedPromise):
     facts: PromiseFacts
     # None if the promise holds; the finding about a promise without conversations is a warning
     failure: Finding | None
+    # when it fails; None for rules without dates
+    interval: Interval | None = None
 
     @property
     def conversation(self) -> Conversation:
@@ -37,7 +40,7 @@ class PromiseResult(StatedPromise):
 
     def to_json(self, queue_names: Mapping[str, str]) -> Document:
         """Return the result in the form of `test --format json`."""
-        return {
+        form: Document = {
             "environment": self.environment,
             "document": self.document,
             "name": self.name,
@@ -48,6 +51,9 @@ class PromiseResult(StatedPromise):
                 for region in self.facts.violations
             ],
         }
+        if self.interval is not None:
+            form["interval"] = interval_to_json(self.interval)
+        return form
 
 
 def run_promises(

@@ -291,6 +291,8 @@ def _events(checked: Checked) -> Iterator[RouteTestResult]:
     for result in checked.tried:
         if not isinstance(result, RouteTestResult) or result.failure is not None:
             continue
+        if result.is_of_another_time:
+            continue
         context = endpoint.context(result.conversation).attributes
         if dict(context) == dict(result.context):
             yield result

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from reconciler.core.behaviour.diff.promises import RuleEdit
 from reconciler.core.checks.adequacy import Adequacy, UnnoticedEdit
 from reconciler.core.checks.route_tests import CheckResult, RouteTestResult
+from reconciler.core.desired.calendar import interval_to_json
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.behaviour_json import destination_to_json
 from reconciler.core.plan.document import rule_to_json
@@ -94,16 +95,7 @@ def tests_document(
     environment.
     """
     tests = [
-        {
-            "environment": result.environment,
-            "document": result.document,
-            "test": result.number,
-            "source": result.source._asdict(),
-            "input": dict(result.conversation),
-            "winner": result.winner.name if result.winner else None,
-            "passed": result.failure is None,
-            "message": result.failure.message if result.failure else None,
-        }
+        _test_document(result)
         for result in results
         if isinstance(result, RouteTestResult)
     ]
@@ -120,6 +112,23 @@ def tests_document(
             if isinstance(each, PromiseResult)
         ],
     }
+
+
+def _test_document(result: RouteTestResult) -> dict[str, Any]:
+    """Return a test as JSON; of a failed one with dates, also the time at which it fails."""
+    document = {
+        "environment": result.environment,
+        "document": result.document,
+        "test": result.number,
+        "source": result.source._asdict(),
+        "input": dict(result.conversation),
+        "winner": result.winner.name if result.winner else None,
+        "passed": result.failure is None,
+        "message": result.failure.message if result.failure else None,
+    }
+    if result.interval is not None:
+        document["interval"] = interval_to_json(result.interval)
+    return document
 
 
 def junit_document(

@@ -439,6 +439,12 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR235": lambda desk: desk.traffic(
         "intent,count\na,1\n", "traffic: {file: t.csv, maxAgeDays: 30}\n"
     ),
+    "CXR240": lambda desk: desk.of_rules(
+        "{intent: a, queue: Q, from: 2999-01-01T00:00Z}"
+    ),
+    "CXR242": lambda desk: desk.of_rules(
+        "{intent: a, queue: Q, until: 2000-01-01T00:00Z}", "{intent: b, queue: Q}"
+    ),
     "CXR301": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER)),
     "CXR302": lambda desk: desk.planned(
         ruleset(VIP),
