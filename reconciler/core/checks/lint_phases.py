@@ -1,6 +1,6 @@
 """The lint of rules with dates: of now, and of every later time.
 
-A rule that another one hides for a time is no mistake: a campaign does that. So a finding that a
+A rule that another one hides for a time is not a mistake: a campaign does that. So a finding that a
 rule has no effect is one only if it holds at every time at which the rule exists, from now on. All
 other findings are reported if they hold at some time.
 """

@@ -204,7 +204,17 @@ class _RouteTestRunner:
         if test.given.context is None:
             context = self.endpoint.context(conversation).attributes
         result = replace(result, conversation=conversation, context=context)
+        return self._compare(result, loaded, test, expected)
 
+    def _compare(
+        self,
+        result: RouteTestResult,
+        loaded: LoadedDocument[RouteTests],
+        test: RouteTest,
+        expected: Destination,
+    ) -> RouteTestResult:
+        """Return the result of a conversation with its route, and why it is not the expected one."""
+        context = result.context
         try:
             winner = self.rules.find_winner(context, self.assumed)
             result = replace(result, winner=winner)

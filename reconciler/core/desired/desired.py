@@ -147,17 +147,7 @@ def expand_manifests(
     declared = state.endpoint.context_types
     if not expansion.has_dates:
         return _with_rules(state, expansion.rules, declared)
-    if manifests.instant is None:
-        raise UsageError(
-            f"a rule of {environment.name} has a date, so these manifests need an instant: "
-            "load_manifests(directory, instant)"
-        )
-    calendar = Calendar.of(
-        expansion.entries,
-        manifests.instant,
-        declared,
-        zone_of(environment.timezone),
-    )
+    calendar = expansion.calendar(manifests.instant, declared)
     return with_calendar(state, calendar)
 
 
@@ -638,6 +628,20 @@ class _EnvironmentExpander:
                 path for test, path in expander.conditions() if test == error.part
             ]
             raise InvalidRuleError("CXR125", str(error), *paths[-1]) from None
+
+    def calendar(self, instant: datetime | None, declared: Types) -> Calendar:
+        """Return the calendar of all rules; `declared` are the types that no rule shows.
+
+        Raises UsageError without an instant.
+        """
+        environment = self.environment
+        if instant is None:
+            raise UsageError(
+                f"a rule of {environment.name} has a date, so these manifests need an instant: "
+                "load_manifests(directory, instant)"
+            )
+        zone = zone_of(environment.timezone)
+        return Calendar.of(self.entries, instant, declared, zone)
 
     def check_conflicts(self, instant: datetime | None) -> None:
         """Report the rules that their target cannot keep together, now or later."""
