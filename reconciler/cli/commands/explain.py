@@ -126,10 +126,18 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
         session.print_banner()
         text = explain_text(explanation, names, output.paint, session.limits.rows)
         output.result(_with_texts(text, additions))
-    if live is None:
+    notes = misspellings(entries, session.manifests, environment, words)
+    _print_notes(session, notes, options)
+
+
+def _print_notes(
+    session: Session, notes: Iterable[str], options: ExplainOptions
+) -> None:
+    """Print the notes below an explanation."""
+    if not options.live:
         _note_steps(session)
-    for note in misspellings(entries, session.manifests, environment, words):
-        output.note(note)
+    for note in notes:
+        session.output.note(note)
 
 
 def _note_steps(session: Session) -> None:
