@@ -31,7 +31,7 @@ from reconciler.features.changes.simplify_rules import (
 )
 from reconciler.features.changes.simplify_search import (
     WORK,
-    RuleEdit,
+    ProvenEdit,
     Simplified,
     SimplifySearch,
 )
@@ -59,7 +59,7 @@ class Simplification:
     kinds: frozenset[EditKind]
 
     @property
-    def edits(self) -> tuple[RuleEdit, ...]:
+    def edits(self) -> tuple[ProvenEdit, ...]:
         """Return the edits, in the order in which they are proven."""
         return self.found.edits
 

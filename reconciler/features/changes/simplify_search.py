@@ -34,7 +34,7 @@ from reconciler.features.changes.simplify_rules import (
 WORK: Final = 300_000_000  # of one Environment, in comparisons: about a minute
 
 
-class RuleEdit(NamedTuple):
+class ProvenEdit(NamedTuple):
     """An edit that is proven to move no conversation.
 
     `entries` are the rules before it, `takers` those that take the conversations of a removed one,
@@ -61,7 +61,7 @@ class Simplified:
     `complete` is False if the work ended before every edit was tried.
     """
 
-    edits: tuple[RuleEdit, ...]
+    edits: tuple[ProvenEdit, ...]
     fields: Mapping[RulePlace, Fields]
     before: ListSize
     after: ListSize
@@ -104,14 +104,14 @@ class _RoundRules:
         )
 
     def can_replace(
-        self, olds: Sequence[RoutingEntry], new: RoutingEntry, may_give: MayTake
+        self, olds: Sequence[RoutingEntry], new: RoutingEntry, may_lose: MayTake
     ) -> bool:
-        """Return whether a rule can take the place of others; `may_give` says which rules may give
-        it conversations.
+        """Return whether a rule can replace others; `may_lose` says from which rules it may take
+        conversations.
 
         Raises UndecidedError.
         """
-        if not self.ordered.is_neutral_with(new, may_give):
+        if not self.ordered.is_neutral_with(new, may_lose):
             return False
         remaining = [*self.entries.values(), new]
         for old in olds:
@@ -153,7 +153,7 @@ class SimplifySearch:
         self._kept_ids = set(map(id, self._kept))
         self._kinds = kinds
         self._work = [work for _ in environments]
-        self._edits: list[RuleEdit] = []
+        self._edits: list[ProvenEdit] = []
         self._is_complete = True
 
     def run(self) -> Simplified:
@@ -232,7 +232,7 @@ class SimplifySearch:
 
         entry = rounds[0].entries[place]
         takers = _takers(rounds[0].ordered, entry, candidate.kind)
-        self._edits.append(RuleEdit(candidate.kind, (entry,), takers, ""))
+        self._edits.append(ProvenEdit(candidate.kind, (entry,), takers, ""))
         for each in rounds:
             each.edit(candidate.places, None)
         del self._fields[place]
@@ -241,31 +241,42 @@ class SimplifySearch:
     def _try_replacement(
         self, candidate: Candidate, rounds: Sequence[_RoundRules]
     ) -> bool:
-        first, *others = candidate.places
         olds = [
             tuple(each.entries[place] for place in candidate.places) for each in rounds
         ]
         # Most edits fail: one question without the manifest's text answers that.
         probe = _with_conditions(olds[0][0], candidate, rounds[0])
-        may_give = self._may_give(candidate.kind, olds[0])
-        if not rounds[0].ordered.is_neutral_with(probe, may_give):
+        may_lose = self._may_lose(candidate.kind, olds[0])
+        if not rounds[0].ordered.is_neutral_with(probe, may_lose):
             return False
 
-        fields = self._writer.write(
-            first, self._fields[first], probe.rule.conditions, rounds[0].rules
-        )
+        fields = self._write(candidate, probe, rounds[0])
         news = [self._read(candidate, fields, each) for each in rounds]
         for each, old, new in zip(rounds, olds, news, strict=True):
-            if not each.can_replace(old, new, self._may_give(candidate.kind, old)):
+            if not each.can_replace(old, new, self._may_lose(candidate.kind, old)):
                 return False
 
-        self._edits.append(RuleEdit(candidate.kind, olds[0], (), candidate.subject))
         for each, new in zip(rounds, news, strict=True):
             each.edit(candidate.places, new)
-        self._fields[first] = fields
-        for place in others:
-            del self._fields[place]
+        self._record(candidate, olds[0], fields)
         return True
+
+    def _record(
+        self, candidate: Candidate, olds: tuple[RoutingEntry, ...], fields: Fields
+    ) -> None:
+        self._edits.append(ProvenEdit(candidate.kind, olds, (), candidate.subject))
+        for place in candidate.places:
+            del self._fields[place]
+        self._fields[candidate.places[0]] = fields
+
+    def _write(
+        self, candidate: Candidate, probe: RoutingEntry, rounds: _RoundRules
+    ) -> Fields:
+        """Return the fields of the edited rule. Raises CannotSimplifyError."""
+        place = candidate.places[0]
+        return self._writer.write(
+            place, self._fields[place], probe.rule.conditions, rounds.rules
+        )
 
     def _read(
         self, candidate: Candidate, fields: Fields, rounds: _RoundRules
@@ -280,8 +291,8 @@ class SimplifySearch:
             raise CannotSimplifyError("the edit has another effect there")
         return known
 
-    def _may_give(self, kind: EditKind, olds: Sequence[RoutingEntry]) -> MayTake:
-        """Return which rules may give conversations to the rule that takes the place of others.
+    def _may_lose(self, kind: EditKind, olds: Sequence[RoutingEntry]) -> MayTake:
+        """Return which rules may lose conversations to the rule that replaces others.
 
         Where a condition is dropped, no conversation changes its rule.
         """

@@ -10,7 +10,7 @@ from reconciler.core.checks.lint_view import list_rules
 from reconciler.core.text.escape import join_all, pluralize, sanitize
 from reconciler.core.text.phrases import Labels, condition_phrase
 from reconciler.features.changes.simplify import BY_DEFAULT, Simplification
-from reconciler.features.changes.simplify_search import ListSize, RuleEdit
+from reconciler.features.changes.simplify_search import ListSize, ProvenEdit
 from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import code_span, escape_markdown
 from reconciler.render.finding_subject import source_location
@@ -27,7 +27,7 @@ _SIGNS: Final = {"unused": "-", "redundant": "-", "condition": "~", "join": "~"}
 _COLOURS: Final = {"-": "red", "~": "yellow"}
 
 
-def edit_reason(edit: RuleEdit, labels: Labels) -> str:
+def edit_reason(edit: ProvenEdit, labels: Labels) -> str:
     """Return why an edit moves no conversation."""
     if edit.kind == "join":
         name = labels.name(str(edit.subject))
@@ -66,7 +66,7 @@ def simplification_text(result: Simplification, style: Style) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _edit_lines(edit: RuleEdit, labels: Labels, style: Style) -> Iterator[str]:
+def _edit_lines(edit: ProvenEdit, labels: Labels, style: Style) -> Iterator[str]:
     sign = _SIGNS[edit.kind]
     first = edit.entries[0]
     place = source_location(first.source) if first.source else ""
@@ -74,7 +74,7 @@ def _edit_lines(edit: RuleEdit, labels: Labels, style: Style) -> Iterator[str]:
     yield f"    {edit_reason(edit, labels)}"
 
 
-def _subject(edit: RuleEdit) -> str:
+def _subject(edit: ProvenEdit) -> str:
     """Return the rule, or the rule that remains of several, with the others."""
     first, *others = [sanitize(entry.name) for entry in edit.entries]
     if not others:

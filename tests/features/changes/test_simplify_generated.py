@@ -37,7 +37,7 @@ BLOCKS: Final = 25
 SIZE: Final = size(fast=4, slow=40, full=200)
 """Projects in each block."""
 EVERY: Final[frozenset[EditKind]] = BY_DEFAULT | {"redundant", "join"}
-KINDS: Final = (
+KINDS: Final[tuple[frozenset[EditKind], ...]] = (
     BY_DEFAULT,
     BY_DEFAULT | {"redundant"},
     BY_DEFAULT | {"join"},
