@@ -34,7 +34,7 @@ from reconciler.features.changes.merge_check import (
     compare_versions,
     refuse_other_reading,
 )
-from reconciler.features.changes.merge_text import merge_headline, merge_markdown
+from reconciler.features.changes.merge_text import merge_headline, rows_markdown
 from reconciler.features.changes.merge_versions import (
     VersionPlace,
     load_version,
@@ -206,7 +206,7 @@ def _report(report: MergeReport) -> PairReport:
             f"Merged, {len(failures)} route tests or promises fail, and they fail with neither "
             f"change alone."
         )
-    rows = merge_markdown(report)
+    rows = rows_markdown(report)
     result: PairResult = "undecided"
     if failures or any(_has_rows(each.behaviour) for each in report.environments):
         result = "unexpected"
