@@ -21,7 +21,7 @@ GOLD: Final = (
     "priority: 20}\n"
 )
 REST: Final = "  - {key: rest, when: [], queue: General, priority: 900}\n"
-ONE: Final = "  - {key: %s, intent: %s, queue: Cards, priority: %s}\n"
+ONE: Final = "  - {key: %s, intent: %s, queue: %s, priority: %s}\n"
 
 
 def ruleset(name: str, *rules: str) -> str:
@@ -41,8 +41,8 @@ PREMIUM: Final = {"gold.yaml": ruleset("priority", GOLD)}
 
 
 def harmless(number: int) -> dict[str, str]:
-    """Return a change that surprises with no other one."""
-    rule = ONE % (f"own-{number}", f"intent_{number}", 100 + number)
+    """Return a change that moves nobody: it names the queue that callers of an intent get anyway."""
+    rule = ONE % (f"own-{number}", f"intent_{number}", "General", 100 + number)
     return {f"own-{number}.yaml": ruleset(f"own-{number}", rule)}
 
 
@@ -55,6 +55,7 @@ class OpenRequests:
         self.host: GitHost = stage.forge.host_git(folder / "server.git")
         self.home.mkdir()
         self._git("init", "--quiet", "--initial-branch", "main")
+        self.commit({"../NOTICE.md": "Routing rules"})  # which a shallow clone lacks
         self.tip = self.commit(BASE)
         self.start = self.tip
         self.publish_tip()
@@ -135,14 +136,17 @@ class OpenRequests:
         *,
         start: str = "",
         branch: str = "main",
-        fork: str = "",
     ) -> str:
-        """Open another pull request, of a fork if it is named, and return its commit."""
+        """Open another pull request, and return its commit."""
         head = self.change(files, start)
-        source = fork or f"change-{number}"
-        request = FakeRequest(number, head, title, branch, source, bool(fork))
-        self.stage.forge.open_request(request)
+        source = f"change-{number}"
+        self.stage.forge.open_request(FakeRequest(number, head, title, branch, source))
         return head
+
+    def open_fork(self, number: int, head: str, title: str = "A change") -> None:
+        """Open a pull request of a fork, whose branch is named `main` as well."""
+        request = FakeRequest(number, head, title, source="main", is_from_fork=True)
+        self.stage.forge.open_request(request)
 
     def check(self, *arguments: str) -> int:
         """Run merge-check in the checkout."""
