@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.page import ROOT
 from tests.features.forge.contract import BOT, FakeFault, FakeRun
 from tests.features.forge.requests import (
+    BASE,
     FRAUD,
     LATER,
     ONE,
@@ -179,6 +181,30 @@ def test_at_most_twenty_are_compared(requests: OpenRequests) -> None:
     assert [str(number) for number in range(29, 9, -1)] == numbers
     assert f"20 other open {word(requests)}s: 20 as expected." in out
     assert f"3 older {word(requests)}s are not compared." in out
+
+
+@ON_GITHUB
+def test_the_page_shows_what_the_comment_has(requests: OpenRequests) -> None:
+    """The lines of docs/changes.md, for the manifests there."""
+    page = (ROOT / "docs/changes.md").read_text(encoding="utf-8")
+    blocks = r"<!-- file: manifests/(\w+\.yaml) -->\n```yaml\n(.*?)```"
+    texts: dict[str, str] = {}
+    for name, text in re.findall(blocks, page, re.DOTALL):
+        texts.setdefault(name, text)  # a later part of the page has another example
+    for name in ("prod.yaml", "cards.yaml", "general.yaml"):
+        assert (
+            BASE[name].split("rules:")[0].split()
+            == texts[name].split("rules:")[0].split()
+        )
+    requests.advance({name: texts[name] for name in ("cards.yaml", "general.yaml")})
+    requests.open_own({"gold.yaml": texts["gold.yaml"]}, start=requests.tip)
+    later = texts["cards.yaml"].replace("priority: 10", "priority: 30")
+    requests.open_other(8, {"cards.yaml": later}, "Make room", start=requests.tip)
+    assert 0 == requests.check()
+    (shown,) = re.findall(
+        r"<!-- part of a comment -->\n```markdown\n(.*?)```", page, re.DOTALL
+    )
+    assert shown in requests.body()
 
 
 # Requests that cannot be compared
