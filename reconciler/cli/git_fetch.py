@@ -50,7 +50,7 @@ def fetch_refs(
 ) -> dict[str, str]:
     """Fetch those refs that the server has, with their history, and return their commits.
 
-    A ref that is no valid name of git is not asked for. Raises GitError.
+    A ref whose name git does not allow is left out. Raises GitError.
     """
     wanted = [ref for ref in dict.fromkeys(refs) if _is_ref(repository, ref)]
     if not wanted:

@@ -9,7 +9,7 @@ from reconciler.cli.git import GitError, GitRepository
 _CONFLICTS: Final = 1  # exit codes of `git merge-tree`
 _WRONG_USAGE: Final = 129
 _NEEDED: Final = "2.40"  # the first with --merge-base
-# of a commit that nobody sees
+# the author of a temporary commit
 _PERSON: Final = ("-c", "user.name=cxroute", "-c", "user.email=cxroute@localhost")
 
 

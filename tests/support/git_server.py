@@ -24,7 +24,8 @@ class GitHost:
     @classmethod
     def create(cls, folder: Path, authorization: str) -> GitHost:
         """Create an empty repository."""
-        subprocess.run(["git", "init", "--quiet", "--bare", folder], check=True)
+        command = ["git", "init", "--quiet", "--bare", "--initial-branch", "main"]
+        subprocess.run([*command, folder], check=True)
         return cls(folder, authorization)
 
     def set_ref(self, ref: str, commit: str) -> None:

@@ -74,42 +74,51 @@ def compare_requests(
     Raises GitError if the repository cannot be fetched.
     """
     result = MergeChecks(number=own.number, head=run.sha, branch=own.branch)
-    others = sorted(
-        (
-            each
-            for each in requests
-            if each.branch == own.branch and each.number != own.number
-        ),
-        key=lambda each: -each.number,
-    )
+    others = _others(own, requests)
     if not others:
         return result
     repository = GitRepository.find(place.directory)
     try:
         refuse_linked_folder(repository, place.directory)
-    except UnreadableFileError as error:
-        return replace(result, unchecked=sanitize(str(error)))
-    with fetching_repository(repository) as fetched:
-        base = f"refs/heads/{own.branch}"
-        tip = fetch_refs(fetched, place.server, [base, own.ref]).get(base)
-        if tip is None:
-            text = f"the repository has no branch {quote_name(own.branch)}"
-            return replace(result, unchecked=text)
-        result = replace(result, tip=tip)
-        head = _find(fetched, run.sha)
-        if head is None:
-            text = f"its commit {run.sha[:8]} cannot be fetched (any more)"
-            return replace(result, unchecked=text)
-        change = ProposedChange(
-            fetched, tip, own.branch, head, place.environment, place.directory
-        )
-        try:
+        with fetching_repository(repository) as fetched:
+            change = _fetch_change(fetched, run, own, place)
+            result = replace(result, tip=change.base)
             pairs = prepare_pairs(change)
-        except UncheckedPairsError as error:
-            return replace(result, unchecked=str(error))
-        heads = _Heads(fetched, place.server)
-        compared, left = _compare_all(pairs, others, heads)
-        return replace(result, compared=tuple(compared), left=left)
+            heads = _Heads(fetched, place.server)
+            compared, left = _compare_all(pairs, others, heads)
+    except (UnreadableFileError, UncheckedPairsError) as error:
+        return replace(result, unchecked=sanitize(str(error)))
+    return replace(result, compared=tuple(compared), left=left)
+
+
+def _others(own: OpenRequest, requests: Sequence[OpenRequest]) -> list[OpenRequest]:
+    """Return the other requests into a request's branch, the newest first."""
+    others = [
+        each
+        for each in requests
+        if each.branch == own.branch and each.number != own.number
+    ]
+    return sorted(others, key=lambda each: -each.number)
+
+
+def _fetch_change(
+    repository: GitRepository, run: PipelineRun, own: OpenRequest, place: PairPlace
+) -> ProposedChange:
+    """Fetch the request of a run, and the tip of its branch.
+
+    Raises GitError, and UncheckedPairsError without one of the two.
+    """
+    base = f"refs/heads/{own.branch}"
+    tip = fetch_refs(repository, place.server, [base, own.ref]).get(base)
+    if tip is None:
+        raise UncheckedPairsError(
+            f"the repository has no branch {quote_name(own.branch)}"
+        )
+    head = _find(repository, run.sha)
+    if head is None:
+        raise UncheckedPairsError(f"its commit {run.sha[:8]} cannot be fetched")
+    environment, directory, _ = place
+    return ProposedChange(repository, tip, own.branch, head, environment, directory)
 
 
 class _Heads:

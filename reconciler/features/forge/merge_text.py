@@ -14,6 +14,7 @@ from reconciler.features.forge.merge_pairs import ComparedRequest, MergeChecks
 from reconciler.render.escape_markdown import code_span, details, escape_markdown
 
 _MAX_SENTENCE: Final = 400  # characters
+_OMISSION: Final = 200  # characters that say what is omitted
 _SHORT: Final = 8  # digits of a commit
 _NEWS: Final = ("unexpected", "undecided")  # results with rows
 _WORDS: Final[tuple[tuple[PairResult, str], ...]] = (
@@ -61,7 +62,11 @@ def _conclusion(checks: MergeChecks, request: str) -> Iterator[str]:
         )
         return
     if not checks.compared:
-        looked = f"none of the newest other open {request}s" if checks.left else f"no other open {request}"
+        looked = (
+            f"none of the newest other open {request}s"
+            if checks.left
+            else f"no other open {request}"
+        )
         yield f"Merge check: {looked} into {branch} changes manifests."
     else:
         yield f"Merge check: {_counts(checks, request)}."
@@ -89,13 +94,19 @@ def _body(checks: MergeChecks, request: str, sentences: list[str], limit: int) -
     """Return the pairs, the rows of those that are not as expected, and the conclusion."""
     branch = escape_markdown(quote_name(checks.branch))
     intro = (
-        f"Each pair is this {request} at {code_span(checks.head[:_SHORT])} (*ours*) and another "
-        f"one (*theirs*), both merged into {branch} at {code_span(checks.tip[:_SHORT])} (*base*)."
+        f"Each pair is this {request} at {code_span(checks.head[:_SHORT])} (`ours`) and another "
+        f"one (`theirs`), both merged into {branch} at {code_span(checks.tip[:_SHORT])} (`base`)."
     )
     end = " ".join(sentences)
-    room = limit - len(intro) - len(end) - 200
-    blocks = [intro, _list(checks, room), end]
-    room -= len(blocks[1])
+    room = limit - len(intro) - len(end) - _OMISSION
+    pairs = _list(checks, room)
+    return "\n\n".join([intro, pairs, *_rows(checks, room - len(pairs)), end])
+
+
+def _rows(checks: MergeChecks, room: int) -> Iterator[str]:
+    """Yield the rows of the pairs that are not as expected, as far as there is room, and how many
+    pairs are omitted.
+    """
     omitted = 0
     for each in checks.compared:
         if each.report.result not in _NEWS:
@@ -105,12 +116,11 @@ def _body(checks: MergeChecks, request: str, sentences: list[str], limit: int) -
             omitted += 1
         else:
             room -= len(block) + 2
-            blocks.insert(-1, block)
+            yield block
     if omitted:
-        rows = pluralize(omitted, "pair")
-        text = f"The rows of {rows} are too long for this comment."
-        blocks.insert(-1, f"{text} `cxroute merge-check` prints them.")
-    return "\n\n".join(blocks)
+        pairs = pluralize(omitted, "pair")
+        text = f"The rows of {pairs} are too long for this comment."
+        yield f"{text} `cxroute merge-check` prints them."
 
 
 def _list(checks: MergeChecks, room: int) -> str:

@@ -11,14 +11,14 @@ import pytest
 
 from reconciler.rest.client import RestClock
 from tests.features.forge.contract import FakeForge, FakeRun
-from tests.features.forge.stage import FAKES, Stage
+from tests.features.forge.stage import FAKES, ForgeStage
 from tests.support.program import Program
 
 
 @pytest.fixture(params=FAKES)
 def stage(
     request: pytest.FixtureRequest, cxroute: Program, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stage]:
+) -> Iterator[ForgeStage]:
     """A step of the pull request's run, on each forge."""
     forge = cast("FakeForge", import_module(FAKES[request.param]).fake_forge())
     monkeypatch.delenv("CXROUTE_PROXY")
@@ -27,6 +27,6 @@ def stage(
         RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append)
     )
     with forge.serving():
-        created = Stage(forge, cxroute, monkeypatch, slept)
+        created = ForgeStage(forge, cxroute, monkeypatch, slept)
         created.enter(FakeRun())
         yield created

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.features.forge.contract import FakeRequest, FakeRun
-from tests.features.forge.stage import Stage
+from tests.features.forge.stage import ForgeStage
 from tests.support.fallback_project import git
 from tests.support.git_server import GitHost
 
@@ -49,7 +49,7 @@ def harmless(number: int) -> dict[str, str]:
 class OpenRequests:
     """A repository with pull request 7, whose step is tested, and others."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
+    def __init__(self, stage: ForgeStage, folder: Path) -> None:
         self.stage = stage
         self.home = folder / "author"
         self.host: GitHost = stage.forge.host_git(folder / "server.git")

@@ -63,7 +63,7 @@ def offering(permission: Permission) -> pytest.MarkDecorator:
 
 
 @dataclass
-class Stage:
+class ForgeStage:
     """A step of a pipeline on one forge: its variables, the commands, and what they printed."""
 
     forge: FakeForge

@@ -22,7 +22,7 @@ from tests.features.forge.requests import (
     harmless,
     ruleset,
 )
-from tests.features.forge.stage import FAKES, Stage
+from tests.features.forge.stage import FAKES, ForgeStage
 from tests.support.fallback_project import git
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import parse_as_github
@@ -49,7 +49,7 @@ WORDS = {"gitlab": "merge request"}
 
 
 @pytest.fixture
-def requests(stage: Stage, tmp_path: Path) -> OpenRequests:
+def requests(stage: ForgeStage, tmp_path: Path) -> OpenRequests:
     """A repository on each forge."""
     return OpenRequests(stage, tmp_path)
 
@@ -84,8 +84,8 @@ def test_a_surprise_is_in_a_closed_part(requests: OpenRequests) -> None:
     if requests.stage.forge.name == "bitbucket":  # shows HTML as text
         opening = f"**{title}**"
     assert opening in body
-    assert f"at `{requests.own[:8]}` (*ours*)" in body
-    assert f"into `main` at `{requests.tip[:8]}` (*base*)" in body
+    assert f"at `{requests.own[:8]}` (`ours`)" in body
+    assert f"into `main` at `{requests.tip[:8]}` (`base`)" in body
     assert "- 8 `Make room`: Merged, conversations go elsewhere than expected" in body
     (row,) = (line for line in body.splitlines() if line.startswith("| `lost_card`"))
     assert re.search(r"tier gold \|.*`Premium`.*\| `Fraud Desk` \|$", row)
@@ -165,7 +165,7 @@ def test_the_tip_is_that_of_the_server(requests: OpenRequests) -> None:
     requests.open_other(8, files, start=requests.tip)
     assert 0 == requests.check()
     assert "1 not as expected" in requests.body()
-    assert f"into `main` at `{requests.tip[:8]}` (*base*)" in requests.body()
+    assert f"into `main` at `{requests.tip[:8]}` (`base`)" in requests.body()
 
 
 def test_at_most_twenty_are_compared(requests: OpenRequests) -> None:
@@ -662,7 +662,7 @@ def test_a_full_clone_lends_its_objects(requests: OpenRequests) -> None:
     assert "true" == git(*is_shallow, at="checkout")
     assert 0 == requests.check()
     first = requests.body()
-    git("fetch", "--quiet", "--unshallow", at="checkout")
+    git("fetch", "--quiet", "--unshallow", "origin", requests.own, at="checkout")
     assert "false" == git(*is_shallow, at="checkout")
     before = files_of("checkout")
     assert 0 == requests.check()
