@@ -333,8 +333,8 @@ def explain_parts() -> list[type[ExplainPart]]:
 class ProposedChange(NamedTuple):
     """A change of an Environment's manifests that is not merged yet, and the branch that it is for.
 
-    `base` and `head` are commits of the repository, which has the history of both. New objects are
-    written to it.
+    `base` and `head` are commits of the repository, which has the history of both and no work tree.
+    New objects are written to it.
     """
 
     repository: "GitRepository"
