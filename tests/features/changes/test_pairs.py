@@ -4,6 +4,7 @@ conversation in versions that a three-way merge of files made.
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -211,3 +212,29 @@ def check(
         kind for kind in ("surprise", "conflict") if f" {kind}" in actual.sentence
     }
     assert expected == counted, place
+
+
+def write_object(*words: str, text: str) -> str:
+    """Write an object of git, and return its name."""
+    command = ["git", *words]
+    done = subprocess.run(
+        command, input=text, text=True, check=True, capture_output=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_a_tree_that_contains_itself_many_times_is_refused(root: str) -> None:
+    """A few objects are ten thousand million files: the report ends, and says why."""
+    blob = write_object("hash-object", "-w", "--stdin", text="kind: x\n")
+    entries = (f"100644 blob {blob}\tf{number}.yaml\n" for number in range(10))
+    tree = write_object("mktree", text="".join(entries))
+    for _ in range(9):
+        entries = (f"040000 tree {tree}\td{number}\n" for number in range(10))
+        tree = write_object("mktree", text="".join(entries))
+    top = write_object("mktree", text=f"040000 tree {tree}\tmanifests\n")
+    bomb = git("commit-tree", top, "-p", root, "-m", "bomb").strip()
+    actual = report(root, root, bomb)
+    assert actual is not None
+    assert "not compared" == actual.result
+    assert "a tree has more than 500,000 entries" in actual.sentence
