@@ -15,7 +15,7 @@ from reconciler.cli.git import GitError, GitRepository
 from reconciler.cli.git_merge import borrow_objects, create_bare
 
 _SECONDS: Final = 300  # of one fetch, which can bring a whole history
-_HEADER: Final = "CXROUTE_GIT_HEADER"
+_HEADER: Final = "FORGE_GIT_HEADER"
 _KEPT: Final = "refs/cxroute/"  # fetched refs: refs/cxroute/heads/main
 _SETTINGS: Final = (
     # the token is for this server alone, and is never asked for
@@ -93,8 +93,10 @@ def _ask_server(
 ) -> bytes:
     """Return what a command prints that talks to the server. Raises GitError."""
     scheme = urlsplit(server.address).scheme
-    # the header is in the environment: other processes can see arguments
-    settings = (*_SETTINGS, f"--config-env=http.extraHeader={_HEADER}")
+    # The header is in the environment: other processes can see arguments. It is for this address
+    # alone: the settings of a machine can replace an address by another one.
+    header = f"--config-env=http.{server.address}.extraHeader={_HEADER}"
+    settings = (*_SETTINGS, header)
     variables = {
         _HEADER: f"Authorization: {server.authorization}",
         "GIT_ALLOW_PROTOCOL": scheme if scheme in ("http", "https") else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.features.forge.stage import FAKES, ForgeStage
 from tests.support.fallback_project import git
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import parse_as_github
+from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 NAMES = {
     name: text
@@ -205,6 +207,27 @@ def test_the_page_shows_what_the_comment_has(requests: OpenRequests) -> None:
         r"<!-- part of a comment -->\n```markdown\n(.*?)```", page, re.DOTALL
     )
     assert shown in requests.body()
+
+
+@ON_GITHUB
+@pytest.mark.parametrize(
+    ("bound", "value", "left"), [("MAX_FETCHED", 2, 1), ("SECONDS", -1.0, 3)]
+)
+def test_the_work_has_bounds(
+    requests: OpenRequests, bound: str, value: float, left: int
+) -> None:
+    """On requests that change no manifests, and on time; the others are counted."""
+    requests.open_own(PREMIUM)
+    requests.open_other(8, LATER)
+    for number in (9, 10):
+        requests.open_other(number, {"../README.md": f"change {number}"})
+    path = f"reconciler.features.forge.merge_pairs.{bound}"
+    requests.stage.patch.setattr(path, value)
+    assert 0 == requests.check()
+    out = requests.stage.cxroute.out
+    assert 'none of the newest other open pull requests into "main" changes' in out
+    verb = "request is" if left == 1 else "requests are"
+    assert f"{left} older pull {verb} not compared." in out
 
 
 # Requests that cannot be compared
@@ -668,3 +691,26 @@ def test_a_full_clone_lends_its_objects(requests: OpenRequests) -> None:
     assert 0 == requests.check()
     assert first.split() == requests.body().split()
     assert before == files_of("checkout")
+
+
+def test_the_token_is_for_the_forge_alone(
+    requests: OpenRequests, tmp_path: Path
+) -> None:
+    """A setting of the machine replaces the address: the other server gets no token."""
+    requests.open_own(PREMIUM)
+    requests.open_other(8, LATER)
+    seen: list[str | None] = []
+
+    def respond(request: HttpRequest) -> HttpReply:
+        seen.append(request.headers.get("Authorization"))
+        return HttpReply(401, b"", {"WWW-Authenticate": "Basic"})
+
+    address = requests.stage.module.read_run(os.environ).git
+    with threaded_server(respond) as url:
+        text = f'[url "{url}/x.git"]\n  insteadOf = "{address}"\n'
+        settings = tmp_path / "settings"
+        settings.write_text(text, encoding="utf-8")
+        requests.stage.patch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+        assert 0 == requests.check()
+    assert {None} == {*seen}
+    assert "The merge check is not done" in requests.stage.cxroute.err
