@@ -34,7 +34,8 @@ from reconciler.core.desired.queues import (
     resolve_aliases,
 )
 from reconciler.core.errors import RefusedError, UsageError
-from reconciler.core.manifest.kinds.environment import BotAttributes
+from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
@@ -118,14 +119,31 @@ def read_tenant(session: Session) -> LiveState:
     return run_interruptibly(read_all)
 
 
-def refuse_other_reading(session: Session, live: LiveState) -> None:
+def read_live_file(
+    path: str, manifests: Manifests, environment: Environment
+) -> LiveState:
+    """Return the rules and queues of a file in place of the tenant.
+
+    Raises UsageError for a file that cannot be read, and RefusedError for rules that are read in
+    another way than the manifests say.
+    """
+    export = target_of(environment).read_file(path, environment)
+    queues = [Queue(*pair) for pair in sorted(export.queues.items())]
+    live = LiveState(export.rules, tuple(queues), settings=export.settings)
+    refuse_other_reading(manifests, environment, live)
+    return live
+
+
+def refuse_other_reading(
+    manifests: Manifests, environment: Environment, live: LiveState
+) -> None:
     """Raise RefusedError if live rules are read in another way than the manifests say: what they
     do to a conversation is then not known here.
     """
-    stage = endpoint_stage(session.manifests, session.environment)
-    desired = form_of(session.environment).table_settings(session.manifests, stage)
+    stage = endpoint_stage(manifests, environment)
+    desired = form_of(environment).table_settings(manifests, stage)
     if not live.is_read_like(desired):
-        name = session.environment.name
+        name = environment.name
         raise RefusedError(
             f"the live rules of {name} read other attributes of the bot, or are tried in another "
             f"order, than the manifests say. See `cxroute drift -e {name}`"
@@ -261,7 +279,7 @@ def _read_tenants(first: DiffSide, second: DiffSide) -> dict[str, LiveState]:
         name = session.environment.name
         if name not in tenants:
             tenants[name] = read_tenant(session)
-            refuse_other_reading(session, tenants[name])
+            refuse_other_reading(session.manifests, session.environment, tenants[name])
     return tenants
 
 

@@ -106,7 +106,7 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     live = None
     if options.live:
         live = read_tenant(session)
-        refuse_other_reading(session, live)
+        refuse_other_reading(session.manifests, session.environment, live)
         stage = live.endpoint(stage)
     entries, names = list_rules(session, live)
     explanation = explain(entries, words, environment, stage)

@@ -146,7 +146,7 @@ def _check_live(options: RouteTestOptions, output: Output) -> list[Checked]:
     checked = []
     for session in sessions:
         live = read_tenant(session)
-        refuse_other_reading(session, live)
+        refuse_other_reading(session.manifests, session.environment, live)
         desired = session.planner(live).desired
         checked.append(
             check_live(session.manifests, session.environment, desired, live)

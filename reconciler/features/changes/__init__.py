@@ -18,6 +18,12 @@ FEATURE: Final = Feature(
             "show conversations that two changes together send where neither does",
             f"{__name__}.command_merge_check",
         ),
+        "simplify": Command(
+            "every day",
+            140,
+            "propose fewer rules that route every conversation as before",
+            f"{__name__}.command_simplify",
+        ),
     },
     hooks={
         "explain_parts": f"{__name__}.explain_since:SinceOption",
@@ -26,5 +32,6 @@ FEATURE: Final = Feature(
     documents={
         "since": f"{__name__}.since_json:SinceJson",
         "merge-check": f"{__name__}.merge_json:MergeCheckJson",
+        "simplify": f"{__name__}.simplify_json:SimplifyJson",
     },
 )
