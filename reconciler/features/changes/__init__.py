@@ -27,6 +27,7 @@ FEATURE: Final = Feature(
     },
     hooks={
         "explain_parts": f"{__name__}.explain_since:SinceOption",
+        "pair_checks": f"{__name__}.pairs:PAIR_CHECKS",
     },
     documents={
         "since": f"{__name__}.since_json:SinceJson",
