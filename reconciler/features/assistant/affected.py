@@ -1,0 +1,310 @@
+"""Who is affected by a change: the conversations that go elsewhere, by the edit that moves them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli.command_line import expected_queues, utc_now
+from reconciler.cli.git import GitError, GitRepository
+from reconciler.cli.git_manifests import (
+    UnreadableFileError,
+    refuse_linked_folder,
+    revision_contents,
+)
+from reconciler.cli.rule_lists import read_live_file, rules_of
+from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.checks.checked_rules import expand_checked
+from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.desired.queues import QueueResolver, resolve_aliases
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.load import Manifests, load_contents, load_manifests
+from reconciler.core.model.finding import Document
+from reconciler.core.plan.assess import assess
+from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
+from reconciler.core.plan.changes import find_changes
+from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.headline import headline
+from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.review import read_saved_plan
+from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import LiveState, PlanOptions
+from reconciler.core.plan.words import order_effects
+from reconciler.core.text.escape import quote_name, sanitize
+from reconciler.core.text.files import MIB, read_text
+from reconciler.core.text.phrases import Labels, merge_labels
+from reconciler.features.assistant.answer import MAX_PARTS, LeftOut
+from reconciler.features.assistant.arguments import ComparisonArguments
+from reconciler.features.assistant.project import AssistantProject
+from reconciler.render.colour import no_style
+from reconciler.render.effects import summarize_effects
+from reconciler.render.plan_view import PlanView, read_view
+from reconciler.render.text.effects import effects_lines, headline_lines
+from reconciler.render.text.explain import DisplayNames
+from reconciler.render.text.plan import TextLimits, summary_text
+
+if TYPE_CHECKING:
+    from reconciler.core.plan.plan_json import BehaviourJson
+
+_HEAD: Final = "HEAD"
+_LARGEST_PLAN: Final = 128 * MIB
+_ROW_FIELDS: Final = ("kind", "before", "after", "example", "share", "assumed")
+"""The fields of a row; its exact conditions are in the text, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRules:
+    """One side of a comparison."""
+
+    environment: Environment
+    entries: tuple[RoutingEntry, ...]
+    names: DisplayNames
+    endpoint: EndpointStage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """A saved plan: its document, and what its forms print."""
+
+    document: Document
+    view: PlanView
+
+
+def who_is_affected(
+    project: AssistantProject, arguments: ComparisonArguments
+) -> Document:
+    """Return the conversations that go elsewhere, and the edits that move them."""
+    fields = ("revision", "directory", "live_file", "saved_plan", "tenant")
+    given = [name for name in fields if getattr(arguments, name) is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)}: name one of them")
+    if arguments.saved_plan:
+        return _of_saved_plan(project, arguments.environment)
+    manifests = project.manifests()
+    environment = project.environment_of(manifests, arguments.environment)
+    if arguments.tenant:
+        live = project.live_state(manifests, environment)
+        place = f"the live rules of {environment.name}"
+        return _of_apply(manifests, environment, live, place)
+    if arguments.live_file:
+        path = project.inner_path(arguments.live_file)
+        live = _live_file(path, manifests, environment)
+        return _of_apply(manifests, environment, live, sanitize(path.name))
+    return _of_manifests(project, arguments, manifests, environment)
+
+
+def _of_manifests(
+    project: AssistantProject,
+    arguments: ComparisonArguments,
+    manifests: Manifests,
+    environment: Environment,
+) -> Document:
+    """Return the effects from other manifests to those in the files now."""
+    if arguments.directory:
+        place = quote_name(arguments.directory)
+        earlier = load_manifests(project.inner_path(arguments.directory))
+    else:
+        revision = arguments.revision or _HEAD
+        place = f"revision {quote_name(revision)}"
+        earlier = _manifests_at(project.directory, revision)
+    if environment.name not in {*earlier.environments, "sandbox"}:
+        raise UsageError(
+            f"{place} has no Environment {quote_name(environment.name)} to compare with"
+        )
+    before = _side(earlier, earlier.environment(environment.name))
+    after = _side(manifests, environment)
+    if not _is_comparable(before.environment, environment):
+        raise UsageError(
+            f"{place}: the Environment {quote_name(environment.name)} has other `attributes` or "
+            f"another `api.evaluation` there, and rules on both cannot be compared"
+        )
+    labels = merge_labels([before.names.labels, after.names.labels])
+    impact = _compare(before, after, labels)
+    queues = {**before.names.queues, **after.names.queues}
+    document = impact_to_json(impact, queues, headline(impact, queues, labels))
+    summary = summarize_effects(impact, queues, labels)
+    lines = [*headline_lines(summary, no_style), *effects_lines(summary, no_style)]
+    sides = {"from": place, "to": "the manifests now"}
+    return _answer(environment.name, sides, "\n".join(lines), document)
+
+
+def _side(manifests: Manifests, environment: Environment) -> ComparedRules:
+    entries, names = rules_of(manifests, environment)
+    return ComparedRules(
+        environment=environment,
+        entries=entries,
+        names=names,
+        endpoint=endpoint_stage(manifests, environment),
+    )
+
+
+def _is_comparable(before: Environment, after: Environment) -> bool:
+    """Return whether rules of both are about the same attributes, in the same order."""
+    return (before.attributes, before.api.evaluation) == (
+        after.attributes,
+        after.api.evaluation,
+    )
+
+
+def _compare(before: ComparedRules, after: ComparedRules, labels: Labels) -> Impact:
+    """Return the conversations that the two sides route differently."""
+    left = before.endpoint.compared_with(after.endpoint)
+    right = after.endpoint.compared_with(before.endpoint)
+    types = {
+        name: type_
+        for name, type_ in left.types.items()
+        if right.types.get(name) == type_
+    }
+    edits = edits_of_lists(before.entries, after.entries, labels, words="plan")
+    has_other_fallback = left.fallback.settings != right.fallback.settings
+    middle = right.pull_back(before.entries) if has_other_fallback else None
+    difference = compare_behaviour(
+        left.pull_back(before.entries),
+        right.pull_back(after.entries),
+        after.environment.api.evaluation,
+        types=types,
+        edited=EditSet([edited.edit for edited in edits], middle),
+    )
+    return order_effects(Impact(difference, edits), labels)
+
+
+def _of_apply(
+    manifests: Manifests, environment: Environment, live: LiveState, place: str
+) -> Document:
+    """Return the effects of an apply on live rules, as a plan has them."""
+    aliases = resolve_aliases(manifests, environment.name)
+    resolver = QueueResolver(environment.name, aliases, live.queues)
+    desired = expand_checked(manifests, environment, resolver)
+    options = PlanOptions(prune=environment.prune)
+    changes = find_changes(desired, live, options, utc_now())
+    plan = assess(schedule_steps(changes))
+    impact, queues, labels = plan.impact, plan.queue_names, plan.labels
+    first = headline(impact, queues, labels, plan.promises)
+    document = impact_to_json(impact, queues, first)
+    summary = summarize_effects(impact, queues, labels, plan.promises)
+    lines = [*headline_lines(summary, no_style), *effects_lines(summary, no_style)]
+    sides = {"from": place, "to": "the same after an apply of the manifests"}
+    return _answer(environment.name, sides, "\n".join(lines), document)
+
+
+def _live_file(path: Path, manifests: Manifests, environment: Environment) -> LiveState:
+    """Return the rules of a file; queues that it does not list are those of the manifests."""
+    live = read_live_file(str(path), manifests, environment)
+    listed = {queue.id for queue in live.queues} | {queue.name for queue in live.queues}
+    assumed = [
+        queue
+        for queue in expected_queues(manifests, environment.name)
+        if not listed & {queue.id, queue.name}
+    ]
+    return LiveState(live.rules, (*live.queues, *assumed), settings=live.settings)
+
+
+def _manifests_at(directory: str, revision: str) -> Manifests:
+    """Return the manifests of a git revision. Raises UsageError and ManifestError."""
+    try:
+        repository = GitRepository.find(directory)
+        refuse_linked_folder(repository, directory)
+        commit = repository.find_commit(revision)
+        contents = revision_contents(repository, commit, directory)
+    except (GitError, UnreadableFileError) as error:
+        raise UsageError(f"revision {quote_name(revision)}: {error}") from None
+    return load_contents(contents)
+
+
+def read_plan(project: AssistantProject, environment: str | None) -> SavedPlan:
+    """Return the last saved plan. Raises UsageError, and RefusedError for one of another version."""
+    if project.plan is None:
+        raise UsageError(
+            "this server has no plan: start it with `cxroute mcp --plan FILE`, a file of "
+            "`cxroute plan --out FILE`"
+        )
+    path = Path(project.plan)
+    name = sanitize(path.name)
+    try:
+        form = json.loads(read_text(path, _LARGEST_PLAN))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise UsageError(
+            f"cannot read {name}: {reason}. Create a plan with `cxroute plan --out FILE`"
+        ) from None
+    form = _plan_of(form, name, environment)
+    read_saved_plan(json.dumps(form), name)
+    return SavedPlan(document=form, view=read_view(form, name))
+
+
+def _plan_of(form: object, name: str, environment: str | None) -> Document:
+    """Return the plan of a file, or that of the Environment in a file of several."""
+    is_mapping = isinstance(form, dict)
+    several = form.get("environments") if isinstance(form, dict) else None
+    forms = several if isinstance(several, list) else [form] if is_mapping else []
+    plans = {
+        str(each.get("environment")): each for each in forms if isinstance(each, dict)
+    }
+    if len(plans) == 1 and environment is None:
+        (environment,) = plans
+    chosen = plans.get(environment or "")
+    if chosen is None:
+        names = ", ".join(map(sanitize, plans))
+        raise UsageError(f"{name} has no such plan: name an environment of {names}")
+    if "error" in chosen:
+        raise UsageError(
+            f"{name} has no plan for {environment}, because planning failed there"
+        )
+    return dict(chosen)
+
+
+def plan_text(plan: SavedPlan) -> str:
+    """Return a saved plan as text, as `cxroute show` prints it."""
+    limits = TextLimits()
+    banner = plan.view.provenance.banner
+    text = summary_text(plan.view.summary, no_style, limits)
+    return f"{banner}\n{text}" if banner else text
+
+
+def _of_saved_plan(project: AssistantProject, environment: str | None) -> Document:
+    plan = read_plan(project, environment)
+    sides = {
+        "from": "the live rules when the plan was made",
+        "to": "the same after an apply of the plan",
+        "madeAt": plan.view.provenance.read_at,
+        "planId": plan.view.provenance.plan_id,
+    }
+    name = plan.document["environment"]
+    return _answer(name, sides, plan_text(plan), plan.document["behaviour"])
+
+
+def _answer(
+    environment: str, sides: Document, text: str, behaviour: "BehaviourJson"
+) -> Document:
+    """Return the effects in words, and the first ones as JSON, with the places of their edits."""
+    left_out = LeftOut()
+    effects = []
+    for effect in left_out.first("effects", behaviour["effects"]):
+        causes = left_out.first("edits", effect["causes"], MAX_PARTS)
+        rows = left_out.first("rows", effect["rows"], MAX_PARTS)
+        shown = [
+            {name: row[name] for name in _ROW_FIELDS if name in row}
+            for row in map(dict, rows)
+        ]
+        effects.append({"causes": causes, "share": effect["share"], "rows": shown})
+    hide_assumed_ids(
+        row[end]
+        for each in effects
+        for row in each["rows"]
+        for end in ("before", "after")
+    )
+    return {
+        "environment": environment,
+        **sides,
+        "text": left_out.text(text),
+        "changed": behaviour["changed"],
+        "complete": behaviour["complete"],
+        "headline": behaviour["headline"],
+        "effectCount": len(behaviour["effects"]),
+        "effects": effects,
+        **left_out.document(),
+    }
