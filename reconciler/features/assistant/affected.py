@@ -48,7 +48,7 @@ from reconciler.render.text.explain import DisplayNames
 from reconciler.render.text.plan import TextLimits, summary_text
 
 if TYPE_CHECKING:
-    from reconciler.core.plan.plan_json import BehaviourJson
+    from reconciler.core.plan.plan_json import BehaviourJson, EffectJson
 
 _HEAD: Final = "HEAD"
 _LARGEST_PLAN: Final = 128 * MIB
@@ -282,21 +282,9 @@ def _answer(
 ) -> Document:
     """Return the effects in words, and the first ones as JSON, with the places of their edits."""
     left_out = LeftOut()
-    effects = []
-    for effect in left_out.first("effects", behaviour["effects"]):
-        causes = left_out.first("edits", effect["causes"], MAX_PARTS)
-        rows = left_out.first("rows", effect["rows"], MAX_PARTS)
-        shown = [
-            {name: row[name] for name in _ROW_FIELDS if name in row}
-            for row in map(dict, rows)
-        ]
-        effects.append({"causes": causes, "share": effect["share"], "rows": shown})
-    hide_assumed_ids(
-        row[end]
-        for each in effects
-        for row in each["rows"]
-        for end in ("before", "after")
-    )
+    rows = [row for effect in behaviour["effects"] for row in effect["rows"]]
+    hide_assumed_ids(end for row in rows for end in (row["before"], row["after"]))
+    shown = left_out.first("effects", behaviour["effects"])
     return {
         "environment": environment,
         **sides,
@@ -305,6 +293,18 @@ def _answer(
         "complete": behaviour["complete"],
         "headline": behaviour["headline"],
         "effectCount": len(behaviour["effects"]),
-        "effects": effects,
+        "effects": [_effect(effect, left_out) for effect in shown],
         **left_out.document(),
+    }
+
+
+def _effect(effect: "EffectJson", left_out: LeftOut) -> Document:
+    """Return an effect with its first edits and rows."""
+    return {
+        "causes": left_out.first("edits", effect["causes"], MAX_PARTS),
+        "share": effect["share"],
+        "rows": [
+            {name: value for name, value in row.items() if name in _ROW_FIELDS}
+            for row in left_out.first("rows", effect["rows"], MAX_PARTS)
+        ],
     }
