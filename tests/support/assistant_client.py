@@ -62,7 +62,7 @@ class ServedProject(NamedTuple):
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables of the server's process."""
-        return process_environment(PYTHONPATH=str(ROOT), **self.variables)
+        return process_environment(**{"PYTHONPATH": str(ROOT), **self.variables})
 
 
 class StdioRun(NamedTuple):
