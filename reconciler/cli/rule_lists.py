@@ -2,6 +2,9 @@
 read before. Nothing here contacts a tenant.
 """
 
+from collections.abc import Iterable
+
+from reconciler.cli.command_line import expected_queues
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.desired.desired import desire_offline, endpoint_stage
 from reconciler.core.errors import RefusedError
@@ -45,6 +48,23 @@ def read_live_file(
     live = LiveState(export.rules, tuple(queues), settings=export.settings)
     refuse_other_reading(manifests, environment, live)
     return live
+
+
+def unlisted_queues(
+    manifests: Manifests, environment: Environment, queues: Iterable[Queue]
+) -> list[Queue]:
+    """Return the queues of the manifests whose name and id none of these queues has.
+
+    Raises ManifestError.
+    """
+    listed = tuple(queues)
+    names = {queue.name for queue in listed}
+    ids = {queue.id for queue in listed}
+    return [
+        queue
+        for queue in expected_queues(manifests, environment.name)
+        if queue.name not in names and queue.id not in ids
+    ]
 
 
 def refuse_other_reading(

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.cli.advice import environment_names
-from reconciler.cli.command_line import expected_queues
 from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
-from reconciler.cli.rule_lists import refuse_other_reading, rules_of
+from reconciler.cli.rule_lists import refuse_other_reading, rules_of, unlisted_queues
 from reconciler.cli.session import (
     Cancellation,
     LiveFile,
@@ -91,13 +90,7 @@ def with_live_file(session: Session, path: str | None) -> Session:
 
 def missing_queues(session: Session, queues: Iterable[Queue]) -> list[Queue]:
     """Return the queues of the manifests whose name and id none of these queues has."""
-    names = {queue.name for queue in queues}
-    ids = {queue.id for queue in queues}
-    return [
-        queue
-        for queue in expected_queues(session.manifests, session.environment.name)
-        if queue.name not in names and queue.id not in ids
-    ]
+    return unlisted_queues(session.manifests, session.environment, queues)
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:

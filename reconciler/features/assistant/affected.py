@@ -1,22 +1,26 @@
 """Who is affected by a change: the conversations that go elsewhere, by the edit that moves them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.command_line import expected_queues, utc_now
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.git import GitError, GitRepository
 from reconciler.cli.git_manifests import (
     UnreadableFileError,
     refuse_linked_folder,
     revision_contents,
 )
-from reconciler.cli.rule_lists import read_live_file, rules_of
+from reconciler.cli.rule_lists import (
+    refuse_other_reading,
+    rules_of,
+    unlisted_queues,
+)
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
-from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.desired.desired import endpoint_stage
 from reconciler.core.desired.queues import QueueResolver, resolve_aliases
@@ -24,6 +28,7 @@ from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests, load_contents, load_manifests
 from reconciler.core.model.finding import Document
+from reconciler.core.model.rule import Queue
 from reconciler.core.plan.assess import assess
 from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.core.plan.changes import find_changes
@@ -33,10 +38,13 @@ from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.core.plan.stages import LiveState, PlanOptions
+from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
 from reconciler.core.plan.words import order_effects
+from reconciler.core.target import target_of
 from reconciler.core.text.escape import quote_name, sanitize
 from reconciler.core.text.files import MIB, read_text
 from reconciler.core.text.phrases import Labels, merge_labels
+from reconciler.core.traffic.sample import TrafficSample, declared_traffic
 from reconciler.features.assistant.answer import MAX_PARTS, LeftOut
 from reconciler.features.assistant.arguments import ComparisonArguments
 from reconciler.features.assistant.project import AssistantProject
@@ -54,6 +62,15 @@ _HEAD: Final = "HEAD"
 _LARGEST_PLAN: Final = 128 * MIB
 _ROW_FIELDS: Final = ("kind", "before", "after", "example", "share", "assumed")
 """The fields of a row; its exact conditions are in the text, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentState:
+    """The manifests in the files now, the Environment of a question, and its traffic sample."""
+
+    manifests: Manifests
+    environment: Environment
+    sample: TrafficSample | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +103,36 @@ def who_is_affected(
         return _of_saved_plan(project, arguments.environment)
     manifests = project.manifests()
     environment = project.environment_of(manifests, arguments.environment)
+    state = PresentState(
+        manifests=manifests,
+        environment=environment,
+        sample=_sample(project, manifests, environment),
+    )
     if arguments.tenant:
         live = project.live_state(manifests, environment)
         place = f"the live rules of {environment.name}"
-        return _of_apply(manifests, environment, live, place)
+        return _of_apply(state, live, place)
     if arguments.live_file:
         path = project.inner_path(arguments.live_file)
-        live = _live_file(path, manifests, environment)
-        return _of_apply(manifests, environment, live, sanitize(path.name))
-    return _of_manifests(project, arguments, manifests, environment)
+        return _of_live_file(state, path)
+    return _of_manifests(project, arguments, state)
+
+
+def _sample(
+    project: AssistantProject, manifests: Manifests, environment: Environment
+) -> TrafficSample | None:
+    """Return the traffic sample that the Environment names, as `plan` reads it."""
+    loaded = manifests.environments.get(environment.name)
+    if loaded is None:
+        return None
+    return declared_traffic(loaded, Path(project.directory))
 
 
 def _of_manifests(
-    project: AssistantProject,
-    arguments: ComparisonArguments,
-    manifests: Manifests,
-    environment: Environment,
+    project: AssistantProject, arguments: ComparisonArguments, state: PresentState
 ) -> Document:
     """Return the effects from other manifests to those in the files now."""
+    environment = state.environment
     if arguments.directory:
         place = quote_name(arguments.directory)
         earlier = load_manifests(project.inner_path(arguments.directory))
@@ -116,14 +145,14 @@ def _of_manifests(
             f"{place} has no Environment {quote_name(environment.name)} to compare with"
         )
     before = _side(earlier, earlier.environment(environment.name))
-    after = _side(manifests, environment)
+    after = _side(state.manifests, environment)
     if not _is_comparable(before.environment, environment):
         raise UsageError(
             f"{place}: the Environment {quote_name(environment.name)} has other `attributes` or "
             f"another `api.evaluation` there, and rules on both cannot be compared"
         )
     labels = merge_labels([before.names.labels, after.names.labels])
-    impact = _compare(before, after, labels)
+    impact = _compare(before, after, labels, state.sample)
     queues = {**before.names.queues, **after.names.queues}
     document = impact_to_json(impact, queues, headline(impact, queues, labels))
     summary = summarize_effects(impact, queues, labels)
@@ -150,7 +179,12 @@ def _is_comparable(before: Environment, after: Environment) -> bool:
     )
 
 
-def _compare(before: ComparedRules, after: ComparedRules, labels: Labels) -> Impact:
+def _compare(
+    before: ComparedRules,
+    after: ComparedRules,
+    labels: Labels,
+    sample: TrafficSample | None,
+) -> Impact:
     """Return the conversations that the two sides route differently."""
     left = before.endpoint.compared_with(after.endpoint)
     right = after.endpoint.compared_with(before.endpoint)
@@ -162,26 +196,32 @@ def _compare(before: ComparedRules, after: ComparedRules, labels: Labels) -> Imp
     edits = edits_of_lists(before.entries, after.entries, labels, words="plan")
     has_other_fallback = left.fallback.settings != right.fallback.settings
     middle = right.pull_back(before.entries) if has_other_fallback else None
+    sides = (left.pull_back(before.entries), right.pull_back(after.entries))
+    evaluation = after.environment.api.evaluation
     difference = compare_behaviour(
-        left.pull_back(before.entries),
-        right.pull_back(after.entries),
-        after.environment.api.evaluation,
+        *sides,
+        evaluation,
         types=types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
-    return order_effects(Impact(difference, edits), labels)
+    impact = Impact(difference, edits)
+    if sample is not None:
+        today, afterwards = (order_entries(side, evaluation) for side in sides)
+        cells = convert_sample(right.types, sample)
+        traffic = measure_traffic(difference, today, afterwards, cells)
+        impact = replace(impact, traffic=traffic)
+    return order_effects(impact, labels)
 
 
-def _of_apply(
-    manifests: Manifests, environment: Environment, live: LiveState, place: str
-) -> Document:
+def _of_apply(state: PresentState, live: LiveState, place: str) -> Document:
     """Return the effects of an apply on live rules, as a plan has them."""
+    manifests, environment = state.manifests, state.environment
     aliases = resolve_aliases(manifests, environment.name)
     resolver = QueueResolver(environment.name, aliases, live.queues)
     desired = expand_checked(manifests, environment, resolver)
     options = PlanOptions(prune=environment.prune)
     changes = find_changes(desired, live, options, utc_now())
-    plan = assess(schedule_steps(changes))
+    plan = assess(schedule_steps(changes), state.sample)
     impact, queues, labels = plan.impact, plan.queue_names, plan.labels
     first = headline(impact, queues, labels, plan.promises)
     document = impact_to_json(impact, queues, first)
@@ -191,16 +231,18 @@ def _of_apply(
     return _answer(environment.name, sides, "\n".join(lines), document)
 
 
-def _live_file(path: Path, manifests: Manifests, environment: Environment) -> LiveState:
-    """Return the rules of a file; queues that it does not list are those of the manifests."""
-    live = read_live_file(str(path), manifests, environment)
-    listed = {queue.id for queue in live.queues} | {queue.name for queue in live.queues}
-    assumed = [
-        queue
-        for queue in expected_queues(manifests, environment.name)
-        if not listed & {queue.id, queue.name}
-    ]
-    return LiveState(live.rules, (*live.queues, *assumed), settings=live.settings)
+def _of_live_file(state: PresentState, path: Path) -> Document:
+    """Return the effects of an apply on the rules of a file, as `plan --live FILE` has them."""
+    manifests, environment = state.manifests, state.environment
+    export = target_of(environment).read_file(str(path), environment)
+    queues = [Queue(*pair) for pair in sorted(export.queues.items())]
+    place = sanitize(path.name)
+    if not export.lists_queues:
+        queues += unlisted_queues(manifests, environment, queues)
+        place += ", which lists no queues: those of the manifests are assumed"
+    live = LiveState(export.rules, tuple(queues), settings=export.settings)
+    refuse_other_reading(manifests, environment, live)
+    return _of_apply(state, live, place)
 
 
 def _manifests_at(directory: str, revision: str) -> Manifests:
