@@ -112,27 +112,28 @@ def run(options: SimplifyOptions, output: Output) -> int:
 def _read_environments(
     options: SimplifyOptions, manifests: Manifests
 ) -> list[EnvironmentRules]:
-    """Return every Environment, the one of `-e` with the live rules of a file. Raises UsageError."""
+    """Return every Environment; with `--live`, one of them also with the rules of the file.
+
+    So an edit is proven for the manifests alone and for both. Raises UsageError.
+    """
     environments = environments_of(manifests)
-    names = [environment.name for environment in environments]
+    alone = [read_environment(manifests, each) for each in environments]
     if options.live is None:
         if options.environment:
             raise UsageError(
                 "simplify edits the rules of every Environment: -e goes with --live FILE, and names "
                 "the Environment of the file"
             )
-        return [read_environment(manifests, each) for each in environments]
+        return alone
+    names = [environment.name for environment in environments]
     chosen = options.environment or (names[0] if len(names) == 1 else "")
     if not chosen:
         raise UsageError(
             "--live is for one tenant: set -e to the name of one environment"
         )
-    live_of = manifests.environment(chosen)
-    live = read_live_file(options.live, manifests, live_of)
-    return [
-        read_environment(manifests, each, live if each.name == chosen else None)
-        for each in environments
-    ]
+    environment = manifests.environment(chosen)
+    live = read_live_file(options.live, manifests, environment)
+    return [*alone, read_environment(manifests, environment, live)]
 
 
 def _print_result(

@@ -93,7 +93,9 @@ def simplify(
         found=found,
         texts=texts,
         lost_comments=tuple(find_lost_comments(texts, manifests)),
-        guards=tuple(_tripped_guards(environments, found, editable, now)),
+        guards=tuple(
+            dict.fromkeys(_tripped_guards(environments, found, editable, now))
+        ),
         kinds=kinds,
     )
 

@@ -69,6 +69,9 @@ def dropped_conditions(
             conditions = {
                 view.rules.name: _without(view.stated[place], path) for view in having
             }
+            # A condition that is stated twice is one condition in the API.
+            if any(condition in parts for parts in conditions.values()):
+                continue
             yield Candidate(
                 kind="condition",
                 places=(place,),

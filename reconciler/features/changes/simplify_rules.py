@@ -45,7 +45,10 @@ class EnvironmentRules:
     desired: DesiredState
     tenant: TenantSnapshot
     entries: Mapping[RulePlace, RoutingEntry]
-    unmanaged: tuple[RoutingEntry, ...]
+    live: LiveState | None
+    unmanaged: tuple[
+        RoutingEntry, ...
+    ]  # the live rules that the manifests do not manage
 
     @property
     def name(self) -> str:
@@ -82,6 +85,7 @@ def read_environment(
         desired=desired,
         tenant=tenant,
         entries=entries,
+        live=live,
         unmanaged=unmanaged_entries(live.rules, desired) if live else (),
     )
 

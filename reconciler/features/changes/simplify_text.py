@@ -15,7 +15,7 @@ from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import code_span, escape_markdown
 from reconciler.render.finding_subject import source_location
 
-_UNMANAGED: Final = "Not proven: rules in CXone that the manifests do not manage. --live FILE includes them."
+_UNMANAGED: Final = "rules in CXone that the manifests do not manage. --live FILE includes those of one tenant."
 _INCOMPLETE: Final = (
     "The analysis stopped at its bound of work, so some edits were not tried."
 )
@@ -48,7 +48,8 @@ def headline(result: Simplification) -> str:
     if not result.edits:
         return _NONE
     edits = pluralize(len(result.edits), "edit")
-    names = join_all([each.name for each in result.environments], "and", sanitize)
+    environments = dict.fromkeys(each.name for each in result.environments)
+    names = join_all(list(environments), "and", sanitize)
     return (
         f"{edits}; after them, every conversation still goes where it goes now (proven for "
         f"{names})."
@@ -121,10 +122,18 @@ def remarks(result: Simplification) -> Iterator[str]:
         )
     if not found.complete:
         yield _INCOMPLETE
-    if not any(each.unmanaged for each in result.environments):
-        yield _UNMANAGED
+    without = _names_without_live(result)
+    if without:
+        yield f"Not proven for {join_all(without, 'and', sanitize)}: {_UNMANAGED}"
     if result.kinds == BY_DEFAULT:
         yield _MORE
+
+
+def _names_without_live(result: Simplification) -> list[str]:
+    """Return the Environments whose unmanaged live rules are not known."""
+    names = dict.fromkeys(each.name for each in result.environments)
+    known = {each.name for each in result.environments if each.live}
+    return [name for name in names if name not in known]
 
 
 def _size_phrase(size: ListSize) -> str:
