@@ -36,7 +36,7 @@ class ToolCall(NamedTuple):
     arguments: Mapping[str, Any]
 
 
-class Reply(NamedTuple):
+class ToolReply(NamedTuple):
     """The answer of a tool: the document, its text for clients that show texts, and whether it is
     an error.
     """
@@ -126,16 +126,16 @@ def over_http(url: str, conversation: Conversation[ResultT]) -> ResultT:
     return asyncio.run(talk())
 
 
-def asking(calls: Sequence[ToolCall]) -> Conversation[list[Reply]]:
+def asking(calls: Sequence[ToolCall]) -> Conversation[list[ToolReply]]:
     """Return the conversation of these calls, one after the other."""
 
-    async def ask(client: Client) -> list[Reply]:
+    async def ask(client: Client) -> list[ToolReply]:
         replies = []
         for call in calls:
             result = await client.call_tool(call.tool, dict(call.arguments))
             (content,) = result.content
             replies.append(
-                Reply(
+                ToolReply(
                     answer=result.structured_content,
                     text=getattr(content, "text", ""),
                     is_error=result.is_error,

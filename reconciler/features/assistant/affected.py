@@ -25,7 +25,7 @@ from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.desired.desired import endpoint_stage
 from reconciler.core.desired.queues import QueueResolver, resolve_aliases
 from reconciler.core.errors import UsageError
-from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests, load_contents, load_manifests
 from reconciler.core.model.finding import Document
 from reconciler.core.model.rule import Queue
@@ -49,7 +49,7 @@ from reconciler.features.assistant.answer import MAX_PARTS, LeftOut
 from reconciler.features.assistant.arguments import ComparisonArguments
 from reconciler.features.assistant.project import AssistantProject
 from reconciler.render.colour import no_style
-from reconciler.render.effects import summarize_effects
+from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.plan_view import PlanView, read_view
 from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.render.text.explain import DisplayNames
@@ -132,33 +132,54 @@ def _of_manifests(
     project: AssistantProject, arguments: ComparisonArguments, state: PresentState
 ) -> Document:
     """Return the effects from other manifests to those in the files now."""
-    environment = state.environment
-    if arguments.directory:
-        place = quote_name(arguments.directory)
-        earlier = load_manifests(project.inner_path(arguments.directory))
-    else:
-        revision = arguments.revision or _HEAD
-        place = f"revision {quote_name(revision)}"
-        earlier = _manifests_at(project.directory, revision)
-    if environment.name not in {*earlier.environments, "sandbox"}:
-        raise UsageError(
-            f"{place} has no Environment {quote_name(environment.name)} to compare with"
-        )
-    before = _side(earlier, earlier.environment(environment.name))
-    after = _side(state.manifests, environment)
-    if not _is_comparable(before.environment, environment):
-        raise UsageError(
-            f"{place}: the Environment {quote_name(environment.name)} has other `attributes` or "
-            f"another `api.evaluation` there, and rules on both cannot be compared"
-        )
+    place, earlier = _earlier_manifests(project, arguments)
+    before = _earlier_side(place, earlier, state.environment)
+    after = _side(state.manifests, state.environment)
     labels = merge_labels([before.names.labels, after.names.labels])
     impact = _compare(before, after, labels, state.sample)
     queues = {**before.names.queues, **after.names.queues}
     document = impact_to_json(impact, queues, headline(impact, queues, labels))
-    summary = summarize_effects(impact, queues, labels)
-    lines = [*headline_lines(summary, no_style), *effects_lines(summary, no_style)]
+    text = _effects_text(summarize_effects(impact, queues, labels))
     sides = {"from": place, "to": "the manifests now"}
-    return _answer(environment.name, sides, "\n".join(lines), document)
+    return _answer(state.environment.name, sides, text, document)
+
+
+def _effects_text(summary: EffectsSummary) -> str:
+    lines = [*headline_lines(summary, no_style), *effects_lines(summary, no_style)]
+    return "\n".join(lines)
+
+
+def _earlier_manifests(
+    project: AssistantProject, arguments: ComparisonArguments
+) -> tuple[str, Manifests]:
+    """Return other manifests, and where they are. Raises UsageError and ManifestError."""
+    if arguments.directory:
+        path = project.inner_path(arguments.directory)
+        return quote_name(arguments.directory), load_manifests(path)
+    revision = arguments.revision or _HEAD
+    place = f"revision {quote_name(revision)}"
+    return place, _manifests_at(project.directory, revision)
+
+
+def _earlier_side(
+    place: str, manifests: Manifests, environment: Environment
+) -> ComparedRules:
+    """Return the rules of the same Environment in other manifests.
+
+    Raises UsageError if there is none, or if rules on both cannot be compared.
+    """
+    name = environment.name
+    if name not in {*manifests.environments, SANDBOX}:
+        raise UsageError(
+            f"{place} has no Environment {quote_name(name)} to compare with"
+        )
+    before = _side(manifests, manifests.environment(name))
+    if not _is_comparable(before.environment, environment):
+        raise UsageError(
+            f"{place}: the Environment {quote_name(name)} has other `attributes` or another "
+            f"`api.evaluation` there, and rules on both cannot be compared"
+        )
+    return before
 
 
 def _side(manifests: Manifests, environment: Environment) -> ComparedRules:
@@ -225,10 +246,9 @@ def _of_apply(state: PresentState, live: LiveState, place: str) -> Document:
     impact, queues, labels = plan.impact, plan.queue_names, plan.labels
     first = headline(impact, queues, labels, plan.promises)
     document = impact_to_json(impact, queues, first)
-    summary = summarize_effects(impact, queues, labels, plan.promises)
-    lines = [*headline_lines(summary, no_style), *effects_lines(summary, no_style)]
+    text = _effects_text(summarize_effects(impact, queues, labels, plan.promises))
     sides = {"from": place, "to": "the same after an apply of the manifests"}
-    return _answer(environment.name, sides, "\n".join(lines), document)
+    return _answer(environment.name, sides, text, document)
 
 
 def _of_live_file(state: PresentState, path: Path) -> Document:

@@ -51,7 +51,7 @@ def options(parser: argparse.ArgumentParser) -> type[AssistantOptions]:
         "--http",
         metavar="[HOST:]PORT",
         help="serve HTTP at /mcp instead of stdin and stdout (host: 127.0.0.1; port 0: a free "
-        "one); whoever reaches the port may ask",
+        "one); each program that reaches the port may ask",
     )
     add(
         "--allow-host",

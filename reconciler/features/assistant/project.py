@@ -1,4 +1,4 @@
-"""The manifests and the rules that questions are about, read anew for each question."""
+"""The manifests and the rules that questions are about, read again for each question."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ SILENT: Final = Output(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleView:
+class AskedRules:
     """The rules that a question is about, in one Environment."""
 
     manifests: Manifests
@@ -74,7 +74,7 @@ class AssistantProject:
             )
         return self.read_live(manifests, environment)
 
-    def view(self, name: str | None, origin: RuleOrigin) -> RuleView:
+    def view(self, name: str | None, origin: RuleOrigin) -> AskedRules:
         """Return the rules of an Environment. Raises ManifestError, UsageError and CxrouteError."""
         manifests = self.manifests()
         environment = self.environment_of(manifests, name)
@@ -84,7 +84,7 @@ class AssistantProject:
             live = self.live_state(manifests, environment)
             endpoint = live.endpoint(endpoint)
         entries, names = rules_of(manifests, environment, live)
-        return RuleView(
+        return AskedRules(
             manifests=manifests,
             environment=environment,
             origin=origin,

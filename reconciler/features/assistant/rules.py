@@ -33,8 +33,8 @@ from reconciler.features.assistant.arguments import (
     SearchArguments,
 )
 from reconciler.features.assistant.project import (
+    AskedRules,
     AssistantProject,
-    RuleView,
     intent_name,
 )
 from reconciler.render.text.explain import rule_destination
@@ -59,44 +59,47 @@ class NamedQueue(NamedTuple):
 
 def find_rules(project: AssistantProject, arguments: SearchArguments) -> Document:
     """Return the rules that fit each argument, in the order in which they are tried."""
-    given = (arguments.queue, arguments.intent, arguments.attribute)
-    if all(each is None for each in given):
-        raise UsageError("name a queue, an intent or an attribute")
-    if arguments.value is not None and arguments.attribute is None:
-        raise UsageError("value: name its attribute, too")
+    _require_filter(arguments)
     view = project.view(arguments.environment, arguments.rules)
-    entries = order_entries(view.entries, view.environment.api.evaluation)
-    search = _Search(view, arguments)
-    matches = [entry for entry in _with_disabled(view, entries) if search.fits(entry)]
+    search = RuleSearch(view, arguments)
+    matches = [entry for entry in _in_order(view) if search.fits(entry)]
     left_out = LeftOut()
+    brief = left_out.first("inBrief", matches[_IN_FULL:], _IN_BRIEF)
     answer: Document = {
         "environment": view.environment.name,
         "rules": view.origin,
         "found": len(matches),
         "matches": [_rule_document(entry, view) for entry in matches[:_IN_FULL]],
+        "inBrief": list(map(_place, brief)),
+        "notes": list(search.notes()),
     }
-    if others := left_out.first("inBrief", matches[_IN_FULL:], _IN_BRIEF):
-        answer["inBrief"] = [_place(entry) for entry in others]
     if arguments.intent is not None:
-        open_rules = [entry for entry in entries if search.takes_any_intent(entry)]
-        shown = left_out.first("forAnyIntent", open_rules)
-        answer["forAnyIntent"] = [_place(entry) for entry in shown]
-    answer["notes"] = list(search.notes())
+        others = [entry for entry in _in_order(view) if search.takes_any_intent(entry)]
+        answer["forAnyIntent"] = list(
+            map(_place, left_out.first("forAnyIntent", others))
+        )
     return {**answer, **left_out.document()}
 
 
-def _with_disabled(
-    view: RuleView, enabled: Sequence[RoutingEntry]
-) -> Iterator[RoutingEntry]:
-    """Yield the rules in order, then those that are switched off."""
-    yield from enabled
+def _require_filter(arguments: SearchArguments) -> None:
+    """Raise UsageError for a search without a filter."""
+    given = (arguments.queue, arguments.intent, arguments.attribute)
+    if all(each is None for each in given):
+        raise UsageError("name a queue, an intent or an attribute")
+    if arguments.value is not None and arguments.attribute is None:
+        raise UsageError("value: name its attribute, too")
+
+
+def _in_order(view: AskedRules) -> Iterator[RoutingEntry]:
+    """Yield the rules in the order in which they are tried, then those that are switched off."""
+    yield from order_entries(view.entries, view.environment.api.evaluation)
     yield from (entry for entry in view.entries if not entry.rule.enabled)
 
 
-class _Search:
+class RuleSearch:
     """What a rule must fit."""
 
-    def __init__(self, view: RuleView, arguments: SearchArguments) -> None:
+    def __init__(self, view: AskedRules, arguments: SearchArguments) -> None:
         self._view = view
         self._attribute = arguments.attribute
         self._value = arguments.value
@@ -189,7 +192,7 @@ def list_queues(project: AssistantProject, arguments: QueueArguments) -> Documen
     }
 
 
-def _named_queues(view: RuleView) -> list[NamedQueue]:
+def _named_queues(view: AskedRules) -> list[NamedQueue]:
     """Return the queues of the manifests and of the rules, by name."""
     live = view.live.queues if view.live else ()
     aliases = resolve_aliases(view.manifests, view.environment.name)
@@ -217,7 +220,9 @@ def _named_queues(view: RuleView) -> list[NamedQueue]:
     ]
 
 
-def _queue_named(queues: Sequence[NamedQueue], text: str, view: RuleView) -> NamedQueue:
+def _queue_named(
+    queues: Sequence[NamedQueue], text: str, view: AskedRules
+) -> NamedQueue:
     """Return the queue of an alias, a name or an id. Raises UsageError."""
     folded = text.casefold()
     for is_same in (
@@ -232,7 +237,7 @@ def _queue_named(queues: Sequence[NamedQueue], text: str, view: RuleView) -> Nam
     raise UsageError("; ".join(filter(None, (message, hint))))
 
 
-def _queue_document(named: NamedQueue, view: RuleView) -> Document:
+def _queue_document(named: NamedQueue, view: AskedRules) -> Document:
     """Return a queue with its first rules, in the order in which they are tried."""
     entries = order_entries(view.entries, view.environment.api.evaluation)
     serving = [entry for entry in entries if named.queue.id in _queue_ids(entry)]
@@ -247,7 +252,7 @@ def _queue_document(named: NamedQueue, view: RuleView) -> Document:
     return document
 
 
-def _rule_document(entry: RoutingEntry, view: RuleView) -> Document:
+def _rule_document(entry: RoutingEntry, view: AskedRules) -> Document:
     """Return a rule with its place, what it asks for, and where it sends conversations."""
     parts = entry.rule.conditions
     return {

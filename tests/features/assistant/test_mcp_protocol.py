@@ -13,9 +13,9 @@ import pytest
 
 from reconciler.version import __version__
 from tests.support.assistant_client import (
-    Reply,
     ServedProject,
     ToolCall,
+    ToolReply,
     asking,
     http_server,
     over_http,
@@ -139,7 +139,7 @@ def test_an_error_does_not_end_the_server(bank: BankHistory) -> None:
 def test_an_edit_is_seen_by_the_next_question(bank: BankHistory) -> None:
     """The files are read for each question; a server need not be started again."""
 
-    async def edit_between(client: Client) -> list[Reply]:
+    async def edit_between(client: Client) -> list[ToolReply]:
         before = await asking([ToolCall("where_does_it_go", CALLER)])(client)
         bank.edit(
             "fraud.yaml",

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from tests.support.assistant_client import (
-    Reply,
     ServedProject,
     ToolCall,
+    ToolReply,
     asking,
     http_server,
     over_http,
@@ -72,7 +72,7 @@ def search(question: str, fits: Callable[[StatedRule], bool], **arguments: str) 
     """Return a question about rules; `fits` is the search of the oracle."""
 
     def is_true(answer: Answer, bank: StatedBank) -> bool:
-        listed = [*answer["matches"], *answer.get("inBrief", ())]
+        listed = [*answer["matches"], *answer["inBrief"]]
         found = {each["rule"]: place_of(each["source"]) for each in listed}
         expected = {
             rule.address: (rule.file, rule.line) for rule in bank.rules if fits(rule)
@@ -218,12 +218,12 @@ QUESTIONS: Final = (
         transferAmount=12000,
     ),
     route(
-        "Does somebody who perhaps wants to leave get an offer?",
+        "Does a customer who perhaps wants to leave get an offer?",
         intent="terminate_account",
         confidence=0.7,
     ),
     route(
-        "Where does an intent go that nobody planned for?",
+        "Where does an intent go that is in no rule?",
         intent="order_pizza",
         confidence=0.9,
     ),
@@ -280,7 +280,7 @@ QUESTIONS: Final = (
 )
 
 
-def wrong(replies: list[Reply], bank: StatedBank) -> list[tuple[str, Answer]]:
+def wrong(replies: list[ToolReply], bank: StatedBank) -> list[tuple[str, Answer]]:
     """Return the questions whose answers are not true, or too long for a conversation."""
     return [
         (case.question, reply.answer)
