@@ -5,6 +5,7 @@ only reads.
 import argparse
 import asyncio
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -76,6 +77,8 @@ def run(options: AssistantOptions, _output: Output) -> int:
         read_live=_live_reader(options),
     )
     if address is None:
+        # A thread waits for stdin, and asyncio's own handler would wait for that thread.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         asyncio.run(AssistantServer(project).serve_stdio())
     else:
         asyncio.run(serve_http(project, address, options.allow_host))

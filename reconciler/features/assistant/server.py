@@ -35,6 +35,7 @@ _INSTRUCTIONS: Final = (
 _READS: Final = mcp_types.ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True
 )
+_SCHEMES: Final = ("http", "https")  # https: of a proxy before the server
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -152,7 +153,10 @@ async def serve_http(
     names = [*_LOOPBACK, *hosts]
     security = TransportSecuritySettings(
         allowed_hosts=[*(f"{name}:*" for name in names), *hosts],
-        allowed_origins=[f"http://{name}:*" for name in names],
+        allowed_origins=[
+            *(f"http://{name}:*" for name in names),
+            *(f"{scheme}://{name}" for name in hosts for scheme in _SCHEMES),
+        ],
     )
     server = AssistantServer(project).protocol
     app = server.streamable_http_app(

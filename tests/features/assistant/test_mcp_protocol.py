@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,29 @@ def test_only_the_protocol_goes_to_stdout(bank: BankHistory) -> None:
     assert {"manifests/queues.yaml"} == {each["source"]["file"] for each in findings}
 
 
+def test_an_interrupt_ends_the_server_at_once(bank: BankHistory) -> None:
+    """Also while it waits for the next message."""
+    project = ServedProject(bank.folder)
+    with subprocess.Popen(
+        project.command,
+        cwd=bank.folder,
+        env=project.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(f"{json.dumps(INITIALIZE)}\n")
+        process.stdin.flush()
+        assert "serverInfo" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert -signal.SIGINT == process.wait(10)
+        assert "" == process.stderr.read()
+
+
 def test_an_error_does_not_end_the_server(bank: BankHistory) -> None:
     """An unknown tool, a wrong argument and an unknown Environment; then an answer."""
     calls = [
@@ -187,6 +211,8 @@ def test_http_answers_to_a_further_name_if_told(bank: BankHistory) -> None:
         url = address.removesuffix("/mcp")
         assert 200 == post(url, host="rules.example")
         assert 200 == post(url, host="rules.example:8765")
+        assert 200 == post(url, host="rules.example", origin="https://rules.example")
+        assert 403 == post(url, host="rules.example", origin="https://other.example")
         assert 421 == post(url, host="other.example")
 
 
