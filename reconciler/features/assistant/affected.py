@@ -1,6 +1,7 @@
 """Who is affected by a change: the conversations that go elsewhere, by the edit that moves them."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.checks.checked_rules import expand_checked
+from reconciler.core.checks.route_tests import check, with_promises
 from reconciler.core.desired.desired import endpoint_stage
 from reconciler.core.desired.queues import QueueResolver, resolve_aliases
 from reconciler.core.errors import UsageError
@@ -33,8 +35,10 @@ from reconciler.core.plan.assess import assess
 from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.core.plan.changes import find_changes
 from reconciler.core.plan.edits import edits_of_lists
+from reconciler.core.plan.finding_json import source_to_json
 from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.core.plan.stages import LiveState, PlanOptions
@@ -138,10 +142,23 @@ def _of_manifests(
     labels = merge_labels([before.names.labels, after.names.labels])
     impact = _compare(before, after, labels, state.sample)
     queues = {**before.names.queues, **after.names.queues}
-    document = impact_to_json(impact, queues, headline(impact, queues, labels))
-    text = _effects_text(summarize_effects(impact, queues, labels))
-    sides = {"from": place, "to": "the manifests now"}
+    checked = with_promises(check(state.manifests, state.environment))
+    promises = [each for each in checked.tried if isinstance(each, PromiseResult)]
+    first = headline(impact, queues, labels, promises)
+    document = impact_to_json(impact, queues, first)
+    text = _effects_text(summarize_effects(impact, queues, labels, promises))
+    sides = {"from": place, "to": "the manifests now", **_broken(promises)}
     return _answer(state.environment.name, sides, text, document)
+
+
+def _broken(promises: Iterable[PromiseResult]) -> Document:
+    """Return the field of an answer about the promises that do not hold after a change."""
+    broken = [
+        {"name": each.name, "source": source_to_json(each.finding.source)}
+        for each in promises
+        if each.facts.holds is False
+    ]
+    return {"brokenPromises": broken[:MAX_PARTS]} if broken else {}
 
 
 def _effects_text(summary: EffectsSummary) -> str:
@@ -247,7 +264,8 @@ def _of_apply(state: PresentState, live: LiveState, place: str) -> Document:
     first = headline(impact, queues, labels, plan.promises)
     document = impact_to_json(impact, queues, first)
     text = _effects_text(summarize_effects(impact, queues, labels, plan.promises))
-    sides = {"from": place, "to": "the same after an apply of the manifests"}
+    to = "the same after an apply of the manifests"
+    sides = {"from": place, "to": to, **_broken(plan.promises)}
     return _answer(environment.name, sides, text, document)
 
 

@@ -20,7 +20,7 @@ from reconciler.features.assistant.resources import (
     read_resource,
 )
 from reconciler.features.assistant.tools import TOOLS, call_tool
-from tests.support.bank_history import PENDING, BankHistory
+from tests.support.bank_history import FLOOR, PENDING, BankHistory
 from tests.support.cases import each_case
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import Program, write
@@ -307,6 +307,35 @@ def test_who_is_affected_equals_the_oracle(bank: BankHistory, seed: int) -> None
     ]
     missing = [pair for pair in moved if pair[0] != pair[1] and pair not in listed]
     assert "leftOut" in answer or [] == missing
+
+
+def test_a_broken_promise_is_told_first(bank: BankHistory) -> None:
+    """A change that sends stolen cards elsewhere: the headline, and the promises with their places;
+    `check_promise` names the rule that breaks them, with its place and an example.
+    """
+    fraud = FLOOR.replace("queue: fraud", "queue: general")
+    bank.edit("fraud.yaml", FLOOR, fraud)
+    answer = call_tool(BANK, "who_is_affected", {})
+    first, *_ = answer["brokenPromises"]
+    name = "stolen cards, stolen phones and compromised cards reach the fraud desk"
+    assert (name, 10) == (first["name"], first["source"]["line"])
+    assert name in answer["headline"]
+    assert answer["text"].startswith(answer["headline"])
+
+    checked = call_tool(BANK, "check_promise", {"promise": name})
+    (promise,) = checked["promises"]
+    assert (1, False) == (checked["broken"], promise["holds"])
+    assert "CXR221" == promise["finding"]["code"]
+    stated = StatedBank(bank.folder, "prod")
+    assert promise["violations"]
+    for violation in promise["violations"]:
+        rule = stated.route(**event_of(violation["example"]))
+        assert rule is not None
+        assert (rule.address, rule.line) == (
+            violation["rule"],
+            violation["source"]["line"],
+        )
+        assert "Fraud Desk" not in rule.shares
 
 
 @pytest.mark.usefixtures("bank")
