@@ -11,11 +11,8 @@ from reconciler.cli.hooks import ExplainAddition, ExplainPart, explain_parts
 from reconciler.cli.options import option_parts
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
-from reconciler.cli.rule_sources import (
-    list_rules,
-    read_tenant,
-    refuse_other_reading,
-)
+from reconciler.cli.rule_lists import refuse_other_reading
+from reconciler.cli.rule_sources import list_rules, read_tenant
 from reconciler.cli.session import open_session
 from reconciler.core.checks.explain import explain, misspellings
 from reconciler.core.desired.desired import endpoint_stage

@@ -13,7 +13,8 @@ from reconciler.cli.files import write_text
 from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
-from reconciler.cli.rule_sources import read_tenant, refuse_other_reading
+from reconciler.cli.rule_lists import refuse_other_reading
+from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import open_session
 from reconciler.core.checks.adequacy import (
     Adequacy,

@@ -10,7 +10,7 @@ from reconciler.cli.command_line import utc_now
 from reconciler.cli.manifest_files import replace_files
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
-from reconciler.cli.rule_sources import read_live_file
+from reconciler.cli.rule_lists import read_live_file
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.load import (
     Manifests,
