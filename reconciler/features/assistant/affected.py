@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ from reconciler.cli.rule_lists import (
 )
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.diff.effects import EditSet
-from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, common_types
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.checks.route_tests import check, with_promises
@@ -226,11 +226,6 @@ def _compare(
     """Return the conversations that the two sides route differently."""
     left = before.endpoint.compared_with(after.endpoint)
     right = after.endpoint.compared_with(before.endpoint)
-    types = {
-        name: type_
-        for name, type_ in left.types.items()
-        if right.types.get(name) == type_
-    }
     edits = edits_of_lists(before.entries, after.entries, labels, words="plan")
     has_other_fallback = left.fallback.settings != right.fallback.settings
     middle = right.pull_back(before.entries) if has_other_fallback else None
@@ -239,16 +234,15 @@ def _compare(
     difference = compare_behaviour(
         *sides,
         evaluation,
-        types=types,
+        types=common_types([left, right]),
         edited=EditSet([edited.edit for edited in edits], middle),
     )
-    impact = Impact(difference, edits)
+    traffic = None
     if sample is not None:
         today, afterwards = (order_entries(side, evaluation) for side in sides)
         cells = convert_sample(right.types, sample)
         traffic = measure_traffic(difference, today, afterwards, cells)
-        impact = replace(impact, traffic=traffic)
-    return order_effects(impact, labels)
+    return order_effects(Impact(difference, edits, traffic), labels)
 
 
 def _of_apply(state: PresentState, live: LiveState, place: str) -> Document:

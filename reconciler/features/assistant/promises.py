@@ -1,5 +1,6 @@
 """Whether promises hold: proven for all conversations, or broken, with examples."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -32,13 +33,14 @@ def check_promise(project: AssistantProject, arguments: PromiseArguments) -> Doc
     limit = _MAX_BRIEF if is_brief else MAX_ITEMS
     broken_first = sorted(chosen, key=lambda each: each.facts.holds is True)
     shown = left_out.first("promises", broken_first, limit)
+    results_of = Counter(each.facts.holds for each in chosen)
     return {
         "environment": checked.environment.name,
         "rules": checked.rules,
         "found": len(chosen),
-        "hold": sum(each.facts.holds is True for each in chosen),
-        "broken": sum(each.facts.holds is False for each in chosen),
-        "undecided": sum(each.facts.holds is None for each in chosen),
+        "hold": results_of[True],
+        "broken": results_of[False],
+        "undecided": results_of[None],
         "promises": [
             _brief(each)
             if is_brief and each.facts.holds

@@ -1,6 +1,7 @@
 """Rules by what they say, and queues with the rules that serve them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.evaluate import holds
@@ -197,27 +198,30 @@ def _named_queues(view: AskedRules) -> list[NamedQueue]:
     live = view.live.queues if view.live else ()
     aliases = resolve_aliases(view.manifests, view.environment.name)
     resolver = OfflineQueueResolver(view.environment.name, aliases, live)
-    names: dict[str, list[str]] = {}
-    owners: dict[str, set[str]] = {}
-    for alias, reference in aliases.items():
-        try:
-            queue = resolver.resolve(alias)
-        except QueueError:  # it has no queue in this Environment
-            continue
-        names.setdefault(queue.id, []).append(alias)
-        if isinstance(reference, QueueRef):
-            owners.setdefault(queue.id, set()).update(reference.owners)
+    aliases_of = _aliases_by_queue(resolver)
     queues = {queue: Queue(queue, name) for queue, name in view.names.queues.items()}
     queues |= resolver.queues_by_id
     ordered = sorted(queues.values(), key=lambda queue: (queue.name, queue.id))
-    return [
-        NamedQueue(
-            queue,
-            tuple(names.get(queue.id, ())),
-            tuple(sorted(owners.get(queue.id, ()))),
-        )
-        for queue in ordered
-    ]
+    named = []
+    for queue in ordered:
+        names = aliases_of.get(queue.id, ())
+        owners = {owner for name in names for owner in _owners_of(aliases[name])}
+        named.append(NamedQueue(queue, tuple(names), tuple(sorted(owners))))
+    return named
+
+
+def _aliases_by_queue(resolver: OfflineQueueResolver) -> dict[str, list[str]]:
+    """Return the aliases that have a queue in this Environment, by the id of the queue."""
+    aliases: dict[str, list[str]] = {}
+    for alias in resolver.aliases:
+        with suppress(QueueError):  # it has no queue in this Environment
+            queue = resolver.resolve(alias)
+            aliases.setdefault(queue.id, []).append(alias)
+    return aliases
+
+
+def _owners_of(reference: object) -> Iterable[str]:
+    return reference.owners if isinstance(reference, QueueRef) else ()
 
 
 def _queue_named(

@@ -4,9 +4,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, common_types
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.checks.route_tests import (
     Checked,
     CheckResult,
@@ -207,16 +206,6 @@ def _ordered_events(
 ) -> tuple[RoutingEntry, ...]:
     """Return the rules of a version on events, in the order of evaluation."""
     return order_entries(stage.pull_back(desired_entries(state)), state.evaluation)
-
-
-def common_types(stages: Sequence[EndpointStage]) -> Types:
-    """Return the types of attributes that are known and equal in all versions."""
-    first, *others = [stage.types for stage in stages]
-    return {
-        name: value_type
-        for name, value_type in first.items()
-        if all(types.get(name) == value_type for types in others)
-    }
 
 
 def _failures_of_merge(versions: Sequence[CheckedVersion]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from reconciler.core.behaviour.diff.difference import compare_behaviour
+from reconciler.core.behaviour.endpoint_stage import common_types
 from reconciler.core.checks.edit_effects import find_edit_effects
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.errors import CxrouteError, UsageError
@@ -20,7 +21,6 @@ from reconciler.core.plan.guards import apply_allowance, count_deletes
 from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.suggest import suggest
-from reconciler.features.changes.merge_check import common_types
 from reconciler.features.changes.simplify_candidates import EditKind
 from reconciler.features.changes.simplify_rules import (
     EnvironmentRules,

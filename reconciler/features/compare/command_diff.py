@@ -23,6 +23,7 @@ from reconciler.cli.rule_sources import (
 )
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.diff.effects import EditSet
+from reconciler.core.behaviour.endpoint_stage import common_types
 from reconciler.core.behaviour.routing_entry import Destination, Evaluation
 from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.core.plan.clauses import FEW_VALUES
@@ -112,11 +113,7 @@ def _compare(
     """Return the conversations that the two lists of rules route differently."""
     before, after = lists
     left, right = endpoints(sources, lists)
-    types = {
-        name: type_
-        for name, type_ in left.types.items()
-        if right.types.get(name) == type_
-    }
+    types = common_types([left, right])
     edits = edits_of_lists(
         before.entries, after.entries, labels(*sources), words="plan"
     )

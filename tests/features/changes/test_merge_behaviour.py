@@ -7,9 +7,10 @@ from typing import Final
 
 import pytest
 
+from reconciler.core.behaviour.endpoint_stage import common_types
 from reconciler.core.behaviour.routing_entry import order_entries
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, check_merge
-from reconciler.features.changes.merge_check import common_types, compared_stages
+from reconciler.features.changes.merge_check import compared_stages
 from reconciler.features.changes.merge_document import merge_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
