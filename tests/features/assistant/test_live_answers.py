@@ -33,7 +33,7 @@ CALLS = [
 
 
 def test_a_tenant_sees_reads_alone(tmp_path: Path) -> None:
-    """Each question reads the tenant anew; no request but that for a token is not a GET, and no
+    """Each question reads the tenant again; no request but that for a token is not a GET, and no
     answer contains a secret.
     """
     state = bank_tenant()

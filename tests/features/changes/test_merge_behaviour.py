@@ -105,7 +105,7 @@ def test_a_limited_report_says_what_is_not_decided(block: int) -> None:
 @pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(8))
 def test_the_order_of_the_two_changes_does_not_matter(block: int) -> None:
-    """With ours and theirs exchanged, the report has the same inputs and destinations."""
+    """With the two changes exchanged, the report has the same inputs and destinations."""
     for seed in range(block * 10, (block + 1) * 10):
         four = a_quadruple(Random(f"swap {seed}"), 5)
         sides = {"base": "base", "ours": "theirs", "theirs": "ours", "merged": "merged"}

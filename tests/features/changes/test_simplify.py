@@ -301,7 +301,7 @@ def a_live_rule(**fields: object) -> dict[str, object]:
 
 
 def test_live_rules_count_if_a_file_has_them(elsewhere: Path, cxroute: Program) -> None:
-    """A rule that somebody else owns may need what no rule of the manifests needs."""
+    """An unmanaged rule may need what no rule of the manifests needs."""
     assert elsewhere == Path.cwd()
     write("prod.yaml", PROD)
     write(

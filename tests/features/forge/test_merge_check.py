@@ -314,7 +314,7 @@ def test_a_missing_head_is_a_line(requests: OpenRequests) -> None:
 def test_an_invalid_own_request_is_one_line(
     requests: OpenRequests, files: dict[str, str], reason: str
 ) -> None:
-    """Nothing is compared, and the check is no error."""
+    """Nothing is compared, and the check does not fail."""
     requests.open_own(files)
     requests.open_other(8, LATER)
     assert 0 == requests.stage.note()
@@ -406,7 +406,7 @@ def test_files_of_a_fork_are_only_data(requests: OpenRequests, tmp_path: Path) -
 @ON_GITHUB
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_names_from_outside_are_escaped(requests: OpenRequests, block: int) -> None:
-    """Of titles, rules and queues: no markup, no mention, no line of ours, no command."""
+    """Of titles, rules and queues: no markup, no mention, no line of the report, no command."""
     requests.open_own(PREMIUM)
     names = list(NAMES.values())[block::BLOCKS]
     for number, name in enumerate(names, 8):
@@ -462,7 +462,7 @@ def test_an_error_of_the_forge_is_a_warning(
         b'{"value": [7], "values": {}}',
     ],
 )
-def test_junk_of_the_forge_is_no_error(requests: OpenRequests, body: bytes) -> None:
+def test_junk_of_the_forge_is_not_an_error(requests: OpenRequests, body: bytes) -> None:
     """A response of another form, or a list of other things."""
     requests.open_own(PREMIUM)
     pattern = r"^GET .*(/pulls|/merge_requests|/pull[rR]equests)$"
