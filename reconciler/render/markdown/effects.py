@@ -145,14 +145,17 @@ def _effect_table(
         rule += "---:|"
     lines = [head, rule]
     shown = 0
+    is_told = False
     for effect in summary.effects:
         if shown >= limits.rows:
             break
         visible = [*_rows(effect, table, limits.longest)][: limits.rows - shown]
         shown += len(visible)
+        # A note may say all: of conversations of another type, for example.
+        is_told = is_told or bool(visible) or not effect.rows
         lines += [_cause(effect, table, limits.longest), *visible]
     hidden = len(summary.rows) - shown
-    if not shown:
+    if not is_told:
         return "", hidden
     return "\n".join(lines), hidden
 
