@@ -1,6 +1,6 @@
 """Manifests -> fewer rules that route every conversation as before, as edits of the texts. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -17,9 +17,11 @@ from reconciler.core.export.update_manifest import (
 )
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.yaml_patch import CannotPatchError, TextEdit
+from reconciler.core.model.grouping import group_pairs
 from reconciler.core.plan.guards import apply_allowance, count_deletes
 from reconciler.core.plan.routing_table import desired_entries
-from reconciler.core.text.escape import sanitize
+from reconciler.core.plan.stages import GuardResult
+from reconciler.core.text.escape import join_all, sanitize
 from reconciler.core.text.suggest import suggest
 from reconciler.features.changes.simplify_candidates import EditKind
 from reconciler.features.changes.simplify_rules import (
@@ -167,16 +169,35 @@ def _tripped_guards(
     editable: Iterable[RulePlace],
     now: datetime,
 ) -> Iterator[TrippedGuard]:
-    """Yield the guard `deletes` of each Environment that the removed rules trip."""
+    """Yield the guards of each Environment that the removed rules trip."""
     removed = {place for place in editable if place not in found.fields}
     for each in environments:
-        count = sum(place in removed for place in each.entries)
-        if not count:
-            continue
-        managed = len(each.desired.rules)
-        result = count_deletes(count, 0, managed, each.environment)
-        if not apply_allowance(result, each.environment, now).ok:
-            yield TrippedGuard(each.name, result.name, result.message)
+        for result in _guard_results(each, removed):
+            if not apply_allowance(result, each.environment, now).ok:
+                yield TrippedGuard(each.name, result.name, result.message)
+
+
+def _guard_results(
+    rules: EnvironmentRules, removed: Container[RulePlace]
+) -> Iterator[GuardResult]:
+    """Yield the results of the guards `deletes` and `emptied`, if rules are removed."""
+    gone = {rules.entries[place].name for place in rules.entries if place in removed}
+    if not gone:
+        return
+    managed = len(rules.desired.rules)
+    yield count_deletes(len(gone), 0, managed, rules.environment)
+    by_ruleset = group_pairs(
+        (address.ruleset, str(address) in gone) for address in rules.desired.rules
+    )
+    emptied = [name for name, are_gone in by_ruleset.items() if all(are_gone)]
+    if emptied:
+        yield GuardResult(
+            name="emptied",
+            value=len(emptied),
+            limit=0,
+            ok=False,
+            message=f"deletes every rule of {join_all(emptied, 'and', sanitize)}",
+        )
 
 
 def prove_texts(

@@ -34,11 +34,11 @@ def edit_reason(edit: ProvenEdit, labels: Labels) -> str:
         return f"they have one destination, and their conditions differ in {name} alone"
     if not isinstance(edit.subject, str):
         return f"`{condition_phrase(edit.subject, labels)}` never decides"
+    if not edit.takers:
+        return "never takes a conversation: its conditions contradict each other"
     takers = list_rules(edit.takers)
     if edit.kind == "redundant":
         return f"its conversations go to the same place without it: by {takers}"
-    if not edit.takers:
-        return "never takes a conversation: its conditions contradict each other"
     verb = "takes" if len(edit.takers) == 1 else "take"
     return f"never takes a conversation: {takers} {verb} them first"
 

@@ -363,6 +363,28 @@ def test_a_guard_that_the_next_plan_trips_is_named(
     _, document = cxroute.json("simplify")
     (guard,) = document["guards"]
     assert ("prod", "deletes") == (guard["environment"], guard["guard"])
+    write("prod.yaml", PROD)
+    write("cards.yaml", HEAD + TWICE % "")
+    assert [] == cxroute.json("simplify")[1]["guards"]
+
+
+def test_a_ruleset_may_lose_its_last_rule(elsewhere: Path, cxroute: Program) -> None:
+    """Its list becomes empty, and the guard that the next plan trips is named."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    never = "[{attribute: tier, equals: gold}, {attribute: tier, equals: basic}]"
+    write("cards.yaml", f"{HEAD}  - {{key: never, when: {never}, queue: Cards}}\n")
+    assert 0 == cxroute("simplify", "--write")
+    assert (
+        "    never takes a conversation: its conditions contradict each other\n"
+    ) in cxroute.out
+    assert (
+        "The next plan of prod trips the guard emptied: it deletes every rule of cards.\n"
+    ) in cxroute.out
+    assert (
+        HEAD.replace("rules:\n", "rules: []\n")
+        == Path("manifests/cards.yaml").read_text()
+    )
 
 
 def test_an_edit_that_would_lose_another_text_is_not_made(
