@@ -18,10 +18,8 @@ from reconciler.cli.rule_lists import (
     rules_of,
     unlisted_queues,
 )
-from reconciler.core.behaviour.diff.difference import compare_behaviour
-from reconciler.core.behaviour.diff.effects import EditSet
-from reconciler.core.behaviour.endpoint_stage import EndpointStage, common_types
-from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.checks.route_tests import check, with_promises
 from reconciler.core.desired.desired import endpoint_stage
@@ -34,16 +32,14 @@ from reconciler.core.model.rule import Queue
 from reconciler.core.plan.assess import assess
 from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.core.plan.changes import find_changes
-from reconciler.core.plan.edits import edits_of_lists
 from reconciler.core.plan.finding_json import source_to_json
 from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.list_impact import ListSide, impact_of_lists
 from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.core.plan.stages import LiveState, PlanOptions
-from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
-from reconciler.core.plan.words import order_effects
 from reconciler.core.target import target_of
 from reconciler.core.text.escape import quote_name, sanitize
 from reconciler.core.text.files import MIB, read_text
@@ -226,23 +222,13 @@ def _compare(
     """Return the conversations that the two sides route differently."""
     left = before.endpoint.compared_with(after.endpoint)
     right = after.endpoint.compared_with(before.endpoint)
-    edits = edits_of_lists(before.entries, after.entries, labels, words="plan")
-    has_other_fallback = left.fallback.settings != right.fallback.settings
-    middle = right.pull_back(before.entries) if has_other_fallback else None
-    sides = (left.pull_back(before.entries), right.pull_back(after.entries))
-    evaluation = after.environment.api.evaluation
-    difference = compare_behaviour(
-        *sides,
-        evaluation,
-        types=common_types([left, right]),
-        edited=EditSet([edited.edit for edited in edits], middle),
+    return impact_of_lists(
+        ListSide(before.entries, left),
+        ListSide(after.entries, right),
+        after.environment.api.evaluation,
+        labels,
+        sample,
     )
-    traffic = None
-    if sample is not None:
-        today, afterwards = (order_entries(side, evaluation) for side in sides)
-        cells = convert_sample(right.types, sample)
-        traffic = measure_traffic(difference, today, afterwards, cells)
-    return order_effects(Impact(difference, edits, traffic), labels)
 
 
 def _of_apply(state: PresentState, live: LiveState, place: str) -> Document:
