@@ -4,7 +4,6 @@ The result may hold for further values: whether that moves a conversation is pro
 """
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from typing import Final
 
 from reconciler.core.model.operators import (
@@ -17,8 +16,10 @@ from reconciler.core.model.rule import Condition, canonical_scalar, make_conditi
 
 _NEGATIVE: Final = operators_of("equality", "set") & POSITIVE_OF_NEGATIVE.keys()
 _POSITIVE: Final = operators_of("equality", "set") - _NEGATIVE
-_LOWER: Final = ("greaterThanOrEqual", "greaterThan")  # the weaker one first
-_UPPER: Final = ("lessThanOrEqual", "lessThan")
+_LOWER: Final = frozenset({"greaterThanOrEqual", "greaterThan"})
+_UPPER: Final = frozenset({"lessThanOrEqual", "lessThan"})
+_RISING: Final = ("greaterThanOrEqual", "lessThan", "lessThanOrEqual", "greaterThan")
+"""The bounds at one number: where their values begin or end, from the lowest to the highest."""
 
 
 def join_conditions(
@@ -86,37 +87,19 @@ def _key(value: Scalar) -> str:
 
 def _join_bounds(rules: Sequence[Sequence[Condition]]) -> tuple[Condition, ...]:
     """Return the lowest lower bound and the highest upper bound; none where a rule has none."""
-    lower = [_of_side(parts, _LOWER) for parts in rules]
-    upper = [_of_side(parts, _UPPER) for parts in rules]
+    lower = [[part for part in parts if part.operator in _LOWER] for parts in rules]
+    upper = [[part for part in parts if part.operator in _UPPER] for parts in rules]
     joined = []
     if all(lower):
-        joined.append(reduce(_lower_bound, map(_strictest_lower, lower)))
+        strictest = [max(parts, key=_position) for parts in lower]
+        joined.append(min(strictest, key=_position))
     if all(upper):
-        joined.append(reduce(_higher_bound, map(_strictest_upper, upper)))
+        strictest = [min(parts, key=_position) for parts in upper]
+        joined.append(max(strictest, key=_position))
     return tuple(joined)
 
 
-def _of_side(parts: Iterable[Condition], operators: Sequence[str]) -> list[Condition]:
-    return [part for part in parts if part.operator in operators]
-
-
-def _strictest_lower(parts: Sequence[Condition]) -> Condition:
-    return max(parts, key=lambda part: _position(part, _LOWER))
-
-
-def _strictest_upper(parts: Sequence[Condition]) -> Condition:
-    return min(parts, key=lambda part: _position(part, _UPPER[::-1]))
-
-
-def _lower_bound(first: Condition, second: Condition) -> Condition:
-    return min(first, second, key=lambda part: _position(part, _LOWER))
-
-
-def _higher_bound(first: Condition, second: Condition) -> Condition:
-    return max(first, second, key=lambda part: _position(part, _UPPER[::-1]))
-
-
-def _position(part: Condition, operators: Sequence[str]) -> tuple[float, int]:
+def _position(part: Condition) -> tuple[float, int]:
     """Return where a bound is: by its number, and of equal numbers by its operator."""
     (number,) = part.values
-    return float(number), operators.index(part.operator)
+    return float(number), _RISING.index(part.operator)

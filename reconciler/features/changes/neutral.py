@@ -19,8 +19,7 @@ from reconciler.core.behaviour.routing_entry import (
     order_entries,
 )
 from reconciler.core.behaviour.space.boxes import Shapes
-from reconciler.core.behaviour.space.domain import REST
-from reconciler.core.behaviour.space.patterns import bits, union
+from reconciler.core.behaviour.space.patterns import union
 from reconciler.core.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 from reconciler.core.behaviour.space.space import CompiledRule, Space
 
@@ -101,8 +100,8 @@ class OrderedList:
             return ()
         place = self._place_of(entry)
         ranks: set[int] = set()
-        for atom in self._slices_of(box):
-            ranks.update(self._search_in(atom, box, absent).takers(place))
+        for atom in self.slices.atoms_of(box):
+            ranks.update(self._search_in(atom, box, absent).winners(place))
         return tuple(self.slices.entries[rank] for rank in sorted(ranks))
 
     def _is_neutral(
@@ -117,7 +116,7 @@ class OrderedList:
             self._place_of(entry),
             self._level_of(entry),
         )
-        for atom in self._slices_of(box):
+        for atom in self.slices.atoms_of(box):
             search = self._search_in(atom, box, absent)
             if not search.keeps_winners(added, may_take):
                 return False
@@ -134,16 +133,6 @@ class OrderedList:
         first = bisect_left(self._keys, priority, key=lambda key: key[0])
         last = bisect_right(self._keys, priority, key=lambda key: key[0])
         return range(self._first + first, self._first + last)
-
-    def _slices_of(self, box: CompiledRule) -> Iterator[int]:
-        """Yield the slices of a rule."""
-        if box.atoms:
-            yield from box.atoms
-            return
-        if box.rest >= 0:
-            yield UNNAMED_SLICE
-        if self.slices.space.pivot >= 0:  # without a pivot all slices are alike
-            yield from bits(box.pivot[0] & ~REST)
 
     def _rules_in(self, atom: int) -> list[_SlicedRule]:
         """Return the rules of a slice, in order."""
@@ -191,31 +180,32 @@ class _SliceSearch:
         """Return whether a conversation of the rule has a shape, and none of those of `taken`."""
         return self._shapes.has_free_box(self._head, shape, taken)
 
-    def keeps_winners(self, added: _AddedRule, may_take: MayTake) -> bool:
-        """Return whether each conversation that the rule would take goes to its destination
-        without it, by a rule that `may_take` allows.
-        """
-        taken = _mask(rule for rule in self._rules if rule.rank < added.place)
-        if not self._is_free(self._head, taken):
-            return True
-        for rule in self._rules:
-            if rule.rank < added.place:
-                continue
-            is_equal = self._destination(rule) == added.destination
-            is_allowed = is_equal and may_take(self._slices.entries[rule.rank])
-            if not is_allowed and self._is_free(rule.shape, taken):
-                return False
-            taken |= 1 << rule.shape
-        return not self._is_free(self._head, taken)
+    def winners(self, place: int) -> Iterator[int]:
+        """Yield the ranks of the rules that take conversations of the rule without it.
 
-    def takers(self, place: int) -> Iterator[int]:
-        """Yield the ranks of the rules that take conversations of the rule without it."""
+        The default routing is beyond the last rule.
+        """
         taken = _mask(rule for rule in self._rules if rule.rank < place)
+        if not self._is_free(self._head, taken):
+            return
         for rule in self._rules:
             if rule.rank >= place:
                 if self._is_free(rule.shape, taken):
                     yield rule.rank
                 taken |= 1 << rule.shape
+        if self._is_free(self._head, taken):
+            yield len(self._slices.entries)
+
+    def keeps_winners(self, added: _AddedRule, may_take: MayTake) -> bool:
+        """Return whether each conversation that the rule would take goes to its destination
+        without it, by a rule that `may_take` allows.
+        """
+        for rank in self.winners(added.place):
+            if self._slices.destination_of_rank(rank) != added.destination:
+                return False
+            if not may_take(self._slices.entries[rank]):
+                return False
+        return True
 
     def keeps_ties(self, added: _AddedRule) -> bool:
         """Return whether the set of possible destinations stays for each of the conversations."""

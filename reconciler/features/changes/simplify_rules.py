@@ -18,8 +18,8 @@ from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.kinds.ruleset import RuleSet
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import SourceText
-from reconciler.core.model.rule import Condition, Rule, Source
-from reconciler.core.plan.routing_table import unmanaged_entries
+from reconciler.core.model.rule import Address, Condition, Rule
+from reconciler.core.plan.routing_table import desired_entries, unmanaged_entries
 from reconciler.core.plan.stages import LiveState
 
 _KEPT_FIELDS: Final = frozenset({"hold", "adopt", "accept", "from", "until", "steps"})
@@ -39,16 +39,19 @@ class CannotSimplifyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRules:
-    """The rules of one Environment before any edit; `entries` are those that are switched on."""
+    """The rules of one Environment before any edit; `entries` are those that are switched on.
+
+    `places` are those of all rules, and `unmanaged` the live rules that the manifests do not
+    manage.
+    """
 
     environment: Environment
     desired: DesiredState
     tenant: TenantSnapshot
+    places: Mapping[Address, RulePlace]
     entries: Mapping[RulePlace, RoutingEntry]
     live: LiveState | None
-    unmanaged: tuple[
-        RoutingEntry, ...
-    ]  # the live rules that the manifests do not manage
+    unmanaged: tuple[RoutingEntry, ...]
 
     @property
     def name(self) -> str:
@@ -69,21 +72,25 @@ def read_environment(
         environment=environment,
         desired=desired,
     )
-    places = _places_by_source(manifests)
+    by_source = {
+        manifests.rulesets[place.document].source_of("rules", place.number): place
+        for place in places_of(manifests)
+    }
+    places = {
+        address: by_source[each.source]
+        for address, each in desired.rules.items()
+        if each.source
+    }
     entries = {
-        places[each.source]: RoutingEntry(
-            name=str(each.address),
-            rule=each.rule,
-            address=each.address,
-            source=each.source,
-        )
-        for each in desired.rules.values()
-        if each.rule.enabled and each.source
+        places[entry.address]: entry
+        for entry in desired_entries(desired)
+        if entry.rule.enabled and entry.address
     }
     return EnvironmentRules(
         environment=environment,
         desired=desired,
         tenant=tenant,
+        places=places,
         entries=entries,
         live=live,
         unmanaged=unmanaged_entries(live.rules, desired) if live else (),
@@ -104,13 +111,6 @@ def places_of(manifests: Manifests) -> Iterator[RulePlace]:
             yield RulePlace(number, index)
 
 
-def _places_by_source(manifests: Manifests) -> dict[Source, RulePlace]:
-    return {
-        manifests.rulesets[place.document].source_of("rules", place.number): place
-        for place in places_of(manifests)
-    }
-
-
 def find_kept(
     manifests: Manifests, environments: Sequence[EnvironmentRules]
 ) -> frozenset[RulePlace]:
@@ -119,7 +119,7 @@ def find_kept(
         place for place in places_of(manifests) if _is_kept_by_text(manifests, place)
     }
     for each in environments:
-        kept.update(_kept_in(each, manifests))
+        kept.update(_kept_in(each))
     return frozenset(kept)
 
 
@@ -135,15 +135,20 @@ def _is_kept_by_text(manifests: Manifests, place: RulePlace) -> bool:
 
 def _first_lines(source: SourceText, start: int) -> Iterator[str]:
     """Yield the first line of a rule, and the lines of the comment above it."""
-    line_start = source.text.rfind("\n", 0, start) + 1
-    yield source.text[line_start:].partition("\n")[0]
-    for line in reversed(source.text[:line_start].splitlines()):
+    text = source.text
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", start)
+    yield text[line_start : None if line_end < 0 else line_end]
+    while line_start:
+        line_end = line_start - 1
+        line_start = text.rfind("\n", 0, line_end) + 1
+        line = text[line_start:line_end]
         if not line.lstrip().startswith("#"):
             return
         yield line
 
 
-def _kept_in(rules: EnvironmentRules, manifests: Manifests) -> Iterator[RulePlace]:
+def _kept_in(rules: EnvironmentRules) -> Iterator[RulePlace]:
     """Yield the rules that an Environment keeps: switched off, protected, or in a promise."""
     protected = frozenset(rules.environment.guard.protected)
     patterns = [
@@ -151,13 +156,11 @@ def _kept_in(rules: EnvironmentRules, manifests: Manifests) -> Iterator[RulePlac
         for stated in rules.desired.promises
         if stated.promise.decided_by
     ]
-    place_of = _places_by_source(manifests)
-    for address, each in rules.desired.rules.items():
+    for address, place in rules.places.items():
         name = str(address)
         is_named = any(fnmatchcase(name, pattern) for pattern in patterns)
-        stays = is_named or name in protected or not each.rule.enabled
-        if stays and each.source:
-            yield place_of[each.source]
+        if is_named or name in protected or place not in rules.entries:
+            yield place
 
 
 class StatedCondition(NamedTuple):
