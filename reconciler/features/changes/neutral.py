@@ -68,10 +68,20 @@ class OrderedList:
         ]
         self._rank_of = {id(entry): rank for rank, entry in enumerate(matching)}
         self._sliced: dict[int, list[_SlicedRule]] = {}
+        self._removed: frozenset[int] = frozenset()  # by rank
 
     def rank_of(self, entry: RoutingEntry) -> int | None:
         """Return the rank of a rule; None if no conversation fulfils its conditions."""
         return self._rank_of.get(id(entry))
+
+    def remove(self, entry: RoutingEntry) -> None:
+        """Remove a rule; the others keep their ranks, and `slices` still has it."""
+        self._removed = self._without(entry)
+
+    def _without(self, entry: RoutingEntry) -> frozenset[int]:
+        """Return the ranks that are removed without a rule, too."""
+        rank = self.rank_of(entry)
+        return self._removed if rank is None else self._removed | {rank}
 
     def is_neutral_without(self, entry: RoutingEntry, may_take: MayTake) -> bool:
         """Return whether no conversation goes elsewhere without a rule of the list; `may_take`
@@ -79,7 +89,7 @@ class OrderedList:
 
         Raises UndecidedError.
         """
-        return self._is_neutral(entry, may_take, self.rank_of(entry))
+        return self._is_neutral(entry, may_take, self._without(entry))
 
     def is_neutral_with(self, entry: RoutingEntry, may_take: MayTake) -> bool:
         """Return whether no conversation goes elsewhere with one rule more; `may_take` says from
@@ -87,17 +97,17 @@ class OrderedList:
 
         Raises UndecidedError.
         """
-        return self._is_neutral(entry, may_take, None)
+        return self._is_neutral(entry, may_take, self._removed)
 
     def takers_without(self, entry: RoutingEntry) -> tuple[RoutingEntry, ...]:
         """Return the rules that take the conversations of a rule without it, in order.
 
         Raises UndecidedError.
         """
-        absent = self.rank_of(entry)
         box = self.slices.space.compiled(entry)
-        if box is None or absent is None:
+        if box is None:
             return ()
+        absent = self._without(entry)
         place = self._place_of(entry)
         ranks: set[int] = set()
         for atom in self.slices.atoms_of(box):
@@ -105,7 +115,7 @@ class OrderedList:
         return tuple(self.slices.entries[rank] for rank in sorted(ranks))
 
     def _is_neutral(
-        self, entry: RoutingEntry, may_take: MayTake, absent: int | None
+        self, entry: RoutingEntry, may_take: MayTake, absent: frozenset[int]
     ) -> bool:
         box = self.slices.space.compiled(entry)
         if box is None:
@@ -144,7 +154,7 @@ class OrderedList:
         return self._sliced[atom]
 
     def _search_in(
-        self, atom: int, box: CompiledRule, absent: int | None
+        self, atom: int, box: CompiledRule, absent: frozenset[int]
     ) -> "_SliceSearch":
         head = box.rest if atom == UNNAMED_SLICE else box.shape
         shapes = self.slices.shapes(atom)
@@ -152,7 +162,7 @@ class OrderedList:
         rules = [
             rule
             for rule in self._rules_in(atom)
-            if rule.rank != absent and overlapping >> rule.shape & 1
+            if rule.rank not in absent and overlapping >> rule.shape & 1
         ]
         self.slices.space.budget.spend(len(rules))
         return _SliceSearch(self.slices, shapes, head, rules)

@@ -86,14 +86,7 @@ class _RoundRules:
         types = view.rules.desired.endpoint.context_types
         self.space = Space((known, probes), types=types)
         self.space.budget.remaining = work
-        self._ordered: OrderedList | None = None
-
-    @property
-    def ordered(self) -> OrderedList:
-        """Return the rules as they are now, in order."""
-        if self._ordered is None:
-            self._ordered = self._order(self.entries.values())
-        return self._ordered
+        self.ordered = self._order(self.entries.values())
 
     def _order(self, entries: Iterable[RoutingEntry]) -> OrderedList:
         return OrderedList(
@@ -103,31 +96,47 @@ class _RoundRules:
             self.rules.desired.evaluation,
         )
 
-    def can_replace(
+    def replaced(
         self, olds: Sequence[RoutingEntry], new: RoutingEntry, may_lose: MayTake
-    ) -> bool:
-        """Return whether a rule can replace others; `may_lose` says from which rules it may take
-        conversations.
+    ) -> OrderedList | None:
+        """Return the list in which a rule replaces others; None if a conversation goes elsewhere.
 
-        Raises UndecidedError.
+        `may_lose` says from which rules it may take conversations. Raises UndecidedError.
         """
         if not self.ordered.is_neutral_with(new, may_lose):
-            return False
-        remaining = [*self.entries.values(), new]
+            return None
+        ordered = self._order([*self.entries.values(), new])
         for old in olds:
-            ordered = self._order(remaining)
             if not ordered.is_neutral_without(old, anyone):
-                return False
-            remaining = [entry for entry in remaining if entry is not old]
-        return True
+                return None
+            ordered.remove(old)
+        return ordered
 
-    def edit(self, places: Sequence[RulePlace], new: RoutingEntry | None) -> None:
-        """Remove the rules; with `new`, it takes the place of the first one."""
+    def takers(self, entry: RoutingEntry, kind: EditKind) -> tuple[RoutingEntry, ...]:
+        """Return the rules that take the conversations of a rule that is to be removed.
+
+        Empty if its conditions contradict each other. Raises UndecidedError.
+        """
+        if kind != "unused":
+            return self.ordered.takers_without(entry)
+        ordered = self._order(self.entries.values())
+        rank = ordered.rank_of(entry)
+        if rank is None:
+            return ()
+        return ShadowingSearch(ordered.slices).shadowing_rules(rank)
+
+    def remove(self, place: RulePlace) -> None:
+        """Remove a rule."""
+        self.ordered.remove(self.entries.pop(place))
+
+    def replace(
+        self, places: Sequence[RulePlace], new: RoutingEntry, ordered: OrderedList
+    ) -> None:
+        """Replace rules by one, at the first of the places; `ordered` is the list after that."""
         for place in places:
-            self.entries.pop(place, None)
-        if new is not None:
-            self.entries[places[0]] = new
-        self._ordered = None
+            del self.entries[place]
+        self.entries[places[0]] = new
+        self.ordered = ordered
 
 
 class SimplifySearch:
@@ -231,10 +240,10 @@ class SimplifySearch:
                 return False
 
         entry = rounds[0].entries[place]
-        takers = _takers(rounds[0].ordered, entry, candidate.kind)
+        takers = rounds[0].takers(entry, candidate.kind)
         self._edits.append(ProvenEdit(candidate.kind, (entry,), takers, ""))
         for each in rounds:
-            each.edit(candidate.places, None)
+            each.remove(place)
         del self._fields[place]
         return True
 
@@ -252,14 +261,31 @@ class SimplifySearch:
 
         fields = self._write(candidate, probe, rounds[0])
         news = [self._read(candidate, fields, each) for each in rounds]
-        for each, old, new in zip(rounds, olds, news, strict=True):
-            if not each.can_replace(old, new, self._may_lose(candidate.kind, old)):
-                return False
-
-        for each, new in zip(rounds, news, strict=True):
-            each.edit(candidate.places, new)
+        lists = self._replaced_lists(candidate.kind, rounds, olds, news)
+        if lists is None:
+            return False
+        for each, new, ordered in zip(rounds, news, lists, strict=True):
+            each.replace(candidate.places, new, ordered)
         self._record(candidate, olds[0], fields)
         return True
+
+    def _replaced_lists(
+        self,
+        kind: EditKind,
+        rounds: Sequence[_RoundRules],
+        olds: Sequence[Sequence[RoutingEntry]],
+        news: Sequence[RoutingEntry],
+    ) -> list[OrderedList] | None:
+        """Return the list of each Environment after the edit; None if a conversation goes elsewhere
+        in one.
+        """
+        lists = []
+        for each, old, new in zip(rounds, olds, news, strict=True):
+            ordered = each.replaced(old, new, self._may_lose(kind, old))
+            if ordered is None:
+                return None
+            lists.append(ordered)
+        return lists
 
     def _record(
         self, candidate: Candidate, olds: tuple[RoutingEntry, ...], fields: Fields
@@ -331,21 +357,6 @@ def _with_conditions(
         raise AssertionError(candidate)
     conditions = candidate.conditions[rounds.rules.name]
     return replace(entry, rule=replace(entry.rule, conditions=conditions))
-
-
-def _takers(
-    ordered: OrderedList, entry: RoutingEntry, kind: EditKind
-) -> tuple[RoutingEntry, ...]:
-    """Return the rules that take the conversations of a removed rule.
-
-    Empty if its conditions contradict each other. Raises UndecidedError.
-    """
-    rank = ordered.rank_of(entry)
-    if rank is None:
-        return ()
-    if kind == "unused":
-        return ShadowingSearch(ordered.slices).shadowing_rules(rank)
-    return ordered.takers_without(entry)
 
 
 def list_size(environments: Iterable[EnvironmentRules]) -> ListSize:
