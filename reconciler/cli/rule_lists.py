@@ -3,6 +3,7 @@ read before. Nothing here contacts a tenant.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from reconciler.cli.command_line import expected_queues
 from reconciler.core.behaviour.routing_entry import RoutingEntry
@@ -13,6 +14,7 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.routing_table import desired_entries, live_entries
 from reconciler.core.plan.stages import LiveState
+from reconciler.core.rule_json import RulesFile
 from reconciler.core.target import form_of, target_of
 from reconciler.render.text.explain import DisplayNames
 
@@ -35,19 +37,42 @@ def rules_of(
     return live_entries(live.rules, desired), names
 
 
-def read_live_file(
+class FileState(NamedTuple):
+    """The rules and queues of a file in place of the tenant.
+
+    `assumed` are the queues of `live` that the file does not list and the manifests name; None for
+    a file that lists its queues.
+    """
+
+    live: LiveState
+    assumed: tuple[Queue, ...] | None
+
+
+def read_file_state(
     path: str, manifests: Manifests, environment: Environment
-) -> LiveState:
-    """Return the rules and queues of a file in place of the tenant.
+) -> FileState:
+    """Return what a file has in place of the tenant.
 
     Raises UsageError for a file that cannot be read, and RefusedError for rules that are read in
     another way than the manifests say.
     """
     export = target_of(environment).read_file(path, environment)
-    queues = [Queue(*pair) for pair in sorted(export.queues.items())]
-    live = LiveState(export.rules, tuple(queues), settings=export.settings)
-    refuse_other_reading(manifests, environment, live)
-    return live
+    state = file_state(export, manifests, environment)
+    refuse_other_reading(manifests, environment, state.live)
+    return state
+
+
+def file_state(
+    export: RulesFile, manifests: Manifests, environment: Environment
+) -> FileState:
+    """Return the rules and queues of a file that was read. Raises ManifestError."""
+    listed = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
+    assumed = None
+    if not export.lists_queues:
+        assumed = tuple(unlisted_queues(manifests, environment, listed))
+    queues = (*listed, *(assumed or ()))
+    live = LiveState(export.rules, queues, settings=export.settings)
+    return FileState(live, assumed)
 
 
 def unlisted_queues(

@@ -3,7 +3,7 @@
 """
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,11 @@ from typing import NamedTuple
 from reconciler.cli.advice import environment_names
 from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
-from reconciler.cli.rule_lists import refuse_other_reading, rules_of, unlisted_queues
+from reconciler.cli.rule_lists import (
+    file_state,
+    refuse_other_reading,
+    rules_of,
+)
 from reconciler.cli.session import (
     Cancellation,
     LiveFile,
@@ -35,7 +39,6 @@ from reconciler.core.desired.queues import (
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.finding import Finding
-from reconciler.core.model.rule import Queue
 from reconciler.core.plan.routing_table import RuleList, desired_entries
 from reconciler.core.plan.stages import LiveState, stage_with_settings
 from reconciler.core.plugins import built_in_names
@@ -72,25 +75,16 @@ def with_live_file(session: Session, path: str | None) -> Session:
         f"itself"
     )
     hint = ""
-    queues = [Queue(*pair) for pair in sorted(export.queues.items())]
-    if not export.lists_queues:
-        assumed = missing_queues(session, queues)
-        queues += assumed
+    state = file_state(export, session.manifests, session.environment)
+    if state.assumed is not None:
         message += (
             f". It lists no queues; assumed from the manifests: "
-            f"{pluralize(len(assumed), 'queue')}"
+            f"{pluralize(len(state.assumed), 'queue')}"
         )
         hint = target_of(session.environment).file_hint
     finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
-    live_file = LiveFile(
-        name, LiveState(export.rules, tuple(queues), settings=export.settings)
-    )
+    live_file = LiveFile(name, state.live)
     return replace(session, live_file=live_file, findings=(*session.findings, finding))
-
-
-def missing_queues(session: Session, queues: Iterable[Queue]) -> list[Queue]:
-    """Return the queues of the manifests whose name and id none of these queues has."""
-    return unlisted_queues(session.manifests, session.environment, queues)
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:

@@ -13,11 +13,8 @@ from reconciler.cli.git_manifests import (
     refuse_linked_folder,
     revision_contents,
 )
-from reconciler.cli.rule_lists import (
-    refuse_other_reading,
-    rules_of,
-    unlisted_queues,
-)
+from reconciler.cli.plan_files import read_plan_file
+from reconciler.cli.rule_lists import read_file_state, rules_of
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.checks.checked_rules import expand_checked
@@ -28,7 +25,6 @@ from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests, load_contents, load_manifests
 from reconciler.core.model.finding import Document
-from reconciler.core.model.rule import Queue
 from reconciler.core.plan.assess import assess
 from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.core.plan.changes import find_changes
@@ -40,9 +36,7 @@ from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.core.plan.stages import LiveState, PlanOptions
-from reconciler.core.target import target_of
 from reconciler.core.text.escape import quote_name, sanitize
-from reconciler.core.text.files import MIB, read_text
 from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.core.traffic.sample import TrafficSample, declared_traffic
 from reconciler.features.assistant.answer import MAX_PARTS, LeftOut
@@ -59,7 +53,6 @@ if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import BehaviourJson, EffectJson
 
 _HEAD: Final = "HEAD"
-_LARGEST_PLAN: Final = 128 * MIB
 _ROW_FIELDS: Final = ("kind", "before", "after", "example", "share", "assumed")
 """The fields of a row; its exact conditions are in the text, in words."""
 
@@ -252,15 +245,11 @@ def _of_apply(state: PresentState, live: LiveState, place: str) -> Document:
 def _of_live_file(state: PresentState, path: Path) -> Document:
     """Return the effects of an apply on the rules of a file, as `plan --live FILE` has them."""
     manifests, environment = state.manifests, state.environment
-    export = target_of(environment).read_file(str(path), environment)
-    queues = [Queue(*pair) for pair in sorted(export.queues.items())]
+    read = read_file_state(str(path), manifests, environment)
     place = sanitize(path.name)
-    if not export.lists_queues:
-        queues += unlisted_queues(manifests, environment, queues)
+    if read.assumed is not None:
         place += ", which lists no queues: those of the manifests are assumed"
-    live = LiveState(export.rules, tuple(queues), settings=export.settings)
-    refuse_other_reading(manifests, environment, live)
-    return _of_apply(state, live, place)
+    return _of_apply(state, read.live, place)
 
 
 def _manifests_at(directory: str, revision: str) -> Manifests:
@@ -284,14 +273,7 @@ def read_plan(project: AssistantProject, environment: str | None) -> SavedPlan:
         )
     path = Path(project.plan)
     name = sanitize(path.name)
-    try:
-        form = json.loads(read_text(path, _LARGEST_PLAN))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        raise UsageError(
-            f"cannot read {name}: {reason}. Create a plan with `cxroute plan --out FILE`"
-        ) from None
-    form = _plan_of(form, name, environment)
+    form = _plan_of(read_plan_file(path, name), name, environment)
     read_saved_plan(json.dumps(form), name)
     return SavedPlan(document=form, view=read_view(form, name))
 

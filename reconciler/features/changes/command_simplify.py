@@ -10,7 +10,7 @@ from reconciler.cli.command_line import utc_now
 from reconciler.cli.manifest_files import replace_files
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
-from reconciler.cli.rule_lists import read_live_file
+from reconciler.cli.rule_lists import read_file_state
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.load import (
     Manifests,
@@ -132,7 +132,7 @@ def _read_environments(
             "--live is for one tenant: set -e to the name of one environment"
         )
     environment = manifests.environment(chosen)
-    live = read_live_file(options.live, manifests, environment)
+    live, _ = read_file_state(options.live, manifests, environment)
     return [*alone, read_environment(manifests, environment, live)]
 
 

@@ -145,17 +145,15 @@ def _effect_table(
         rule += "---:|"
     lines = [head, rule]
     shown = 0
-    is_told = False
     for effect in summary.effects:
         if shown >= limits.rows:
             break
         visible = [*_rows(effect, table, limits.longest)][: limits.rows - shown]
         shown += len(visible)
-        # A note may say all: of conversations of another type, for example.
-        is_told = is_told or bool(visible) or not effect.rows
         lines += [_cause(effect, table, limits.longest), *visible]
     hidden = len(summary.rows) - shown
-    if not is_told:
+    # Of an effect without rows a note says all, such as that of values of another type.
+    if not shown and all(effect.rows for effect in summary.effects):
         return "", hidden
     return "\n".join(lines), hidden
 

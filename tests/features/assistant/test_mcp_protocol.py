@@ -77,6 +77,20 @@ def test_a_client_learns_what_it_may_ask(bank: BankHistory, cxroute: Program) ->
     assert "" == run.err
 
 
+def started(bank: BankHistory) -> subprocess.Popen[str]:
+    """Start the server on a bank's manifests, with its messages on pipes."""
+    project = ServedProject(bank.folder)
+    return subprocess.Popen(
+        project.command,
+        cwd=bank.folder,
+        env=project.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_only_the_protocol_goes_to_stdout(bank: BankHistory) -> None:
     """Messages as bytes, one of them no JSON: each line of stdout is a message; at the end of stdin
     the server ends with exit code 0.
@@ -90,16 +104,7 @@ def test_only_the_protocol_goes_to_stdout(bank: BankHistory) -> None:
     }
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     lines = [json.dumps(INITIALIZE), json.dumps(ready), "no JSON", json.dumps(call)]
-    project = ServedProject(bank.folder)
-    with subprocess.Popen(
-        project.command,
-        cwd=bank.folder,
-        env=project.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(bank) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write("".join(f"{line}\n" for line in lines))
@@ -122,16 +127,7 @@ def test_only_the_protocol_goes_to_stdout(bank: BankHistory) -> None:
 
 def test_an_interrupt_ends_the_server_at_once(bank: BankHistory) -> None:
     """Also while it waits for the next message."""
-    project = ServedProject(bank.folder)
-    with subprocess.Popen(
-        project.command,
-        cwd=bank.folder,
-        env=project.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(bank) as process:
         assert process.stdin
         assert process.stdout
         assert process.stderr
