@@ -272,6 +272,7 @@ def event_of(example: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("seed", range(6))
 def test_who_is_affected_equals_the_oracle(bank: BankHistory, seed: int) -> None:
     """For drawn edits: each row's example goes from and to its queues by the oracle, and a caller
@@ -339,6 +340,7 @@ def test_a_broken_promise_is_told_first(bank: BankHistory) -> None:
 
 
 @pytest.mark.usefixtures("bank")
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seed", range(4))
 def test_where_it_goes_equals_the_oracle(bank: BankHistory, seed: int) -> None:
     """For drawn conversations, the rule, its place and the shares are those of the YAML."""

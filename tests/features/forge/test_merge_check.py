@@ -70,6 +70,7 @@ def files_of(folder: str) -> dict[str, bytes]:
 # What two requests do together
 
 
+@pytest.mark.fast_cases(1)
 def test_a_surprise_is_in_a_closed_part(requests: OpenRequests) -> None:
     """With its row and both commits; the log has the result; no file of the checkout changes."""
     requests.open_own(PREMIUM)
@@ -94,6 +95,7 @@ def test_a_surprise_is_in_a_closed_part(requests: OpenRequests) -> None:
     assert PAIRS in body
 
 
+@pytest.mark.fast_cases(1)
 def test_a_conflict_about_conversations_is_shown(requests: OpenRequests) -> None:
     """Both send gold customers elsewhere, each to a place of its own."""
     requests.open_own(PREMIUM)
@@ -110,6 +112,7 @@ def test_a_conflict_about_conversations_is_shown(requests: OpenRequests) -> None
     assert "*conflict*" in requests.body()
 
 
+@pytest.mark.fast_cases(1)
 def test_without_a_surprise_there_is_one_line(requests: OpenRequests) -> None:
     """It does not create a comment; it is added to the one of the plan."""
     requests.open_own(PREMIUM)
@@ -130,6 +133,7 @@ def test_without_a_surprise_there_is_one_line(requests: OpenRequests) -> None:
     assert "<details>" not in body
 
 
+@pytest.mark.fast_cases(1)
 def test_no_other_request_is_one_line(requests: OpenRequests) -> None:
     """Also if the others change no manifests, or are for another branch."""
     requests.open_own(PREMIUM)
@@ -146,6 +150,7 @@ def test_no_other_request_is_one_line(requests: OpenRequests) -> None:
     assert line in requests.body()
 
 
+@pytest.mark.fast_cases(1)
 def test_a_stale_branch_reverts_nothing(requests: OpenRequests) -> None:
     """Both began before main sent lost cards elsewhere, and are merged into main first."""
     moved = FRAUD.replace("Fraud Desk", "Fraud Two")
@@ -158,6 +163,7 @@ def test_a_stale_branch_reverts_nothing(requests: OpenRequests) -> None:
     assert "1 other open" in requests.stage.cxroute.out  # 9 is in main already
 
 
+@pytest.mark.fast_cases(1)
 def test_the_tip_is_that_of_the_server(requests: OpenRequests) -> None:
     """Main moved on after the checkout: with it, the change reverts nothing, and surprises."""
     requests.open_own(PREMIUM)
@@ -170,6 +176,7 @@ def test_the_tip_is_that_of_the_server(requests: OpenRequests) -> None:
     assert f"into `main` at `{requests.tip[:8]}` (`base`)" in requests.body()
 
 
+@pytest.mark.fast_cases(1)
 def test_at_most_twenty_are_compared(requests: OpenRequests) -> None:
     """The newest first, from several pages; the others are counted."""
     requests.stage.forge.page_size = 2
@@ -233,6 +240,7 @@ def test_the_work_has_bounds(
 # Requests that cannot be compared
 
 
+@pytest.mark.fast_cases(1)
 def test_a_text_conflict_is_a_line(requests: OpenRequests) -> None:
     """Of the two, or of the other with main; the file is named."""
     requests.open_own(LATER)
@@ -255,6 +263,7 @@ def test_a_text_conflict_is_a_line(requests: OpenRequests) -> None:
     )
 
 
+@pytest.mark.fast_cases(1)
 def test_only_conflicts_in_manifests_count(requests: OpenRequests) -> None:
     """The other one conflicts with main elsewhere."""
     requests.open_own(PREMIUM)
@@ -264,6 +273,7 @@ def test_only_conflicts_in_manifests_count(requests: OpenRequests) -> None:
     assert "1 not as expected" in requests.stage.cxroute.out
 
 
+@pytest.mark.fast_cases(1)
 def test_an_invalid_other_request_is_a_line(requests: OpenRequests) -> None:
     """Its error is named; the others are compared."""
     requests.open_own(PREMIUM)
@@ -284,6 +294,7 @@ def test_an_invalid_other_request_is_a_line(requests: OpenRequests) -> None:
     assert "- 10 `A change`: Not compared: the Environment `prod` has other" in body
 
 
+@pytest.mark.fast_cases(1)
 def test_a_missing_head_is_a_line(requests: OpenRequests) -> None:
     """The ref is not there, or it does not have the commit; the others are compared."""
     requests.open_own(PREMIUM)
@@ -323,6 +334,7 @@ def test_an_invalid_own_request_is_one_line(
     assert f"was not compared with the other open ones into `main`: {reason}" in line
 
 
+@pytest.mark.fast_cases(1)
 def test_a_merge_that_is_invalid_alone_is_unexpected(requests: OpenRequests) -> None:
     """Both add a rule with one name, in different files."""
     rule = "  - {key: %s, name: same, intent: x, queue: General, priority: 5}\n"
@@ -335,6 +347,7 @@ def test_a_merge_that_is_invalid_alone_is_unexpected(requests: OpenRequests) -> 
     assert "- `checkout/manifests/two.yaml:5`: " in body
 
 
+@pytest.mark.fast_cases(1)
 def test_a_test_that_fails_in_the_merge_alone_is_shown(requests: OpenRequests) -> None:
     """With the message of the test."""
     test = "{given: {intent: lost_card, attributes: {tier: gold}}, expect: {queue: Fraud Desk}}"
@@ -404,6 +417,7 @@ def test_files_of_a_fork_are_only_data(requests: OpenRequests, tmp_path: Path) -
 
 
 @ON_GITHUB
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_names_from_outside_are_escaped(requests: OpenRequests, block: int) -> None:
     """Of titles, rules and queues: no markup, no mention, no line of the report, no command."""
@@ -473,6 +487,7 @@ def test_junk_of_the_forge_is_not_an_error(requests: OpenRequests, body: bytes) 
     assert [] == requests.stage.forge.notes()
 
 
+@pytest.mark.fast_cases(1)
 def test_a_repository_that_cannot_be_fetched_is_a_warning(
     requests: OpenRequests,
 ) -> None:
@@ -488,6 +503,7 @@ def test_a_repository_that_cannot_be_fetched_is_a_warning(
     assert "warning: The merge check is not done: fatal: " in requests.stage.cxroute.err
 
 
+@pytest.mark.fast_cases(1)
 def test_without_the_right_to_comment_the_result_is_elsewhere(
     requests: OpenRequests, tmp_path: Path
 ) -> None:
@@ -509,6 +525,7 @@ def test_without_the_right_to_comment_the_result_is_elsewhere(
     assert [] == requests.stage.forge.notes()
 
 
+@pytest.mark.fast_cases(1)
 def test_outside_of_a_request_there_is_nothing_to_compare(
     requests: OpenRequests,
 ) -> None:
@@ -545,6 +562,7 @@ def test_in_a_merge_queue_there_is_nothing_to_do(
     assert asked == len(requests.stage.forge.asked)
 
 
+@pytest.mark.fast_cases(1)
 def test_only_wrong_usage_is_an_error(requests: OpenRequests) -> None:
     """No Environment, and two of them; without a token, there is a warning."""
     requests.open_own(PREMIUM)
@@ -560,6 +578,7 @@ def test_only_wrong_usage_is_an_error(requests: OpenRequests) -> None:
 # One comment, in whichever order the steps run
 
 
+@pytest.mark.fast_cases(1)
 def test_the_order_of_the_two_steps_does_not_matter(requests: OpenRequests) -> None:
     """The plan first or the merge check first: the comment is the same."""
     requests.open_own(PREMIUM)
@@ -579,6 +598,7 @@ def test_the_order_of_the_two_steps_does_not_matter(requests: OpenRequests) -> N
     assert first.split() == second.split()
 
 
+@pytest.mark.fast_cases(1)
 def test_a_part_about_an_earlier_commit_is_removed(requests: OpenRequests) -> None:
     """By the plan of the next commit, or by its lack; the next merge check writes it again."""
     requests.open_own(PREMIUM)
@@ -600,6 +620,7 @@ def test_a_part_about_an_earlier_commit_is_removed(requests: OpenRequests) -> No
     assert "2 to create" in requests.body()
 
 
+@pytest.mark.fast_cases(1)
 def test_an_older_run_does_not_replace_the_part(requests: OpenRequests) -> None:
     """Neither that of a newer merge check, nor beside a newer plan."""
     requests.open_own(PREMIUM)
@@ -620,6 +641,7 @@ def test_an_older_run_does_not_replace_the_part(requests: OpenRequests) -> None:
     assert "Merge check" not in requests.body()
 
 
+@pytest.mark.fast_cases(1)
 def test_an_applied_plan_keeps_the_part(requests: OpenRequests) -> None:
     """And no later merge check replaces it."""
     requests.open_own(PREMIUM)
@@ -639,6 +661,7 @@ def test_an_applied_plan_keeps_the_part(requests: OpenRequests) -> None:
     assert body == requests.body()
 
 
+@pytest.mark.fast_cases(1)
 def test_a_surprise_that_is_gone_leaves_one_line(requests: OpenRequests) -> None:
     """After the other request was changed."""
     requests.open_own(PREMIUM)
@@ -651,6 +674,7 @@ def test_a_surprise_that_is_gone_leaves_one_line(requests: OpenRequests) -> None
     assert "lost_card" not in requests.body()
 
 
+@pytest.mark.fast_cases(1)
 def test_a_long_plan_leaves_room_for_the_part(requests: OpenRequests) -> None:
     """The plan is cut, its open part is closed, and the part is whole."""
     requests.open_own(PREMIUM)
@@ -668,6 +692,7 @@ def test_a_long_plan_leaves_room_for_the_part(requests: OpenRequests) -> None:
     assert BOT == note.author
 
 
+@pytest.mark.fast_cases(1)
 def test_a_copy_of_the_part_by_others_is_not_edited(requests: OpenRequests) -> None:
     """Only the comment of the token's owner is read."""
     requests.open_own(PREMIUM)
@@ -677,6 +702,7 @@ def test_a_copy_of_the_part_by_others_is_not_edited(requests: OpenRequests) -> N
     assert ["eve", BOT] == [note.author for note in requests.stage.forge.notes()]
 
 
+@pytest.mark.fast_cases(1)
 def test_a_full_clone_lends_its_objects(requests: OpenRequests) -> None:
     """The result is that of a shallow clone."""
     requests.open_own(PREMIUM)
@@ -693,6 +719,7 @@ def test_a_full_clone_lends_its_objects(requests: OpenRequests) -> None:
     assert before == files_of("checkout")
 
 
+@pytest.mark.fast_cases(1)
 def test_the_token_is_for_the_forge_alone(
     requests: OpenRequests, tmp_path: Path
 ) -> None:
