@@ -128,7 +128,8 @@ lock: ## Write the requirement files anew from pyproject.toml (core, with serve,
 	$(COMPILE) $(ARGS) --extra sheets -c requirements.txt pyproject.toml -o requirements-sheets.txt
 	$(COMPILE) $(ARGS) --extra lsp -c requirements.txt pyproject.toml -o requirements-lsp.txt
 	$(COMPILE) $(ARGS) --extra journal -c requirements.txt pyproject.toml -o requirements-journal.txt
-	$(COMPILE) $(ARGS) --extra serve --extra sheets --extra lsp --extra journal --group dev -c requirements-serve.txt -c requirements-sheets.txt \
+	$(COMPILE) $(ARGS) --extra mcp -c requirements.txt -c requirements-serve.txt pyproject.toml -o requirements-mcp.txt
+	$(COMPILE) $(ARGS) --extra serve --extra sheets --extra lsp --extra journal --extra mcp --group dev -c requirements-serve.txt -c requirements-sheets.txt \
 	  pyproject.toml -o requirements-dev.txt
 
 audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
@@ -166,7 +167,7 @@ $(VENV)/.dev: $(DEV_REQUIREMENTS)
 $(VENV)/requirements.txt: pyproject.toml
 	@$(call make_venv,$(VENV))
 	@$(INSTALL_UV)
-	$(COMPILE) --upgrade --resolution $(RESOLUTION) --extra serve --extra sheets --extra lsp --extra journal --group dev pyproject.toml -o $@
+	$(COMPILE) --upgrade --resolution $(RESOLUTION) --extra serve --extra sheets --extra lsp --extra journal --extra mcp --group dev pyproject.toml -o $@
 
 $(VENV)/.project: $(VENV)/.dev pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

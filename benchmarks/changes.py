@@ -1,7 +1,7 @@
 """The cost of the commands about changes, in CPU seconds of the whole command and of git.
 
 `bench_merge_check`: two changes of a large set of rules, and their merge. `bench_since`: the search
-of a whole history.
+of a whole history. `bench_simplify`: all edits of a list of rules that grew for years.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ TREES = 500
 RULES = 100
 SINCE_LIMIT = 20.0
 """The CPU seconds that the search of such a history may take."""
+SIMPLIFIED = {201: 5.0, 1_000: 60.0}
+"""The CPU seconds that the search for fewer rules may take, by number of rules."""
 Cost = Callable[[list[str]], float]
 """Runs a command to its end, and returns its CPU seconds."""
 ENVIRONMENT = (
@@ -33,6 +35,7 @@ def bench(work: Path, cpu: Cost) -> None:
     """Print the cost of each command."""
     bench_merge_check(work, cpu)
     bench_since(work, cpu)
+    bench_simplify(work, cpu)
 
 
 def bench_merge_check(work: Path, cpu: Cost) -> None:
@@ -158,3 +161,51 @@ def _ten_rules(number: int, queues: list[int], comment: str = "") -> str:
 def _git(repository: Path, *words: str, text: str = "") -> None:
     command = ["git", "-C", str(repository), *words]
     subprocess.run(command, input=text.encode(), check=True)
+
+
+def bench_simplify(work: Path, cpu: Cost) -> None:
+    """Print the cost of the search for every kind of edit, and how many rules it removes."""
+    for count, limit in SIMPLIFIED.items():
+        folder = work / f"simplify-{count}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "prod.yaml").write_text(ENVIRONMENT)
+        (folder / "rules.yaml").write_text(grown_rules(count))
+        words = ["simplify", "-m", str(folder), "--join", "--redundant", "--write"]
+        seconds = cpu([sys.executable, "-m", "reconciler", *words])
+        remaining = (folder / "rules.yaml").read_text().count("- {key: ")
+        print(
+            f"simplify: {count:,} rules, {count - remaining} fewer: {seconds:.1f} s CPU "
+            f"(at most {limit:.0f})"
+        )
+        assert seconds <= limit
+
+
+def grown_rules(count: int) -> str:
+    """Return rules of many intents and a few other attributes: some shadow others, some agree with
+    the catch-all, and some differ from others in one attribute.
+    """
+    chosen = Random(1)  # noqa: S311 - a workload
+    lines = ["apiVersion: routing/v1", "kind: RuleSet", "name: bench", "rules:"]
+    for number in range(count - 1):
+        intent = f"intent-{chosen.randrange(count // 3)}"
+        test = f"intent: {intent}, minConfidence: 0.{chosen.choice((5, 6, 7))}"
+        further = []
+        if chosen.random() < 0.3:
+            further.append(f"{{attribute: tier, in: [tier-{chosen.randrange(4)}]}}")
+        if chosen.random() < 0.2:
+            further.append(
+                f"{{attribute: language, equals: lang-{chosen.randrange(5)}}}"
+            )
+        if chosen.random() < 0.05:
+            test = "minConfidence: 0.3"
+        when = f", when: [{', '.join(further)}]" if further else ""
+        if test.startswith("min") and not further:
+            when = ", when: [{attribute: tier, equals: staff}]"
+        queue = chosen.choice((0, 0, 1, 2, 3))
+        priority = chosen.choice((100, 200, 300))
+        lines.append(
+            f"  - {{key: rule-{number}, {test}{when}, queue: Queue {queue}, "
+            f"priority: {priority}}}"
+        )
+    lines.append("  - {key: rest, when: [], queue: Queue 0, priority: 900}")
+    return "\n".join(lines) + "\n"

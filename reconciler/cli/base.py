@@ -5,6 +5,7 @@ branch.
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha1, sha256
 from itertools import chain
 from pathlib import Path
@@ -220,14 +221,17 @@ def _load_commit(
                 place = Path(folder, "manifests")
                 place.mkdir()
                 write_files(objects, tree.files, place)
-                return _load_directory(place, base)
+                return _load_directory(place, base, manifests.instant)
     except UnreadableFileError as error:
         raise _NotComparedError(str(error)) from None
 
 
-def _load_directory(place: Path, base: BaseManifests) -> BaseManifests:
+def _load_directory(
+    place: Path, base: BaseManifests, instant: datetime | None
+) -> BaseManifests:
+    """Return the base with the manifests of a directory, for rules at an instant."""
     try:
-        return base.with_manifests(load_manifests(place))
+        return base.with_manifests(load_manifests(place, instant))
     except ManifestError as error:
         first = error.findings[0]
         if first.code == "CXR115":  # before the first manifest

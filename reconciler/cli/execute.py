@@ -14,6 +14,7 @@ from reconciler.cli.command_line import user_name
 from reconciler.cli.environments import is_list
 from reconciler.cli.hooks import run_journal
 from reconciler.cli.options import ChangeOptions
+from reconciler.cli.plan_files import LARGEST_PLAN
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
@@ -22,12 +23,11 @@ from reconciler.core.pipeline import Planner, apply_plan
 from reconciler.core.plan.review import ReviewedPlan, read_saved_plan
 from reconciler.core.plan.stages import Plan, PlanOptions, Scheduled
 from reconciler.core.target import LiveSource
-from reconciler.core.text.files import MIB, read_text
+from reconciler.core.text.files import read_text
 from reconciler.core.traffic.sample import TrafficSample, load_traffic
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
-_LARGEST: Final = 128 * MIB
 _JOURNAL_ALONE: Final = (
     "--journal is the journal with the run of --undo, but --undo is not set"
 )
@@ -93,7 +93,7 @@ def read_saved_plans(
     """
     path = Path(file)
     try:
-        text = read_text(path, _LARGEST)
+        text = read_text(path, LARGEST_PLAN)
     except OSError as error:
         hint = environment_hint(file, options.manifests)
         raise UsageError(f"cannot read {path}: {error.strerror}{hint}") from error

@@ -23,6 +23,7 @@ HookName = Literal[
     "init_files",
     "journal",
     "journal_copies",
+    "pair_checks",
     "report_page",
     "sandbox",
     "sandbox_tables",

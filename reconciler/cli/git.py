@@ -4,11 +4,13 @@ No hook and no filter of it runs.
 """
 
 import os
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import IO, Final, Literal, NamedTuple
 
 from reconciler.core.text.escape import sanitize
@@ -28,11 +30,14 @@ _CALM: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
 }
 _SECONDS: Final = 60
+_NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 _LONGEST_TEXT: Final = 300  # characters of git's own message
+_MAX_ENTRIES: Final = 500_000  # of a tree, at all levels
 _FOLDER: Final = b"40000"  # modes in a tree
 _LINK: Final = b"120000"
 _SUBMODULE: Final = b"160000"
 _REFUSED_NAMES: Final = (b"", b".", b"..")
+_PARTIAL: Final = re.compile(r"extensions\.partialclone|remote\..*\.promisor")
 _COMMIT_FORMAT: Final = "%H%n%T%n%cI%n%an%n%s"
 _DEFAULTS: Final = (
     "refs/remotes/origin/HEAD",
@@ -141,9 +146,12 @@ class GitObjects:
 
     def list_files(self, tree: str) -> list[GitFile]:
         """Return the files below a tree, without submodules, by path. Raises GitError."""
-        files = []
+        files: list[GitFile] = []
         folders = [(b"", tree)]
         while folders:
+            # a tree can contain itself many times over, and be small nevertheless
+            if len(files) + len(folders) > _MAX_ENTRIES:
+                raise GitError(f"a tree has more than {_MAX_ENTRIES:,} entries")
             path, folder = folders.pop()
             for mode, name, entry in self._entries(folder):
                 if mode == _FOLDER:
@@ -247,9 +255,26 @@ class GitRepository:
         ).splitlines()
         return len(branches) > 1 or bool(self._text("remote"))
 
-    def ask(self, *words: str) -> bytes:
-        """Return what a command of git prints. Raises GitError."""
-        return self._run(*words)
+    def ask(
+        self,
+        *words: str,
+        variables: Mapping[str, str] = _NO_VARIABLES,
+        seconds: int = _SECONDS,
+    ) -> bytes:
+        """Return what a command of git prints; `variables` are added to its environment.
+
+        Raises GitError, also if the command takes longer than `seconds`.
+        """
+        return _git(self.directory, *words, variables=variables, seconds=seconds)
+
+    def has_whole_history(self) -> bool:
+        """Return whether this clone is known to have every object of its commits' history: it is
+        neither shallow nor partial. Raises GitError.
+        """
+        if self._text("rev-parse", "--is-shallow-repository") == "true":
+            return False
+        settings = self._text("config", "--list", "--name-only").lower().splitlines()
+        return not any(_PARTIAL.fullmatch(name) for name in settings)
 
     def find_merge_base(self, first: str, second: str) -> str:
         """Return the newest common ancestor of two commits. Raises GitError."""
@@ -337,22 +362,27 @@ def _environment() -> dict[str, str]:
     return inherited | _CALM
 
 
-def _git(directory: str, *words: str) -> bytes:
+def _git(
+    directory: str,
+    *words: str,
+    variables: Mapping[str, str] = _NO_VARIABLES,
+    seconds: int = _SECONDS,
+) -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program, without a shell
             _command(directory, *words),
-            env=_environment(),
+            env={**_environment(), **variables},
             stdin=subprocess.DEVNULL,
             check=True,
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=seconds,
         )
     except FileNotFoundError:
         raise NoRepositoryError("git is not installed here") from None
     except OSError as error:
         raise NoRepositoryError(f"git cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise GitError(f"git did not answer within {_SECONDS} seconds") from None
+        raise GitError(f"git did not answer within {seconds} seconds") from None
     except subprocess.CalledProcessError as error:
         message = _own_message(error.stderr.decode(errors="replace"))
         if "not a git repository" in message:

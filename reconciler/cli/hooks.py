@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, NoReturn, Protocol
 
 from reconciler.cli.feature import load_hooks
 from reconciler.cli.undo import Undo
 from reconciler.core.apply.settings import StepRecorder
-from reconciler.core.errors import ApiError, UsageError
+from reconciler.core.errors import ApiError, CxrouteError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.finding import Document
 from reconciler.core.model.rule import Address, Queue
@@ -23,6 +23,7 @@ from reconciler.core.target import Access
 
 if TYPE_CHECKING:
     from reconciler.cli.conversation import ConversationOptions
+    from reconciler.cli.git import GitRepository
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
     from reconciler.core.apply.progress import ApplyReport
@@ -327,3 +328,69 @@ class ExplainPart(ABC):
 def explain_parts() -> list[type[ExplainPart]]:
     """Return the classes of the options that features add to `explain`."""
     return list(load_hooks("explain_parts"))
+
+
+class ProposedChange(NamedTuple):
+    """A change of an Environment's manifests that is not merged yet, and the branch that it is for.
+
+    `base` and `head` are commits of the repository, which has the history of both and no work tree.
+    New objects are written to it.
+    """
+
+    repository: "GitRepository"
+    base: str  # the tip of the branch
+    branch: str  # its name
+    head: str
+    environment: str
+    directory: str  # of the manifests, as messages show it
+
+
+PairResult = Literal["unchanged", "expected", "unexpected", "undecided", "not compared"]
+
+
+class PairReport(NamedTuple):
+    """What two proposed changes do together.
+
+    unchanged: the other one changes no manifests. expected: each conversation is proven to go where
+    it is expected, and what passes with each change passes with both. unexpected: this is not so.
+    undecided: the analysis stopped at its bound of work. not compared: the sentence says why.
+    """
+
+    result: PairResult
+    sentence: str  # one or more, without markup; it may contain names from outside
+    markdown: str = ""  # the rows of an unexpected or undecided result
+
+
+class PairCheck(Protocol):
+    """A proposed change that is ready to be compared with others."""
+
+    def report(self, head: str) -> PairReport:
+        """Return what the change and that of another commit, for the same branch, do together."""
+
+
+class UncheckedPairsError(CxrouteError, kind="UncheckedPairs"):
+    """A proposed change cannot be compared with others; the message says why."""
+
+
+class PreparePairs(Protocol):
+    """The hook `pair_checks`: prepares the comparison of a proposed change with others.
+
+    `merge-check` of a forge calls it once. Without a feature for it, this is a usage error.
+    """
+
+    def __call__(self, change: ProposedChange) -> PairCheck:
+        """Return the change, merged into its branch. Raises UncheckedPairsError."""
+
+
+def prepare_pairs(change: ProposedChange) -> PairCheck:
+    """Prepare the comparison of a change with others.
+
+    Raises UncheckedPairsError, and UsageError without the hook.
+    """
+    providers: Iterator[PreparePairs] = load_hooks("pair_checks")
+    provider = next(providers, None)
+    if provider is None:
+        raise UsageError(
+            "this installation has no feature that compares two changes with each other"
+        )
+    return provider(change)

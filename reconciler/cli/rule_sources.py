@@ -3,15 +3,19 @@
 """
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.cli.advice import environment_names
-from reconciler.cli.command_line import expected_queues
 from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
+from reconciler.cli.rule_lists import (
+    file_state,
+    refuse_other_reading,
+    rules_of,
+)
 from reconciler.cli.session import (
     Cancellation,
     LiveFile,
@@ -22,7 +26,6 @@ from reconciler.cli.session import (
 from reconciler.core.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.core.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.core.desired.desired import (
-    desire_offline,
     endpoint_stage,
     expand_manifests,
     labels_of,
@@ -33,15 +36,14 @@ from reconciler.core.desired.queues import (
     QueueResolver,
     resolve_aliases,
 )
-from reconciler.core.errors import RefusedError, UsageError
+from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.finding import Finding
-from reconciler.core.model.rule import Queue
-from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.core.plan.routing_table import RuleList, desired_entries
 from reconciler.core.plan.stages import LiveState, stage_with_settings
 from reconciler.core.plugins import built_in_names
 from reconciler.core.rule_json import RulesFile, read_rules_file
-from reconciler.core.target import form_of, target_of
+from reconciler.core.target import target_of
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.render.text.explain import DisplayNames
@@ -73,31 +75,16 @@ def with_live_file(session: Session, path: str | None) -> Session:
         f"itself"
     )
     hint = ""
-    queues = [Queue(*pair) for pair in sorted(export.queues.items())]
-    if not export.lists_queues:
-        assumed = missing_queues(session, queues)
-        queues += assumed
+    state = file_state(export, session.manifests, session.environment)
+    if state.assumed is not None:
         message += (
             f". It lists no queues; assumed from the manifests: "
-            f"{pluralize(len(assumed), 'queue')}"
+            f"{pluralize(len(state.assumed), 'queue')}"
         )
         hint = target_of(session.environment).file_hint
     finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
-    live_file = LiveFile(
-        name, LiveState(export.rules, tuple(queues), settings=export.settings)
-    )
+    live_file = LiveFile(name, state.live)
     return replace(session, live_file=live_file, findings=(*session.findings, finding))
-
-
-def missing_queues(session: Session, queues: Iterable[Queue]) -> list[Queue]:
-    """Return the queues of the manifests whose name and id none of these queues has."""
-    names = {queue.name for queue in queues}
-    ids = {queue.id for queue in queues}
-    return [
-        queue
-        for queue in expected_queues(session.manifests, session.environment.name)
-        if queue.name not in names and queue.id not in ids
-    ]
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:
@@ -118,20 +105,6 @@ def read_tenant(session: Session) -> LiveState:
     return run_interruptibly(read_all)
 
 
-def refuse_other_reading(session: Session, live: LiveState) -> None:
-    """Raise RefusedError if live rules are read in another way than the manifests say: what they
-    do to a conversation is then not known here.
-    """
-    stage = endpoint_stage(session.manifests, session.environment)
-    desired = form_of(session.environment).table_settings(session.manifests, stage)
-    if not live.is_read_like(desired):
-        name = session.environment.name
-        raise RefusedError(
-            f"the live rules of {name} read other attributes of the bot, or are tried in another "
-            f"order, than the manifests say. See `cxroute drift -e {name}`"
-        )
-
-
 def read_live_rules(session: Session) -> LiveState:
     """Return the rules of the session's file, or of its tenant without one."""
     if session.live_file:
@@ -146,15 +119,7 @@ def list_rules(
 
     Raises ManifestError.
     """
-    name = session.environment.name
-    desired, queues = desire_offline(session.manifests, session.environment)
-    if live is None:
-        title = f"the manifests of {name}"
-        names = DisplayNames(title, queues.names, desired.labels)
-        return desired_entries(desired), names
-    queue_names = {queue.id: queue.name for queue in live.queues}
-    names = DisplayNames(f"the live rules of {name}", queue_names, desired.labels)
-    return live_entries(live.rules, desired), names
+    return rules_of(session.manifests, session.environment, live)
 
 
 class DiffSide(NamedTuple):
@@ -261,7 +226,7 @@ def _read_tenants(first: DiffSide, second: DiffSide) -> dict[str, LiveState]:
         name = session.environment.name
         if name not in tenants:
             tenants[name] = read_tenant(session)
-            refuse_other_reading(session, tenants[name])
+            refuse_other_reading(session.manifests, session.environment, tenants[name])
     return tenants
 
 

@@ -17,7 +17,6 @@ from reconciler.core.errors import AmbiguousWriteError, ConcurrentChangeError
 from reconciler.core.model.change import Applied
 from reconciler.core.plan import changes
 from reconciler.targets.platform.transport.sender import RequestKind
-from reconciler.targets.rules_api import client as cxone_client
 from reconciler.targets.studio import client as studio_client
 from reconciler.targets.studio.client import StudioClient, StudioReadingClient
 from tests.campaign.mutants_patches import again, patched
@@ -227,7 +226,7 @@ BUGS: Final[Mapping[str, Bug]] = {
         (studio_client, "replace_block", _encoded_again)
     ),
     "line feeds in a CRLF script": _bug((studio_client, "replace_block", _line_feeds)),
-    "a save waits and is repeated": _bug((cxone_client, "_CALLS", _repeatable)),
+    "a save waits and is repeated": _bug((StudioClient, "calls", _repeatable)),
     "a lost save is repeated without a read": _bug(
         (StudioClient, "_call", _repeats_the_save)
     ),

@@ -47,6 +47,7 @@ COMMANDS = {
     "replay": ["replay", "records.csv", "live:sandbox", "manifests:sandbox"],
     "doctor": ["doctor"],
     "merge-check": ["merge-check", *["manifests"] * 3, "merged"],
+    "simplify": ["simplify", "--join", "--redundant"],
     "apply": ["apply", "--yes"],
     "apply again": ["apply", "--yes"],
     "history": ["history"],
@@ -66,6 +67,7 @@ ERRORS = {
     "history": ["history", "none"],
     "doctor": ["doctor", "-e", "nowhere"],
     "merge-check": ["merge-check", *["nowhere"] * 3],
+    "simplify": ["simplify", "nowhere"],
 }
 
 

@@ -124,7 +124,10 @@ from tests.support.program import Program
         ("watch --listen 127.0.0.1:70000", "--listen 127.0.0.1:70000"),
         (
             "history run",
-            "has no run 'run'. Set --journal FILE to read another journal.",
+            (
+                'has no run "run". Runs of another machine are in its journal: copy that file, and '
+                "set --journal FILE; `journal:` in the Environment lets all machines share one."
+            ),
         ),
         ("nothing", "unknown command 'nothing'; `cxroute --help` lists all"),
         ("--loud plan", "unrecognized arguments: --loud"),

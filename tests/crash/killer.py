@@ -4,6 +4,7 @@ response.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ from tests.support.loopback_server import App
 
 Side = Literal["before", "after"]
 SIDES: Final[tuple[Side, ...]] = ("before", "after")
+_MOMENT: Final = 0.001  # seconds
 
 
 class Killer:
@@ -37,14 +39,12 @@ class Killer:
             return
         if self.side == "after":
             await self.app(scope, receive, _unheard)
-        self.kill()
+        # A process may send its first request before the test knows its number.
+        while self.victim is None:  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(_MOMENT)
+        os.kill(self.victim, signal.SIGKILL)
         while (await receive())["type"] != "http.disconnect":
             pass
-
-    def kill(self) -> None:
-        """Kill the process `victim`."""
-        assert self.victim is not None
-        os.kill(self.victim, signal.SIGKILL)
 
 
 class RequestTimes:

@@ -183,7 +183,7 @@ PAGE_OF_A_CHECKOUT: Final = re.compile(r"(?<!/)\bdocs/\w[^\s)`]*")
 WITHOUT_EXTRAS: Final = """
 import json, sys
 
-sys.modules.update(dict.fromkeys(("fsspec", "openpyxl", "pygls", "uvicorn")))  # an import of these fails
+sys.modules.update(dict.fromkeys(("fsspec", "mcp", "openpyxl", "pygls", "uvicorn")))  # an import of these fails
 from reconciler.cli.main import main
 
 for words in json.loads(sys.argv[1]):
@@ -195,6 +195,7 @@ MESSAGES: Final = (
     ("help", "options"),
     ("serve",),
     ("lsp",),
+    ("mcp",),
     ("validate",),
     ("init",),
     ("table", "--to", "rules.xlsx"),

@@ -61,6 +61,7 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXROUTE_GITLAB_TOKEN` | for the jobs on GitLab: see [forges.md](forges.md#gitlab) |
 | `CXROUTE_BITBUCKET_TOKEN` | for `cxroute bitbucket`: a repository access token |
 | `CXROUTE_BITBUCKET_API` | for `cxroute bitbucket`: another address of the API |
+| `CXROUTE_BITBUCKET_GIT` | for `cxroute bitbucket merge-check`: another address of the repositories |
 | `CXROUTE_BITBUCKET_MANUAL` | for `cxroute bitbucket`: `true` in a pipeline that a person started |
 | `CXROUTE_OUTPUT`, `CXROUTE_SUMMARY` | on other forges: files that get the results of a task, and its Markdown |
 | `GITHUB_ACTOR`, `GITLAB_USER_LOGIN`, `BUILD_REQUESTEDFOR` | the name in the journal, instead of the machine's user |

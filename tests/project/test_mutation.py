@@ -359,7 +359,7 @@ def test_a_mutant_is_tried_in_a_separate_process() -> None:
 
     A test that always fails proves nothing.
     """
-    text = MODULES["model/live"].read_text("utf-8")
+    text = MODULES["core/model/live"].read_text("utf-8")
     tests = {f"tests/core/model/test_marker.py::{name}": 0.1 for name in _OF_MARKERS}
     wrong = text.replace("match.start()]", "match.start() - 1]")
     endless = text.replace("return fingerprint(rule)[:8]", "while True: pass")

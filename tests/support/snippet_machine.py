@@ -85,8 +85,8 @@ def run_machine(
 ) -> Variables:
     """Return the variables after a snippet.
 
-    Where it stops, `_err` has the reason, and the variables stay as they are at that statement.
-    Raises ValueError for a text that is no snippet.
+    Where it stops, `_err` has the reason, and the variables have their values of that statement.
+    Raises ValueError for a text that is not a snippet.
     """
     block = _read(code)
     values = {name.lower(): value for name, value in variables.items()}

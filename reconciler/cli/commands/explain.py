@@ -12,11 +12,8 @@ from reconciler.cli.hooks import ExplainAddition, ExplainPart, explain_parts
 from reconciler.cli.options import option_parts
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
-from reconciler.cli.rule_sources import (
-    list_rules,
-    read_tenant,
-    refuse_other_reading,
-)
+from reconciler.cli.rule_lists import refuse_other_reading
+from reconciler.cli.rule_sources import list_rules, read_tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.checks.explain import explain, misspellings
@@ -110,7 +107,7 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     live = None
     if options.live:
         live = read_tenant(session)
-        refuse_other_reading(session, live)
+        refuse_other_reading(session.manifests, session.environment, live)
         stage = live.endpoint(stage)
     entries, names = list_rules(session, live)
     explanation = explain(entries, words, environment, stage)

@@ -9,25 +9,24 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 from reconciler.cli.advice import environment_hint
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.commands.plan import print_form
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
+from reconciler.cli.plan_files import read_plan_file
 from reconciler.core.errors import UsageError
 from reconciler.core.model.finding import Document
 from reconciler.core.plan.review import read_saved_plan
 from reconciler.core.text.escape import sanitize
-from reconciler.core.text.files import MIB, read_text
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.plan_forms import FORMS
 from reconciler.render.plan_view import VIEW, PlanView, read_view
 from reconciler.render.printed_plan import PrintedPlan
 from reconciler.render.text.plan import TextLimits
 
-_LARGEST: Final = 128 * MIB
 _ALL: Final = TextLimits(names=ALL_ROWS, verbose=True)
 
 
@@ -98,13 +97,7 @@ def _saved_report(
 
 def _read(path: Path, name: str, environment: str | None) -> Document:
     """Return the form of the plan in a file, or of the environment's plan in a file of several."""
-    try:
-        form = json.loads(read_text(path, _LARGEST))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        raise UsageError(
-            f"cannot read {name}: {reason}. Create a plan with `cxroute plan --out FILE`"
-        ) from None
+    form: Any = read_plan_file(path, name)
     if isinstance(form, dict) and isinstance(form.get("environments"), list):
         form = _one_of_several(form["environments"], name, environment)
     read_saved_plan(json.dumps(form), name)

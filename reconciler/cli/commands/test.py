@@ -19,7 +19,8 @@ from reconciler.cli.files import write_text
 from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import add_format_option
-from reconciler.cli.rule_sources import read_tenant, refuse_other_reading
+from reconciler.cli.rule_lists import refuse_other_reading
+from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import open_session
 from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.checks.adequacy import (
@@ -156,7 +157,7 @@ def _check_live(options: RouteTestOptions, output: Output) -> list[Checked]:
     checked = []
     for session in sessions:
         live = read_tenant(session)
-        refuse_other_reading(session, live)
+        refuse_other_reading(session.manifests, session.environment, live)
         desired = session.planner(live).desired
         checked.append(
             check_live(session.manifests, session.environment, desired, live)

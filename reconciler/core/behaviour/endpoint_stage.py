@@ -320,6 +320,16 @@ class EndpointStage:
 DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
 
 
+def common_types(stages: Sequence[EndpointStage]) -> Types:
+    """Return the types of attributes that are known and equal in all of some stages."""
+    first, *others = [stage.types for stage in stages]
+    return {
+        name: value_type
+        for name, value_type in first.items()
+        if all(types.get(name) == value_type for types in others)
+    }
+
+
 def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a conversation as the endpoint stores it: numbers as text in text attributes."""
     stored = dict(attributes)

@@ -4,10 +4,12 @@ the live rules.
 Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.desired.desired_rule import DesiredRule
@@ -44,6 +46,8 @@ from reconciler.core.model.live import LiveRule
 from reconciler.core.model.operators import INTERVALS
 from reconciler.core.model.rule import Address, Condition, Rule, Target
 from reconciler.core.text.escape import sanitize
+
+_COMMENT: Final = re.compile(r"(?m)(?<!\S)#.*\S")
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
@@ -440,6 +444,16 @@ def edit_texts(
         file: apply_edits(before[file], text_edits)
         for file, text_edits in edits.items()
     }
+
+
+def find_lost_comments(texts: Mapping[str, str], manifests: Manifests) -> Counter[str]:
+    """Return the comments that changed texts, by file, no longer have."""
+    old_texts = {
+        loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets
+    }
+    old = "\n".join(old_texts[file] for file in texts)
+    new = "\n".join(texts.values())
+    return Counter(_COMMENT.findall(old)) - Counter(_COMMENT.findall(new))
 
 
 def find_unintended_changes(

@@ -382,8 +382,8 @@ def find_ambiguous_groups(
     """
     for loaded in attributes:
         for name, entry in loaded.document.attributes.items():
-            yield from _ambiguous_groups(_values_of_attribute(loaded, name, entry))
-    yield from _ambiguous_groups(
+            yield from _problems_of_groups(_values_of_attribute(loaded, name, entry))
+    yield from _problems_of_groups(
         [value for loaded in intents for value in _values_of_intents(loaded)]
     )
 
@@ -421,6 +421,14 @@ def _values_of_intents(loaded: LoadedDocument[Intents]) -> Iterator[_DescribedVa
         )
 
 
+def _problems_of_groups(
+    values: Iterable[_DescribedValue],
+) -> Iterator[DocumentProblem]:
+    described = list(values)
+    yield from _ambiguous_groups(described)
+    yield from _groups_that_look_alike(described)
+
+
 def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentProblem]:
     """Yield one problem for each group of an attribute that a value's name or label makes
     ambiguous.
@@ -443,6 +451,22 @@ def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentPro
             meaning = "a value: give the group another name"
         message = f"the group {quote_name(each.group or '')} is also {meaning}"
         yield DocumentProblem(each.source_map, "CXR132", each.path, message)
+
+
+def _groups_that_look_alike(
+    values: Sequence[_DescribedValue],
+) -> Iterator[DocumentProblem]:
+    """Yield one problem for each name of a group that other characters print, too."""
+    names = group_pairs(
+        (sanitize(each.group), each.group) for each in values if each.group
+    )
+    for text, each in _first_of_groups(values).items():
+        if len(set(names[text])) > 1:
+            message = (
+                f"the group {quote_name(text)} is written with different characters that are "
+                f"printed alike: use one of them, or give one group another name"
+            )
+            yield DocumentProblem(each.source_map, "CXR132", each.path, message)
 
 
 def _first_of_groups(values: Iterable[_DescribedValue]) -> dict[str, _DescribedValue]:

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from reconciler.core.manifest import yaml_writer
-from reconciler.core.manifest.syntax_tree import SyntaxNode, read_syntax
+from reconciler.core.manifest.syntax_tree import SyntaxDocument, SyntaxNode, read_syntax
 
 Json = Any
 
@@ -21,13 +22,19 @@ _SPACED_BRACE: Final = re.compile(r"(?:^|[\s\[,]){ ")
 
 def find_mapping(text: str, start: int) -> SyntaxNode:
     """Return the mapping that begins at a character. Raises KeyError; the text is valid."""
-    waiting = [document.root for document in read_syntax(text)]
+    waiting = [document.root for document in _read_once(text)]
     while waiting:
         node = waiting.pop()
         if node.is_mapping and node.start == start:
             return node
         waiting += node.values
     raise KeyError(start)
+
+
+@lru_cache(maxsize=1)
+def _read_once(text: str) -> tuple[SyntaxDocument, ...]:
+    """Return the documents of a text; many edits of one text follow each other."""
+    return read_syntax(text)
 
 
 class CannotPatchError(Exception):

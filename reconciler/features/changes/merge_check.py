@@ -4,9 +4,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reconciler.core.behaviour.endpoint_stage import EndpointStage
+from reconciler.core.behaviour.endpoint_stage import EndpointStage, common_types
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.checks.route_tests import (
     Checked,
     CheckResult,
@@ -32,6 +31,13 @@ class Version(NamedTuple):
 
     title: str
     manifests: Manifests
+
+
+class CheckedVersion(NamedTuple):
+    """A version, and its rules in one Environment."""
+
+    version: Version
+    checked: Checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,33 +119,42 @@ def _version_phrase(label: str, version: Version) -> str:
 
 def check_environment(versions: Sequence[Version], name: str) -> MergedEnvironment:
     """Return what a merge does in one Environment. Raises ManifestError, and UsageError."""
-    environments = [version.manifests.environment(name) for version in versions]
-    _refuse_other_reading(environments)
-    checked = [
-        _check_version(label, version, environment)
-        for label, version, environment in zip(
-            VERSIONS, versions, environments, strict=True
-        )
-    ]
-    states = [_state_of(each) for each in checked]
+    refuse_other_reading([version.manifests.environment(name) for version in versions])
+    return compare_versions(
+        name,
+        [
+            check_version(label, version, name)
+            for label, version in zip(VERSIONS, versions, strict=True)
+        ],
+    )
+
+
+def compare_versions(
+    name: str, versions: Sequence[CheckedVersion]
+) -> MergedEnvironment:
+    """Return what a merge does in an Environment; the versions are in the order of `VERSIONS`.
+
+    All of them read the same attributes of the bot (`refuse_other_reading`).
+    """
+    states = [_state_of(each.checked) for each in versions]
     stages = compared_stages([state.endpoint for state in states])
     lists = [
         _ordered_events(state, stage)
         for state, stage in zip(states, stages, strict=True)
     ]
     queues: dict[str, str] = {}
-    for each in checked:
-        queues.update(each.queues)
+    for each in versions:
+        queues.update(each.checked.queues)
     return MergedEnvironment(
         name=name,
         behaviour=check_merge(lists, common_types(stages)),
         queues=queues,
         labels=merge_labels([state.labels for state in states]),
-        failures=tuple(_failures_of_merge(versions, checked)),
+        failures=tuple(_failures_of_merge(versions)),
     )
 
 
-def _refuse_other_reading(environments: Sequence[Environment]) -> None:
+def refuse_other_reading(environments: Sequence[Environment]) -> None:
     """Raise UsageError if the versions read other attributes of the bot."""
     first = environments[0]
     for environment in environments:
@@ -158,13 +173,13 @@ def _setting(environment: Environment, field: str) -> object:
     return environment.context.writer
 
 
-def _check_version(label: str, version: Version, environment: Environment) -> Checked:
-    """Return the rules of a version. Raises ManifestError."""
-    checked = check(version.manifests, environment)
+def check_version(label: str, version: Version, name: str) -> CheckedVersion:
+    """Return the rules of a version in an Environment. Raises ManifestError, and UsageError."""
+    checked = check(version.manifests, version.manifests.environment(name))
     wrong = [finding for finding in checked.findings if finding.severity == "error"]
     if wrong:
         raise ManifestError(wrong, _version_phrase(label, version))
-    return checked
+    return CheckedVersion(version, checked)
 
 
 def _state_of(checked: Checked) -> DesiredState:
@@ -193,41 +208,25 @@ def _ordered_events(
     return order_entries(stage.pull_back(desired_entries(state)), state.evaluation)
 
 
-def common_types(stages: Sequence[EndpointStage]) -> Types:
-    """Return the types of attributes that are known and equal in all versions."""
-    first, *others = [stage.types for stage in stages]
-    return {
-        name: value_type
-        for name, value_type in first.items()
-        if all(types.get(name) == value_type for types in others)
-    }
-
-
-def _failures_of_merge(
-    versions: Sequence[Version], checked: Sequence[Checked]
-) -> Iterator[Finding]:
+def _failures_of_merge(versions: Sequence[CheckedVersion]) -> Iterator[Finding]:
     """Yield the failures of the merged version that neither change has."""
-    failed = dict(_failed_checks(versions[MERGED], checked[MERGED]))
+    failed = dict(_failed_checks(versions[MERGED]))
     if not failed:
         return
     known: set[Hashable] = set()
     for number in (OURS, THEIRS):
-        known.update(
-            key for key, _ in _failed_checks(versions[number], checked[number])
-        )
+        known.update(key for key, _ in _failed_checks(versions[number]))
     for key, finding in failed.items():
         if key not in known:
             yield finding
 
 
-def _failed_checks(
-    version: Version, checked: Checked
-) -> Iterator[tuple[Hashable, Finding]]:
+def _failed_checks(each: CheckedVersion) -> Iterator[tuple[Hashable, Finding]]:
     """Yield each failed route test and promise with what names it in every version."""
-    for result in with_promises(checked).tried:
+    for result in with_promises(each.checked).tried:
         failure = result.failure
         if failure is not None and failure.severity == "error":
-            yield _identity_of(version, result), failure
+            yield _identity_of(each.version, result), failure
 
 
 def _identity_of(version: Version, result: CheckResult) -> Hashable:

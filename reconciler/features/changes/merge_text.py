@@ -211,14 +211,25 @@ def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
         if not environment.behaviour.is_as_expected:
             blocks.append(f"### {escape_markdown(sanitize(environment.name))}")
             blocks += _environment_blocks(environment, limits)
+    blocks += _failure_blocks(report)
+    blocks += [escape_markdown(line) for line in _others_lines(report) if line]
+    return "\n\n".join(blocks) + "\n"
+
+
+def rows_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
+    """Return the rows and failures of a report about one Environment, without headings."""
+    (environment,) = report.environments
+    blocks = [*_environment_blocks(environment, limits), *_failure_blocks(report)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _failure_blocks(report: MergeReport) -> Iterator[str]:
     failures = [
         f"- {escape_markdown(sanitize(finding.message))}" for finding in report.failures
     ]
     if failures:
-        text = "These tests and promises fail in the merge, and in neither change:"
-        blocks += [text, "\n".join(failures)]
-    blocks += [escape_markdown(line) for line in _others_lines(report) if line]
-    return "\n\n".join(blocks) + "\n"
+        yield "These tests and promises fail in the merge, and in neither change:"
+        yield "\n".join(failures)
 
 
 def _environment_blocks(

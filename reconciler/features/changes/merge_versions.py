@@ -37,7 +37,7 @@ class MergeConflictError(CxrouteError, kind="MergeConflict", exit_code=3):
     """Git cannot merge two changes; the message names the files."""
 
 
-class _VersionPlace(NamedTuple):
+class VersionPlace(NamedTuple):
     """Where a version is: a commit, or a directory if there is none."""
 
     label: str  # of `VERSIONS`
@@ -70,22 +70,22 @@ def read_versions(
     return [*versions, _load_merge(places, directory, instant)]
 
 
-def _find_place(label: str, name: str, directory: str) -> _VersionPlace:
+def _find_place(label: str, name: str, directory: str) -> VersionPlace:
     """Return where a version is. Raises UsageError."""
     # A revision comes first: a pull request can contain a directory with the name of a revision.
     try:
-        return _VersionPlace(
+        return VersionPlace(
             label, name, GitRepository.find(directory).find_commit(name)
         )
     except GitError as error:
         if name and Path(name).is_dir():
-            return _VersionPlace(label, name, "")
+            return VersionPlace(label, name, "")
         raise UsageError(
             f"{label} {quote(name)} is not a git revision and not a directory: {error}"
         ) from None
 
 
-def _load_place(place: _VersionPlace, directory: str, instant: datetime) -> Version:
+def _load_place(place: VersionPlace, directory: str, instant: datetime) -> Version:
     """Return a version. Raises UsageError and ManifestError."""
     if not place.commit:
         contents = list(read_files(Path(place.title)))
@@ -96,31 +96,39 @@ def _load_place(place: _VersionPlace, directory: str, instant: datetime) -> Vers
             contents = revision_contents(repository, place.commit, directory)
         except (GitError, UnreadableFileError) as error:
             raise UsageError(f"{_phrase(place)} cannot be read: {error}") from None
-    return _load_contents(contents, place, instant)
+    return load_version(contents, place, instant)
 
 
 def _load_merge(
-    places: Sequence[_VersionPlace], directory: str, instant: datetime
+    places: Sequence[VersionPlace], directory: str, instant: datetime
 ) -> Version:
     """Return git's own merge. Raises UsageError, ManifestError, and MergeConflictError."""
     base, ours, theirs = places
-    place = _VersionPlace(VERSIONS[-1], "merged by git", "")
+    place = VersionPlace(VERSIONS[-1], "merged by git", "")
     with TemporaryDirectory(prefix="cxroute-") as folder:
         try:
             repository = GitRepository.find(directory)
             sides = (ours.commit, theirs.commit)
             merge = merge_commits(repository, base.commit, sides, Path(folder))
-            wanted = _conflicts_of_manifests(merge)
-            contents = revision_contents(merge.repository, merge.tree, directory)
+            contents, conflicts = read_merge(merge, directory)
         except (GitError, UnreadableFileError) as error:
             raise UsageError(f"git cannot merge these revisions: {error}") from None
-    conflicts = [_conflict_place(path, contents, directory) for path in wanted]
     if conflicts:
         raise MergeConflictError(
             f"{_phrase(ours)} and {_phrase(theirs)} change the same lines, and git cannot merge "
             f"them: {join_first(conflicts, MAX_ITEMS)}. Merge one of them into the other first"
         )
-    return _load_contents(contents, place, instant)
+    return load_version(contents, place, instant)
+
+
+def read_merge(merge: GitMerge, directory: str) -> tuple[Contents, list[str]]:
+    """Return the manifests of a merge, and the file and line of each text conflict in them.
+
+    Raises GitError and UnreadableFileError.
+    """
+    wanted = _conflicts_of_manifests(merge)
+    contents = revision_contents(merge.repository, merge.tree, directory)
+    return contents, [_conflict_place(path, contents, directory) for path in wanted]
 
 
 def _conflicts_of_manifests(merge: GitMerge) -> list[PurePosixPath]:
@@ -153,9 +161,7 @@ def _line_of_conflict(text: bytes | Finding | None) -> int:
     return next(marked, 1)
 
 
-def _load_contents(
-    contents: Contents, place: _VersionPlace, instant: datetime
-) -> Version:
+def load_version(contents: Contents, place: VersionPlace, instant: datetime) -> Version:
     """Return a version; without manifests it is empty. Raises ManifestError."""
     try:
         return Version(place.title, load_contents(contents, instant=instant))
@@ -165,5 +171,5 @@ def _load_contents(
         raise ManifestError(error.findings, _phrase(place)) from None
 
 
-def _phrase(place: _VersionPlace) -> str:
+def _phrase(place: VersionPlace) -> str:
     return f"{place.label} ({sanitize(place.title)})"

@@ -21,16 +21,14 @@ from reconciler.cli.rule_sources import (
     parse_source,
     read_sources,
 )
-from reconciler.core.behaviour.diff.difference import compare_behaviour
-from reconciler.core.behaviour.diff.effects import EditSet
 from reconciler.core.behaviour.routing_entry import Destination, Evaluation
 from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.core.plan.clauses import FEW_VALUES
-from reconciler.core.plan.edits import edits_of_lists
 from reconciler.core.plan.headline import headline
 from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.list_impact import ListSide, impact_of_lists
 from reconciler.core.plan.routing_table import RuleList
-from reconciler.core.plan.words import ALL_VALUES, order_effects
+from reconciler.core.plan.words import ALL_VALUES
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import summarize_effects
@@ -110,26 +108,13 @@ def _compare(
     order: Evaluation,
 ) -> Impact:
     """Return the conversations that the two lists of rules route differently."""
-    before, after = lists
     left, right = endpoints(sources, lists)
-    types = {
-        name: type_
-        for name, type_ in left.types.items()
-        if right.types.get(name) == type_
-    }
-    edits = edits_of_lists(
-        before.entries, after.entries, labels(*sources), words="plan"
-    )
-    has_other_fallback = left.fallback.settings != right.fallback.settings
-    middle = right.pull_back(before.entries) if has_other_fallback else None
-    difference = compare_behaviour(
-        left.pull_back(before.entries),
-        right.pull_back(after.entries),
+    return impact_of_lists(
+        ListSide(lists[0].entries, left),
+        ListSide(lists[1].entries, right),
         order,
-        types=types,
-        edited=EditSet([edited.edit for edited in edits], middle),
+        labels(*sources),
     )
-    return order_effects(Impact(difference, edits), labels(*sources))
 
 
 def is_simulated(source: DiffSide) -> bool:

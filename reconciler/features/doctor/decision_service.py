@@ -16,7 +16,7 @@ import httpx
 
 from reconciler.cli.clients import ca_file
 from reconciler.cli.files import text_of_variable
-from reconciler.cli.rule_sources import missing_queues
+from reconciler.cli.rule_lists import unlisted_queues
 from reconciler.cli.session import Session
 from reconciler.core.behaviour.routing_entry import destination_of_rule
 from reconciler.core.checks.route_tests import Checked, RouteTestResult, check
@@ -152,7 +152,9 @@ class DecisionServiceCheck:
     def _live_state(self, table: PublishedTable) -> LiveState:
         """Return the table as live rules, with the further queues that the manifests use."""
         queues = [Queue(*pair) for pair in table.queues.items()]
-        queues += missing_queues(self.session, queues)
+        queues += unlisted_queues(
+            self.session.manifests, self.session.environment, queues
+        )
         settings = table.settings.table_settings
         return LiveState(table.rules, tuple(queues), settings=settings)
 

@@ -111,7 +111,13 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
         api=api,
         link=f"[run]({api}/{project}/_build/results?buildId={run})",
         pull_request=number,
+        git=f"{api}/{project}/_git/{repository}",
     )
+
+
+def authorize_git(token: str) -> str:
+    """Return the header's value for git."""
+    return f"Bearer {token}"
 
 
 class AzureDevOps:
@@ -301,6 +307,27 @@ class AzureDevOps:
                     date = text_at(pull, "closedDate")
                     requests_by_date[date] = _merged_request(pull)
         return requests_by_date[max(requests_by_date)] if requests_by_date else None
+
+    def list_open_requests(self) -> list[forge.OpenRequest]:
+        """Return every active pull request; the head of a fork is a parent of its merge."""
+        purpose = Purpose("list the active pull requests", _READ)
+        options = {"searchCriteria.status": "active", **_TOP}
+        path = _address(f"{self._git}/pullrequests", **options)
+        requests = []
+        for pull in self._http.pages(path, purpose):
+            number = number_at(pull, "pullRequestId")
+            ref = text_at(pull, "sourceRefName")
+            if pull.get("forkSource") is not None:
+                ref = f"refs/pull/{number}/merge"
+            request = forge.OpenRequest(
+                number,
+                text_at(pull, "title"),
+                text_at(pull, "targetRefName").removeprefix("refs/heads/"),
+                text_at(pull, "lastMergeSourceCommit", "commitId"),
+                ref,
+            )
+            requests.append(request)
+        return requests
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished build for a pull request with this head, by the pipelines of

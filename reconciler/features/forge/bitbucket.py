@@ -30,6 +30,7 @@ from reconciler.rest.client import (
 
 # stands for the author of signed notes: an access token cannot read its own account
 SELF: Final = "cxroute's token"
+_SITE: Final = "https://bitbucket.org"
 _MAX_KEY: Final = 40  # characters of a status's key
 _FULL_SHA: Final = 40
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
@@ -82,11 +83,17 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
         api=step.address("CXROUTE_BITBUCKET_API", "https://api.bitbucket.org/2.0"),
         link=f"[run]({_run_address(repository, run)})",
         pull_request=step.optional_number("BITBUCKET_PR_ID"),
+        git=f"{step.address('CXROUTE_BITBUCKET_GIT', _SITE)}/{repository}.git",
     )
 
 
+def authorize_git(token: str) -> str:
+    """Return the header's value for git."""
+    return forge.basic_authorization("x-token-auth", token)
+
+
 def _run_address(repository: str, run: int) -> str:
-    return f"https://bitbucket.org/{repository}/pipelines/results/{run}"
+    return f"{_SITE}/{repository}/pipelines/results/{run}"
 
 
 def to_bitbucket(body: str) -> str:
@@ -223,6 +230,25 @@ class Bitbucket:
                 head = self._resolve(head, purpose)
             return forge.MergedRequest(number_at(pull, "id"), head, is_from_fork)
         return None
+
+    def list_open_requests(self) -> list[forge.OpenRequest]:
+        """Return every open pull request; the head of a fork is in the fork alone."""
+        purpose = Purpose("list the open pull requests", "Pull requests: Read")
+        path = f"{self._path}/pullrequests?state=OPEN&sort=-created_on&pagelen=50"
+        requests = []
+        for pull in self._http.pages(path, purpose):
+            branch = text_at(pull, "source", "branch", "name")
+            source = text_at(pull, "source", "repository", "full_name")
+            is_from_fork = source != self._run.repository
+            request = forge.OpenRequest(
+                number_at(pull, "id"),
+                text_at(pull, "title"),
+                text_at(pull, "destination", "branch", "name"),
+                text_at(pull, "source", "commit", "hash"),
+                "" if is_from_fork else f"refs/heads/{branch}",
+            )
+            requests.append(request)
+        return requests
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished pipeline of the pull request's head commit; `pipeline` is the

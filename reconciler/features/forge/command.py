@@ -5,18 +5,15 @@
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, cast
 
-from reconciler.cli.clients import open_rest_http
-from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
-from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import RefusedError, UsageError
 from reconciler.core.plan.consent import describe_consent
@@ -25,17 +22,19 @@ from reconciler.core.text.files import MIB, read_text
 from reconciler.core.text.json_values import parse_object
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.forge import consent, drift_issue, note, reviewed_plan
-from reconciler.features.forge.consent import MEMBERS_TOKEN, Voters
+from reconciler.features.forge.comment import write_note
+from reconciler.features.forge.consent import MEMBERS_TOKEN
 from reconciler.features.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
+from reconciler.features.forge.merge_task import check_merges
 from reconciler.features.forge.plan_report import (
     read_failure,
     read_json_object,
     read_plan_report,
 )
 from reconciler.features.forge.step import StepFiles
-from reconciler.rest.client import RestClient, RestClock, RestError
+from reconciler.features.forge.task import Step, StepOptions, required
+from reconciler.rest.client import RestClock, RestError
 
-_LONGEST_NUMBER: Final = 12
 # seconds before each attempt
 _PLAN_PAUSES: Final = (
     0.0,
@@ -60,10 +59,17 @@ class ForgeOptions(NamedTuple):
     )
 
 
-_COMMON: Final = ("note", "consent", "reviewed-plan")
+_COMMON: Final = ("note", "merge-check", "consent", "reviewed-plan")
 FORGES: Final = {
     "github": ForgeOptions(
-        ("outputs", "comment", "consent", "reviewed-plan", "drift-issue"),
+        (
+            "outputs",
+            "comment",
+            "merge-check",
+            "consent",
+            "reviewed-plan",
+            "drift-issue",
+        ),
         "routing-plan.yml",
     ),
     "gitlab": ForgeOptions(
@@ -79,24 +85,6 @@ FORGES: Final = {
     ),  # Bitbucket has no issues
 }
 _REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepOptions(CommonOptions):
-    """The options of the command of a forge; a forge without issues has no plan and body."""
-
-    forge: str
-    task: str
-    author: str | None
-    report: str | None
-    applied: str | None
-    outdated: str | None
-    pull_request: str | None
-    out: str | None
-    unchanged: bool
-    workflow: str
-    plan: str | None = None
-    body: str | None = None
 
 
 def options(parser: argparse.ArgumentParser) -> type[StepOptions]:
@@ -182,85 +170,13 @@ def run(options: StepOptions, output: Output) -> int:
     return 0
 
 
-def _required(value: str | None, option: str) -> str:
-    """Return the value of an option. Raises UsageError without one."""
-    if not value:
-        raise UsageError(f"{option} is required")
-    return value
-
-
 def _load_forge(name: str) -> ForgeModule:
     """Import the adapter of a forge: "github"."""
     return cast("ForgeModule", import_module(f"reconciler.features.forge.{name}"))
 
 
-class Step(NamedTuple):
-    """A step of a pipeline: its options, its output, the forge, and the files that the forge
-    reads.
-    """
-
-    options: StepOptions
-    output: Output
-    module: ForgeModule
-    files: StepFiles
-
-    @property
-    def environment(self) -> str:
-        """Return the environment. Raises UsageError without one, and for several."""
-        return require_single(_required(self.options.environment, "-e ENV"))
-
-    def read_run(self) -> PipelineRun:
-        """Return the run of this step, with the pull request of --pull-request.
-
-        Raises UsageError.
-        """
-        run = self.module.read_run(os.environ)
-        number = self.options.pull_request
-        if not number:
-            return run
-        is_number = number.isascii() and number.isdecimal()
-        if not is_number or len(number) >= _LONGEST_NUMBER:
-            raise UsageError(f"--pull-request {number}: not a number")
-        return replace(run, pull_request=int(number))
-
-    @contextmanager
-    def connect(self, run: PipelineRun, token_variable: str = "") -> Iterator[Forge]:
-        """Connect with the token of the step, which is sent only to the API.
-
-        Raises UsageError without a token.
-        """
-        variable = token_variable or self.module.DIALECT.token_variable
-        token = os.environ.get(variable, "").strip()
-        if not token or not token.isascii() or not token.isprintable():
-            raise UsageError(
-                f"{variable} is not set or not valid. Set it for this step only"
-            )
-        with open_rest_http() as http:
-            client = RestClient(
-                dialect=self.module.DIALECT, http=http, base=run.api, token=token
-            )
-            yield self.module.ADAPTER(client, run)
-
-    @contextmanager
-    def connect_voters(
-        self, run: PipelineRun, forge: Forge, number: int, head: str
-    ) -> Iterator[Voters]:
-        """Connect with the token that can read members, if there is one."""
-        has_token = os.environ.get(MEMBERS_TOKEN, "").strip()
-        with (
-            self.connect(run, MEMBERS_TOKEN)
-            if has_token
-            else nullcontext(forge) as directory
-        ):
-            yield Voters(forge, directory, number, head)
-
-    def author(self, forge: Forge) -> str:
-        """Return the login of --author, or of the token: only notes by that login are edited."""
-        return self.options.author or forge.fetch_login()
-
-
 def _write_outputs(step: Step) -> None:
-    directory = Path(_required(step.options.report, "--report DIR"))
+    directory = Path(required(step.options.report, "--report DIR"))
     if report := read_plan_report(directory):
         step.files.write_outputs(
             {"has-changes": "true" if report.has_changes else "false", **report.counts}
@@ -273,7 +189,7 @@ def _write_outputs(step: Step) -> None:
 
 def _write_widget(step: Step) -> None:
     """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
-    directory = Path(_required(step.options.report, "--report DIR"))
+    directory = Path(required(step.options.report, "--report DIR"))
     report = read_plan_report(directory)
     if report:
         create, update, adopt, delete = (
@@ -298,7 +214,7 @@ def _publish_note(step: Step) -> None:
             notes = forge.list_notes(run.pull_request)
             desired = replace(comment, author=step.author(forge), limit=forge.max_text)
             decision = note.decide(notes, desired)
-            description = note.write_note(forge, run.pull_request, decision)
+            description = write_note(forge, run.pull_request, decision)
             step.output.result(f"{description}\n")
     except (RestError, UsageError) as error:
         place = ""
@@ -340,7 +256,7 @@ def _write_reviewed_plan(step: Step) -> None:
     Pull request and reason of a failure are step outputs.
     """
     environment = step.environment
-    out = Path(_required(step.options.out, "--out FILE"))
+    out = Path(required(step.options.out, "--out FILE"))
     run = step.read_run()
     try:
         with step.connect(run) as forge:
@@ -446,14 +362,14 @@ def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any]
 
 def _update_issue(step: Step) -> None:
     environment = step.environment
-    plan_file = _required(step.options.plan, "--plan FILE")
+    plan_file = required(step.options.plan, "--plan FILE")
     plan = read_json_object(Path(plan_file))
     if plan.get("environment") != environment or "changes" not in plan:
         remedy = "Write it with `cxroute drift --format json`"
         raise UsageError(
             f"{plan_file} does not contain the drift of {environment}. {remedy}"
         )
-    body = Path(_required(step.options.body, "--body FILE"))
+    body = Path(required(step.options.body, "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)
     except OSError as error:
@@ -479,6 +395,7 @@ _TASKS: Final[dict[str, Callable[[Step], None]]] = {
     "widget": _write_widget,
     "comment": _publish_note,
     "note": _publish_note,
+    "merge-check": check_merges,
     "consent": _update_consent,
     "reviewed-plan": _write_reviewed_plan,
     "drift-issue": _update_issue,

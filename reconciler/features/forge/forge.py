@@ -4,6 +4,7 @@ The modules `note`, `drift_issue`, `reviewed_plan` and `consent` decide; an adap
 writes. A decision depends on the forge only by the limits and texts of the adapter.
 """
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
@@ -29,6 +30,9 @@ class PipelineRun:
     api: str  # the base address of the API, without a slash at its end
     link: str  # to this run, in Markdown
     pull_request: int | None
+    git: str  # the address of the repository for git, to which the token may be sent
+    # of a merge queue, which tests requests together; its merge is planned
+    is_queued: bool = False
 
 
 class Post(NamedTuple):
@@ -52,6 +56,16 @@ class MergedRequest(NamedTuple):
     number: int
     head: str
     is_from_fork: bool
+
+
+class OpenRequest(NamedTuple):
+    """An open pull request. Its author chooses the title, and the name of its own branch."""
+
+    number: int
+    title: str
+    branch: str  # the one that it is to be merged into
+    head: str  # its commit, at least 12 digits of it
+    ref: str  # a ref of this repository that contains the head; empty: there is none
 
 
 class PlanRun(NamedTuple):
@@ -115,6 +129,9 @@ class Forge(Protocol):
     def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
         """Return the newest pull request that was merged into the default branch as this commit."""
 
+    def list_open_requests(self) -> list[OpenRequest]:
+        """Return every open pull request into a branch of this repository, also those of forks."""
+
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
         """Return the newest finished run of the repository's own `pipeline` for a pull request's
         head commit.
@@ -143,3 +160,12 @@ class ForgeModule(Protocol):
 
     def read_run(self, variables: Mapping[str, str]) -> PipelineRun:
         """Return the run of a step, from its variables. Raises UsageError outside of a pipeline."""
+
+    def authorize_git(self, token: str) -> str:
+        """Return the value of the header by which git reads the repository with a token."""
+
+
+def basic_authorization(user: str, token: str) -> str:
+    """Return the value of the header for a user and a token."""
+    encoded = b64encode(f"{user}:{token}".encode()).decode()
+    return f"Basic {encoded}"

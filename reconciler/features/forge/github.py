@@ -70,7 +70,14 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
         api=step.address("GITHUB_API_URL", "https://api.github.com"),
         link=f"[run]({server}/{repository}/actions/runs/{run}/attempts/{attempt})",
         pull_request=number if number > 0 else None,
+        git=f"{server}/{repository}.git",
+        is_queued=variables.get("GITHUB_EVENT_NAME") == "merge_group",
     )
+
+
+def authorize_git(token: str) -> str:
+    """Return the header's value for git."""
+    return forge.basic_authorization("x-access-token", token)
 
 
 def _head_commit(step: StepVariables, pull: Mapping[str, Any]) -> str:
@@ -217,6 +224,23 @@ class GitHub:
                 request = forge.MergedRequest(number, head, is_from_fork)
                 requests_by_date[merged_at] = request
         return requests_by_date[max(requests_by_date)] if requests_by_date else None
+
+    def list_open_requests(self) -> list[forge.OpenRequest]:
+        """Return every open pull request; GitHub has the heads of forks, too."""
+        purpose = Purpose("list the open pull requests", "pull-requests: read")
+        path = f"{self._path}/pulls?state=open&sort=created&direction=desc&per_page=100"
+        requests = []
+        for pull in self._http.pages(path, purpose):
+            number = number_at(pull, "number")
+            request = forge.OpenRequest(
+                number,
+                text_at(pull, "title"),
+                text_at(pull, "base", "ref"),
+                text_at(pull, "head", "sha"),
+                f"refs/pull/{number}/head",
+            )
+            requests.append(request)
+        return requests
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished run.

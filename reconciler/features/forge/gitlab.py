@@ -60,7 +60,14 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
         api=step.address("CI_API_V4_URL"),
         link=f"[job]({step.address('CI_JOB_URL')})",
         pull_request=step.optional_number("CI_MERGE_REQUEST_IID"),
+        git=f"{step.address('CI_PROJECT_URL')}.git",
+        is_queued=variables.get("CI_MERGE_REQUEST_EVENT_TYPE") == "merge_train",
     )
+
+
+def authorize_git(token: str) -> str:
+    """Return the header's value for git: with an access token, any name of a user is accepted."""
+    return forge.basic_authorization("oauth2", token)
 
 
 class GitLab:
@@ -209,6 +216,22 @@ class GitLab:
             for item in listed
             if item.get("target_project_id") == self._project.get("id")
         ]
+
+    def list_open_requests(self) -> list[forge.OpenRequest]:
+        """Return every open merge request; GitLab has the heads of forks, too."""
+        path = f"{self._path}/merge_requests?state=opened&order_by=created_at&sort=desc"
+        requests = []
+        for item in self._list(path, "list the open merge requests"):
+            number = number_at(item, "iid")
+            request = forge.OpenRequest(
+                number,
+                text_at(item, "title"),
+                text_at(item, "target_branch"),
+                text_at(item, "sha"),
+                f"refs/merge-requests/{number}/head",
+            )
+            requests.append(request)
+        return requests
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest pipeline whose jobs named `pipeline` ended.

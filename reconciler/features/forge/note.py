@@ -5,18 +5,27 @@ outcome may follow. Comments may have been edited: only the second line is read,
 for an applied plan.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.core.errors import RefusedError
 from reconciler.core.model.live import normalize_line_ends
 from reconciler.core.text.escape import pluralize
-from reconciler.core.text.json_values import list_objects, parse_object
-from reconciler.features.forge.forge import Forge, PipelineRun, Post
+from reconciler.core.text.json_values import list_objects
+from reconciler.features.forge.comment import (
+    STATE_LINE,
+    CommentDecision,
+    CommentState,
+    Skip,
+    WriteComment,
+    belongs_to,
+    parse_state,
+)
+from reconciler.features.forge.forge import PipelineRun, Post
+from reconciler.features.forge.merge_part import join_part, split_part
 from reconciler.features.forge.plan_report import FailedPlan, PlacedError, PlanReport
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
@@ -117,42 +126,6 @@ def _when(run: PipelineRun, now: datetime) -> str:
 
 _HEAD: Final = "<!-- cxroute:head -->"
 _HEAD_ENDS: Final = "<!-- cxroute:head ends -->"
-_STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
-_HEX_PATTERN: Final = re.compile(r"[0-9a-f]{0,64}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentState:
-    """The run that wrote a comment last, its commit and plan, and whether that plan was applied."""
-
-    run: int
-    attempt: int
-    sha: str
-    plan: str
-    applied: bool = False
-
-    @property
-    def marker_line(self) -> str:
-        """Return the comment's second line."""
-        return (
-            f"<!-- cxroute:state {json.dumps(asdict(self), separators=(',', ':'))} -->"
-        )
-
-
-class Skip(NamedTuple):
-    """The decision to write nothing, for a reason."""
-
-    reason: str
-
-
-class WriteComment(NamedTuple):
-    """Write a new comment, or change one."""
-
-    body: str
-    id: int | None = None
-
-
-CommentDecision = WriteComment | Skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,36 +144,17 @@ def compose_comment(desired: DesiredComment) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
     text = normalize_line_ends(desired.text)
     first = comment_marker(desired.environment)
-    if _belongs_to(desired.environment, text):
+    if belongs_to(desired.environment, text):
         text = text[len(first) :].lstrip("\n")
     body = f"{first}\n{desired.state.marker_line}\n{text.rstrip()}\n"
     return _bounded(body, desired.limit)
-
-
-def parse_state(body: str) -> CommentState | None:
-    """Return the state in a comment's second line; None if it does not hold one."""
-    marker = _STATE.fullmatch("".join(normalize_line_ends(body).split("\n", 2)[1:2]))
-    state = parse_object(marker[1]) if marker else {}
-    run, attempt, sha, plan = map(state.get, ("run", "attempt", "sha", "plan"))
-    are_hex = all(
-        isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan)
-    )
-    if type(run) is not int or type(attempt) is not int or not are_hex:
-        return None
-    return CommentState(
-        run=run,
-        attempt=attempt,
-        sha=str(sha),
-        plan=str(plan),
-        applied=state.get("applied") is True,
-    )
 
 
 def decide(comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
     """Return the decision on the author's comment of the environment."""
     for comment in comments:
         body = normalize_line_ends(comment.body)
-        if comment.author == desired.author and _belongs_to(desired.environment, body):
+        if comment.author == desired.author and belongs_to(desired.environment, body):
             text = _new_body(comment, desired)
             if text is None:
                 return Skip("a newer run wrote it, or the plan was applied since")
@@ -214,7 +168,19 @@ def decide(comments: Iterable[Post], desired: DesiredComment) -> CommentDecision
 
 
 def _new_body(comment: Post, desired: DesiredComment) -> str | None:
-    """Return the new text of a comment; None if it is newer than the desired one."""
+    """Return the new text of a comment; None if it is newer than the desired one.
+
+    The part about merges stays if it is about the same commit. The outcome of a plan keeps it.
+    """
+    rest, part = split_part(comment.body)
+    if desired.kind != "header" and part and part.sha != desired.state.sha:
+        part = None
+    text = _new_text(comment._replace(body=rest), desired)
+    return None if text is None else join_part(text, part, desired.limit)
+
+
+def _new_text(comment: Post, desired: DesiredComment) -> str | None:
+    """Return the new text of a comment without its part about merges; None if it is newer."""
     state = parse_state(comment.body)
     own = desired.state
     if desired.kind == "header":
@@ -244,7 +210,7 @@ def _replace_header(
     there is a rest.
     """
     first, *lines = normalize_line_ends(comment.body).split("\n")
-    rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
+    rest = "\n".join(lines[1:] if lines and STATE_LINE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
     rest = rest.lstrip("\n")
@@ -258,11 +224,6 @@ def _replace_header(
 
 def _bounded(text: str, limit: int) -> str:
     return text[: limit - 1].rstrip() + "\n"
-
-
-def _belongs_to(environment: str, text: str) -> bool:
-    first_line, _, _ = text.partition("\n")
-    return first_line == comment_marker(environment)
 
 
 def request_plan(report: PlanReport, run: PipelineRun) -> DesiredComment:
@@ -361,15 +322,4 @@ def _request(
         state=state,
         text=header.text,
         kind=kind,
-    )
-
-
-def write_note(forge: Forge, number: int, decision: CommentDecision) -> str:
-    """Execute a decision, and return its description."""
-    if isinstance(decision, Skip):
-        return f"did not change the comments of {forge.request} {number}: {decision.reason}"
-    forge.write_note(number, *decision)
-    return (
-        f"{'wrote a' if decision.id is None else 'edited the'} comment on {forge.request} "
-        f"{number}"
     )

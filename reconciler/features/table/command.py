@@ -18,9 +18,6 @@ from reconciler.cli.manifest_files import replace_files
 from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
-from reconciler.core.behaviour.diff.difference import compare_behaviour
-from reconciler.core.behaviour.diff.effects import EditSet
-from reconciler.core.behaviour.routing_entry import order_entries
 from reconciler.core.checks.edit_effects import EditEffects, find_edit_effects
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.desired.queues import QueueError
@@ -32,17 +29,14 @@ from reconciler.core.manifest.load import Manifests, load_with_changes
 from reconciler.core.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
-from reconciler.core.plan.edits import edits_of_lists
 from reconciler.core.plan.guards import apply_allowance, count_deletes
 from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.list_impact import ListSide, impact_of_lists
 from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.plan.stages import GuardResult
 from reconciler.core.plan.traffic_shares import (
-    convert_sample,
-    measure_traffic,
     rule_shares,
 )
-from reconciler.core.plan.words import order_effects
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.core.text.files import read_file
 from reconciler.core.text.suggest import suggest
@@ -658,18 +652,10 @@ def _measure_impact(
 ) -> Impact:
     """Return the conversations that the edited rules move, in reading order."""
     stage = before.endpoint  # no rule changes it
-    unedited = desired_entries(before)
-    edited = desired_entries(after)
-    edits = edits_of_lists(unedited, edited, before.labels, words="plan")
-
-    old = order_entries(stage.pull_back(unedited), before.evaluation)
-    new = order_entries(stage.pull_back(edited), before.evaluation)
-    edit_set = EditSet([each.edit for each in edits])
-    difference = compare_behaviour(
-        old, new, before.evaluation, types=stage.types, edited=edit_set
+    return impact_of_lists(
+        ListSide(desired_entries(before), stage),
+        ListSide(desired_entries(after), stage),
+        before.evaluation,
+        before.labels,
+        sample,
     )
-    traffic = None
-    if sample:
-        converted = convert_sample(stage.types, sample)
-        traffic = measure_traffic(difference, old, new, converted)
-    return order_effects(Impact(difference, edits, traffic), before.labels)

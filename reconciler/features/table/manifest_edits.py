@@ -2,7 +2,6 @@
 define.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from reconciler.core.export.ruleset import (
 from reconciler.core.export.update_manifest import (
     RuleUpdater,
     edit_texts,
+    find_lost_comments,
     find_rule,
     patch_document,
 )
@@ -41,7 +41,6 @@ from reconciler.core.text.suggest import suggest
 from reconciler.features.table.compare_sheet import RowEdit, TableEdits
 from reconciler.features.table.sheet import refuse_cells
 
-_COMMENT: Final = re.compile(r"(?m)(?<!\S)#.*\S")
 _NOT_IN_TABLE: Final = (
     "name",
     "description",
@@ -97,7 +96,7 @@ class ManifestWriter:
         refuse_cells(self._problems)
 
         texts = edit_texts(self._edits, self.manifests)
-        self.lost_comments = self._find_lost_comments(texts)
+        self.lost_comments = find_lost_comments(texts, self.manifests)
         return texts
 
     def _patch_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
@@ -116,16 +115,6 @@ class ManifestWriter:
             remedy = "add the new rows first, and remove these rows then"
             problem = f"every rule of {root['name']} is replaced: {remedy}"
             self._problems.append(f"{loaded.file}: {problem}")
-
-    def _find_lost_comments(self, texts: Mapping[str, str]) -> Counter[str]:
-        """Return the comments that changed texts no longer have."""
-        old_texts = {
-            loaded.file: loaded.source_map.text.text
-            for loaded in self.manifests.rulesets
-        }
-        old = "\n".join(old_texts[file] for file in texts)
-        new = "\n".join(texts.values())
-        return Counter(_COMMENT.findall(old)) - Counter(_COMMENT.findall(new))
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:

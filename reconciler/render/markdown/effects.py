@@ -152,7 +152,8 @@ def _effect_table(
         shown += len(visible)
         lines += [_cause(effect, table, limits.longest), *visible]
     hidden = len(summary.rows) - shown
-    if not shown:
+    # Of an effect without rows a note says all, such as that of values of another type.
+    if not shown and all(effect.rows for effect in summary.effects):
         return "", hidden
     return "\n".join(lines), hidden
 

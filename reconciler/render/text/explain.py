@@ -48,10 +48,11 @@ def explain_text(
     names: DisplayNames,
     style: Style,
     limit: int = MAX_SHOWN,
+    remedy: str = "; -v lists all",
 ) -> str:
     """Return the answer, up to `limit` earlier rules that matter, and the number of the rest.
 
-    `ALL_ROWS` omits none.
+    `ALL_ROWS` omits none. `remedy` follows the number: what shows the rest.
     """
     near = [
         non_match for non_match in explanation.non_matches if not non_match.other_intent
@@ -65,7 +66,10 @@ def explain_text(
     if winner:
         rows.append(("yes", winner, conditions_phrase(winner.rule, names.labels)))
     notes = [
-        *_hidden_rules(explanation, names, non_matches),
+        *(
+            f"{each}{remedy}."
+            for each in _hidden_rules(explanation, names, non_matches)
+        ),
         *_related_rules(explanation, names),
     ]
     lines = [*_answer(explanation, names, style), "", *_table(rows, style)]
@@ -196,11 +200,11 @@ def _hidden_rules(
                 f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has "
                 f"none"
             )
-        yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
+        yield f"{pluralize(others, 'earlier rule')} {why}"
     if (rest := hidden - others) > 0:
         yield (
             f"{pluralize(rest, 'further earlier rule')} {'does' if rest == 1 else 'do'} not take "
-            f"it; -v lists all."
+            f"it"
         )
 
 

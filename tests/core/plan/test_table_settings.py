@@ -59,7 +59,7 @@ NONE = settings(NO_FALLBACK)
 STRICT = settings(FallbackPolicy("none", 0.5))
 
 
-def test_equal_settings_are_no_work() -> None:
+def test_equal_settings_need_no_work() -> None:
     """Nothing is to be written, whatever the base of the command line was."""
     options = PlanOptions(base="main", base_fallback=FallbackPolicy("none", 0.9))
     for kept in (NONE, STRICT):

@@ -7,9 +7,10 @@ from typing import Final
 
 import pytest
 
+from reconciler.core.behaviour.endpoint_stage import common_types
 from reconciler.core.behaviour.routing_entry import order_entries
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, check_merge
-from reconciler.features.changes.merge_check import common_types, compared_stages
+from reconciler.features.changes.merge_check import compared_stages
 from reconciler.features.changes.merge_document import merge_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
@@ -104,7 +105,7 @@ def test_a_limited_report_says_what_is_not_decided(block: int) -> None:
 @pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("block", range(8))
 def test_the_order_of_the_two_changes_does_not_matter(block: int) -> None:
-    """With ours and theirs exchanged, the report has the same inputs and destinations."""
+    """With the two changes exchanged, the report has the same inputs and destinations."""
     for seed in range(block * 10, (block + 1) * 10):
         four = a_quadruple(Random(f"swap {seed}"), 5)
         sides = {"base": "base", "ours": "theirs", "theirs": "ours", "merged": "merged"}

@@ -246,7 +246,7 @@ def test_a_failing_test_is_not_invalid(history: list[str], cxroute: Program) -> 
 
 
 def test_another_work_tree_is_noted(history: list[str], cxroute: Program) -> None:
-    """The answer stays about HEAD; other line ends are no difference."""
+    """The answer stays about HEAD; other line ends do not count."""
     path = Path("manifests/cards.yaml")
     content = path.read_bytes()
     path.write_bytes(content.replace(b"\n", b"\r\n"))
@@ -362,7 +362,7 @@ def test_a_merge_counts_as_one_change(history: list[str], cxroute: Program) -> N
     ],
 )
 def test_a_subject_names_its_pull_request(subject: str, number: int | None) -> None:
-    """By the form of GitHub and of GitLab; an issue is no pull request."""
+    """By the form of GitHub and of GitLab; an issue is not a pull request."""
     assert number == pull_request(subject)
 
 
@@ -411,7 +411,7 @@ def test_a_linked_folder_is_refused(history: list[str], cxroute: Program) -> Non
 def test_a_folder_that_was_a_link_is_passed_over(
     history: list[str], cxroute: Program
 ) -> None:
-    """What a checkout had there is not known, so it is no beginning."""
+    """What a checkout had there is not known, so it does not count as the beginning."""
     Path("manifests").rename("elsewhere")
     Path("manifests").symlink_to("elsewhere")
     linked = commit("Link the folder")

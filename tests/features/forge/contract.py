@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
+
+from tests.support.git_server import GitHost
 
 HEAD = "a" * 40
 MERGE = "b" * 40
@@ -49,6 +52,17 @@ class FakeRun(NamedTuple):
     sha: str = HEAD
     pull_request: int | None = 7
     is_manual: bool = False
+
+
+class FakeRequest(NamedTuple):
+    """An open pull request."""
+
+    number: int
+    head: str
+    title: str = "A change"
+    branch: str = "main"  # into which it is to be merged
+    source: str = "change"  # its own branch
+    is_from_fork: bool = False
 
 
 class FakeFault(NamedTuple):
@@ -142,6 +156,18 @@ class FakeForge(Protocol):
         self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True
     ) -> None:
         """Store the plan of the pull request's commit as the plan pipeline does."""
+        ...
+
+    def host_git(self, folder: Path) -> GitHost:
+        """Serve a new repository at the address that the forge has for it, to the token of
+        `variables`.
+        """
+        ...
+
+    def open_request(self, other: FakeRequest) -> None:
+        """Open another pull request, or change pull request 7; its commit was pushed to the hosted
+        repository, where the forge sets the refs that it has for it.
+        """
         ...
 
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:

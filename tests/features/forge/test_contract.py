@@ -7,24 +7,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import httpx
 import pytest
 
 from reconciler.cli.main import main
 from reconciler.features.forge.command import FORGES
-from reconciler.features.forge.forge import Approvals, CommitStatus, Forge
-from reconciler.rest.client import RestClient, RestClock, RestError
+from reconciler.features.forge.forge import Approvals, CommitStatus
+from reconciler.rest.client import RestError
 from tests.features.forge.contract import (
     BOT,
     HEAD,
@@ -33,14 +25,12 @@ from tests.features.forge.contract import (
     FakeFault,
     FakeForge,
     FakeRun,
-    Permission,
 )
+from tests.features.forge.stage import ForgeStage, offering, plan
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
-from tests.support.plain_http import PLAIN
 from tests.support.plan_formats import as_markdown
 from tests.support.plans import hostile_plan
-from tests.support.program import Program
 
 HOME: Final = Path(__file__).parent
 LATER: Final = "c" * 40
@@ -73,176 +63,10 @@ ELEMENTS: Final = {
 }
 
 
-def _fakes() -> dict[str, str]:
-    """Return the module of each fake by its forge."""
-    modules = {}
-    for folder in sorted(
-        path.name
-        for path in HOME.iterdir()
-        if path.is_dir() and not path.name.startswith("_")
-    ):
-        for module in (
-            f"tests.features.forge.{folder}.contract_fake",
-            f"tests.features.forge.{folder}.fake",
-        ):
-            if find_spec(module) and hasattr(import_module(module), "fake_forge"):
-                modules[folder] = module
-                break
-    return modules
-
-
-FAKES: Final = _fakes()
-assert sorted(FAKES) == sorted(FORGES)
-
-
-def offering(permission: Permission) -> pytest.MarkDecorator:
-    """Return the mark of a test for the forges that have this.
-
-    LACKS in a fake's module names what its forge lacks.
-    """
-    offered = [
-        name
-        for name, fake in FAKES.items()
-        if permission not in getattr(import_module(fake), "LACKS", ())
-    ]
-    return pytest.mark.parametrize("stage", offered, indirect=True)
-
-
-@dataclass
-class Stage:
-    """A step of a pipeline on one forge: its variables, the commands, and what they printed."""
-
-    forge: FakeForge
-    cxroute: Program
-    patch: pytest.MonkeyPatch
-    slept: list[float]
-
-    @property
-    def note_task(self) -> str:
-        """Return the name of the task that publishes a plan."""
-        return "comment" if self.forge.name == "github" else "note"
-
-    @property
-    def module(self) -> ModuleType:
-        """Return the adapter's module."""
-        return import_module(f"reconciler.features.forge.{self.forge.name}")
-
-    @property
-    def shown(self) -> str:
-        """Return what the last command printed."""
-        return self.cxroute.out + self.cxroute.err
-
-    def enter(self, run: FakeRun) -> None:
-        """Set the variables of a step."""
-        for name, value in self.forge.variables(run).items():
-            self.patch.setenv(name, value)
-
-    def grant(self, *permissions: Permission) -> None:
-        """Give the step a token with these permissions alone."""
-        self.patch.setenv(self.forge.token_variable, self.forge.token(*permissions))
-
-    def run(self, *arguments: str) -> int:
-        """Run a task of the forge's command."""
-        code = self.cxroute(self.forge.name, *arguments)
-        assert os.environ[self.forge.token_variable] not in self.shown
-        assert "Traceback" not in self.cxroute.err
-        return code
-
-    def note(
-        self, text: str = "**1 to create**", environment: str = "prod", create: int = 1
-    ) -> int:
-        """Publish a plan as a note."""
-        return self.run(
-            self.note_task, "--report", write_report(environment, text, create)
-        )
-
-    @contextmanager
-    def adapter(self) -> Iterator[Forge]:
-        """Connect the adapter as a command does."""
-        with httpx.Client(
-            trust_env=False, follow_redirects=False, timeout=10, verify=PLAIN
-        ) as http:
-            run = self.module.read_run(os.environ)
-            token = os.environ[self.forge.token_variable]
-            client = RestClient(
-                dialect=self.module.DIALECT, http=http, base=run.api, token=token
-            )
-            yield self.module.ADAPTER(client, run)
-
-    def approvals(self) -> Approvals:
-        """Read the approvals of the pull request."""
-        with self.adapter() as forge:
-            return forge.fetch_approvals(7)
-
-    def members(self, owner: str) -> frozenset[str]:
-        """Read the members of an owner."""
-        with self.adapter() as forge:
-            return forge.fetch_members(owner)
-
-    def says_permission(self) -> bool:
-        """Return whether the last command advised on a permission in the words of the adapter."""
-        advice = (
-            self.module.DIALECT.permission_advice,
-            self.module.DIALECT.missing_advice,
-        )
-        patterns = (re.escape(text).replace(re.escape("{}"), ".+") for text in advice)
-        return any(
-            re.search(pattern, " ".join(self.cxroute.err.split()))
-            for pattern in patterns
-        )
-
-
-@pytest.fixture(params=FAKES)
-def stage(
-    request: pytest.FixtureRequest, cxroute: Program, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stage]:
-    """A step of the pull request's run, on each forge."""
-    forge = cast("FakeForge", import_module(FAKES[request.param]).fake_forge())
-    monkeypatch.delenv("CXROUTE_PROXY")
-    slept: list[float] = []
-    monkeypatch.setattr(
-        RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append)
-    )
-    with forge.serving():
-        created = Stage(forge, cxroute, monkeypatch, slept)
-        created.enter(FakeRun())
-        yield created
-
-
-def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:
-    """Return the parts of a plan's document that the tasks read."""
-    counts = {"create": create, "update": 0, "adopt": 0, "delete": 0}
-    changes = [
-        {"action": "create", "address": f"cards/r{number}", "after": {}}
-        for number in range(create)
-    ]
-    form = {
-        "environment": environment,
-        "planId": "0123456789ab",
-        "summary": counts,
-        "changes": changes,
-    }
-    return {**form, "findings": [], "guards": [], **more}
-
-
-def write_report(environment: str, text: str, create: int) -> str:
-    """Write a report as `cxroute plan --report DIR` does."""
-    folder = Path("out", environment)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plan.json").write_text(
-        json.dumps(plan(environment, create)), encoding="utf-8"
-    )
-    first = f"<!-- cxroute:plan env={environment} -->\n"
-    (folder / "plan.md").write_text(
-        text if text.startswith(first) else f"{first}{text}\n", encoding="utf-8"
-    )
-    return str(folder)
-
-
 # Notes
 
 
-def test_the_first_note_is_written_and_then_updated_in_place(stage: Stage) -> None:
+def test_the_first_note_is_written_and_then_updated_in_place(stage: ForgeStage) -> None:
     """One note in all; an equal plan writes nothing."""
     assert 0 == stage.note()
     (first,) = stage.forge.notes()
@@ -261,7 +85,7 @@ def test_the_first_note_is_written_and_then_updated_in_place(stage: Stage) -> No
     assert "it is up to date" in stage.cxroute.out
 
 
-def test_an_older_run_does_not_overwrite_a_newer_one(stage: Stage) -> None:
+def test_an_older_run_does_not_overwrite_a_newer_one(stage: ForgeStage) -> None:
     """Neither an older run nor an older attempt."""
     stage.enter(FakeRun(id=101, attempt=2))
     assert 0 == stage.note("**newer**")
@@ -273,7 +97,7 @@ def test_an_older_run_does_not_overwrite_a_newer_one(stage: Stage) -> None:
     assert newer == stage.forge.notes()
 
 
-def test_an_applied_plan_is_reported_above_it_and_stays(stage: Stage) -> None:
+def test_an_applied_plan_is_reported_above_it_and_stays(stage: ForgeStage) -> None:
     """The outcome is on top; a late plan does not remove it."""
     assert 0 == stage.note()
     Path("applied.json").write_text(
@@ -301,7 +125,7 @@ def test_an_applied_plan_is_reported_above_it_and_stays(stage: Stage) -> None:
     assert [note] == stage.forge.notes()
 
 
-def test_a_copy_by_another_author_is_not_edited(stage: Stage) -> None:
+def test_a_copy_by_another_author_is_not_edited(stage: ForgeStage) -> None:
     """Before our note or after it."""
     assert 0 == stage.note()
     (own_side,) = stage.forge.notes()
@@ -313,14 +137,14 @@ def test_a_copy_by_another_author_is_not_edited(stage: Stage) -> None:
     assert "2 to create" in edited.body
 
 
-def test_a_copy_by_another_author_is_not_taken_for_our_note(stage: Stage) -> None:
+def test_a_copy_by_another_author_is_not_taken_for_our_note(stage: ForgeStage) -> None:
     """A copy that was there first: our note is a separate one."""
     stage.forge.add_note("eve", f"{ENVIRONMENT_LINE}\nmine")
     assert 0 == stage.note()
     assert ["eve", BOT] == [note.author for note in stage.forge.notes()]
 
 
-def test_our_note_is_found_on_a_later_page(stage: Stage) -> None:
+def test_our_note_is_found_on_a_later_page(stage: ForgeStage) -> None:
     """Among other notes, in pages of two."""
     stage.forge.page_size = 2
     for number in range(5):
@@ -337,7 +161,7 @@ def test_our_note_is_found_on_a_later_page(stage: Stage) -> None:
     ] * 3
 
 
-def test_each_environment_has_a_note(stage: Stage) -> None:
+def test_each_environment_has_a_note(stage: ForgeStage) -> None:
     """The note of one is not mistaken for that of another."""
     for environment in ("prod", "staging", "prod", "staging"):
         assert 0 == stage.note(f"**plan of {environment}**", environment)
@@ -347,7 +171,7 @@ def test_each_environment_has_a_note(stage: Stage) -> None:
     assert "plan of staging" in bodies[1]
 
 
-def test_a_note_fits_into_the_limit_of_the_forge(stage: Stage) -> None:
+def test_a_note_fits_into_the_limit_of_the_forge(stage: ForgeStage) -> None:
     """A longer one is cut, and still updated in place."""
     with stage.adapter() as forge:
         limit = forge.max_text
@@ -368,7 +192,7 @@ def hostile_markdown(name: str) -> str:
 
 @pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_names_stay_text(stage: Stage, name: str) -> None:
+def test_hostile_names_stay_text(stage: ForgeStage, name: str) -> None:
     """No element, link, mention or marker comes from a name; the note is found again."""
     assert 0 == stage.note(hostile_markdown(name))
     (note,) = stage.forge.notes()
@@ -414,7 +238,7 @@ rules:
 """
 
 
-def test_a_broken_first_push_has_a_note_with_its_errors(stage: Stage) -> None:
+def test_a_broken_first_push_has_a_note_with_its_errors(stage: ForgeStage) -> None:
     """The first three, each with its file and line; the next broken push replaces them, and a plan
     replaces all.
     """
@@ -447,7 +271,9 @@ def test_a_broken_first_push_has_a_note_with_its_errors(stage: Stage) -> None:
     assert "2 to create" in note.body
 
 
-def test_a_later_broken_push_is_reported_above_the_earlier_plan(stage: Stage) -> None:
+def test_a_later_broken_push_is_reported_above_the_earlier_plan(
+    stage: ForgeStage,
+) -> None:
     """In whole sentences; the plan of the earlier commit stays, and is named as such."""
     assert 0 == stage.note("**1 to create**")
     stage.enter(FakeRun(id=101))
@@ -461,7 +287,7 @@ def test_a_later_broken_push_is_reported_above_the_earlier_plan(stage: Stage) ->
     assert ". on 2" not in note.body
 
 
-def test_another_failure_of_a_plan_is_named(stage: Stage) -> None:
+def test_another_failure_of_a_plan_is_named(stage: ForgeStage) -> None:
     """Its message as text; and without a report the note says where to look."""
     good = BROKEN.split("  - {intent: a", maxsplit=1)[0].replace("rules:", "rules: []")
     folder = fail_plan(
@@ -479,7 +305,7 @@ def test_another_failure_of_a_plan_is_named(stage: Stage) -> None:
     assert "the log of the run shows why" in note.body
 
 
-def test_errors_with_hostile_names_stay_text(stage: Stage) -> None:
+def test_errors_with_hostile_names_stay_text(stage: ForgeStage) -> None:
     """No element, link or mention comes from a manifest."""
     folder = Path("out/prod")
     folder.mkdir(parents=True)
@@ -517,7 +343,9 @@ def test_errors_with_hostile_names_stay_text(stage: Stage) -> None:
         '{"error": {"message": "x", "findings": [1, {}]}}',
     ],
 )
-def test_a_note_is_written_for_an_unreadable_failure(stage: Stage, text: str) -> None:
+def test_a_note_is_written_for_an_unreadable_failure(
+    stage: ForgeStage, text: str
+) -> None:
     """Without its reason."""
     folder = Path("out/prod")
     folder.mkdir(parents=True)
@@ -529,7 +357,7 @@ def test_a_note_is_written_for_an_unreadable_failure(stage: Stage, text: str) ->
 # Faults
 
 
-def test_an_invalid_token_is_named(stage: Stage) -> None:
+def test_an_invalid_token_is_named(stage: ForgeStage) -> None:
     """By its variable, and never by its value; the plan's step does not fail for its note."""
     stage.patch.setenv(stage.forge.token_variable, "unknown-token-0123456789")
     assert 0 == stage.note()
@@ -537,7 +365,7 @@ def test_an_invalid_token_is_named(stage: Stage) -> None:
     assert [] == stage.forge.notes()
 
 
-def test_a_missing_permission_is_named(stage: Stage) -> None:
+def test_a_missing_permission_is_named(stage: ForgeStage) -> None:
     """In the forge's own words."""
     stage.grant("code")
     assert 0 == stage.note()
@@ -546,7 +374,7 @@ def test_a_missing_permission_is_named(stage: Stage) -> None:
 
 
 @offering("issues")
-def test_a_missing_permission_for_issues_fails_the_step(stage: Stage) -> None:
+def test_a_missing_permission_for_issues_fails_the_step(stage: ForgeStage) -> None:
     """Unreported drift is not ignored."""
     stage.grant("code")
     assert 1 == observe(stage, plan())
@@ -554,7 +382,7 @@ def test_a_missing_permission_for_issues_fails_the_step(stage: Stage) -> None:
     assert [] == stage.forge.issues()
 
 
-def test_a_conflict_is_reported(stage: Stage) -> None:
+def test_a_conflict_is_reported(stage: ForgeStage) -> None:
     """With its status."""
     stage.forge.faults.append(FakeFault(WRITES, 409))
     assert 0 == stage.note()
@@ -562,7 +390,7 @@ def test_a_conflict_is_reported(stage: Stage) -> None:
     assert [] == stage.forge.notes()
 
 
-def test_a_short_wait_is_waited(stage: Stage) -> None:
+def test_a_short_wait_is_waited(stage: ForgeStage) -> None:
     """As the forge asks, before a read and before a write."""
     stage.forge.faults.append(FakeFault("^GET ", 429, {"Retry-After": "3"}))
     stage.forge.faults.append(FakeFault(WRITES, 429, {"Retry-After": "5"}))
@@ -571,7 +399,7 @@ def test_a_short_wait_is_waited(stage: Stage) -> None:
     assert 1 == len(stage.forge.notes())
 
 
-def test_a_long_wait_is_refused(stage: Stage) -> None:
+def test_a_long_wait_is_refused(stage: ForgeStage) -> None:
     """A step does not sleep for an hour."""
     stage.forge.faults.append(FakeFault("^GET ", 429, {"Retry-After": "3600"}))
     assert 0 == stage.note()
@@ -584,7 +412,9 @@ def test_a_long_wait_is_refused(stage: Stage) -> None:
     [FakeFault("^GET ", 500), FakeFault("^GET ", 200, CUT, b"[")],
     ids=["500", "cut"],
 )
-def test_a_failed_read_is_repeated_to_a_limit(stage: Stage, fault: FakeFault) -> None:
+def test_a_failed_read_is_repeated_to_a_limit(
+    stage: ForgeStage, fault: FakeFault
+) -> None:
     """One fault is invisible; four end the task, and nothing is written."""
     stage.forge.faults.append(fault)
     assert 0 == stage.note()
@@ -602,7 +432,7 @@ def test_a_failed_read_is_repeated_to_a_limit(stage: Stage, fault: FakeFault) ->
     [b"<html>sign in</html>", b"[" * 100_000, b'"text"'],
     ids=["html", "deep", "text"],
 )
-def test_an_unreadable_response_writes_nothing(stage: Stage, body: bytes) -> None:
+def test_an_unreadable_response_writes_nothing(stage: ForgeStage, body: bytes) -> None:
     """Without the notes, a first note could be a second one."""
     stage.forge.faults.append(FakeFault("^GET ", 200, {}, body))
     assert 0 == stage.note()
@@ -619,7 +449,7 @@ def test_an_unreadable_response_writes_nothing(stage: Stage, body: bytes) -> Non
     ],
 )
 def test_a_note_with_an_unknown_outcome_is_not_repeated(
-    stage: Stage, fault: FakeFault
+    stage: ForgeStage, fault: FakeFault
 ) -> None:
     """It may exist; a second one would stay."""
     stage.forge.faults.append(fault)
@@ -628,7 +458,7 @@ def test_a_note_with_an_unknown_outcome_is_not_repeated(
     assert "cannot " in stage.cxroute.err
 
 
-def test_a_token_that_the_forge_repeats_is_hidden(stage: Stage) -> None:
+def test_a_token_that_the_forge_repeats_is_hidden(stage: ForgeStage) -> None:
     """In an error's message."""
     token = os.environ[stage.forge.token_variable]
     body = json.dumps(
@@ -642,7 +472,7 @@ def test_a_token_that_the_forge_repeats_is_hidden(stage: Stage) -> None:
 # The reviewed plan
 
 
-def fetch(stage: Stage, sha: str = MERGE) -> int:
+def fetch(stage: ForgeStage, sha: str = MERGE) -> int:
     """Run the task that fetches the reviewed plan, in a run of the default branch."""
     Path("reviewed.json").unlink(missing_ok=True)
     stage.enter(FakeRun(id=5000, sha=sha, pull_request=None))
@@ -654,7 +484,7 @@ def stored(environment: str = "prod", **more: Any) -> bytes:
     return json.dumps(plan(environment, **more)).encode()
 
 
-def test_the_plan_of_the_merged_head_is_fetched(stage: Stage) -> None:
+def test_the_plan_of_the_merged_head_is_fetched(stage: ForgeStage) -> None:
     """Byte by byte; nothing is written on the forge."""
     stage.forge.store_plan("prod", stored())
     stage.forge.store_plan("staging", stored("staging"))
@@ -664,7 +494,7 @@ def test_the_plan_of_the_merged_head_is_fetched(stage: Stage) -> None:
     assert stored() == Path("reviewed.json").read_bytes()
 
 
-def test_the_plan_of_the_newest_run_is_fetched(stage: Stage) -> None:
+def test_the_plan_of_the_newest_run_is_fetched(stage: ForgeStage) -> None:
     """The reviewer saw that one."""
     stage.forge.store_plan("prod", stored(create=5))
     stage.forge.store_plan("prod", stored(create=6), run=101)
@@ -734,14 +564,14 @@ REFUSED: Final = (
 
 @pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
-def test_another_plan_is_refused(stage: Stage, case: Any) -> None:
+def test_another_plan_is_refused(stage: ForgeStage, case: Any) -> None:
     """With exit 4, and no file."""
     case(stage.forge)
     assert 4 == fetch(stage), stage.cxroute.err
     assert not Path("reviewed.json").exists()
 
 
-def test_a_commit_behind_the_default_branch_is_refused(stage: Stage) -> None:
+def test_a_commit_behind_the_default_branch_is_refused(stage: ForgeStage) -> None:
     """Its plan would undo what was applied since."""
     stage.forge.store_plan("prod", stored())
     stage.forge.merge()
@@ -750,7 +580,7 @@ def test_a_commit_behind_the_default_branch_is_refused(stage: Stage) -> None:
     assert "is not the tip of" in stage.cxroute.err
 
 
-def test_an_unreadable_response_gives_no_plan(stage: Stage) -> None:
+def test_an_unreadable_response_gives_no_plan(stage: ForgeStage) -> None:
     """At each request on the way to the plan."""
     stage.forge.store_plan("prod", stored())
     stage.forge.merge()
@@ -765,7 +595,9 @@ def test_an_unreadable_response_gives_no_plan(stage: Stage) -> None:
 # The issue about drift
 
 
-def observe(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") -> int:
+def observe(
+    stage: ForgeStage, form: dict[str, Any], text: str = "`cards/a` differs"
+) -> int:
     """Run the drift task in a scheduled run."""
     Path("drift.json").write_text(json.dumps(form), encoding="utf-8")
     Path("drift.md").write_text(text, encoding="utf-8")
@@ -778,7 +610,7 @@ def observe(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs")
 
 
 @offering("issues")
-def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
+def test_an_issue_about_drift_is_opened_edited_and_closed(stage: ForgeStage) -> None:
     """One issue while there is drift, a remark on each change, and a new issue for the next
     drift.
     """
@@ -809,7 +641,7 @@ def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
 
 
 @offering("issues")
-def test_each_environment_has_an_issue(stage: Stage) -> None:
+def test_each_environment_has_an_issue(stage: ForgeStage) -> None:
     """Found on a later page too."""
     stage.forge.page_size = 1
     for number in range(3):
@@ -830,7 +662,7 @@ def test_each_environment_has_an_issue(stage: Stage) -> None:
 
 
 @offering("issues")
-def test_an_unreadable_list_opens_no_issue(stage: Stage) -> None:
+def test_an_unreadable_list_opens_no_issue(stage: ForgeStage) -> None:
     """It could be the second one."""
     stage.forge.faults.append(FakeFault("^GET ", 200, {}, b"<html>"))
     stage.forge.faults.append(FakeFault("^GET ", 200, {}, b"<html>"))
@@ -841,7 +673,7 @@ def test_an_unreadable_list_opens_no_issue(stage: Stage) -> None:
 # Approvals, members and statuses
 
 
-def test_an_approval_of_the_head_counts(stage: Stage) -> None:
+def test_an_approval_of_the_head_counts(stage: ForgeStage) -> None:
     """Of several people, by their logins in lower case."""
     assert Approvals(HEAD, frozenset()) == stage.approvals()
     stage.forge.approve("Fiona")
@@ -849,7 +681,7 @@ def test_an_approval_of_the_head_counts(stage: Stage) -> None:
     assert Approvals(HEAD, frozenset({"fiona", "carl"})) == stage.approvals()
 
 
-def test_an_approval_of_an_outdated_commit_does_not_count(stage: Stage) -> None:
+def test_an_approval_of_an_outdated_commit_does_not_count(stage: ForgeStage) -> None:
     """Until it is given again."""
     stage.forge.approve("fiona")
     stage.forge.push(LATER)
@@ -858,13 +690,13 @@ def test_an_approval_of_an_outdated_commit_does_not_count(stage: Stage) -> None:
     assert Approvals(LATER, frozenset({"fiona"})) == stage.approvals()
 
 
-def test_the_author_of_the_request_does_not_count(stage: Stage) -> None:
+def test_the_author_of_the_request_does_not_count(stage: ForgeStage) -> None:
     """Whatever the forge allows."""
     stage.forge.approve(OWNER_OF_REQUEST)
     assert frozenset() == stage.approvals().approvers
 
 
-def test_a_request_for_changes_withdraws_an_approval(stage: Stage) -> None:
+def test_a_request_for_changes_withdraws_an_approval(stage: ForgeStage) -> None:
     """Of that reviewer alone; a later approval counts again."""
     stage.forge.approve("fiona")
     stage.forge.approve("carl")
@@ -874,7 +706,7 @@ def test_a_request_for_changes_withdraws_an_approval(stage: Stage) -> None:
     assert frozenset({"carl", "fiona"}) == stage.approvals().approvers
 
 
-def test_approvals_are_read_from_all_pages(stage: Stage) -> None:
+def test_approvals_are_read_from_all_pages(stage: ForgeStage) -> None:
     """A request for changes on the last page withdraws an approval on the first."""
     stage.forge.page_size = 2
     for login in ("fiona", "carl", "dora", "emil", "gina"):
@@ -893,7 +725,7 @@ UNREADABLE: Final = [
 @pytest.mark.parametrize(
     "fault", UNREADABLE, ids=lambda fault: f"{fault.status}-{fault.body.decode()}"
 )
-def test_unreadable_approvals_are_an_error(stage: Stage, fault: FakeFault) -> None:
+def test_unreadable_approvals_are_an_error(stage: ForgeStage, fault: FakeFault) -> None:
     """At each request that the approvals are read with: never an empty list, and never one that is
     too long.
     """
@@ -907,7 +739,7 @@ def test_unreadable_approvals_are_an_error(stage: Stage, fault: FakeFault) -> No
 
 
 @offering("members")
-def test_an_owner_is_a_user_or_the_members_of_a_group(stage: Stage) -> None:
+def test_an_owner_is_a_user_or_the_members_of_a_group(stage: ForgeStage) -> None:
     """In lower case, from all pages."""
     stage.forge.page_size = 2
     stage.forge.set_members("@acme/fraud", "Fiona", "frank", "fred")
@@ -916,7 +748,7 @@ def test_an_owner_is_a_user_or_the_members_of_a_group(stage: Stage) -> None:
 
 
 @offering("members")
-def test_members_that_cannot_be_read_are_an_error(stage: Stage) -> None:
+def test_members_that_cannot_be_read_are_an_error(stage: ForgeStage) -> None:
     """A missing group, an unreadable response, a missing permission."""
     stage.forge.set_members("@acme/fraud", "fiona")
     with pytest.raises(RestError):
@@ -933,7 +765,7 @@ def test_members_that_cannot_be_read_are_an_error(stage: Stage) -> None:
         stage.members("@acme/fraud")
 
 
-def test_approvals_without_the_permission_are_an_error(stage: Stage) -> None:
+def test_approvals_without_the_permission_are_an_error(stage: ForgeStage) -> None:
     """And not an empty list."""
     stage.forge.approve("fiona")
     stage.grant("statuses")
@@ -941,7 +773,7 @@ def test_approvals_without_the_permission_are_an_error(stage: Stage) -> None:
         stage.approvals()
 
 
-def test_a_status_is_set_and_replaced(stage: Stage) -> None:
+def test_a_status_is_set_and_replaced(stage: ForgeStage) -> None:
     """One for each name; its text is plain and may have the full length."""
     with stage.adapter() as forge:
         for state in ("pending", "failure", "success"):
@@ -962,7 +794,7 @@ def test_a_status_is_set_and_replaced(stage: Stage) -> None:
     assert {} == stage.forge.statuses(MERGE)
 
 
-def test_a_status_without_the_permission_is_an_error(stage: Stage) -> None:
+def test_a_status_without_the_permission_is_an_error(stage: ForgeStage) -> None:
     """The step fails, and the branch waits for a status."""
     stage.grant("code")
     with stage.adapter() as forge, pytest.raises(RestError):
@@ -990,7 +822,7 @@ STATUS: Final = "cxroute/consent (prod)"
 
 
 @pytest.fixture
-def voting(stage: Stage) -> Stage:
+def voting(stage: ForgeStage) -> ForgeStage:
     """A step on a forge with two groups, and a plan that needs both."""
     if "consent" not in FORGES[stage.forge.name].tasks:
         pytest.skip("this forge has no task for consent")
@@ -999,7 +831,7 @@ def voting(stage: Stage) -> Stage:
     return stage
 
 
-def ask(stage: Stage, *entries: Any, **more: Any) -> int:
+def ask(stage: ForgeStage, *entries: Any, **more: Any) -> int:
     """Run the task on a plan with these entries."""
     folder = Path("out/prod")
     folder.mkdir(parents=True, exist_ok=True)
@@ -1010,7 +842,7 @@ def ask(stage: Stage, *entries: Any, **more: Any) -> int:
 
 
 @offering("members")
-def test_consent_of_one_owner_of_each_queue_is_enough(voting: Stage) -> None:
+def test_consent_of_one_owner_of_each_queue_is_enough(voting: ForgeStage) -> None:
     """Who is missing is printed and in the status; then it succeeds."""
     assert 4 == ask(voting, FRAUD, CARDS)
     assert (
@@ -1031,7 +863,7 @@ def test_consent_of_one_owner_of_each_queue_is_enough(voting: Stage) -> None:
     assert "Consent is given" in voting.cxroute.out
 
 
-def test_consent_that_is_not_needed_is_a_success(voting: Stage) -> None:
+def test_consent_that_is_not_needed_is_a_success(voting: ForgeStage) -> None:
     """With and without an approval; an unchanged folder of manifests needs no plan."""
     assert 0 == ask(voting)
     assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
@@ -1069,7 +901,7 @@ NOT_GIVEN: Final = (
 @offering("members")
 @pytest.mark.parametrize("case", NOT_GIVEN, ids=lambda case: case.__name__)
 def test_an_approval_that_does_not_count_gives_no_consent(
-    voting: Stage, case: Any
+    voting: ForgeStage, case: Any
 ) -> None:
     """Of another commit, of the author, withdrawn, or of a person outside of the group."""
     case(voting.forge)
@@ -1077,13 +909,13 @@ def test_an_approval_that_does_not_count_gives_no_consent(
     assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
 
 
-def test_a_user_can_be_an_owner(voting: Stage) -> None:
+def test_a_user_can_be_an_owner(voting: ForgeStage) -> None:
     """Without a token that reads members."""
     voting.forge.approve("Alice")
     assert 0 == ask(voting, {**FRAUD, "owners": ["@alice"]}), voting.cxroute.err
 
 
-def test_a_plan_of_another_commit_than_the_head_is_refused(voting: Stage) -> None:
+def test_a_plan_of_another_commit_than_the_head_is_refused(voting: ForgeStage) -> None:
     """Its approvals are not those of the head."""
     voting.forge.push(LATER)
     voting.forge.approve("fiona")
@@ -1107,7 +939,7 @@ def test_a_plan_of_another_commit_than_the_head_is_refused(voting: Stage) -> Non
     ids=str,
 )
 def test_an_unreadable_plan_gives_no_consent(
-    voting: Stage, form: dict[str, Any]
+    voting: ForgeStage, form: dict[str, Any]
 ) -> None:
     """Its status fails."""
     voting.forge.approve("fiona")
@@ -1120,7 +952,7 @@ def test_an_unreadable_plan_gives_no_consent(
 
 
 @offering("members")
-def test_unreadable_approvals_give_no_consent(voting: Stage) -> None:
+def test_unreadable_approvals_give_no_consent(voting: ForgeStage) -> None:
     """At each request; an earlier success does not stay."""
     voting.forge.approve("fiona")
     voting.forge.asked.clear()
@@ -1136,7 +968,7 @@ def test_unreadable_approvals_give_no_consent(voting: Stage) -> None:
 
 
 @offering("members")
-def test_members_are_read_by_a_second_token(voting: Stage) -> None:
+def test_members_are_read_by_a_second_token(voting: ForgeStage) -> None:
     """Without it the error names the variable; neither token is printed."""
     voting.forge.approve("fiona")
     voting.grant("notes", "code", "plans", "approvals", "statuses")
@@ -1149,7 +981,7 @@ def test_members_are_read_by_a_second_token(voting: Stage) -> None:
 
 
 @offering("members")
-def test_consent_after_a_review_uses_the_stored_plan(voting: Stage) -> None:
+def test_consent_after_a_review_uses_the_stored_plan(voting: ForgeStage) -> None:
     """Without one yet, the run that plans sets the status."""
     assert 0 == voting.run("consent", "-e", "prod")
     assert {} == voting.forge.statuses(HEAD)
@@ -1161,7 +993,7 @@ def test_consent_after_a_review_uses_the_stored_plan(voting: Stage) -> None:
 
 
 @offering("members")
-def test_a_reviewed_plan_without_consent_is_refused(voting: Stage) -> None:
+def test_a_reviewed_plan_without_consent_is_refused(voting: ForgeStage) -> None:
     """Whatever the pipeline of the branch did: apply gets no plan."""
     voting.forge.store_plan("prod", stored(consent=[FRAUD, CARDS]))
     voting.forge.approve("carl")
@@ -1175,7 +1007,7 @@ def test_a_reviewed_plan_without_consent_is_refused(voting: Stage) -> None:
 
 
 @offering("members")
-def test_a_reviewed_plan_with_consent_is_fetched(voting: Stage) -> None:
+def test_a_reviewed_plan_with_consent_is_fetched(voting: ForgeStage) -> None:
     """Of the merged head."""
     voting.forge.store_plan("prod", stored(consent=[FRAUD, CARDS]))
     voting.forge.approve("carl")

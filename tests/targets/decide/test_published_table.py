@@ -278,7 +278,7 @@ def test_two_stores_of_a_file_see_the_newest_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"rules": []}', b"\xff"])
-def test_a_damaged_file_is_no_table(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_not_a_table(tmp_path: Path, content: bytes) -> None:
     """The service is unavailable, and does not publish over it."""
     path = tmp_path / "table.json"
     path.write_bytes(content)

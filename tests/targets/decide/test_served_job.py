@@ -138,7 +138,7 @@ def test_another_setting_is_published_without_an_effect(project: Program) -> Non
     assert (table["answer"], table["variables"]) == ("name", {"tier": "customer_tier"})
 
 
-def test_rules_of_others_stay_as_they_are(project: Program) -> None:
+def test_unmanaged_rules_stay_as_they_are(project: Program) -> None:
     """With every unknown field and their queue, also if they have no marker."""
     table = applied(project)
     queues = [*table["queues"], {"id": "q-9", "name": "Night Desk"}]
@@ -352,7 +352,7 @@ def test_a_guard_refuses_a_fallback_that_unroutes_conversations(
 
 
 def test_an_export_writes_manifests_of_the_same_rules(project: Program) -> None:
-    """Rules of the table that nobody manages become manifests, and are adopted unchanged."""
+    """Unmanaged rules of the table become manifests, and are adopted unchanged."""
     table = applied(project)
     billing = table["rules"][-1]["targets"]
     publish({**table, "rules": [*table["rules"], {**FOREIGN, "targets": billing}]})
@@ -425,7 +425,7 @@ api: {rules: studio, studio: {script: hand-over}, queues: acd-skills}
 """
 
 
-def test_two_targets_of_one_tenant_are_no_error(project: Program) -> None:
+def test_two_targets_of_one_tenant_are_allowed(project: Program) -> None:
     """A block may hold the same rules for the Error branch; one table has one Environment."""
     write("places.yaml", PLACES)
     assert project("validate", "-e", "prod,block") == 0, project.out

@@ -192,7 +192,7 @@ ERRORS: dict[str, tuple[ApiResponse, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize(("answer", "kind", "words"), ERRORS.values(), ids=ERRORS)
-def test_an_answer_that_is_no_table(
+def test_an_answer_that_is_not_a_table(
     service: Service, answer: ApiResponse, kind: type[Exception], words: str
 ) -> None:
     """One sentence says what to correct; the key is in none."""

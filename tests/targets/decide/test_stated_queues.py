@@ -14,7 +14,7 @@ from tests.support.target_places import PlaceSurroundings, ServedPlace
 
 
 def test_queues_of_the_table_have_their_names(tmp_path: Path) -> None:
-    """A rule of somebody else may use a queue that no manifest names."""
+    """An unmanaged rule may use a queue that no manifest names."""
     place = ServedPlace(tmp_path)
     document = {
         "name": "prod",

@@ -223,7 +223,7 @@ def test_doctor_reads_the_custom_fields(
     assert "custom fields are" in line.message
 
 
-def test_a_tenant_without_these_calls_is_no_failure(
+def test_a_tenant_without_these_calls_does_not_fail(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are known from third parties: a warning names the call."""

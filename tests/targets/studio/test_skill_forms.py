@@ -213,7 +213,7 @@ def test_a_script_that_assigns_digital_queues(tenant: Program) -> None:
 def test_a_plan_says_what_happens_to_digital_contacts(
     tenant: Program, rest: str, is_told: object
 ) -> None:
-    """If no rule takes every contact: the script's preset is no default routing for them."""
+    """If no rule takes every contact: the script's preset is not a default routing for them."""
     _write("routing-queue", "digital")
     path = Path("manifests/all.yaml")
     head = path.read_text("utf-8").split("  - {key: rest")[0]

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -99,9 +99,15 @@ def _gets_none(text: str, random: Random) -> bool:
         return True
 
 
+_SKILL_VARIABLE: Final = re.compile(r"(?i)\b\w*(?:skill|queue)\w*\s*=")
+
+
 def check_refusal(snippet: WrittenSnippet, message: str, random: Random) -> None:
     """Check that each problem is in its line, and that an example of a contact gets no skill."""
     lines = snippet.text.splitlines()
+    if message.startswith('no variable of the snippet has "skill" or "queue"'):
+        assert not _SKILL_VARIABLE.search(snippet.text), snippet.text
+        return
     problems = _PROBLEM.findall(message)
     assert problems, message
     for number, reason in problems:

@@ -224,7 +224,7 @@ def analyze_slices(slices: PivotSlices) -> RuleFacts:
     shadowed: list[ShadowedRule] = []
     redundant: list[RedundantRule] = []
     undecided: dict[int, None] = {}
-    search = _ShadowingSearch(slices)
+    search = ShadowingSearch(slices)
     for rank in sorted(
         range(len(entries)), key=lambda rank: entries[rank].address is None
     ):
@@ -300,7 +300,7 @@ def _is_needed_in(
     return False
 
 
-class _ShadowingSearch:
+class ShadowingSearch:
     """Searches one list; raises UndecidedError where the budget ends a search."""
 
     def __init__(self, slices: PivotSlices) -> None:

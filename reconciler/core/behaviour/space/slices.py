@@ -318,10 +318,13 @@ class PivotSlices:
         return sorted([*self.ranks_by_atom.get(atom, ()), *ranks])
 
     def atoms(self, rank: int) -> Iterator[int]:
-        """Yield the slices of a rule: unnamed texts first, where most rules have a free
+        """Yield the slices of a rule."""
+        return self.atoms_of(self.boxes[rank])
+
+    def atoms_of(self, box: CompiledRule) -> Iterator[int]:
+        """Yield the slices of a box: unnamed texts first, where most rules have a free
         conversation.
         """
-        box = self.boxes[rank]
         if box.atoms:
             yield from box.atoms
             return

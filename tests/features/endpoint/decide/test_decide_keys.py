@@ -47,7 +47,7 @@ BODIES: Final[dict[str, Any]] = {
 async def ask(
     service: DecisionEndpoint, method: str, path: str, key: str | None
 ) -> Reply:
-    """Make a request that is right but for its key."""
+    """Make a request that is right except for its key."""
     held = service.service.follower.held
     tag = held.publication.etag.encode() if held else b""
     headers = [JSON, (b"if-match", tag)]
@@ -90,7 +90,7 @@ def test_each_route_takes_its_own_keys_alone(
 
 @pytest.mark.parametrize(("method", "path"), CASES)
 def test_a_class_without_keys_is_closed(tmp_path: Path, method: str, path: str) -> None:
-    """If only readers have a key, nobody decides, publishes or posts an event."""
+    """If only readers have a key, no client decides, publishes or posts an event."""
 
     async def status(key: str | None) -> int:
         service = await opened(tmp_path, read=(READER,))

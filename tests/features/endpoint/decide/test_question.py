@@ -49,7 +49,7 @@ def test_all_fields_make_a_question() -> None:
 
 @each_case("identity", [..., None, 0])
 def test_a_conversation_may_have_no_id(identity: Any) -> None:
-    """Missing, null and zero are no id."""
+    """Missing, null and zero are not ids."""
     form = {} if identity is ... else {"conversationId": identity}
     assert parse(form).conversation is None
 

@@ -78,7 +78,7 @@ def test_both_routes_are_compared(tmp_path: Path) -> None:
 
 
 def test_the_log_names_one_disagreement_a_minute() -> None:
-    """With the rule and the queues; a text that is no queue of the table is not repeated."""
+    """With the rule and the queues; a text that is not a queue of the table is not repeated."""
     here = ShadowClock()
     for second in (0, 1, 59, 60, 61):
         here.seconds = second

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -23,9 +24,12 @@ from tests.features.forge.contract import (
     FakeFault,
     FakeIssue,
     FakeNote,
+    FakeRequest,
     FakeRun,
     Permission,
 )
+from tests.support.fallback_project import git
+from tests.support.git_server import GitHost
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 PROJECT: Final = "6ce954b1-ce1f-45d1-b94d-e6bf2464ba2c"
@@ -89,6 +93,9 @@ class FakeAzure:
     posted: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     teams: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     number: int = 0
+    git: GitHost | None = None
+    git_token: str = ""
+    others: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Open the pull request."""
@@ -132,6 +139,9 @@ class FakeAzure:
             return self.take_fault(f"GET {request.parts.path}") or HttpReply(
                 200, self.artifacts[int(run), name]
             )
+        home = f"{_COLLECTION}/{PROJECT}/_git/{REPOSITORY}"
+        if self.git and (answer := self.git.answer(request, home)):
+            return answer
         granted = self.tokens.get(
             request.headers.get("Authorization", "").removeprefix("Bearer ")
         )
@@ -167,7 +177,7 @@ class FakeAzure:
             **(merge if run.pull_request else {}),
             "SYSTEM_JOBATTEMPT": str(run.attempt),
             **{f"SYSTEM_PULLREQUEST_{name}": value for name, value in pull.items()},
-            self.token_variable: self.token(*PERMISSIONS),
+            self.token_variable: self.git_token or self.token(*PERMISSIONS),
         }
 
     def token(self, *permissions: Permission) -> str:
@@ -330,6 +340,42 @@ class FakeAzure:
                     f"{name}/{file}" if self.with_folder else file, content
                 )
         self.artifacts[run, name] = buffer.getvalue()
+
+    def host_git(self, folder: Path) -> GitHost:
+        """Serve a repository to one token."""
+        self.git_token = self.token(*PERMISSIONS)
+        self.git = GitHost.create(folder, f"Bearer {self.git_token}")
+        return self.git
+
+    def open_request(self, other: FakeRequest) -> None:
+        """Open a pull request.
+
+        Only a merge of it has a ref of its own; a branch that is not of a fork is here.
+        """
+        assert self.git is not None
+        ref = f"refs/heads/{other.source}"
+        tip = f"refs/heads/{other.branch}"
+        words = ("commit-tree", f"{other.head}^{{tree}}", "-p", tip, "-p", other.head)
+        merge = git(*words, "-m", "merge", at=str(self.git.folder))
+        self.git.set_ref(f"refs/pull/{other.number}/merge", merge.strip())
+        pull = {
+            "pullRequestId": other.number,
+            "title": other.title,
+            "status": "active",
+            "createdBy": identity(OWNER_OF_REQUEST),
+            "sourceRefName": ref,
+            "targetRefName": tip,
+            "lastMergeSourceCommit": {"commitId": other.head},
+        }
+        if other.is_from_fork:
+            fork = {"name": ref, "repository": {"id": str(uuid.uuid4())}}
+            pull["forkSource"] = fork
+        else:
+            self.git.set_ref(ref, other.head)
+        if other.number == PULL:
+            self.pull |= pull
+        else:
+            self.others[other.number] = pull
 
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the statuses of a commit, in the words of the interface."""
@@ -577,6 +623,15 @@ def _artifact(
     )
 
 
+def _open_pulls(hub: FakeAzure, request: AzureRequest) -> HttpReply:
+    assert "active" == request.query["searchCriteria.status"]
+    pulls = [*sorted(hub.others.items(), reverse=True), (PULL, hub.pull)]
+    active = [pull for _, pull in pulls if pull["status"] == "active"]
+    start = int(request.query.get("$skip", "0"))
+    size = min(int(request.query["$top"]), hub.page_size)
+    return _listed(active[start : start + size])
+
+
 def _pull(hub: FakeAzure, _request: AzureRequest) -> HttpReply:
     return HttpReply(200, hub.pull)
 
@@ -657,6 +712,7 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("PATCH", rf"{_PROJECT}/wit/workitems/(\d+)", _write_item, "issues"),
     ("GET", _GIT, _repository, _READ),
     ("GET", rf"{_GIT}/refs", _refs, _READ),
+    ("GET", rf"{_GIT}/pullrequests", _open_pulls, _READ),
     ("POST", rf"{_GIT}/pullrequestquery", _query_pulls, _READ),
     ("GET", rf"{_PROJECT}/build/definitions", _definitions, "plans"),
     ("GET", rf"{_PROJECT}/build/builds", _builds, "plans"),

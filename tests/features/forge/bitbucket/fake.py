@@ -7,13 +7,15 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from email.policy import HTTP
+from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from reconciler.features.forge.bitbucket import sign_note, to_bitbucket
 from tests.features.forge.contract import (
@@ -24,9 +26,11 @@ from tests.features.forge.contract import (
     FakeFault,
     FakeIssue,
     FakeNote,
+    FakeRequest,
     FakeRun,
     Permission,
 )
+from tests.support.git_server import GitHost
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 REPOSITORY: Final = "acme/routing"
@@ -83,6 +87,8 @@ class FakeBitbucket:
     head: str = HEAD
     home: str = REPOSITORY  # of the pull request's branch
     token_sent_elsewhere: bool = False
+    opened: dict[int, dict[str, Any]] = field(default_factory=dict)
+    git: GitHost | None = None
     url: str = ""
     files: str = ""
     ids: int = 1000
@@ -104,6 +110,8 @@ class FakeBitbucket:
             yield
 
     def _respond(self, request: HttpRequest) -> HttpReply:
+        if self.git and (answer := self.git.answer(request, f"/{REPOSITORY}.git")):
+            return answer
         return self.answer(
             request.method, request.target, dict(request.headers), request.content
         )
@@ -117,6 +125,7 @@ class FakeBitbucket:
             "BITBUCKET_COMMIT": run.sha,
             "BITBUCKET_STEP_TRIGGERER_UUID": "{5a50dd52-5ab7-4225-831c-4db9451375a2}",
             "CXROUTE_BITBUCKET_API": f"{self.url}/2.0",
+            "CXROUTE_BITBUCKET_GIT": self.url,
             self.token_variable: TOKEN,
         }
         declared |= {"CXROUTE_BITBUCKET_MANUAL": "true"} if run.is_manual else {}
@@ -276,6 +285,31 @@ class FakeBitbucket:
             0, {"build_number": run, "target": target, "state": state}
         )
 
+    def host_git(self, folder: Path) -> GitHost:
+        """Serve a repository to the token."""
+        user = b64encode(f"x-token-auth:{TOKEN}".encode()).decode()
+        self.git = GitHost.create(folder, f"Basic {user}")
+        return self.git
+
+    def open_request(self, other: FakeRequest) -> None:
+        """Open a pull request, which has no ref: a branch that is not of a fork is here."""
+        assert self.git is not None
+        if not other.is_from_fork:
+            self.git.set_ref(f"refs/heads/{other.source}", other.head)
+        repository = "eve/routing" if other.is_from_fork else REPOSITORY
+        self.opened[other.number] = {
+            "type": "pullrequest",
+            "id": other.number,
+            "title": other.title,
+            "state": "OPEN",
+            "source": {
+                "branch": {"name": other.source},
+                "commit": {"hash": other.head[:_SHORT]},
+                "repository": {"full_name": repository},
+            },
+            "destination": {"branch": {"name": other.branch}},
+        }
+
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the statuses of a commit."""
         actual = self.set_statuses.get(sha, {}).values()
@@ -343,7 +377,8 @@ class FakeBitbucket:
             "values": reply.form[(number - 1) * size : number * size],
         }
         if len(reply.form) > number * size:
-            form["next"] = f"{self.url}{path}?pagelen={size}&page={number + 1}"
+            more = {**query, "pagelen": str(size), "page": str(number + 1)}
+            form["next"] = f"{self.url}{path}?{urlencode(more)}"
         return HttpReply(200, form)
 
 
@@ -406,11 +441,14 @@ def _commit(hub: FakeBitbucket, _request: BitbucketRequest, prefix: str) -> Http
     )
 
 
-def _list_merged(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
+def _list_requests(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
     requested = (
         request.query.get("state", "MERGED"),
         request.query.get("sort", "-updated_on"),
     )
+    if requested == ("OPEN", "-created_on"):
+        listed = sorted(hub.opened.items(), reverse=True)
+        return HttpReply(200, [pull for _, pull in listed])
     return (
         HttpReply(200, hub.merged)
         if requested == ("MERGED", "-updated_on")
@@ -484,7 +522,7 @@ _ROUTES: Final[list[tuple[str, str, Any, str]]] = [
     ("GET", r"", _repository, "repository"),
     ("GET", r"/refs/branches/main", _branch, "repository"),
     ("GET", r"/commit/([0-9a-f]+)", _commit, "repository"),
-    ("GET", r"/pullrequests", _list_merged, "pullrequest"),
+    ("GET", r"/pullrequests", _list_requests, "pullrequest"),
     ("GET", r"/pullrequests/(\d+)", _pull, "pullrequest"),
     ("GET", r"/pullrequests/(\d+)/activity", _list_activity, "pullrequest"),
     ("GET", r"/pipelines", _list_pipelines, "pipeline"),

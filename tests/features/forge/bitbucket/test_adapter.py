@@ -22,7 +22,8 @@ from reconciler.rest.client import RestError
 from tests.features.forge.bitbucket.conftest import BitbucketStep, outputs
 from tests.features.forge.bitbucket.fake import FakeBitbucket
 from tests.features.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
-from tests.features.forge.github.conftest import plan, write_report
+from tests.features.forge.github.conftest import write_report
+from tests.features.forge.stage import plan
 
 OTHER = HEAD[:12] + "c" * 28  # another commit with the same first digits
 TIP = BranchTip("main", MERGE)

@@ -141,22 +141,6 @@ def scene(
         yield RepositoryDriver(tmp_path / "repository", hub, bank, computer)
 
 
-def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:
-    """Return a plan's document with the parts for comments and issues."""
-    counts = {"create": create, "update": 0, "adopt": 0, "delete": 0}
-    changes = [
-        {"action": "create", "address": f"cards/r{number}", "after": {}}
-        for number in range(create)
-    ]
-    form = {
-        "environment": environment,
-        "planId": "0123456789ab",
-        "summary": counts,
-        "changes": changes,
-    }
-    return {**form, "findings": [], "guards": [], **more}
-
-
 def write_report(
     form: dict[str, Any], text: str = "**1 to create**", into: str = "out/prod"
 ) -> str:

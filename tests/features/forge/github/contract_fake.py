@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from tests.features.forge.contract import (
     FakeFault,
     FakeIssue,
     FakeNote,
+    FakeRequest,
     FakeRun,
     Permission,
 )
 from tests.features.forge.github.fake import REPOSITORY, FakeGitHub, zipped
 from tests.features.forge.github.fake_server import serving
+from tests.support.git_server import GitHost
 from tests.support.threaded_server import HttpReply
 
 _NUMBER: Final = 7
@@ -59,6 +62,7 @@ class ContractGitHub:
     hub: FakeGitHub = field(default_factory=lambda: FakeGitHub(me=BOT))
     name: str = "github"
     token_variable: str = "GITHUB_TOKEN"
+    _git_token: str = ""
 
     def __post_init__(self) -> None:
         """Open the pull request."""
@@ -109,11 +113,11 @@ class ContractGitHub:
             else "push"
         )
         declared = {
-            "TOKEN": self.token(*_GRANTS),
+            "TOKEN": self._git_token or self.token(*_GRANTS),
             "REPOSITORY": REPOSITORY,
             "ACTOR": "anna",
             "API_URL": self.hub.url,
-            "SERVER_URL": "https://github.com",
+            "SERVER_URL": self.hub.url if self.hub.git else "https://github.com",
             "EVENT_NAME": name,
             "EVENT_PATH": "event.json",
             "RUN_ID": str(run.id),
@@ -200,6 +204,30 @@ class ContractGitHub:
             f"routing-plan-{environment}",
             zipped(plan_json=plan.decode(), plan_md="x"),
         )
+
+    def host_git(self, folder: Path) -> GitHost:
+        """Serve a repository to one token."""
+        self._git_token = self.token(*_GRANTS)
+        user = b64encode(f"x-access-token:{self._git_token}".encode()).decode()
+        self.hub.git = GitHost.create(folder, f"Basic {user}")
+        return self.hub.git
+
+    def open_request(self, other: FakeRequest) -> None:
+        """Open a pull request, with its ref."""
+        assert self.hub.git is not None
+        self.hub.git.set_ref(f"refs/pull/{other.number}/head", other.head)
+        owner = "eve/routing" if other.is_from_fork else REPOSITORY
+        self.hub.open_pulls[other.number] = {
+            "number": other.number,
+            "title": other.title,
+            "user": {"login": OWNER_OF_REQUEST},
+            "head": {
+                "sha": other.head,
+                "ref": other.source,
+                "repo": {"full_name": owner},
+            },
+            "base": {"ref": other.branch, "repo": {"full_name": REPOSITORY}},
+        }
 
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the last status of each name."""

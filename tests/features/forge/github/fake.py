@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from tests.support.git_server import GitHost
 from tests.support.threaded_server import HttpReply
 
 REPOSITORY: Final = "acme/routing"
@@ -55,6 +56,7 @@ class FakeGitHub:
         default_factory=lambda: {TOKEN: EVERYTHING}
     )
     token_sent_elsewhere: bool = False
+    git: GitHost | None = None
     url: str = ""
     blobs: str = ""
     ids: int = 1000
@@ -313,6 +315,15 @@ def _add_pull(hub: FakeGitHub, _query: object, form: Any) -> HttpReply:
     return HttpReply(201, form)
 
 
+def _open_pulls(
+    hub: FakeGitHub, query: Mapping[str, list[str]], _form: object
+) -> HttpReply:
+    assert ["open"] == query["state"]
+    assert (["created"], ["desc"]) == (query["sort"], query["direction"])
+    pulls = [pull for _, pull in sorted(hub.open_pulls.items(), reverse=True)]
+    return HttpReply(200, pulls)
+
+
 def _pull(hub: FakeGitHub, _query: object, _form: object, number: str) -> HttpReply:
     pull = hub.open_pulls.get(int(number))
     return HttpReply(200, pull) if pull else HttpReply(404, {"message": "Not Found"})
@@ -384,6 +395,7 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("GET", r"", _repository, "contents"),
     ("GET", r"/git/ref/heads/main", _tip, "contents"),
     ("POST", r"/pulls", _add_pull, "pull-requests"),
+    ("GET", r"/pulls", _open_pulls, "pull-requests"),
     ("GET", r"/pulls/(\d+)", _pull, "pull-requests"),
     ("GET", r"/pulls/(\d+)/reviews", _reviews, "pull-requests"),
     ("GET", r"/orgs/([^/]+)/teams/([^/]+)/members", _members, "members"),

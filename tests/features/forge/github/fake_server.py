@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs
 
-from tests.features.forge.github.fake import FakeGitHub
+from tests.features.forge.github.fake import REPOSITORY, FakeGitHub
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 
@@ -26,6 +26,8 @@ def serving(hub: FakeGitHub) -> Iterator[FakeGitHub]:
             hub.token_sent_elsewhere |= "Authorization" in request.headers
             archive = hub.artifacts[int(path.rpartition("/")[2])][1]
             return hub.take_fault(f"{request.method} {path}") or HttpReply(200, archive)
+        if hub.git and (answer := hub.git.answer(request, f"/{REPOSITORY}.git")):
+            return answer
         granted = hub.tokens.get(
             request.headers.get("Authorization", "").removeprefix("Bearer ")
         )

@@ -205,8 +205,10 @@ class RepositoryDriver:
         head = self.commit("change")
         pull = {
             "number": number,
+            "title": "Change a rule",
             "user": {"login": author},
             "head": {"sha": head, "repo": {"full_name": repository}},
+            "base": {"ref": "main"},
         }
         self.hub.open_pulls[number] = pull | {"state": "open"}
         self.heads[number] = (

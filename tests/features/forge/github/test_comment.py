@@ -8,17 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.features.forge.forge import Post
-from reconciler.features.forge.note import (
+from reconciler.features.forge.comment import (
     CommentDecision,
-    CommentKind,
     CommentState,
-    DesiredComment,
     Skip,
     WriteComment,
+    parse_state,
+)
+from reconciler.features.forge.forge import Post
+from reconciler.features.forge.note import (
+    CommentKind,
+    DesiredComment,
     compose_comment,
     decide,
-    parse_state,
 )
 from tests.support.cases import each_case
 

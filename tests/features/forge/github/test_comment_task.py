@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.features.forge.github.conftest import Stage, plan, write_report
+from tests.features.forge.github.conftest import Stage, write_report
 from tests.features.forge.github.fake import BOT, HEAD, TOKEN, FakeGitHub
+from tests.features.forge.stage import plan
 from tests.support.threaded_server import HttpReply
 
 APPLIED = {

@@ -16,8 +16,9 @@ from reconciler.features.forge.drift_issue import (
     update_issues,
 )
 from reconciler.features.forge.forge import Forge, Post
-from tests.features.forge.github.conftest import Stage, plan
+from tests.features.forge.github.conftest import Stage
 from tests.features.forge.github.fake import BOT, FakeGitHub
+from tests.features.forge.stage import plan
 from tests.support.cases import each_case
 from tests.support.threaded_server import HttpReply
 

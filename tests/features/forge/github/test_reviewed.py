@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.features.forge.github.conftest import Stage, plan
+from tests.features.forge.github.conftest import Stage
 from tests.features.forge.github.fake import HEAD, MERGE, FakeGitHub, zipped
+from tests.features.forge.stage import plan
 from tests.support.threaded_server import HttpReply
 
 PLAN = json.dumps(plan())

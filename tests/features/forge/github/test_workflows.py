@@ -29,6 +29,9 @@ def test_planned_twice_and_applied(scene: RepositoryDriver) -> None:
     assert "success" == first.result, first.text
     assert "<!-- cxroute:plan env=prod -->" == scene.comment(number).split("\n")[0]
     assert "cards/pin" in scene.comment(number)
+    assert "Merge check: no other open pull request into `main`" in scene.comment(
+        number
+    )
     assert "cards/pin" in first.job("Plan prod").summary
 
     scene.push(number, (CARDS, rules(pin="Billing", theft="Fraud")))

@@ -5,10 +5,12 @@ kept.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qs, unquote
 
@@ -20,9 +22,11 @@ from tests.features.forge.contract import (
     FakeFault,
     FakeIssue,
     FakeNote,
+    FakeRequest,
     FakeRun,
     Permission,
 )
+from tests.support.git_server import GitHost
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 PROJECT: Final = "acme/platform/routing"  # in a subgroup
@@ -62,6 +66,7 @@ class FakeGitLab:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[int, dict[str, bytes]] = field(default_factory=dict)
     commit_statuses: list[dict[str, Any]] = field(default_factory=list)
+    git: GitHost | None = None
     url: str = ""
     ids: int = 9000
 
@@ -82,16 +87,24 @@ class FakeGitLab:
             .replace("+00:00", "Z")
         )
 
-    def open(self, number: int, sha: str, source: int = PROJECT_ID) -> None:
+    def open(
+        self,
+        number: int,
+        sha: str,
+        source: int = PROJECT_ID,
+        title: str = "",
+        branch: str = "main",
+    ) -> None:
         """Open a merge request."""
         self.requests[number] = {
             "iid": number,
+            "title": title,
             "state": "opened",
             "sha": sha,
             "author": {"username": OWNER_OF_REQUEST},
             "source_project_id": source,
             "target_project_id": PROJECT_ID,
-            "target_branch": "main",
+            "target_branch": branch,
             "merge_commit_sha": None,
             "squash_commit_sha": None,
             "merged_at": None,
@@ -109,6 +122,8 @@ class FakeGitLab:
         self.asked.append(f"{request.method} {path}")
         if path == "/check-in":
             return HttpReply(200)
+        if self.git and (answer := self.git.answer(request, f"/{PROJECT}.git")):
+            return answer
         granted = self.tokens.get(request.headers.get("PRIVATE-TOKEN", ""))
         return self.answer(
             (request.method, path), parse_qs(request.parts.query), request.form, granted
@@ -126,6 +141,7 @@ class FakeGitLab:
         declared = {
             "CI_API_V4_URL": f"{self.url}/api/v4",
             "CI_PROJECT_PATH": PROJECT,
+            "CI_PROJECT_URL": f"{self.url}/{PROJECT}",
             "CI_PIPELINE_ID": str(run.id),
             "CI_JOB_ID": str(run.id * 1000 + run.attempt),
             "CI_JOB_URL": f"{self.url}/{PROJECT}/-/jobs/{run.id}",
@@ -274,6 +290,19 @@ class FakeGitLab:
         self.jobs.append(job)
         return int(str(job["id"]))
 
+    def host_git(self, folder: Path) -> GitHost:
+        """Serve a repository to the token, as the password of any user."""
+        user = b64encode(f"oauth2:{TOKEN}".encode()).decode()
+        self.git = GitHost.create(folder, f"Basic {user}")
+        return self.git
+
+    def open_request(self, other: FakeRequest) -> None:
+        """Open a merge request, with its ref."""
+        assert self.git is not None
+        self.git.set_ref(f"refs/merge-requests/{other.number}/head", other.head)
+        source = FORK_ID if other.is_from_fork else PROJECT_ID
+        self.open(other.number, other.head, source, other.title, other.branch)
+
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the last status of each name."""
         words = {"failed": "failure"}
@@ -363,6 +392,20 @@ def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> Ht
             for number, request in hub.requests.items()
             if sha in hub.commits[number]
         ],
+    )
+
+
+def _open_requests(
+    hub: FakeGitLab, query: Mapping[str, list[str]], _form: object
+) -> HttpReply:
+    assert (["opened"], ["created_at"], ["desc"]) == (
+        query["state"],
+        query["order_by"],
+        query["sort"],
+    )
+    listed = sorted(hub.requests.items(), reverse=True)
+    return HttpReply(
+        200, [request for _, request in listed if request["state"] == "opened"]
     )
 
 
@@ -519,6 +562,7 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
         _requests_of,
         "code",
     ),
+    ("GET", "/projects/PROJECT/merge_requests", _open_requests, "code"),
     ("GET", _REQUEST, _request, "code approvals"),
     ("GET", f"{_REQUEST}/versions", _versions, "approvals"),
     ("GET", f"{_REQUEST}/approvals", _approvals, "approvals"),

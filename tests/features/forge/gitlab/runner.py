@@ -181,6 +181,7 @@ class GitLabRunner:
             "CI": "true",
             "CI_API_V4_URL": f"{self.hub.url}/api/v4",
             "CI_PROJECT_PATH": PROJECT,
+            "CI_PROJECT_URL": f"{self.hub.url}/{PROJECT}",
             "CI_PROJECT_DIR": str(self.workspace),
             "CI_DEFAULT_BRANCH": "main",
             "CI_PIPELINE_SOURCE": event.source,

@@ -238,7 +238,7 @@ def test_only_the_commands_that_need_secrets_get_them(project: Project) -> None:
             token
             if any(
                 f" gitlab {task} " in line
-                for task in ("note", "reviewed-plan", "drift-issue")
+                for task in ("note", "merge-check", "reviewed-plan", "drift-issue")
             )
             else needs
         )
