@@ -145,7 +145,8 @@ def _load_named(name: str, directory: str, manifests: Manifests) -> BaseManifest
         commit = GitRepository.find(directory).find_commit(name)
     except GitError as error:
         if name and Path(name).is_dir():
-            return _load_directory(Path(name), BaseManifests(name=place, revision=name))
+            base = BaseManifests(name=place, revision=name)
+            return _load_directory(Path(name), base, manifests.instant)
         reason = f"is not a git revision and not a directory: {error}"
         raise UsageError(
             f"{place} {reason}. Specify a revision of this clone, or a directory of manifests"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -125,7 +126,8 @@ def _of_manifests(
     project: AssistantProject, arguments: ComparisonArguments, state: PresentState
 ) -> Document:
     """Return the effects from other manifests to those in the files now."""
-    place, earlier = _earlier_manifests(project, arguments)
+    instant = state.manifests.instant
+    place, earlier = _earlier_manifests(project, arguments, instant)
     before = _earlier_side(place, earlier, state.environment)
     after = _side(state.manifests, state.environment)
     labels = merge_labels([before.names.labels, after.names.labels])
@@ -156,15 +158,20 @@ def _effects_text(summary: EffectsSummary) -> str:
 
 
 def _earlier_manifests(
-    project: AssistantProject, arguments: ComparisonArguments
+    project: AssistantProject,
+    arguments: ComparisonArguments,
+    instant: datetime | None,
 ) -> tuple[str, Manifests]:
-    """Return other manifests, and where they are. Raises UsageError and ManifestError."""
+    """Return other manifests for the rules of an instant, and where they are.
+
+    Raises UsageError and ManifestError.
+    """
     if arguments.directory:
         path = project.inner_path(arguments.directory)
-        return quote_name(arguments.directory), load_manifests(path, utc_now())
+        return quote_name(arguments.directory), load_manifests(path, instant)
     revision = arguments.revision or _HEAD
     place = f"revision {quote_name(revision)}"
-    return place, _manifests_at(project.directory, revision)
+    return place, _manifests_at(project.directory, revision, instant)
 
 
 def _earlier_side(
@@ -252,8 +259,11 @@ def _of_live_file(state: PresentState, path: Path) -> Document:
     return _of_apply(state, read.live, place)
 
 
-def _manifests_at(directory: str, revision: str) -> Manifests:
-    """Return the manifests of a git revision. Raises UsageError and ManifestError."""
+def _manifests_at(directory: str, revision: str, instant: datetime | None) -> Manifests:
+    """Return the manifests of a git revision, for the rules of an instant.
+
+    Raises UsageError and ManifestError.
+    """
     try:
         repository = GitRepository.find(directory)
         refuse_linked_folder(repository, directory)
@@ -261,7 +271,7 @@ def _manifests_at(directory: str, revision: str) -> Manifests:
         contents = revision_contents(repository, commit, directory)
     except (GitError, UnreadableFileError) as error:
         raise UsageError(f"revision {quote_name(revision)}: {error}") from None
-    return load_contents(contents, instant=utc_now())
+    return load_contents(contents, instant=instant)
 
 
 def read_plan(project: AssistantProject, environment: str | None) -> SavedPlan:
