@@ -16,6 +16,7 @@ from reconciler.core.plan.plan_json import (
     Count,
     DestinationJson,
     FindingJson,
+    IntervalJson,
     PlanJson,
     PlanPart,
     RuleJson,
@@ -77,7 +78,10 @@ class ValidationJson(ClosedPart):
 
 
 class RouteTestJson(ClosedPart):
-    """The result of a route test in an environment."""
+    """The result of a route test in an environment.
+
+    `interval`: when a test of rules with dates fails.
+    """
 
     environment: str
     document: str
@@ -87,10 +91,14 @@ class RouteTestJson(ClosedPart):
     winner: str | None
     passed: bool
     message: str | None
+    interval: NotRequired[IntervalJson]
 
 
 class PromiseJson(ClosedPart):
-    """The result of a promise in an environment."""
+    """The result of a promise in an environment.
+
+    `interval`: when a promise about rules with dates is broken.
+    """
 
     environment: str
     document: str
@@ -98,6 +106,7 @@ class PromiseJson(ClosedPart):
     severity: Literal["error", "warning"]
     holds: bool | None
     violations: list[ViolationJson]
+    interval: NotRequired[IntervalJson]
 
 
 class UnnoticedEditJson(ClosedPart):

@@ -53,14 +53,6 @@ def interval_phrase(interval: Interval, zone: tzinfo) -> str:
     return " ".join(parts)
 
 
-def interval_to_json(interval: Interval) -> dict[str, str | None]:
-    """Return an interval as JSON, in UTC; null where it is open."""
-    ends = {"from": interval.start, "until": interval.end}
-    return {
-        name: None if end is None else shown_instant(end) for name, end in ends.items()
-    }
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatedStep:
     """The rule from a time on; `at` is None for the first weights."""

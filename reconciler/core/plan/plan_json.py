@@ -45,6 +45,15 @@ class SourceJson(PlanPart):
     column: Count
 
 
+_From = TypedDict("_From", {"from": Time | None})
+
+
+class IntervalJson(_From, ClosedPart):
+    """A time, without its end; null where it is open."""
+
+    until: Time | None
+
+
 class AcknowledgedJson(PlanPart):
     """Why a finding is accepted."""
 

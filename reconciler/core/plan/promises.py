@@ -9,11 +9,12 @@ from reconciler.core.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.core.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.behaviour.space.space import Example
-from reconciler.core.desired.calendar import Interval, interval_to_json
+from reconciler.core.desired.calendar import Interval
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.expand_promises import StatedPromise
 from reconciler.core.model.finding import Document, Finding
 from reconciler.core.plan.behaviour_json import violation_to_json
+from reconciler.core.plan.interval_json import interval_to_json
 from reconciler.core.plan.routing_table import route_phrase
 from reconciler.core.text.escape import pluralize, quote, sanitize
 from reconciler.core.text.phrases import Labels, conversation_phrase

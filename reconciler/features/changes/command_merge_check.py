@@ -93,8 +93,7 @@ def _print_report(report: MergeReport, output: Output) -> None:
 def _document(report: MergeReport) -> "MergeCheckJson":
     return {
         "environments": {
-            each.name: merge_to_json(each.behaviour, each.queues)
-            for each in report.environments
+            each.name: merge_to_json(each) for each in report.environments
         },
         "others": list(report.others),
         "failures": [

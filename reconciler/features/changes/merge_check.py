@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from reconciler.core.behaviour.endpoint_stage import EndpointStage, common_types
@@ -13,12 +14,14 @@ from reconciler.core.checks.route_tests import (
     check,
     with_promises,
 )
-from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.calendar import Interval
+from reconciler.core.desired.desired import DesiredState, state_at
+from reconciler.core.desired.expand_dates import zone_of
 from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.routing_table import desired_entries
+from reconciler.core.plan.routing_table import desired_entries, entry_name
 from reconciler.core.plan.words import Names
 from reconciler.core.text.escape import quote, sanitize
 from reconciler.core.text.phrases import Labels, merge_labels
@@ -40,19 +43,34 @@ class CheckedVersion(NamedTuple):
     checked: Checked
 
 
+class MergeTime(NamedTuple):
+    """What a merge does in an interval; the one of now has no start."""
+
+    interval: Interval
+    behaviour: MergeBehaviour
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedEnvironment:
     """What a merge does in one Environment.
 
-    `failures` are the route tests and promises that fail in the merged version, and in neither
-    change.
+    `times` are the intervals from now on, each with other rows than the one before; without dates
+    there is one. `failures` are the route tests and promises that fail in the merged version, and
+    in neither change.
     """
 
     name: str
-    behaviour: MergeBehaviour
+    times: tuple[MergeTime, ...]
     queues: Names
     labels: Labels
     failures: tuple[Finding, ...]
+    # in which times are shown
+    zone: tzinfo
+
+    @property
+    def unexpected_times(self) -> tuple[MergeTime, ...]:
+        """Return the intervals in which not all is proven to be as expected."""
+        return tuple(each for each in self.times if not each.behaviour.is_as_expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +88,12 @@ class MergeReport:
 
     @property
     def is_as_expected(self) -> bool:
-        """Return whether every conversation of an Environment is proven to go where it is expected;
-        without an Environment, nothing is proven.
+        """Return whether every conversation of an Environment is proven to go where it is expected,
+        at every time from now on; without an Environment, nothing is proven.
         """
-        decided = [each.behaviour.is_as_expected for each in self.environments]
-        return bool(decided) and all(decided)
+        if not self.environments:
+            return False
+        return not any(each.unexpected_times for each in self.environments)
 
 
 def report_merge(
@@ -137,21 +156,63 @@ def compare_versions(
     All of them read the same attributes of the bot (`refuse_other_reading`).
     """
     states = [_state_of(each.checked) for each in versions]
-    stages = compared_stages([state.endpoint for state in states])
-    lists = [
-        _ordered_events(state, stage)
-        for state, stage in zip(states, stages, strict=True)
-    ]
     queues: dict[str, str] = {}
     for each in versions:
         queues.update(each.checked.queues)
     return MergedEnvironment(
         name=name,
-        behaviour=check_merge(lists, common_types(stages)),
+        times=tuple(_merged_times(states)),
         queues=queues,
         labels=merge_labels([state.labels for state in states]),
         failures=tuple(_failures_of_merge(versions)),
+        zone=zone_of(versions[MERGED].checked.environment.timezone),
     )
+
+
+def _merged_times(states: Sequence[DesiredState]) -> Iterator[MergeTime]:
+    """Yield what a merge does from now on, with equal neighbours as one interval."""
+    start: datetime | None = None
+    behaviour = _behaviour_of(states)
+    for boundary in _boundaries_of(states):
+        after = _behaviour_of([state_at(state, boundary) for state in states])
+        if _rows_of(after) != _rows_of(behaviour):
+            yield MergeTime(Interval(start, boundary), behaviour)
+            start, behaviour = boundary, after
+    yield MergeTime(Interval(start, None), behaviour)
+
+
+def _boundaries_of(states: Sequence[DesiredState]) -> list[datetime]:
+    """Return the times from now on at which the rules of some version change."""
+    calendars = [state.calendar for state in states if state.calendar is not None]
+    boundaries = {
+        boundary for calendar in calendars for boundary in calendar.boundaries_until()
+    }
+    return sorted(boundaries)
+
+
+def _behaviour_of(states: Sequence[DesiredState]) -> MergeBehaviour:
+    """Return what a merge does at the time of its versions' states."""
+    stages = compared_stages([state.endpoint for state in states])
+    lists = [
+        _ordered_events(state, stage)
+        for state, stage in zip(states, stages, strict=True)
+    ]
+    return check_merge(lists, common_types(stages))
+
+
+def _rows_of(behaviour: MergeBehaviour) -> Hashable:
+    """Return what people read of a behaviour; equal for two whose reports are equal."""
+    rows = [
+        (
+            row.where,
+            row.destinations,
+            row.expected,
+            tuple(entry_name(rule) if rule else "" for rule in row.rules),
+            tuple(entry_name(rule.entry.whole) for rule in row.earlier),
+        )
+        for row in (*behaviour.surprises, *behaviour.conflicts)
+    ]
+    return tuple(rows), behaviour.undecided
 
 
 def refuse_other_reading(environments: Sequence[Environment]) -> None:

@@ -1,7 +1,7 @@
 """What a merge does to conversations, as JSON."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from reconciler.core.model.rule import to_api_json
 from reconciler.core.plan.behaviour_json import (
@@ -11,29 +11,50 @@ from reconciler.core.plan.behaviour_json import (
     hide_assumed_ids,
     type_to_json,
 )
+from reconciler.core.plan.interval_json import interval_to_json
 from reconciler.features.changes.merge_behaviour import (
     EarlierRule,
     MergeBehaviour,
     MergeRow,
 )
+from reconciler.features.changes.merge_check import MergedEnvironment, MergeTime
 
 if TYPE_CHECKING:
     from reconciler.features.changes.merge_json import (
         MergedEnvironmentJson,
+        MergeLaterJson,
         MergeRowJson,
         MergeRuleJson,
+        MergeTimeJson,
     )
 
 
-def merge_to_json(
+def merge_to_json(environment: MergedEnvironment) -> "MergedEnvironmentJson":
+    """Return the report of one Environment: that of now, and with dates, those of later."""
+    now, *later = environment.times
+    form = time_to_json(now.behaviour, environment.queues)
+    document = cast("MergedEnvironmentJson", form)
+    if later:
+        document["later"] = [_later_to_json(each, environment) for each in later]
+    return document
+
+
+def _later_to_json(time: MergeTime, environment: MergedEnvironment) -> "MergeLaterJson":
+    form = time_to_json(time.behaviour, environment.queues)
+    document = cast("MergeLaterJson", form)
+    document["interval"] = interval_to_json(time.interval)
+    return document
+
+
+def time_to_json(
     behaviour: MergeBehaviour, queue_names: Mapping[str, str]
-) -> "MergedEnvironmentJson":
-    """Return the report of one Environment; `queue_names` are by id.
+) -> "MergeTimeJson":
+    """Return what a merge does at one time; `queue_names` are by id.
 
     `rules` holds what the rows name, so that a program can evaluate a row by itself.
     """
     rules = _RulesOfRows()
-    document: MergedEnvironmentJson = {
+    document: MergeTimeJson = {
         "complete": behaviour.complete,
         "unknown": [{"where": clauses_to_json(where)} for where in behaviour.undecided],
         "surprises": [_row(row, rules, queue_names) for row in behaviour.surprises],

@@ -9,6 +9,7 @@ from reconciler.core.plan.plan_json import (
     ClosedPart,
     DestinationJson,
     FindingJson,
+    IntervalJson,
     TypeJson,
     UnknownJson,
 )
@@ -51,8 +52,8 @@ class MergeRuleJson(ClosedPart):
     priority: float
 
 
-class MergedEnvironmentJson(ClosedPart):
-    """One Environment; `unknown` holds the conversations that are not decided."""
+class MergeTimeJson(ClosedPart):
+    """What a merge does at a time; `unknown` holds the conversations that are not decided."""
 
     complete: bool
     unknown: list[UnknownJson]
@@ -60,6 +61,21 @@ class MergedEnvironmentJson(ClosedPart):
     conflicts: list[MergeRowJson]
     rules: dict[str, MergeRuleJson]
     restsOn: NotRequired[list[TypeJson]]
+
+
+class MergeLaterJson(MergeTimeJson):
+    """What a merge does in a later interval."""
+
+    interval: IntervalJson
+
+
+class MergedEnvironmentJson(MergeTimeJson):
+    """One Environment now.
+
+    `later` has the further intervals: only if rules have dates, and if the rows change.
+    """
+
+    later: NotRequired[list[MergeLaterJson]]
 
 
 class FailedCheckJson(ClosedPart):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.desired.calendar import interval_phrase
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.plan.clauses import FEW_VALUES, clauses_phrase, condition_phrases
 from reconciler.core.plan.routing_table import entry_name
@@ -26,7 +27,11 @@ from reconciler.core.text.escape import (
 )
 from reconciler.core.text.phrases import conversation_phrase
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, MergeRow
-from reconciler.features.changes.merge_check import MergedEnvironment, MergeReport
+from reconciler.features.changes.merge_check import (
+    MergedEnvironment,
+    MergeReport,
+    MergeTime,
+)
 from reconciler.features.changes.merge_winners import VERSIONS
 from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import alert, escape_markdown, table_cell
@@ -64,35 +69,48 @@ def merge_headline(report: MergeReport) -> str:
         return NOTHING_COMPARED
     if report.is_as_expected:
         return AS_EXPECTED
-    behaviours = [each.behaviour for each in report.environments]
+    behaviours = [
+        time.behaviour
+        for environment in report.environments
+        for time in environment.unexpected_times
+    ]
     sentence = "Where merged conversations go is not decided for all of them."
     if any(behaviour.surprises for behaviour in behaviours):
         sentence = "Merged, conversations go elsewhere than expected."
     elif any(behaviour.conflicts for behaviour in behaviours):
         sentence = "The two changes move conversations to different places."
-    counted = filter(None, map(_count_phrase, report.environments))
+    counted = [
+        f"{_title(environment, time)}: {_count_phrase(time.behaviour)}"
+        for environment in report.environments
+        for time in environment.unexpected_times
+    ]
     return f"{sentence} {'; '.join(counted)}."
 
 
-def _count_phrase(environment: MergedEnvironment) -> str:
-    """Return `prod: 2 surprises and 1 conflict`; empty if all is as expected."""
-    behaviour = environment.behaviour
+def _title(environment: MergedEnvironment, time: MergeTime) -> str:
+    """Return `prod`, or with dates `prod from 2027-12-27T06:00:00+01:00`."""
+    when = interval_phrase(time.interval, environment.zone)
+    return f"{sanitize(environment.name)} {when}".rstrip()
+
+
+def _count_phrase(behaviour: MergeBehaviour) -> str:
+    """Return `2 surprises and 1 conflict`."""
     counts = {
         "surprise": len(behaviour.surprises),
         "conflict": len(behaviour.conflicts),
         "undecided case": len(behaviour.undecided),
     }
     words = [pluralize(count, noun) for noun, count in counts.items() if count]
-    return f"{sanitize(environment.name)}: {join_all(words, 'and')}" if words else ""
+    return join_all(words, "and")
 
 
 def merge_text(report: MergeReport, style: Style, limits: MergeLimits) -> str:
     """Return the report for a terminal."""
     lines = [style("bold", merge_headline(report))]
     for environment in report.environments:
-        if not environment.behaviour.is_as_expected:
-            lines += ["", style("bold", sanitize(environment.name))]
-            lines += _environment_lines(environment, style, limits)
+        for time in environment.unexpected_times:
+            lines += ["", style("bold", _title(environment, time))]
+            lines += _time_lines(time.behaviour, environment, style, limits)
     lines += _others_lines(report)
     return "".join(f"{line}\n" for line in lines)
 
@@ -104,10 +122,12 @@ def _others_lines(report: MergeReport) -> list[str]:
     return ["", f"Not in all versions, so not compared: {names}."]
 
 
-def _environment_lines(
-    environment: MergedEnvironment, style: Style, limits: MergeLimits
+def _time_lines(
+    behaviour: MergeBehaviour,
+    environment: MergedEnvironment,
+    style: Style,
+    limits: MergeLimits,
 ) -> Iterator[str]:
-    behaviour = environment.behaviour
     for title, rows in _parts(behaviour):
         yield title
         shown = rows[: limits.rows]
@@ -208,9 +228,9 @@ def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
     """Return the report as Markdown, for a comment."""
     blocks = [f"**{escape_markdown(merge_headline(report))}**"]
     for environment in report.environments:
-        if not environment.behaviour.is_as_expected:
-            blocks.append(f"### {escape_markdown(sanitize(environment.name))}")
-            blocks += _environment_blocks(environment, limits)
+        for time in environment.unexpected_times:
+            blocks.append(f"### {escape_markdown(_title(environment, time))}")
+            blocks += _time_blocks(time.behaviour, environment, limits)
     blocks += _failure_blocks(report)
     blocks += [escape_markdown(line) for line in _others_lines(report) if line]
     return "\n\n".join(blocks) + "\n"
@@ -219,7 +239,12 @@ def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
 def rows_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
     """Return the rows and failures of a report about one Environment, without headings."""
     (environment,) = report.environments
-    blocks = [*_environment_blocks(environment, limits), *_failure_blocks(report)]
+    blocks: list[str] = []
+    for time in environment.unexpected_times:
+        when = interval_phrase(time.interval, environment.zone)
+        blocks += [f"**{escape_markdown(when)}**"] if when else []
+        blocks += _time_blocks(time.behaviour, environment, limits)
+    blocks += _failure_blocks(report)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -232,10 +257,9 @@ def _failure_blocks(report: MergeReport) -> Iterator[str]:
         yield "\n".join(failures)
 
 
-def _environment_blocks(
-    environment: MergedEnvironment, limits: MergeLimits
+def _time_blocks(
+    behaviour: MergeBehaviour, environment: MergedEnvironment, limits: MergeLimits
 ) -> Iterator[str]:
-    behaviour = environment.behaviour
     for title, rows in _parts(behaviour):
         yield escape_markdown(title)
         yield "\n".join(_table_lines(rows[: limits.rows], environment, limits))

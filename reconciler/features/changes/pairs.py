@@ -212,7 +212,8 @@ def _report(report: MergeReport) -> PairReport:
         )
     rows = rows_markdown(report)
     result: PairResult = "undecided"
-    if failures or any(_has_rows(each.behaviour) for each in report.environments):
+    behaviours = [time.behaviour for each in report.environments for time in each.times]
+    if failures or any(map(_has_rows, behaviours)):
         result = "unexpected"
     return PairReport(result, " ".join(sentences), rows)
 

@@ -15,10 +15,10 @@ from xml.etree import ElementTree as ET
 from reconciler.core.behaviour.diff.promises import RuleEdit
 from reconciler.core.checks.adequacy import Adequacy, UnnoticedEdit
 from reconciler.core.checks.route_tests import CheckResult, RouteTestResult
-from reconciler.core.desired.calendar import interval_to_json
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.behaviour_json import destination_to_json
 from reconciler.core.plan.document import rule_to_json
+from reconciler.core.plan.interval_json import interval_to_json
 from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.words import destination_phrase
 from reconciler.core.text.escape import join_all, pluralize, quote, sanitize

@@ -11,7 +11,7 @@ from reconciler.core.behaviour.endpoint_stage import common_types
 from reconciler.core.behaviour.routing_entry import order_entries
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, check_merge
 from reconciler.features.changes.merge_check import compared_stages
-from reconciler.features.changes.merge_document import merge_to_json
+from reconciler.features.changes.merge_document import time_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
 from tests.support.endpoint_oracle import Behind, a_fallback, stage
@@ -40,7 +40,7 @@ def report(four: Quadruple, work: int | None = None) -> MergeBehaviour:
 
 
 def document(four: Quadruple, work: int | None = None) -> Json:
-    return merge_to_json(report(four, work), QUEUES)
+    return time_to_json(report(four, work), QUEUES)
 
 
 @pytest.mark.generated
@@ -68,7 +68,7 @@ def test_a_merge_report_is_exact_behind_fallbacks(block: int) -> None:
             order_entries(each.pull_back(entries(rules)), four.evaluation)
             for each, rules in zip(stages, four.versions, strict=True)
         ]
-        actual = merge_to_json(check_merge(lists, common_types(stages)), QUEUES)
+        actual = time_to_json(check_merge(lists, common_types(stages)), QUEUES)
         sides = [Behind(*each) for each in zip(four.versions, chosen, strict=True)]
         oracle_behind(sides, four.evaluation).check(actual)
 
@@ -85,7 +85,7 @@ def test_versions_may_differ_in_the_order_of_priorities(block: int) -> None:
             order_entries(entries(rules), order)
             for rules, order in zip(four.versions, orders, strict=True)
         ]
-        actual = merge_to_json(check_merge(lists), QUEUES)
+        actual = time_to_json(check_merge(lists), QUEUES)
         oracle_of(four, orders).check(actual)
 
 
