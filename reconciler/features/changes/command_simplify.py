@@ -30,6 +30,7 @@ from reconciler.features.changes.simplify_rules import (
     EnvironmentRules,
     environments_of,
     read_environment,
+    read_environments,
 )
 from reconciler.features.changes.simplify_text import (
     simplification_markdown,
@@ -113,12 +114,12 @@ def run(options: SimplifyOptions, output: Output) -> int:
 def _read_environments(
     options: SimplifyOptions, manifests: Manifests
 ) -> list[EnvironmentRules]:
-    """Return every Environment; with `--live`, one of them also with the rules of the file.
+    """Return every Environment at each time from now on; with `--live`, one of them also with the
+    rules of the file.
 
     So an edit is proven for the manifests alone and for both. Raises UsageError.
     """
-    environments = environments_of(manifests)
-    alone = [read_environment(manifests, each) for each in environments]
+    alone = read_environments(manifests)
     if options.live is None:
         if options.environment:
             raise UsageError(
@@ -126,7 +127,7 @@ def _read_environments(
                 "the Environment of the file"
             )
         return alone
-    names = [environment.name for environment in environments]
+    names = [environment.name for environment in environments_of(manifests)]
     chosen = options.environment or (names[0] if len(names) == 1 else "")
     if not chosen:
         raise UsageError(
@@ -134,7 +135,7 @@ def _read_environments(
         )
     environment = manifests.environment(chosen)
     live, _ = read_file_state(options.live, manifests, environment)
-    return [*alone, read_environment(manifests, environment, live)]
+    return [*alone, *read_environment(manifests, environment, live)]
 
 
 def _print_result(

@@ -208,7 +208,10 @@ def _rows_of(behaviour: MergeBehaviour) -> Hashable:
             row.destinations,
             row.expected,
             tuple(entry_name(rule) if rule else "" for rule in row.rules),
-            tuple(entry_name(rule.entry.whole) for rule in row.earlier),
+            tuple(
+                (entry_name(rule.entry.whole), rule.entry.rule.conditions)
+                for rule in row.earlier
+            ),
         )
         for row in (*behaviour.surprises, *behaviour.conflicts)
     ]

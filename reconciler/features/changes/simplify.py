@@ -8,7 +8,11 @@ from typing import NamedTuple
 from reconciler.core.behaviour.diff.difference import compare_behaviour
 from reconciler.core.behaviour.endpoint_stage import common_types
 from reconciler.core.checks.edit_effects import find_edit_effects
-from reconciler.core.desired.desired import DesiredState, desire_offline
+from reconciler.core.desired.desired import (
+    DesiredState,
+    desire_offline,
+    with_calendar,
+)
 from reconciler.core.errors import CxrouteError, UsageError
 from reconciler.core.export.update_manifest import (
     edit_texts,
@@ -169,9 +173,10 @@ def _tripped_guards(
     editable: Iterable[RulePlace],
     now: datetime,
 ) -> Iterator[TrippedGuard]:
-    """Yield the guards of each Environment that the removed rules trip."""
+    """Yield the guards of each Environment that the removed rules trip now."""
     removed = {place for place in editable if place not in found.fields}
-    for each in environments:
+    of_now = {each.name: each for each in reversed(list(environments))}
+    for each in of_now.values():
         for result in _guard_results(each, removed):
             if not apply_allowance(result, each.environment, now).ok:
                 yield TrippedGuard(each.name, result.name, result.message)
@@ -211,7 +216,7 @@ def prove_texts(
     rules = list(environments)
     for each in rules:
         desired, _ = desire_offline(after, each.environment, each.tenant.queues)
-        if _moves_conversations(each, desired):
+        if _moves_conversations(each, _state_in_phase(desired, each)):
             raise CxrouteError(
                 f"nothing was written: in {sanitize(each.name)}, the edited texts would move "
                 f"conversations"
@@ -220,6 +225,15 @@ def prove_texts(
     broken = (*effects.broken_tests, *effects.broken_promises)
     if broken:
         raise CxrouteError(f"nothing was written: {sanitize(broken[0].message)}")
+
+
+def _state_in_phase(desired: DesiredState, rules: EnvironmentRules) -> DesiredState:
+    """Return the edited manifests' state at the time of the rules before the edit."""
+    before = rules.desired.calendar
+    if desired.calendar is None or before is None:
+        return desired
+    calendar = desired.calendar.at(before.instant)
+    return with_calendar(desired, calendar, rules.steps_back)
 
 
 def _moves_conversations(rules: EnvironmentRules, after: DesiredState) -> bool:

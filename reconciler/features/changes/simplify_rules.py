@@ -8,8 +8,13 @@ from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.behaviour.space.space import Conditions
-from reconciler.core.desired.desired import DesiredState, desire_offline
+from reconciler.core.desired.desired import (
+    DesiredState,
+    desire_offline,
+    phases_from_now,
+)
 from reconciler.core.desired.expand import FieldPath, InvalidRuleError
+from reconciler.core.desired.queues import OfflineQueueResolver
 from reconciler.core.export.export import TenantSnapshot
 from reconciler.core.export.names import NotRepresentableError
 from reconciler.core.export.ruleset import Fields
@@ -39,10 +44,11 @@ class CannotSimplifyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRules:
-    """The rules of one Environment before any edit; `entries` are those that are switched on.
+    """The rules of one Environment at one time, before any edit; `entries` are those that are
+    switched on.
 
     `places` are those of all rules, and `unmanaged` the live rules that the manifests do not
-    manage.
+    manage. `steps_back`: see `Phase`.
     """
 
     environment: Environment
@@ -52,6 +58,7 @@ class EnvironmentRules:
     entries: Mapping[RulePlace, RoutingEntry]
     live: LiveState | None
     unmanaged: tuple[RoutingEntry, ...]
+    steps_back: int = 0
 
     @property
     def name(self) -> str:
@@ -59,12 +66,37 @@ class EnvironmentRules:
         return self.environment.name
 
 
+def read_environments(manifests: Manifests) -> list[EnvironmentRules]:
+    """Return the rules of every Environment, at each time from now on. Raises ManifestError."""
+    return [
+        rules
+        for environment in environments_of(manifests)
+        for rules in read_environment(manifests, environment)
+    ]
+
+
 def read_environment(
     manifests: Manifests, environment: Environment, live: LiveState | None = None
-) -> EnvironmentRules:
-    """Return the rules of an Environment, and the unmanaged live ones. Raises ManifestError."""
+) -> Iterator[EnvironmentRules]:
+    """Yield the rules of an Environment, and the unmanaged live ones, at each time from now on.
+
+    Rules without dates are the same at all times. Raises ManifestError.
+    """
     queues = live.queues if live else ()
     desired, resolver = desire_offline(manifests, environment, queues)
+    for phase in phases_from_now(desired):
+        rules = _rules_at(manifests, environment, phase.state, resolver, live)
+        yield replace(rules, steps_back=phase.steps_back)
+
+
+def _rules_at(
+    manifests: Manifests,
+    environment: Environment,
+    desired: DesiredState,
+    resolver: OfflineQueueResolver,
+    live: LiveState | None,
+) -> EnvironmentRules:
+    """Return the rules of an Environment at the time of a desired state."""
     tenant = TenantSnapshot(
         rules=(),
         queues=tuple(resolver.queues_by_id.values()),

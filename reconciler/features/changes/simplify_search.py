@@ -239,9 +239,13 @@ class SimplifySearch:
             if not each.ordered.is_neutral_without(each.entries[place], may_take):
                 return False
 
+        takers: dict[str, RoutingEntry] = {}
+        for each in rounds:
+            for taker in each.takers(each.entries[place], candidate.kind):
+                takers.setdefault(taker.name, taker)
         entry = rounds[0].entries[place]
-        takers = rounds[0].takers(entry, candidate.kind)
-        self._edits.append(ProvenEdit(candidate.kind, (entry,), takers, ""))
+        found = ProvenEdit(candidate.kind, (entry,), tuple(takers.values()), "")
+        self._edits.append(found)
         for each in rounds:
             each.remove(place)
         del self._fields[place]

@@ -11,10 +11,7 @@ import pytest
 
 from reconciler.core.manifest.load import load_contents
 from reconciler.features.changes.simplify import BY_DEFAULT, simplify
-from reconciler.features.changes.simplify_rules import (
-    environments_of,
-    read_environment,
-)
+from reconciler.features.changes.simplify_rules import read_environments
 from tests.support.program import Program, write
 
 PROD: Final = (
@@ -406,9 +403,7 @@ def test_the_search_ends_at_its_bound_of_work() -> None:
     """What is proven until then is proposed, and the result says that it is not complete."""
     text = PROD + "---\n" + HEAD + RULES
     manifests = load_contents([("cards.yaml", text.encode())])
-    environments = [
-        read_environment(manifests, each) for each in environments_of(manifests)
-    ]
+    environments = read_environments(manifests)
     result = simplify(manifests, environments, (), BY_DEFAULT, NOW, work=1)
     assert (False, ()) == (result.found.complete, result.edits)
 

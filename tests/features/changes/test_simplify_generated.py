@@ -18,9 +18,8 @@ from reconciler.features.changes.simplify import (
 )
 from reconciler.features.changes.simplify_candidates import EditKind
 from reconciler.features.changes.simplify_rules import (
-    environments_of,
     find_kept,
-    read_environment,
+    read_environments,
 )
 from tests.support.random_projects import (
     Project,
@@ -51,9 +50,7 @@ def manifests_of(text: str) -> Manifests:
 
 def simplified(text: str, kinds: frozenset[EditKind]) -> Simplification:
     manifests = manifests_of(text)
-    environments = [
-        read_environment(manifests, each) for each in environments_of(manifests)
-    ]
+    environments = read_environments(manifests)
     return simplify(manifests, environments, (), kinds, NOW)
 
 
@@ -127,9 +124,7 @@ def test_no_rule_is_left_that_never_takes_an_event(block: int) -> None:
 
 def kept_addresses(text: str) -> set[str]:
     manifests = manifests_of(text)
-    environments = [
-        read_environment(manifests, each) for each in environments_of(manifests)
-    ]
+    environments = read_environments(manifests)
     kept = find_kept(manifests, environments)
     return {
         entry.name
