@@ -17,6 +17,7 @@ from reconciler.features.changes.merge_check import (
 from reconciler.features.changes.merge_document import merge_to_json
 from reconciler.features.changes.merge_winners import VERSIONS
 from reconciler.features.changes.simplify import BY_DEFAULT, prove_texts, simplify
+from reconciler.features.changes.simplify_candidates import EditKind
 from reconciler.features.changes.simplify_rules import read_environments
 from tests.support.dated_projects import (
     INSTANTS,
@@ -51,7 +52,7 @@ def lists_at(text: str, project: DatedProject, at: datetime) -> dict[str, TriedL
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_simplify_moves_no_event_at_any_time(block: int) -> None:
     """Also among ties; rules with dates stay as they are."""
-    kinds = BY_DEFAULT | {"redundant", "join"}
+    kinds: frozenset[EditKind] = BY_DEFAULT | {"redundant", "join"}
     edits = 0
     for seed in range(block * SIZE, (block + 1) * SIZE):
         project = a_dated_project(Random(f"dates {seed}"), 8)
