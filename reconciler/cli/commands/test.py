@@ -101,11 +101,11 @@ def run(options: RouteTestOptions, output: Output) -> int:
         checked = _check_live(options, output)
     else:
         checked, adequacies, added = _check_and_add(options)
-    if not options.live:
         note_assumed_steps([each.desired for each in checked], output)
     failed = failure_findings(checked, options.manifests)
     if options.junit is not None:
         _write_junit(Path(options.junit), checked)
+
     if output.form == "json":
         output.document(_document(options, checked, adequacies, added))
     else:

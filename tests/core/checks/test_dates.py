@@ -201,7 +201,7 @@ def test_a_local_time_of_a_test_needs_a_zone(room: Path) -> None:
 
 
 def test_a_campaign_that_hides_a_rule_for_a_time_is_no_mistake(room: Path) -> None:
-    """A rule that is hidden at each time of its own is one."""
+    """A rule that is hidden whenever it exists is a finding."""
     _, findings = checked(room, CAMPAIGN)
     assert [] == findings
     always = CAMPAIGN[1].partition(", from")[0] + ", until: 2027-03-01T00:00Z}"

@@ -34,7 +34,7 @@ from tests.tiers import size
 
 FILE: Final = "rules.yaml"
 BLOCKS: Final = 10
-SIZE: Final = size(fast=3, slow=20, full=100)
+SIZE: Final = size(fast=3, slow=10, full=40)
 """Projects in each block."""
 
 
@@ -113,7 +113,7 @@ def an_edit(random: Random, rules: list[Document]) -> list[Document]:
 def merged_rules(
     base: list[Document], ours: list[Document], theirs: list[Document]
 ) -> list[Document]:
-    """Return the rules of both changes; theirs, where both change one rule."""
+    """Return the rules of both changes; those of the second one where both change a rule."""
     return [
         other if other != old else own
         for old, own, other in zip(base, ours, theirs, strict=True)
@@ -129,13 +129,18 @@ def report_of(texts: list[str]) -> tuple[MergedEnvironment, ...]:
 
 
 def rows_of(environment: MergedEnvironment, at: datetime) -> dict[str, Any]:
-    """Return what a report says about a time; an example may be another one of the same row."""
+    """Return what a report says about a time, without the order of values; an example may be
+    another one of the same row.
+    """
     (time,) = [each for each in environment.times if each.interval.covers(at)]
     document: Any = merge_to_json(environment)
     forms = [document, *document.get("later", [])]
     form = forms[environment.times.index(time)]
     for row in (*form["surprises"], *form["conflicts"]):
         del row["example"]
+        for clause in row["where"]:
+            if isinstance(clause.get("value"), list):
+                clause["value"].sort(key=str)
     names = ("complete", "unknown", "surprises", "conflicts")
     return {name: form[name] for name in names}
 
