@@ -34,6 +34,11 @@ class ExplainOptions(conversation.ConversationOptions):
     parts: tuple[ExplainPart, ...] = option_parts(explain_parts)
 
     @property
+    def explained_rules(self) -> str:
+        """Return which rules are explained: `live` or `manifests`."""
+        return "live" if self.live else "manifests"
+
+    @property
     def given_parts(self) -> list[ExplainPart]:
         """Return the options of features that stand in the command line."""
         return [part for part in self.parts if part.is_given]
@@ -115,7 +120,7 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
     if output.form == "json":
         document = {
             "environment": environment.name,
-            "rules": "live" if options.live else "manifests",
+            "rules": options.explained_rules,
             **explain_document(explanation, names),
         }
         output.document(_with_fields(document, additions))

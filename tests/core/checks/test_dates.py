@@ -200,7 +200,7 @@ def test_a_local_time_of_a_test_needs_a_zone(room: Path) -> None:
         assert "prod has no `timezone`" in findings[0].message
 
 
-def test_a_campaign_that_hides_a_rule_for_a_time_is_no_mistake(room: Path) -> None:
+def test_a_rule_that_a_campaign_hides_for_a_time_is_fine(room: Path) -> None:
     """A rule that is hidden whenever it exists is a finding."""
     _, findings = checked(room, CAMPAIGN)
     assert [] == findings
