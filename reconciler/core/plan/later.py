@@ -1,0 +1,165 @@
+"""Plan -> its part "Later": what each boundary of rules with dates changes, after this plan.
+
+A boundary is a time at which the desired rules change. Each one is compared with the rules after
+the boundary before it, as if nothing else changed and each due step were made.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.core.desired.calendar import Calendar
+from reconciler.core.desired.desired import DesiredState, state_at
+from reconciler.core.desired.local_time import shown_instant
+from reconciler.core.manifest.kinds.environment import Environment
+from reconciler.core.model.change import Change, Create
+from reconciler.core.model.finding import Finding
+from reconciler.core.model.rule import Address
+from reconciler.core.plan.assess import assess
+from reconciler.core.plan.changes import find_changes, rule_id_after, rules_after
+from reconciler.core.plan.guards import check_guards, freeze_reason
+from reconciler.core.plan.schedule import schedule_steps
+from reconciler.core.plan.stages import (
+    Changes,
+    GuardResult,
+    LaterChange,
+    LiveState,
+    Plan,
+    PlanOptions,
+)
+
+HORIZON: Final = timedelta(days=90)
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def plan_later(plan: Plan, environment: Environment) -> tuple[LaterChange, ...] | None:
+    """Return what the boundaries of the next 90 days change; None if no rule has a date."""
+    calendar = plan.desired.calendar
+    if calendar is None or plan.options.undo is not None:
+        return None
+    return tuple(_each_change(plan, environment, calendar))
+
+
+def later_refusals(plan: Plan) -> tuple[GuardResult, ...]:
+    """Return the guards that will refuse a later change."""
+    return tuple(refusal for change in plan.later or () for refusal in change.refusals)
+
+
+def later_findings(plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for each rule that a boundary would change, and that stays as it is."""
+    for change in plan.later or ():
+        when = shown_instant(change.at, change.zone)
+        for held in change.plan.held:
+            address = held.change.address
+            yield Finding(
+                code="CXR243",
+                severity="warning",
+                message=f"{held.change.action} at {when} will not be made: {held.reason}",
+                source=held.change.source,
+                address=address,
+            )
+        for conflict in change.plan.conflicts:
+            yield replace(
+                conflict,
+                code="CXR243",
+                severity="warning",
+                message=f"the change at {when} cannot be made: {conflict.message}",
+            )
+
+
+def _each_change(
+    plan: Plan, environment: Environment, calendar: Calendar
+) -> Iterator[LaterChange]:
+    before = state_at(plan.desired, calendar.instant)
+    live = _live_after(plan)
+    created = _created_ids(plan.changes)
+    for at, due in _times_of_changes(calendar, environment):
+        desired = state_at(plan.desired, at)
+        changes = _changes_at(plan, before, desired, live, at)
+        if changes is None:
+            continue
+        stage = check_guards(assess(schedule_steps(changes)), environment)
+        yield LaterChange(
+            at=at, due=due, plan=stage, created=created, zone=calendar.zone
+        )
+        before = desired
+        live = _live_after(stage)
+        created |= _created_ids(stage.changes)
+
+
+def _times_of_changes(
+    calendar: Calendar, environment: Environment
+) -> Iterator[tuple[datetime, tuple[datetime, ...]]]:
+    """Yield when changes are made, with their boundaries: a freeze delays them to its end."""
+    last = calendar.instant + HORIZON
+    made: dict[datetime, list[datetime]] = {}
+    for boundary in calendar.boundaries_until(last):
+        at = _end_of_freeze(boundary, last, environment)
+        if at is not None:
+            made.setdefault(at, []).append(boundary)
+    for at, due in sorted(made.items()):
+        yield at, tuple(due)
+
+
+def _end_of_freeze(
+    start: datetime, last: datetime, environment: Environment
+) -> datetime | None:
+    """Return the first time from a start on at which no freeze forbids changes; None after the
+    last one.
+    """
+    at = start
+    while at <= last:
+        if not freeze_reason(environment, at, since=start):
+            return at
+        at = at.replace(second=0, microsecond=0) + _MINUTE
+    return None
+
+
+def _changes_at(
+    plan: Plan,
+    before: DesiredState,
+    desired: DesiredState,
+    live: LiveState,
+    at: datetime,
+) -> Changes | None:
+    """Return the changes of the rules that differ from an earlier desired state; None without
+    any.
+    """
+    differing = _differing(before.rules, desired.rules)
+    if not differing:
+        return None
+    rules = {
+        address: rule for address, rule in desired.rules.items() if address in differing
+    }
+    narrowed = replace(desired, rules=rules, scope=differing, findings=())
+    found = find_changes(narrowed, live, _options_at(plan, at), plan.generated_at)
+    return replace(found, desired=replace(desired, findings=()))
+
+
+def _options_at(plan: Plan, at: datetime) -> PlanOptions:
+    """Return the options of a plan at a later time; the endpoint does not change then."""
+    return replace(plan.options, at=at, base=None, base_fallback=None)
+
+
+def _differing(
+    before: Mapping[Address, object], after: Mapping[Address, object]
+) -> frozenset[Address]:
+    """Return the addresses whose rule is not the same object."""
+    return frozenset(
+        address
+        for address in {**before, **after}
+        if before.get(address) is not after.get(address)
+    )
+
+
+def _live_after(plan: Changes) -> LiveState:
+    """Return the live rules, and what is kept beside them, after the changes of a plan."""
+    settings = plan.live.settings and plan.desired.settings
+    return replace(plan.live, rules=rules_after(plan, plan.changes), settings=settings)
+
+
+def _created_ids(changes: tuple[Change, ...]) -> frozenset[str]:
+    return frozenset(
+        rule_id_after(change) for change in changes if isinstance(change, Create)
+    )

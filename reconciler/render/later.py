@@ -1,0 +1,102 @@
+"""What changes at a later time, in words, for all forms of a plan."""
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import Final, NamedTuple
+
+from reconciler.core.plan.clauses import FEW_VALUES
+from reconciler.core.plan.stages import LaterChange, Plan
+from reconciler.core.text.escape import join_all, pluralize, sanitize
+from reconciler.render.effects import EffectsSummary, summarize_effects
+
+MAX_LATER: Final = 50
+"""Times that a form shows; the JSON has all."""
+LATER_TITLE: Final = "Later, if nothing else changes"
+_MONTHS: Final = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)
+
+
+class LaterText(NamedTuple):
+    """What changes at a time. All text is safe for a terminal.
+
+    `delay` says why it is not made at its date; empty without a freeze. `refusals` are the guards
+    that will refuse it.
+    """
+
+    when: str  # `27 Dec 2027, 06:00 (+01:00)`
+    effects: EffectsSummary
+    delay: str
+    refusals: tuple[str, ...]
+
+
+class LaterSummary(NamedTuple):
+    """The first later changes, and the number of the others in words."""
+
+    changes: tuple[LaterText, ...]
+    more: str
+
+
+def summarize_later(plan: Plan, values: int = FEW_VALUES) -> LaterSummary | None:
+    """Return the later changes in words; None without any."""
+    later = plan.later or ()
+    if not later:
+        return None
+    shown = tuple(_later_text(change, values) for change in later[:MAX_LATER])
+    hidden = len(later) - len(shown)
+    more = ""
+    if hidden:
+        more = f"and {pluralize(hidden, 'later time')}: see the plan as JSON."
+    return LaterSummary(shown, more)
+
+
+def _later_text(change: LaterChange, values: int) -> LaterText:
+    plan = change.plan
+    effects = summarize_effects(
+        plan.impact,
+        plan.queue_names,
+        plan.labels,
+        plan.promises,
+        values,
+        "flows",
+    )
+    return LaterText(
+        when=readable_time(change.at, change.zone),
+        effects=effects,
+        delay=_delay(change),
+        refusals=tuple(_refusals(change)),
+    )
+
+
+def _delay(change: LaterChange) -> str:
+    """Return which dates a freeze delays; empty if it delays none."""
+    delayed = [due for due in change.due if due != change.at]
+    if not delayed:
+        return ""
+    dates = join_all([readable_time(due, change.zone) for due in delayed], "and", str)
+    return f"due {dates}, and made at the end of the freeze"
+
+
+def _refusals(change: LaterChange) -> Iterator[str]:
+    for guard in change.refusals:
+        yield f"{guard.name}: {sanitize(guard.message)}"
+
+
+def readable_time(instant: datetime, zone: tzinfo) -> str:
+    """Return `27 Dec 2027, 06:00 (+01:00)`; seconds only if there are some."""
+    local = instant.astimezone(zone)
+    clock = local.strftime("%H:%M:%S" if local.second else "%H:%M")
+    offset = local.strftime("%z")
+    hours = f"{offset[:3]}:{offset[3:5]}" if local.utcoffset() else "UTC"
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {clock} ({hours})"
