@@ -1,17 +1,25 @@
 """What changes at a later time, in words, for all forms of a plan."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
 
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.stages import LaterChange, Plan
 from reconciler.core.text.escape import join_all, pluralize, sanitize
-from reconciler.render.effects import EffectsSummary, summarize_effects
+from reconciler.render.effects import (
+    OTHERS_UNCHANGED,
+    EffectsSummary,
+    summarize_effects,
+)
 
 MAX_LATER: Final = 50
 """Times that a form shows; the JSON has all."""
 LATER_TITLE: Final = "Later, if nothing else changes"
+_OTHERS_UNCHANGED_THEN: Final = (
+    "Everyone else, at each of these times: no change (proven)."
+)
 _MONTHS: Final = (
     "Jan",
     "Feb",
@@ -42,9 +50,12 @@ class LaterText(NamedTuple):
 
 
 class LaterSummary(NamedTuple):
-    """The first later changes, and the number of the others in words."""
+    """The first later changes, what is proven about all of them, and the number of the others in
+    words.
+    """
 
     changes: tuple[LaterText, ...]
+    closing: str
     more: str
 
 
@@ -58,7 +69,12 @@ def summarize_later(plan: Plan, values: int = FEW_VALUES) -> LaterSummary | None
     more = ""
     if hidden:
         more = f"and {pluralize(hidden, 'later time')}: see the plan as JSON."
-    return LaterSummary(shown, more)
+    if any(each.effects.closing != OTHERS_UNCHANGED for each in shown):
+        return LaterSummary(shown, "", more)
+    alike = tuple(
+        each._replace(effects=replace(each.effects, closing="")) for each in shown
+    )
+    return LaterSummary(alike, _OTHERS_UNCHANGED_THEN, more)
 
 
 def _later_text(change: LaterChange, values: int) -> LaterText:

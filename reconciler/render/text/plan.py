@@ -131,8 +131,7 @@ def later_lines(
             yield f"    {line}"
         for refusal in change.refusals:
             yield f"    {style('red', 'apply will refuse this:')} {refusal}"
-    if later.more:
-        yield f"  {later.more}"
+    yield from (f"  {text}" for text in (later.closing, later.more) if text)
 
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
