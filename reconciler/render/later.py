@@ -106,7 +106,7 @@ def _delay(change: LaterChange) -> str:
 
 def _refusals(change: LaterChange) -> Iterator[str]:
     for guard in change.refusals:
-        yield f"{guard.name}: {sanitize(guard.message)}"
+        yield sanitize(guard.message)
 
 
 def readable_time(instant: datetime, zone: tzinfo) -> str:
