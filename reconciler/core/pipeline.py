@@ -40,6 +40,7 @@ from reconciler.core.checks.lint_phases import lint_now
 from reconciler.core.checks.lint_view import LintView
 from reconciler.core.checks.route_tests import CheckResult
 from reconciler.core.desired.desired import DesiredState, endpoint_stage
+from reconciler.core.desired.made_steps import Answers
 from reconciler.core.desired.queues import (
     QueueResolver,
     list_owned_queues,
@@ -71,6 +72,11 @@ from reconciler.core.plan.stages import (
     LiveState,
     Plan,
     PlanOptions,
+)
+from reconciler.core.plan.waiting_steps import (
+    SettledSteps,
+    hold_waiting_steps,
+    settle_steps,
 )
 from reconciler.core.rule_json import read_rules_file
 from reconciler.core.target import LiveSource, RuleStore, RuleTable
@@ -124,6 +130,7 @@ class Planner:
     findings: tuple[Finding, ...] = ()  # about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests
+    answers: Answers = field(default_factory=dict)  # to the conditions of steps
 
     def build(self, live: LiveState) -> Plan:
         """Return the plan after all stages."""
@@ -131,10 +138,19 @@ class Planner:
 
     def find_changes(self, live: LiveState) -> Changes:
         """Return the changes that make the live rules the desired ones."""
-        fresh = find_changes(self.desired, live, self.options, self.clock())
+        settled = self.settle(live)
+        fresh = find_changes(settled.desired, live, self.options, self.clock())
         if self.reviewed:
             fresh = hold_unreviewed_edits(fresh, self.reviewed)
-        return fresh
+        return hold_waiting_steps(fresh, settled.waiting)
+
+    def settle(self, live: LiveState) -> SettledSteps:
+        """Return the desired state with the step of each rule that the live rules and the answers
+        allow; an undo has none.
+        """
+        if self.options.undo is not None:
+            return SettledSteps(self.desired)
+        return settle_steps(self.desired, live, self.answers)
 
     def complete(self, changes: Changes) -> Plan:
         """Return the plan of the changes: their calls in order, their effects on conversations, the

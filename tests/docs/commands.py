@@ -49,7 +49,8 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXROUTE_ADMIN_KEY` | for `rules: served`: the key, unless `served.keyEnv` names another variable; `_FILE` |
 | `COGNIGY_API_KEY` | for `cognigy intents`: the key of Cognigy's API; `_FILE` |
 | `CXROUTE_SHARED` | for `serve`: the Redis that several instances share; `_FILE` |
-| `CXROUTE_PROMETHEUS_TOKEN` | for `traffic pull`: a bearer token for Prometheus; `_FILE` |
+| `CXROUTE_PROMETHEUS` | for `apply` and `watch --apply`: Prometheus, for conditions ([dates.md](dates.md)) |
+| `CXROUTE_PROMETHEUS_TOKEN` | a bearer token for Prometheus, also for `traffic pull`; `_FILE` |
 | `PORT` | for `serve`: the port, if `--port` is not set |
 | `JOB_COMPLETION_INDEX` | for `--shard /COUNT`: the index |
 | `CI` | if it is set, there is no default Environment |

@@ -28,6 +28,7 @@ from reconciler.cli.output import Output, error_document
 from reconciler.cli.parsing import add_format_option
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
 from reconciler.cli.stdio import wrap_for
+from reconciler.cli.step_conditions import ask_conditions
 from reconciler.core.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.core.errors import (
     ApiError,
@@ -199,13 +200,13 @@ class _ApplyCommand:
         output = session.output
         live = await session.read(client)
 
-        def build() -> tuple[Planner, Plan]:
-            planner = session.planner(
+        planner = await session.run_blocking(
+            lambda: session.planner(
                 live, tuple(self.options.allow), self.options.reason
             )
-            return planner, planner.build(live)
-
-        planner, plan = await session.run_blocking(build)
+        )
+        asked = await ask_conditions(planner, live)
+        plan = await session.run_blocking(lambda: asked.build(live))
         session.print_banner()
         if reviewed := session.reviewed:
             refuse_unreviewed(
@@ -217,7 +218,7 @@ class _ApplyCommand:
             )
         if output.form == "text" and output.loudness != "quiet":
             output.result(plan_text(plan, output.paint, session.tenant, session.limits))
-        return planner, plan
+        return asked, plan
 
     def refuse(self, plan: Plan) -> None:
         """Raise RefusedError for a conflict with an unmanaged rule, or for a guard that blocks."""

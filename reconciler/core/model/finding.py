@@ -245,6 +245,9 @@ apply refuses.
 CXR240 no run near a date: A rule with a date changes at the first run after the date. No run is known to come within
 15 minutes: the Environment has no `schedule`, or its runs are further apart. Run `cxroute apply` as a scheduled job, or
 `cxroute watch`, and write in the Environment how often: `schedule: {every: 10m}`.
+CXR241 step that waits: A step of a rule is due, and its condition (`if`) does not hold, cannot be answered by
+Prometheus, or was not asked: only `cxroute apply` and `cxroute watch --apply` ask it, of the server in
+$CXROUTE_PROMETHEUS. The later steps of the rule wait, too. The message has the reason.
 CXR242 rule or step that is never active: The rule ended, or the step begins when its rule has ended, so it never has an
 effect again. Remove it, or change its dates.
 CXR243 change at a date that will not be made: At a date, a rule should begin, change or end, and it stays as it is

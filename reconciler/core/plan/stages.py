@@ -19,6 +19,7 @@ from reconciler.core.behaviour.endpoint_stage import (
     TableSettings,
 )
 from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.made_steps import WaitingStep
 from reconciler.core.model.change import Change, HeldChange, PlanStep
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LastSave, LiveRule
@@ -102,6 +103,8 @@ class Changes:
     unchanged: int
     managed: tuple[Address, ...]  # addresses of the managed live rules, before
     unmanaged: int
+    # due steps whose condition does not hold, or was not asked
+    waiting: tuple[WaitingStep, ...] = ()
 
     @property
     def environment(self) -> str:

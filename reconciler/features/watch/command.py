@@ -33,6 +33,7 @@ from reconciler.cli.session import (
     open_session,
     run_interruptibly,
 )
+from reconciler.cli.step_conditions import ask_conditions
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import (
     CxrouteError,
@@ -262,6 +263,8 @@ class _Watch:
         session = self.session
         live = await session.read(client)
         planner = await session.run_blocking(partial(session.planner, live))
+        if self.options.apply:
+            planner = await ask_conditions(planner, live)
         plan = await session.run_blocking(partial(planner.build, live))
         self.record(plan=plan)
         self.record(drift=await self.compute_drift(plan))

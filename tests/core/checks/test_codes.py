@@ -442,6 +442,12 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR240": lambda desk: desk.of_rules(
         "{intent: a, queue: Q, from: 2999-01-01T00:00Z}"
     ),
+    "CXR241": lambda desk: desk.planned(
+        ruleset(
+            "{intent: a, targets: [{queue: Fraud, weight: 1}, {queue: General, weight: 0}], steps: "
+            "[{at: 2020-01-01T00:00Z, weights: {Fraud: 1, General: 1}, if: {query: q, above: 1, for: 5m}}]}"
+        )
+    ),
     "CXR242": lambda desk: desk.of_rules(
         "{intent: a, queue: Q, until: 2000-01-01T00:00Z}", "{intent: b, queue: Q}"
     ),

@@ -4,36 +4,24 @@ restarted.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.traffic.sample import read_traffic
 from tests.features.endpoint.in_process_endpoint import event
 from tests.features.endpoint.processes import MANIFEST, caller
-from tests.support.plain_http import PLAIN
 from tests.support.ports import free_ports
 from tests.support.program import Program
-from tests.support.requirements import skip_or_fail
+from tests.support.real_prometheus import prometheus
 from tests.support.server_process import server_process
 
 pytestmark = pytest.mark.slow
 
-_CONFIG = """
-global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
-scrape_configs:
-- {{job_name: cxroute, static_configs: [{{targets: ["127.0.0.1:{0}", "127.0.0.1:{1}"]}}]}}
-"""
 EVENTS = {
     ("billing", 0.93): 40,
     ("billing", 0.41): 15,
@@ -53,63 +41,6 @@ CELLS = {
 BATCHES = 4
 SCRAPES = 20
 """As many at least, so that the extrapolation is less than 6 %."""
-
-
-class Prometheus:
-    """A running server."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def value(self, query: str) -> float | None:
-        """Return the value of a query with one result, or None while there is no result."""
-        try:
-            response = httpx.get(
-                f"{self.url}/api/v1/query",
-                params={"query": query},
-                trust_env=False,
-                verify=PLAIN,
-            )
-        except httpx.TransportError:  # it is starting
-            return None
-        result: list[Any] = (
-            response.json()["data"]["result"] if response.status_code == 200 else []
-        )
-        return float(result[0]["value"][1]) if result else None
-
-    def wait(self, query: str, value: float) -> None:
-        """Wait until a query has a value."""
-        while self.value(query) != value:
-            time.sleep(0.1)
-
-
-@contextmanager
-def prometheus(folder: Path, *targets: str) -> Iterator[Prometheus]:
-    """Start a server that scrapes two ports.
-
-    Without the program: skipped on a developer's machine, failed in CI.
-    """
-    if shutil.which("prometheus") is None:
-        skip_or_fail("prometheus is not installed")
-    (port,) = free_ports(1)
-    (folder / "prometheus.yml").write_text(_CONFIG.format(*targets), encoding="utf-8")
-    options = [
-        "--config.file=prometheus.yml",
-        "--storage.tsdb.path=tsdb",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (folder / "prometheus.log").open("w") as log:
-        process = subprocess.Popen(
-            ["prometheus", *options, "--log.level=warn"],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield Prometheus(f"http://127.0.0.1:{port}")
-    finally:
-        process.kill()
-        process.wait()
 
 
 def post(url: str, batch: int) -> None:
