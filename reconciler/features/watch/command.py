@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
@@ -56,6 +57,11 @@ from reconciler.features.watch.cycle import (
     WatchLoop,
     WatchMetrics,
 )
+from reconciler.features.watch.dates import (
+    boundaries_of,
+    next_boundary,
+    waiting_sentence,
+)
 from reconciler.features.watch.notify import build_message, deliver_messages
 from reconciler.features.watch.text import cycle_document, cycle_line
 from reconciler.render.text.apply import report_text
@@ -75,9 +81,9 @@ lifted: changes that apply would refuse, also during a freeze, are reported and 
 first rule, the loop writes again only after the manifests change or the loop restarts.
 
 stdout shows new differences and changes; stderr has one line per round (--log-format json: as JSON). After failures,
-rounds are further apart, up to 15 minutes. SIGHUP starts the next round immediately. SIGTERM ends the loop with exit
-code 0, or 130 if it arrives between two writes and changes remain. The webhook of the Environment (`notify:`) receives
-the same messages."""
+rounds are further apart, up to 15 minutes. A round also starts at each date of a rule. SIGHUP starts the next round
+immediately. SIGTERM ends the loop with exit code 0, or 130 if it arrives between two writes and changes remain. The
+webhook of the Environment (`notify:`) receives the same messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +180,8 @@ class _Watch:
     waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
     # manifests and report of a round whose first rule was not kept
     unkept: tuple[str, ApplyReport] | None = None
+    # when rules change by their dates, as of the last plan
+    boundaries: tuple[datetime, ...] = ()
 
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
         self.loop = WatchLoop(
@@ -181,6 +189,7 @@ class _Watch:
             clock=time.monotonic,
             sleep=self.wait,
             random=random.random,
+            until_boundary=self.until_boundary,
         )
         async with AsyncExitStack() as stack:
             pages = ""
@@ -284,6 +293,17 @@ class _Watch:
             remaining = report.remaining
             self.record(drift=remaining and await self.compute_drift(remaining))
 
+    def until_boundary(self, cycle: CycleResult) -> float | None:
+        """Return the seconds from now to the first date after a cycle began; below 0 if it is over,
+        None without one.
+        """
+        if cycle.plan is not None:
+            self.boundaries = boundaries_of(cycle.plan)
+        boundary = next_boundary(self.boundaries, cycle.started_at)
+        if boundary is None:
+            return None
+        return (boundary - utc_now()).total_seconds()
+
     async def compute_drift(self, plan: Changes) -> Drift:
         work = partial(drift.compute_drift, self.session, plan)
         return await self.session.run_blocking(work)
@@ -333,6 +353,9 @@ class _Watch:
             plan.print_next_command(session, cycle.plan, None)
         elif cycle.plan is not None and cycle.drift is not None and kind == "drift":
             drift.print_drift(session, cycle.drift, cycle.plan)
+        elif cycle.remaining is not None and kind == "waiting":
+            for each in cycle.remaining.waiting:
+                output.result(f"{waiting_sentence(each, cycle.remaining)}\n")
         elif isinstance(cycle.error, ManifestError) and output.log_format == "text":
             output.failed(cycle.error)
         output.flush()

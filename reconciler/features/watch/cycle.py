@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
@@ -26,6 +26,7 @@ from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Changes, GuardResult, Plan
 from reconciler.core.target import CallCounts
 from reconciler.core.text.prometheus import metric, metric_header, sample
+from reconciler.features.watch.dates import DateGauges, WaitingNews
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
 """clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict
@@ -219,6 +220,8 @@ class WatchLoop:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
+    # the seconds from now to the first date after a cycle began; None without one
+    until_boundary: Callable[[CycleResult], float | None] = lambda _result: None
     # consecutive cycles with `should_back_off`
     failures: int = field(default=0, init=False)
     # by then, a cycle must have ended or begun
@@ -238,7 +241,10 @@ class WatchLoop:
             self._alive_until = started_at + max(3 * self.interval, _MAX_CYCLE_SECONDS)
             result = await cycle()
             self.failures = self.failures + 1 if result.should_back_off else 0
-            due_at = max(started_at + self._next_delay(), self.clock() + _MIN_PAUSE)
+            due_at = max(
+                min(started_at + self._next_delay(), self._boundary_at(result)),
+                self.clock() + _MIN_PAUSE,
+            )
             self._alive_until = due_at + 2 * self.interval
             await on_result(result, due_at - self.clock())
             if should_stop():
@@ -252,6 +258,11 @@ class WatchLoop:
         delay = min(self.interval * 2.0**doublings, longest)
         return delay * (1 - _JITTER + 2 * _JITTER * self.random())
 
+    def _boundary_at(self, result: CycleResult) -> float:
+        """Return when the next date is, also if it came during the cycle."""
+        seconds = self.until_boundary(result)
+        return math.inf if seconds is None else self.clock() + seconds
+
     @property
     def is_alive(self) -> bool:
         """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not
@@ -261,10 +272,12 @@ class WatchLoop:
 
 
 Message = dict[str, Any]
-NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
+NotificationKind = Literal[
+    "drift", "refused", "applied", "failed", "recovered", "waiting"
+]
 """drift: the tenant differs from the manifests. refused: a guard or a conflict prevented the apply.
 applied: changes were made. failed: a cycle, or a part of its changes, failed. recovered: the
-earlier problem is over."""
+earlier problem is over. waiting: a step is due, and its condition does not hold."""
 
 # until a failure that lasts, or recurs, is notified again
 REMINDER_SECONDS: Final = 6 * 3600.0
@@ -282,9 +295,19 @@ class NotificationState:
     reported_fingerprint: str = ""  # of the differences that were notified and remain
     is_failing: bool = False  # a failure was notified, but its end was not
     _reported_at: dict[str, float] = field(default_factory=dict)
+    _waiting: WaitingNews = field(default_factory=WaitingNews)
 
     def find_due(self, cycle: CycleResult, now: float) -> tuple[NotificationKind, ...]:
         """Return the notifications that a cycle causes; `now` is in seconds, monotonic."""
+        due = self._find_result_due(cycle, now)
+        remaining = cycle.remaining
+        if remaining is None or not self._waiting.is_due(remaining):
+            return due
+        return (*due, "waiting")
+
+    def _find_result_due(
+        self, cycle: CycleResult, now: float
+    ) -> tuple[NotificationKind, ...]:
         reported = self.reported_fingerprint
         match cycle.status:
             case "failed" | "partly":
@@ -363,6 +386,7 @@ class WatchMetrics:
         self._applied = 0
         self._seconds = 0.0
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0.0)
+        self._dates = DateGauges()
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
         """Count a cycle.
@@ -382,6 +406,8 @@ class WatchMetrics:
             self._gauges["last_success_timestamp_seconds"] = end
         if cycle.plan is not None and cycle.remaining is not None:
             self._record_differences(cycle, cycle.plan, cycle.remaining)
+            ended_at = cycle.started_at + timedelta(seconds=cycle.seconds)
+            self._dates.record(cycle.plan, cycle.remaining, ended_at)
 
     def _record_differences(
         self,
@@ -408,6 +434,7 @@ class WatchMetrics:
         """Yield all metrics in Prometheus' text format."""
         for name, text in _GAUGE_HELP.items():
             yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
+        yield from self._dates.lines()
         yield from metric_header(
             "cxroute_round_seconds",
             "summary",

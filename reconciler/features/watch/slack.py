@@ -26,6 +26,7 @@ from reconciler.features.watch.cycle import (
     NotificationKind,
     applied_outcomes,
 )
+from reconciler.features.watch.dates import waiting_sentence
 from reconciler.render.change_summary import sort_for_reading
 from reconciler.render.drift_summary import (
     counts_phrase,
@@ -154,7 +155,21 @@ def _recovered(result: CycleResult, name: str) -> list[str]:
     ]
 
 
+def _waiting(result: CycleResult, name: str) -> list[str]:
+    remaining = result.remaining
+    if remaining is None or not remaining.waiting:
+        return []
+    count = len(remaining.waiting)
+    verb = "waits" if count == 1 else "wait"
+    lines = [
+        slack_code(waiting_sentence(each, remaining)) for each in remaining.waiting
+    ]
+    head = f"*{pluralize(count, 'step')} {verb} in {name}*"
+    return [head, *_bullets(lines)]
+
+
 _LINES: Final = {
+    "waiting": _waiting,
     "drift": _drift,
     "refused": _refused,
     "applied": _applied,
