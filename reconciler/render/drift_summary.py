@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.manifest.yaml_writer import format_flow, format_quoted
 from reconciler.core.model.change import Change, Create, is_copy_removal
 from reconciler.core.model.finding import Finding
@@ -13,8 +15,6 @@ from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.drift import (
     Drift,
     edited_changes,
-    missing_rules,
-    unapplied_changes,
 )
 from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
@@ -69,9 +69,10 @@ def drift_sections(drift: Drift) -> list[DriftSection]:
 
     sections = {
         "Changed in CXone": rules(edited_changes(plan)),
-        "Missing in CXone": rules(missing_rules(plan)),
+        "Missing in CXone": rules(drift.missing),
         IN_THE_WAY: (_blocking_rule(drift, live) for live in drift.in_the_way),
-        "Not applied yet": rules(unapplied_changes(plan)),
+        "Not applied yet": rules(drift.unapplied),
+        "Due by a date": rules(drift.due_changes),
         "Held": (
             _change_rule(drift, held.change, f"not applied: {sanitize(held.reason)}")
             for held in plan.held
@@ -90,7 +91,7 @@ def counts_phrase(drift: Drift) -> str:
     plan = drift.plan
     rules = (
         (edited_changes(plan), "changed in CXone"),
-        (missing_rules(plan), "missing in CXone"),
+        (drift.missing, "missing in CXone"),
     )
     phrases = [
         f"{pluralize(len(changes), 'rule')} {verb}"
@@ -99,8 +100,10 @@ def counts_phrase(drift: Drift) -> str:
     ]
     phrases += [settings_phrase(plan)] if plan.changes_settings else []
     phrases += remaining_phrases(drift)
-    rest = sum(not is_copy_removal(change) for change in unapplied_changes(plan))
+    rest = sum(not is_copy_removal(change) for change in drift.unapplied)
     phrases += [f"{pluralize(rest, 'change')} not applied"] if rest else []
+    due = len(drift.due_changes)
+    phrases += [f"{pluralize(due, 'change')} due by a date"] if due else []
     phrases += (
         [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"]
         if plan.conflicts
@@ -198,8 +201,11 @@ def unaffected_text(drift: Drift) -> str:
     alone = drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
+    waiting = "held changes"
+    if drift.due.expected:
+        waiting = "changes that are held, or that a date has just made due,"
     accepted_only = (
-        "Only accepted rules and held changes send conversations elsewhere (proven)."
+        f"Only accepted rules and {waiting} send conversations elsewhere (proven)."
     )
     return accepted_only if alone.changed else NO_IMPACT
 
@@ -243,9 +249,7 @@ def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
     """
     plan = drift.plan
     impact = drift.unaccepted_impact
-    missing = {
-        change.address for change in missing_rules(plan)
-    } - drift.last_runs.keys()
+    missing = {change.address for change in drift.missing} - drift.last_runs.keys()
     edits = [
         replace(edited, is_missing=edited.entry.address in missing)
         for edited in impact.edits
@@ -273,7 +277,10 @@ def verdict(drift: Drift, summary: EffectsSummary) -> str:
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     summary = summarize_change(drift.plan, change, note)
     reasons = []
-    if isinstance(change, Create) and not note:
+    due = drift.due.since.get(change.address)
+    if due is not None and change.cause == "manifest":
+        reasons = [f"due since {_shown(drift, due)}"]
+    elif isinstance(change, Create) and not note:
         run = drift.last_runs.get(change.address)
         reasons = [
             "never applied, or deleted in CXone"
@@ -288,6 +295,20 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
         summary.rows,
         (*reasons, *filter(None, [note])),
     )
+
+
+def _shown(drift: Drift, instant: datetime) -> str:
+    """Return a time in the zone of the Environment."""
+    calendar = drift.plan.desired.calendar
+    return shown_instant(instant, calendar.zone if calendar else UTC)
+
+
+def expected_text(drift: Drift) -> str:
+    """Return that the next run makes changes which a date has just made due; empty without any."""
+    count = sum(map(drift.due.is_expected, drift.plan.changes))
+    if not count:
+        return ""
+    return f"{pluralize(count, 'change')} due by a date: the next apply or run of watch makes it."
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:

@@ -42,9 +42,15 @@ def ramp_text(steps: Iterable[Step], key: str = "card") -> str:
     )
 
 
-def planner_of(room: Path, rules: Sequence[str], instant: datetime) -> Planner:
-    """Return the planner of prod with these rules at an instant."""
-    text = ENVIRONMENT + "---\n" + HEAD + "".join(f"  - {rule}\n" for rule in rules)
+def planner_of(
+    room: Path, rules: Sequence[str], instant: datetime, more: str = ""
+) -> Planner:
+    """Return the planner of prod with these rules at an instant; `more` are further lines of the
+    Environment.
+    """
+    text = (
+        ENVIRONMENT + more + "---\n" + HEAD + "".join(f"  - {rule}\n" for rule in rules)
+    )
     (room / "m.yaml").write_text(text, "utf-8")
     manifests = load_manifests(room, instant)
     live = LiveState((), QUEUES)
@@ -66,7 +72,10 @@ def planner_at(planner: Planner, instant: datetime) -> Planner:
 
 def made(changes: Changes) -> tuple[LiveRule, ...]:
     """Return the live rules after all changes."""
-    return rules_after(changes, changes.changes)
+    return tuple(
+        replace(live, raw={"id": live.id, "name": live.rule.name})
+        for live in rules_after(changes, changes.changes)
+    )
 
 
 def share_of(live: Iterable[LiveRule], key: str = "card") -> int | None:

@@ -37,6 +37,7 @@ from reconciler.core.plan.drift import (
     drift_to_json,
     find_drift,
 )
+from reconciler.core.plan.due import find_due
 from reconciler.core.plan.stages import Changes, Plan, PlanOptions
 from reconciler.core.text.redact import REDACTOR
 from reconciler.render.colour import Style, no_style
@@ -95,7 +96,9 @@ def run(options: SelectionOptions, output: Output) -> int:
 
 def compute_drift(session: Session, plan: Changes) -> Drift:
     """Return the drift of a plan, with the runs of the journal and the failed route tests."""
-    drift = find_drift(plan, _accepted_rules(session), session.sample)
+    last_runs = _last_runs(session)
+    due = find_due(plan, session.environment, last_runs)
+    drift = find_drift(plan, _accepted_rules(session), session.sample, due)
     checked = check_live(
         session.manifests, session.environment, plan.desired, plan.live
     )
@@ -104,7 +107,7 @@ def compute_drift(session: Session, plan: Changes) -> Drift:
     notes = [finding for finding in failures if finding.severity != "error"]
     return replace(
         drift,
-        last_runs=_last_runs(session),
+        last_runs=last_runs,
         refusing_tests=session.failed_tests,
         failed_checks=(*drift.failed_checks, *failed),
         notes=(*drift.notes, *notes),

@@ -20,6 +20,7 @@ from reconciler.core.behaviour.diff.regions import Region
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.desired.desired import DesiredState
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.model.change import Adopt, Change, Create
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
@@ -33,6 +34,7 @@ from reconciler.core.plan.document import (
     live_rule_to_json,
     plan_to_json,
 )
+from reconciler.core.plan.due import DueChanges
 from reconciler.core.plan.edits import EditedRule, edits_of_lists
 from reconciler.core.plan.finding_json import finding_to_json
 from reconciler.core.plan.headline import headline
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 FAILED_TEST: Final = "CXR220"
 BROKEN_PROMISE: Final = "CXR221"
+NOTHING_DUE: Final = DueChanges()
 _UNFINISHED: Final = Finding(
     code="CXR331",
     severity="error",
@@ -96,6 +99,8 @@ class Drift:
     last_runs: Mapping[Address, str] = field(default_factory=dict)
     # route tests that the manifests fail: apply refuses while there is one
     refusing_tests: tuple[Finding, ...] = ()
+    # changes that are due by a date alone
+    due: DueChanges = field(default_factory=DueChanges)
     # failed route tests and promises, and an analysis that stopped
     failed_checks: tuple[Finding, ...] = ()
     # stale entries of `unmanaged.accept`, and broken promises of severity warning
@@ -115,8 +120,35 @@ class Drift:
     def has_drift(self) -> bool:
         """Return whether drift exits with code 2."""
         return bool(
-            self.plan.has_work or self.plan.conflicts or self.has_unfixable_drift
+            any(not self.due.is_expected(change) for change in self.plan.changes)
+            or self.plan.changes_settings
+            or self.plan.conflicts
+            or self.has_unfixable_drift
         )
+
+    @property
+    def due_changes(self) -> list[Change]:
+        """Return the changes that are due by a date alone."""
+        return [
+            change
+            for change in self.plan.changes
+            if change.address in self.due.since and change.cause == "manifest"
+        ]
+
+    @property
+    def missing(self) -> list[Create]:
+        """Return the rules of the manifests that are not live, without those that a date begins."""
+        return [
+            change
+            for change in missing_rules(self.plan)
+            if change.address not in self.due.since
+        ]
+
+    @property
+    def unapplied(self) -> list[Change]:
+        """Return the other changes of the manifests, without those that are due by a date."""
+        due = self.due_changes
+        return [change for change in unapplied_changes(self.plan) if change not in due]
 
     @property
     def has_unfixable_drift(self) -> bool:
@@ -134,19 +166,21 @@ def find_drift(
     plan: Changes,
     accept: Sequence[Acceptance] = (),
     sample: TrafficSample | None = None,
+    due: DueChanges = NOTHING_DUE,
 ) -> Drift:
     """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
     owned = classify_live_rules(plan.live.rules, plan.desired)
     unwritten = _unwritten_rules(plan, owned)
     accepted = _accepted_rules(accept, unwritten)
-    unchanged_ids = _unchanged_ids(plan, accepted)
+    waiting = _waiting_changes(plan, due)
+    unchanged_ids = _unchanged_ids(waiting, accepted)
 
     manifest_rules = _manifest_entries(plan.desired, owned.managed)
     full_impact = _measure_impact(plan, manifest_rules, (), sample)
-    reference = _with_unchanged(plan, manifest_rules, unchanged_ids)
+    reference = _with_unchanged(plan, manifest_rules, unchanged_ids, waiting)
     unaccepted_impact = full_impact
     only = plan.options.only
-    if unchanged_ids or plan.held or only:
+    if unchanged_ids or waiting or only:
         unaccepted_impact = _measure_impact(plan, reference, only, sample)
 
     unaccepted = _rules_by_id(unwritten, unchanged_ids)
@@ -157,6 +191,7 @@ def find_drift(
         temporary_ids=frozenset(ids - _lasting_ids(plan, reference, unaccepted)),
         accepted=accepted,
         acceptances=len(accept),
+        due=due,
         full_impact=full_impact,
         unaccepted_impact=unaccepted_impact,
         failed_checks=_unfinished_checks(plan, unaccepted_impact.behaviour),
@@ -178,12 +213,18 @@ def _rules_by_id(
     return {live.id: live for live in rules if live.id not in without}
 
 
-def _unchanged_ids(plan: Changes, accepted: Iterable[LiveRule]) -> set[str]:
-    """Return the ids of the live rules that are accepted, or whose change is held."""
+def _waiting_changes(plan: Changes, due: DueChanges) -> list[Change]:
+    """Return the changes that are not made for now: held ones, and those that a date has just made
+    due.
+    """
+    held = [hold.change for hold in plan.held]
+    return held + [change for change in plan.changes if due.is_expected(change)]
+
+
+def _unchanged_ids(waiting: Iterable[Change], accepted: Iterable[LiveRule]) -> set[str]:
+    """Return the ids of the live rules that are accepted, or whose change waits."""
     ids = {live.id for live in accepted}
-    for hold in plan.held:
-        if not isinstance(hold.change, Create):
-            ids.add(hold.change.live.id)
+    ids.update(change.live.id for change in waiting if not isinstance(change, Create))
     return ids
 
 
@@ -191,13 +232,14 @@ def _with_unchanged(
     plan: Changes,
     manifest_rules: tuple[RoutingEntry, ...],
     unchanged_ids: Collection[str],
+    waiting: Collection[Change],
 ) -> tuple[RoutingEntry, ...]:
-    """Return the manifests' rules, with the held and accepted rules as they are: those route
-    conversations for now.
+    """Return the manifests' rules, with the rules that wait and accepted ones as they are: those
+    route conversations for now.
     """
-    if not plan.held and not unchanged_ids:
+    if not waiting and not unchanged_ids:
         return manifest_rules
-    held = {hold.change.address for hold in plan.held}
+    held = {change.address for change in waiting}
     unheld = (entry for entry in manifest_rules if entry.address not in held)
     live = live_entries(plan.live.rules, plan.desired)
     unchanged = (entry for entry in live if entry.id in unchanged_ids)
@@ -421,8 +463,13 @@ def drift_to_json(drift: Drift, plan: Plan) -> "PlanJson":
 def _drift_changes(drift: Drift, changes: list["ChangeJson"]) -> list["ChangeJson"]:
     """Return the changes of the plan as differences, and the rules in the way."""
     since = {str(address): run for address, run in drift.last_runs.items()}
+    due = {str(address): start for address, start in drift.due.since.items()}
     for change in changes:
-        if change["action"] == Create.action:
+        start = due.get(str(change["address"]))
+        if start is not None and change["cause"] == "manifest":
+            change["cause"] = "date"
+            change["dueSince"] = shown_instant(start)
+        elif change["action"] == Create.action:
             change["cause"] = "missing"
             change["since"] = since.get(str(change["address"]))
     names = drift.plan.queue_names
@@ -449,11 +496,12 @@ def _unwritten_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> "Chang
 
 def count_sections(drift: Drift) -> dict[str, int]:
     """Count the rules of each section, and those that are accepted."""
-    plan = drift.plan
+    due = drift.due_changes
     return {
-        "changed": len(edited_changes(plan)),
-        "missing": len(missing_rules(plan)),
+        "changed": len(edited_changes(drift.plan)),
+        "missing": len(drift.missing),
         "inTheWay": len(drift.in_the_way),
-        "notApplied": len(unapplied_changes(plan)),
+        "notApplied": len(drift.unapplied),
         "accepted": len(drift.accepted),
+        **({"due": len(due)} if due else {}),
     }

@@ -112,19 +112,22 @@ class AcceptJson(PlanPart):
 
 
 class ChangeJson(PlanPart):
-    """A change of one rule. `since`, only in drift, is the run that last wrote a missing rule."""
+    """A change of one rule. Only in drift: `since` is the run that last wrote a missing rule,
+    `dueSince` the date that alone caused the change.
+    """
 
     action: Literal[Action, "none"]
     address: Annotated[str, Field(pattern=ADDRESS)] | None
     id: str | None
     name: str
-    cause: Literal[Cause, "missing", "unmanaged"]
+    cause: Literal[Cause, "missing", "unmanaged", "date"]
     steps: list[StepJson]
     before: RuleJson | None
     after: RuleJson | None
     fields: list[FieldJson]
     source: SourceJson | None
     since: NotRequired[str | None]
+    dueSince: NotRequired[Time]
     accept: NotRequired[AcceptJson]
 
 
@@ -452,6 +455,7 @@ class SummaryJson(PlanPart):
     inTheWay: NotRequired[Count]
     notApplied: NotRequired[Count]
     accepted: NotRequired[Count]
+    due: NotRequired[Count]
     unwatched: NotRequired[Count]
     undecidedWatch: NotRequired[Count]
 

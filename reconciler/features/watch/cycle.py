@@ -21,7 +21,7 @@ from reconciler.core.model.change import (
 from reconciler.core.model.live import marker_digest
 from reconciler.core.model.rule import CANONICAL_JSON
 from reconciler.core.plan.document import change_facts, change_to_json
-from reconciler.core.plan.drift import Drift, edited_changes, missing_rules
+from reconciler.core.plan.drift import Drift, edited_changes
 from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.stages import Changes, GuardResult, Plan
 from reconciler.core.target import CallCounts
@@ -188,12 +188,13 @@ def is_blocked(plan: Plan) -> bool:
     return plan.has_work and bool(guard_refusals(plan))
 
 
-def count_drifted(plan: Changes) -> int:
+def count_drifted(drift: Drift) -> int:
     """Count the managed rules that were edited in CXone, held ones included, and the rules that are
     missing there.
     """
+    plan = drift.plan
     edited_holds = sum(hold.change.cause in ("drift", "both") for hold in plan.held)
-    return len(edited_changes(plan)) + len(missing_rules(plan)) + edited_holds
+    return len(edited_changes(plan)) + len(drift.missing) + edited_holds
 
 
 def count_pending(plan: Changes) -> int:
@@ -418,8 +419,8 @@ class WatchMetrics:
         drift = cycle.differences(plan)
         self._gauges |= {
             "pending_changes": count_pending(remaining),
-            "drifted_rules": count_drifted(remaining),
-            "missing_rules": len(missing_rules(remaining)),
+            "drifted_rules": count_drifted(drift),
+            "missing_rules": len(drift.missing),
             "rules_in_the_way": len(drift.in_the_way),
             "failed_live_tests": drift.failed_tests,
             "broken_promises": drift.broken_promises,

@@ -6,7 +6,7 @@ from typing import Any
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import ManifestError
 from reconciler.core.model.finding import Finding
-from reconciler.core.plan.drift import Drift, missing_rules
+from reconciler.core.plan.drift import Drift
 from reconciler.core.plan.finding_json import finding_to_json
 from reconciler.core.text.escape import pluralize, sanitize
 from reconciler.features.watch.cycle import (
@@ -61,10 +61,13 @@ def _count_differences(result: CycleResult) -> dict[str, int | None]:
     """Return the numbers of rules that differ; None where the cycle did not find out."""
     plan = result.remaining
     drift = result.drift
+    known = None
+    if plan is not None and result.plan is not None:
+        known = result.differences(result.plan)
     return {
         "pending": None if plan is None else count_pending(plan),
-        "drifted": None if plan is None else count_drifted(plan),
-        "missing": None if plan is None else len(missing_rules(plan)),
+        "drifted": None if known is None else count_drifted(known),
+        "missing": None if known is None else len(known.missing),
         "inTheWay": None if drift is None else len(drift.in_the_way),
         "failedTests": None if drift is None else drift.failed_tests,
         "brokenPromises": None if drift is None else drift.broken_promises,

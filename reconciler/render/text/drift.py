@@ -161,6 +161,9 @@ def _head(drift: Drift, summary: EffectsSummary, style: Style) -> Iterator[str]:
 
 def _no_drift(drift: Drift) -> str:
     lines = [f"No drift. {match_phrase(drift.plan)}"]
+    expected = words.expected_text(drift)
+    if expected:
+        lines.append(expected)
     accepted = words.accepted_phrase(drift)
     if accepted:
         lines.append(f"{accepted}.")

@@ -82,6 +82,8 @@ def drift_row(drift: Drift) -> EnvironmentRow:
     impact = drift.unaccepted_impact
     words = [counts_phrase(drift)] if drift.has_drift else []
     words += [f"{len(plan.held):,} held"] if plan.held else []
+    if not drift.has_drift and drift.due.expected:
+        words.append(f"{len(drift.due.expected):,} due by a date")
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",

@@ -438,7 +438,7 @@ def test_a_missing_rule_counts_and_is_restored() -> None:
     """It has its own section and cause; the counts of the loop and the command include it."""
     drift = drift_of([VIP], [])
     assert [("create", "missing", "cards/vip")] == sections(drift)
-    assert 1 == count_drifted(drift.plan)
+    assert 1 == count_drifted(drift)
     text = drift_as_text(drift)
     assert "- cards/vip   never applied, or deleted in CXone" in text
     assert "Missing in CXone: cards/vip (never applied, or deleted in CXone)" in text

@@ -124,7 +124,7 @@ def test_a_process_makes_a_change_at_its_date(
         here.write("billing")
         path = here.folder / "manifests" / "cards.yaml"
         campaign = (
-            f"- {{key: xmas, intent: xmas, queue: Billing, from: {start.isoformat()}, "
+            f"- {{key: xmas, name: A xmas, intent: billing, priority: 9, queue: Billing, from: {start.isoformat()}, "
             f"until: {end.isoformat()}}}\n"
         )
         path.write_text(path.read_text("utf-8") + campaign, "utf-8")
