@@ -38,7 +38,7 @@ from tests.support.random_projects import QUEUES, TriedList, tried_lists
 from tests.tiers import size
 
 BLOCKS: Final = 10
-SIZE: Final = size(fast=2, slow=10, full=60)
+SIZE: Final = size(fast=2, slow=8, full=25)
 """Projects in each block."""
 LIVE: Final = LiveState(
     (), tuple(Queue(name, name) for name in (*QUEUES, "Partner", "Q", "R"))
