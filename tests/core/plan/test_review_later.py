@@ -42,7 +42,7 @@ def test_a_rule_that_ends_and_begins_again_is_one_update() -> None:
     assert {each.identity for each in (end, again, one)} == joined([], end, again)
 
 
-def test_a_rule_that_begins_and_ends_is_no_change() -> None:
+def test_nothing_joins_the_begin_and_the_end_of_a_rule() -> None:
     begin = ChangeFacts("create", ADDRESS, None, None, NEW)
     end = ChangeFacts("delete", ADDRESS, None, NEW, None)
     assert {begin.identity, end.identity} == joined([begin], end)
