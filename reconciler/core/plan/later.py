@@ -118,11 +118,16 @@ def _rules_near(changes: Changes) -> Iterator[LiveRule]:
     values = {
         name: {value for each in required for value in each[name]} for name in shared
     }
+    # A rule whose conditions contradict each other could be far from itself.
+    own = {
+        change.live.id for change in changes.changes if not isinstance(change, Create)
+    }
     for live in changes.live.rules:
-        tests = required_values(live.rule)
-        if not any(
-            name in values and values[name].isdisjoint(wanted) for name, wanted in tests
-        ):
+        is_far = any(
+            name in values and values[name].isdisjoint(wanted)
+            for name, wanted in required_values(live.rule)
+        )
+        if live.id in own or not is_far:
             yield live
 
 

@@ -258,3 +258,14 @@ def test_consent_covers_what_changes_later() -> None:
     assert [("R", "gains")] == [
         (each.queue.name, each.change) for each in plan.consent or ()
     ]
+
+
+def test_a_rule_that_contradicts_itself_can_end() -> None:
+    """It is compared with the rules that it can meet: none, and itself."""
+    never = (
+        "  - {key: never, intent: a, when: [{attribute: tier, equals: x}, {attribute: tier, "
+        "equals: y}], queue: Q, until: 2026-12-10T00:00Z}\n"
+    )
+    (later,) = plan_of(PROD + RULES % "enabled: true" + never).later or ()
+    assert ["cards/never"] == [str(change.address) for change in later.plan.changes]
+    assert () == later.plan.behaviour.regions
