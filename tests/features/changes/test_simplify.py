@@ -274,6 +274,33 @@ def test_a_tie_is_not_resolved(elsewhere: Path, cxroute: Program) -> None:
     assert ["unused"] == [kind for kind, *_ in proposed(cxroute)]
 
 
+TIER_EXISTS: Final = "when: [{attribute: tier, exists: true}]"
+OTHER_INTENTS: Final = """\
+  - {key: others, when: [{attribute: cognigyDetectedIntent, notEquals: a}], queue: B, priority: 1}
+  - {key: none, when: [{attribute: cognigyDetectedIntent, notExists: true}], queue: B, priority: 1}
+"""
+
+
+@pytest.mark.parametrize("switch", ["", ", enabled: false"])
+def test_no_rule_gets_the_name_of_another(
+    switch: str, elsewhere: Path, cxroute: Program
+) -> None:
+    """The default name follows the intent, which never decides here."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    rule = f"  - {{key: x, intent: a, {TIER_EXISTS}, queue: A, priority: 10}}\n"
+    write("cards.yaml", HEAD + OTHER_INTENTS + rule)
+    dropped = ("condition", ["cards/x"], '`intent is "a"` never decides')
+    assert [dropped] == proposed(cxroute)
+    other = "[{attribute: region, equals: north}]"
+    write(
+        "other.yaml",
+        HEAD.replace("cards", "other")
+        + f"  - {{intent: x, when: {other}, queue: C, priority: 0{switch}}}\n",
+    )
+    assert [] == proposed(cxroute)
+
+
 def test_other_environments_count(elsewhere: Path, cxroute: Program) -> None:
     """A rule that never takes a conversation in one Environment may take some in another."""
     assert elsewhere == Path.cwd()
