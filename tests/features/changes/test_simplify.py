@@ -221,6 +221,23 @@ def test_a_comment_keeps_a_rule(
     assert ["unused"] == [kind for kind, *_ in proposed(cxroute)]
 
 
+def test_a_comment_behind_the_dash_keeps_a_rule(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """The dash is in the first line of a rule, although its fields begin below."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    never = (
+        "    # another remark\n"
+        "    key: never\n    intent: fees\n    queue: General\n    priority: 20\n"
+        "    when: [{attribute: tier, exists: true}, {attribute: tier, equals: gold}]\n"
+    )
+    write("cards.yaml", f"{HEAD}  - # a remark\n{never}")
+    assert ["condition"] == [kind for kind, *_ in proposed(cxroute)]
+    write("cards.yaml", f"{HEAD}  - # cxroute: keep\n{never}")
+    assert [] == proposed(cxroute)
+
+
 def test_protected_rules_and_those_of_promises_stay(
     elsewhere: Path, cxroute: Program
 ) -> None:
