@@ -446,6 +446,31 @@ def test_an_edit_that_would_lose_another_text_is_not_made(
     assert [] == proposed(cxroute)
 
 
+def test_a_rule_that_cannot_go_keeps_no_other_one(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """What a second run would propose is proposed at once."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    first, never = (TWICE % "").splitlines()
+    behind = "  - # a remark\n    {key: third, intent: fees, queue: General, priority: 30}\n"
+    write("cards.yaml", f"{HEAD}{first}\n{never}\n{behind}")
+    reason = "never takes a conversation: cards/first takes them first"
+    assert [("unused", ["cards/never"], reason)] == proposed(cxroute)
+
+
+def test_line_ends_stay_at_the_end_of_a_file(elsewhere: Path, cxroute: Program) -> None:
+    """The last rule goes, and no line end follows it."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    first, never = (HEAD + TWICE % "").rstrip().rsplit("\n", 1)
+    text = f"{first}\n{never}".replace("\n", "\r\n")
+    Path("manifests/cards.yaml").write_bytes(text.encode())
+    assert 0 == cxroute("simplify", "--write")
+    expected = first.replace("\n", "\r\n")
+    assert expected.encode() == Path("manifests/cards.yaml").read_bytes()
+
+
 def test_the_search_ends_at_its_bound_of_work() -> None:
     """What is proven until then is proposed, and the result says that it is not complete."""
     text = PROD + "---\n" + HEAD + RULES
