@@ -106,6 +106,29 @@ def test_written_edits_leave_every_other_byte(cxroute: Program) -> None:
     )
 
 
+def test_only_comments_are_listed_as_deleted(elsewhere: Path, cxroute: Program) -> None:
+    """A number sign in a text begins none, and behind a comma one needs no blank."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    first, _ = (TWICE % "").splitlines()
+    write(
+        "cards.yaml",
+        f"{HEAD}{first}\n"
+        "  - key: never\n"
+        "    intent: fees\n"
+        "    targets: [{queue: General,# one\n      weight: 1}]\n"
+        "    priority: 20\n"
+        '    name: "ticket #12"\n'
+        "    description: |  # two\n      # of the text\n"
+        "    # three\n"
+        "  # cxroute: keep\n"
+        "  - {key: other, name: 'a # b', intent: other, queue: General}\n",
+    )
+    _, document = cxroute.json("simplify")
+    assert ["cards/never"] == document["edits"][0]["addresses"]
+    assert ["# one", "# two"] == document["lostComments"]
+
+
 def proposed(cxroute: Program, *words: str) -> list[tuple[str, list[str], str]]:
     """Return the edits that are proposed: kind, addresses and reason."""
     code, document = cxroute.json("simplify", *words)
