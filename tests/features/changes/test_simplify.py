@@ -163,6 +163,22 @@ def test_a_condition_that_never_decides_is_dropped(
     )
 
 
+def test_the_fallback_of_the_endpoint_is_named_once(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """It takes what the bot does not know, and what it is not sure of."""
+    assert elsewhere == Path.cwd()
+    context = "context: {minConfidence: 0.5, below: {intent: none}}\n"
+    write("prod.yaml", PROD + context)
+    bot = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [fees, none]\n"
+    write("bot.yaml", bot)
+    write("cards.yaml", HEAD + "  - {intent: ghost, queue: Cards, priority: 2}\n")
+    reason = (
+        "never takes a conversation: the endpoint's fallback takes them first"
+    )
+    assert [("unused", ["cards/ghost"], reason)] == proposed(cxroute)
+
+
 def test_rules_with_one_destination_become_one(
     elsewhere: Path, cxroute: Program
 ) -> None:
