@@ -148,9 +148,7 @@ class _Patches:
         alone = {
             number for number in numbers if not self._can_remove(document, {number})
         }
-        self.impossible |= {
-            RulePlace(document, number) for number in alone or numbers
-        }
+        self.impossible |= {RulePlace(document, number) for number in alone or numbers}
 
     def _can_remove(self, document: int, numbers: set[int]) -> bool:
         """Add the edit that removes rules, and return whether there is one."""

@@ -173,9 +173,7 @@ def test_the_fallback_of_the_endpoint_is_named_once(
     bot = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [fees, none]\n"
     write("bot.yaml", bot)
     write("cards.yaml", HEAD + "  - {intent: ghost, queue: Cards, priority: 2}\n")
-    reason = (
-        "never takes a conversation: the endpoint's fallback takes them first"
-    )
+    reason = "never takes a conversation: the endpoint's fallback takes them first"
     assert [("unused", ["cards/ghost"], reason)] == proposed(cxroute)
 
 
@@ -492,7 +490,9 @@ def test_a_rule_that_cannot_go_keeps_no_other_one(
     assert elsewhere == Path.cwd()
     write("prod.yaml", PROD)
     first, never = (TWICE % "").splitlines()
-    behind = "  - # a remark\n    {key: third, intent: fees, queue: General, priority: 30}\n"
+    behind = (
+        "  - # a remark\n    {key: third, intent: fees, queue: General, priority: 30}\n"
+    )
     write("cards.yaml", f"{HEAD}{first}\n{never}\n{behind}")
     reason = "never takes a conversation: cards/first takes them first"
     assert [("unused", ["cards/never"], reason)] == proposed(cxroute)
