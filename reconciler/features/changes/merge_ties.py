@@ -62,21 +62,24 @@ def _new_pairs(
     ranks = range(len(merged))
     for _, group in groupby(ranks, key=lambda rank: merged[rank].rule.priority):
         level = list(group)
-        known = {
-            rank: [_identity(merged[rank]) in side for side in sides] for rank in level
-        }
-        # with all rules in one change, there is no pair to look for
-        if any(all(column) for column in zip(*known.values(), strict=True)):
-            continue
-        pairs = [
-            (first, second)
-            for first, second in combinations(level, 2)
-            if not any(map(all, zip(known[first], known[second], strict=True)))
-            and destination_of_rule(merged[first])
-            != destination_of_rule(merged[second])
-        ]
+        pairs = list(_pairs_of_level(merged, level, sides))
         if pairs:
             yield level, pairs
+
+
+def _pairs_of_level(
+    merged: Sequence[RoutingEntry], level: Sequence[int], sides: Sequence[set[Hashable]]
+) -> Iterator[tuple[int, int]]:
+    keys = {rank: _identity(merged[rank]) for rank in level}
+    # with all rules in one change, there is no pair to look for
+    if any(side.issuperset(keys.values()) for side in sides):
+        return
+    places = {rank: destination_of_rule(merged[rank]) for rank in level}
+    for first, second in combinations(level, 2):
+        pair = keys[first], keys[second]
+        is_known = any(side.issuperset(pair) for side in sides)
+        if not is_known and places[first] != places[second]:
+            yield first, second
 
 
 def _identity(entry: RoutingEntry) -> Hashable:
