@@ -59,7 +59,7 @@ def edited(random: Random, rules: Version) -> Version:
 
 
 def merged(base: Version, ours: Version, theirs: Version) -> Version:
-    """Return each rule as the side that changed it has it; if both did, as ours has it."""
+    """Return the rules of both changes; a rule that both changed is as in ours."""
     names = sorted({*ours, *theirs})
     unchanged = {name for name in names if ours.get(name) == base.get(name)}
     both = {**theirs, **ours}
