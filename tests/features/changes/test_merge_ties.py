@@ -59,7 +59,7 @@ def edited(random: Random, rules: Version) -> Version:
 
 
 def merged(base: Version, ours: Version, theirs: Version) -> Version:
-    """Return the rules of both changes; a rule that both changed is as in ours."""
+    """Return the rules of both changes; a rule in both is that of the first one."""
     names = sorted({*ours, *theirs})
     unchanged = {name for name in names if ours.get(name) == base.get(name)}
     both = {**theirs, **ours}
