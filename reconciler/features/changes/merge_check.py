@@ -23,6 +23,7 @@ from reconciler.core.plan.words import Names
 from reconciler.core.text.escape import quote, sanitize
 from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, check_merge
+from reconciler.features.changes.merge_ties import MergedTie, find_merged_ties
 from reconciler.features.changes.merge_winners import MERGED, OURS, THEIRS, VERSIONS
 
 
@@ -45,14 +46,21 @@ class MergedEnvironment:
     """What a merge does in one Environment.
 
     `failures` are the route tests and promises that fail in the merged version, and in neither
-    change.
+    change. `behaviour` is that of a tenant which tries rules of equal priority by name, and `ties`
+    are those rules that neither change has both of.
     """
 
     name: str
     behaviour: MergeBehaviour
+    ties: tuple[MergedTie, ...]
     queues: Names
     labels: Labels
     failures: tuple[Finding, ...]
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Return whether every conversation is proven to go where it is expected."""
+        return self.behaviour.is_as_expected and not self.ties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +81,7 @@ class MergeReport:
         """Return whether every conversation of an Environment is proven to go where it is expected;
         without an Environment, nothing is proven.
         """
-        decided = [each.behaviour.is_as_expected for each in self.environments]
+        decided = [each.is_as_expected for each in self.environments]
         return bool(decided) and all(decided)
 
 
@@ -145,9 +153,11 @@ def compare_versions(
     queues: dict[str, str] = {}
     for each in versions:
         queues.update(each.checked.queues)
+    types = common_types(stages)
     return MergedEnvironment(
         name=name,
-        behaviour=check_merge(lists, common_types(stages)),
+        behaviour=check_merge(lists, types),
+        ties=find_merged_ties(lists, types),
         queues=queues,
         labels=merge_labels([state.labels for state in states]),
         failures=tuple(_failures_of_merge(versions)),

@@ -16,10 +16,12 @@ from reconciler.features.changes.merge_behaviour import (
     MergeBehaviour,
     MergeRow,
 )
+from reconciler.features.changes.merge_ties import MergedTie
 
 if TYPE_CHECKING:
     from reconciler.features.changes.merge_json import (
         MergedEnvironmentJson,
+        MergedTieJson,
         MergeRowJson,
         MergeRuleJson,
     )
@@ -45,6 +47,14 @@ def merge_to_json(
             type_to_json(*known) for known in behaviour.rests_on.items()
         ]
     return document
+
+
+def tie_to_json(tie: MergedTie) -> "MergedTieJson":
+    """Return two rules of equal priority."""
+    return {
+        "rules": [tie.first.name, tie.second.name],
+        "example": tie.example.attributes if tie.example else None,
+    }
 
 
 class _RulesOfRows:

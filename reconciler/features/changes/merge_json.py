@@ -51,6 +51,16 @@ class MergeRuleJson(ClosedPart):
     priority: float
 
 
+class MergedTieJson(ClosedPart):
+    """Two rules of equal priority and different destinations, which neither change has both of.
+
+    `example` is a conversation that both match; null: whether there is one is not decided.
+    """
+
+    rules: list[str]
+    example: Attributes | None
+
+
 class MergedEnvironmentJson(ClosedPart):
     """One Environment; `unknown` holds the conversations that are not decided."""
 
@@ -60,6 +70,7 @@ class MergedEnvironmentJson(ClosedPart):
     conflicts: list[MergeRowJson]
     rules: dict[str, MergeRuleJson]
     restsOn: NotRequired[list[TypeJson]]
+    ties: NotRequired[list[MergedTieJson]]
 
 
 class FailedCheckJson(ClosedPart):

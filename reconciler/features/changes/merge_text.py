@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.plan.clauses import FEW_VALUES, clauses_phrase, condition_phrases
 from reconciler.core.plan.routing_table import entry_name
@@ -17,6 +17,7 @@ from reconciler.core.plan.words import (
     Names,
     destination_phrase,
     destination_with_ids,
+    two_destinations,
 )
 from reconciler.core.text.escape import (
     join_all,
@@ -27,6 +28,7 @@ from reconciler.core.text.escape import (
 from reconciler.core.text.phrases import conversation_phrase
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, MergeRow
 from reconciler.features.changes.merge_check import MergedEnvironment, MergeReport
+from reconciler.features.changes.merge_ties import MergedTie
 from reconciler.features.changes.merge_winners import VERSIONS
 from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import alert, escape_markdown, table_cell
@@ -42,6 +44,10 @@ _CONFLICTS: Final = "Both changes move these conversations, to different places:
 _UNKNOWN: Final = (
     "Not decided, because the analysis stopped at its bound of work; these conversations may go "
     "elsewhere:"
+)
+_TIES: Final = (
+    "Merged, these rules have equal priority and send conversations to different places, and the "
+    "tenant may try either first:"
 )
 _MAX_EARLIER: Final = 6
 
@@ -70,6 +76,8 @@ def merge_headline(report: MergeReport) -> str:
         sentence = "Merged, conversations go elsewhere than expected."
     elif any(behaviour.conflicts for behaviour in behaviours):
         sentence = "The two changes move conversations to different places."
+    elif not any(behaviour.undecided for behaviour in behaviours):
+        sentence = "Merged, rules of equal priority are in conflict."
     counted = filter(None, map(_count_phrase, report.environments))
     return f"{sentence} {'; '.join(counted)}."
 
@@ -81,6 +89,7 @@ def _count_phrase(environment: MergedEnvironment) -> str:
         "surprise": len(behaviour.surprises),
         "conflict": len(behaviour.conflicts),
         "undecided case": len(behaviour.undecided),
+        "tie": len(environment.ties),
     }
     words = [pluralize(count, noun) for noun, count in counts.items() if count]
     return f"{sanitize(environment.name)}: {join_all(words, 'and')}" if words else ""
@@ -90,7 +99,7 @@ def merge_text(report: MergeReport, style: Style, limits: MergeLimits) -> str:
     """Return the report for a terminal."""
     lines = [style("bold", merge_headline(report))]
     for environment in report.environments:
-        if not environment.behaviour.is_as_expected:
+        if not environment.is_as_expected:
             lines += ["", style("bold", sanitize(environment.name))]
             lines += _environment_lines(environment, style, limits)
     lines += _others_lines(report)
@@ -123,6 +132,33 @@ def _environment_lines(
         hidden = len(behaviour.undecided) - limits.rows
         if hidden > 0:
             yield f"  and {hidden:,} more"
+    if environment.ties:
+        yield _TIES
+        yield from (f"  {line}" for line in _tie_lines(environment, limits))
+
+
+def _tie_lines(environment: MergedEnvironment, limits: MergeLimits) -> Iterator[str]:
+    for tie in environment.ties[: limits.rows]:
+        yield f"{entry_name(tie.first)} and {entry_name(tie.second)}: {_tied(tie, environment)}"
+    hidden = len(environment.ties) - limits.rows
+    if hidden > 0:
+        yield f"and {hidden:,} more"
+
+
+def _tied(tie: MergedTie, environment: MergedEnvironment) -> str:
+    """Return a conversation that both rules of a tie match, and where it may go."""
+    if tie.example is None:
+        return "whether both match one conversation is not decided"
+    example = tie.example
+    conversation = conversation_phrase(
+        example.attributes, environment.labels, example.absent
+    )
+    first, second = two_destinations(
+        destination_of_rule(tie.first),
+        destination_of_rule(tie.second),
+        environment.queues,
+    )
+    return f"for example, {conversation} goes to {first} or to {second}"
 
 
 def _parts(behaviour: MergeBehaviour) -> list[tuple[str, Sequence[MergeRow]]]:
@@ -208,7 +244,7 @@ def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
     """Return the report as Markdown, for a comment."""
     blocks = [f"**{escape_markdown(merge_headline(report))}**"]
     for environment in report.environments:
-        if not environment.behaviour.is_as_expected:
+        if not environment.is_as_expected:
             blocks.append(f"### {escape_markdown(sanitize(environment.name))}")
             blocks += _environment_blocks(environment, limits)
     blocks += _failure_blocks(report)
@@ -249,6 +285,10 @@ def _environment_blocks(
         hidden = len(behaviour.undecided) - limits.rows
         items += [f"and {hidden:,} more"] if hidden > 0 else []
         yield alert("WARNING", [escape_markdown(_UNKNOWN), *items])
+    if environment.ties:
+        lines = [escape_markdown(line) for line in _tie_lines(environment, limits)]
+        yield escape_markdown(_TIES)
+        yield "\n".join(f"- {line}" for line in lines)
 
 
 def _table_lines(
