@@ -41,6 +41,7 @@ from reconciler.core.manifest.yaml_patch import (
     apply_edits,
     compute_edits,
 )
+from reconciler.core.manifest.yaml_reader import parse_file
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.operators import INTERVALS
@@ -430,6 +431,15 @@ def patch_document(
     start = source_map.index(path)
     old = source_map.value(path)
     return compute_edits(source_map.text.text, start, old, new)
+
+
+def is_patched_exactly(
+    loaded: LoadedDocument[RuleSet], edits: Sequence[TextEdit], new: Fields
+) -> bool:
+    """Return whether the edited text reads as the new document, and not only its edited part."""
+    text = apply_edits(loaded.source_map.text.text, edits)
+    parsed = parse_file(text.encode(), loaded.file)
+    return any(document.value == new for document in parsed.documents)
 
 
 def edit_texts(

@@ -13,6 +13,7 @@ from reconciler.core.errors import CxrouteError, UsageError
 from reconciler.core.export.update_manifest import (
     edit_texts,
     find_lost_comments,
+    is_patched_exactly,
     patch_document,
 )
 from reconciler.core.manifest.load import Manifests
@@ -158,7 +159,13 @@ class _Patches:
             for number, fields in enumerate(root["rules"])
             if number not in numbers
         ]
-        return self._add_patch(document, (), {**root, "rules": remaining})
+        new = {**root, "rules": remaining}
+        if not self._add_patch(document, (), new):
+            return False
+        # Blank lines between rules can become part of a text above them.
+        loaded = self._manifests.rulesets[document]
+        _, edits = self.edits[-1]
+        return is_patched_exactly(loaded, edits, new)
 
     def _add_patch(
         self, document: int, path: tuple[str | int, ...], new: dict[str, object]

@@ -542,3 +542,21 @@ def test_the_bank_has_nothing_to_leave_out(
     """The example of this repository is as small as it can be by default."""
     monkeypatch.chdir(Path(__file__).parents[3])
     assert [] == proposed(cxroute)
+
+
+def test_a_removal_that_would_change_another_rule_is_not_made(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """Blank lines before a removed rule would become part of the text above them."""
+    assert Path.cwd() == elsewhere
+    write("prod.yaml", PROD)
+    text = (
+        "  - key: first\n    intent: fees\n    queue: General\n    priority: 10\n"
+        "    description: |+\n      All fees.\n%s"
+        "  - {key: never, intent: fees, queue: General, priority: 20}\n%s"
+        "  - {key: gone, intent: fees, queue: General, priority: 30}\n"
+    )
+    write("cards.yaml", HEAD + text % ("", "\n\n"))
+    assert [["cards/gone"]] == [rules for _, rules, _ in proposed(cxroute)]
+    write("cards.yaml", HEAD + text % ("", ""))
+    assert 2 == len(proposed(cxroute))
