@@ -147,15 +147,24 @@ class _Patches:
             self._remove(document, numbers)
 
     def _remove(self, document: int, numbers: set[int]) -> None:
-        """Remove rules; where that is impossible, only those that cannot go alone stay."""
-        if self._can_remove(document, numbers):
-            return
-        alone = {
-            number for number in numbers if not self._can_remove(document, {number})
-        }
-        self.impossible |= {RulePlace(document, number) for number in alone or numbers}
+        """Remove rules; where that is impossible, those stay that cannot go."""
+        staying = self._find_staying(document, sorted(numbers))
+        self.impossible |= {RulePlace(document, number) for number in staying}
 
-    def _can_remove(self, document: int, numbers: set[int]) -> bool:
+    def _find_staying(self, document: int, numbers: Sequence[int]) -> Sequence[int]:
+        """Return which of some rules cannot go: those that cannot go alone, or all of them."""
+        if self._can_remove(document, numbers):
+            return ()
+        if len(numbers) == 1:
+            return numbers
+        middle = len(numbers) // 2
+        halves = (numbers[:middle], numbers[middle:])
+        staying = [
+            number for half in halves for number in self._find_staying(document, half)
+        ]
+        return staying or numbers
+
+    def _can_remove(self, document: int, numbers: Container[int]) -> bool:
         """Add the edit that removes rules, and return whether there is one."""
         root = self._manifests.rulesets[document].source_map.root
         remaining = [

@@ -57,9 +57,11 @@ def find_ties_of_pairs(
 
     `level` has all ranks of the priority; in a pair, the lower rank is the first one.
     """
+    undecided: dict[int, None] = {}
+    rules = _PriorityLevel(slices, level, undecided)
     for first, second in pairs:
-        undecided: dict[int, None] = {}
-        tie = _PriorityLevel(slices, level, undecided).find_tie(first, second)
+        undecided.clear()
+        tie = rules.find_tie(first, second)
         if tie is not None or undecided:
             yield first, second, tie
 
