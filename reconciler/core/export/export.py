@@ -28,7 +28,7 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.change import Adopt, Change
 from reconciler.core.model.live import LiveRule
-from reconciler.core.model.rule import Queue, Target
+from reconciler.core.model.rule import Address, Queue, Target
 from reconciler.core.plan.changes import is_selected
 from reconciler.core.plan.compare import compare_rules
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
@@ -102,7 +102,10 @@ class _RuleSelector:
         self._names: dict[str, DesiredRule] = {}
         self._adopting_by_name: dict[str, DesiredRule] = {}
         self._adopting_by_id: dict[str, DesiredRule] = {}
-        for rule in desired.rules.values():
+        self._stated: dict[Address, DesiredRule] = {}
+        # a rule of another time is in the manifests, too
+        for rule in (*desired.stated_rules, *desired.rules.values()):
+            self._stated[rule.address] = rule
             self._names[rule.rule.name] = rule
             if isinstance(rule.adopt, str):
                 self._adopting_by_name[rule.adopt] = rule
@@ -112,7 +115,7 @@ class _RuleSelector:
     def manifest_location(self, live: LiveRule) -> str:
         address = self._managed.get(live.id)
         if address is not None:
-            rule = self.desired.rules.get(address)
+            rule = self._stated.get(address)
             return f"it is in {rule.location}" if rule else ""
         if live.marker is not None:
             return ""
@@ -200,7 +203,7 @@ def export_rules(
     )
     queue_ids = [queue_id for live in ordered for queue_id in _queue_ids(live)]
     queues = QueueNames(tenant.resolver, tenant.queues, queue_ids, aliases)
-    desired_names = [desired.rule.name for desired in tenant.desired.rules.values()]
+    desired_names = [desired.rule.name for desired in tenant.desired.stated_rules]
     names = RuleNameAllocator(tenant.rules, desired_names)
 
     builder = RuleSetBuilder(tenant.environment, queues, names)
