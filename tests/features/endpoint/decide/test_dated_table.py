@@ -45,7 +45,7 @@ def test_a_service_answers_by_the_table_of_the_last_run(
 ) -> None:
     """Nothing changes at a date itself; the next run publishes the state of its own time."""
     write("m.yaml", MANIFESTS)
-    answers = []
+    answers: list[tuple[str, str]] = []
     times = [
         BEGINS - timedelta(seconds=1),
         BEGINS,
