@@ -12,21 +12,21 @@ from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import EQUALITIES, SETS, Scalar
 from reconciler.core.model.rule import Condition, canonical_scalar
-from reconciler.core.plan.routing_table import conditions_by_attribute, desired_entries
+from reconciler.core.plan.routing_table import conditions_by_attribute
 from reconciler.core.text.phrases import Labels
 from reconciler.features.table.column_values import ColumnValues, ValueKind
-from reconciler.features.table.rows import heading_of
+from reconciler.features.table.rows import heading_of, headings_of
 
 
 def column_values(
     manifests: Manifests,
     environment: Environment,
     desired: DesiredState,
+    entries: Sequence[RoutingEntry],
 ) -> dict[str, ColumnValues]:
     """Return the values by attribute: the bot's attributes, the declared ones, and those of the
     rules.
     """
-    entries = desired_entries(desired)
     used = _used_values(entries)
     stated = _stated_conditions(entries)
     bot = environment.attributes
@@ -43,7 +43,7 @@ def column_values(
         texts = set(map(str, (*offered, *values)))
         columns[name] = ColumnValues(
             attribute=name,
-            heading=heading_of(name, labels, names),
+            heading=heading_of(name, labels, names, headings_of(desired)),
             kind=kind,
             offered=tuple(offered),
             used=frozenset(values),
