@@ -16,6 +16,7 @@ from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
+from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
@@ -29,6 +30,7 @@ from reconciler.features.explore.page import (
     build_side,
     render_explore,
 )
+from reconciler.features.explore.times import PageTimes, build_dated_sides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,19 @@ def run(options: ExploreOptions, output: Output) -> int:
     desired, resolver = desire_offline(session.manifests, session.environment, queues)
     entries = live_entries(live.rules, desired) if live else desired_entries(desired)
     title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
-    side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
-    page = _render(session, desired, resolver.names, side)
+    calendar = None if live else desired.calendar
+    if calendar is None:
+        side = build_side(
+            title, RuleList(entries, resolver.names), desired, session.sample
+        )
+        page = _render(session, desired, resolver.names, side)
+    else:
+        times, sides = build_dated_sides(
+            title, desired, calendar, resolver.names, session.sample
+        )
+        note_assumed_steps([desired], output)
+        side = sides[0]
+        page = _render(session, desired, resolver.names, *sides, times=times)
     write_text(Path(options.out), REDACTOR.redact(page))
 
     session.print_banner()
@@ -118,6 +131,7 @@ def _render(
     queues: Mapping[str, str],
     *sides: ExploreSide,
     impact: Impact | None = None,
+    times: PageTimes | None = None,
 ) -> str:
     sample = session.sample
     values = {
@@ -134,5 +148,6 @@ def _render(
         banner=session.banner.strip(),
         period=sanitize(sample.period or sample.name) if sample else "",
         impact=impact,
+        times=times,
     )
     return render_explore(page)
