@@ -287,40 +287,45 @@ class RuleUpdater:
         if self._rule(fields).targets == self.live.targets:
             return fields
         expander = self.expander(fields)
-        weights = {
-            target.queue_id: target.weight
-            for target in (
-                understood(part, "kind of target") for part in self.live.targets
-            )
+        weights = self._new_weights(expander)
+        if self.step == 0:
+            targets = [
+                {
+                    **old,
+                    "weight": weights[expander.fill_text(old["queue"], ("targets",))],
+                }
+                for old in fields["targets"]
+            ]
+            return fields | {"targets": targets}
+        steps = list(fields["steps"])
+        step = steps[self.step - 1]
+        named = {
+            name: weights[expander.fill_text(name, ("steps",))]
+            for name in step["weights"]
         }
-        places = {
-            name: (expander.queue(name, path).id, path)
+        steps[self.step - 1] = {**step, "weights": named}
+        return fields | {"steps": steps}
+
+    def _new_weights(self, expander: RuleExpander) -> dict[str, float]:
+        """Return the live weights by the names of `targets`; 0 for queues that the live rule lacks.
+
+        Raises NotRepresentableError for a live queue that is not one of them.
+        """
+        live = [understood(part, "kind of target") for part in self.live.targets]
+        weights = {target.queue_id: target.weight for target in live}
+        new = {
+            expander.fill_text(name, path): weights.pop(
+                expander.queue(name, path).id, 0
+            )
             for name, _, path in list_targets(expander.entry)
         }
-        new = {name: weights.pop(queue, 0) for name, (queue, _) in places.items()}
         if weights:
             queue = self.queue_name(next(iter(weights)))
             raise NotRepresentableError(
                 f"it has steps, and the queue {queue} is not one of its `targets`: add the queue to "
                 "`targets` and to each step"
             )
-        if self.step == 0:
-            targets = [
-                {**old, "weight": new[old["queue"]]} for old in fields["targets"]
-            ]
-            return fields | {"targets": targets}
-        steps = list(fields["steps"])
-        old = steps[self.step - 1]
-        filled = {
-            expander.fill_text(name, ("targets",)): weight
-            for name, weight in new.items()
-        }
-        named = {
-            name: filled[expander.fill_text(name, ("steps",))]
-            for name in old["weights"]
-        }
-        steps[self.step - 1] = {**old, "weights": named}
-        return fields | {"steps": steps}
+        return new
 
     def _add_missing_key(self, fields: Fields) -> Fields:
         try:

@@ -67,15 +67,7 @@ class ManifestWriter:
         rules = stated_rules(tenant.desired, manifests)
         self.manifests = manifests
         self.tenant = tenant
-        self.expected = {
-            each.entry.name: Meaning(
-                each.desired.address,
-                each.entry.rule.routing_fields,
-                each.interval,
-                each.later,
-            )
-            for each in rules
-        }
+        self.expected = {each.entry.name: each.meaning for each in rules}
         """What the edited manifests must define: the meaning of each row, by the rule's name."""
         self.addresses = dict[str, Address]()
         """The addresses of edited rules, by the name of the row's first cell."""

@@ -42,6 +42,12 @@ class StatedRule:
     later: Weights = ()  # time, condition and targets of each step
     is_active: bool = True
 
+    @property
+    def meaning(self) -> "Meaning":
+        """Return what the rule says."""
+        routing = self.entry.rule.routing_fields
+        return Meaning(self.desired.address, routing, self.interval, self.later)
+
     def date(self, heading: str) -> str:
         """Return the date of a column as it is written; empty without one."""
         return self.dates[list(DATE_FIELDS).index(heading)]
