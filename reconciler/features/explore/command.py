@@ -70,26 +70,29 @@ def run(options: ExploreOptions, output: Output) -> int:
     desired, resolver = desire_offline(session.manifests, session.environment, queues)
     entries = live_entries(live.rules, desired) if live else desired_entries(desired)
     title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
-    calendar = None if live else desired.calendar
-    if calendar is None:
-        side = build_side(
-            title, RuleList(entries, resolver.names), desired, session.sample
-        )
-        page = _render(session, desired, resolver.names, side)
+    rules = RuleList(entries, resolver.names)
+    if live or desired.calendar is None:
+        sides = [build_side(title, rules, desired, session.sample)]
+        page = _render(session, desired, resolver.names, *sides)
     else:
+        calendar = desired.calendar
         times, sides = build_dated_sides(
             title, desired, calendar, resolver.names, session.sample
         )
-        note_assumed_steps([desired], output)
-        side = sides[0]
         page = _render(session, desired, resolver.names, *sides, times=times)
-    write_text(Path(options.out), REDACTOR.redact(page))
-
-    session.print_banner()
-    _print_result(sanitize(options.out), side, output)
+    _finish(session, options.out, page, sides[0])
     if live:
         _note_missing(resolver.names.keys() - {queue.id for queue in queues}, session)
+    else:
+        note_assumed_steps([desired], output)
     return 0
+
+
+def _finish(session: Session, out: str, page: str, side: ExploreSide) -> None:
+    """Write a page, and print what it shows."""
+    write_text(Path(out), REDACTOR.redact(page))
+    session.print_banner()
+    _print_result(sanitize(out), side, session.output)
 
 
 def _print_result(file: str, side: ExploreSide, output: Output) -> None:
