@@ -20,7 +20,7 @@ from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
-from reconciler.core.plan.stages import Plan
+from reconciler.core.plan.stages import LiveState, Plan
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.explore.page import (
@@ -69,7 +69,7 @@ def run(options: ExploreOptions, output: Output) -> int:
     queues = live.queues if live else ()
     desired, resolver = desire_offline(session.manifests, session.environment, queues)
     entries = live_entries(live.rules, desired) if live else desired_entries(desired)
-    title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
+    title = _title(desired, live)
     rules = RuleList(entries, resolver.names)
     if live or desired.calendar is None:
         sides = [build_side(title, rules, desired, session.sample)]
@@ -86,6 +86,10 @@ def run(options: ExploreOptions, output: Output) -> int:
     else:
         note_assumed_steps([desired], output)
     return 0
+
+
+def _title(desired: DesiredState, live: LiveState | None) -> str:
+    return f"the {'live rules' if live else 'manifests'} of {desired.environment}"
 
 
 def _finish(session: Session, out: str, page: str, side: ExploreSide) -> None:

@@ -185,9 +185,8 @@ def _make_row(
     }
     for heading in _DATES:
         texts[heading] = write_scalar(date) if (date := stated.date(heading)) else ""
-    if shares and rule.enabled and stated.is_active:
-        now = replace(entry, name=str(entry.address))
-        texts["Share of callers"] = shares.of(now).in_words()
+    if shares:
+        texts["Share of callers"] = _share_text(stated, shares)
     if source:
         texts["File"] = f"{write_name(source.file)} line {source.line}"
 
@@ -200,6 +199,14 @@ def _make_row(
         for column in columns
     }
     return Row(stated, cells)
+
+
+def _share_text(stated: StatedRule, shares: RuleShares) -> str:
+    """Return the share of a rule; empty for one that takes no conversation now."""
+    entry = stated.entry
+    if not entry.rule.enabled or not stated.is_active:
+        return ""
+    return shares.of(replace(entry, name=str(entry.address))).in_words()
 
 
 def _queue_text(stated: StatedRule, queues: Mapping[str, str]) -> str:
