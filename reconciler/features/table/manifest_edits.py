@@ -3,7 +3,7 @@ define.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -44,6 +44,7 @@ from reconciler.features.table.compare_sheet import RowEdit, TableEdits
 from reconciler.features.table.sheet import refuse_cells
 from reconciler.features.table.stated_rules import (
     Meaning,
+    StatedRule,
     find_other_meaning,
     meanings,
     stated_rules,
@@ -75,10 +76,8 @@ class ManifestWriter:
         self.lost_fields = dict[str, list[str]]()
         """The fields of each removed rule that a table does not show, by address."""
         self._rules = {each.entry.name: each for each in rules}
-        self._names = Counter(each.entry.rule.name for each in rules)
-        self._at = group_pairs(
-            (each.address, name) for name, each in self.expected.items()
-        )
+        self._names = _count_names(rules)
+        self._at = _names_by_address(self.expected)
         self._queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
         self._removed = defaultdict[int, set[int]](set)
         self._added = defaultdict[int, list[Fields]](list)
@@ -236,6 +235,14 @@ class ManifestWriter:
         claims.append(name)
         self.expected[name] = meaning
         return address
+
+
+def _names_by_address(expected: Mapping[str, Meaning]) -> dict[Address, list[str]]:
+    return group_pairs((each.address, name) for name, each in expected.items())
+
+
+def _count_names(rules: Sequence[StatedRule]) -> Counter[str]:
+    return Counter(each.entry.rule.name for each in rules)
 
 
 def with_dates(fields: Fields, dates: Mapping[str, str]) -> Fields:
