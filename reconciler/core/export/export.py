@@ -84,6 +84,10 @@ def match_rules(
             yield live
 
 
+def _by_address(rules: Iterable[DesiredRule]) -> dict[Address, DesiredRule]:
+    return {rule.address: rule for rule in rules}
+
+
 class _RuleSelector:
     def __init__(
         self,
@@ -102,10 +106,10 @@ class _RuleSelector:
         self._names: dict[str, DesiredRule] = {}
         self._adopting_by_name: dict[str, DesiredRule] = {}
         self._adopting_by_id: dict[str, DesiredRule] = {}
-        self._stated: dict[Address, DesiredRule] = {}
         # a rule of another time is in the manifests, too
-        for rule in (*desired.stated_rules, *desired.rules.values()):
-            self._stated[rule.address] = rule
+        stated = (*desired.stated_rules, *desired.rules.values())
+        self._stated = _by_address(stated)
+        for rule in stated:
             self._names[rule.rule.name] = rule
             if isinstance(rule.adopt, str):
                 self._adopting_by_name[rule.adopt] = rule

@@ -72,20 +72,24 @@ def run(options: ExploreOptions, output: Output) -> int:
     title = _title(desired, live)
     rules = RuleList(entries, resolver.names)
     if live or desired.calendar is None:
-        sides = [build_side(title, rules, desired, session.sample)]
-        page = _render(session, desired, resolver.names, *sides)
+        side = build_side(title, rules, desired, session.sample)
+        page = _render(session, desired, resolver.names, side)
     else:
-        calendar = desired.calendar
-        times, sides = build_dated_sides(
-            title, desired, calendar, resolver.names, session.sample
-        )
-        page = _render(session, desired, resolver.names, *sides, times=times)
-    _finish(session, options.out, page, sides[0])
+        side, page = _dated_page(session, title, desired, resolver.names)
+    _finish(session, options.out, page, side)
     if live:
         _note_missing(resolver.names.keys() - {queue.id for queue in queues}, session)
     else:
         note_assumed_steps([desired], output)
     return 0
+
+
+def _dated_page(
+    session: Session, title: str, desired: DesiredState, queues: Mapping[str, str]
+) -> tuple[ExploreSide, str]:
+    """Return the side of now, and the page about rules with dates."""
+    times, sides = build_dated_sides(title, desired, queues, session.sample)
+    return sides[0], _render(session, desired, queues, *sides, times=times)
 
 
 def _title(desired: DesiredState, live: LiveState | None) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.desired.calendar import Calendar, Interval, interval_phrase
+from reconciler.core.desired.calendar import Interval, interval_phrase
 from reconciler.core.desired.desired import DesiredState, state_at
 from reconciler.core.desired.local_time import instant_of
 from reconciler.core.plan.routing_table import RuleList, desired_entries
@@ -39,11 +39,16 @@ class PageTimes:
 def build_dated_sides(
     title: str,
     desired: DesiredState,
-    calendar: Calendar,
     queues: Mapping[str, str],
     sample: TrafficSample | None,
 ) -> tuple[PageTimes, list[ExploreSide]]:
-    """Return a side for each interval from now on. Each rule is one object in all of them."""
+    """Return a side for each interval from now on. Each rule is one object in all of them.
+
+    Raises ValueError if no rule has a date.
+    """
+    calendar = desired.calendar
+    if calendar is None:
+        raise ValueError("no rule has a date")
     instants = (calendar.instant, *calendar.boundaries_until())
     bounds = _bounds(instants)
     phrases = [interval_phrase(each, calendar.zone) for each in bounds]
@@ -54,17 +59,21 @@ def build_dated_sides(
         entries = tuple(_known_entries(state, known))
         name = f"{title} {phrase}".rstrip()
         sides.append(build_side(name, RuleList(entries, queues), state, sample))
+    return _page_times(bounds, calendar.zone), sides
+
+
+def _page_times(bounds: Sequence[Interval], zone: tzinfo) -> PageTimes:
     starts = [
-        least_local(instant, calendar.zone).isoformat() for instant in instants[1:]
+        least_local(each.start, zone).isoformat() if each.start else ""
+        for each in bounds
     ]
-    times = PageTimes(
-        zone=str(calendar.zone),
-        phrases=tuple(phrases),
-        starts=("", *starts),
+    return PageTimes(
+        zone=str(zone),
+        phrases=tuple(interval_phrase(each, zone) for each in bounds),
+        starts=tuple(starts),
         bounds=tuple(bounds),
-        display=calendar.zone,
+        display=zone,
     )
-    return times, sides
 
 
 def least_local(instant: datetime, zone: tzinfo) -> datetime:

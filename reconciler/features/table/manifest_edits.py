@@ -75,7 +75,7 @@ class ManifestWriter:
         self.lost_comments = Counter[str]()
         self.lost_fields = dict[str, list[str]]()
         """The fields of each removed rule that a table does not show, by address."""
-        self._rules = {each.entry.name: each for each in rules}
+        self._rules = _by_name(rules)
         self._names = _count_names(rules)
         self._at = _names_by_address(self.expected)
         self._queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
@@ -239,6 +239,10 @@ class ManifestWriter:
 
 def _names_by_address(expected: Mapping[str, Meaning]) -> dict[Address, list[str]]:
     return group_pairs((each.address, name) for name, each in expected.items())
+
+
+def _by_name(rules: Sequence[StatedRule]) -> dict[str, StatedRule]:
+    return {each.entry.name: each for each in rules}
 
 
 def _count_names(rules: Sequence[StatedRule]) -> Counter[str]:
