@@ -88,6 +88,10 @@ def _by_address(rules: Iterable[DesiredRule]) -> dict[Address, DesiredRule]:
     return {rule.address: rule for rule in rules}
 
 
+def _by_name(rules: Iterable[DesiredRule]) -> dict[str, DesiredRule]:
+    return {rule.rule.name: rule for rule in rules}
+
+
 class _RuleSelector:
     def __init__(
         self,
@@ -103,14 +107,13 @@ class _RuleSelector:
             live.id for live in (*by_owner.duplicates, *by_owner.temporary_copies)
         }
         self._edited_copy_ids = {live.id for live in by_owner.edited_copies}
-        self._names: dict[str, DesiredRule] = {}
         self._adopting_by_name: dict[str, DesiredRule] = {}
         self._adopting_by_id: dict[str, DesiredRule] = {}
         # a rule of another time is in the manifests, too
         stated = (*desired.stated_rules, *desired.rules.values())
         self._stated = _by_address(stated)
+        self._names = _by_name(stated)
         for rule in stated:
-            self._names[rule.rule.name] = rule
             if isinstance(rule.adopt, str):
                 self._adopting_by_name[rule.adopt] = rule
             elif rule.adopt is not None:

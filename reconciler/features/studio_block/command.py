@@ -17,6 +17,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.desired.desired import desire_offline
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests, load_manifests
@@ -161,7 +162,7 @@ def _build(options: StudioOptions, output: Output) -> str:
         used = _used_attributes(each.rule for each in rules)
         return format_recipe(layout, (names.intent, names.confidence, *used))
     note_assumed_steps([desired], output)
-    _refuse_unknown(environment.name, layout, [each.rule for each in rules])
+    _refuse_unknown(environment.name, layout, rules)
     entries = [
         BlockEntry(each.rule, each.address, each.marker_digest, "") for each in rules
     ]
@@ -216,10 +217,10 @@ def _used_attributes(rules: Iterable[Rule]) -> list[str]:
 
 
 def _refuse_unknown(
-    environment: str, layout: BlockLayout, rules: Iterable[Rule]
+    environment: str, layout: BlockLayout, rules: Iterable[DesiredRule]
 ) -> None:
     """Raise ManifestError for queues whose id, or name, is not in the manifests."""
-    targets = [part for rule in rules for part in rule.targets]
+    targets = [part for each in rules for part in each.rule.targets]
     queues = {part.queue_id for part in targets if isinstance(part, Target)}
     unknown = sorted(queue for queue in queues if not layout.is_known_offline(queue))
     if not unknown:

@@ -51,7 +51,13 @@ from reconciler.features.table.compare_sheet import (
 )
 from reconciler.features.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.features.table.page import render_table
-from reconciler.features.table.rows import NO, YES, DecisionTable, build_table
+from reconciler.features.table.rows import (
+    NO,
+    YES,
+    DecisionTable,
+    build_table,
+    headings_of,
+)
 from reconciler.features.table.sheet import (
     BYTE_ORDER_MARK,
     Sheet,
@@ -191,7 +197,7 @@ def read_rules(
     shares = rule_shares(desired_entries(desired), desired, sample) if sample else None
     rules = stated_rules(desired, manifests)
     entries = [each.entry for each in rules]
-    values = column_values(manifests, environment, desired, entries)
+    values = column_values(manifests, environment, headings_of(desired), entries)
     table = build_table(desired, rules, resolver.names, values, shares)
     by_name = group_pairs((queue.name, queue) for queue in queues)
     return CurrentRules(tenant, table, Vocabulary(by_name, aliases))

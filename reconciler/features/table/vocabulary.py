@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import cast
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.desired.desired import DesiredState, labels_of
+from reconciler.core.desired.desired import labels_of
 from reconciler.core.manifest.documents import AttributeEntry
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
@@ -15,17 +15,17 @@ from reconciler.core.model.rule import Condition, canonical_scalar
 from reconciler.core.plan.routing_table import conditions_by_attribute
 from reconciler.core.text.phrases import Labels
 from reconciler.features.table.column_values import ColumnValues, ValueKind
-from reconciler.features.table.rows import heading_of, headings_of
+from reconciler.features.table.rows import heading_of
 
 
 def column_values(
     manifests: Manifests,
     environment: Environment,
-    desired: DesiredState,
+    headings: Container[str],
     entries: Sequence[RoutingEntry],
 ) -> dict[str, ColumnValues]:
     """Return the values by attribute: the bot's attributes, the declared ones, and those of the
-    rules.
+    rules. An attribute with one of the headings is in quotes.
     """
     used = _used_values(entries)
     stated = _stated_conditions(entries)
@@ -43,7 +43,7 @@ def column_values(
         texts = set(map(str, (*offered, *values)))
         columns[name] = ColumnValues(
             attribute=name,
-            heading=heading_of(name, labels, names, headings_of(desired)),
+            heading=heading_of(name, labels, names, headings),
             kind=kind,
             offered=tuple(offered),
             used=frozenset(values),
