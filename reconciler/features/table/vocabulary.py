@@ -45,7 +45,7 @@ def column_values(
             attribute=name,
             heading=heading_of(name, labels, names, headings),
             kind=kind,
-            offered=tuple(offered),
+            offered=offered,
             used=frozenset(values),
             stated=stated.get(name, frozenset()),
             labels=_value_labels(name, labels, texts),
@@ -85,20 +85,20 @@ def _offered_values(
     manifests: Manifests,
     environment: Environment,
     declared: AttributeEntry | None,
-) -> tuple[ValueKind, Sequence[Scalar]]:
+) -> tuple[ValueKind, tuple[Scalar, ...]]:
     """Return the kind of an attribute's values, and the values that documents declare."""
     bot = environment.attributes
     if name == bot.intent:
         intents = [
             intent for loaded in manifests.intents for intent in loaded.document.names
         ]
-        return "text", intents
+        return "text", tuple(intents)
     if name == bot.confidence:
         return "confidence", ()
     if declared is None:
         return "any", ()
     kind = cast("ValueKind", declared.declared_type or "any")
-    return kind, sorted(declared.canonical_values, key=str)
+    return kind, tuple(sorted(declared.canonical_values, key=str))
 
 
 def _used_values(entries: Iterable[RoutingEntry]) -> dict[str, list[Scalar]]:
