@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
 
+from reconciler.core.desired.calendar import DatedRule
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.stages import LaterChange, Plan
 from reconciler.core.text.escape import join_all, pluralize, sanitize
@@ -39,7 +40,7 @@ _MONTHS: Final = (
 class LaterText(NamedTuple):
     """What changes at a time. All text is safe for a terminal.
 
-    `delay` says why it is not made at its date; empty without a freeze. `refusals` are the guards
+    `delay` says why it is not made at its date, or may not be; empty without a reason. `refusals` are the guards
     that will refuse it.
     """
 
@@ -96,12 +97,34 @@ def _later_text(change: LaterChange, values: int) -> LaterText:
 
 
 def _delay(change: LaterChange) -> str:
-    """Return which dates a freeze delays; empty if it delays none."""
+    """Return which dates a freeze delays, and which steps may wait; empty without any."""
+    return "; ".join(note for note in (_frozen(change), _waiting(change)) if note)
+
+
+def _frozen(change: LaterChange) -> str:
     delayed = [due for due in change.due if due != change.at]
     if not delayed:
         return ""
     dates = join_all([readable_time(due, change.zone) for due in delayed], "and", str)
     return f"due {dates}, and made at the end of the freeze"
+
+
+def _waiting(change: LaterChange) -> str:
+    calendar = change.plan.desired.calendar
+    if calendar is None:
+        return ""
+    changed = {each.address for each in change.plan.changes}
+    waiting = [
+        str(entry.address)
+        for entry in calendar.entries
+        if isinstance(entry, DatedRule)
+        and entry.address in changed
+        and entry.interval.covers(change.at)
+        and len(entry.reachable_steps(change.at)) > 1
+    ]
+    if not waiting:
+        return ""
+    return f"unless a step of {join_all(waiting, 'or', str)} waits for its condition"
 
 
 def _refusals(change: LaterChange) -> Iterator[str]:

@@ -28,7 +28,7 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.change import Adopt, Change
 from reconciler.core.model.live import LiveRule
-from reconciler.core.model.rule import Queue, Target
+from reconciler.core.model.rule import Address, Queue, Target
 from reconciler.core.plan.changes import is_selected
 from reconciler.core.plan.compare import compare_rules
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
@@ -84,6 +84,14 @@ def match_rules(
             yield live
 
 
+def _by_address(rules: Iterable[DesiredRule]) -> dict[Address, DesiredRule]:
+    return {rule.address: rule for rule in rules}
+
+
+def _by_name(rules: Iterable[DesiredRule]) -> dict[str, DesiredRule]:
+    return {rule.rule.name: rule for rule in rules}
+
+
 class _RuleSelector:
     def __init__(
         self,
@@ -99,11 +107,13 @@ class _RuleSelector:
             live.id for live in (*by_owner.duplicates, *by_owner.temporary_copies)
         }
         self._edited_copy_ids = {live.id for live in by_owner.edited_copies}
-        self._names: dict[str, DesiredRule] = {}
         self._adopting_by_name: dict[str, DesiredRule] = {}
         self._adopting_by_id: dict[str, DesiredRule] = {}
-        for rule in desired.rules.values():
-            self._names[rule.rule.name] = rule
+        # a rule of another time is in the manifests, too
+        stated = (*desired.stated_rules, *desired.rules.values())
+        self._stated = _by_address(stated)
+        self._names = _by_name(stated)
+        for rule in stated:
             if isinstance(rule.adopt, str):
                 self._adopting_by_name[rule.adopt] = rule
             elif rule.adopt is not None:
@@ -112,7 +122,7 @@ class _RuleSelector:
     def manifest_location(self, live: LiveRule) -> str:
         address = self._managed.get(live.id)
         if address is not None:
-            rule = self.desired.rules.get(address)
+            rule = self._stated.get(address)
             return f"it is in {rule.location}" if rule else ""
         if live.marker is not None:
             return ""
@@ -200,7 +210,7 @@ def export_rules(
     )
     queue_ids = [queue_id for live in ordered for queue_id in _queue_ids(live)]
     queues = QueueNames(tenant.resolver, tenant.queues, queue_ids, aliases)
-    desired_names = [desired.rule.name for desired in tenant.desired.rules.values()]
+    desired_names = [desired.rule.name for desired in tenant.desired.stated_rules]
     names = RuleNameAllocator(tenant.rules, desired_names)
 
     builder = RuleSetBuilder(tenant.environment, queues, names)

@@ -54,7 +54,7 @@ FIELD_ORDER: Final = (
         "targets",
         "priority",
     ),
-    *("enabled", "name", "description", "adopt"),
+    *("enabled", "from", "until", "steps", "name", "description", "adopt"),
 )
 
 

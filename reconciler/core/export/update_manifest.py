@@ -8,13 +8,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, Final, Literal
 
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand import InvalidRuleError, RuleExpander, list_targets
+from reconciler.core.desired.expand_dates import RuleDates
 from reconciler.core.errors import CxrouteError, ManifestError, RefusedError
+from reconciler.core.export.dated_rules import step_number, unintended_in_time
 from reconciler.core.export.export import TenantSnapshot
 from reconciler.core.export.names import (
     NotRepresentableError,
@@ -35,19 +37,21 @@ from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import LoadedDocument, PathStep
+from reconciler.core.manifest.syntax_tree import SyntaxNode, read_syntax
 from reconciler.core.manifest.yaml_patch import (
     CannotPatchError,
     TextEdit,
     apply_edits,
     compute_edits,
 )
+from reconciler.core.manifest.yaml_reader import parse_file
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.operators import INTERVALS
 from reconciler.core.model.rule import Address, Condition, Rule, Target
 from reconciler.core.text.escape import sanitize
 
-_COMMENT: Final = re.compile(r"(?m)(?<!\S)#.*\S")
+_COMMENT: Final = re.compile(r"#.*\S")
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
@@ -114,10 +118,19 @@ class RuleUpdater:
     """Changes the fields of a rule in a manifest so that they define another rule."""
 
     def __init__(
-        self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot
+        self,
+        key: str,
+        live: Rule,
+        ruleset: RuleSet,
+        tenant: TenantSnapshot,
+        step: int = 0,
     ) -> None:
-        """`live` is the rule to define, `ruleset` the document of the fields."""
+        """`live` is the rule to define, `ruleset` the document of the fields.
+
+        `step` is the number of the step whose weights the rule has; 0 means `targets`.
+        """
         self.key = key
+        self.step = step
         self.live = live
         self.ruleset = ruleset
         self.environment = tenant.environment
@@ -141,7 +154,7 @@ class RuleUpdater:
                 fields = update_names(fields)
                 fields = self._update_numbers(fields)
 
-                rule = self.expander(fields).rule()
+                rule = self._rule(fields)
                 has_values = rule.routing_fields == self.live.routing_fields
                 if rule == self.live or (parts == "values" and has_values):
                     return fields
@@ -162,6 +175,15 @@ class RuleUpdater:
             raise NotRepresentableError(
                 f"its {error} cannot be written in a manifest"
             ) from None
+
+    def _rule(self, fields: Fields) -> Rule:
+        """Return the rule of the fields; of a rule with steps, that of its step."""
+        expander = self.expander(fields)
+        rule = expander.rule()
+        if not expander.entry.steps:
+            return rule
+        dates = RuleDates(expander)
+        return dates.rule(rule, dates.steps()[self.step])
 
     def _update_conditions(self, fields: Fields) -> Fields:
         """Update the conditions: each replaces a similar one, or is added."""
@@ -237,6 +259,8 @@ class RuleUpdater:
     def _update_targets(self, fields: Fields) -> Fields:
         """Update the queues and weights; a queue that is not removed keeps its name."""
         expander = self.expander(fields)
+        if expander.entry.steps:
+            return self._update_weights(fields)
         placed = [
             (name, weight, expander.weight(weight, path), expander.queue(name, path).id)
             for name, weight, path in list_targets(expander.entry)
@@ -260,6 +284,51 @@ class RuleUpdater:
         ]
         return _write_targets(fields, _fill_places(items, new_items))
 
+    def _update_weights(self, fields: Fields) -> Fields:
+        """Update the weights of the step; its queues, and those of all others, stay."""
+        if self._rule(fields).targets == self.live.targets:
+            return fields
+        expander = self.expander(fields)
+        weights = self._new_weights(expander)
+        if self.step == 0:
+            targets = [
+                {
+                    **old,
+                    "weight": weights[expander.fill_text(old["queue"], ("targets",))],
+                }
+                for old in fields["targets"]
+            ]
+            return fields | {"targets": targets}
+        steps = list(fields["steps"])
+        step = steps[self.step - 1]
+        named = {
+            name: weights[expander.fill_text(name, ("steps",))]
+            for name in step["weights"]
+        }
+        steps[self.step - 1] = {**step, "weights": named}
+        return fields | {"steps": steps}
+
+    def _new_weights(self, expander: RuleExpander) -> dict[str, float]:
+        """Return the live weights by the names of `targets`; 0 for queues that the live rule lacks.
+
+        Raises NotRepresentableError for a live queue that is not one of them.
+        """
+        live = [understood(part, "kind of target") for part in self.live.targets]
+        weights = {target.queue_id: target.weight for target in live}
+        new = {
+            expander.fill_text(name, path): weights.pop(
+                expander.queue(name, path).id, 0
+            )
+            for name, _, path in list_targets(expander.entry)
+        }
+        if weights:
+            queue = self.queue_name(next(iter(weights)))
+            raise NotRepresentableError(
+                f"it has steps, and the queue {queue} is not one of its `targets`: add the queue to "
+                "`targets` and to each step"
+            )
+        return new
+
     def _add_missing_key(self, fields: Fields) -> Fields:
         try:
             self.expander(fields).key()
@@ -278,7 +347,7 @@ class RuleUpdater:
         fields = self.update_key(fields)
         if self.expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
-        if self.expander(fields).rule().description != self.live.description:
+        if self._rule(fields).description != self.live.description:
             description = escape_text(self.live.description)
             fields = with_field(fields, "description", description)
         return fields
@@ -408,7 +477,8 @@ def build_manifest_edit(
     """
     loaded, index = find_rule(desired, manifests)
     old = loaded.source_map.value(("rules", index))
-    updater = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant)
+    step = step_number(tenant.desired, desired)
+    updater = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant, step)
     new = updater.update(old)
     try:
         edits = patch_document(loaded, ("rules", index), new)
@@ -432,6 +502,15 @@ def patch_document(
     return compute_edits(source_map.text.text, start, old, new)
 
 
+def is_patched_exactly(
+    loaded: LoadedDocument[RuleSet], edits: Sequence[TextEdit], new: Fields
+) -> bool:
+    """Return whether the edited text reads as the new document, and not only its edited part."""
+    text = apply_edits(loaded.source_map.text.text, edits)
+    parsed = parse_file(text.encode(), loaded.file)
+    return any(document.value == new for document in parsed.documents)
+
+
 def edit_texts(
     file_edits: Iterable[tuple[str, Sequence[TextEdit]]], manifests: Manifests
 ) -> dict[str, str]:
@@ -451,17 +530,55 @@ def find_lost_comments(texts: Mapping[str, str], manifests: Manifests) -> Counte
     old_texts = {
         loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets
     }
-    old = "\n".join(old_texts[file] for file in texts)
-    new = "\n".join(texts.values())
-    return Counter(_COMMENT.findall(old)) - Counter(_COMMENT.findall(new))
+    old = chain.from_iterable(_list_comments(old_texts[file]) for file in texts)
+    new = chain.from_iterable(map(_list_comments, texts.values()))
+    return Counter(old) - Counter(new)
+
+
+def _list_comments(text: str) -> list[str]:
+    """Return the comments of a valid text. A number sign in a value begins none."""
+    outside: list[str] = []
+    position = 0
+    for document in read_syntax(text):
+        for place in document.places:
+            node = place.node
+            outside.append(text[position : _start_of_value(text, node)])
+            position = node.end
+    outside.append(text[position:])
+    return _COMMENT.findall(" ".join(outside))
+
+
+def _start_of_value(text: str, node: SyntaxNode) -> int:
+    """Return where a value begins: that of a block below its first line, which may have a
+    comment.
+    """
+    if node.style not in ("|", ">"):
+        return node.start
+    line_end = text.find("\n", node.start, node.end)
+    return node.end if line_end < 0 else line_end
 
 
 def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
-    """Return the addresses with an unintended change: only rules in `live` may change, and must
-    equal the live rule.
+    """Return the addresses with an unintended change, at any time: only rules in `live` may change,
+    and must equal the live rule.
     """
+    if before.calendar is None and after.calendar is None:
+        return sorted(_unintended_now(before, after, live))
+    dated = {
+        rule.address
+        for state in (before, after)
+        if state.calendar
+        for rule in state.calendar.active
+    }
+    now = _unintended_now(before, after, live) - dated
+    return sorted(now | unintended_in_time(before.calendar, after.calendar, live))
+
+
+def _unintended_now(
+    before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
+) -> set[Address]:
     rules = {
         address: (live.get(address, rule).rule, rule.hold, rule.adopt)
         for address, rule in before.rules.items()
@@ -470,11 +587,11 @@ def find_unintended_changes(
         address: (rule.rule, rule.hold, rule.adopt)
         for address, rule in after.rules.items()
     }
-    return sorted(
+    return {
         address
         for address in {*rules, *actual}
         if rules.get(address) != actual.get(address)
-    )
+    }
 
 
 def find_rule(

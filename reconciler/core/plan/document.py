@@ -1,6 +1,6 @@
 """A plan as a JSON document (plan-json): its values in the types of `plan_json`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -80,7 +80,7 @@ def plan_to_json(plan: Plan) -> "PlanJson":
         "guards": [_guard(result) for result in plan.guards],
     }
     if plan.later is not None:
-        form["later"] = [_later_change(change) for change in plan.later]
+        form["later"] = _later_changes(plan.later)
     if plan.consent is not None:
         form["consent"] = [consent_to_json(entry) for entry in plan.consent]
     form["planId"] = plan.remember_id(lambda: digest_document(form))
@@ -104,6 +104,10 @@ def _held_changes(plan: Changes) -> list["HeldJson"]:
         {**change_to_json(plan, held.change), "reason": held.reason}
         for held in plan.held
     ]
+
+
+def _later_changes(later: Iterable[LaterChange]) -> list["LaterJson"]:
+    return [_later_change(change) for change in later]
 
 
 def _later_change(change: LaterChange) -> "LaterJson":

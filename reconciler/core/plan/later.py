@@ -20,7 +20,8 @@ from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Address, Rule
 from reconciler.core.plan.assess import check_plan_promises, measure_impact
 from reconciler.core.plan.changes import find_changes, rule_id_after, rules_after
-from reconciler.core.plan.guards import check_guards, freeze_reason
+from reconciler.core.plan.guards import check_guards
+from reconciler.core.plan.later_times import times_of_changes
 from reconciler.core.plan.schedule import schedule_steps
 from reconciler.core.plan.stages import (
     Assessed,
@@ -34,7 +35,6 @@ from reconciler.core.plan.stages import (
 )
 
 HORIZON: Final = timedelta(days=90)
-_MINUTE: Final = timedelta(minutes=1)
 
 
 def plan_later(plan: Plan, environment: Environment) -> tuple[LaterChange, ...] | None:
@@ -78,7 +78,8 @@ def _each_change(
     before = state_at(plan.desired, calendar.instant)
     live = _live_after(plan)
     created = _created_ids(plan.changes)
-    for at, due in _times_of_changes(calendar, environment):
+    last = calendar.instant + HORIZON
+    for at, due in times_of_changes(calendar, environment, last):
         desired = state_at(plan.desired, at)
         changes = _changes_at(plan, before, desired, live, at)
         if changes is None:
@@ -117,11 +118,16 @@ def _rules_near(changes: Changes) -> Iterator[LiveRule]:
     values = {
         name: {value for each in required for value in each[name]} for name in shared
     }
+    # A rule whose conditions contradict each other could be far from itself.
+    own = {
+        change.live.id for change in changes.changes if not isinstance(change, Create)
+    }
     for live in changes.live.rules:
-        tests = required_values(live.rule)
-        if not any(
-            name in values and values[name].isdisjoint(wanted) for name, wanted in tests
-        ):
+        is_far = any(
+            name in values and values[name].isdisjoint(wanted)
+            for name, wanted in required_values(live.rule)
+        )
+        if live.id in own or not is_far:
             yield live
 
 
@@ -131,34 +137,6 @@ def _sides(change: Change) -> Iterator[Rule]:
         yield change.live.rule
     if not isinstance(change, Delete):
         yield change.after
-
-
-def _times_of_changes(
-    calendar: Calendar, environment: Environment
-) -> Iterator[tuple[datetime, tuple[datetime, ...]]]:
-    """Yield when changes are made, with their boundaries: a freeze delays them to its end."""
-    last = calendar.instant + HORIZON
-    made: dict[datetime, list[datetime]] = {}
-    for boundary in calendar.boundaries_until(last):
-        at = _end_of_freeze(boundary, last, environment)
-        if at is not None:
-            made.setdefault(at, []).append(boundary)
-    for at, due in sorted(made.items()):
-        yield at, tuple(due)
-
-
-def _end_of_freeze(
-    start: datetime, last: datetime, environment: Environment
-) -> datetime | None:
-    """Return the first time from a start on at which no freeze forbids changes; None after the
-    last one.
-    """
-    at = start
-    while at <= last:
-        if not freeze_reason(environment, at, since=start):
-            return at
-        at = at.replace(second=0, microsecond=0) + _MINUTE
-    return None
 
 
 def _changes_at(

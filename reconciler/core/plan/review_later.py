@@ -97,6 +97,10 @@ def _joined(first: ChangeFacts, last: ChangeFacts) -> ChangeFacts | None:
     """Return the change from before the first one to after the last one; None if there is none."""
     if first is last:
         return first
+    # A plan may also delete a second live rule of the address.
+    is_other_rule = last.id not in (None, first.id)
+    if is_other_rule:
+        return None
     if first.before is None and last.after is None:
         return None
     action = "update"

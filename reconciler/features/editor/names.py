@@ -43,6 +43,7 @@ _USES: Final[Mapping[str, Mapping[str, Role]]] = {
         "rules/*/environments/*": "environment",
         "rules/*/queue": "queue",
         "rules/*/targets/*/queue": "queue",
+        "rules/*/steps/*/weights/#": "queue",
         "rules/*/accept/#": "finding",
     },
     "Promises": {

@@ -16,10 +16,11 @@ from reconciler.cli.options import SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
+from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.desired.desired import DesiredState, desire_offline
 from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.routing_table import RuleList, desired_entries, live_entries
-from reconciler.core.plan.stages import Plan
+from reconciler.core.plan.stages import LiveState, Plan
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.core.text.redact import REDACTOR
 from reconciler.features.explore.page import (
@@ -29,6 +30,7 @@ from reconciler.features.explore.page import (
     build_side,
     render_explore,
 )
+from reconciler.features.explore.times import PageTimes, build_dated_sides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +69,38 @@ def run(options: ExploreOptions, output: Output) -> int:
     queues = live.queues if live else ()
     desired, resolver = desire_offline(session.manifests, session.environment, queues)
     entries = live_entries(live.rules, desired) if live else desired_entries(desired)
-    title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
-    side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
-    page = _render(session, desired, resolver.names, side)
-    write_text(Path(options.out), REDACTOR.redact(page))
-
-    session.print_banner()
-    _print_result(sanitize(options.out), side, output)
+    title = _title(desired, live)
+    rules = RuleList(entries, resolver.names)
+    if live or desired.calendar is None:
+        side = build_side(title, rules, desired, session.sample)
+        page = _render(session, desired, resolver.names, side)
+    else:
+        side, page = _dated_page(session, title, desired, resolver.names)
+    _finish(session, options.out, page, side)
     if live:
         _note_missing(resolver.names.keys() - {queue.id for queue in queues}, session)
+    else:
+        note_assumed_steps([desired], output)
     return 0
+
+
+def _dated_page(
+    session: Session, title: str, desired: DesiredState, queues: Mapping[str, str]
+) -> tuple[ExploreSide, str]:
+    """Return the side of now, and the page about rules with dates."""
+    times, sides = build_dated_sides(title, desired, queues, session.sample)
+    return sides[0], _render(session, desired, queues, *sides, times=times)
+
+
+def _title(desired: DesiredState, live: LiveState | None) -> str:
+    return f"the {'live rules' if live else 'manifests'} of {desired.environment}"
+
+
+def _finish(session: Session, out: str, page: str, side: ExploreSide) -> None:
+    """Write a page, and print what it shows."""
+    write_text(Path(out), REDACTOR.redact(page))
+    session.print_banner()
+    _print_result(sanitize(out), side, session.output)
 
 
 def _print_result(file: str, side: ExploreSide, output: Output) -> None:
@@ -118,6 +142,7 @@ def _render(
     queues: Mapping[str, str],
     *sides: ExploreSide,
     impact: Impact | None = None,
+    times: PageTimes | None = None,
 ) -> str:
     sample = session.sample
     values = {
@@ -134,5 +159,6 @@ def _render(
         banner=session.banner.strip(),
         period=sanitize(sample.period or sample.name) if sample else "",
         impact=impact,
+        times=times,
     )
     return render_explore(page)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isinf
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote as quote_url
 from urllib.parse import urlencode
 
@@ -79,6 +79,25 @@ class ExploreSide:
         return pluralize(len(self.entries), "rule")
 
 
+class ShownTimes(Protocol):
+    """When the sides of a page about rules with dates hold."""
+
+    @property
+    def zone(self) -> str:
+        """Return the name of the time zone."""
+
+    @property
+    def phrases(self) -> Sequence[str]:
+        """Return when each side holds."""
+
+    @property
+    def starts(self) -> Sequence[str]:
+        """Return the least local time in each side; an empty text for the side of now."""
+
+    def phrase(self, numbers: Sequence[int]) -> str:
+        """Return when consecutive sides hold."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExplorePage:
     """The content of the page: one side, or the rules today and after a change."""
@@ -92,6 +111,7 @@ class ExplorePage:
     banner: str = ""
     period: str = ""  # of the sample
     impact: Impact | None = None  # of the change between two sides
+    times: ShownTimes | None = None  # of sides that follow each other in time
 
     @cached_property
     def change(self) -> ShownChange | None:
@@ -223,7 +243,10 @@ def explore_data(page: ExplorePage) -> Document:
     labels = page.desired.labels
     endpoint = page.desired.endpoint
     tables = PageTables(page.attributes, page.queues, page.links)
-    rules = [_rule_form(entry, numbers, tables) for entry, numbers in page.rules]
+    rules = [
+        _rule_form(entry, _side_numbers(page, numbers), tables)
+        for entry, numbers in page.rules
+    ]
     change = _change_form(page, tables)
     return {
         "intent": endpoint.intent,
@@ -237,7 +260,20 @@ def explore_data(page: ExplorePage) -> Document:
         "rules": rules,
         "sides": list(map(_side_form, page.sides)),
         **change,
+        **_times_form(page),
     }
+
+
+def _side_numbers(page: ExplorePage, numbers: Sequence[int]) -> list[int]:
+    """Return the sides of a rule; of sides that follow each other in time, the first and the last."""
+    return [*numbers] if page.times is None else [numbers[0], numbers[-1]]
+
+
+def _times_form(page: ExplorePage) -> Document:
+    """Return when the sides begin, and their names; an empty document without dates."""
+    if page.times is None:
+        return {}
+    return {"times": list(zip(page.times.starts, page.times.phrases, strict=True))}
 
 
 def _change_form(page: ExplorePage, tables: PageTables) -> Document:
@@ -386,7 +422,9 @@ def _row_notes(
         notes.append("switched off")
     if entry.address is None:
         notes.append("not managed")
-    if len(numbers) < len(page.sides):
+    if page.times is not None and len(numbers) < len(page.sides):
+        notes.append(page.times.phrase(numbers))
+    elif len(numbers) < len(page.sides):
         notes.append(f"only {page.sides[numbers[0]].name}")
     return notes
 

@@ -26,6 +26,7 @@ from reconciler.cli.session import Session, open_session
 from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.core.export import export as exports
+from reconciler.core.export.dated_rules import is_inactive, made_rule
 from reconciler.core.export.export import (
     TenantSnapshot,
 )
@@ -176,8 +177,10 @@ def _all_drifted(session: Session, tenant: TenantSnapshot) -> Drifted:
     managed = classify_live_rules(tenant.rules, tenant.desired).managed
     drifted = []
     for address, rule in sorted(managed.items()):
-        desired = tenant.desired.rules.get(address)
-        if desired is None or desired.rule == rule.rule:
+        if address not in tenant.desired.rules:
+            continue
+        desired = made_rule(tenant.desired, address, rule)
+        if desired.rule == rule.rule:
             continue
         cause = find_cause(rule, desired.marker_digest)
         if cause == "drift":
@@ -203,12 +206,19 @@ def _named_drifted(
     refused = []
     for rule in rules:
         address = managed.get(rule.id)
-        desired = tenant.desired.rules.get(address) if address else None
-        if desired is None:
+        if address is not None and is_inactive(tenant.desired, address):
+            refused.append(
+                f"{address} is not a rule of now, by the dates of its manifest: the next apply deletes "
+                "the live rule"
+            )
+            continue
+        if address is None or address not in tenant.desired.rules:
             refused.append(
                 f'"{sanitize(rule.rule.name)}" is not in a manifest: export it without --write'
             )
-        elif rule.rule == desired.rule:
+            continue
+        desired = made_rule(tenant.desired, address, rule)
+        if rule.rule == desired.rule:
             session.output.note(f"{address} matches its manifest.")
         elif find_cause(rule, desired.marker_digest) == "manifest":
             refused.append(

@@ -22,8 +22,10 @@ from reconciler.core.plan.ownership import was_edited
 from reconciler.core.plan.stages import Changes, LiveState, PlanOptions
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.features.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
+from reconciler.features.journal.undo_dates import DueDate, due_date
 
 REAPPLIED: Final = "CXR310"
+_REVERT: Final = "revert the commit first"
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
 
@@ -341,22 +343,29 @@ def warn_reapplied_changes(
         for change in then.changes
         if change.cause != "duplicate" and touched & set(_addresses(change))
     ]
-    made_again = "this change" if len(changes) == 1 else f"these {len(changes)} changes"
-    message = f"the next apply would make {made_again} again"
-    finding = Finding(
-        code=REAPPLIED,
-        severity="warning",
-        message=message,
-        hint="revert the commit first",
-    )
+    causes = group_pairs((due_date(manifests, change), change) for change in changes)
     findings = [
-        replace(finding, source=change.source, address=change.address)
-        for change in changes
+        finding for due, group in causes.items() for finding in _reapplied(group, due)
     ]
     if plan.changes_settings and then.changes_settings:
         again = "the next apply would save the settings of the manifests again"
-        findings.append(replace(finding, message=again))
+        findings.append(_reapplied_finding(again, _REVERT))
     return tuple(findings)
+
+
+def _reapplied(changes: Sequence[Change], due: DueDate | None) -> Iterator[Finding]:
+    """Yield a warning for each of some changes with one cause."""
+    made_again = "this change" if len(changes) == 1 else f"these {len(changes)} changes"
+    message = f"the next apply would make {made_again} again"
+    if due is not None:
+        message = f"{message}: {due.reason}"
+    finding = _reapplied_finding(message, due.hint if due else _REVERT)
+    for change in changes:
+        yield replace(finding, source=change.source, address=change.address)
+
+
+def _reapplied_finding(message: str, hint: str) -> Finding:
+    return Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)
 
 
 def _addresses(change: Change) -> Iterator[Address]:

@@ -7,11 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli.command_line import choose_environment, run_instant
+from reconciler.cli.command_line import (
+    add_at_option,
+    choose_environment,
+    run_instant,
+)
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
+from reconciler.cli.validation import note_assumed_steps
 from reconciler.core.desired.desired import desire_offline
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests, load_manifests
@@ -98,6 +104,7 @@ def options(parser: argparse.ArgumentParser) -> type[StudioOptions]:
         dest="recipe_of",
         help="recipe: of a script that asks a decision service (`rules: served`)",
     )
+    add_at_option(parser)
     parser.epilog = _HELP
     return StudioOptions
 
@@ -109,7 +116,7 @@ def run(options: StudioOptions, output: Output) -> int:
             "--into": options.into,
             "--action": options.action,
         },
-        "build": {"--out": options.out},
+        "build": {"--out": options.out, "--at": options.at},
         "probe": {"--result": options.result},
         "recipe": {"--decide": options.recipe_of},
     }
@@ -117,7 +124,10 @@ def run(options: StudioOptions, output: Output) -> int:
     if options.task == "import":
         return import_snippet(options, output)
     try:
-        text = _probe(options.result) if options.task == "probe" else _build(options)
+        if options.task == "probe":
+            text = _probe(options.result)
+        else:
+            text = _build(options, output)
     except NotStorableError as error:
         raise UsageError(str(error)) from None
     if options.out is not None:
@@ -128,7 +138,7 @@ def run(options: StudioOptions, output: Output) -> int:
     return 0
 
 
-def _build(options: StudioOptions) -> str:
+def _build(options: StudioOptions, output: Output) -> str:
     """Return the block of the Environment's rules, or its recipe.
 
     Raises ManifestError for a queue without an id.
@@ -151,7 +161,8 @@ def _build(options: StudioOptions) -> str:
         names = environment.attributes
         used = _used_attributes(each.rule for each in rules)
         return format_recipe(layout, (names.intent, names.confidence, *used))
-    _refuse_unknown(environment.name, layout, [each.rule for each in rules])
+    note_assumed_steps([desired], output)
+    _refuse_unknown(environment.name, layout, rules)
     entries = [
         BlockEntry(each.rule, each.address, each.marker_digest, "") for each in rules
     ]
@@ -206,10 +217,10 @@ def _used_attributes(rules: Iterable[Rule]) -> list[str]:
 
 
 def _refuse_unknown(
-    environment: str, layout: BlockLayout, rules: Iterable[Rule]
+    environment: str, layout: BlockLayout, rules: Iterable[DesiredRule]
 ) -> None:
     """Raise ManifestError for queues whose id, or name, is not in the manifests."""
-    targets = [part for rule in rules for part in rule.targets]
+    targets = [part for each in rules for part in each.rule.targets]
     queues = {part.queue_id for part in targets if isinstance(part, Target)}
     unknown = sorted(queue for queue in queues if not layout.is_known_offline(queue))
     if not unknown:

@@ -51,7 +51,13 @@ from reconciler.features.table.compare_sheet import (
 )
 from reconciler.features.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.features.table.page import render_table
-from reconciler.features.table.rows import NO, YES, DecisionTable, build_table
+from reconciler.features.table.rows import (
+    NO,
+    YES,
+    DecisionTable,
+    build_table,
+    headings_of,
+)
 from reconciler.features.table.sheet import (
     BYTE_ORDER_MARK,
     Sheet,
@@ -59,6 +65,7 @@ from reconciler.features.table.sheet import (
     read_csv,
     write_csv,
 )
+from reconciler.features.table.stated_rules import DATE_FIELDS, stated_rules
 from reconciler.features.table.vocabulary import column_values
 from reconciler.render.colour import Style
 from reconciler.render.effects import summarize_effects
@@ -188,8 +195,10 @@ def read_rules(
         desired=desired,
     )
     shares = rule_shares(desired_entries(desired), desired, sample) if sample else None
-    values = column_values(manifests, environment, desired)
-    table = build_table(desired, resolver.names, values, shares)
+    rules = stated_rules(desired, manifests)
+    entries = [each.entry for each in rules]
+    values = column_values(manifests, environment, headings_of(desired), entries)
+    table = build_table(desired, rules, resolver.names, values, shares)
     by_name = group_pairs((queue.name, queue) for queue in queues)
     return CurrentRules(tenant, table, Vocabulary(by_name, aliases))
 
@@ -249,6 +258,18 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
 
+def _date_lines(desired: DesiredState) -> list[tuple[str, str]]:
+    """Return the explanations of the columns of dates, if there are any."""
+    if desired.calendar is None:
+        return []
+    dates = " and ".join(DATE_FIELDS)
+    example = write_scalar("2026-12-27T06:00")
+    return [
+        (dates, f"when the rule begins, and when it ends: {example}, or empty"),
+        ("Queue with from", "has steps, which are for reading: edit the manifest"),
+    ]
+
+
 def _choices(values: ColumnValues) -> list[str]:
     """Return the cells that a column offers: each of its values, then each of its groups."""
     texts = [values.shown(value) for value in values.offered]
@@ -268,6 +289,7 @@ def _guide(current: CurrentRules) -> list[tuple[str, str]]:
         ("Priority", f"a whole number; the {first} is tried first"),
         ("On", f"{YES} or {NO}"),
         ("Queue", "a name from the list; several with weights: Cards 80; General 20"),
+        *_date_lines(desired),
         ("", ""),
         ("Condition", "Meaning"),
         ("(empty)", "any value, or none"),
@@ -482,9 +504,9 @@ def _deletes(
     enabled = {
         str(address): each.rule.enabled for address, each in desired.rules.items()
     }
-    removed = sum(entry.name in enabled for entry in edits.removed)
+    removed = sum(str(entry.address) in enabled for entry in edits.removed)
     off = sum(
-        enabled.get(row.entry.name, False) and not row.rule.enabled
+        enabled.get(str(row.entry.address), False) and not row.rule.enabled
         for row in edits.edited
         if row.entry
     )
@@ -638,8 +660,11 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     )
     style = session.output.paint
     plan = session.command_line.command("plan")
+    heading = f"Without the tenant's own rules (run `{plan}` to include them):"
+    if before.calendar or after.calendar:
+        heading = f"Now, w{heading[1:]}"
     lines = [
-        f"Without the tenant's own rules (run `{plan}` to include them):",
+        heading,
         *headline_lines(summary, style),
     ]
     if session.output.loudness != "quiet":

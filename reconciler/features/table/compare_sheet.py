@@ -2,14 +2,17 @@
 removed rows.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.errors import RefusedError
+from reconciler.core.manifest.kinds.fields import parse_moment
 from reconciler.core.model.rule import (
     JSON_NUMBER,
     Queue,
@@ -48,7 +51,9 @@ from reconciler.features.table.sheet import (
     list_lines,
     refuse_cells,
 )
+from reconciler.features.table.stated_rules import DATE_FIELDS
 
+_TIME: Final = '"2026-12-27T06:00"'
 _NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
 _ADDRESS: Final = re.compile(
     r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?"
@@ -60,6 +65,7 @@ _QUEUE_FORM: Final = "Several queues need weights, such as Cards 80; General 20"
 _UNKNOWN_ATTRIBUTE: Final = (
     "is not an attribute of the rules or of an Attributes document"
 )
+NO_DATES: Final[Mapping[str, str]] = {}
 _NEW_RULE: Final = Rule(
     name="",
     description="",
@@ -95,6 +101,8 @@ class RowEdit(NamedTuple):
     entry: RoutingEntry | None
     rule: Rule
     edits: tuple[CellEdit, ...]
+    # the edited dates by their fields, `from` and `until`; empty texts are removed ones
+    dates: Mapping[str, str] = NO_DATES
 
 
 class TableEdits(NamedTuple):
@@ -229,7 +237,7 @@ def _refuse_stale_table(
         before = row.cells if row else {}
         for column, cell in cells.items():
             text = before.get(column, "")
-            if row and column.is_editable and cell.text != text:
+            if row and column.is_editable and not _is_same(column, cell.text, text):
                 both = f"{quote_name(cell.text)} in the table, {quote_name(text)} in the manifests"
                 differences.append(f"{cell.name}: {both}")
 
@@ -240,6 +248,14 @@ def _refuse_stale_table(
             f"nothing was written: the rules changed after this table was made: {problem}."
             f" Make a new table, and repeat the edits there{list_lines(differences)}"
         )
+
+
+def _is_same(column: Column, text: str, other: str) -> bool:
+    """Return whether two cells are equal; a time may be in quotes or not."""
+    if column.heading in DATE_FIELDS and not column.attribute:
+        with suppress(CellError):
+            return read_date(text) == read_date(other)
+    return text == other
 
 
 class _RowReader:
@@ -260,10 +276,11 @@ class _RowReader:
 
     def read_row(self, cells: Mapping[Column, Cell], row: Row) -> RowEdit | None:
         """Return the edit of a row of the table; None if no cell is edited."""
+        self._refuse_steps(cells, row)
         rule, changes = self.read(cells, row.cells, row.entry.rule)
         if not changes:
             return None
-        return RowEdit(cells[NAME], row.entry, rule, changes)
+        return RowEdit(cells[NAME], row.entry, rule, changes, _edited_dates(changes))
 
     def read_new_row(self, cells: Mapping[Column, Cell]) -> RowEdit | None:
         """Return the edit of a row that is new; None if its address is refused."""
@@ -276,7 +293,19 @@ class _RowReader:
             self.refuse(name, f"{quote_name(name.text)} {reason}")
             return None
         rule, changes = self.read(cells, {}, _NEW_RULE)
-        return RowEdit(name, None, rule, changes)
+        return RowEdit(name, None, rule, changes, _edited_dates(changes))
+
+    def _refuse_steps(self, cells: Mapping[Column, Cell], row: Row) -> None:
+        """Refuse other queues of a rule with steps."""
+        if not row.stated.steps:
+            return
+        for column, cell in cells.items():
+            if column.heading == "Queue" and cell.text != row.cells[column]:
+                self.refuse(
+                    cell,
+                    f"{row.entry.name} has steps, and each step has its weights: edit them in the "
+                    "manifest",
+                )
 
     def read(
         self,
@@ -296,10 +325,12 @@ class _RowReader:
                 continue
             try:
                 edited = self._apply(column, cell.text, rule)
+                is_date = column.heading in DATE_FIELDS and not column.attribute
+                has_date = is_date and read_date(cell.text) != read_date(text)
             except CellError as error:
                 self.refuse(cell, str(error))
                 continue
-            if edited != rule or not before:
+            if edited != rule or not before or has_date:
                 rule = edited
                 edits.append(CellEdit(cell.name, column.heading, text, cell.text))
         return rule, tuple(edits)
@@ -317,6 +348,8 @@ class _RowReader:
             )
             raise CellError(f"{quote_name(text)} is {reason}: edit it in the manifest")
 
+        if column.heading in DATE_FIELDS and not column.attribute:
+            return rule
         if column.heading == "Priority":
             return replace(rule, priority=_read_priority(text))
         if column.heading == "On":
@@ -378,6 +411,32 @@ class _RowReader:
             problem = f"{quote_name(name)} is not a queue of this Environment"
             raise CellError(f"{problem}{remedy} {_QUEUE_FORM}")
         return name, matching[0]
+
+
+def _edited_dates(edits: Sequence[CellEdit]) -> dict[str, str]:
+    return {
+        DATE_FIELDS[edit.heading]: read_date(edit.after)
+        for edit in edits
+        if edit.heading in DATE_FIELDS
+    }
+
+
+def read_date(text: str) -> str:
+    """Return the time of a cell as a manifest has it; empty without one. Raises CellError."""
+    time = text
+    with suppress(ValueError):
+        if text.startswith('"'):
+            time = str(json.loads(text))
+    if not time:
+        return ""
+    try:
+        parse_moment(time)
+    except ValueError:
+        raise CellError(
+            f"{quote_name(text)} is not a time: write one such as {_TIME}, with the quotes, or leave "
+            "the cell empty"
+        ) from None
+    return time
 
 
 def _read_priority(text: str) -> int:

@@ -3,14 +3,14 @@ define.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.desired.desired import DesiredState
-from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.expand import InvalidRuleError
+from reconciler.core.desired.expand_dates import RuleDates
 from reconciler.core.export.export import TenantSnapshot
 from reconciler.core.export.names import (
     NotRepresentableError,
@@ -30,16 +30,25 @@ from reconciler.core.export.update_manifest import (
     find_lost_comments,
     find_rule,
     patch_document,
+    with_field,
 )
 from reconciler.core.manifest.kinds.ruleset import RuleSet
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import LoadedDocument, PathStep
 from reconciler.core.manifest.yaml_patch import CannotPatchError, TextEdit
-from reconciler.core.model.rule import Address, Rule
+from reconciler.core.model.grouping import group_pairs
+from reconciler.core.model.rule import Address
 from reconciler.core.text.escape import quote_name
 from reconciler.core.text.suggest import suggest
 from reconciler.features.table.compare_sheet import RowEdit, TableEdits
 from reconciler.features.table.sheet import refuse_cells
+from reconciler.features.table.stated_rules import (
+    Meaning,
+    StatedRule,
+    find_other_meaning,
+    meanings,
+    stated_rules,
+)
 
 _NOT_IN_TABLE: Final = (
     "name",
@@ -56,20 +65,19 @@ class ManifestWriter:
 
     def __init__(self, manifests: Manifests, tenant: TenantSnapshot) -> None:
         """`tenant` has the desired rules and the queues that they may name."""
-        desired_rules = tenant.desired.rules
+        rules = stated_rules(tenant.desired, manifests)
         self.manifests = manifests
         self.tenant = tenant
-        self.expected = _routing_fields(tenant.desired)
-        """What the edited manifests must define: the values of each rule, by address."""
+        self.expected = {each.entry.name: each.meaning for each in rules}
+        """What the edited manifests must define: the meaning of each row, by the rule's name."""
         self.addresses = dict[str, Address]()
         """The addresses of edited rules, by the name of the row's first cell."""
         self.lost_comments = Counter[str]()
         self.lost_fields = dict[str, list[str]]()
         """The fields of each removed rule that a table does not show, by address."""
-        self._desired = {
-            str(address): desired for address, desired in desired_rules.items()
-        }
-        self._names = {desired.rule.name for desired in desired_rules.values()}
+        self._rules = _by_name(rules)
+        self._names = _count_names(rules)
+        self._at = _names_by_address(self.expected)
         self._queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
         self._removed = defaultdict[int, set[int]](set)
         self._added = defaultdict[int, list[Fields]](list)
@@ -83,10 +91,10 @@ class ManifestWriter:
         """
         for entry in edits.removed:
             with self._named(entry.name):
-                self._remove(self._desired[entry.name])
+                self._remove(entry.name)
         for row in edits.edited:  # two rules may take each other's address
             if row.entry:
-                del self.expected[self._desired[row.entry.name].address]
+                del self.expected[row.entry.name]
         for row in edits.edited:
             with self._named(row.cell.name):
                 address = self._change(row, row.entry) if row.entry else self._add(row)
@@ -134,28 +142,34 @@ class ManifestWriter:
             self._edits.append((loaded.file, edits))
 
     def _change(self, change: RowEdit, entry: RoutingEntry) -> Address:
-        desired = self._desired[entry.name]
-        loaded, index = find_rule(desired, self.manifests)
+        stated = self._rules[entry.name]
+        loaded, index = find_rule(stated.desired, self.manifests)
         path = ("rules", index)
-        address = desired.address
+        address = stated.desired.address
         updater = RuleUpdater(address.key, change.rule, loaded.document, self.tenant)
-        new = updater.update(loaded.source_map.value(path), "values")
+        fields = with_dates(loaded.source_map.value(path), change.dates)
+        new = updater.update(fields, "values")
         self._patch(loaded, path, new)
 
-        new_key = updater.expander(new).key()
-        new_address = Address(address.ruleset, new_key)
-        return self._expect(new_address, change.rule)
+        expander = updater.expander(new)
+        meaning = Meaning(
+            Address(address.ruleset, expander.key()),
+            change.rule.routing_fields,
+            RuleDates(expander).interval(),
+            stated.later,
+        )
+        return self._expect(entry.name, meaning)
 
-    def _remove(self, desired: DesiredRule) -> None:
+    def _remove(self, name: str) -> None:
+        desired = self._rules[name].desired
         loaded, index = find_rule(desired, self.manifests)
         self._removed[id(loaded)].add(index)
         fields = loaded.source_map.value(("rules", index))
 
-        address = desired.address
         lost = [name for name in fields if name in _NOT_IN_TABLE]
-        self.lost_fields[str(address)] = lost
-        self._names.discard(desired.rule.name)
-        del self.expected[address]
+        self.lost_fields[name] = lost
+        del self.expected[name]
+        self._names[desired.rule.name] -= 1
 
     def _add(self, new: RowEdit) -> Address:
         ruleset, _, key = new.cell.text.partition("/")
@@ -168,14 +182,18 @@ class ManifestWriter:
             fields = updater.update_key(fields)
 
         name = expander(fields).name()
-        if name in self._names:
+        if self._names[name] > 0:
             fields["name"] = escape_text(f"{name} ({expander(fields).key()})")
             name = expander(fields).name()
-        self._names.add(name)
+        self._names[name] += 1
         self._added[id(loaded)].append(fields)
 
-        address = Address(ruleset, expander(fields).key())
-        return self._expect(address, expander(fields).rule())
+        meaning = Meaning(
+            Address(ruleset, expander(fields).key()),
+            expander(fields).rule().routing_fields,
+            RuleDates(expander(fields)).interval(),
+        )
+        return self._expect(new.cell.name, meaning)
 
     def _find_ruleset(self, name: str) -> LoadedDocument[RuleSet]:
         """Return the RuleSet. Raises NotRepresentableError if the Environment has none of the name."""
@@ -203,29 +221,46 @@ class ManifestWriter:
             fields["priority"] = rule.priority
         if "On" in edited_headings:
             fields["enabled"] = rule.enabled
-        return fields
+        return with_dates(fields, new.dates)
 
-    def _expect(self, address: Address, rule: Rule) -> Address:
-        if address in self.expected:
-            raise NotRepresentableError(
-                f"there is a rule {address} already: write RULESET/KEY with another key"
-            )
-        self.expected[address] = rule.routing_fields
+    def _expect(self, name: str, meaning: Meaning) -> Address:
+        """Expect the meaning of a row. Raises NotRepresentableError for a second rule of a time."""
+        address = meaning.address
+        claims = self._at.setdefault(address, [])
+        for other in map(self.expected.get, claims):
+            if other is not None and other.interval.overlaps(meaning.interval):
+                raise NotRepresentableError(
+                    f"there is a rule {address} already: write RULESET/KEY with another key"
+                )
+        claims.append(name)
+        self.expected[name] = meaning
         return address
 
 
-def _routing_fields(desired: DesiredState) -> dict[Address, tuple[object, ...]]:
-    return {
-        address: rule.rule.routing_fields for address, rule in desired.rules.items()
-    }
+def _names_by_address(expected: Mapping[str, Meaning]) -> dict[Address, list[str]]:
+    return group_pairs((each.address, name) for name, each in expected.items())
+
+
+def _by_name(rules: Sequence[StatedRule]) -> dict[str, StatedRule]:
+    return {each.entry.name: each for each in rules}
+
+
+def _count_names(rules: Sequence[StatedRule]) -> Counter[str]:
+    return Counter(each.entry.rule.name for each in rules)
+
+
+def with_dates(fields: Fields, dates: Mapping[str, str]) -> Fields:
+    """Return the fields of a rule with dates by their fields; an empty text removes one."""
+    for name, text in dates.items():
+        if text:
+            fields = with_field(fields, name, text)
+        else:
+            fields = {key: value for key, value in fields.items() if key != name}
+    return fields
 
 
 def find_difference(
-    expected: Mapping[Address, tuple[object, ...]], desired: DesiredState
+    expected: Mapping[str, Meaning], desired: DesiredState
 ) -> Address | None:
     """Return the first rule whose values are not the expected ones; None if there is none."""
-    actual = _routing_fields(desired)
-    for address in sorted({*expected, *actual}):
-        if expected.get(address) != actual.get(address):
-            return address
-    return None
+    return find_other_meaning([*expected.values()], [*meanings(desired)])

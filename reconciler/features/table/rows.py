@@ -3,7 +3,7 @@ for each rule.
 """
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -14,7 +14,6 @@ from reconciler.core.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.core.plan.routing_table import (
     attributes_in_use,
     conditions_by_attribute,
-    desired_entries,
 )
 from reconciler.core.plan.traffic_shares import RuleShares
 from reconciler.core.text.phrases import Labels
@@ -26,15 +25,18 @@ from reconciler.features.table.cells import (
     write_scalar,
 )
 from reconciler.features.table.column_values import ColumnValues
+from reconciler.features.table.stated_rules import DATE_FIELDS, StatedRule
 
-_EDITABLE: Final = ("Priority", "On", "Queue")
-HEADINGS: Final = ("Rule", *_EDITABLE, "Share of callers", "File")
+_DATES: Final = tuple(DATE_FIELDS)
+_EDITABLE: Final = ("Priority", "On", "Queue", *_DATES)
+HEADINGS: Final = ("Rule", "Priority", "On", "Queue", "Share of callers", "File")
+DATED_HEADINGS: Final = (*HEADINGS[:4], *_DATES, *HEADINGS[4:])
 YES: Final = "yes"
 NO: Final = "no"
 
 
 class Column(NamedTuple):
-    """A column: one of `HEADINGS`, or that of the conditions on an attribute."""
+    """A column: one of `DATED_HEADINGS`, or that of the conditions on an attribute."""
 
     heading: str
     attribute: str = ""
@@ -52,8 +54,13 @@ NAME: Final = Column("Rule")
 class Row(NamedTuple):
     """A rule, and its cells by column."""
 
-    entry: RoutingEntry
+    stated: StatedRule
     cells: dict[Column, str]
+
+    @property
+    def entry(self) -> RoutingEntry:
+        """Return the rule."""
+        return self.stated.entry
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ class DecisionTable:
 
 def build_table(
     desired: DesiredState,
+    rules: Iterable[StatedRule],
     queues: Mapping[str, str],
     values: Mapping[str, ColumnValues],
     shares: RuleShares | None = None,
@@ -113,33 +121,39 @@ def build_table(
     """Return the table; `queues` are names by id, `values` those of the attributes, `shares` those
     of a sample.
     """
-    entries = sorted(
-        desired_entries(desired),
-        key=lambda entry: evaluation_key(entry, desired.evaluation),
+    ordered = sorted(
+        rules, key=lambda rule: evaluation_key(rule.entry, desired.evaluation)
     )
-    attributes = attributes_in_use(entries, desired.labels)
+    attributes = attributes_in_use([each.entry for each in ordered], desired.labels)
     columns = list[Column]()
-    for heading in HEADINGS:
+    for heading in headings_of(desired):
         if heading == "Queue":
             columns += [
                 Column(values[attribute].heading, attribute) for attribute in attributes
             ]
         if heading != "Share of callers" or shares is not None:
             columns.append(Column(heading))
-    rows = [_make_row(entry, columns, queues, values, shares) for entry in entries]
+    rows = [_make_row(rule, columns, queues, values, shares) for rule in ordered]
     return DecisionTable(desired.environment, tuple(columns), tuple(rows), values)
 
 
-def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
+def headings_of(desired: DesiredState) -> tuple[str, ...]:
+    """Return the headings of the columns that are not attributes."""
+    return HEADINGS if desired.calendar is None else DATED_HEADINGS
+
+
+def heading_of(
+    attribute: str, labels: Labels, names: Container[str], headings: Container[str]
+) -> str:
     """Return an attribute's heading: its label, or its name; in quotes, if the text has another
-    meaning.
+    meaning, such as that of one of the headings.
     """
     if attribute in labels.short:
         return labels.short[attribute]
     label = labels.texts.get((attribute,), attribute)
     text = write_scalar(attribute if label in names else label)
     has_other_meaning = (
-        text in HEADINGS or text in labels.short.values() or text.startswith("File")
+        text in headings or text in labels.short.values() or text.startswith("File")
     )
     if has_other_meaning and not text.startswith('"'):
         return f'"{text}"'
@@ -154,22 +168,25 @@ def _listed(groups: Mapping[str, Iterable[str]]) -> list[list[str]]:
 
 
 def _make_row(
-    entry: RoutingEntry,
+    stated: StatedRule,
     columns: Iterable[Column],
     queues: Mapping[str, str],
     values: Mapping[str, ColumnValues],
     shares: RuleShares | None,
 ) -> Row:
+    entry = stated.entry
     rule = entry.rule
     source = entry.source
     texts = {
         "Rule": write_name(entry.name),
         "Priority": write_scalar(rule.priority),
         "On": YES if rule.enabled else NO,
-        "Queue": write_queues(_weighted_queues(rule, queues)),
+        "Queue": _queue_text(stated, queues),
     }
-    if shares and rule.enabled:
-        texts["Share of callers"] = shares.of(entry).in_words()
+    for heading in _DATES:
+        texts[heading] = write_scalar(date) if (date := stated.date(heading)) else ""
+    if shares:
+        texts["Share of callers"] = _share_text(stated, shares)
     if source:
         texts["File"] = f"{write_name(source.file)} line {source.line}"
 
@@ -181,7 +198,24 @@ def _make_row(
         column: conditions.get(column.attribute) or texts.get(column.heading, "")
         for column in columns
     }
-    return Row(entry, cells)
+    return Row(stated, cells)
+
+
+def _share_text(stated: StatedRule, shares: RuleShares) -> str:
+    """Return the share of a rule; empty for one that takes no conversation now."""
+    entry = stated.entry
+    if not entry.rule.enabled or not stated.is_active:
+        return ""
+    return shares.of(replace(entry, name=str(entry.address))).in_words()
+
+
+def _queue_text(stated: StatedRule, queues: Mapping[str, str]) -> str:
+    """Return the queues of a rule; with steps, those of each step after its time."""
+    texts = [write_queues(_weighted_queues(stated.entry.rule, queues))]
+    for step in stated.steps:
+        weighted = write_queues(_weighted_queues(step.rule, queues))
+        texts.append(f"from {step.time}: {weighted}")
+    return ", ".join(texts)
 
 
 def _weighted_queues(rule: Rule, queues: Mapping[str, str]) -> list[WeightedQueue]:

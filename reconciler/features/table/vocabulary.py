@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import cast
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.desired.desired import DesiredState, labels_of
+from reconciler.core.desired.desired import labels_of
 from reconciler.core.manifest.documents import AttributeEntry
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import EQUALITIES, SETS, Scalar
 from reconciler.core.model.rule import Condition, canonical_scalar
-from reconciler.core.plan.routing_table import conditions_by_attribute, desired_entries
+from reconciler.core.plan.routing_table import conditions_by_attribute
 from reconciler.core.text.phrases import Labels
 from reconciler.features.table.column_values import ColumnValues, ValueKind
 from reconciler.features.table.rows import heading_of
@@ -21,12 +21,12 @@ from reconciler.features.table.rows import heading_of
 def column_values(
     manifests: Manifests,
     environment: Environment,
-    desired: DesiredState,
+    headings: Container[str],
+    entries: Sequence[RoutingEntry],
 ) -> dict[str, ColumnValues]:
     """Return the values by attribute: the bot's attributes, the declared ones, and those of the
-    rules.
+    rules. An attribute with one of the headings is in quotes.
     """
-    entries = desired_entries(desired)
     used = _used_values(entries)
     stated = _stated_conditions(entries)
     bot = environment.attributes
@@ -43,9 +43,9 @@ def column_values(
         texts = set(map(str, (*offered, *values)))
         columns[name] = ColumnValues(
             attribute=name,
-            heading=heading_of(name, labels, names),
+            heading=heading_of(name, labels, names, headings),
             kind=kind,
-            offered=tuple(offered),
+            offered=offered,
             used=frozenset(values),
             stated=stated.get(name, frozenset()),
             labels=_value_labels(name, labels, texts),
@@ -85,20 +85,20 @@ def _offered_values(
     manifests: Manifests,
     environment: Environment,
     declared: AttributeEntry | None,
-) -> tuple[ValueKind, Sequence[Scalar]]:
+) -> tuple[ValueKind, tuple[Scalar, ...]]:
     """Return the kind of an attribute's values, and the values that documents declare."""
     bot = environment.attributes
     if name == bot.intent:
         intents = [
             intent for loaded in manifests.intents for intent in loaded.document.names
         ]
-        return "text", intents
+        return "text", tuple(intents)
     if name == bot.confidence:
         return "confidence", ()
     if declared is None:
         return "any", ()
     kind = cast("ValueKind", declared.declared_type or "any")
-    return kind, sorted(declared.canonical_values, key=str)
+    return kind, tuple(sorted(declared.canonical_values, key=str))
 
 
 def _used_values(entries: Iterable[RoutingEntry]) -> dict[str, list[Scalar]]:

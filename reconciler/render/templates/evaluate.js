@@ -75,7 +75,7 @@ const evaluator = (() => {
       link: file === null || !data.files[file][1] ? "" : `${data.files[file][1]}${line}`,
     }));
     const sides = data.sides.map((side, at) => ({
-      ...side, known: new Set(side.known), rules: rules.filter(rule => rule.sides.includes(at)),
+      ...side, known: new Set(side.known), rules: rules.filter(({sides}) => data.times ? sides[0] <= at && at <= sides[1] : sides.includes(at)),
     }));
 
     // Returns what the rules read after an event, and why the endpoint replaced the intent.

@@ -9,7 +9,7 @@
   const data = JSON.parse(byId("data").textContent), rows = [...byId("rows").rows];
   const nameAt = at => rows[at].cells[0].firstChild.data.trim(), router = evaluator.create(data, nameAt);
   const columns = data.attributes.slice(0, data.columns).map(([name]) => name);
-  const isChange = router.sides.length > 1, VIEWS = [...(data.effects ? ["changes"] : []), "try", "rules", "queues", "promises"];
+  const isChange = router.sides.length > 1 && !data.times, VIEWS = [...(data.effects ? ["changes"] : []), "try", "rules", "queues", "promises"];
   const titles = new Map([...data.attributes, [data.intent, "intent"], [data.confidence, "confidence"]]);
   const labels = new Map(data.labels.map(([name]) => [name, new Map()]));
   data.labels.forEach(([name, value, label]) => labels.get(name).set(value, label));
@@ -21,6 +21,8 @@
   const TEXTS = ["intent", "confidence", "find", "queue", ...FILTERS];  // each is a field, and a part of the state and the address
   const state = {view: VIEWS[0], side: 0, extra: new Map()};
   let timer = 0;
+  // Of sides that follow each other in time, the chosen one alone answers.
+  const shownSides = () => data.times ? [router.sides[state.side]] : router.sides;
 
   function element(tag, content = [], attributes = {}) {
     const made = document.createElement(tag);
@@ -100,9 +102,9 @@
     const put = (id, ...parts) => byId(id).replaceChildren(...parts);
     put("details");
     try {
-      const event = readEvent(), results = router.sides.map(side => router.explain(side, event));
+      const event = readEvent(), results = shownSides().map(side => router.explain(side, event));
       const hint = "Choose an intent above. For a conversation without attributes, the answer is:";
-      const said = isChange ? comparison(event, results) : [subject(`By ${router.sides[0].name}`, event), ...answer(0, results[0])];
+      const said = isChange ? comparison(event, results) : [subject(`By ${shownSides()[0].name}`, event), ...answer(data.times ? state.side : 0, results[0])];
       put("answer", ...doubts(event), ...(event.size ? [] : [element("p", hint)]), ...said);
       put("details", ...confidences(event), ...allReasons(results));
     } catch (error) {
@@ -215,11 +217,11 @@
   }
   function* confidences(event) {
     const rest = new Map([...event].filter(([name]) => name !== data.confidence));
-    const ranges = router.confidenceRanges(rest, router.sides);
+    const ranges = router.confidenceRanges(rest, shownSides());
     byId("marks").replaceChildren(...(ranges || []).slice(1).map(({low}) => element("option", [], {value: low})));
     yield element("h3", "By confidence");
     if (!ranges) { yield element("p", "There are too many thresholds to list, or they are not known."); return; }
-    const missing = router.sides.map(side => router.explain(side, rest));
+    const missing = shownSides().map(side => router.explain(side, rest));
     const lines = [...ranges.map(range => [rangeText(range), range.answers]), ["without a confidence", missing]];
     if (!isChange) {
       yield element("ul", lines.map(([text, [only]]) => element("li", [`${text}: `, ...rangeAnswer(only)])), {id: "ranges"});
@@ -399,6 +401,7 @@
   function address(changes = {}) {
     const now = {...state, ...changes}, query = new URLSearchParams({view: now.view, side: now.side});
     TEXTS.filter(name => now[name]).forEach(name => query.append(name, now[name]));
+    if (now.at) { query.append("at", now.at); }
     now.extra.forEach((text, name) => query.append("attr", `${name.replace(/[%=]/g, encodeURIComponent)}=${text}`));
     return `#${query}`;
   }
@@ -409,6 +412,7 @@
     const isConversation = ["intent", "confidence", "attr"].some(name => query.has(name));
     state.view = VIEWS.includes(query.get("view")) ? query.get("view") : isConversation ? "try" : VIEWS[0];
     state.side = query.get("side") === "0" ? 0 : last;
+    if (data.times) { readTime(query); }
     TEXTS.forEach(name => { byId(name).value = state[name] = query.get(name) || ""; });
     for (const name of ["queue", ...FILTERS]) {  // a choice that this file lacks
       if (byId(name).selectedIndex < 0) { byId(name).value = state[name] = ""; }
@@ -417,6 +421,20 @@
     state.extra = new Map(pairs.map(([, name, text]) => [name.replace(/%(25|3D)/g, decodeURIComponent), text]));
     fields.forEach(({input, name}) => { input.value = state.extra.get(name) || ""; });
     show();
+  }
+  // Local times are compared as texts: each side has the least one that means a time in it.
+  function sideAt(time) {
+    const text = time.length === 16 ? `${time}:00` : time;
+    return data.times.findLastIndex(([start]) => start <= text);
+  }
+  function readTime(query) {
+    const text = query.get("at") || "", number = Number(query.get("side") || 0);
+    state.at = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? text : "";
+    state.side = state.at ? sideAt(state.at) : data.times[number] ? number : 0;
+  }
+  function setTime(at, side) {
+    state.at = at;
+    set("side", side);
   }
   function show() {
     const number = readConfidence();
@@ -428,6 +446,10 @@
     all("[name=side]").forEach(input => { input.checked = Number(input.value) === state.side; });
     byId("sides").hidden = !isChange || ["changes", "try"].includes(state.view);
     all(".promises").forEach((part, at) => { part.hidden = at !== state.side; });
+    if (data.times) {
+      if (byId("at").value !== state.at) { byId("at").value = state.at; }
+      byId("when").value = String(state.side);
+    }
     byId("slider").value = number >= 0 && number <= 1 ? number : 0;
     ({changes: showChanges, try: showAnswer, rules: showRules, queues: showQueues, promises: () => {}})[state.view]();
     clearTimeout(timer);  // browsers limit how often an address changes
@@ -451,6 +473,11 @@
   TEXTS.forEach(name => on(byId(name), "input", value => set(name, value)));
   on(byId("slider"), "input", value => set("confidence", byId("confidence").value = value));
   all("[name=side]").forEach(input => on(input, "change", value => set("side", Number(value))));
+  if (data.times) {
+    on(byId("at"), "input", value => setTime(value, value ? sideAt(value) : 0));
+    on(byId("when"), "change", value => setTime(data.times[Number(value)][0], Number(value)));
+    byId("times").hidden = false;
+  }
   fields.forEach(({input, name}) => on(input, "input", value => {
     state.extra.delete(name);
     set("extra", value ? state.extra.set(name, value) : state.extra);

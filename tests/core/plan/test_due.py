@@ -34,7 +34,12 @@ KEPT = "{intent: other, queue: Fraud}"
 
 @pytest.fixture
 def planner(room: Path) -> Planner:
-    rules = [ramp_text(STEPS), CAMPAIGN, KEPT, "{key: always, intent: xmas, queue: Fraud}"]
+    rules = [
+        ramp_text(STEPS),
+        CAMPAIGN,
+        KEPT,
+        "{key: always, intent: xmas, queue: Fraud}",
+    ]
     return planner_of(room, rules, NOW - HOUR)
 
 
