@@ -21,6 +21,7 @@ LATER_TITLE: Final = "Later, if nothing else changes"
 _OTHERS_UNCHANGED_THEN: Final = (
     "Everyone else, at each of these times: no change (proven)."
 )
+_WAITING: Final = "When the conditions of due steps hold"
 _MONTHS: Final = (
     "Jan",
     "Feb",
@@ -89,7 +90,7 @@ def _later_text(change: LaterChange, values: int) -> LaterText:
         "flows",
     )
     return LaterText(
-        when=readable_time(change.at, change.zone),
+        when=_WAITING if change.is_waiting else readable_time(change.at, change.zone),
         effects=effects,
         delay=_delay(change),
         refusals=tuple(_refusals(change)),
@@ -98,6 +99,8 @@ def _later_text(change: LaterChange, values: int) -> LaterText:
 
 def _delay(change: LaterChange) -> str:
     """Return which dates a freeze delays, and which steps may wait; empty without any."""
+    if change.is_waiting:
+        return ""
     return "; ".join(note for note in (_frozen(change), _waiting(change)) if note)
 
 

@@ -75,18 +75,28 @@ def later_findings(plan: Plan) -> Iterator[Finding]:
 def _each_change(
     plan: Plan, environment: Environment, calendar: Calendar
 ) -> Iterator[LaterChange]:
-    before = state_at(plan.desired, calendar.instant)
+    # first the steps that wait: a later time counts them as made
+    now = calendar.instant
+    steps = sorted({each.step.at for each in plan.waiting if each.step.at is not None})
+    times = [(now, tuple(steps))]
+    times += times_of_changes(calendar, environment, now + HORIZON)
+
+    before = plan.desired
     live = _live_after(plan)
     created = _created_ids(plan.changes)
-    last = calendar.instant + HORIZON
-    for at, due in times_of_changes(calendar, environment, last):
+    for at, due in times:
         desired = state_at(plan.desired, at)
         changes = _changes_at(plan, before, desired, live, at)
         if changes is None:
             continue
         stage = check_guards(_assess(changes), environment)
         yield LaterChange(
-            at=at, due=due, plan=stage, created=created, zone=calendar.zone
+            at=at,
+            due=due,
+            plan=stage,
+            created=created,
+            zone=calendar.zone,
+            is_waiting=at == now,
         )
         before = desired
         live = _live_after(stage)

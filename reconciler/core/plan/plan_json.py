@@ -483,7 +483,8 @@ class LaterJson(PlanPart):
 
     - `changes`: without their steps; a rule that the tenant does not have yet has no id
     - `promises`: those that the rules do not keep then
-    - `due`: only if a freeze delays changes until `at`, the dates at which they are due
+    - `due`: only if a freeze delays changes until `at`, or if steps wait for their conditions: the
+      dates at which they are due
     """
 
     at: Time

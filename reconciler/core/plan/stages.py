@@ -289,7 +289,8 @@ class LaterChange:
     """What the job changes at one time.
 
     `due` are the boundaries: more than one, or an earlier one, where a freeze delays them until
-    `at`. `created` are the ids of rules that the tenant does not have yet.
+    `at`. `created` are the ids of rules that the tenant does not have yet. `is_waiting` is True for
+    the steps that are due now, and made once their conditions hold.
     """
 
     at: datetime
@@ -297,6 +298,7 @@ class LaterChange:
     plan: Plan
     created: frozenset[str]
     zone: tzinfo
+    is_waiting: bool = False
 
     @property
     def refusals(self) -> tuple[GuardResult, ...]:
