@@ -24,6 +24,7 @@ from itertools import product
 from pathlib import Path
 
 import changes
+import dates
 import decide
 import endpoint
 import pace
@@ -480,7 +481,7 @@ def main() -> None:
         "what",
         nargs="*",
         help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint"
-        " decide changes"
+        " decide changes dates"
         " words house; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
@@ -514,6 +515,7 @@ def main() -> None:
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
         "decide": lambda: decide.bench(10, WORK),
         "changes": lambda: changes.bench(WORK, lambda words: cost(words, (0, 2)).cpu),
+        "dates": lambda: dates.bench(options.runs, WORK, cost, interleaved),
         "words": lambda: bench_words(options.seed, options.show),
         "house": bench_house,
     }

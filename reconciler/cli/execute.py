@@ -158,6 +158,9 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
             base=session.options.base,
             base_fallback=session.options.base_fallback,
         )
+    instant = session.manifests.instant
+    if instant is not None:
+        reviewed = reviewed.at(instant)
     return replace(session, options=options, sample=sample, reviewed=reviewed)
 
 

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from reconciler.cli.stdio import has_colours, width_of, wrap_for
+from reconciler.cli.stdio import (
+    has_colours,
+    is_runner_log,
+    width_of,
+    without_runner_commands,
+    wrap_for,
+)
 from reconciler.core.errors import CxrouteError, ManifestError
 from reconciler.core.model.finding import Document, Finding
 from reconciler.core.plan.finding_json import finding_to_json
@@ -69,7 +75,10 @@ class Output:
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Print the one JSON document of `--format json`."""
-        sys.stdout.write(REDACTOR.dump_redacted(form) + "\n")
+        text = REDACTOR.dump_redacted(form)
+        if is_runner_log():
+            text = without_runner_commands(text)
+        sys.stdout.write(f"{text}\n")
 
     def form_result(self, printed: str | Document) -> None:
         """Print the result in a form: a text, or the one document."""

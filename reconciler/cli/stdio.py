@@ -2,10 +2,26 @@
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, TextIO, cast
+from typing import IO, Any, Final, TextIO, cast
+
+# The runners of Azure DevOps and GitHub read commands from a log, at any place of a line:
+# `##vso[task.setvariable ...]`, `##[add-mask]`.
+_RUNNERS: Final = ("TF_BUILD", "GITHUB_ACTIONS")
+_RUNNER_COMMAND: Final = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
+
+
+def is_runner_log() -> bool:
+    """Return whether a runner reads commands from what is printed."""
+    return any(os.environ.get(name) for name in _RUNNERS)
+
+
+def without_runner_commands(json_text: str) -> str:
+    """Return equal JSON in which no text begins a command of a runner."""
+    return _RUNNER_COMMAND.sub(r"#\\u0023", json_text)
 
 
 def wrap_for(text: str, stream: IO[str]) -> str:
@@ -51,6 +67,7 @@ class GuardedStream:
         self._stream = stream
         self._closed = closed  # whether the program was started without this stream
         self.used = False  # whether anything was written
+        self._is_runner_log = is_runner_log()
 
     @property
     def lost_output(self) -> bool:
@@ -58,10 +75,13 @@ class GuardedStream:
         return self._closed and self.used
 
     def write(self, text: str) -> int:
-        """Write, unless the reader has closed the stream."""
+        """Write, unless the reader has closed the stream; in a runner's log, without commands."""
         self.used = True
+        written = text
+        if self._is_runner_log:
+            written = _RUNNER_COMMAND.sub("# #", text)
         with self._ignoring_broken_pipe():
-            self._stream.write(text)
+            self._stream.write(written)
         return len(text)
 
     def flush(self) -> None:

@@ -53,9 +53,10 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.assess import assess, measure_impact
 from reconciler.core.plan.changes import find_changes, unmatched_selectors
-from reconciler.core.plan.consent import Consent, required_consent
+from reconciler.core.plan.consent import Consent, join_consent, required_consent
 from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
+from reconciler.core.plan.later import later_findings, plan_later
 from reconciler.core.plan.ownership import classify_by_owner
 from reconciler.core.plan.review import (
     ReviewedPlan,
@@ -167,18 +168,36 @@ class Planner:
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""
-        findings = [*(self.advise or self.lint)(plan), *warn_of_table(plan)]
-        annotated = add_findings(add_findings(plan, findings), self.findings)
+        dated = replace(plan, later=plan_later(plan, self.environment))
+        findings = [
+            *(self.advise or self.lint)(plan),
+            *warn_of_table(plan),
+            *later_findings(dated),
+        ]
+        annotated = add_findings(add_findings(dated, findings), self.findings)
         acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
         return replace(
             acknowledged,
             failed_tests=self.failed_tests,
             watch=count_unwatched(plan, self.tests),
+            consent=self._consent_until_later(dated),
         )
+
+    def _consent_until_later(self, plan: Plan) -> tuple[Consent, ...] | None:
+        """Return whose consent a plan needs, also for what its dates change later.
+
+        An apply of a reviewed plan makes no later change.
+        """
+        if plan.consent is None or not plan.later or self.reviewed is not None:
+            return plan.consent
+        later = (self._required_consent(change.plan) or () for change in plan.later)
+        return join_consent([plan.consent, *later])
 
     def freeze(self) -> str:
         """Return why the environment is frozen now; empty if it is not."""
-        return freeze_reason(self.environment, self.clock(), self.allowed)
+        calendar = self.desired.calendar
+        since = calendar.interval.start if calendar else None
+        return freeze_reason(self.environment, self.clock(), self.allowed, since)
 
     def lint(self, plan: Assessed) -> Sequence[Finding]:
         """Return the lint's findings about the desired rules with the unmanaged live rules."""

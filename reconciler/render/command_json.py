@@ -19,9 +19,9 @@ from reconciler.core.plan.plan_json import (
     IntervalJson,
     PlanJson,
     PlanPart,
+    PromiseJson,
     RuleJson,
     SourceJson,
-    ViolationJson,
 )
 
 _PlanT = TypeVar("_PlanT")
@@ -91,21 +91,6 @@ class RouteTestJson(ClosedPart):
     winner: str | None
     passed: bool
     message: str | None
-    interval: NotRequired[IntervalJson]
-
-
-class PromiseJson(ClosedPart):
-    """The result of a promise in an environment.
-
-    `interval`: when a promise about rules with dates is broken.
-    """
-
-    environment: str
-    document: str
-    name: str
-    severity: Literal["error", "warning"]
-    holds: bool | None
-    violations: list[ViolationJson]
     interval: NotRequired[IntervalJson]
 
 

@@ -30,6 +30,7 @@ from reconciler.render.escape_markdown import (
     unquote_values,
 )
 from reconciler.render.finding_subject import finding_subject, source_location
+from reconciler.render.later import LATER_TITLE, LaterSummary
 from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import Provenance
 from reconciler.render.refusals import (
@@ -93,6 +94,7 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
             "waiting": WAITING_NOTE,
             "safe_order": texts.SAFE_ORDER_NOTE,
             "yours": YOUR_CHANGE,
+            "later": LATER_TITLE,
         },
         few_rules=MAX_MEMBERS,
         near=near,
@@ -115,6 +117,7 @@ def _page_parts(summary: PlanSummary) -> list[PagePart]:
         ),
         PagePart("who", "What changes for callers", _number(effects)),
         PagePart("others", "What else changes"),
+        *_later_parts(summary.later),
         PagePart("next", "How to go on"),
         PagePart("rules", "Changed rules", _number(changes)),
     ]
@@ -122,6 +125,13 @@ def _page_parts(summary: PlanSummary) -> list[PagePart]:
         findings = sum(len(note.occurrences) for note in summary.notes)
         parts.append(PagePart("notes", "Warnings and notes", _number(findings)))
     return parts
+
+
+def _later_parts(later: LaterSummary | None) -> list[PagePart]:
+    if later is None:
+        return []
+    is_bad = any(change.refusals for change in later.changes)
+    return [PagePart("later", "Later", _number(len(later.changes)), is_bad=is_bad)]
 
 
 def _number(count: int) -> str:

@@ -60,6 +60,8 @@ def view_to_json(
 ) -> Document:
     """Return the view as JSON without secrets, with a digest that binds it to the plan."""
     form = redact(_adapter().dump_python(view, mode="json"))
+    if view.summary.later is None:
+        del form["summary"]["later"]
     return {"digest": _digest(form, plan_id), "content": form}
 
 

@@ -19,6 +19,7 @@ from reconciler.render.change_summary import (
     summarize_change,
 )
 from reconciler.render.effects import EffectsSummary, Extent, summarize_effects
+from reconciler.render.later import LaterSummary, summarize_later
 from reconciler.render.replay import ReplaySummary, summarize_replay
 
 _MAX_INTENTS: Final = 5
@@ -75,6 +76,7 @@ class PlanSummary:
     consent: tuple[Consent, ...] = ()
     # each with an example, if the guard of promises refuses
     broken_promises: tuple[Finding, ...] = ()
+    later: LaterSummary | None = None
 
     @property
     def consent_text(self) -> str:
@@ -125,6 +127,7 @@ def summarize_plan(
         schedule_text=_schedule_text(plan),
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
+        later=summarize_later(plan, values),
     )
 
 

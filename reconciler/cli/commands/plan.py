@@ -36,6 +36,7 @@ from reconciler.core.plan.document import (
     plan_to_json,
 )
 from reconciler.core.plan.guards import guard_refusals
+from reconciler.core.plan.later import later_refusals
 from reconciler.core.plan.stages import Plan
 from reconciler.core.text.redact import REDACTOR, dump_indented
 from reconciler.core.traffic.records import RecordReader
@@ -379,7 +380,8 @@ def exit_code(plan: Plan, options: PlanCommandOptions) -> int:
     """Return plan's exit code (exit-codes): a failed route test has priority."""
     if plan.failed_tests:
         return ManifestError.exit_code
-    if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
+    refused = (*guard_refusals(plan), *plan.conflicts, *later_refusals(plan))
+    if options.fail_on_guards and refused:
         return RefusedError.exit_code
     return (
         PENDING

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, Final, Literal
 
 from reconciler.core.desired.desired import DesiredState, desire_offline
@@ -37,19 +37,21 @@ from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.manifest.source_map import LoadedDocument, PathStep
+from reconciler.core.manifest.syntax_tree import SyntaxNode, read_syntax
 from reconciler.core.manifest.yaml_patch import (
     CannotPatchError,
     TextEdit,
     apply_edits,
     compute_edits,
 )
+from reconciler.core.manifest.yaml_reader import parse_file
 from reconciler.core.manifest.yaml_writer import format_mapping
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.operators import INTERVALS
 from reconciler.core.model.rule import Address, Condition, Rule, Target
 from reconciler.core.text.escape import sanitize
 
-_COMMENT: Final = re.compile(r"(?m)(?<!\S)#.*\S")
+_COMMENT: Final = re.compile(r"#.*\S")
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
@@ -500,6 +502,15 @@ def patch_document(
     return compute_edits(source_map.text.text, start, old, new)
 
 
+def is_patched_exactly(
+    loaded: LoadedDocument[RuleSet], edits: Sequence[TextEdit], new: Fields
+) -> bool:
+    """Return whether the edited text reads as the new document, and not only its edited part."""
+    text = apply_edits(loaded.source_map.text.text, edits)
+    parsed = parse_file(text.encode(), loaded.file)
+    return any(document.value == new for document in parsed.documents)
+
+
 def edit_texts(
     file_edits: Iterable[tuple[str, Sequence[TextEdit]]], manifests: Manifests
 ) -> dict[str, str]:
@@ -519,9 +530,32 @@ def find_lost_comments(texts: Mapping[str, str], manifests: Manifests) -> Counte
     old_texts = {
         loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets
     }
-    old = "\n".join(old_texts[file] for file in texts)
-    new = "\n".join(texts.values())
-    return Counter(_COMMENT.findall(old)) - Counter(_COMMENT.findall(new))
+    old = chain.from_iterable(_list_comments(old_texts[file]) for file in texts)
+    new = chain.from_iterable(map(_list_comments, texts.values()))
+    return Counter(old) - Counter(new)
+
+
+def _list_comments(text: str) -> list[str]:
+    """Return the comments of a valid text. A number sign in a value begins none."""
+    outside: list[str] = []
+    position = 0
+    for document in read_syntax(text):
+        for place in document.places:
+            node = place.node
+            outside.append(text[position : _start_of_value(text, node)])
+            position = node.end
+    outside.append(text[position:])
+    return _COMMENT.findall(" ".join(outside))
+
+
+def _start_of_value(text: str, node: SyntaxNode) -> int:
+    """Return where a value begins: that of a block below its first line, which may have a
+    comment.
+    """
+    if node.style not in ("|", ">"):
+        return node.start
+    line_end = text.find("\n", node.start, node.end)
+    return node.end if line_end < 0 else line_end
 
 
 def find_unintended_changes(

@@ -223,11 +223,12 @@ class _Patcher:
     def _remove_lines(self, node: SyntaxNode, start: int, end: int) -> None:
         """Remove the lines of an entry or item; those of an item with the comments above it."""
         line_start, line_end = self.lines(start, end)
-        while line_start and not node.keys:
-            above = self.line_start(line_start - 1)
+        first = self.line_start(start)
+        while first and not node.keys:
+            above = self.line_start(first - 1)
             if not self._is_comment(above, start):
                 break
-            line_start = above
+            line_start = first = above
         self._add_edit(line_start, line_end, "")
 
     def _is_comment(self, start: int, dash: int) -> bool:
@@ -352,8 +353,8 @@ class _Patcher:
         line_end = self.text.find("\n", end)
         if line_end >= 0:
             return first, line_end + 1
-        previous_end = self.text.rfind("\n", 0, first)
-        return max(previous_end, 0), len(self.text)
+        previous_line_end = "\r\n" if self.text[first - 2 : first] == "\r\n" else "\n"
+        return max(first - len(previous_line_end), 0), len(self.text)
 
     def find_dash(self, item: SyntaxNode) -> int:
         dash = self.text.rfind("-", 0, item.start)

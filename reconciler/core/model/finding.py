@@ -247,6 +247,9 @@ CXR240 no run near a date: A rule with a date changes at the first run after the
 `cxroute watch`, and write in the Environment how often: `schedule: {every: 10m}`.
 CXR242 rule or step that is never active: The rule ended, or the step begins when its rule has ended, so it never has an
 effect again. Remove it, or change its dates.
+CXR243 change at a date that will not be made: At a date, a rule should begin, change or end, and it stays as it is
+then: it is held, rules are not deleted (`prune: false`), or the change is in conflict with another rule. End the hold
+before the date, or change the date.
 CXR301 name is taken: An unmanaged live rule has the name of a desired one. To manage it, write `adopt:` with the live
 name in the manifest; otherwise rename one of the two.
 CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed: it is

@@ -31,11 +31,11 @@ def assess(scheduled: Scheduled, sample: TrafficSample | None = None) -> Assesse
     return Assessed(
         **Scheduled.parts_of(noted),
         impact=measure_impact(scheduled, sample),
-        promises=_check_promises(scheduled),
+        promises=check_plan_promises(scheduled),
     )
 
 
-def _check_promises(plan: Changes) -> tuple[PromiseResult, ...]:
+def check_plan_promises(plan: Changes) -> tuple[PromiseResult, ...]:
     """Return the result of each promise on the rules after the changes."""
     if not plan.desired.promises:
         return ()

@@ -8,6 +8,7 @@ apply is not part of the claim.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from reconciler.core.behaviour.diff.difference import BehaviourChange
@@ -85,6 +86,26 @@ def _larger_shares(
 
 def _sort_key(queue: OwnedQueue) -> tuple[str, str, tuple[str, ...]]:
     return queue.name, queue.id or "", queue.owners
+
+
+def join_consent(lists: Iterable[Iterable[Consent]]) -> tuple[Consent, ...]:
+    """Return one entry for each queue of several lists: what happens to its callers in all of
+    them.
+    """
+    changes: dict[OwnedQueue, set[ConsentChange]] = {}
+    for entry in chain.from_iterable(lists):
+        changes.setdefault(entry.queue, set()).add(entry.change)
+    return tuple(
+        Consent(queue, _joined_change(changes[queue]))
+        for queue in sorted(changes, key=_sort_key)
+    )
+
+
+def _joined_change(changes: Collection[ConsentChange]) -> ConsentChange:
+    known = {change for change in changes if change != "unknown"}
+    if not known:
+        return "unknown"
+    return known.pop() if len(known) == 1 else "both"
 
 
 def consent_to_json(consent: Consent) -> "ConsentJson":

@@ -1,6 +1,6 @@
 """A plan as a JSON document (plan-json): its values in the types of `plan_json`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -21,7 +21,14 @@ from reconciler.core.plan.consent import consent_to_json
 from reconciler.core.plan.finding_json import finding_to_json, source_to_json
 from reconciler.core.plan.headline import headline
 from reconciler.core.plan.replay import replay_to_json
-from reconciler.core.plan.stages import Assessed, Changes, GuardResult, Plan, Scheduled
+from reconciler.core.plan.stages import (
+    Assessed,
+    Changes,
+    GuardResult,
+    LaterChange,
+    Plan,
+    Scheduled,
+)
 from reconciler.core.rule_json import rule_body
 from reconciler.version import __version__
 
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
         FallbackJson,
         GuardJson,
         HeldJson,
+        LaterJson,
         OptionsJson,
         PlanJson,
         RuleJson,
@@ -71,6 +79,8 @@ def plan_to_json(plan: Plan) -> "PlanJson":
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }
+    if plan.later is not None:
+        form["later"] = _later_changes(plan.later)
     if plan.consent is not None:
         form["consent"] = [consent_to_json(entry) for entry in plan.consent]
     form["planId"] = plan.remember_id(lambda: digest_document(form))
@@ -94,6 +104,36 @@ def _held_changes(plan: Changes) -> list["HeldJson"]:
         {**change_to_json(plan, held.change), "reason": held.reason}
         for held in plan.held
     ]
+
+
+def _later_changes(later: Iterable[LaterChange]) -> list["LaterJson"]:
+    return [_later_change(change) for change in later]
+
+
+def _later_change(change: LaterChange) -> "LaterJson":
+    plan = change.plan
+    promises = change.broken_promises
+    sentence = headline(plan.impact, plan.queue_names, plan.labels, promises)
+    form: LaterJson = {
+        "at": shown_instant(change.at),
+        "changes": [_change_at(change, each) for each in plan.changes],
+        "behaviour": impact_to_json(plan.impact, plan.queue_names, sentence),
+        "guards": [_guard(result) for result in plan.guards],
+        "promises": [each.to_json(plan.queue_names) for each in promises],
+    }
+    if change.due != (change.at,):
+        form["due"] = [shown_instant(boundary) for boundary in change.due]
+    return form
+
+
+def _change_at(later: LaterChange, change: Change) -> "ChangeJson":
+    """Return a later change; a rule that the tenant does not have yet has no id."""
+    form = change_to_json(later.plan, change)
+    if form["id"] in later.created:
+        form["id"] = None
+        if form["before"] is not None:
+            form["before"].pop("id", None)
+    return form
 
 
 def _behaviour(plan: Assessed) -> "BehaviourJson":
@@ -244,7 +284,15 @@ def digest_document(payload: Mapping[str, Any]) -> str:
     lasting = {name: value for name, value in payload.items() if name not in passing}
     if payload.get("behaviour"):
         lasting["behaviour"] = {**payload["behaviour"], "headline": ""}
+    if payload.get("later"):
+        lasting["later"] = [_lasting_part(change) for change in payload["later"]]
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
+
+
+def _lasting_part(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a later change without its guards and its headline."""
+    behaviour = {**change["behaviour"], "headline": ""}
+    return {**change, "guards": [], "behaviour": behaviour}
 
 
 def rule_to_json(

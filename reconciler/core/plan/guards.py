@@ -9,8 +9,10 @@ from datetime import datetime
 from itertools import chain
 from typing import Final, get_args
 
+from reconciler.core.desired.expand_dates import zone_of
+from reconciler.core.desired.local_time import instant_of
 from reconciler.core.manifest.kinds.environment import Environment
-from reconciler.core.manifest.kinds.guard_limits import GuardName, Limit
+from reconciler.core.manifest.kinds.guard_limits import Allow, GuardName, Limit
 from reconciler.core.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.core.model.rule import Address
 from reconciler.core.plan.findings import add_findings
@@ -24,7 +26,11 @@ def check_guards(assessed: Assessed, environment: Environment) -> Plan:
     """Return the plan, with the result of each guard of the environment at the plan's own time."""
     results = _check_all(assessed, environment)
     now = assessed.instant
-    guards = tuple(apply_allowance(result, environment, now) for result in results)
+    calendar = assessed.desired.calendar
+    since = calendar.interval.start if calendar else None
+    guards = tuple(
+        apply_allowance(result, environment, now, since) for result in results
+    )
     plan = Plan(**Assessed.parts_of(assessed), guards=guards)
 
     failures = (result.failure for result in assessed.promises if result.failure)
@@ -45,10 +51,17 @@ def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
 
 
 def freeze_reason(
-    environment: Environment, now: datetime, lifted: Collection[str] = ()
+    environment: Environment,
+    now: datetime,
+    lifted: Collection[str] = (),
+    since: datetime | None = None,
 ) -> str:
-    """Return why a freeze window forbids writing now; empty if writing is allowed."""
-    result = apply_allowance(_check_freeze(environment, now), environment, now)
+    """Return why a freeze window forbids writing now; empty if writing is allowed.
+
+    `since` is the last boundary of rules with dates.
+    """
+    checked = _check_freeze(environment, now)
+    result = apply_allowance(checked, environment, now, since)
     return "" if result.ok or result.name in lifted else result.message
 
 
@@ -325,13 +338,35 @@ def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
 
 
 def apply_allowance(
-    result: GuardResult, environment: Environment, now: datetime
+    result: GuardResult,
+    environment: Environment,
+    now: datetime,
+    since: datetime | None = None,
 ) -> GuardResult:
     """Lift a guard for which the Environment has a valid entry; the entry is reported in any
     case.
+
+    `since` is the last boundary of rules with dates: an entry can be about that one alone.
     """
     for entry in environment.guard.allow:
-        if entry.name == result.name and now < entry.until:
-            reason = f"{entry.reason} (until {entry.until.isoformat()})"
+        if entry.name != result.name:
+            continue
+        reason = _allowed_reason(entry, environment, now, since)
+        if reason:
             return replace(result, ok=True, allowed=reason)
     return result
+
+
+def _allowed_reason(
+    entry: Allow, environment: Environment, now: datetime, since: datetime | None
+) -> str:
+    """Return why an entry lifts its guard now; empty if it does not."""
+    if entry.until is not None and entry.until <= now:
+        return ""
+    times = [] if entry.until is None else [f"until {entry.until.isoformat()}"]
+    if entry.at is not None:
+        date = instant_of(entry.at, zone_of(environment.timezone))
+        if date != since:
+            return ""
+        times.append(f"at {entry.at.isoformat()}")
+    return f"{entry.reason} ({', '.join(times)})"

@@ -367,6 +367,21 @@ class ViolationJson(_Except, ClosedPart):
     assumed: NotRequired[list[ClosedAssumedJson]]
 
 
+class PromiseJson(ClosedPart):
+    """The result of a promise in an environment.
+
+    `interval`: when a promise about rules with dates is broken.
+    """
+
+    environment: str
+    document: str
+    name: str
+    severity: Literal["error", "warning"]
+    holds: bool | None
+    violations: list[ViolationJson]
+    interval: NotRequired[IntervalJson]
+
+
 class ConsentJson(PlanPart):
     """A queue whose callers change or may change: one of its owners must consent."""
 
@@ -459,12 +474,29 @@ class SaveJson(PlanPart):
     at: str
 
 
+class LaterJson(PlanPart):
+    """What changes at a time, against the time before it, if nothing else changes until then.
+
+    - `changes`: without their steps; a rule that the tenant does not have yet has no id
+    - `promises`: those that the rules do not keep then
+    - `due`: only if a freeze delays changes until `at`, the dates at which they are due
+    """
+
+    at: Time
+    changes: list[ChangeJson]
+    behaviour: BehaviourJson
+    guards: list[GuardJson]
+    promises: list[PromiseJson]
+    due: NotRequired[list[Time]]
+
+
 class PlanJson(PlanPart):
     """A plan, or the report of `cxroute drift`.
 
     - `acknowledged`: findings that `accept:` accepts, each with the reason
     - `view`: only in a saved plan, the texts that `cxroute show` prints
     - `consent`: only if a queue has owners, whose consent it needs
+    - `later`: only if a rule has a date, what changes in the next 90 days
     - `lastSave`: only of `drift` with Studio
     - `report`: only in a report of `cxroute drift`, the current differences
     """
@@ -489,6 +521,7 @@ class PlanJson(PlanPart):
     replay: NotRequired[ReplayJson]
     view: NotRequired[Document]
     consent: NotRequired[list[ConsentJson]]
+    later: NotRequired[list[LaterJson]]
     lastSave: NotRequired[SaveJson]
     report: NotRequired[Literal["drift"]]
 

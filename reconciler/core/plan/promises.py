@@ -4,6 +4,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from reconciler.core.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.core.behaviour.evaluate import Conversation, canonical_attributes
@@ -12,12 +13,15 @@ from reconciler.core.behaviour.space.space import Example
 from reconciler.core.desired.calendar import Interval
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.expand_promises import StatedPromise
-from reconciler.core.model.finding import Document, Finding
+from reconciler.core.model.finding import Finding
 from reconciler.core.plan.behaviour_json import violation_to_json
 from reconciler.core.plan.interval_json import interval_to_json
 from reconciler.core.plan.routing_table import route_phrase
 from reconciler.core.text.escape import pluralize, quote, sanitize
 from reconciler.core.text.phrases import Labels, conversation_phrase
+
+if TYPE_CHECKING:
+    from reconciler.core.plan.plan_json import PromiseJson
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +43,13 @@ class PromiseResult(StatedPromise):
             return {}
         return canonical_attributes(violations[0].example.attributes)
 
-    def to_json(self, queue_names: Mapping[str, str]) -> Document:
+    def to_json(self, queue_names: Mapping[str, str]) -> "PromiseJson":
         """Return the result in the form of `test --format json`."""
-        form: Document = {
+        form: PromiseJson = {
             "environment": self.environment,
             "document": self.document,
             "name": self.name,
-            "severity": self.finding.severity,
+            "severity": "warning" if self.finding.severity == "warning" else "error",
             "holds": self.facts.holds,
             "violations": [
                 violation_to_json(region, queue_names)

@@ -22,6 +22,13 @@ from reconciler.core.plan.document import (
     digest_document,
 )
 from reconciler.core.plan.impact import Impact
+from reconciler.core.plan.review_later import (
+    ChangeFacts,
+    ReviewedBoundary,
+    join_changes,
+    join_claims,
+    read_boundaries,
+)
 from reconciler.core.plan.routing_table import live_entries
 from reconciler.core.plan.stages import Changes, Plan, PlanOptions
 from reconciler.core.text.escape import join_first, pluralize, quote, sanitize
@@ -60,6 +67,23 @@ class ReviewedPlan:
     traffic: "SampleJson | None"
     # each queue and its owners
     consent: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    later: tuple[ReviewedBoundary, ...] = ()
+
+    def at(self, instant: datetime) -> "ReviewedPlan":
+        """Return the plan with what its boundaries until an instant allow, too."""
+        over = [boundary for boundary in self.later if boundary.at <= instant]
+        if not over:
+            return self
+        changes = join_changes(self.changes, over)
+        addresses = {
+            change.address or "" for boundary in over for change in boundary.changes
+        }
+        return replace(
+            self,
+            changes=changes,
+            addresses=self.addresses | addresses,
+            claims=join_claims(self.claims, over),
+        )
 
 
 def read_saved_plan(text: str, name: str) -> ReviewedPlan:
@@ -120,6 +144,7 @@ def _reviewed(form: "PlanJson") -> ReviewedPlan:
         consent=frozenset(
             parse_consent(entry).queue.identity for entry in form.get("consent", ())
         ),
+        later=read_boundaries(form.get("later", ())),
     )
 
 
@@ -139,9 +164,16 @@ def unreviewed_changes(fresh: Changes, reviewed: ReviewedPlan) -> tuple[Change, 
     for change in fresh.changes:
         if is_copy_removal(change):
             continue
-        if _change_identity(change_to_json(fresh, change)) not in reviewed.changes:
+        facts = ChangeFacts.of(change_to_json(fresh, change))
+        if not _is_reviewed(facts, reviewed):
             unreviewed.append(change)
     return tuple(unreviewed)
+
+
+def _is_reviewed(facts: ChangeFacts, reviewed: ReviewedPlan) -> bool:
+    """Return whether a reviewed plan has a change; a rule that the plan creates may have any id."""
+    identities = (facts.identity, facts.without_id.identity)
+    return any(identity in reviewed.changes for identity in identities)
 
 
 def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:

@@ -7,7 +7,7 @@ later one, too. One function builds each stage from the one before: `find_change
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -267,6 +267,8 @@ class Plan(Assessed):
     # route tests that the manifests fail: apply refuses while there is one
     failed_tests: tuple[Finding, ...] = ()
     watch: WatchCounts | None = None  # None without route tests and promises
+    # what the boundaries of the next 90 days change; None if no rule has a date
+    later: "tuple[LaterChange, ...] | None" = None
     # the recorded conversations of `plan --replay` that go elsewhere
     replay: "ReplayResult | None" = None
     # the id, once it is computed
@@ -277,3 +279,28 @@ class Plan(Assessed):
         if not self._ids:
             self._ids.append(compute())
         return self._ids[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterChange:
+    """What the job changes at one time.
+
+    `due` are the boundaries: more than one, or an earlier one, where a freeze delays them until
+    `at`. `created` are the ids of rules that the tenant does not have yet.
+    """
+
+    at: datetime
+    due: tuple[datetime, ...]
+    plan: Plan
+    created: frozenset[str]
+    zone: tzinfo
+
+    @property
+    def refusals(self) -> tuple[GuardResult, ...]:
+        """Return the guards that will refuse the changes."""
+        return tuple(result for result in self.plan.guards if not result.ok)
+
+    @property
+    def broken_promises(self) -> "tuple[PromiseResult, ...]":
+        """Return the promises that the rules do not keep then."""
+        return tuple(each for each in self.plan.promises if each.failure is not None)

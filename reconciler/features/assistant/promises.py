@@ -112,7 +112,7 @@ def _in_full(result: PromiseResult, checked: Checked, left_out: LeftOut) -> Docu
             {
                 "destination": each["destination"],
                 "rule": each["rule"],
-                "source": source_to_json(places.get(each["rule"])),
+                "source": source_to_json(places.get(each["rule"] or "")),
                 "example": each["witness"],
             }
             for each in violations

@@ -13,7 +13,10 @@ from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import ManifestError
 from reconciler.core.plan.finding_json import finding_to_json
-from reconciler.features.changes.merge_check import MergeReport, report_merge
+from reconciler.features.changes.merge_check import (
+    MergeReport,
+    report_merge,
+)
 from reconciler.features.changes.merge_document import merge_to_json
 from reconciler.features.changes.merge_text import (
     BRIEF,
@@ -24,7 +27,9 @@ from reconciler.features.changes.merge_text import (
 from reconciler.features.changes.merge_versions import read_versions
 
 if TYPE_CHECKING:
-    from reconciler.features.changes.merge_json import MergeCheckJson
+    from reconciler.features.changes.merge_json import (
+        MergeCheckJson,
+    )
 
 _FORMS: Final = ("text", "json", "markdown")
 
@@ -53,7 +58,8 @@ def options(parser: argparse.ArgumentParser) -> type[MergeCheckOptions]:
         "needed. No file\n"
         "of the work tree changes. The exit code is 2 if a conversation goes elsewhere than "
         "expected, if the two\n"
-        "changes are in conflict about one, or if that is not decided; and 3 for a text conflict, "
+        "changes are in conflict about one, if the merge ties rules of equal priority, or if that "
+        "is not decided; and 3 for a text conflict, "
         "for an invalid\n"
         "version, and for a route test or promise that fails in MERGED, and in neither OURS nor "
         "THEIRS."

@@ -14,7 +14,7 @@ from reconciler.core.checks.route_tests import (
     check,
     with_promises,
 )
-from reconciler.core.desired.calendar import Interval
+from reconciler.core.desired.calendar import ALWAYS, Interval
 from reconciler.core.desired.desired import DesiredState, state_at
 from reconciler.core.desired.expand_dates import zone_of
 from reconciler.core.errors import ManifestError, UsageError
@@ -26,6 +26,7 @@ from reconciler.core.plan.words import Names
 from reconciler.core.text.escape import quote, sanitize
 from reconciler.core.text.phrases import Labels, merge_labels
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, check_merge
+from reconciler.features.changes.merge_ties import MergedTie, find_merged_ties
 from reconciler.features.changes.merge_winners import MERGED, OURS, THEIRS, VERSIONS
 
 
@@ -44,10 +45,20 @@ class CheckedVersion(NamedTuple):
 
 
 class MergeTime(NamedTuple):
-    """What a merge does in an interval; the one of now has no start."""
+    """What a merge does in an interval; the one of now has no start.
+
+    `behaviour` is that of a tenant which tries rules of equal priority by name, and `ties` are
+    those rules that neither change has both of.
+    """
 
     interval: Interval
     behaviour: MergeBehaviour
+    ties: tuple[MergedTie, ...]
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Return whether every conversation is proven to go where it is expected."""
+        return self.behaviour.is_as_expected and not self.ties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +81,7 @@ class MergedEnvironment:
     @property
     def unexpected_times(self) -> tuple[MergeTime, ...]:
         """Return the intervals in which not all is proven to be as expected."""
-        return tuple(each for each in self.times if not each.behaviour.is_as_expected)
+        return tuple(each for each in self.times if not each.is_as_expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,14 +182,13 @@ def compare_versions(
 
 def _merged_times(states: Sequence[DesiredState]) -> Iterator[MergeTime]:
     """Yield what a merge does from now on, with equal neighbours as one interval."""
-    start: datetime | None = None
-    behaviour = _behaviour_of(states)
+    now = _merged_at(states)
     for boundary in _boundaries_of(states):
-        after = _behaviour_of([state_at(state, boundary) for state in states])
-        if _rows_of(after) != _rows_of(behaviour):
-            yield MergeTime(Interval(start, boundary), behaviour)
-            start, behaviour = boundary, after
-    yield MergeTime(Interval(start, None), behaviour)
+        after = _merged_at([state_at(state, boundary) for state in states])
+        if _told(after) != _told(now):
+            yield now._replace(interval=Interval(now.interval.start, boundary))
+            now = after._replace(interval=Interval(boundary, None))
+    yield now
 
 
 def _boundaries_of(states: Sequence[DesiredState]) -> list[datetime]:
@@ -190,14 +200,21 @@ def _boundaries_of(states: Sequence[DesiredState]) -> list[datetime]:
     return sorted(boundaries)
 
 
-def _behaviour_of(states: Sequence[DesiredState]) -> MergeBehaviour:
+def _merged_at(states: Sequence[DesiredState]) -> MergeTime:
     """Return what a merge does at the time of its versions' states."""
     stages = compared_stages([state.endpoint for state in states])
     lists = [
         _ordered_events(state, stage)
         for state, stage in zip(states, stages, strict=True)
     ]
-    return check_merge(lists, common_types(stages))
+    types = common_types(stages)
+    return MergeTime(ALWAYS, check_merge(lists, types), find_merged_ties(lists, types))
+
+
+def _told(time: MergeTime) -> Hashable:
+    """Return what people read of a time; equal for two whose reports are equal."""
+    ties = [(tie.first.name, tie.second.name, tie.example is None) for tie in time.ties]
+    return tuple(ties), _rows_of(time.behaviour)
 
 
 def _rows_of(behaviour: MergeBehaviour) -> Hashable:

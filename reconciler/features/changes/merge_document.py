@@ -18,10 +18,12 @@ from reconciler.features.changes.merge_behaviour import (
     MergeRow,
 )
 from reconciler.features.changes.merge_check import MergedEnvironment, MergeTime
+from reconciler.features.changes.merge_ties import MergedTie
 
 if TYPE_CHECKING:
     from reconciler.features.changes.merge_json import (
         MergedEnvironmentJson,
+        MergedTieJson,
         MergeLaterJson,
         MergeRowJson,
         MergeRuleJson,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 def merge_to_json(environment: MergedEnvironment) -> "MergedEnvironmentJson":
     """Return the report of one Environment: that of now, and with dates, those of later."""
     now, *later = environment.times
-    form = time_to_json(now.behaviour, environment.queues)
+    form = _with_ties(now, environment)
     document = cast("MergedEnvironmentJson", form)
     if later:
         document["later"] = [_later_to_json(each, environment) for each in later]
@@ -40,9 +42,16 @@ def merge_to_json(environment: MergedEnvironment) -> "MergedEnvironmentJson":
 
 
 def _later_to_json(time: MergeTime, environment: MergedEnvironment) -> "MergeLaterJson":
-    form = time_to_json(time.behaviour, environment.queues)
+    form = _with_ties(time, environment)
     document = cast("MergeLaterJson", form)
     document["interval"] = interval_to_json(time.interval)
+    return document
+
+
+def _with_ties(time: MergeTime, environment: MergedEnvironment) -> "MergeTimeJson":
+    document = time_to_json(time.behaviour, environment.queues)
+    if time.ties:
+        document["ties"] = [tie_to_json(tie) for tie in time.ties]
     return document
 
 
@@ -66,6 +75,14 @@ def time_to_json(
             type_to_json(*known) for known in behaviour.rests_on.items()
         ]
     return document
+
+
+def tie_to_json(tie: MergedTie) -> "MergedTieJson":
+    """Return two rules of equal priority."""
+    return {
+        "rules": [tie.first.name, tie.second.name],
+        "example": tie.example.attributes if tie.example else None,
+    }
 
 
 class _RulesOfRows:

@@ -52,6 +52,16 @@ class MergeRuleJson(ClosedPart):
     priority: float
 
 
+class MergedTieJson(ClosedPart):
+    """Two rules of equal priority and different destinations, which neither change has both of.
+
+    `example` is a conversation that both match; null: whether there is one is not decided.
+    """
+
+    rules: list[str]
+    example: Attributes | None
+
+
 class MergeTimeJson(ClosedPart):
     """What a merge does at a time; `unknown` holds the conversations that are not decided."""
 
@@ -61,6 +71,7 @@ class MergeTimeJson(ClosedPart):
     conflicts: list[MergeRowJson]
     rules: dict[str, MergeRuleJson]
     restsOn: NotRequired[list[TypeJson]]
+    ties: NotRequired[list[MergedTieJson]]
 
 
 class MergeLaterJson(MergeTimeJson):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.core.behaviour.routing_entry import RoutingEntry
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.core.desired.calendar import interval_phrase
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.plan.clauses import FEW_VALUES, clauses_phrase, condition_phrases
@@ -18,6 +18,7 @@ from reconciler.core.plan.words import (
     Names,
     destination_phrase,
     destination_with_ids,
+    two_destinations,
 )
 from reconciler.core.text.escape import (
     join_all,
@@ -32,6 +33,7 @@ from reconciler.features.changes.merge_check import (
     MergeReport,
     MergeTime,
 )
+from reconciler.features.changes.merge_ties import MergedTie
 from reconciler.features.changes.merge_winners import VERSIONS
 from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import alert, escape_markdown, table_cell
@@ -47,6 +49,10 @@ _CONFLICTS: Final = "Both changes move these conversations, to different places:
 _UNKNOWN: Final = (
     "Not decided, because the analysis stopped at its bound of work; these conversations may go "
     "elsewhere:"
+)
+_TIES: Final = (
+    "Merged, these rules have equal priority and send conversations to different places, and the "
+    "tenant may try either first:"
 )
 _MAX_EARLIER: Final = 6
 
@@ -79,8 +85,10 @@ def merge_headline(report: MergeReport) -> str:
         sentence = "Merged, conversations go elsewhere than expected."
     elif any(behaviour.conflicts for behaviour in behaviours):
         sentence = "The two changes move conversations to different places."
+    elif not any(behaviour.undecided for behaviour in behaviours):
+        sentence = "Merged, rules of equal priority are in conflict."
     counted = [
-        f"{_title(environment, time)}: {_count_phrase(time.behaviour)}"
+        f"{_title(environment, time)}: {_count_phrase(time)}"
         for environment in report.environments
         for time in environment.unexpected_times
     ]
@@ -93,12 +101,14 @@ def _title(environment: MergedEnvironment, time: MergeTime) -> str:
     return f"{sanitize(environment.name)} {when}".rstrip()
 
 
-def _count_phrase(behaviour: MergeBehaviour) -> str:
+def _count_phrase(time: MergeTime) -> str:
     """Return `2 surprises and 1 conflict`."""
+    behaviour = time.behaviour
     counts = {
         "surprise": len(behaviour.surprises),
         "conflict": len(behaviour.conflicts),
         "undecided case": len(behaviour.undecided),
+        "tie": len(time.ties),
     }
     words = [pluralize(count, noun) for noun, count in counts.items() if count]
     return join_all(words, "and")
@@ -110,7 +120,7 @@ def merge_text(report: MergeReport, style: Style, limits: MergeLimits) -> str:
     for environment in report.environments:
         for time in environment.unexpected_times:
             lines += ["", style("bold", _title(environment, time))]
-            lines += _time_lines(time.behaviour, environment, style, limits)
+            lines += _time_lines(time, environment, style, limits)
     lines += _others_lines(report)
     return "".join(f"{line}\n" for line in lines)
 
@@ -123,11 +133,12 @@ def _others_lines(report: MergeReport) -> list[str]:
 
 
 def _time_lines(
-    behaviour: MergeBehaviour,
+    time: MergeTime,
     environment: MergedEnvironment,
     style: Style,
     limits: MergeLimits,
 ) -> Iterator[str]:
+    behaviour = time.behaviour
     for title, rows in _parts(behaviour):
         yield title
         shown = rows[: limits.rows]
@@ -143,6 +154,35 @@ def _time_lines(
         hidden = len(behaviour.undecided) - limits.rows
         if hidden > 0:
             yield f"  and {hidden:,} more"
+    if time.ties:
+        yield _TIES
+        yield from (f"  {line}" for line in _tie_lines(time, environment, limits))
+
+
+def _tie_lines(
+    time: MergeTime, environment: MergedEnvironment, limits: MergeLimits
+) -> Iterator[str]:
+    for tie in time.ties[: limits.rows]:
+        yield f"{entry_name(tie.first)} and {entry_name(tie.second)}: {_tied(tie, environment)}"
+    hidden = len(time.ties) - limits.rows
+    if hidden > 0:
+        yield f"and {hidden:,} more"
+
+
+def _tied(tie: MergedTie, environment: MergedEnvironment) -> str:
+    """Return a conversation that both rules of a tie match, and where it may go."""
+    if tie.example is None:
+        return "whether both match one conversation is not decided"
+    example = tie.example
+    conversation = conversation_phrase(
+        example.attributes, environment.labels, example.absent
+    )
+    first, second = two_destinations(
+        destination_of_rule(tie.first),
+        destination_of_rule(tie.second),
+        environment.queues,
+    )
+    return f"for example, {conversation} goes to {first} or to {second}"
 
 
 def _parts(behaviour: MergeBehaviour) -> list[tuple[str, Sequence[MergeRow]]]:
@@ -230,7 +270,7 @@ def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
     for environment in report.environments:
         for time in environment.unexpected_times:
             blocks.append(f"### {escape_markdown(_title(environment, time))}")
-            blocks += _time_blocks(time.behaviour, environment, limits)
+            blocks += _time_blocks(time, environment, limits)
     blocks += _failure_blocks(report)
     blocks += [escape_markdown(line) for line in _others_lines(report) if line]
     return "\n\n".join(blocks) + "\n"
@@ -243,7 +283,7 @@ def rows_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
     for time in environment.unexpected_times:
         when = interval_phrase(time.interval, environment.zone)
         blocks += [f"**{escape_markdown(when)}**"] if when else []
-        blocks += _time_blocks(time.behaviour, environment, limits)
+        blocks += _time_blocks(time, environment, limits)
     blocks += _failure_blocks(report)
     return "\n\n".join(blocks) + "\n"
 
@@ -258,8 +298,9 @@ def _failure_blocks(report: MergeReport) -> Iterator[str]:
 
 
 def _time_blocks(
-    behaviour: MergeBehaviour, environment: MergedEnvironment, limits: MergeLimits
+    time: MergeTime, environment: MergedEnvironment, limits: MergeLimits
 ) -> Iterator[str]:
+    behaviour = time.behaviour
     for title, rows in _parts(behaviour):
         yield escape_markdown(title)
         yield "\n".join(_table_lines(rows[: limits.rows], environment, limits))
@@ -273,6 +314,11 @@ def _time_blocks(
         hidden = len(behaviour.undecided) - limits.rows
         items += [f"and {hidden:,} more"] if hidden > 0 else []
         yield alert("WARNING", [escape_markdown(_UNKNOWN), *items])
+    if time.ties:
+        tied = _tie_lines(time, environment, limits)
+        lines = [escape_markdown(line) for line in tied]
+        yield escape_markdown(_TIES)
+        yield "\n".join(f"- {line}" for line in lines)
 
 
 def _table_lines(

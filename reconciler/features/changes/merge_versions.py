@@ -115,8 +115,8 @@ def _load_merge(
             raise UsageError(f"git cannot merge these revisions: {error}") from None
     if conflicts:
         raise MergeConflictError(
-            f"{_phrase(ours)} and {_phrase(theirs)} change the same lines, and git cannot merge "
-            f"them: {join_first(conflicts, MAX_ITEMS)}. Merge one of them into the other first"
+            f"{_phrase(ours)} and {_phrase(theirs)} change the same lines or files, and git cannot "
+            f"merge them: {join_first(conflicts, MAX_ITEMS)}. Merge one of them into the other first"
         )
     return load_version(contents, place, instant)
 
@@ -145,7 +145,17 @@ def _conflicts_of_manifests(merge: GitMerge) -> list[PurePosixPath]:
         for path in map(PurePosixPath, merge.conflicts)
         if path.is_relative_to(prefix)
     ]
-    return [path for path in below if path in wanted or path.name.endswith(EXTENSIONS)]
+    return [
+        path
+        for path in below
+        if path in wanted or _name_before(path).endswith(EXTENSIONS)
+    ]
+
+
+def _name_before(path: PurePosixPath) -> str:
+    """Return the name of a file before the merge: git adds "~SIDE" to one that a folder hides."""
+    name, mark, _ = path.name.rpartition("~")
+    return name if mark and name.endswith(EXTENSIONS) else path.name
 
 
 def _conflict_place(path: PurePosixPath, contents: Contents, directory: str) -> str:

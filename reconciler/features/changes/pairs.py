@@ -98,7 +98,8 @@ class _Pairs:
         try:
             theirs = self._merge_into_branch(head)
             contents = self._base_contents
-            if theirs.folder != self._base_folder:
+            # git leaves the branch's own version of a file that only the change deletes
+            if theirs.folder != self._base_folder or theirs.merge.conflicts:
                 contents = self._read(theirs.merge, f"it into {self._branch}")
             if contents == self._base_contents:
                 return PairReport("unchanged", "It changes no manifests.")
@@ -132,7 +133,7 @@ class _Pairs:
         if conflicts:
             where = join_first(conflicts, MAX_ITEMS)
             raise _IncomparableError(
-                f"git cannot merge {what}, because both change the same lines: {where}"
+                f"git cannot merge {what}, because both change the same lines or files: {where}"
             )
         return contents
 

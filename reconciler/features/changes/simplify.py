@@ -17,6 +17,7 @@ from reconciler.core.errors import CxrouteError, UsageError
 from reconciler.core.export.update_manifest import (
     edit_texts,
     find_lost_comments,
+    is_patched_exactly,
     patch_document,
 )
 from reconciler.core.manifest.load import Manifests
@@ -139,32 +140,56 @@ class _Patches:
             if fields is None:
                 removed.setdefault(place.document, set()).add(place.number)
             elif fields != writer.stated_fields(place):
-                self._patch(place.document, ("rules", place.number), fields, {place})
+                path = ("rules", place.number)
+                if not self._add_patch(place.document, path, fields):
+                    self.impossible.add(place)
         for document, numbers in removed.items():
             self._remove(document, numbers)
 
     def _remove(self, document: int, numbers: set[int]) -> None:
+        """Remove rules; where that is impossible, those stay that cannot go."""
+        staying = self._find_staying(document, sorted(numbers))
+        self.impossible |= {RulePlace(document, number) for number in staying}
+
+    def _find_staying(self, document: int, numbers: Sequence[int]) -> Sequence[int]:
+        """Return which of some rules cannot go: those that cannot go alone, or all of them."""
+        if self._can_remove(document, numbers):
+            return ()
+        if len(numbers) == 1:
+            return numbers
+        middle = len(numbers) // 2
+        halves = (numbers[:middle], numbers[middle:])
+        staying = [
+            number for half in halves for number in self._find_staying(document, half)
+        ]
+        return staying or numbers
+
+    def _can_remove(self, document: int, numbers: Container[int]) -> bool:
+        """Add the edit that removes rules, and return whether there is one."""
         root = self._manifests.rulesets[document].source_map.root
         remaining = [
             fields
             for number, fields in enumerate(root["rules"])
             if number not in numbers
         ]
-        places = {RulePlace(document, number) for number in numbers}
-        self._patch(document, (), {**root, "rules": remaining}, places)
+        new = {**root, "rules": remaining}
+        if not self._add_patch(document, (), new):
+            return False
+        # Blank lines between rules can become part of a text above them.
+        loaded = self._manifests.rulesets[document]
+        _, edits = self.edits[-1]
+        return is_patched_exactly(loaded, edits, new)
 
-    def _patch(
-        self,
-        document: int,
-        path: tuple[str | int, ...],
-        new: dict[str, object],
-        places: set[RulePlace],
-    ) -> None:
+    def _add_patch(
+        self, document: int, path: tuple[str | int, ...], new: dict[str, object]
+    ) -> bool:
+        """Add the edit of a mapping, and return whether there is one."""
         loaded = self._manifests.rulesets[document]
         try:
             self.edits.append((loaded.file, patch_document(loaded, path, new)))
         except CannotPatchError:
-            self.impossible |= places
+            return False
+        return True
 
 
 def _tripped_guards(

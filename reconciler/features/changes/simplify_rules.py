@@ -28,6 +28,7 @@ from reconciler.core.plan.routing_table import desired_entries, unmanaged_entrie
 from reconciler.core.plan.stages import LiveState
 
 _KEPT_FIELDS: Final = frozenset({"hold", "adopt", "accept", "from", "until", "steps"})
+_DASH_ALONE: Final = re.compile(r"\s*-\s*(?:#|$)")
 _KEEP: Final = re.compile(r"#\s*cxroute:\s*keep\b")
 
 
@@ -166,17 +167,21 @@ def _is_kept_by_text(manifests: Manifests, place: RulePlace) -> bool:
 
 
 def _first_lines(source: SourceText, start: int) -> Iterator[str]:
-    """Yield the first line of a rule, and the lines of the comment above it."""
+    """Yield the first line of a rule, that of its dash, and the lines of the comment above it."""
     text = source.text
     line_start = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", start)
     yield text[line_start : None if line_end < 0 else line_end]
+    # With a comment behind it, the dash is in a line above the first field.
+    may_be_dash = not text[line_start:start].strip()
     while line_start:
         line_end = line_start - 1
         line_start = text.rfind("\n", 0, line_end) + 1
         line = text[line_start:line_end]
-        if not line.lstrip().startswith("#"):
+        is_dash = may_be_dash and _DASH_ALONE.match(line) is not None
+        if not is_dash and not line.lstrip().startswith("#"):
             return
+        may_be_dash = may_be_dash and not is_dash
         yield line
 
 

@@ -76,6 +76,11 @@ class _RoundRules:
     ) -> None:
         self.rules = view.rules
         self.entries = dict(view.rules.entries)
+        self._names_of_others = {
+            each.rule.name
+            for each in view.rules.desired.rules.values()
+            if not each.rule.enabled
+        }
         self._endpoint = view.rules.desired.endpoint.unreachable()
         known = (*self._endpoint, *self.entries.values(), *view.rules.unmanaged)
         probes = [
@@ -94,6 +99,18 @@ class _RoundRules:
             self._endpoint,
             (*entries, *self.rules.unmanaged),
             self.rules.desired.evaluation,
+        )
+
+    def has_name(self, name: str, places: Container[RulePlace]) -> bool:
+        """Return whether another rule than those at some places has a name, also one that is
+        switched off.
+        """
+        if name in self._names_of_others:
+            return True
+        return any(
+            entry.rule.name == name
+            for place, entry in self.entries.items()
+            if place not in places
         )
 
     def replaced(
@@ -319,6 +336,9 @@ class SimplifySearch:
         known = _with_conditions(entry, candidate, rounds)
         if known.rule.conditions != entry.rule.conditions:
             raise CannotSimplifyError("the edit has another effect there")
+        # A default name follows the intents, and no two rules may have one name.
+        if rounds.has_name(entry.rule.name, candidate.places):
+            raise CannotSimplifyError("another rule has the name that it would get")
         return known
 
     def _may_lose(self, kind: EditKind, olds: Sequence[RoutingEntry]) -> MayTake:

@@ -43,6 +43,8 @@ LIMIT: Final = 10_000  # commits
 # a merge of GitHub; a squash of GitHub; a merge of GitLab, also of another project
 _MERGE: Final = re.compile(r"Merge pull request #([0-9]{1,9})\b")
 _SQUASH: Final = re.compile(r"\(#([0-9]{1,9})\)")
+# of git and GitHub, which repeat the subject of the commit
+_REVERTED: Final = re.compile(r'(?:Revert|Reapply) ".*"')
 _GITLAB: Final = re.compile(r"(?:^|[\s(])(?:[\w.-]+(?:/[\w.-]+)+)?!([0-9]{1,9})(?!\w)")
 
 
@@ -91,10 +93,11 @@ def find_since(
 
 def pull_request(subject: str) -> int | None:
     """Return the number of the pull request that the subject of a commit names, if it does."""
-    merged = _MERGE.match(subject)
-    numbers = [merged[1]] if merged else _SQUASH.findall(subject)
-    numbers = numbers or _GITLAB.findall(subject)
-    # the last one: a revert repeats the subject of what it reverts
+    own = _REVERTED.sub("", subject, count=1)
+    merged = _MERGE.match(own)
+    numbers = [merged[1]] if merged else _SQUASH.findall(own)
+    numbers = numbers or _GITLAB.findall(own)
+    # the last one: an author can name other ones before it
     return int(numbers[-1]) if numbers else None
 
 

@@ -32,6 +32,7 @@ from reconciler.render.markdown.effects import (
     source_link,
 )
 from reconciler.render.markdown.findings import finding_items
+from reconciler.render.markdown.later import later_part, later_refusals
 from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.refusals import next_step
@@ -236,6 +237,7 @@ def _others(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list
         blocks.append(escape_markdown(summary.endpoint_text))
     noted = [change for change in summary.changes if change.note]
     blocks += _lifted_guards(summary)
+    blocks += later_refusals(summary.later)
     return [
         *blocks,
         *rules_table(noted, summary.held_changes, facts.links, level.findings),
@@ -301,6 +303,8 @@ def _closed_parts(
     level: DetailLevel,
 ) -> Iterator[str]:
     effects = summary.effects
+    later_rows = level.rows if "queues" in level.parts else 0
+    yield from later_part(summary.later, facts.links, later_rows, level.max_row)
     if effects and "examples" in level.parts:
         yield from examples_part(effects, level.rows)
     if summary.replay and "examples" in level.parts:

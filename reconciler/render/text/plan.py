@@ -19,6 +19,7 @@ from reconciler.render.finding_subject import (
     source_location,
     subject_prefix,
 )
+from reconciler.render.later import LATER_TITLE, LaterSummary
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.summary import PlanSummary
 from reconciler.render.text.effects import (
@@ -74,6 +75,7 @@ def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
         _effects(summary, style, limits),
         _changes(summary, style, limits),
         _notes(summary, style, limits),
+        list(later_lines(summary.later, style, limits)),
     ):
         lines += [*part, ""] if part else []
     order = (
@@ -113,6 +115,23 @@ def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
         for change in (*shown, *summary.held_changes)
         for line in change_lines(change, style)
     ]
+
+
+def later_lines(
+    later: LaterSummary | None, style: Style, limits: TextLimits
+) -> Iterator[str]:
+    """Yield what changes at later times."""
+    if later is None:
+        return
+    yield style("bold", f"{LATER_TITLE}:")
+    for change in later.changes:
+        yield f"  {style('bold', change.when)}   {change.effects.headline}"
+        yield from (f"    {note}" for note in (change.delay,) if note)
+        for line in effects_lines(change.effects, style, verbose=limits.verbose):
+            yield f"    {line}"
+        for refusal in change.refusals:
+            yield f"    {style('red', 'apply will refuse this:')} {refusal}"
+    yield from (f"  {text}" for text in (later.closing, later.more) if text)
 
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD
 SANDBOX: Final = (
     "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
 )
+HELD: Final = "hold: {until: 2999-01-01T00:00:00Z, reason: tests}"
 VIP: Final = (
     "{key: vip, name: vip, description: Routes vip, intent: vip, queue: Card Services}"
 )
@@ -100,6 +102,10 @@ class Desk:
         self.write(documents(SANDBOX + more, CARDS))
         Path("t.csv").write_text(text, "utf-8")
         return self.said("plan", "--traffic", "t.csv")
+
+
+def _tomorrow() -> str:
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
 
 
 def _codes(form: Any) -> Iterator[str]:
@@ -440,10 +446,16 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
         "intent,count\na,1\n", "traffic: {file: t.csv, maxAgeDays: 30}\n"
     ),
     "CXR240": lambda desk: desk.of_rules(
-        "{intent: a, queue: Q, from: 2999-01-01T00:00Z}"
+        "{intent: a, queue: Card Services, from: 2999-01-01T00:00Z}"
     ),
     "CXR242": lambda desk: desk.of_rules(
         "{intent: a, queue: Q, until: 2000-01-01T00:00Z}", "{intent: b, queue: Q}"
+    ),
+    "CXR243": lambda desk: desk.planned(
+        ruleset(
+            VIP, f"{{intent: a, queue: Card Services, from: '{_tomorrow()}', {HELD}}}"
+        ),
+        more="schedule: {every: 10m}\n",
     ),
     "CXR301": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER)),
     "CXR302": lambda desk: desk.planned(

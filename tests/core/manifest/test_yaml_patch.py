@@ -130,6 +130,16 @@ def only_document(text: str) -> dict[str, Any]:
             {"t": [{"q": "a", "w": 2}, {"q": "b", "w": 1}]},
         ),
         (
+            "in:\n  - a\n  # apart\n\n  - b",
+            "in:\n  - a\n  # apart\n",
+            {"in": ["a"]},
+        ),
+        (
+            "in:\r\n  - a\r\n  - b",
+            "in:\r\n  - a",
+            {"in": ["a"]},
+        ),
+        (
             "\u5ba2: \u670d # \U0001f384\nb: x\n",
             "\u5ba2: \u670d # \U0001f384\nb: \u670d\n",
             {"b": "\u670d"},

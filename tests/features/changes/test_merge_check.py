@@ -173,6 +173,19 @@ def test_a_text_conflict_names_the_files(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_a_file_that_a_folder_hides_is_in_conflict(cxroute: Program) -> None:
+    """Git keeps one side's file under the name `cards.yaml~SIDE`, which no version reads."""
+    path = Path("manifests/cards.yaml")
+    path.unlink()
+    path.mkdir()
+    (path / "notes.txt").write_text("a folder\n", encoding="utf-8")
+    commit("folder")
+    assert 3 == cxroute("merge-check", "main", "later", "folder")
+    assert "change the same lines or files, and git cannot merge them" in cxroute.err
+    assert "manifests/cards.yaml~" in cxroute.err
+
+
+@pytest.mark.usefixtures("project")
 def test_a_conflict_in_another_file_does_not_matter(cxroute: Program) -> None:
     """The manifests are merged, and the analysis is about them."""
     for branch in ("first", "second"):

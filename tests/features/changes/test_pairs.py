@@ -196,7 +196,10 @@ def check(
         expected = judge(tip, ours, theirs)
     except SameFileError:
         assert "not compared" == actual.result, place
-        assert "because both change the same lines: manifests/r" in actual.sentence
+        assert (
+            "because both change the same lines or files: manifests/r"
+            in actual.sentence
+        )
         return
     if theirs == tip:
         assert "unchanged" == actual.result, place
@@ -212,6 +215,21 @@ def check(
         kind for kind in ("surprise", "conflict") if f" {kind}" in actual.sentence
     }
     assert expected == counted, place
+
+
+def test_a_removed_file_that_the_branch_changed_is_a_conflict(root: str) -> None:
+    """Git leaves the branch's file in the merge, which therefore has the manifests of the branch."""
+    rules = {1: SmallRule("a", None, "Cards", 10)}
+    start = commit(rules, root)
+    own = commit({2: SmallRule("b", None, "Fraud", 20)}, start)
+    tip = commit({1: rules[1]._replace(queue="Premium")}, start)
+    git("checkout", "--quiet", "--detach", start)
+    git("rm", "--quiet", "manifests/r1.yaml")
+    git("commit", "--quiet", "--message", "remove")
+    actual = report(tip, own, git("rev-parse", "HEAD").strip())
+    assert actual is not None
+    assert "not compared" == actual.result
+    assert "same lines or files: manifests/r1.yaml:1" in actual.sentence
 
 
 def write_object(*words: str, text: str) -> str:

@@ -103,6 +103,29 @@ def test_written_edits_leave_every_other_byte(cxroute: Program) -> None:
     )
 
 
+def test_only_comments_are_listed_as_deleted(elsewhere: Path, cxroute: Program) -> None:
+    """A number sign in a text begins none, and behind a comma one needs no blank."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    first, _ = (TWICE % "").splitlines()
+    write(
+        "cards.yaml",
+        f"{HEAD}{first}\n"
+        "  - key: never\n"
+        "    intent: fees\n"
+        "    targets: [{queue: General,# one\n      weight: 1}]\n"
+        "    priority: 20\n"
+        '    name: "ticket #12"\n'
+        "    description: |  # two\n      # of the text\n"
+        "    # three\n"
+        "  # cxroute: keep\n"
+        "  - {key: other, name: 'a # b', intent: other, queue: General}\n",
+    )
+    _, document = cxroute.json("simplify")
+    assert ["cards/never"] == document["edits"][0]["addresses"]
+    assert ["# one", "# two"] == document["lostComments"]
+
+
 def proposed(cxroute: Program, *words: str) -> list[tuple[str, list[str], str]]:
     """Return the edits that are proposed: kind, addresses and reason."""
     code, document = cxroute.json("simplify", *words)
@@ -135,6 +158,20 @@ def test_a_condition_that_never_decides_is_dropped(
         "{key: small, intent: fees, minConfidence: 0.2,"
         in Path("manifests/cards.yaml").read_text()
     )
+
+
+def test_the_fallback_of_the_endpoint_is_named_once(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """It takes what the bot does not know, and what it is not sure of."""
+    assert elsewhere == Path.cwd()
+    context = "context: {minConfidence: 0.5, below: {intent: none}}\n"
+    write("prod.yaml", PROD + context)
+    bot = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [fees, none]\n"
+    write("bot.yaml", bot)
+    write("cards.yaml", HEAD + "  - {intent: ghost, queue: Cards, priority: 2}\n")
+    reason = "never takes a conversation: the endpoint's fallback takes them first"
+    assert [("unused", ["cards/ghost"], reason)] == proposed(cxroute)
 
 
 def test_rules_with_one_destination_become_one(
@@ -218,6 +255,23 @@ def test_a_comment_keeps_a_rule(
     assert ["unused"] == [kind for kind, *_ in proposed(cxroute)]
 
 
+def test_a_comment_behind_the_dash_keeps_a_rule(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """The dash is in the first line of a rule, although its fields begin below."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    never = (
+        "    # another remark\n"
+        "    key: never\n    intent: fees\n    queue: General\n    priority: 20\n"
+        "    when: [{attribute: tier, exists: true}, {attribute: tier, equals: gold}]\n"
+    )
+    write("cards.yaml", f"{HEAD}  - # a remark\n{never}")
+    assert ["condition"] == [kind for kind, *_ in proposed(cxroute)]
+    write("cards.yaml", f"{HEAD}  - # cxroute: keep\n{never}")
+    assert [] == proposed(cxroute)
+
+
 def test_protected_rules_and_those_of_promises_stay(
     elsewhere: Path, cxroute: Program
 ) -> None:
@@ -269,6 +323,33 @@ def test_a_tie_is_not_resolved(elsewhere: Path, cxroute: Program) -> None:
     assert [] == proposed(cxroute, "--join")
     write("cards.yaml", HEAD + tied % "Cards")
     assert ["unused"] == [kind for kind, *_ in proposed(cxroute)]
+
+
+TIER_EXISTS: Final = "when: [{attribute: tier, exists: true}]"
+OTHER_INTENTS: Final = """\
+  - {key: others, when: [{attribute: cognigyDetectedIntent, notEquals: a}], queue: B, priority: 1}
+  - {key: none, when: [{attribute: cognigyDetectedIntent, notExists: true}], queue: B, priority: 1}
+"""
+
+
+@pytest.mark.parametrize("switch", ["", ", enabled: false"])
+def test_no_rule_gets_the_name_of_another(
+    switch: str, elsewhere: Path, cxroute: Program
+) -> None:
+    """The default name follows the intent, which never decides here."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    rule = f"  - {{key: x, intent: a, {TIER_EXISTS}, queue: A, priority: 10}}\n"
+    write("cards.yaml", HEAD + OTHER_INTENTS + rule)
+    dropped = ("condition", ["cards/x"], '`intent is "a"` never decides')
+    assert [dropped] == proposed(cxroute)
+    other = "[{attribute: region, equals: north}]"
+    write(
+        "other.yaml",
+        HEAD.replace("cards", "other")
+        + f"  - {{intent: x, when: {other}, queue: C, priority: 0{switch}}}\n",
+    )
+    assert [] == proposed(cxroute)
 
 
 def test_other_environments_count(elsewhere: Path, cxroute: Program) -> None:
@@ -399,6 +480,33 @@ def test_an_edit_that_would_lose_another_text_is_not_made(
     assert [] == proposed(cxroute)
 
 
+def test_a_rule_that_cannot_go_keeps_no_other_one(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """What a second run would propose is proposed at once."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    first, never = (TWICE % "").splitlines()
+    behind = (
+        "  - # a remark\n    {key: third, intent: fees, queue: General, priority: 30}\n"
+    )
+    write("cards.yaml", f"{HEAD}{first}\n{never}\n{behind}")
+    reason = "never takes a conversation: cards/first takes them first"
+    assert [("unused", ["cards/never"], reason)] == proposed(cxroute)
+
+
+def test_line_ends_stay_at_the_end_of_a_file(elsewhere: Path, cxroute: Program) -> None:
+    """The last rule goes, and no line end follows it."""
+    assert elsewhere == Path.cwd()
+    write("prod.yaml", PROD)
+    first, never = (HEAD + TWICE % "").rstrip().rsplit("\n", 1)
+    text = f"{first}\n{never}".replace("\n", "\r\n")
+    Path("manifests/cards.yaml").write_bytes(text.encode())
+    assert 0 == cxroute("simplify", "--write")
+    expected = first.replace("\n", "\r\n")
+    assert expected.encode() == Path("manifests/cards.yaml").read_bytes()
+
+
 def test_the_search_ends_at_its_bound_of_work() -> None:
     """What is proven until then is proposed, and the result says that it is not complete."""
     text = PROD + "---\n" + HEAD + RULES
@@ -429,3 +537,21 @@ def test_the_bank_has_nothing_to_leave_out(
     """The example of this repository is as small as it can be by default."""
     monkeypatch.chdir(Path(__file__).parents[3])
     assert [] == proposed(cxroute)
+
+
+def test_a_removal_that_would_change_another_rule_is_not_made(
+    elsewhere: Path, cxroute: Program
+) -> None:
+    """Blank lines before a removed rule would become part of the text above them."""
+    assert Path.cwd() == elsewhere
+    write("prod.yaml", PROD)
+    text = (
+        "  - key: first\n    intent: fees\n    queue: General\n    priority: 10\n"
+        "    description: |+\n      All fees.\n%s"
+        "  - {key: never, intent: fees, queue: General, priority: 20}\n%s"
+        "  - {key: gone, intent: fees, queue: General, priority: 30}\n"
+    )
+    write("cards.yaml", HEAD + text % ("", "\n\n"))
+    assert [["cards/gone"]] == [rules for _, rules, _ in proposed(cxroute)]
+    write("cards.yaml", HEAD + text % ("", ""))
+    assert 2 == len(proposed(cxroute))

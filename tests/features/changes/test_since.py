@@ -351,6 +351,9 @@ def test_a_merge_counts_as_one_change(history: list[str], cxroute: Program) -> N
     [
         ("Send cards (#57)", 57),
         ('Revert "Send cards (#12)" (#15)', 15),
+        ('Revert "Send cards (#12)"', None),
+        ('Revert "Revert "Send cards (#12)" (#13)"', None),
+        ('Reapply "Merge branch b !31"', None),
         ("Merge pull request #7 from a/b", 7),
         ("Merge branch 'a' into 'main' !31", 31),
         ("See merge request group/project!9", 9),

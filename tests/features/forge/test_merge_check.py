@@ -248,15 +248,13 @@ def test_a_text_conflict_is_a_line(requests: OpenRequests) -> None:
     assert 0 == requests.check()
     place = "checkout/manifests/cards.yaml:5"
     assert (
-        f"git cannot merge the two, because both change the same lines: {place}"
+        f"git cannot merge the two, because both change the same lines or files: {place}"
         in requests.stage.cxroute.out
     )
     requests.advance({"cards.yaml": ruleset("cards", FRAUD % 70)})
     requests.stage.enter(FakeRun(sha=requests.own))
     assert 0 == requests.check()
-    reason = (
-        f'git cannot merge it into "main", because both change the same lines: {place}'
-    )
+    reason = f'git cannot merge it into "main", because both change the same lines or files: {place}'
     assert (
         f'was not compared with the other open ones into "main": {reason}'
         in requests.stage.cxroute.out

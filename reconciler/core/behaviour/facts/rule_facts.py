@@ -6,7 +6,7 @@ rules of two lists.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from heapq import merge
@@ -47,6 +47,23 @@ def find_ties(slices: PivotSlices, undecided: dict[int, None]) -> Iterator[Tie]:
         ranks = list(group)
         if len(ranks) > 1:
             yield from _PriorityLevel(slices, ranks, undecided).find_ties()
+
+
+def find_ties_of_pairs(
+    slices: PivotSlices, level: Sequence[int], pairs: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, Tie | None]]:
+    """Yield the pairs of ranks of one priority that are tied, each with its tie; None: whether they
+    are is not decided.
+
+    `level` has all ranks of the priority; in a pair, the lower rank is the first one.
+    """
+    undecided: dict[int, None] = {}
+    rules = _PriorityLevel(slices, level, undecided)
+    for first, second in pairs:
+        undecided.clear()
+        tie = rules.find_tie(first, second)
+        if tie is not None or undecided:
+            yield first, second, tie
 
 
 class _PriorityLevel:

@@ -8,7 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 import reconciler.core.manifest.kinds.fields as f
-from reconciler.core.manifest.kinds.guard_limits import Accept, Freeze, Guard
+from reconciler.core.manifest.kinds.guard_limits import (
+    Accept,
+    Allow,
+    Freeze,
+    Guard,
+)
 from reconciler.core.manifest.kinds.profile import ApiPath, Operator
 from reconciler.core.model.operators import OPERATORS
 
@@ -325,6 +330,10 @@ class RunSchedule(f.StrictModel):
     )
 
 
+def _has_local_time(entry: Allow) -> bool:
+    return entry.at is not None and entry.at.tzinfo is None
+
+
 class Environment(f.ManifestDocument):
     """A tenant, its owner, and the limits of changes to it."""
 
@@ -451,6 +460,14 @@ class Environment(f.ManifestDocument):
                 "reason": "peak season",
             }
         ],
+    )
+    _placed_exceptions = f.require(
+        lambda environment: (
+            environment.timezone is not None
+            or not any(map(_has_local_time, environment.guard.allow))
+        ),
+        "`at` of guard.allow is a local time, so `timezone` is needed",
+        "CXR104",
     )
     timezone: f.Omittable[f.Zone] = f.omittable(
         "The time zone of local times in rules: `from`, `until` and `at` without an offset.",

@@ -171,11 +171,21 @@ class Allow(f.StrictModel):
     name: GuardName = f.required(
         "The guard to lift, by its name in a refusal.", "deletes"
     )
-    until: f.Timestamp = f.required(
-        "The end of the exception: a time with its UTC offset.", "2026-12-01T00:00:00Z"
+    until: f.Omittable[f.Timestamp] = f.omittable(
+        "The end of the exception: a time with its UTC offset. Needed without `at`.",
+        "2026-12-01T00:00:00Z",
+    )
+    at: f.Omittable[f.Moment] = f.omittable(
+        "The only date of rules whose changes may trip the guard, as it stands in the rule: the "
+        "guard is lifted from then until the next date.",
+        "2026-12-27T06:00",
     )
     reason: f.NonEmptyText = f.required(
         "Why the guard is lifted, for plans and the journal.", "CHG-1042"
+    )
+    _limited = f.require(
+        lambda entry: entry.until is not None or entry.at is not None,
+        "an exception needs its end: until or at",
     )
 
 

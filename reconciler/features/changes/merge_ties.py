@@ -1,0 +1,88 @@
+"""Rules of equal priority that a merge brings together: the tenant may try either first. Pure."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import combinations, groupby
+from typing import NamedTuple
+
+from reconciler.core.behaviour.budget import WORK_PER_SEARCH
+from reconciler.core.behaviour.facts.rule_facts import find_ties_of_pairs
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.space import Example, Space
+from reconciler.core.behaviour.space.value_type import Types
+from reconciler.features.changes.merge_winners import MERGED, OURS, THEIRS
+
+
+class MergedTie(NamedTuple):
+    """Two rules of equal priority and different destinations, which neither change has both of.
+
+    The example is a conversation that both match; None: whether there is one is not decided.
+    """
+
+    first: RoutingEntry
+    second: RoutingEntry
+    example: Example | None
+
+
+def find_merged_ties(
+    lists: Sequence[Sequence[RoutingEntry]], types: Types | None = None
+) -> tuple[MergedTie, ...]:
+    """Return the ties of the merged list between rules that no change has both of, each pair of
+    rules once.
+
+    `lists` are the versions in the order of `VERSIONS`, each in the order of evaluation.
+    """
+    merged = lists[MERGED]
+    pairs = list(_new_pairs(lists))
+    if not pairs:
+        return ()
+    space = Space([merged], types=types)
+    slices = PivotSlices(space, merged)
+    space.budget.remaining = WORK_PER_SEARCH
+    found: dict[tuple[str, str], MergedTie] = {}
+    for level, ranks in pairs:
+        for first, second, tie in find_ties_of_pairs(slices, level, ranks):
+            rules = merged[first].whole, merged[second].whole
+            names = rules[0].name, rules[1].name
+            example = tie.example if tie else None
+            # the parts of a rule behind an endpoint's fallback: one that is decided counts
+            if names not in found or found[names].example is None:
+                found[names] = MergedTie(*rules, example)
+    return tuple(found.values())
+
+
+def _new_pairs(
+    lists: Sequence[Sequence[RoutingEntry]],
+) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+    """Yield the ranks of each priority, and its pairs of different destinations that no change
+    has both rules of.
+    """
+    merged = lists[MERGED]
+    sides = [set(map(_identity, lists[number])) for number in (OURS, THEIRS)]
+    ranks = range(len(merged))
+    for _, group in groupby(ranks, key=lambda rank: merged[rank].rule.priority):
+        level = list(group)
+        pairs = list(_pairs_of_level(merged, level, sides))
+        if pairs:
+            yield level, pairs
+
+
+def _pairs_of_level(
+    merged: Sequence[RoutingEntry], level: Sequence[int], sides: Sequence[set[Hashable]]
+) -> Iterator[tuple[int, int]]:
+    keys = {rank: _identity(merged[rank]) for rank in level}
+    # with all rules in one change, there is no pair to look for
+    if any(side.issuperset(keys.values()) for side in sides):
+        return
+    places = {rank: destination_of_rule(merged[rank]) for rank in level}
+    for first, second in combinations(level, 2):
+        pair = keys[first], keys[second]
+        is_known = any(side.issuperset(pair) for side in sides)
+        if not is_known and places[first] != places[second]:
+            yield first, second
+
+
+def _identity(entry: RoutingEntry) -> Hashable:
+    """Return what makes a rule the same one in another version."""
+    rule = entry.rule
+    return entry.name, rule.priority, rule.conditions, destination_of_rule(entry)
