@@ -227,8 +227,11 @@ class ManifestWriter:
         """Expect the meaning of a row. Raises NotRepresentableError for a second rule of a time."""
         address = meaning.address
         claims = self._at.setdefault(address, [])
-        for other in map(self.expected.get, claims):
-            if other is not None and other.interval.overlaps(meaning.interval):
+        others = [self.expected[each] for each in claims if each in self.expected]
+        for other in others:
+            # a row that took another address is still in the list of its old one
+            is_same = other.address == address
+            if is_same and other.interval.overlaps(meaning.interval):
                 raise NotRepresentableError(
                     f"there is a rule {address} already: write RULESET/KEY with another key"
                 )
