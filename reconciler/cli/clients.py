@@ -16,7 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.command_line import expected_queues, unset_tenant, user_name
+from reconciler.cli.command_line import (
+    expected_queues,
+    unset_tenant,
+    user_name,
+    utc_now,
+)
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.git import GitError, GitRepository
 from reconciler.cli.hooks import open_sandbox
@@ -283,7 +288,20 @@ async def _open_transport(
     async with network_transport(
         tenant, os.environ.get("CXROUTE_PROXY"), ca_file()
     ) as transport:
-        yield redacted(transport)
+        yield _observed(redacted(transport), session)
+
+
+def _observed(transport: Transport, session: Session) -> Transport:
+    """Return a transport that tells the session's clock the time of each read."""
+
+    async def send(request: ApiRequest) -> ApiResponse:
+        response = await transport(request)
+        # a token may come from another server
+        if request.method == "GET":
+            session.server_clock.observe(response.headers, utc_now())
+        return response
+
+    return send
 
 
 def open_rest_http() -> "httpx.Client":

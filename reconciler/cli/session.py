@@ -31,7 +31,13 @@ from reconciler.core.apply.settings import BlockingRunner, Result, run_inline
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.core.checks.route_tests import CheckResult, check
 from reconciler.core.desired.desired import endpoint_stage
-from reconciler.core.errors import ApiError, InterruptedRunError, ManifestError
+from reconciler.core.desired.server_clock import ServerClock
+from reconciler.core.errors import (
+    ApiError,
+    CxrouteError,
+    InterruptedRunError,
+    ManifestError,
+)
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.core.model.finding import Finding
@@ -139,6 +145,8 @@ class Session:
     failed_tests: tuple[Finding, ...] = ()
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
     base_option: str | None = None  # --base, as in the command line
+    # what the responses of the tenant say about its clock
+    server_clock: ServerClock = field(default_factory=ServerClock)
 
     @property
     def simulated(self) -> bool:
@@ -241,6 +249,12 @@ class Session:
             failed_tests=self.failed_tests,
             tests=self.tests,
         )
+
+    def check_clock(self, planner: Planner) -> None:
+        """Raise CxrouteError if a date lies between the tenant's clock and the one here."""
+        problem = self.server_clock.problem(planner.desired.calendar, utc_now())
+        if problem:
+            raise CxrouteError(f"nothing was written: {problem}")
 
     async def read(self, client: "LiveSource") -> LiveState:
         """Read every rule and queue. If that fails, an error in the manifests comes first."""

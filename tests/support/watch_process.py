@@ -21,7 +21,7 @@ from reconciler.features.practice.simulator.app import Simulator
 from reconciler.features.practice.simulator.settings import SimulatorSettings
 from reconciler.features.practice.simulator.state import TenantState
 from tests.support import canary_secrets as canary
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import LoopbackServer, loopback_server
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import server_process
 from tests.support.simulated import QUEUES, RULES
@@ -175,14 +175,14 @@ class WatchSetup:
     stack: ExitStack
     hook: WebhookServer
     url: str = "http://127.0.0.1:9"
+    server: LoopbackServer = field(init=False)
 
     def serve_tenant(self, **settings: Any) -> None:
         """Serve a tenant in a thread of this process."""
-        here = self.stack.enter_context(loopback_server())
-        here.app, self.url = (
-            Simulator(TenantState(QUEUES), SimulatorSettings(etags=True, **settings)),
-            here.url,
-        )
+        self.server = self.stack.enter_context(loopback_server())
+        settled = SimulatorSettings(etags=True, **settings)
+        self.server.app = Simulator(TenantState(QUEUES), settled)
+        self.url = self.server.url
 
     @contextmanager
     def tenant_as_process(self, port: str) -> Iterator[None]:

@@ -205,6 +205,7 @@ class _ApplyCommand:
                 live, tuple(self.options.allow), self.options.reason
             )
         )
+        session.check_clock(planner)
         asked = await ask_conditions(planner, live)
         plan = await session.run_blocking(lambda: asked.build(live))
         session.print_banner()

@@ -26,7 +26,7 @@ class DueChanges:
     expected: frozenset[Address] = frozenset()
 
     def is_expected(self, change: Change) -> bool:
-        """Return whether a change is no drift yet."""
+        """Return whether a change does not count as drift yet."""
         return change.address in self.expected and change.cause == "manifest"
 
 

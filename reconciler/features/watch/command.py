@@ -273,6 +273,7 @@ class _Watch:
         live = await session.read(client)
         planner = await session.run_blocking(partial(session.planner, live))
         if self.options.apply:
+            session.check_clock(planner)
             planner = await ask_conditions(planner, live)
         plan = await session.run_blocking(partial(planner.build, live))
         self.record(plan=plan)

@@ -1,4 +1,4 @@
-"""Changes that are due by a date: no drift until the run after it had its time."""
+"""Changes that are due by a date: they count as drift after the run had its time."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def drifted(
 
 
 @pytest.mark.parametrize(("every", "grace"), [("", 15), ("10m", 25), ("1h", 75)])
-def test_a_change_is_no_drift_until_its_run_is_late(
+def test_a_change_counts_as_drift_when_its_run_is_late(
     planner: Planner, every: str, grace: int
 ) -> None:
     """A new rule and a step: due since the date, and drift after the schedule and 15 minutes."""
@@ -106,7 +106,7 @@ def test_other_changes_are_drift_at_once(planner: Planner) -> None:
     assert address("cards/other") in {change.address for change in nothing.missing}
 
 
-def test_an_edit_to_earlier_weights_is_no_date(planner: Planner) -> None:
+def test_an_edit_to_earlier_weights_is_not_a_date(planner: Planner) -> None:
     """The marker shows that the rule was made, and edited."""
     current = live_at(planner, 0.5)
     edited = []
