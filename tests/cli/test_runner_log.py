@@ -19,7 +19,7 @@ COMMANDS: Final = (
 
 @pytest.mark.parametrize("runner", ["TF_BUILD", "GITHUB_ACTIONS"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_name_from_outside_is_no_command_of_a_runner(
+def test_a_runner_reads_no_command_from_a_name(
     elsewhere: Path,
     cxroute: Program,
     monkeypatch: pytest.MonkeyPatch,
