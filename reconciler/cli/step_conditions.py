@@ -22,7 +22,6 @@ from reconciler.core.errors import CxrouteError, UsageError
 from reconciler.core.manifest.kinds.ruleset import StepCondition
 from reconciler.core.pipeline import Planner
 from reconciler.core.plan.stages import LiveState
-from reconciler.core.plan.waiting_steps import StepQuestion
 from reconciler.core.text.escape import sanitize
 from reconciler.core.text.hosts import is_loopback, request_url
 from reconciler.core.text.json_values import parse_object
@@ -160,24 +159,9 @@ async def ask_conditions(
     """
     asked = source or PrometheusConditions()
     while questions := planner.settle(live).questions:
-        found = [await _answer(asked, planner, question) for question in questions]
+        found = [await asked.answer(question.condition) for question in questions]
         answers = {
             question.key: each for question, each in zip(questions, found, strict=True)
         }
         planner = replace(planner, answers={**planner.answers, **answers})
     return planner
-
-
-async def _answer(
-    source: ConditionSource, planner: Planner, question: StepQuestion
-) -> Answer:
-    """Return the answer to a question; a step that was due when a plan was reviewed is not part of
-    the plan, so it waits.
-    """
-    reviewed = planner.reviewed
-    if reviewed is not None:
-        made_at = datetime.fromisoformat(reviewed.generated_at)
-        if question.key.at <= made_at:
-            reason = "the reviewed plan does not make this step; an apply without a plan does"
-            return waits(question.condition, reason)
-    return await source.answer(question.condition)

@@ -119,16 +119,19 @@ def test_only_an_apply_asks(
     assert [] == server.paths
 
 
-def test_a_reviewed_plan_makes_no_step_that_it_does_not_have(
-    ramp: Program, server: FakePrometheus
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [(["0.9", "7"], [50, 50]), (["0.9", "0.1"], [0, 100]), (["0.5"], [95, 5])],
+)
+def test_a_reviewed_plan_covers_the_steps_that_wait(
+    ramp: Program, server: FakePrometheus, answers: list[str], expected: list[int]
 ) -> None:
-    """A step that waited when the plan was made waits for an apply without a plan."""
+    """Its part Later begins with them; the apply makes those whose conditions hold."""
     assert 0 == ramp("plan", "-e", "sandbox", "--out", "plan.json")
-    code, result = ramp.json("apply", "plan.json", "--yes")
-    assert 0 == code
-    assert "the reviewed plan does not make this step" in result["held"][0]["reason"]
-    assert [] == server.paths
-    assert [95, 5] == shares()
+    assert "When the conditions of due steps hold" in ramp.out
+    server.answers = [samples(answer) for answer in answers]
+    assert 0 == ramp("apply", "plan.json", "--yes")
+    assert expected == shares()
 
 
 @each_case(

@@ -4,14 +4,15 @@ A boundary is a time at which the desired rules change. Each one is compared wit
 the boundary before it, as if nothing else changed and each due step were made.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.evaluate import required_values
-from reconciler.core.desired.calendar import Calendar
+from reconciler.core.desired.calendar import Calendar, DatedRule, DatedStep
 from reconciler.core.desired.desired import DesiredState, state_at
+from reconciler.core.desired.desired_rule import DesiredRule
 from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.change import Change, Create, Delete
@@ -75,32 +76,73 @@ def later_findings(plan: Plan) -> Iterator[Finding]:
 def _each_change(
     plan: Plan, environment: Environment, calendar: Calendar
 ) -> Iterator[LaterChange]:
-    # first the steps that wait: a later time counts them as made
-    now = calendar.instant
-    steps = sorted({each.step.at for each in plan.waiting if each.step.at is not None})
-    times = [(now, tuple(steps))]
-    times += times_of_changes(calendar, environment, now + HORIZON)
-
     before = plan.desired
     live = _live_after(plan)
     created = _created_ids(plan.changes)
-    for at, due in times:
-        desired = state_at(plan.desired, at)
-        changes = _changes_at(plan, before, desired, live, at)
+    for moment in _moments(plan, calendar, environment):
+        changes = _changes_at(plan, before, moment.desired, live, moment.at)
         if changes is None:
             continue
         stage = check_guards(_assess(changes), environment)
         yield LaterChange(
-            at=at,
-            due=due,
+            at=moment.at,
+            due=moment.due,
             plan=stage,
             created=created,
             zone=calendar.zone,
-            is_waiting=at == now,
+            is_waiting=moment.is_waiting,
         )
-        before = desired
+        before = moment.desired
         live = _live_after(stage)
         created |= _created_ids(stage.changes)
+
+
+class _Moment(NamedTuple):
+    """A time of changes, and the desired state from then on."""
+
+    at: datetime
+    due: tuple[datetime, ...]
+    desired: DesiredState
+    is_waiting: bool = False
+
+
+def _moments(
+    plan: Plan, calendar: Calendar, environment: Environment
+) -> Iterator[_Moment]:
+    """Yield first the steps that wait, because a later time counts them as made."""
+    now = calendar.instant
+    for due, desired in _waiting_states(plan, calendar):
+        yield _Moment(now, due, desired, is_waiting=True)
+    last = now + HORIZON
+    for at, due in times_of_changes(calendar, environment, last):
+        yield _Moment(at, due, state_at(plan.desired, at))
+
+
+def _waiting_states(
+    plan: Plan, calendar: Calendar
+) -> Iterator[tuple[tuple[datetime, ...], DesiredState]]:
+    """Yield the state after the next due step of each rule that waits, after the one behind it, and
+    so on; each with the times of its steps.
+    """
+    made = plan.desired.rules
+    waiting = [_steps_after(rule, made, calendar.instant) for rule in calendar.active]
+    rules = dict(made)
+    for number in range(max(map(len, waiting), default=0)):
+        steps = [steps[number] for steps in waiting if number < len(steps)]
+        rules |= {step.rule.address: step.rule for step in steps}
+        times = {step.at for step in steps if step.at is not None}
+        yield tuple(sorted(times)), replace(plan.desired, rules=dict(rules))
+
+
+def _steps_after(
+    rule: DatedRule, made: Mapping[Address, DesiredRule], now: datetime
+) -> Sequence[DatedStep]:
+    """Return the due steps behind the one that is made."""
+    due = rule.due_steps(now)
+    positions = [
+        number for number, step in enumerate(due) if step.rule is made.get(rule.address)
+    ]
+    return due[positions[-1] + 1 :] if positions else ()
 
 
 def _assess(changes: Changes) -> Assessed:
