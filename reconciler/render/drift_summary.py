@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final, NamedTuple
 
 from reconciler.core.desired.local_time import shown_instant
@@ -277,9 +277,9 @@ def verdict(drift: Drift, summary: EffectsSummary) -> str:
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     summary = summarize_change(drift.plan, change, note)
     reasons = []
-    due = drift.due.since.get(change.address)
-    if due is not None and change.cause == "manifest":
-        reasons = [f"due since {_shown(drift, due)}"]
+    due = due_phrase(drift, change)
+    if due:
+        reasons = [due]
     elif isinstance(change, Create) and not note:
         run = drift.last_runs.get(change.address)
         reasons = [
@@ -297,10 +297,15 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     )
 
 
-def _shown(drift: Drift, instant: datetime) -> str:
-    """Return a time in the zone of the Environment."""
+def due_phrase(drift: Drift, change: Change) -> str:
+    """Return `due since 2026-12-27T06:00:00+01:00`, in the zone of the Environment; empty for a
+    change that no date alone caused.
+    """
+    since = drift.due.since.get(change.address)
+    if since is None or change.cause != "manifest":
+        return ""
     calendar = drift.plan.desired.calendar
-    return shown_instant(instant, calendar.zone if calendar else UTC)
+    return f"due since {shown_instant(since, calendar.zone if calendar else UTC)}"
 
 
 def expected_text(drift: Drift) -> str:
@@ -308,7 +313,9 @@ def expected_text(drift: Drift) -> str:
     count = sum(map(drift.due.is_expected, drift.plan.changes))
     if not count:
         return ""
-    return f"{pluralize(count, 'change')} due by a date: the next apply or run of watch makes it."
+    pronoun = "it" if count == 1 else "them"
+    head = f"{pluralize(count, 'change')} due by a date"
+    return f"{head}: the next apply or run of watch makes {pronoun}."
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:

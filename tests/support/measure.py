@@ -26,7 +26,7 @@ _PURE: Final = (
     " features/explore/effects features/explore/page features/explore/tables"
     " features/journal/history features/journal/text features/journal/undo features/journal/undo_dates"
     " features/table features/traffic/cells features/traffic/prometheus"
-    " features/watch/cycle features/watch/slack features/watch/text"
+    " features/watch/cycle features/watch/dates features/watch/slack features/watch/text"
     " targets/platform/diagnosis/entry_points targets/platform/diagnosis/observations targets/platform/diagnosis/reply"
 )
 PURE: Final = tuple(_PURE.split())

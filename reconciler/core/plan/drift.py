@@ -183,20 +183,38 @@ def find_drift(
     if unchanged_ids or waiting or only:
         unaccepted_impact = _measure_impact(plan, reference, only, sample)
 
-    unaccepted = _rules_by_id(unwritten, unchanged_ids)
-    ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
-    return Drift(
+    drift = Drift(
         plan=plan,
-        in_the_way=_in_order(plan, unaccepted, ids),
-        temporary_ids=frozenset(ids - _lasting_ids(plan, reference, unaccepted)),
         accepted=accepted,
         acceptances=len(accept),
         due=due,
         full_impact=full_impact,
         unaccepted_impact=unaccepted_impact,
-        failed_checks=_unfinished_checks(plan, unaccepted_impact.behaviour),
-        notes=tuple(_stale_findings(accept, unwritten)),
     )
+    unaccepted = _rules_by_id(unwritten, unchanged_ids)
+    stale = _stale_findings(accept, unwritten)
+    return _with_findings(_with_blocking(drift, unaccepted, reference), stale)
+
+
+def _with_blocking(
+    drift: Drift,
+    rules: Mapping[str, LiveRule],
+    reference: tuple[RoutingEntry, ...],
+) -> Drift:
+    """Return a drift with those of the rules that are in the way of the reference."""
+    ids = rules.keys() & _winner_ids(drift.unaccepted_impact.behaviour)
+    temporary_ids = ids - _lasting_ids(drift.plan, reference, rules)
+    return replace(
+        drift,
+        in_the_way=_in_order(drift.plan, rules, ids),
+        temporary_ids=frozenset(temporary_ids),
+    )
+
+
+def _with_findings(drift: Drift, notes: Iterable[Finding]) -> Drift:
+    """Return a drift with notes, and what its analysis left open."""
+    open_checks = _unfinished_checks(drift.plan, drift.unaccepted_impact.behaviour)
+    return replace(drift, failed_checks=open_checks, notes=tuple(notes))
 
 
 def _unfinished_checks(

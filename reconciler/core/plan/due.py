@@ -30,7 +30,7 @@ class DueChanges:
         return change.address in self.expected and change.cause == "manifest"
 
 
-class _Part(NamedTuple):
+class _StatedPart(NamedTuple):
     """What the manifests say of an address from a time on, None from the beginning; without a rule,
     it is not there.
     """
@@ -93,7 +93,7 @@ def _is_same(stated: Rule | None, live: Rule | None) -> bool:
     return not diff_fields(live, stated)
 
 
-def _parts_of(address: Address, calendar: Calendar) -> Iterator[_Part]:
+def _parts_of(address: Address, calendar: Calendar) -> Iterator[_StatedPart]:
     """Yield what the manifests say of an address up to now, as if each step were made at its time."""
     entries = [
         entry
@@ -103,10 +103,10 @@ def _parts_of(address: Address, calendar: Calendar) -> Iterator[_Part]:
     dates = sorted({date for entry in entries for date in entry.boundaries})
     if not dates:
         return
-    yield _Part(None, _rule_at(entries, dates[0] - timedelta.resolution))
+    yield _StatedPart(None, _rule_at(entries, dates[0] - timedelta.resolution))
     for date in dates:
         if date <= calendar.instant:
-            yield _Part(date, _rule_at(entries, date))
+            yield _StatedPart(date, _rule_at(entries, date))
 
 
 def _rule_at(entries: list[DatedRule], instant: datetime) -> Rule | None:

@@ -30,6 +30,7 @@ from reconciler.features.watch.dates import waiting_sentence
 from reconciler.render.change_summary import sort_for_reading
 from reconciler.render.drift_summary import (
     counts_phrase,
+    due_phrase,
     remaining_phrases,
     unaffected_text,
 )
@@ -187,6 +188,7 @@ def _rule_lines(drift: Drift) -> list[str]:
         is_missing = isinstance(change, Create)
         cause = "missing in CXone" if is_missing else _CAUSES[change.cause]
         address = slack_code(str(change.address))
+        cause = due_phrase(drift, change) or cause
         changes.append(f"{change.action} {address}: {cause}")
     return [*_bullets(blocking), *_bullets(changes)]
 

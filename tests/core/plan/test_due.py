@@ -165,7 +165,7 @@ def test_reports_say_since_when_a_change_is_due(planner: Planner) -> None:
     in_time = drifted(planner, live, 5)
     text = drift_brief(in_time, no_style)
     assert text.startswith("No drift.")
-    assert "2 changes due by a date: the next apply or run of watch makes it" in text
+    assert "2 changes due by a date: the next apply or run of watch makes them." in text
 
 
 def test_due_changes_are_those_of_sleeping_runs(room: Path) -> None:
