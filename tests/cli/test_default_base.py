@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +172,9 @@ def test_equal_manifests_are_not_read_again(
     write("more.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules: []\n")
     commit("more")
 
-    def load(place: Path) -> Manifests:
+    def load(place: Path, instant: datetime | None) -> Manifests:
         read.append(sorted(path.name for path in place.iterdir()))
-        return load_manifests(place)
+        return load_manifests(place, instant)
 
     monkeypatch.setattr("reconciler.cli.base.load_manifests", load)
     plan(repository)

@@ -412,8 +412,8 @@ def test_a_field_that_is_wrong_is_named(
 def test_fields_of_a_later_version_are_ignored() -> None:
     """Fields may be added within format version 1."""
     form: Any = plan_to_json(some_plan())
-    form |= {"formatVersion": "1.9", "later": {"a": 1}}
-    form["changes"][0]["later"] = [None]
+    form |= {"formatVersion": "1.9", "newer": {"a": 1}}
+    form["changes"][0]["newer"] = [None]
     form["planId"] = digest_document(form)
     assert form["planId"] == read_saved_plan(json.dumps(form), "plan.json").plan_id
 
