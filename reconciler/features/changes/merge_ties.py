@@ -32,15 +32,17 @@ def find_merged_ties(
 
     `lists` are the versions in the order of `VERSIONS`, each in the order of evaluation.
     """
-    merged = lists[MERGED]
-    pairs = list(_new_pairs(lists))
-    if not pairs:
+    sides = [set(map(_identity, lists[number])) for number in (OURS, THEIRS)]
+    if not any(_new_pairs(lists[MERGED], sides)):
         return ()
-    space = Space([merged], types=types)
-    slices = PivotSlices(space, merged)
+    space = Space([lists[MERGED]], types=types)
+    slices = PivotSlices(space, lists[MERGED])
     space.budget.remaining = WORK_PER_SEARCH
+
+    # without the rules that match nothing, which have no rank
+    merged = slices.entries
     found: dict[tuple[str, str], MergedTie] = {}
-    for level, ranks in pairs:
+    for level, ranks in _new_pairs(merged, sides):
         for first, second, tie in find_ties_of_pairs(slices, level, ranks):
             rules = merged[first].whole, merged[second].whole
             names = rules[0].name, rules[1].name
@@ -52,13 +54,11 @@ def find_merged_ties(
 
 
 def _new_pairs(
-    lists: Sequence[Sequence[RoutingEntry]],
+    merged: Sequence[RoutingEntry], sides: Sequence[set[Hashable]]
 ) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
     """Yield the ranks of each priority, and its pairs of different destinations that no change
     has both rules of.
     """
-    merged = lists[MERGED]
-    sides = [set(map(_identity, lists[number])) for number in (OURS, THEIRS)]
     ranks = range(len(merged))
     for _, group in groupby(ranks, key=lambda rank: merged[rank].rule.priority):
         level = list(group)

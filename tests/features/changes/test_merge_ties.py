@@ -28,18 +28,19 @@ CARDS: Final = "rules:\n  - {key: cards, name: later 2, intent: cards, queue: Ca
 
 
 class TiedRule(NamedTuple):
-    """A rule; None: any value."""
+    """A rule; None: any value. One that matches nothing contradicts itself."""
 
     name: str
     priority: int
     intent: str | None
     tier: str | None
     queue: str
+    matches_nothing: bool
 
     def takes(self, one: tuple[str, ...]) -> bool:
         """Return whether the rule matches a conversation."""
         wanted = (self.intent, self.tier)
-        return all(
+        return not self.matches_nothing and all(
             part in (None, value) for part, value in zip(wanted, one, strict=True)
         )
 
@@ -49,8 +50,14 @@ Version = dict[str, TiedRule]
 
 def a_rule(random: Random, name: str) -> TiedRule:
     values = (None, *VALUES)
-    places = random.choice(values), random.choice(values)
-    return TiedRule(name, random.choice((1, 2)), *places, random.choice("AB"))
+    return TiedRule(
+        name=name,
+        priority=random.choice((1, 2)),
+        intent=random.choice(values),
+        tier=random.choice(values),
+        queue=random.choice("AB"),
+        matches_nothing=random.random() < 0.15,
+    )
 
 
 def edited(random: Random, rules: Version) -> Version:
@@ -87,6 +94,8 @@ def ordered(rules: Version) -> list[RoutingEntry]:
         conditions = [
             attribute(name, "equals", value) for name, value in parts if value
         ]
+        if each.matches_nothing:
+            conditions += [attribute("intent", "equals", value) for value in VALUES]
         forms.append(rule(each.name, each.priority, conditions, each.queue))
     return list(order_entries(entries(forms)))
 
