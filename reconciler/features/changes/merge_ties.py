@@ -39,18 +39,25 @@ def find_merged_ties(
     slices = PivotSlices(space, lists[MERGED])
     space.budget.remaining = WORK_PER_SEARCH
 
+    found: dict[tuple[str, str], MergedTie] = {}
+    for tie in _ties_of_parts(slices, sides):
+        names = tie.first.name, tie.second.name
+        # the parts of a rule behind an endpoint's fallback: one that is decided counts
+        if names not in found or found[names].example is None:
+            found[names] = tie
+    return tuple(found.values())
+
+
+def _ties_of_parts(
+    slices: PivotSlices, sides: Sequence[set[Hashable]]
+) -> Iterator[MergedTie]:
+    """Yield the ties of the parts of rules, each with its whole rules."""
     # without the rules that match nothing, which have no rank
     merged = slices.entries
-    found: dict[tuple[str, str], MergedTie] = {}
     for level, ranks in _new_pairs(merged, sides):
         for first, second, tie in find_ties_of_pairs(slices, level, ranks):
-            rules = merged[first].whole, merged[second].whole
-            names = rules[0].name, rules[1].name
             example = tie.example if tie else None
-            # the parts of a rule behind an endpoint's fallback: one that is decided counts
-            if names not in found or found[names].example is None:
-                found[names] = MergedTie(*rules, example)
-    return tuple(found.values())
+            yield MergedTie(merged[first].whole, merged[second].whole, example)
 
 
 def _new_pairs(
