@@ -257,8 +257,12 @@ class SimplifySearch:
                 return False
 
         entry = rounds[0].entries[place]
-        takers = rounds[0].takers(entry, candidate.kind)
-        self._edits.append(ProvenEdit(candidate.kind, (entry,), takers, ""))
+        # The endpoint's fallback is several rules of one name.
+        takers = {
+            taker.name: taker for taker in rounds[0].takers(entry, candidate.kind)
+        }
+        found = ProvenEdit(candidate.kind, (entry,), tuple(takers.values()), "")
+        self._edits.append(found)
         for each in rounds:
             each.remove(place)
         del self._fields[place]
