@@ -16,6 +16,7 @@ from reconciler.features.changes.merge_behaviour import (
     MergeBehaviour,
     MergeRow,
 )
+from reconciler.features.changes.merge_check import MergedEnvironment
 from reconciler.features.changes.merge_ties import MergedTie
 
 if TYPE_CHECKING:
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
     )
 
 
+def environment_to_json(environment: MergedEnvironment) -> "MergedEnvironmentJson":
+    """Return the report of one Environment: its rows, and the ties if there are any."""
+    document = merge_to_json(environment.behaviour, environment.queues)
+    if environment.ties:
+        document["ties"] = [_tie(tie) for tie in environment.ties]
+    return document
+
+
 def merge_to_json(
     behaviour: MergeBehaviour, queue_names: Mapping[str, str]
 ) -> "MergedEnvironmentJson":
-    """Return the report of one Environment; `queue_names` are by id.
+    """Return the rows of one Environment; `queue_names` are by id.
 
     `rules` holds what the rows name, so that a program can evaluate a row by itself.
     """
@@ -49,7 +58,7 @@ def merge_to_json(
     return document
 
 
-def tie_to_json(tie: MergedTie) -> "MergedTieJson":
+def _tie(tie: MergedTie) -> "MergedTieJson":
     """Return two rules of equal priority."""
     return {
         "rules": [tie.first.name, tie.second.name],
