@@ -13,11 +13,8 @@ from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.core.errors import ManifestError
 from reconciler.core.plan.finding_json import finding_to_json
-from reconciler.features.changes.merge_check import (
-    MergeReport,
-    report_merge,
-)
-from reconciler.features.changes.merge_document import merge_to_json
+from reconciler.features.changes.merge_check import MergeReport, report_merge
+from reconciler.features.changes.merge_document import environment_to_json
 from reconciler.features.changes.merge_text import (
     BRIEF,
     VERBOSE,
@@ -27,9 +24,7 @@ from reconciler.features.changes.merge_text import (
 from reconciler.features.changes.merge_versions import read_versions
 
 if TYPE_CHECKING:
-    from reconciler.features.changes.merge_json import (
-        MergeCheckJson,
-    )
+    from reconciler.features.changes.merge_json import MergeCheckJson
 
 _FORMS: Final = ("text", "json", "markdown")
 
@@ -59,10 +54,10 @@ def options(parser: argparse.ArgumentParser) -> type[MergeCheckOptions]:
         "of the work tree changes. The exit code is 2 if a conversation goes elsewhere than "
         "expected, if the two\n"
         "changes are in conflict about one, if the merge ties rules of equal priority, or if that "
-        "is not decided; and 3 for a text conflict, "
-        "for an invalid\n"
-        "version, and for a route test or promise that fails in MERGED, and in neither OURS nor "
-        "THEIRS."
+        "is not\n"
+        "decided; and 3 for a text conflict, for an invalid version, and for a route test or "
+        "promise that fails\n"
+        "in MERGED, and in neither OURS nor THEIRS."
     )
     return MergeCheckOptions
 
@@ -99,7 +94,7 @@ def _print_report(report: MergeReport, output: Output) -> None:
 def _document(report: MergeReport) -> "MergeCheckJson":
     return {
         "environments": {
-            each.name: merge_to_json(each) for each in report.environments
+            each.name: environment_to_json(each) for each in report.environments
         },
         "others": list(report.others),
         "failures": [

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 
-def merge_to_json(environment: MergedEnvironment) -> "MergedEnvironmentJson":
+def environment_to_json(environment: MergedEnvironment) -> "MergedEnvironmentJson":
     """Return the report of one Environment: that of now, and with dates, those of later."""
     now, *later = environment.times
     form = _with_ties(now, environment)
@@ -51,7 +51,7 @@ def _later_to_json(time: MergeTime, environment: MergedEnvironment) -> "MergeLat
 def _with_ties(time: MergeTime, environment: MergedEnvironment) -> "MergeTimeJson":
     document = time_to_json(time.behaviour, environment.queues)
     if time.ties:
-        document["ties"] = [tie_to_json(tie) for tie in time.ties]
+        document["ties"] = [_tie(tie) for tie in time.ties]
     return document
 
 
@@ -77,7 +77,7 @@ def time_to_json(
     return document
 
 
-def tie_to_json(tie: MergedTie) -> "MergedTieJson":
+def _tie(tie: MergedTie) -> "MergedTieJson":
     """Return two rules of equal priority."""
     return {
         "rules": [tie.first.name, tie.second.name],

@@ -36,12 +36,10 @@ def edit_reason(edit: ProvenEdit, labels: Labels) -> str:
         return f"`{condition_phrase(edit.subject, labels)}` never decides"
     if not edit.takers:
         return "never takes a conversation: its conditions contradict each other"
-    # The endpoint's fallback is several rules of one name.
-    by_name = {entry.name: entry for entry in edit.takers}
-    takers = list_rules(list(by_name.values()))
+    takers = list_rules(edit.takers)
     if edit.kind == "redundant":
         return f"its conversations go to the same place without it: by {takers}"
-    verb = "takes" if len(by_name) == 1 else "take"
+    verb = "takes" if len(edit.takers) == 1 else "take"
     return f"never takes a conversation: {takers} {verb} them first"
 
 

@@ -14,7 +14,7 @@ from reconciler.features.changes.merge_check import (
     Version,
     report_merge,
 )
-from reconciler.features.changes.merge_document import merge_to_json
+from reconciler.features.changes.merge_document import environment_to_json
 from reconciler.features.changes.merge_winners import VERSIONS
 from reconciler.features.changes.simplify import BY_DEFAULT, prove_texts, simplify
 from reconciler.features.changes.simplify_candidates import EditKind
@@ -133,7 +133,7 @@ def rows_of(environment: MergedEnvironment, at: datetime) -> dict[str, Any]:
     another one of the same row.
     """
     (time,) = [each for each in environment.times if each.interval.covers(at)]
-    document: Any = merge_to_json(environment)
+    document: Any = environment_to_json(environment)
     forms = [document, *document.get("later", [])]
     form = forms[environment.times.index(time)]
     for row in (*form["surprises"], *form["conflicts"]):
