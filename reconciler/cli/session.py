@@ -5,7 +5,7 @@ signal.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,6 @@ from reconciler.cli.command_line import (
     utc_now,
 )
 from reconciler.cli.conversation import failure_findings
-from reconciler.cli.hooks import run_journal
 from reconciler.cli.options import SelectionOptions, SessionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
@@ -38,12 +37,10 @@ from reconciler.core.errors import (
     CxrouteError,
     InterruptedRunError,
     ManifestError,
-    UsageError,
 )
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.core.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.core.model.finding import Finding
-from reconciler.core.model.rule import Address
 from reconciler.core.pipeline import Planner, expand, read_live
 from reconciler.core.plan.review import ReviewedPlan
 from reconciler.core.plan.stages import LiveState, PlanOptions
@@ -251,16 +248,7 @@ class Session:
             findings=self.findings,
             failed_tests=self.failed_tests,
             tests=self.tests,
-            written=self.last_runs() if self.options.due else (),
         )
-
-    def last_runs(self) -> Mapping[Address, str]:
-        """Return the last run of each rule; none, with a warning, if the journal cannot be read."""
-        try:
-            return run_journal().last_runs(self.environment)
-        except UsageError as error:
-            self.output.warn(str(error))
-            return {}
 
     def check_clock(self, planner: Planner) -> None:
         """Raise CxrouteError if a date lies between the tenant's clock and the one here."""

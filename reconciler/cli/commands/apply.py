@@ -222,6 +222,8 @@ class _ApplyCommand:
                 live, tuple(self.options.allow), self.options.reason
             )
         )
+        if self.options.due:
+            planner = replace(planner, written=execute.last_runs(session))
         session.check_clock(planner)
         asked = await ask_conditions(planner, live)
         plan = await session.run_blocking(lambda: asked.build(live))
@@ -234,11 +236,17 @@ class _ApplyCommand:
             output.note(
                 f"{made_at}. The tenant was read again: the plan still covers every change."
             )
+        self.print_plan(asked, plan)
+        return asked, plan
+
+    def print_plan(self, planner: Planner, plan: Plan) -> None:
+        """Print the plan as text, or why nothing is due."""
+        session = self.session
+        output = session.output
         if self.options.due and not plan.options.only:
-            output.note(_nothing_due(asked))
+            output.note(_nothing_due(planner))
         elif output.form == "text" and output.loudness != "quiet":
             output.result(plan_text(plan, output.paint, session.tenant, session.limits))
-        return asked, plan
 
     def refuse(self, plan: Plan) -> None:
         """Raise RefusedError for a conflict with an unmanaged rule, or for a guard that blocks."""

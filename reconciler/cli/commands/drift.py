@@ -9,6 +9,7 @@ from functools import partial
 from secrets import token_hex
 from typing import Final, NamedTuple
 
+from reconciler.cli import execute
 from reconciler.cli.commands.plan import (
     PENDING,
     add_plan_options,
@@ -93,7 +94,7 @@ def run(options: SelectionOptions, output: Output) -> int:
 
 def compute_drift(session: Session, plan: Changes) -> Drift:
     """Return the drift of a plan, with the runs of the journal and the failed route tests."""
-    last_runs = session.last_runs()
+    last_runs = execute.last_runs(session)
     due = find_due(plan, session.environment, last_runs)
     drift = find_drift(plan, _accepted_rules(session), session.sample, due)
     checked = check_live(
