@@ -141,6 +141,8 @@ def _write_pipelines(
         *manifest_steps(directory, needed),
         *pipelines.setup_steps(kind, needed, settings.dates),
     ]
+    if kind.dates_file in existing and settings.dates is None:
+        steps = [f"delete {kind.dates_file}: no Environment has a `schedule`", *steps]
     if kind.option == "github":
         steps = [*_action_steps(kind, directory), *steps]
     page = pipelines.setup_page(kind)
