@@ -104,14 +104,22 @@ def _converged(found: Figures) -> Iterator[str]:
         f"Same-run convergence with one transient fault: {found.convergence:.2%} of {tried:,} "
         f"runs."
     )
-    yield ""
-    yield "| Fault | Runs | Converged |"
-    yield "|---|---:|---:|"
-    for name, tried in sorted(
-        found.tried.items(),
-        key=lambda item: (found.converged[item[0]] / item[1], item[0]),
-    ):
-        yield f"| `{name}` | {tried:,} | {found.converged[name] / tried:.1%} |"
+    runs = found.tried.values()
+    yield (
+        f"There are {len(runs)} faults, each with {min(runs, default=0):,} to "
+        f"{max(runs, default=0):,} runs."
+    )
+    rare = {
+        name: found.converged[name] / tried
+        for name, tried in found.tried.items()
+        if found.converged[name] < tried
+    }
+    if rare:
+        yield ""
+        yield "| Fault | Runs | Converged |"
+        yield "|---|---:|---:|"
+    for name, share in sorted(rare.items(), key=lambda item: (item[1], item[0])):
+        yield f"| `{name}` | {found.tried[name]:,} | {share:.1%} |"
 
 
 def _broken(found: Figures) -> Iterator[str]:

@@ -215,3 +215,16 @@ def test_each_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     assert {"summary", "description", "runbook"} == {*rule["annotations"]}
     path, _, section = rule["annotations"]["runbook"].partition(", section ")
     assert f"\n## {section}\n" in (ROOT / path).read_text("utf-8")
+
+
+def test_the_runbook_names_each_alert_of_watch() -> None:
+    """By its name in the rules, and it names no other alert."""
+    runbook = (ROOT / "docs/operations.md").read_text("utf-8")
+    named = set(re.findall(r"`(Cxroute\w+)`", runbook))
+    assert named <= {rule["alert"] for rule in ALERTS}
+    of_watch = {
+        rule["alert"]
+        for rule in ALERTS
+        if rule["annotations"]["runbook"].endswith("section Alerts of watch")
+    }
+    assert of_watch <= named

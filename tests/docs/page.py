@@ -170,3 +170,17 @@ def inline(text: str) -> list[str]:
     """Return each `cxroute ...` in the running text of a page."""
     prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"`(cxroute [^`]+)`", prose)
+
+
+def fields_of_rows(text: str) -> list[tuple[str, bool]]:
+    """Return the fields in the first cells of a table, and whether each is always present: its
+    value does not begin with "optional".
+    """
+    rows = re.findall(
+        r"^\| (`[\w.]+`(?:, `[\w.]+`)*) \| (optional: )?", text, re.MULTILINE
+    )
+    return [
+        (field, not optional)
+        for fields, optional in rows
+        for field in re.findall(r"`([\w.]+)`", fields)
+    ]

@@ -1,6 +1,6 @@
-"""Assessed x limits -> Plan: the changes, and the guards that refuse them (plan-json "Guards").
+"""Assessed x limits -> Plan: the changes, and the guards that refuse them.
 
-A guard that is not `ok` makes apply refuse with exit 4.
+A guard that is not `ok` makes apply refuse with exit 4 (docs/operations.md#refusals).
 """
 
 from collections.abc import Collection, Iterable, Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +13,7 @@ from reconciler.core.checks import adequacy
 from reconciler.core.checks.adequacy import choose_masks
 from reconciler.core.manifest.documents import Given
 from reconciler.core.manifest.load import load_manifests
+from tests.docs.page import fields_of_rows
 from tests.support.brute_force import Json, destination, winner
 from tests.support.cases import each_case
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample
@@ -159,7 +159,7 @@ def test_the_page_of_the_json_has_exactly_its_fields(cxroute: Program) -> None:
         .partition("\n## Adequacy\n")[2]
         .partition("\n## ")[0]
     )
-    assert fields == set(re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE))
+    assert fields == {field for field, _ in fields_of_rows(section)}
 
 
 PROMISES = """\
