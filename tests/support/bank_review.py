@@ -9,7 +9,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -65,13 +65,13 @@ RUNNER: Final = {
 }
 
 
-def review() -> dict[str, str]:
-    """Return the files of `cxroute plan --report`: plan.json, plan.md, plan.html; and plan.txt, its
-    output.
+def review(edits: Iterable[FileEdit] = EDITS) -> dict[str, str]:
+    """Return the files of `cxroute plan --report` about edits of the bank: plan.json, plan.md,
+    plan.html; and plan.txt, its output.
     """
     with bank_with_simulator():
         run("apply", "--yes", "-q")
-        for edit in EDITS:
+        for edit in edits:
             edit.make()
         text = run("plan", "--report", "out")
         return {

@@ -13,6 +13,7 @@ from cmarkgfm import github_flavored_markdown_to_html  # type: ignore[import-unt
 from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
 
+from reconciler.features.practice.command_demo import SMALL_CHANGE
 from tests.browser.machine import MERMAID, chromium, missing, seen
 from tests.support.bank_review import review
 
@@ -93,6 +94,16 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
             sight.page.screenshot(path=into / "comment.png")
 
 
+def draw_small_comment(browser: Browser, markdown: str, into: Path) -> None:
+    """Draw the comment of a small pull request, with its parts closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        comment = Path(folder) / "comment.html"
+        comment.write_text(render_comment(markdown), encoding="utf-8")
+        with seen(browser, viewport={"width": 980, "height": 400}) as sight:
+            sight.page.goto(comment.as_uri())
+            sight.page.screenshot(path=into / "comment-small.png", full_page=True)
+
+
 def render_diagram(page: Page) -> None:
     """Draw the map as on GitHub, and open its folded block."""
     page.add_script_tag(path=MERMAID)
@@ -108,6 +119,9 @@ def render_diagram(page: Page) -> None:
 if __name__ == "__main__":
     if missing():
         raise SystemExit(f"pictures: {missing()}")
-    made = review()  # before the browser, which has an event loop
+    # before the browser, which has an event loop
+    made = review()
+    small = review(SMALL_CHANGE)
     with chromium() as found:
         draw(found, made, INTO)
+        draw_small_comment(found, small["plan.md"], INTO)
