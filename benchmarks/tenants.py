@@ -76,6 +76,7 @@ def serve(folder: Path, count: int) -> None:
 def floor(folder: Path) -> None:
     """Read and plan every tenant, one after the other; keep and print nothing."""
     from reconciler.cli.clients import open_reading_client
+    from reconciler.cli.command_line import utc_now
     from reconciler.cli.commands import plan
     from reconciler.cli.output import Output
     from reconciler.cli.parsing import CommandParser
@@ -88,7 +89,7 @@ def floor(folder: Path) -> None:
     )
 
     async def all_of_them() -> None:
-        manifests = load_manifests(folder)
+        manifests = load_manifests(folder, utc_now())
         for name in sorted(manifests.environments):
             session = build_session(manifests, options, output, name)
             async with open_reading_client(session) as client:

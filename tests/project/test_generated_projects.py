@@ -16,6 +16,7 @@ from reconciler.core.checks.route_tests import Checked, check, with_promises
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.traffic.sample import declared_traffic
 from tests.support.bank_traffic import TRAFFIC
+from tests.support.builders import NOW
 from tests.support.generated_projects import write_project
 from tests.support.random_edits import KINDS, edit_rule_set, edit_rules
 from tests.support.rule_texts import read_texts
@@ -39,7 +40,7 @@ def written(project: str, folder: Path) -> Path:
 
 def checked(folder: Path) -> Checked:
     """Return the results of the manifests' route tests and promises."""
-    manifests = load_manifests(folder)
+    manifests = load_manifests(folder, NOW)
     return with_promises(check(manifests, manifests.environments["sandbox"].document))
 
 

@@ -9,11 +9,12 @@ from reconciler.core.desired.desired import desire_offline
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.live import Marker, format_description
 from reconciler.core.model.rule import to_api_json
+from tests.support.builders import NOW
 
 
 def live_file(environment: str = "prod") -> str:
     """Write the rules of the manifests as they are after an apply, and return the file's name."""
-    manifests = load_manifests(Path("manifests"))
+    manifests = load_manifests(Path("manifests"), NOW)
     desired, queues = desire_offline(manifests, manifests.environment(environment))
     rules = [
         {

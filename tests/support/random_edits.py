@@ -24,6 +24,7 @@ from reconciler.core.checks.route_tests import (
 from reconciler.core.errors import ManifestError
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.plan.promises import PromiseResult
+from tests.support.builders import NOW
 from tests.support.rule_texts import (
     ENVIRONMENT,
     ManifestTexts,
@@ -496,7 +497,7 @@ def _checked(folder: Path) -> Checked | None:
     not kept.
     """
     try:
-        manifests = load_manifests(folder)
+        manifests = load_manifests(folder, NOW)
     except ManifestError:
         return None
     checked = with_promises(

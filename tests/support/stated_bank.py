@@ -130,6 +130,8 @@ class StatedBank:
         (items,) = (value for key, value in node.value if key.value == "rules")
         defaults = document.get("defaults", {})
         for place, stated in zip(items.value, document["rules"], strict=True):
+            if "from" in stated:  # the bank's dates are all in the future
+                continue
             intents = stated.get("intents", [])
             intents = [stated["intent"]] if "intent" in stated else intents
             key = stated.get("key") or _slug(intents[0])
@@ -156,6 +158,8 @@ class StatedBank:
         total = sum(target["weight"] for target in targets)
         shares = {}
         for target in targets:
+            if target["weight"] == 0:  # it begins with a later step
+                continue
             alias = re.sub(
                 r"\$\{(\w+)\}", lambda match: variables[match[1]], target["queue"]
             )

@@ -1,7 +1,8 @@
 """The manifests and the rules that questions are about, read again for each question."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +11,15 @@ from reconciler.cli.output import Output
 from reconciler.cli.rule_lists import rules_of
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.desired.desired import endpoint_stage
+from reconciler.core.desired.desired import desire_offline, endpoint_stage
+from reconciler.core.desired.expand_dates import zone_of
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.files import read_files
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import FileCache, Manifests, load_contents
 from reconciler.core.plan.stages import LiveState
-from reconciler.core.text.escape import quote_name
+from reconciler.core.text.escape import join_first, quote_name
 from reconciler.features.assistant.arguments import RuleOrigin
 from reconciler.render.text.explain import DisplayNames
 
@@ -25,6 +28,8 @@ ReadLive = Callable[[Manifests, Environment], LiveState]
 
 Raises CxrouteError.
 """
+
+_MAX_DATES: Final = 5
 
 SILENT: Final = Output(
     colour="never", loudness="quiet", log_format="text", form="json", asks=False
@@ -43,6 +48,16 @@ class AskedRules:
     names: DisplayNames
     endpoint: EndpointStage
     live: LiveState | None
+    # the times at which rules of the manifests change
+    dates: tuple[datetime, ...]
+
+    def date_notes(self) -> Iterator[str]:
+        """Yield a note if the rules change later: an answer is about the rules of now."""
+        if self.dates:
+            zone = zone_of(self.environment.timezone)
+            times = [shown_instant(date, zone) for date in self.dates]
+            listed = join_first(times, _MAX_DATES)
+            yield f"this is about the rules of now; rules of this Environment change at {listed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +107,7 @@ class AssistantProject:
             names=names,
             endpoint=endpoint,
             live=live,
+            dates=_dates_of(manifests, environment) if live is None else (),
         )
 
     def inner_path(self, name: str) -> Path:
@@ -110,6 +126,11 @@ class AssistantProject:
                 f"{quote_name(name)} is not below the folder in which the server was started"
             )
         return path
+
+
+def _dates_of(manifests: Manifests, environment: Environment) -> tuple[datetime, ...]:
+    calendar = desire_offline(manifests, environment)[0].calendar
+    return calendar.boundaries_until() if calendar else ()
 
 
 def intent_name(manifests: Manifests, text: str) -> str:

@@ -56,7 +56,7 @@ def where_does_it_go(project: AssistantProject, arguments: RouteArguments) -> Do
         "rules": view.origin,
         "text": left_out.text(text),
         **answer,
-        "notes": list(notes),
+        "notes": [*notes, *view.date_notes()],
         **left_out.document(),
     }
 

@@ -72,7 +72,7 @@ def find_rules(project: AssistantProject, arguments: SearchArguments) -> Documen
         "found": len(matches),
         "matches": [_rule_document(entry, view) for entry in matches[:_IN_FULL]],
         "inBrief": list(map(_place, brief)),
-        "notes": list(search.notes()),
+        "notes": [*search.notes(), *view.date_notes()],
     }
     if arguments.intent is not None:
         others = [entry for entry in _in_order(view) if search.takes_any_intent(entry)]

@@ -137,17 +137,28 @@ def _write_pipelines(
         result = _write_pipeline(Path(name), text, existing.get(name))
         output.result(f"{result}\n")
 
-    steps = [
-        *manifest_steps(directory, needed),
-        *pipelines.setup_steps(kind, needed, settings.dates),
-    ]
-    if kind.dates_file in existing and settings.dates is None:
-        steps = [f"delete {kind.dates_file}: no Environment has a `schedule`", *steps]
-    if kind.option == "github":
-        steps = [*_action_steps(kind, directory), *steps]
+    steps = _next_steps(kind, directory, needed, settings.dates)
     page = pipelines.setup_page(kind)
     lines = [f"  {number}. {step}\n" for number, step in enumerate(steps, 1)]
     output.result(f"\nSet up {kind.forge} in this order ({page}):\n{''.join(lines)}")
+
+
+def _next_steps(
+    kind: PipelineKind,
+    directory: Path,
+    needed: Mapping[str, tuple[str, ...]],
+    dates: DateRuns | None,
+) -> list[str]:
+    """Return what the user does after the files are written."""
+    steps = [
+        *manifest_steps(directory, needed),
+        *pipelines.setup_steps(kind, needed, dates),
+    ]
+    if dates is None and kind.dates_file and Path(kind.dates_file).exists():
+        steps = [f"delete {kind.dates_file}: no Environment has a `schedule`", *steps]
+    if kind.option == "github":
+        steps = [*_action_steps(kind, directory), *steps]
+    return steps
 
 
 def _credential_variables(needed: Mapping[str, Iterable[str]]) -> tuple[str, ...]:

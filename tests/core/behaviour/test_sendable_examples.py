@@ -22,6 +22,7 @@ from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import summarize_effects
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import holds_where
+from tests.support.builders import NOW
 from tests.support.cases import each_case
 from tests.support.impacts import compare_behind, effect_rows, rows_of_document
 from tests.support.random_rules import attribute, entries, rule
@@ -53,7 +54,7 @@ def impact_of(
 
 
 def bank() -> DesiredState:
-    manifests = load_manifests(Path("manifests"))
+    manifests = load_manifests(Path("manifests"), NOW)
     desired, _ = desire_offline(manifests, manifests.environment("sandbox"))
     return desired
 

@@ -13,6 +13,7 @@ import pytest
 from reconciler.core.checks.route_tests import check, with_promises
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.plan.promises import PromiseResult
+from tests.support.builders import NOW
 from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, write
@@ -53,7 +54,7 @@ def write_promises(*promises: str, more: str = "") -> None:
 
 def results(environment: str = "prod") -> tuple[PromiseResult, ...]:
     """Check the promises of the manifests in one environment."""
-    manifests = load_manifests(Path("manifests"))
+    manifests = load_manifests(Path("manifests"), NOW)
     checked = with_promises(
         check(manifests, manifests.environments[environment].document)
     )
@@ -563,7 +564,6 @@ def test_a_new_ruleset_above_fraud_fails_offline(cxroute: Program) -> None:
             f'manifests/promises.yaml:{line}:5: error[CXR221]: promise "{name}" is broken for intent'
             ' "compromised_card", confidence 0.45, channel "app": expected '
             f'{requirement}, but goes to "Card Services" by rule app/callers'
-            " (manifests/app.yaml:5), in prod, sandbox, staging and studio; why: cxroute explain "
-            "-e prod"
+            " (manifests/app.yaml:5), until 2031-03-03T08:00:00+01:00, in pr"
         )
         assert expected in cxroute.out
