@@ -33,11 +33,19 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"cxroute {_SITE['name']}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_favicon = "_static/icon.svg"
+html_context = {"default_mode": "auto"}
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_theme_options = {
-    "logo": {"text": "cxroute", "image_light": "_static/icon.svg", "image_dark": "_static/icon.svg", "alt_text": ""},
+    "logo": {
+        "text": "cxroute",
+        "image_light": "_static/icon.svg",
+        "image_dark": "_static/icon.svg",
+        "alt_text": "",
+    },
     "icon_links": [
         {
             "name": "Repository",
@@ -45,7 +53,10 @@ html_theme_options = {
             "icon": "fa-solid fa-code-branch",
         }
     ],
-    "navbar_start": ["navbar-logo", "version-switcher"],
+    "navbar_align": "left",
+    # On a phone, the search is in the bar, and the rest is in the menu.
+    "navbar_persistent": ["search-button"],
+    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
     "header_links_before_dropdown": 7,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": [],

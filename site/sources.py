@@ -153,9 +153,12 @@ class _Sources:
 
         def link(found: re.Match[str]) -> str:
             to = found["to"]
+            text = found["text"]
             if not _ADDRESS.match(to):
                 to = self._target(to, page, is_picture=bool(found["mark"]))
-            return f"{found['mark']}[{found['text']}]({to})"
+            if to.startswith("/") and text.endswith(".md"):
+                text = ""  # Sphinx fills in the title of the page or part
+            return f"{found['mark']}[{text}]({to})"
 
         return "".join(
             line if is_code else _LINK.sub(link, line)
@@ -188,9 +191,10 @@ class _Sources:
         paragraph = " ".join(body.strip().partition("\n\n")[0].split())
         text = _LINK.sub(r"\g<text>", paragraph)
         sentence = re.split(r"(?<=[.:]) ", text, maxsplit=1)[0]
-        purpose = sentence.removeprefix(_PURPOSE).rstrip(":.")
-        start = f"{purpose[0].upper()}{purpose[1:]}."
-        return f"- [{title.removeprefix('# ')}](/{name})\\\n  {start}\n"
+        if sentence.startswith(_PURPOSE):
+            sentence = sentence.removeprefix(_PURPOSE).replace(", and to ", ", and ")
+        purpose = f"{sentence[0].upper()}{sentence[1:].rstrip(':.')}."
+        return f"- [{title.removeprefix('# ')}](/{name})\\\n  {purpose}\n"
 
 
 def _marked_lines(text: str) -> Iterator[tuple[str, bool]]:

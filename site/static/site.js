@@ -1,0 +1,19 @@
+// Name the column in each cell: on a phone, a row of a table is a block (site.css).
+const LARGEST = 4; // wider tables compare columns, and scroll
+
+function nameCells(table) {
+  const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent);
+  if (names.length < 2 || names.length > LARGEST) {
+    return;
+  }
+  table.classList.add("in-blocks");
+  for (const row of table.tBodies[0].rows) {
+    [...row.cells].forEach((cell, number) => {
+      cell.dataset.column = names[number];
+    });
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".bd-article table").forEach(nameCells);
+});
