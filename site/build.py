@@ -1,7 +1,5 @@
-"""`make site`: builds the documentation into build/site, one folder for each version.
-
-    python site/build.py               the files of this folder, as `latest`
-    python site/build.py --releases    and the newest release of each minor version, by their tags
+"""`make site`: builds the documentation into build/site, a folder for each version. `latest` has the
+files of this folder; with `--releases`, the newest release of each minor version has one, too.
 """
 
 from __future__ import annotations

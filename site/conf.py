@@ -26,7 +26,12 @@ suppress_warnings = ["misc.highlighting_failure"]
 myst_heading_anchors = 6
 myst_heading_anchors_html_ids = True
 # The pages are written for GitHub, which gives these signs no meaning.
-myst_disable_syntax = ["myst_line_comment", "myst_block_break", "myst_target", "myst_role"]
+myst_disable_syntax = [
+    "myst_line_comment",
+    "myst_block_break",
+    "myst_target",
+    "myst_role",
+]
 myst_enable_extensions = ["attrs_inline"]
 
 html_theme = "pydata_sphinx_theme"
@@ -84,7 +89,8 @@ def _set_versions(
     del app, templatename, doctree
     up = "../" * (pagename.count("/") + 1)
     listed = [
-        {**version, "url": f"{up}{version['version']}/"} for version in _SITE["versions"]
+        {**version, "url": f"{up}{version['version']}/"}
+        for version in _SITE["versions"]
     ]
     address = f"data:application/json,{quote(json.dumps(listed))}"
     context["theme_switcher"] = {"json_url": address, "version_match": _SITE["name"]}

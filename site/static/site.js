@@ -14,6 +14,13 @@ function nameCells(table) {
   }
 }
 
+// The theme gives the button a name without the version that it shows.
+function nameVersions(button) {
+  button.removeAttribute("aria-label");
+  button.title = "Version of this documentation";
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".version-switcher__button").forEach(nameVersions);
   document.querySelectorAll(".bd-article table").forEach(nameCells);
 });
