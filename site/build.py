@@ -47,8 +47,8 @@ def main() -> int:
         work = Path(folder)
         releases = list(_releases(work)) if options.releases else []
         try:
-            _build([*releases, _present()], work)
-        except (ValueError, subprocess.CalledProcessError) as error:
+            _build([*releases, _present(releases)], work)
+        except ValueError as error:
             print(f"site: {error}", file=sys.stderr)
             return 1
         _replace(options.output, work / "site")
@@ -71,20 +71,22 @@ def _run_sphinx(sources: Path, output: Path) -> None:
     doctrees = f"{sources}-doctrees"
     options = ("-b", "html", "-j", "auto", "-q", "-W", "--keep-going", "-d", doctrees)
     command = (sys.executable, "-m", "sphinx", *options, str(sources), str(output))
-    subprocess.run(command, check=True)
+    if subprocess.run(command, check=False).returncode:
+        raise ValueError("Sphinx found the errors above")
     (output / ".buildinfo").unlink()
 
 
-def _present() -> Version:
+def _present(releases: list[Version]) -> Version:
     """Return the version that is in this folder."""
     number = _number(ROOT)
+    state = "not released" if releases else number
     try:
         revision = _git("rev-parse", "HEAD").decode().strip()
     except (OSError, subprocess.CalledProcessError):  # a source archive
         revision = f"v{number}"
     return Version(
         name=LATEST,
-        label=f"{LATEST} ({number})",
+        label=f"{LATEST} ({state})",
         release=f"{number}.dev",
         files=ROOT,
         repository=_repository(ROOT),
@@ -102,18 +104,19 @@ def _releases(work: Path) -> Iterator[Version]:
     newest = {number[:2]: number for number in numbers}
     for major, minor, patch in reversed(newest.values()):
         tag = f"v{major}.{minor}.{patch}"
+        if not _git("ls-tree", tag, "site/pages.toml"):
+            continue
         files = work / "releases" / tag
         with tarfile.open(fileobj=io.BytesIO(_git("archive", tag))) as archive:
             archive.extractall(files, filter="data")
-        if (files / "site/pages.toml").is_file():
-            yield Version(
-                name=f"{major}.{minor}",
-                label=tag.removeprefix("v"),
-                release=tag.removeprefix("v"),
-                files=files,
-                repository=_repository(ROOT),
-                revision=tag,
-            )
+        yield Version(
+            name=f"{major}.{minor}",
+            label=tag.removeprefix("v"),
+            release=tag.removeprefix("v"),
+            files=files,
+            repository=_repository(ROOT),
+            revision=tag,
+        )
 
 
 def _git(*arguments: str) -> bytes:

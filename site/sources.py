@@ -193,7 +193,7 @@ class _Sources:
         sentence = re.split(r"(?<=[.:]) ", text, maxsplit=1)[0]
         if sentence.startswith(_PURPOSE):
             sentence = sentence.removeprefix(_PURPOSE).replace(", and to ", ", and ")
-        purpose = f"{sentence[0].upper()}{sentence[1:].rstrip(':.')}."
+        purpose = f"{sentence[:1].upper()}{sentence[1:].rstrip(':.')}."
         return f"- [{title.removeprefix('# ')}](/{name})\\\n  {purpose}\n"
 
 
