@@ -129,7 +129,7 @@ editors/vscode/node_modules: editors/vscode/package-lock.json
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
 	$(BIN)/python -m tests.support.pictures
 
-lock: ## Write the requirement files anew from pyproject.toml (core, with serve, with sheets, with dev and every extra); newest versions with ARGS=--upgrade
+lock: ## Write the requirement files anew from pyproject.toml (core, with each extra, with dev and every extra, of the site); newest versions with ARGS=--upgrade
 	@$(INSTALL_UV)
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
 	$(COMPILE) $(ARGS) --extra serve -c requirements.txt pyproject.toml -o requirements-serve.txt
@@ -145,7 +145,7 @@ lock: ## Write the requirement files anew from pyproject.toml (core, with serve,
 audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
 	@$(call make_venv,$(VENV)-audit)
 	$(VENV)-audit/bin/python -m pip install --quiet --only-binary=:all: '$(AUDIT)'
-	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt -r requirements-site.txt
 
 .PHONY: release-check
 
