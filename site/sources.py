@@ -62,7 +62,11 @@ def read_groups(files: Path) -> list[Group]:
     """
     listed = tomllib.loads((files / "site/pages.toml").read_text(encoding="utf-8"))
     groups = [
-        Group(item["title"], item["page"], tuple(item["pages"]))
+        Group(
+            title=item["title"],
+            page=f"{item['page']}.md",
+            pages=tuple(f"{page}.md" for page in item["pages"]),
+        )
         for item in listed["group"]
     ]
     docs = files / "docs"

@@ -17,7 +17,7 @@ from tests.site.built import ROOT, build, page, require_sphinx, served
 PAGES = """\
 [[group]]
 title = "Start"
-page = "start.md"
+page = "start"
 pages = [{pages}]
 """
 
@@ -47,7 +47,7 @@ class Checkout:
         shutil.rmtree(self.root / "docs", ignore_errors=True)
         for name, text in pages.items():
             self.write(f"docs/{name}.md", text)
-        names = ", ".join(f'"{name}.md"' for name in pages)
+        names = ", ".join(f'"{name}"' for name in pages)
         self.write("site/pages.toml", PAGES.format(pages=names))
 
     def release(self, number: str) -> None:
@@ -180,11 +180,11 @@ def test_the_warning_fits_a_phone(browser: Browser, address: str) -> None:
 @pytest.mark.parametrize(
     ("pages", "listed", "said"),
     [
-        ({"a": "# A\n", "b": "# B\n"}, '"a.md"', "each page of docs/ once: b.md"),
-        ({"a": "# A\n"}, '"a.md", "a.md"', "each page of docs/ once: a.md"),
-        ({"a": "# A\n"}, '"a.md", "c.md"', "each page of docs/ once: c.md"),
-        ({"a": "# A\n\n[b](b.md)\n"}, '"a.md"', "'/b.md'"),
-        ({"a": "# A\n\n[b](#b)\n"}, '"a.md"', "'b'"),
+        ({"a": "# A\n", "b": "# B\n"}, '"a"', "each page of docs/ once: b.md"),
+        ({"a": "# A\n"}, '"a", "a"', "each page of docs/ once: a.md"),
+        ({"a": "# A\n"}, '"a", "c"', "each page of docs/ once: c.md"),
+        ({"a": "# A\n\n[b](b.md)\n"}, '"a"', "'/b.md'"),
+        ({"a": "# A\n\n[b](#b)\n"}, '"a"', "'b'"),
     ],
     ids=["a page without a place", "twice", "no page", "no such page", "no anchor"],
 )
