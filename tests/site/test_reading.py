@@ -50,8 +50,8 @@ def found_by(page: Page, address: str, word: str) -> list[str]:
     page.wait_for_url("**/search.html?q=*")
     page.wait_for_selector(RESULTS)
     page.wait_for_function("!document.querySelector('#search-progress')")
-    links = page.locator(RESULTS)
-    return links.evaluate_all("all => all.map(one => one.href)")
+    links = page.locator(RESULTS).all()
+    return [str(link.evaluate("one => one.href")) for link in links]
 
 
 def violations_in_each_form(page: Page, ready: str = "h1") -> list[str]:
@@ -107,8 +107,8 @@ def test_the_menus_of_a_phone_are_accessible(browser: Browser, address: str) -> 
             page.keyboard.press("Escape")
             page.wait_for_selector(menu, state="hidden")
         page.click(".primary-toggle")
-        menu = page.locator("#pst-primary-sidebar-modal")
-        menu.get_by_role("link", name="Connect a tenant").click()
+        navigation = page.locator("#pst-primary-sidebar-modal")
+        navigation.get_by_role("link", name="Connect a tenant").click()
         page.wait_for_url("**/connect.html")
 
 
