@@ -67,6 +67,8 @@ html_theme_options = {
     "footer_start": [],
     "footer_end": [],
     "show_toc_level": 2,
+    # The comments of the theme's own dark style are brighter than what they explain.
+    "pygments_dark_style": "github-dark",
     # The list of versions differs from page to page (see `_set_versions`).
     "switcher": {"json_url": "", "version_match": _SITE["name"]},
     "check_switcher": False,

@@ -20,6 +20,8 @@ _LINK: Final = re.compile(r"(?P<mark>!?)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s]+)\)"
 _ADDRESS: Final = re.compile(r"[a-z][a-z+.-]*:|#")
 _COMMENT: Final = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _PURPOSE: Final = "Use this page to "
+_FURTHER: Final = re.compile(r"(, and|;(?: and)?) to\b")
+"""What comes before a further purpose in such a sentence."""
 _INTRODUCTION: Final = "<!-- the introduction of README.md -->"
 
 
@@ -196,7 +198,7 @@ class _Sources:
         text = _LINK.sub(r"\g<text>", paragraph)
         sentence = re.split(r"(?<=[.:]) ", text, maxsplit=1)[0]
         if sentence.startswith(_PURPOSE):
-            sentence = sentence.removeprefix(_PURPOSE).replace(", and to ", ", and ")
+            sentence = _FURTHER.sub(r"\1", sentence.removeprefix(_PURPOSE))
         purpose = f"{sentence[:1].upper()}{sentence[1:].rstrip(':.')}."
         return f"- [{title.removeprefix('# ')}](/{name})\\\n  {purpose}\n"
 
