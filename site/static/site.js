@@ -14,6 +14,13 @@ function nameCells(table) {
   }
 }
 
+// The corner of a table that names rows and columns is not the name of anything.
+function clearCorner(cell) {
+  if (!cell.textContent.trim()) {
+    cell.replaceWith(document.createElement("td"));
+  }
+}
+
 // The theme gives the button a name without the version that it shows.
 function nameVersions(button) {
   button.removeAttribute("aria-label");
@@ -23,4 +30,5 @@ function nameVersions(button) {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".version-switcher__button").forEach(nameVersions);
   document.querySelectorAll(".bd-article table").forEach(nameCells);
+  document.querySelectorAll(".bd-article thead th").forEach(clearCorner);
 });
