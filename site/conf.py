@@ -19,6 +19,8 @@ release = _SITE["release"]
 language = "en"
 extensions = ["myst_parser"]
 exclude_patterns = ["_static"]
+# Quotes and dashes stay as they are written: some are parts of commands and of messages.
+smartquotes = False
 # Examples leave parts out, so some are not quite the JSON or YAML that they are marked as.
 suppress_warnings = ["misc.highlighting_failure"]
 

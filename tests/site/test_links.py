@@ -125,6 +125,21 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
             assert is_here or parts.scheme == "data" or address.startswith("#"), address
 
 
+def test_signs_of_commands_stay_as_they_are(site: Path) -> None:
+    """No quote becomes a curly one, and no `--` a dash."""
+    docs = ROOT / "docs"
+    latest = site / "latest"
+    sources = sorted(docs.rglob("*.md"))
+    assert sources
+    for source in sources:
+        text = source.read_text(encoding="utf-8")
+        path = latest / source.relative_to(docs).with_suffix(".html")
+        article = page(path).text_inside("article")
+        assert article
+        changed = [sign for sign in "“”‘’–—" if sign in article and sign not in text]
+        assert [] == changed, path
+
+
 def test_no_markdown_is_left_on_a_page(site: Path) -> None:
     """Each link of a page became one; outside of code, no text has the form of a link."""
     for path in pages(site):
