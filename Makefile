@@ -104,6 +104,14 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	npm --prefix tests/browser ci --no-progress
 	@touch $@
 
+.PHONY: site site-releases
+
+site: $(VENV)/.site ## Build the documentation as a web site, into build/site
+	@$(BIN)/python site/build.py $(ARGS)
+
+site-releases: $(VENV)/.site ## Build that of each release, too: the newest of each minor version, by their tags
+	@$(BIN)/python site/build.py --releases $(ARGS)
+
 .PHONY: vscode
 
 # The command of this checkout is the one that its tests start. The file is named as its version says.
@@ -121,7 +129,7 @@ editors/vscode/node_modules: editors/vscode/package-lock.json
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
 	$(BIN)/python -m tests.support.pictures
 
-lock: ## Write the requirement files anew from pyproject.toml (core, with serve, with sheets, with dev and every extra); newest versions with ARGS=--upgrade
+lock: ## Write the requirement files anew from pyproject.toml (core, with each extra, with dev and every extra, of the site); newest versions with ARGS=--upgrade
 	@$(INSTALL_UV)
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
 	$(COMPILE) $(ARGS) --extra serve -c requirements.txt pyproject.toml -o requirements-serve.txt
@@ -131,11 +139,13 @@ lock: ## Write the requirement files anew from pyproject.toml (core, with serve,
 	$(COMPILE) $(ARGS) --extra mcp -c requirements.txt -c requirements-serve.txt pyproject.toml -o requirements-mcp.txt
 	$(COMPILE) $(ARGS) --extra serve --extra sheets --extra lsp --extra journal --extra mcp --group dev -c requirements-serve.txt -c requirements-sheets.txt \
 	  pyproject.toml -o requirements-dev.txt
+	@# One version of each package for all Pythons, so that the site is the same from each.
+	$(COMPILE) $(ARGS) --fork-strategy fewest --group pyproject.toml:site -c requirements-dev.txt -o requirements-site.txt
 
 audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
 	@$(call make_venv,$(VENV)-audit)
 	$(VENV)-audit/bin/python -m pip install --quiet --only-binary=:all: '$(AUDIT)'
-	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt -r requirements-site.txt
 
 .PHONY: release-check
 
@@ -151,6 +161,11 @@ clean: ## Remove .venv, caches and built packages
 $(VENV)/.run: requirements-serve.txt
 	@$(call make_venv,$(VENV))
 	$(PIP_INSTALL) -r requirements-serve.txt
+	@touch $@
+
+$(VENV)/.site: requirements-site.txt
+	@$(call make_venv,$(VENV))
+	$(PIP_INSTALL) -r requirements-site.txt
 	@touch $@
 
 # The command without a build, as action.yml and the Dockerfile install it: no build backend is needed, pinned or not.

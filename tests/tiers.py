@@ -22,12 +22,12 @@ FAST: Final = "not slow and not root"
 """The fast tier, as `make test` chooses it."""
 REST: Final = "slow and not root"
 """The slow tier, as `make test-rest` chooses it."""
-SLOW_FOLDERS: Final = ("browser", "crash", "docs")
+SLOW_FOLDERS: Final = ("browser", "crash", "docs", "site")
 """Folders below tests/ whose tests are slow: real browsers, killed processes, pages whose commands
-are all typed."""
+are all typed, the built documentation."""
 TRIED: Final = 3
 """So many slow cases of a test are in the slow tier, spread evenly over all of them."""
-DISTINCT: Final = frozenset({"deploy", "docs"})
+DISTINCT: Final = frozenset({"deploy", "docs", "site"})
 """Folders of which the slow tier runs each case: a page, a command of a page, an alert."""
 _MARKERS: Final = ("mark.slow", "mark.fast_cases")
 _CHOSEN: Final = "CXROUTE_TESTS_TIER"

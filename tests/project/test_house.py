@@ -33,6 +33,7 @@ REQUIREMENT_FILES = (
     "requirements-serve.txt",
     "requirements-dev.txt",
 )
+SITE_FILE = "requirements-site.txt"
 MOST_LINES_OF_THE_DEMO = 70
 HEAVY = {
     "pydantic",
@@ -100,7 +101,7 @@ def unmet(wanted: list[str], name: str) -> list[str]:
     return [text for text in wanted if not met(Requirement(text))]
 
 
-@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+@pytest.mark.parametrize("name", [*REQUIREMENT_FILES, SITE_FILE])
 def test_every_requirement_is_one_exact_version_with_hashes(name: str) -> None:
     """Each entry of a requirement file has the form `name==version [; marker]
     --hash=sha256:...`.
@@ -112,7 +113,7 @@ def test_every_requirement_is_one_exact_version_with_hashes(name: str) -> None:
     assert len(entries(name)) == len(pins(name))
 
 
-@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+@pytest.mark.parametrize("name", [*REQUIREMENT_FILES, SITE_FILE])
 def test_no_requirement_file_contains_a_package_source(name: str) -> None:
     """It contains no address, local path or index option: pip's own settings decide."""
     assert [] == re.findall(
@@ -280,6 +281,7 @@ SUITES = {
     "mutation",
     "project",
     "release",
+    "site",
 }
 DATA = {"contract", "golden", "manifests", "recorded", "support"}
 """Folders of tests/ without a package of that name; tests/README.md says why they are there."""
@@ -411,6 +413,17 @@ def test_development_dependencies_are_pinned() -> None:
         + PROJECT["build-system"]["requires"]
     )
     assert [] == unmet(expected, "requirements-dev.txt")
+
+
+def test_the_packages_of_the_site_are_pinned_and_change_no_others() -> None:
+    """`make site` installs them where the tests run: a package of both has one version there."""
+    assert [] == unmet(PROJECT["dependency-groups"]["site"], SITE_FILE)
+    site, tests = pins(SITE_FILE), pins("requirements-dev.txt")
+    shared = site.keys() & tests.keys()
+    assert len(shared) > 5
+    assert {name: str(tests[name].specifier) for name in shared} == {
+        name: str(site[name].specifier) for name in shared
+    }
 
 
 def test_tests_run_on_the_packages_of_users() -> None:

@@ -34,7 +34,7 @@ def requirements_of_users(source: Path) -> str:
     files = [
         path
         for path in sorted(source.glob("requirements*.txt"))
-        if path.name != "requirements-dev.txt"
+        if path.name not in ("requirements-dev.txt", "requirements-site.txt")
     ]
     entries: dict[str, None] = {}
     for file in files:

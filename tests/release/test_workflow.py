@@ -69,6 +69,19 @@ def test_a_release_is_built_without_a_cache() -> None:
     ]
 
 
+def test_the_job_that_publishes_the_site_runs_no_code_of_the_project() -> None:
+    """It takes the files of the other job, which may only read; neither runs for it in a pull
+    request.
+    """
+    jobs = jobs_of("site.yml")
+    assert {"contents": "read"} == jobs["build"]["permissions"]
+    publish = jobs["publish"]
+    assert {"pages": "write", "id-token": "write"} == publish["permissions"]
+    assert "build" == publish["needs"]
+    assert "github.event_name == 'push' && vars.PUBLISH_SITE == 'true'" == publish["if"]
+    assert [["uses"]] == [list(step) for step in publish["steps"]]
+
+
 @pytest.mark.parametrize("workflow", ["ci.yml", "weekly.yml"])
 def test_jobs_that_run_tests_install_the_programs_of_tests(workflow: str) -> None:
     """A runner has neither Redis nor LibreOffice, which .ci/run installs; with CI=true a test

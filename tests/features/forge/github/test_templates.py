@@ -40,11 +40,11 @@ from tests.support.cases import each_case
 from tests.support.program import Program, write
 
 OWN = [ROOT / name for name in PIPELINES["github"].all_files]
-CI, WEEKLY, RELEASE = (
+CI, WEEKLY, RELEASE, SITE = (
     ROOT / ".github/workflows" / name
-    for name in ("ci.yml", "weekly.yml", "release.yml")
+    for name in ("ci.yml", "weekly.yml", "release.yml", "site.yml")
 )
-ALL = [*OWN, CI, WEEKLY, RELEASE, ROOT / "action.yml"]
+ALL = [*OWN, CI, WEEKLY, RELEASE, SITE, ROOT / "action.yml"]
 
 
 def build_workflows(settings: PipelineSettings) -> Iterator[tuple[str, str]]:
@@ -146,6 +146,7 @@ def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
                     "make lint",
                     "make browser",
                     "make vscode",
+                    "make site",
                     "make test COVER=1",
                     "make coverage",
                     "make test-generated",
@@ -164,11 +165,13 @@ def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
             WEEKLY,
             [
                 "make browser",
+                "make site",
                 "make campaign ARGS=--write",
                 "make mutants",
                 "make audit",
             ],
         ),
+        (SITE, ["make site-releases"]),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
