@@ -23,6 +23,7 @@ from benchmarks.words import (
     restore,
     run_command,
 )
+from reconciler.cli.command_line import utc_now
 from reconciler.core.behaviour.evaluate import route_conversation
 from reconciler.core.behaviour.routing_entry import destination_of_rule, order_entries
 from reconciler.core.desired.desired import desire_offline
@@ -44,7 +45,7 @@ class Routing:
     """Where the manifests as they are now send a conversation."""
 
     def __init__(self) -> None:
-        manifests = load_manifests(MANIFESTS)
+        manifests = load_manifests(MANIFESTS, utc_now())
         desired, resolver = desire_offline(manifests, manifests.environment("sandbox"))
         self.labels: Labels = desired.labels
         self._entries = order_entries(

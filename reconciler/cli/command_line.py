@@ -176,6 +176,8 @@ class CommandLine:
         command = [*program(self.directory), name, *self.selection]
         for address in options.only:
             command += ["--only", address]
+        if options.due and name == "apply":
+            command.append("--due")
         if options.adopt:
             command.append("--adopt")
         if options.keep_drift:

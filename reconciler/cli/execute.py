@@ -3,7 +3,7 @@
 import json
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from reconciler.cli.session import Cancellation, Session
 from reconciler.core.apply.progress import ApplyReport
 from reconciler.core.errors import CxrouteError, RefusedError, UsageError
 from reconciler.core.model.change import Applied, UnknownOutcome
+from reconciler.core.model.rule import Address
 from reconciler.core.pipeline import Planner, apply_plan
 from reconciler.core.plan.review import ReviewedPlan, read_saved_plan
 from reconciler.core.plan.stages import Plan, PlanOptions, Scheduled
@@ -33,6 +34,15 @@ _JOURNAL_ALONE: Final = (
 )
 # the start of a file with several plans
 _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
+
+
+def last_runs(session: Session) -> Mapping[Address, str]:
+    """Return the last run of each rule; none, with a warning, if the journal cannot be read."""
+    try:
+        return run_journal().last_runs(session.environment)
+    except UsageError as error:
+        session.output.warn(str(error))
+        return {}
 
 
 async def execute_plan(

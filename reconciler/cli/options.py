@@ -42,6 +42,7 @@ class SessionOptions(CommonOptions):
     no_prune: bool = False
     traffic: str | None = None
     undo: str | None = None
+    due: bool = False
     base: str | None = None
 
 

@@ -316,6 +316,7 @@ def build_session(
     base_name, base_fallback = _base_options(manifests, chosen, before)
     planning = PlanOptions(
         only=tuple(options.only or ()),
+        due=options.due,
         adopt=options.adopt,
         keep_drift=options.keep_drift,
         prune=chosen.prune and not options.no_prune,

@@ -14,7 +14,7 @@
 `apply` and `watch` repeat the stages from `classify` on for each read of the tenant.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -51,10 +51,11 @@ from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.change import Adopt
 from reconciler.core.model.finding import Finding
-from reconciler.core.model.rule import Queue
+from reconciler.core.model.rule import Address, Queue
 from reconciler.core.plan.assess import assess, measure_impact
 from reconciler.core.plan.changes import find_changes, unmatched_selectors
 from reconciler.core.plan.consent import Consent, join_consent, required_consent
+from reconciler.core.plan.due import find_due_work
 from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.core.plan.later import later_findings, plan_later
@@ -131,18 +132,33 @@ class Planner:
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests
     answers: Answers = field(default_factory=dict)  # to the conditions of steps
+    # the rules that the journal wrote last; only a plan of what is due needs them
+    written: Collection[Address] = ()
 
     def build(self, live: LiveState) -> Plan:
         """Return the plan after all stages."""
         return self.annotate(self.complete(self.find_changes(live)))
 
     def find_changes(self, live: LiveState) -> Changes:
-        """Return the changes that make the live rules the desired ones."""
+        """Return the changes that make the live rules the desired ones; with the option `due`, only
+        those that are due by a date alone.
+        """
         settled = self.settle(live)
-        fresh = find_changes(settled.desired, live, self.options, self.clock())
+        options = self.options
+        if options.due:
+            options = replace(options, only=self._due_addresses(settled, live))
+        fresh = find_changes(settled.desired, live, options, self.clock())
         if self.reviewed:
             fresh = hold_unreviewed_edits(fresh, self.reviewed)
         return hold_waiting_steps(fresh, settled.waiting)
+
+    def _due_addresses(self, settled: SettledSteps, live: LiveState) -> tuple[str, ...]:
+        """Return the addresses of what is due; none in a freeze, at whose end it is made."""
+        if self.freeze():
+            return ()
+        everything = replace(self.options, due=False)
+        changes = find_changes(settled.desired, live, everything, self.clock())
+        return find_due_work(changes, self.environment, self.written)
 
     def settle(self, live: LiveState) -> SettledSteps:
         """Return the desired state with the step of each rule that the live rules and the answers
@@ -184,7 +200,9 @@ class Planner:
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""
-        dated = replace(plan, later=plan_later(plan, self.environment))
+        # a plan of what is due is about now alone
+        later = () if self.options.due else plan_later(plan, self.environment)
+        dated = replace(plan, later=later)
         findings = [
             *(self.advise or self.lint)(plan),
             *warn_of_table(plan),

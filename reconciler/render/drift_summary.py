@@ -261,7 +261,7 @@ def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
         values=values,
     )
     # The report does not name edits of rules that are not selected.
-    return replace(summary, quiet="") if plan.options.only else summary
+    return replace(summary, quiet="") if plan.options.is_partial else summary
 
 
 def verdict(drift: Drift, summary: EffectsSummary) -> str:
@@ -271,7 +271,11 @@ def verdict(drift: Drift, summary: EffectsSummary) -> str:
     if summary.effects:
         return summary.headline
     # A finding reports an analysis that stopped.
-    return "" if summary.unknown or drift.plan.options.only else unaffected_text(drift)
+    return (
+        ""
+        if summary.unknown or drift.plan.options.is_partial
+        else unaffected_text(drift)
+    )
 
 
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:

@@ -86,3 +86,38 @@ def test_an_undo_is_of_now(dated: Program) -> None:
     """It has nothing to do with dates of manifests."""
     assert 64 == dated("plan", "-e", "sandbox", "--undo", "x", "--at", DURING)
     assert "remove --at" in dated.err
+
+
+def test_an_apply_of_what_is_due_leaves_the_rest(cxroute: Program) -> None:
+    """Only the rule with a date is made; later, nothing is due."""
+    ended = "2027-01-07T00:00"
+    write(
+        "m.yaml",
+        MANIFEST.replace("2026-12-27T06:00", "2026-01-01T00:00").replace(
+            ended, "9000-01-01T00:00"
+        ),
+    )
+    code, made = cxroute.json("apply", "-e", "sandbox", "--due", "--yes")
+    assert (0, True, ["cards/xmas"]) == (code, made["options"]["due"], changed(made))
+    assert ["cards/xmas"] == made["options"]["only"]
+    assert [] == made["later"]
+
+    code, again = cxroute.json("apply", "-e", "sandbox", "--due", "--yes")
+    assert (0, [], [], True) == (
+        code,
+        changed(again),
+        again["options"]["only"],
+        again["converged"],
+    )
+    assert "No change is due by a date of a rule." in cxroute.err
+    assert 0 == cxroute("apply", "-e", "sandbox", "--due", "--yes")
+    assert "No changes" not in cxroute.out
+    _, left = cxroute.json("plan", "-e", "sandbox")
+    assert ["cards/always"] == changed(left)
+
+
+@pytest.mark.parametrize("option", ["--only=cards/xmas", "--undo=x", "plan.json"])
+def test_what_is_due_is_not_chosen_by_hand(dated: Program, option: str) -> None:
+    write("plan.json", "{}")
+    assert 64 == dated("apply", "-e", "sandbox", "--due", option)
+    assert "--due chooses the changes itself" in dated.err

@@ -19,9 +19,10 @@ from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model import live as marker
 from reconciler.core.model.operators import OPERATORS
 from reconciler.core.model.rule import Condition, Queue
+from tests.support.builders import NOW
 
 ROOT = Path(__file__).parents[2]
-MANIFESTS = load_manifests(ROOT / "manifests")
+MANIFESTS = load_manifests(ROOT / "manifests", NOW)
 BANK = json.loads(
     (ROOT / "reconciler/features/practice/simulator/tenants/bank.json").read_text(
         encoding="utf-8"

@@ -52,7 +52,7 @@ from reconciler.features.explore.page import (
 )
 from reconciler.features.practice.command_demo import bank_manifests
 from reconciler.render.text.explain import DisplayNames, explain_document
-from tests.support.builders import intent_is, managed, rule, unmanaged, wanted
+from tests.support.builders import NOW, intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import ORIGIN, assessed_plan
 from tests.support.random_rules import (
     KINDS,
@@ -307,7 +307,7 @@ def bank_page() -> ExplorePage:
 
 
 def _bank() -> tuple[DesiredState, Mapping[str, str], TrafficSample | None]:
-    manifests = load_manifests(bank_manifests())
+    manifests = load_manifests(bank_manifests(), NOW)
     desired, queues = desire_offline(manifests, manifests.environment("prod"))
     sample = declared_traffic(manifests.environments["prod"], bank_manifests().parent)
     return desired, queues.names, sample

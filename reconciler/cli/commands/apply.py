@@ -96,6 +96,11 @@ def options(parser: argparse.ArgumentParser) -> type[ApplyOptions]:
     )
     add_plan_options(parser)
     execute.add_change_options(parser)
+    add(
+        "--due",
+        action="store_true",
+        help="make only the changes that are due by a date of a rule",
+    )
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--no-prune", action="store_true", help="do not delete rules")
     add(
@@ -154,6 +159,18 @@ def _check_options(options: ApplyOptions) -> None:
     if options.plan and any(options_of_plan):
         names = "--only, --adopt, --keep-drift, --traffic and --undo"
         raise UsageError(f"a saved plan contains its options: remove {names}")
+    if options.due and (options.plan or options.only or options.undo):
+        raise UsageError(
+            "--due chooses the changes itself: remove PLAN, --only and --undo"
+        )
+
+
+def _nothing_due(planner: Planner) -> str:
+    """Return why a run with --due has nothing to do."""
+    frozen = planner.freeze()
+    if frozen:
+        return f"{frozen}. What a date requires is made after the freeze."
+    return "No change is due by a date of a rule."
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +222,8 @@ class _ApplyCommand:
                 live, tuple(self.options.allow), self.options.reason
             )
         )
+        if self.options.due:
+            planner = replace(planner, written=execute.last_runs(session))
         session.check_clock(planner)
         asked = await ask_conditions(planner, live)
         plan = await session.run_blocking(lambda: asked.build(live))
@@ -217,9 +236,17 @@ class _ApplyCommand:
             output.note(
                 f"{made_at}. The tenant was read again: the plan still covers every change."
             )
-        if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(plan, output.paint, session.tenant, session.limits))
+        self.print_plan(asked, plan)
         return asked, plan
+
+    def print_plan(self, planner: Planner, plan: Plan) -> None:
+        """Print the plan as text, or why nothing is due."""
+        session = self.session
+        output = session.output
+        if self.options.due and not plan.options.only:
+            output.note(_nothing_due(planner))
+        elif output.form == "text" and output.loudness != "quiet":
+            output.result(plan_text(plan, output.paint, session.tenant, session.limits))
 
     def refuse(self, plan: Plan) -> None:
         """Raise RefusedError for a conflict with an unmanaged rule, or for a guard that blocks."""

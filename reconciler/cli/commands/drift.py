@@ -9,6 +9,7 @@ from functools import partial
 from secrets import token_hex
 from typing import Final, NamedTuple
 
+from reconciler.cli import execute
 from reconciler.cli.commands.plan import (
     PENDING,
     add_plan_options,
@@ -23,14 +24,11 @@ from reconciler.cli.environments import (
     run_environments,
 )
 from reconciler.cli.files import new_folder, write_text
-from reconciler.cli.hooks import run_journal
 from reconciler.cli.options import SelectionOptions
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session
 from reconciler.core.checks.route_tests import check_live
-from reconciler.core.errors import UsageError
 from reconciler.core.model.finding import Document
-from reconciler.core.model.rule import Address
 from reconciler.core.plan.drift import (
     Acceptance,
     Drift,
@@ -96,7 +94,7 @@ def run(options: SelectionOptions, output: Output) -> int:
 
 def compute_drift(session: Session, plan: Changes) -> Drift:
     """Return the drift of a plan, with the runs of the journal and the failed route tests."""
-    last_runs = _last_runs(session)
+    last_runs = execute.last_runs(session)
     due = find_due(plan, session.environment, last_runs)
     drift = find_drift(plan, _accepted_rules(session), session.sample, due)
     checked = check_live(
@@ -122,15 +120,6 @@ def _accepted_rules(session: Session) -> list[Acceptance]:
         source = loaded.source_of("unmanaged", "accept", index) if loaded else None
         accepted.append(Acceptance(rule.name, rule.digest, source))
     return accepted
-
-
-def _last_runs(session: Session) -> Mapping[Address, str]:
-    """Return the last run of each rule; none, with a warning, if the journal cannot be read."""
-    try:
-        return run_journal().last_runs(session.environment)
-    except UsageError as error:
-        session.output.warn(str(error))
-        return {}
 
 
 def print_drift(session: Session, drift: Drift, plan: Plan) -> None:

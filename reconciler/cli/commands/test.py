@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.cli.command_line import (
@@ -36,6 +37,7 @@ from reconciler.core.checks.route_tests import (
     check_live,
     with_promises,
 )
+from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.export.names import find_free_name
@@ -266,6 +268,13 @@ def _required_percent(options: RouteTestOptions) -> float:
     return percent
 
 
+def _test_at(test: Json, instant: datetime) -> Json:
+    """Return a test about one time: where a rule has a date, a destination of today may be another
+    one later.
+    """
+    return {**test, "given": {**test["given"], "at": shown_instant(instant)}}
+
+
 class _TestFile:
     """A manifest, existing or new, to whose last RouteTests document tests are added."""
 
@@ -295,6 +304,9 @@ class _TestFile:
             for test in candidate_tests(adequacy, resolver):
                 tests_by_json[CANONICAL_JSON.encode(test)] = test
         tests = list(tests_by_json.values())
+        instant = self.manifests.instant
+        if instant and any(adequacy.checked.phases for adequacy in adequacies):
+            tests += [_test_at(test, instant) for test in tests]
         chosen = []
         if tests:
             positions = choose_tests(adequacies, self._try_tests(tests, names))

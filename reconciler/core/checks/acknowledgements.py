@@ -211,7 +211,7 @@ def acknowledge_findings(
     findings, unused = apply_acknowledgements(plan.findings, accepted)
     # With --only or --undo the plan covers a part of the rules: an unused entry may match a finding
     # elsewhere.
-    if unused and not plan.options.only and plan.options.undo is None:
+    if unused and not plan.options.is_partial and plan.options.undo is None:
         # Live rules can hide a finding that `validate` reports. The plan's own lint does the other
         # half of the work.
         work = plan_lint_work(len(plan.desired.rules), 0) // 2

@@ -39,6 +39,13 @@ def is_selected(address: Address, only: Sequence[str]) -> bool:
     return any(fnmatchcase(str(address), pattern) for pattern in only)
 
 
+def is_planned(address: Address, options: PlanOptions) -> bool:
+    """Return whether a plan is about the rule of an address."""
+    if options.due and not options.only:
+        return False
+    return is_selected(address, options.only)
+
+
 def unmatched_selectors(
     only: Sequence[str], addresses: Collection[Address]
 ) -> tuple[str, ...]:
@@ -97,7 +104,7 @@ def _with_settings(
     if kept is None:
         return desired, options
     before = replace(options, base_fallback=kept.fallback)
-    if not options.only or not kept.content:
+    if not options.is_partial or not kept.content:
         return desired, before
     endpoint = stage_with_settings(desired.endpoint, kept)
     return replace(desired, endpoint=endpoint, settings=kept), before
@@ -113,7 +120,7 @@ def _covered_rules(
 
 
 def _select(changes: Iterable[Change], options: PlanOptions) -> list[Change]:
-    return [change for change in changes if is_selected(change.address, options.only)]
+    return [change for change in changes if is_planned(change.address, options)]
 
 
 def _select_findings(
@@ -123,7 +130,7 @@ def _select_findings(
 
 
 def _count_selected(addresses: Iterable[Address], options: PlanOptions) -> int:
-    selected = [address for address in addresses if is_selected(address, options.only)]
+    selected = [address for address in addresses if is_planned(address, options)]
     return len(selected)
 
 
@@ -188,7 +195,7 @@ def is_relevant(finding: Finding, options: PlanOptions) -> bool:
     """Return whether a finding is about a selected address, or about none."""
     if finding.address is None:
         return True
-    return is_selected(finding.address, options.only)
+    return is_planned(finding.address, options)
 
 
 def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:

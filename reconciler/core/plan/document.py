@@ -155,6 +155,8 @@ def _options(plan: Assessed) -> "OptionsJson":
         "traffic": traffic,
         "base": options.base,
     }
+    if options.due:
+        form["due"] = True
     if options.at is not None:
         form["at"] = shown_instant(options.at)
     return form

@@ -157,7 +157,7 @@ class Drift:
         # selected rules.
         if self.in_the_way or self.failed_checks:
             return True
-        if not self.plan.options.only or self.plan.has_work:
+        if not self.plan.options.is_partial or self.plan.has_work:
             return False
         return bool(self.unaccepted_impact.behaviour.changed)
 

@@ -64,6 +64,17 @@ def find_due(
     return DueChanges(since, expected)
 
 
+def find_due_work(
+    plan: Changes, environment: Environment, written: Collection[Address]
+) -> tuple[str, ...]:
+    """Return the addresses of what a run at a date has to do, sorted: the changes that are due by a
+    date alone, and the removal of temporary copies that an interrupted run left.
+    """
+    due = find_due(plan, environment, written).since
+    copies = {change.address for change in plan.changes if is_copy_removal(change)}
+    return tuple(sorted(str(address) for address in due.keys() | copies))
+
+
 def _grace(environment: Environment) -> timedelta:
     schedule = environment.schedule
     if schedule is None:

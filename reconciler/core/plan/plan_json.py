@@ -411,7 +411,8 @@ class SampleJson(PlanPart):
 class OptionsJson(PlanPart):
     """The options of a plan: apply plans again with them.
 
-    `at`: only with --at, the time that the plan is for; apply refuses it.
+    `at`: only with --at, the time that the plan is for; apply refuses it. `due`: only with --due;
+    `only` then has the addresses of what is due, and may be empty.
     """
 
     only: list[str]
@@ -421,6 +422,7 @@ class OptionsJson(PlanPart):
     traffic: SampleJson | None
     base: str | None
     at: NotRequired[Time]
+    due: NotRequired[bool]
 
 
 class FallbackJson(PlanPart):

@@ -39,6 +39,8 @@ class PlanOptions:
     """The options of a plan. A saved plan contains them, so that it can be built again."""
 
     only: tuple[str, ...] = ()  # addresses, or patterns such as `cards/*`; empty: all
+    # only what is due by a date alone; `only` then has the addresses of these changes
+    due: bool = False
     adopt: bool = False  # adopt unmanaged rules that have the name of a desired rule
     keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
@@ -50,6 +52,11 @@ class PlanOptions:
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
     # the time of --at, as if it were now; apply refuses a plan with it
     at: datetime | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether the plan is about some rules only."""
+        return self.due or bool(self.only)
 
 
 @dataclass(frozen=True, slots=True)

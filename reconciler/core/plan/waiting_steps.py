@@ -19,7 +19,7 @@ from reconciler.core.model.change import HeldChange, Update
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.live import LiveRule
 from reconciler.core.model.rule import Address
-from reconciler.core.plan.changes import is_selected
+from reconciler.core.plan.changes import is_planned
 from reconciler.core.plan.compare import diff_fields
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.core.plan.stages import Changes, LiveState
@@ -118,9 +118,8 @@ def hold_waiting_steps(changes: Changes, waiting: tuple[WaitingStep, ...]) -> Ch
 
     While another change of its rule is to be made first, the step has only its finding.
     """
-    selected = tuple(
-        step for step in waiting if is_selected(step.address, changes.options.only)
-    )
+    options = changes.options
+    selected = tuple(step for step in waiting if is_planned(step.address, options))
     if not selected:
         return changes
     busy = {change.address for change in changes.changes}

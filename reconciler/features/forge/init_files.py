@@ -18,14 +18,17 @@ from reconciler.cli.files import write_new, write_text
 from reconciler.cli.hooks import InitFiles, WriteFiles
 from reconciler.cli.output import Output
 from reconciler.core.errors import CxrouteError, UsageError
-from reconciler.core.manifest.kinds.environment import SANDBOX
+from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.core.manifest.kinds.fields import parse_duration
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.text.files import MIB, read_file
 from reconciler.features.forge import pipeline_files as pipelines
 from reconciler.features.forge.pipeline_files import (
     PIPELINES,
+    DateRuns,
     PipelineKind,
     PipelineSettings,
+    cron_of,
 )
 from reconciler.features.forge.rollout import order_environments
 
@@ -84,7 +87,7 @@ def _check_pipelines(kind: PipelineKind, directory: Path, action: str | None) ->
     existing = _existing_pipelines(kind)
     if (
         action
-        and len(existing) == len(kind.files)
+        and existing.keys() >= set(kind.files)
         and all(map(pipelines.is_edited, existing.values()))
     ):
         stale = [
@@ -104,7 +107,7 @@ def _existing_pipelines(kind: PipelineKind) -> dict[str, str]:
     try:
         existing = {
             name: read_file(Path(name), MIB)
-            for name in kind.files
+            for name in kind.all_files
             if Path(name).exists()
         }
     except OSError as error:
@@ -128,17 +131,34 @@ def _write_pipelines(
         directory.as_posix(),
         _credential_variables(needed),
         tuple(needed) or ("prod",),
+        date_runs(directory),
     )
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         result = _write_pipeline(Path(name), text, existing.get(name))
         output.result(f"{result}\n")
 
-    steps = [*manifest_steps(directory, needed), *pipelines.setup_steps(kind, needed)]
-    if kind.option == "github":
-        steps = [*_action_steps(kind, directory), *steps]
+    steps = _next_steps(kind, directory, needed, settings.dates)
     page = pipelines.setup_page(kind)
     lines = [f"  {number}. {step}\n" for number, step in enumerate(steps, 1)]
     output.result(f"\nSet up {kind.forge} in this order ({page}):\n{''.join(lines)}")
+
+
+def _next_steps(
+    kind: PipelineKind,
+    directory: Path,
+    needed: Mapping[str, tuple[str, ...]],
+    dates: DateRuns | None,
+) -> list[str]:
+    """Return what the user does after the files are written."""
+    steps = [
+        *manifest_steps(directory, needed),
+        *pipelines.setup_steps(kind, needed, dates),
+    ]
+    if dates is None and kind.dates_file and Path(kind.dates_file).exists():
+        steps = [f"delete {kind.dates_file}: no Environment has a `schedule`", *steps]
+    if kind.option == "github":
+        steps = [*_action_steps(kind, directory), *steps]
+    return steps
 
 
 def _credential_variables(needed: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
@@ -194,14 +214,33 @@ def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
 
     Raises ManifestError.
     """
-    documents = {
-        name: loaded.document
-        for name, loaded in load_manifests(directory).environments.items()
-        if name != SANDBOX
-    }
+    documents = _tenants_environments(directory)
     return {
         name: needed_variables(documents[name])
         for name in order_environments(documents)
+    }
+
+
+def date_runs(directory: Path) -> DateRuns | None:
+    """Return the runs that the `schedule` of the Environments asks for; None without any.
+
+    Raises ManifestError.
+    """
+    documents = _tenants_environments(directory)
+    dated = [name for name in order_environments(documents) if documents[name].schedule]
+    if not dated:
+        return None
+    schedules = [documents[name].schedule for name in dated]
+    shortest = min(parse_duration(each.every) for each in schedules if each)
+    return DateRuns(cron_of(shortest), tuple(dated))
+
+
+def _tenants_environments(directory: Path) -> dict[str, Environment]:
+    """Return all Environments but the sandbox, by name. Raises ManifestError."""
+    return {
+        name: loaded.document
+        for name, loaded in load_manifests(directory).environments.items()
+        if name != SANDBOX
     }
 
 

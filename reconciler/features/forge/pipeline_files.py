@@ -5,6 +5,7 @@ own workflows.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -35,9 +36,22 @@ _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _SECRET: Final = re.compile("^.*@SECRET@.*\n", re.MULTILINE)
 # one copy for each environment
 _EACH: Final = re.compile("^ *# @EACH@\n(.*?)^ *# @END@\n", re.MULTILINE | re.DOTALL)
+# one copy for each environment that has a `schedule`
+_DATES: Final = re.compile("^# @DATES@\n(.*?)^# @END@\n", re.MULTILINE | re.DOTALL)
 # only if there is an environment
 _ANY: Final = re.compile("^# @ANY@\n(.*?)^# @END@\n", re.MULTILINE | re.DOTALL)
+_SHORTEST: Final = 5  # minutes between two runs of a forge's schedule
+_PAST_HOUR: Final = 3  # minutes
+_HOUR: Final = 60  # minutes
+_DAY: Final = 24  # hours
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
+
+
+class DateRuns(NamedTuple):
+    """When a pipeline makes what a date requires, and in which Environments."""
+
+    cron: str  # "3-59/10 * * * *", in UTC
+    environments: tuple[str, ...]
 
 
 class PipelineSettings(NamedTuple):
@@ -48,6 +62,8 @@ class PipelineSettings(NamedTuple):
     variables: tuple[str, ...]  # variables of credentials, and names of the secrets
     # of the manifests; only pipelines whose matrix is fixed have them
     environments: tuple[str, ...] = ("prod",)
+    # None if no Environment has a `schedule`
+    dates: DateRuns | None = None
 
 
 class PipelineKind(NamedTuple):
@@ -58,6 +74,13 @@ class PipelineKind(NamedTuple):
     # from the root of the repository; the template has the last part of the name
     files: tuple[str, ...]
     journal_artifact: str  # where a run's journal is, in words
+    # makes what a date requires; empty where a file cannot state a schedule
+    dates_file: str = ""
+
+    @property
+    def all_files(self) -> tuple[str, ...]:
+        """Return the files of a repository with dates."""
+        return (*self.files, self.dates_file) if self.dates_file else self.files
 
     def read_template(self, name: str) -> str:
         """Return the text of a template."""
@@ -86,6 +109,7 @@ PIPELINES: Final = {
             tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES),
             "`gh run download RUN-ID --name routing-journal-ENV-1` (of the run of Routing apply) "
             "writes journal.jsonl",
+            ".github/workflows/routing-dates.yml",
         ),
         PipelineKind(
             "gitlab",
@@ -99,6 +123,7 @@ PIPELINES: Final = {
             "Azure DevOps",
             tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES),
             "download routing-journal-ENV-1 of the run of routing-apply; the file is journal.jsonl",
+            ".azure-pipelines/routing-dates.yml",
         ),
         PipelineKind(
             "bitbucket",
@@ -114,7 +139,7 @@ PIPELINES: Final = {
 def _journal_copies() -> Iterator[str]:
     """Yield where the pipelines of this repository keep their journals, in words."""
     for kind in PIPELINES.values():
-        if any(Path(name).exists() for name in kind.files):
+        if any(Path(name).exists() for name in kind.all_files):
             yield kind.journal_artifact
 
 
@@ -130,32 +155,44 @@ def build_pipelines(
     """
     check_settings(kind, settings)
     for name in kind.files:
-        text = kind.read_template(name.rpartition("/")[2])
-        text = text.replace("@ACTION@", settings.action).replace(
-            "@MANIFESTS@", settings.manifests
-        )
-        text = text.replace("@PAGE@", setup_page(kind))
-        text = text.replace("@ENVIRONMENTS@", json.dumps(settings.environments))
-        text = text.replace("@SECRETS@", " ".join(settings.variables))
-        text = _EACH.sub(
-            lambda part: "".join(
-                _fill(part[1], name) for name in settings.environments
-            ),
-            text,
-        )
-        text = _SECRET.sub(
-            lambda line: "".join(
-                line[0].replace("@SECRET@", name) for name in settings.variables
-            ),
-            text,
-        )
-        # the last of several copies ends with an empty line
-        text = text.rstrip("\n") + "\n"
-        head = (
-            f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
-            f""
-        )
-        yield name, f"{head}{_digest(text)}\n{text}"
+        yield name, _build_pipeline(kind, settings, name)
+    dates = settings.dates
+    if dates and kind.dates_file:
+        dated = settings._replace(environments=dates.environments)
+        yield kind.dates_file, _build_pipeline(kind, dated, kind.dates_file)
+
+
+def _build_pipeline(kind: PipelineKind, settings: PipelineSettings, name: str) -> str:
+    """Return the text of a pipeline, with the line that tells an edited one."""
+    values = {
+        "@ACTION@": settings.action,
+        "@MANIFESTS@": settings.manifests,
+        "@PAGE@": setup_page(kind),
+        "@CRON@": settings.dates.cron if settings.dates else "",
+        "@ENVIRONMENTS@": json.dumps(settings.environments),
+        "@SECRETS@": " ".join(settings.variables),
+    }
+    text = kind.read_template(name.rpartition("/")[2])
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    text = _repeat_each(text, settings.environments)
+    text = _SECRET.sub(
+        lambda line: "".join(
+            line[0].replace("@SECRET@", variable) for variable in settings.variables
+        ),
+        text,
+    )
+    # the last of several copies ends with an empty line
+    text = text.rstrip("\n") + "\n"
+    head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
+    return f"{head}{_digest(text)}\n{text}"
+
+
+def _repeat_each(text: str, environments: Sequence[str]) -> str:
+    """Return a text with a copy of each marked part for every Environment."""
+    return _EACH.sub(
+        lambda part: "".join(_fill(part[1], name) for name in environments), text
+    )
 
 
 def setup_page(kind: PipelineKind) -> str:
@@ -165,13 +202,19 @@ def setup_page(kind: PipelineKind) -> str:
 
 
 def setup_steps(
-    kind: PipelineKind, credentials: Mapping[str, Sequence[str]]
+    kind: PipelineKind,
+    credentials: Mapping[str, Sequence[str]],
+    dates: DateRuns | None = None,
 ) -> list[str]:
     """Return what remains to be set up on a forge, given the variables of the credentials by
     environment.
     """
     text = _ANY.sub(
         lambda part: part[1] if credentials else "", kind.read_template("setup.txt")
+    )
+    dated = dates.environments if dates else ()
+    text = _DATES.sub(
+        lambda part: "".join(_fill(part[1], name) for name in dated), text
     )
     text = text.replace("@ENVIRONMENTS@", json.dumps(list(credentials)))
     for_each = {
@@ -236,3 +279,19 @@ def check_settings(kind: PipelineKind, settings: PipelineSettings) -> None:
 
 def _digest(text: str) -> str:
     return sha256(_ACTION_LINE.sub(r"\1", text).encode()).hexdigest()[:16]
+
+
+def cron_of(every: timedelta) -> str:
+    """Return a schedule whose runs are at most this far apart, in cron's form.
+
+    Forges start nothing more often than every five minutes. No run is on the hour, when forges are
+    late.
+    """
+    minutes = max(int(every / timedelta(minutes=1)), _SHORTEST)
+    if minutes < _HOUR:
+        step = max(each for each in range(_SHORTEST, minutes + 1) if _HOUR % each == 0)
+        return f"{_PAST_HOUR}-59/{step} * * * *"
+    hours = min(minutes // _HOUR, _DAY)
+    step = max(each for each in range(1, hours + 1) if _DAY % each == 0)
+    when = {1: "*", _DAY: "0"}.get(step, f"*/{step}")
+    return f"{_PAST_HOUR} {when} * * *"

@@ -92,7 +92,7 @@ def _planned_commit(session: Session, plan: Plan) -> str:
     """Return the commit whose manifests a plan makes live; empty for a part of them, or an
     undo.
     """
-    if plan.options.only or plan.options.undo is not None:
+    if plan.options.is_partial or plan.options.undo is not None:
         return ""
     return committed_manifests(session.directory)
 

@@ -208,7 +208,7 @@ def _impact_sentence(result: CycleResult) -> str:
     if impact.behaviour.regions:
         sentence = slack_code(headline(impact, plan.queue_names, plan.labels))
         return f"Conversations do not go where the manifests say: {sentence}"
-    if not impact.behaviour.complete or plan.options.only:
+    if not impact.behaviour.complete or plan.options.is_partial:
         return ""
     text = unaffected_text(result.drift)
     if text == NO_IMPACT:

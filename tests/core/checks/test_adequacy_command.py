@@ -564,3 +564,20 @@ def rule_of(rule: Json) -> Json:
             for target in rule["targets"]
         ],
     }
+
+
+def test_written_tests_hold_at_all_times(cxroute: Program) -> None:
+    """What a campaign changes later has a test about the time of the command alone."""
+    campaign = (
+        "  - {key: campaign, intent: pin, queue: Fraud, priority: 20, "
+        'from: "2999-01-01T00:00Z", until: "2999-02-01T00:00Z"}\n'
+    )
+    write("rules.yaml", ENVIRONMENT + RULES + campaign)
+    assert 0 == cxroute("test", "--adequacy", "--write", "manifests/new.yaml")
+    written = Path("manifests/new.yaml").read_text("utf-8")
+    timed = [test for test in written.split("- given:")[1:] if "at: " in test]
+    assert timed
+    assert all("intent: pin" in test for test in timed)
+    assert 0 == cxroute("test")
+    _, document = cxroute.json("test", "--adequacy")
+    assert 0 == document["adequacy"]["unnoticed"]

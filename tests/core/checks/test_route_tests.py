@@ -13,6 +13,7 @@ from reconciler.core.checks.route_tests import RouteTestResult, run_route_tests
 from reconciler.core.desired.desired import expand_manifests
 from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.core.manifest.load import load_manifests
+from tests.support.builders import NOW
 from tests.support.cases import each_case
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_validator import validate_plan
@@ -492,7 +493,7 @@ def test_the_bank_is_tested_completely(cxroute: Program) -> None:
     assert cxroute.out.endswith(
         f" route tests passed in prod, sandbox, staging and studio. {promises}\n"
     )
-    manifests = load_manifests(ROOT / "manifests")
+    manifests = load_manifests(ROOT / "manifests", NOW)
     chosen = manifests.environments["prod"].document
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     expected = expand_manifests(manifests, chosen, catalogue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,12 +11,12 @@ from random import Random
 import pytest
 
 from reconciler.core.manifest.kinds.environment import RunSchedule
-from reconciler.core.model.rule import Target
+from reconciler.core.model.rule import Rule, Target
 from reconciler.core.pipeline import Planner
 from reconciler.core.plan.document import count_changes
 from reconciler.core.plan.drift import Drift, drift_to_json, find_drift
 from reconciler.core.plan.due import DueChanges, find_due
-from reconciler.core.plan.stages import LiveState
+from reconciler.core.plan.stages import LiveState, PlanOptions
 from reconciler.render.colour import no_style
 from reconciler.render.drift_summary import counts_phrase, drift_sections
 from reconciler.render.text.drift import drift_brief
@@ -188,3 +189,70 @@ def test_due_changes_are_those_of_sleeping_runs(room: Path) -> None:
             assert expected == drift.due.since, (seed, slept, hour)
             is_late = bool(over) and hour > over[0]
             assert is_late is drift.has_drift
+
+
+def with_queue(live: LiveState, address_text: str, queue: str) -> LiveState:
+    """Return the tenant after an edit of a rule in CXone."""
+    edited = [
+        replace(each, rule=replace(each.rule, targets=(Target(queue, 100),)))
+        if each.marker and str(each.marker.address) == address_text
+        else each
+        for each in live.rules
+    ]
+    return LiveState(tuple(edited), live.queues)
+
+
+def by_address(live: LiveState) -> dict[str, Rule]:
+    return {str(each.marker.address): each.rule for each in live.rules if each.marker}
+
+
+def test_a_run_of_what_is_due_makes_nothing_else(room: Path) -> None:
+    """After it, each dated rule without an edit is that of now, and all others are as they were."""
+    seen = Counter[str]()
+    for seed in range(60):
+        random = Random(seed)
+        first, second = sorted(random.sample(range(1, 30), 2))
+        steps = [Step(NOW + HOUR * first, 5, waits=False)]
+        campaign = (
+            f"{{key: xmas, intent: xmas, queue: General, priority: 9, "
+            f"from: {NOW + HOUR * first:%Y-%m-%dT%H:%MZ}, until: {NOW + HOUR * second:%Y-%m-%dT%H:%MZ}}}"
+        )
+        planner = planner_of(room, [ramp_text(steps), campaign, KEPT], NOW)
+        before = live_at(planner, random.randrange(first + 3))
+        edited = random.choice(["", "cards/card", "cards/xmas", "cards/other"])
+        if edited not in by_address(before):
+            edited = ""
+        live = with_queue(before, edited, "q-general") if edited else before
+
+        now = planner_at(planner, NOW + HOUR * random.randrange(first, 31))
+        written = [address(name) for name in by_address(before)]
+        run = replace(now, options=PlanOptions(due=True), written=written)
+        changes = run.find_changes(live)
+        after = by_address(LiveState(made(changes), QUEUES))
+
+        stated = {str(each): rule.rule for each, rule in now.desired.rules.items()}
+        for name in ("cards/card", "cards/xmas"):
+            if name != edited:
+                assert stated.get(name) == after.get(name), (seed, name)
+        assert by_address(live)["cards/other"] == after["cards/other"]
+        if edited:
+            assert by_address(live)[edited] == after[edited]
+        assert tuple(
+            sorted(map(str, {change.address for change in changes.changes}))
+        ) == (changes.options.only)
+        seen[f"{bool(edited)} {bool(changes.changes)}"] += 1
+    assert 4 == len(seen), seen
+
+
+def test_nothing_is_due_in_a_freeze(room: Path) -> None:
+    """The run after its end makes the change; a lifted guard makes it at once."""
+    freeze = "freeze: [{start: 2026-11-25, end: 2026-11-25, timezone: UTC, reason: x}]"
+    frozen = planner_of(room, [ramp_text(STEPS), KEPT], NOW - HOUR, more=f"{freeze}\n")
+    live = live_at(frozen, -1)
+    run = replace(planner_at(frozen, NOW + HOUR), options=PlanOptions(due=True))
+    assert () == run.find_changes(live).changes
+    assert 1 == len(
+        replace(run, allowed=("freeze",), reason="x").find_changes(live).changes
+    )
+    later = replace(planner_at(frozen, NOW + 13 * HOUR), options=PlanOptions(due=True))
+    assert ("cards/card",) == later.find_changes(live).options.only

@@ -18,10 +18,11 @@ from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.rule import Condition
 from reconciler.core.traffic.sample import load_traffic
 from tests.support.bank_traffic import RECORDS, SAMPLE, import_arguments, records_text
+from tests.support.builders import NOW
 from tests.support.cases import each_case
 from tests.support.program import Program
 
-MANIFESTS: Final = load_manifests(Path(__file__).parents[3] / "manifests")
+MANIFESTS: Final = load_manifests(Path(__file__).parents[3] / "manifests", NOW)
 ENVIRONMENTS: Final = sorted(MANIFESTS.environments)
 INTENTS: Final = frozenset(
     name for loaded in MANIFESTS.intents for name in loaded.document.names

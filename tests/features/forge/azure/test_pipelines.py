@@ -18,6 +18,7 @@ import yaml
 from reconciler.features.forge.pipeline_files import (
     PIPELINES,
     UNKNOWN_ACTION,
+    DateRuns,
     PipelineSettings,
     build_pipelines,
 )
@@ -39,7 +40,9 @@ pytestmark = pytest.mark.slow
 
 CARDS = "manifests/cards.yaml"
 SECRETS = dict(zip(VARIABLES, (canary.CLIENT, canary.SECRET), strict=True))
-SETTINGS = PipelineSettings(UNKNOWN_ACTION, "manifests", VARIABLES)
+SETTINGS = PipelineSettings(
+    UNKNOWN_ACTION, "manifests", VARIABLES, dates=DateRuns("3 * * * *", ("prod",))
+)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +150,14 @@ class Repository:
         self.git("checkout", "-q", "main")
         return self.agent.run(
             "routing-drift.yml", FakeRun(self.runs, 1, self.hub.tip, None)
+        )
+
+    def make_due(self) -> AzureRunResult:
+        """Run the pipeline of dates."""
+        self.runs += 1
+        self.git("checkout", "-q", "main")
+        return self.agent.run(
+            "routing-dates.yml", FakeRun(self.runs, 1, self.hub.tip, None)
         )
 
     def settle(self, text: str) -> None:
@@ -391,3 +402,24 @@ def test_no_step_has_both_the_token_and_the_secrets_of_the_tenant() -> None:
                 if "sed -u 's/##/# #/g'" not in call and "> " not in call
             ]
             assert [] == unfiltered, name
+
+
+def test_a_date_is_made_by_the_scheduled_run(acme: Repository) -> None:
+    """It makes what is due, and leaves what was edited in CXone, which is drift."""
+    acme.settle(rules(pin="Billing", theft="Fraud"))
+    campaign = (
+        "  - {key: begun, name: 'cards: begun', intent: pin, queue: General, priority: 1, "
+        'from: "2026-01-01T00:00Z", until: "9000-01-01T00:00Z"}\n'
+    )
+    acme.git("checkout", "-q", "main")
+    text = rules(pin="Billing", theft="Fraud") + campaign
+    acme.hub.tip = acme.commit({CARDS: text})
+    acme.tenant.change("theft", enabled=False)
+
+    made = acme.make_due()
+    assert "succeeded" == made.result, made.log
+    assert "begun" in acme.tenant.rules()
+    assert not acme.tenant.rules()["theft"]["enabled"]
+    again = acme.make_due()
+    assert "succeeded" == again.result, again.log
+    assert "No change is due by a date of a rule." in again.log

@@ -16,6 +16,7 @@ import httpx
 
 from reconciler.features.forge.pipeline_files import (
     PIPELINES,
+    DateRuns,
     PipelineSettings,
     build_pipelines,
 )
@@ -141,11 +142,17 @@ class RepositoryDriver:
         self.write("manifests/prod.yaml", ENVIRONMENT.format(url=self.tenant.url))
         self.write("manifests/cards.yaml", rules())
         for name, text in build_pipelines(
-            PIPELINES["github"], PipelineSettings(ACTION, "manifests", VARIABLES)
+            PIPELINES["github"],
+            PipelineSettings(
+                ACTION, "manifests", VARIABLES, dates=DateRuns("3 * * * *", ("prod",))
+            ),
         ):
             self.write(name, text)
         self.hub.tip = self.commit("first")
-        secrets = {name: dict(_SECRETS) for name in ("cxone-prod-plan", "cxone-prod")}
+        secrets = {
+            name: dict(_SECRETS)
+            for name in ("cxone-prod-plan", "cxone-prod", "cxone-prod-dates")
+        }
         self.actions = Actions(
             self.hub,
             self.machine,
@@ -291,6 +298,13 @@ class RepositoryDriver:
         self.git("checkout", "-q", "main")
         return self.actions.run(
             "routing-drift.yml", WorkflowEvent("schedule", self.hub.tip)
+        )
+
+    def make_due(self) -> Ran:
+        """Run the scheduled workflow of dates."""
+        self.git("checkout", "-q", "main")
+        return self.actions.run(
+            "routing-dates.yml", WorkflowEvent("schedule", self.hub.tip)
         )
 
     def comment(self, number: int) -> str:

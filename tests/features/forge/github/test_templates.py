@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ import yaml
 
 from reconciler.core.errors import UsageError
 from reconciler.features.forge.command import FORGES
-from reconciler.features.forge.init_files import action_of, credentials_by_environment
+from reconciler.features.forge.init_files import (
+    action_of,
+    credentials_by_environment,
+    date_runs,
+)
 from reconciler.features.forge.pipeline_files import (
     OWN_ACTION,
     PIPELINES,
@@ -23,6 +28,7 @@ from reconciler.features.forge.pipeline_files import (
     WORKFLOW_FILES,
     PipelineSettings,
     build_pipelines,
+    cron_of,
     is_edited,
 )
 from tests.campaign.report import PAGE
@@ -31,9 +37,9 @@ from tests.features.forge.github.actions import ACTION
 from tests.features.forge.github.expressions import filled
 from tests.features.forge.github.machine import ROOT
 from tests.support.cases import each_case
-from tests.support.program import Program
+from tests.support.program import Program, write
 
-OWN = [ROOT / ".github/workflows" / name for name in WORKFLOW_FILES]
+OWN = [ROOT / name for name in PIPELINES["github"].all_files]
 CI, WEEKLY, RELEASE = (
     ROOT / ".github/workflows" / name
     for name in ("ci.yml", "weekly.yml", "release.yml")
@@ -68,7 +74,12 @@ def test_this_project_s_workflows_are_those_that_init_writes() -> None:
         }
     )
     for name, text in build_workflows(
-        PipelineSettings(OWN_ACTION, "manifests", tuple(variables))
+        PipelineSettings(
+            OWN_ACTION,
+            "manifests",
+            tuple(variables),
+            dates=date_runs(ROOT / "manifests"),
+        )
     ):
         assert text == (ROOT / ".github/workflows" / name).read_text(
             encoding="utf-8"
@@ -548,3 +559,51 @@ def test_ambiguous_settings_of_workflows_are_refused(setting: PipelineSettings) 
     """Tags that can be moved, folders elsewhere, names that a secret cannot have."""
     with pytest.raises(UsageError):
         tuple(build_workflows(setting))
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [
+        (timedelta(seconds=30), "3-59/5 * * * *"),
+        (timedelta(minutes=10), "3-59/10 * * * *"),
+        (timedelta(minutes=14), "3-59/12 * * * *"),
+        (timedelta(minutes=59), "3-59/30 * * * *"),
+        (timedelta(hours=1), "3 * * * *"),
+        (timedelta(hours=7), "3 */6 * * *"),
+        (timedelta(days=9), "3 0 * * *"),
+    ],
+)
+def test_a_schedule_runs_as_often_as_the_environment_says(
+    every: timedelta, expected: str
+) -> None:
+    """Or more often, where a forge has no such interval; never more than every five minutes."""
+    assert expected == cron_of(every)
+
+
+def test_only_an_environment_with_a_schedule_gets_runs_at_dates(
+    cxroute: Program,
+) -> None:
+    """The file is written for it, and to be deleted when the schedule is gone."""
+    dated = ENVIRONMENT_OF.format("prod", "schedule: {every: 30m}\n") + "---\n"
+    write("m.yaml", dated + ENVIRONMENT_OF.format("test", ""))
+    assert 0 == cxroute("init", "--github", "--action", ACTION)
+    text = Path(".github/workflows/routing-dates.yml").read_text("utf-8")
+    assert ["prod"] == yaml.safe_load(text)["jobs"]["dates"]["strategy"]["matrix"][
+        "environment"
+    ]
+    assert 'cron: "3-59/30 * * * *"' in text
+    assert "environment cxone-prod-dates" in cxroute.out
+    assert "cxone-test-dates" not in cxroute.out
+
+    write("m.yaml", ENVIRONMENT_OF.format("prod", ""))
+    assert 0 == cxroute("init", "--github")
+    assert "delete .github/workflows/routing-dates.yml" in cxroute.out
+
+
+ENVIRONMENT_OF = """\
+apiVersion: routing/v1
+kind: Environment
+name: {0}
+owner: acme
+tenant: acme-{0}
+{1}"""

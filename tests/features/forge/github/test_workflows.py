@@ -354,6 +354,32 @@ def test_a_failed_drift_check_closes_no_issue(scene: RepositoryDriver) -> None:
     assert [] == scene.hub.asked
 
 
+def test_a_date_is_made_by_the_scheduled_run(scene: RepositoryDriver) -> None:
+    """It makes what is due, and leaves what was edited in CXone, which is drift."""
+    scene.settle(rules(pin="Billing", theft="Fraud"))
+    campaign = (
+        "  - {key: begun, name: 'cards: begun', intent: pin, queue: General, priority: 1, "
+        'from: "2026-01-01T00:00Z", until: "9000-01-01T00:00Z"}\n'
+    )
+    scene.git("checkout", "-q", "main")
+    scene.write(CARDS, rules(pin="Billing", theft="Fraud") + campaign)
+    scene.hub.tip = scene.commit("a campaign")
+    scene.tenant.change("theft", enabled=False)
+
+    made = scene.make_due()
+    assert "success" == made.result, made.text
+    assert "begun" in scene.tenant.rules()
+    assert not scene.tenant.rules()["theft"]["enabled"]
+    assert "cards/begun" in made.text
+    again = scene.make_due()
+    assert "success" == again.result, again.text
+    assert "No change is due by a date of a rule." in again.text
+    assert [] == scene.hub.asked
+
+    scene.actions.secrets["cxone-prod-dates"] = {}
+    assert "failure" == scene.make_due().result
+
+
 def test_without_the_setup_there_is_no_plan_apply_or_drift_check(
     scene: RepositoryDriver,
 ) -> None:
@@ -367,9 +393,10 @@ def test_without_the_setup_there_is_no_plan_apply_or_drift_check(
     assert (
         "::notice title=Not set up::The variable CXROUTE_ENVIRONMENTS" in checked.text
     )
-    assert ["skipped"] * 3 == [
+    assert ["skipped"] * 4 == [
         scene.apply(scene.merge(number)).result,
         scene.by_hand().result,
         scene.look().result,
+        scene.make_due().result,
     ]
     assert [] == scene.hub.asked
