@@ -101,7 +101,12 @@ def draw_small_comment(browser: Browser, markdown: str, into: Path) -> None:
         comment.write_text(render_comment(markdown), encoding="utf-8")
         with seen(browser, viewport={"width": 980, "height": 400}) as sight:
             sight.page.goto(comment.as_uri())
-            sight.page.screenshot(path=into / "comment-small.png", full_page=True)
+            closed = sight.page.locator("details").first.bounding_box()
+            assert closed is not None
+            shown = {"x": 0, "y": 0, "width": 980, "height": closed["y"]}
+            sight.page.screenshot(
+                path=into / "comment-small.png", full_page=True, clip=shown
+            )
 
 
 def render_diagram(page: Page) -> None:
