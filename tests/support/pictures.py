@@ -11,7 +11,7 @@ from typing import Final
 
 from cmarkgfm import github_flavored_markdown_to_html  # type: ignore[import-untyped]
 from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FloatRect, Page
 
 from reconciler.features.practice.command_demo import SMALL_CHANGE
 from tests.browser.machine import MERMAID, chromium, missing, seen
@@ -103,7 +103,7 @@ def draw_small_comment(browser: Browser, markdown: str, into: Path) -> None:
             sight.page.goto(comment.as_uri())
             closed = sight.page.locator("details").first.bounding_box()
             assert closed is not None
-            shown = {"x": 0, "y": 0, "width": 980, "height": closed["y"]}
+            shown: FloatRect = {"x": 0, "y": 0, "width": 980, "height": closed["y"]}
             sight.page.screenshot(
                 path=into / "comment-small.png", full_page=True, clip=shown
             )
