@@ -10,9 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -107,8 +107,9 @@ def _releases(work: Path) -> Iterator[Version]:
         if not _git("ls-tree", tag, "site/pages.toml"):
             continue
         files = work / "releases" / tag
-        with tarfile.open(fileobj=io.BytesIO(_git("archive", tag))) as archive:
-            archive.extractall(files, filter="data")
+        packed = io.BytesIO(_git("archive", "--format=zip", tag))
+        with zipfile.ZipFile(packed) as archive:
+            archive.extractall(files)
         yield Version(
             name=f"{major}.{minor}",
             label=tag.removeprefix("v"),

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from reconciler.core.desired.calendar import DatedRule
 from reconciler.core.plan.clauses import FEW_VALUES
+from reconciler.core.plan.later import HORIZON
 from reconciler.core.plan.stages import LaterChange, Plan
 from reconciler.core.text.escape import join_all, pluralize, sanitize
 from reconciler.render.effects import (
@@ -68,15 +69,30 @@ def summarize_later(plan: Plan, values: int = FEW_VALUES) -> LaterSummary | None
         return None
     shown = tuple(_later_text(change, values) for change in later[:MAX_LATER])
     hidden = len(later) - len(shown)
-    more = ""
+    more = _beyond_horizon(plan)
     if hidden:
-        more = f"and {pluralize(hidden, 'later time')}: see the plan as JSON."
+        unseen = f"and {pluralize(hidden, 'later time')}: see the plan as JSON."
+        more = f"{unseen} {more}".rstrip()
     if any(each.effects.closing != OTHERS_UNCHANGED for each in shown):
         return LaterSummary(shown, "", more)
     alike = tuple(
         each._replace(effects=replace(each.effects, closing="")) for each in shown
     )
     return LaterSummary(alike, _OTHERS_UNCHANGED_THEN, more)
+
+
+def _beyond_horizon(plan: Plan) -> str:
+    """Return the next time after those that a plan looks at; empty without one."""
+    calendar = plan.desired.calendar
+    if calendar is None:
+        return ""
+    horizon = calendar.instant + HORIZON
+    beyond = [date for date in calendar.boundaries_until() if date > horizon]
+    if not beyond:
+        return ""
+    first = readable_time(beyond[0], calendar.zone)
+    days = HORIZON.days
+    return f"Not shown: what changes more than {days} days from now, next on {first}."
 
 
 def _later_text(change: LaterChange, values: int) -> LaterText:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,71 @@ def test_what_is_due_is_not_chosen_by_hand(dated: Program, option: str) -> None:
     write("plan.json", "{}")
     assert 64 == dated("apply", "-e", "sandbox", "--due", option)
     assert "--due chooses the changes itself" in dated.err
+
+
+ENDED = """\
+apiVersion: routing/v1
+kind: Environment
+name: sandbox
+owner: acme
+timezone: Europe/Zurich
+{more}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: desk
+rules:
+  - {{key: always, intent: refund, queue: Cards}}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: strike
+rules:
+  - {{key: strike, intent: refund, queue: Fraud, priority: 9, from: "2026-01-01T00:00", until: "{until}"}}
+"""
+FREEZE = "freeze: [{start: 2000-01-01, end: 8000-01-01, reason: Christmas}]"
+
+
+def test_a_campaign_in_a_ruleset_of_its_own_can_end(cxroute: Program) -> None:
+    """Its rule still stands in the manifests; a file that lost its rules is refused."""
+    write("m.yaml", ENDED.format(more="", until="9000-01-01T00:00"))
+    assert 0 == cxroute("apply", "-e", "sandbox", "--yes")
+    write("m.yaml", ENDED.format(more="", until="2026-02-01T00:00"))
+    code, ended = cxroute.json("apply", "-e", "sandbox", "--due", "--yes")
+    assert (0, ["strike/strike"]) == (code, changed(ended))
+
+    write("m.yaml", ENDED.format(more="", until="9000-01-01T00:00"))
+    assert 0 == cxroute("apply", "-e", "sandbox", "--yes")
+    emptied = ENDED.partition("  - {{key: strike")[0].replace("rules:\n", "rules: []\n")
+    text = emptied.replace("rules: []\n", "rules:\n", 1).format(more="")
+    write("m.yaml", text)
+    assert 4 == cxroute("apply", "-e", "sandbox", "--yes")
+    assert "no rule of strike would remain" in cxroute.err
+
+
+def test_a_run_of_what_is_due_is_quiet_in_a_freeze(cxroute: Program) -> None:
+    """It ends with 0, and says that the change is made afterwards."""
+    write("m.yaml", ENDED.format(more=FREEZE, until="9000-01-01T00:00"))
+    assert 0 == cxroute("apply", "-e", "sandbox", "--due", "--yes")
+    assert "sandbox is frozen now: Christmas" in cxroute.err
+    assert "is made after the freeze" in cxroute.err
+    assert 4 == cxroute("apply", "-e", "sandbox", "--yes")
+    write("m.yaml", ENDED.format(more="", until="9000-01-01T00:00"))
+    assert 0 == cxroute("apply", "-e", "sandbox", "--due", "--yes")
+    assert "Applied 1 of 1" in cxroute.out
+
+
+def test_later_names_the_first_time_that_it_does_not_show(cxroute: Program) -> None:
+    """A campaign whose begin is near, and whose end is not."""
+    begin, end = (
+        f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%MZ}"
+        for days in (80, 100)
+    )
+    text = ENDED.format(more="", until=end).replace("2026-01-01T00:00", begin)
+    write("m.yaml", text)
+    assert 0 == cxroute("plan", "-e", "sandbox")
+    assert "Not shown: what changes more than 90 days from now, next on " in cxroute.out
+    near = text.replace(end, begin.replace("Z", "+00:00").replace(begin[:4], "8000"))
+    write("m.yaml", near.replace('from: "' + begin, 'from: "7999-01-01T00:00Z'))
+    assert 0 == cxroute("plan", "-e", "sandbox")
+    assert "Not shown" not in cxroute.out

@@ -196,7 +196,8 @@ class _ApplyCommand:
         async with open_source(session, "write") as client:
             planner, plan = await self.read_and_plan(client)
             try:
-                self.refuse(plan)
+                if plan.has_work or not self.options.due:
+                    self.refuse(plan)
                 if not plan.has_work:
                     return self.finish(plan, None, 0.0)
                 await self.confirm(plan)

@@ -5,10 +5,11 @@ A guard that is not `ok` makes apply refuse with exit 4 (docs/operations.md#refu
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final, get_args
 
+from reconciler.core.desired.calendar import DatedRule
 from reconciler.core.desired.expand_dates import zone_of
 from reconciler.core.desired.local_time import instant_of
 from reconciler.core.manifest.kinds.environment import Environment
@@ -73,6 +74,8 @@ def guard_refusals(plan: Plan) -> tuple[GuardResult, ...]:
 GUARD_NAMES: Final[tuple[str, ...]] = get_args(GuardName)
 """Every guard's name, as `--allow` takes it."""
 _MAX_LISTED = 5
+# after its date, if no other date follows
+_LONGEST_ALLOWANCE = timedelta(days=31)
 _FALLS_TO_DEFAULT = "fall to the tenant's default routing"
 _REACHES_NO_QUEUE = (
     "reach no queue, since no target of the rule that takes them has a positive weight"
@@ -178,11 +181,30 @@ def _check_emptied(plan: Changes) -> GuardResult:
 
     before = {address.ruleset for address in plan.managed}
     after = {address.ruleset for address in remaining}
-    emptied = sorted((before & plan.desired.rulesets) - after)
+    emptied = sorted(
+        ruleset
+        for ruleset in (before & plan.desired.rulesets) - after
+        if not _ends_by_dates(plan, ruleset)
+    )
     message = "no RuleSet loses its last rule"
     if emptied:
         message = f"no rule of {', '.join(emptied)} would remain"
     return _result("emptied", len(emptied), message)
+
+
+def _ends_by_dates(plan: Changes, ruleset: str) -> bool:
+    """Return whether the manifests still have each deleted rule of a RuleSet, at other times."""
+    calendar = plan.desired.calendar
+    if calendar is None:
+        return False
+    dated = {
+        entry.address for entry in calendar.entries if isinstance(entry, DatedRule)
+    }
+    return all(
+        change.address in dated
+        for change in plan.changes
+        if isinstance(change, Delete) and change.address.ruleset == ruleset
+    )
 
 
 def _check_protected(plan: Assessed, protected: frozenset[str]) -> GuardResult:
@@ -366,7 +388,7 @@ def _allowed_reason(
     times = [] if entry.until is None else [f"until {entry.until.isoformat()}"]
     if entry.at is not None:
         date = instant_of(entry.at, zone_of(environment.timezone))
-        if date != since:
+        if date != since or now - date > _LONGEST_ALLOWANCE:
             return ""
         times.append(f"at {entry.at.isoformat()}")
     return f"{entry.reason} ({', '.join(times)})"

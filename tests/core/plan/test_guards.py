@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -626,3 +626,29 @@ def test_the_rules_that_lose_conversations_are_named_up_to_five() -> None:
         if refusal.name == "unrouted"
     )
     assert message.endswith('(today by "by hand\\u001b")')
+
+
+def test_a_freeze_has_the_time_zone_of_its_environment() -> None:
+    """Its own one comes first; without both it is UTC."""
+    window = {"start": "2026-12-24", "end": "2026-12-24"}
+    eve = datetime.fromisoformat("2026-12-23T23:30:00+00:00")
+    for said, is_frozen in (
+        ({"timezone": "Europe/Berlin", "freeze": [window]}, True),
+        ({"freeze": [window]}, False),
+        (
+            {"timezone": "Europe/Berlin", "freeze": [{**window, "timezone": "UTC"}]},
+            False,
+        ),
+    ):
+        assert is_frozen is bool(freeze_reason(environment(**said), eve)), said
+
+
+def test_an_exception_at_a_date_ends_after_31_days() -> None:
+    """The last date has no next one."""
+    allow = [{"name": "freeze", "at": "2026-12-24T00:00Z", "reason": "x"}]
+    frozen = environment(
+        freeze=[{"start": "2026-01-01", "end": "2027-12-31"}], guard={"allow": allow}
+    )
+    date = datetime.fromisoformat("2026-12-24T00:00:00+00:00")
+    assert "" == freeze_reason(frozen, date + timedelta(days=31), since=date)
+    assert freeze_reason(frozen, date + timedelta(days=31, seconds=1), since=date)

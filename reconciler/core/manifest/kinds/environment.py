@@ -2,10 +2,11 @@
 writes to it.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 import reconciler.core.manifest.kinds.fields as f
 from reconciler.core.manifest.kinds.guard_limits import (
@@ -334,6 +335,10 @@ def _has_local_time(entry: Allow) -> bool:
     return entry.at is not None and entry.at.tzinfo is None
 
 
+def _is_zone(stated: object) -> bool:
+    return isinstance(stated, str) and stated in f.time_zones()
+
+
 class Environment(f.ManifestDocument):
     """A tenant, its owner, and the limits of changes to it."""
 
@@ -461,6 +466,24 @@ class Environment(f.ManifestDocument):
             }
         ],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _place_freezes(cls, stated: object) -> object:
+        """Give each freeze window without a time zone that of the Environment."""
+        if not isinstance(stated, Mapping) or not _is_zone(stated.get("timezone")):
+            return stated
+        windows = stated.get("freeze")
+        if not isinstance(windows, list):
+            return stated
+        placed = [
+            {"timezone": stated["timezone"], **window}
+            if isinstance(window, Mapping)
+            else window
+            for window in windows
+        ]
+        return {**stated, "freeze": placed}
+
     _placed_exceptions = f.require(
         lambda environment: (
             environment.timezone is not None

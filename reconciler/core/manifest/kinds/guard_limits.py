@@ -49,7 +49,7 @@ class WeeklyFreeze(f.StrictModel):
     )
     timezone: f.Zone = f.optional(
         "UTC",
-        "The time zone of the days and times.",
+        "The time zone of the days and times. Without it, the Environment's `timezone`, if it has one.",
         "Europe/Berlin",
     )
     reason: str = f.optional(
@@ -85,7 +85,11 @@ class DatedFreeze(f.StrictModel):
     end: DayOrInstant = f.required(
         "The last day (included), or the time at which the window ends.", "2027-01-02"
     )
-    timezone: f.Zone = f.optional("UTC", "The time zone of the days.", "Europe/Berlin")
+    timezone: f.Zone = f.optional(
+        "UTC",
+        "The time zone of the days. Without it, the Environment's `timezone`, if it has one.",
+        "Europe/Berlin",
+    )
     reason: str = f.optional(
         "",
         "The reason for the freeze, which a refusal shows.",
@@ -177,7 +181,7 @@ class Allow(f.StrictModel):
     )
     at: f.Omittable[f.Moment] = f.omittable(
         "The only date of rules whose changes may trip the guard, as it stands in the rule: the "
-        "guard is lifted from then until the next date.",
+        "guard is lifted from then until the next date, for 31 days at most.",
         "2026-12-27T06:00",
     )
     reason: f.NonEmptyText = f.required(
