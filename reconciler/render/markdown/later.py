@@ -1,12 +1,16 @@
 """The part "Later" of a comment: what changes at later times."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from reconciler.core.text.escape import pluralize
 from reconciler.render.escape_markdown import alert, details, escape_markdown
 from reconciler.render.later import LATER_TITLE, LaterSummary, LaterText
-from reconciler.render.markdown.effects import moves_blocks
+from reconciler.render.markdown.effects import Columns, moves_blocks
 from reconciler.render.provenance import SourceLinks
+
+# a later change is compared with the time before it
+_COLUMNS: Final = Columns("Before", "Afterwards")
 
 
 def later_refusals(later: LaterSummary | None) -> list[str]:
@@ -48,6 +52,8 @@ def _change_blocks(
     if change.delay:
         yield escape_markdown(change.delay)
     if rows:
-        yield from moves_blocks(change.effects, links, rows=rows, longest=longest)
+        yield from moves_blocks(
+            change.effects, links, rows=rows, longest=longest, columns=_COLUMNS
+        )
     if change.effects.quiet:
         yield escape_markdown(change.effects.quiet)
