@@ -154,7 +154,7 @@ def _table(part: Part, links: Links, kind: str) -> str:
             "example": _example(field),
         }
         for name, field in part["properties"].items()
-        if name not in ("apiVersion", "kind")
+        if "const" not in field or name not in ("apiVersion", "kind")
     ]
     columns = [name for name in rows[0] if any(row[name] for row in rows)]
     lines = [[row[name].replace("|", r"\|") for name in columns] for row in rows]
@@ -182,11 +182,23 @@ def _type(field: Part) -> str:
         return ", ".join(f"`{_yaml(item)}`" for item in field["enum"])
     for choices in ("oneOf", "anyOf"):
         if choices in field:
-            return " or ".join(dict.fromkeys(_type(item) for item in field[choices]))
+            return _union([_type(item) for item in field[choices]])
     kind = field["type"]
     if isinstance(kind, list):
-        return " or ".join(_NAMES[item] for item in kind)
+        return _union([_NAMES[item] for item in kind])
     return _composite(field, kind)
+
+
+def _union(names: list[str]) -> str:
+    """Return the names of types as one text, each once; a number may be an integer, too."""
+    wanted = [
+        name
+        for name in dict.fromkeys(names)
+        if name != "integer" or "number" not in names
+    ]
+    # a comma would be misread next to a range, or after a mapping
+    has_parts = any("," in name or name.startswith("map ") for name in wanted)
+    return (" or " if has_parts else ", ").join(wanted)
 
 
 def _composite(field: Part, kind: str) -> str:

@@ -124,8 +124,7 @@ CXR122 unknown profile: No Profile document of these manifests has the name in t
 schema profile` prints the default one as a starting point.
 CXR123 no positive weight: The rule is enabled, and all its targets have the weight 0: it takes conversations and sends
 them to no queue, not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off,
-set `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and
-explained; `export` leaves it out.
+set `enabled: false`. A live rule of this kind is read, compared and explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
 CXR125 rule that a Studio block cannot hold: A block cannot express `endsWith`, the empty text, quotes, braces,
 backslashes, control characters, or weights that are not whole percents. Use another operator, value or weight.
@@ -143,17 +142,17 @@ text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`
 CXR132 ambiguous group: A `group` of values has the name or the label of a value of the same attribute, so a text such
 as `language "German"` could mean both. Rename the group, or give the value another label, such as `German (Germany)`.
 CXR133 no default routing for digital contacts: A digital contact is in the default skill of its channel before the
-script runs, and stays in it if REQAGENT (Digital) does not run. What the script assigns to the variable of the skill
-before the block changes nothing for it. Write a rule with `when: []`, or set the default skill of the channel.
+script runs, and stays in it if REQAGENT (Digital) does not run. Write a rule with `when: []`, or set the default skill
+of the channel.
 CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. Everybody
 who can read the repository can read it, so treat it as leaked: create a new one in CXone, and switch the old one off.
 Deleting the line is not enough, because the history keeps it. Put the new one into an environment variable, or into a
-file that NAME_FILE names, and write the variable's name: `credentials: {clientSecretEnv: CXONE_CLIENT_SECRET}`. cxroute
-never prints the value. As a warning: a variable of `vars` has the name of a secret, and the values of these variables
-are in rules and in their outputs.
+file that NAME_FILE names, and write the variable's name: `credentials: {clientSecretEnv: CXONE_CLIENT_SECRET}`. As a
+warning: a variable of `vars` has the name of a secret, and the values of these variables are in rules and in their
+outputs.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
-`between` whose first number is the larger one. A condition on a missing attribute is false, negative ones too, so
-`notExists` contradicts every other condition on the attribute. Correct the conditions, or remove the rule.
+`between` whose first number is the larger one. A condition on a missing attribute is false, so `notExists` contradicts
+every other condition on the attribute. Correct the conditions, or remove the rule.
 CXR202 rule never reached: Rules that are tried earlier take every conversation of this rule, and each of the named
 rules is necessary for that. Give the rule a better priority, narrow the other rules, or remove it. If the message names
 an unmanaged live rule, adopt it (`adopt:`) to change it.
@@ -170,11 +169,10 @@ catch-all (`when: []`). An intent that a rule takes without naming it, for examp
 `validate` counts such intents.
 CXR206 intent that the bot cannot say: A rule names an intent that no Intents document lists. Intents are compared
 letter by letter, including case. Correct it, or add it to the document if the bot can send it.
-CXR207 attribute without a known writer: A condition on a missing attribute is false. The context endpoint writes the
-three attributes that the Environment names under `attributes:`; other attributes must have another source, such as a
-script. As a warning: the name looks like a misspelling of a known one, or Attributes documents exist and none declares
-it. As an info: no unmanaged live rule uses the attribute, so check that some system writes it, and state it:
-`writtenBy` in an Attributes document.
+CXR207 attribute without a known writer: The context endpoint writes the three attributes that the Environment names
+under `attributes:`; other attributes must have another source, such as a script. As a warning: the name looks like a
+misspelling of a known one, or Attributes documents exist and none declares it. As an info: no unmanaged live rule uses
+the attribute, so check that some system writes it, and state it: `writtenBy` in an Attributes document.
 CXR208 gap in the confidence: Rules for an intent take a higher and a lower confidence of the bot, and no rule takes the
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
 one rule and `belowConfidence` of the other should be the same number.
@@ -184,10 +182,9 @@ on fewer attributes, or split the rules.
 CXR210 not a documented skill name: With `api.queues: acd-skills`, queues are skills of the platform. According to
 public documents the name of a skill has 2 to 30 characters: letters, digits, - _ . and : only. Correct the name, or
 write the skill's id in a Queues document. If the tenant has a skill of that name, the rules work.
-CXR211 not a documented custom field ident: With `context.writer: digital-custom-fields`, the endpoint writes custom
-fields, and their idents are the names under `attributes:`. No public document defines the characters of an ident; the
-published examples have letters, digits, - _ and . only. Define the field in CXone before it is written, and use the
-same attribute names in the rules.
+CXR211 not a documented custom field ident: With `context.writer: digital-custom-fields`, the names under `attributes:`
+are idents of custom fields. No public document defines the characters of an ident; the published examples have letters,
+digits, - _ and . only. Define the field in CXone before it is written, and use the same attribute names in the rules.
 CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment acknowledges a finding that does not exist,
 with or without the live rules. Remove the entry. `validate` checks this for findings that need no tenant; `plan`,
 without `--only` and `--undo`, for all others. As an info: other Environments have the rule, too, and the finding may
@@ -199,23 +196,21 @@ CXR214 not a comparison of the confidence: A rule or promise compares the bot's 
 `in` and others), or with a number outside 0 to 1. A bot sends numbers such as 0.8713, so a single value matches hardly
 any conversation. Write `minConfidence: 0.6`, or `greaterThanOrEqual`, `lessThan` or `between` with numbers from 0 to 1:
 60 % is 0.6.
-CXR216 text that other tools misread: cxroute reads only `true`, `false`, `null` and decimal numbers as other than text.
-Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the like as booleans, numbers, dates or
-null, and write them back so: a rule for the language `no` would become a rule for `false`. Put the text in quotes; in
-an editor, `cxroute lsp` offers that as a quick fix. A date in a field that holds a date (`until`, `start`, `end`) is
-not a finding. YAML 1.1 also reads the number `1e3` as a text: write 1000. Its tools refuse a plain text with a question
-mark, such as `why?`, inside of brackets: put it in quotes.
-CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
-message names the rule that takes it; `cxroute explain` with the same conversation shows why. Correct the rules or the
-test. `validate`, `test`, `plan` and `apply` run the tests offline, on the rules of the manifests; while a test fails,
-`plan` exits with 3, and `apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules,
-unmanaged ones included; there, a condition that cxroute does not understand counts as false.
-CXR221 promise broken: Some conversation is routed in a way that a promise of a Promises document forbids. The message
-has an example, its destination, and the rule that takes it; `cxroute explain` with the same conversation shows why.
-Correct the rules or the promise. A promise is checked for all conversations, not for examples: it is not proven, and
-counts as broken, if the analysis stopped at its bound. `validate` and `test` check the rules of the manifests, `cxroute
-test --live` and `cxroute drift` all live rules, and the guard `promises` the rules that are live after a plan. With
-`severity: warning` the exit code does not change.
+CXR216 text that other tools misread: Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the
+like as booleans, numbers, dates or null: a rule for the language `no` would become a rule for `false`. cxroute reads
+them as texts. Put the text in quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that
+holds a date (`until`, `start`, `end`) is not a finding. YAML 1.1 also reads the number `1e3` as a text: write 1000. Its
+tools refuse a plain text with a question mark, such as `why?`, inside of brackets: put it in quotes.
+CXR220 route test failed: A conversation has another destination than the test expects. The message names the rule that
+takes it; `cxroute explain` with the same conversation shows why. Correct the rules or the test. `validate`, `test`,
+`plan` and `apply` run the tests offline, on the rules of the manifests; while a test fails, `plan` exits with 3, and
+`apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules; there, a condition that
+cxroute does not understand counts as false.
+CXR221 promise broken: Some conversation is routed in a way that a promise forbids. The message has an example, its
+destination, and the rule that takes it; `cxroute explain` with the same conversation shows why. Correct the rules or
+the promise. A promise also counts as broken if the analysis stopped at its bound. `validate` and `test` check the rules
+of the manifests, `cxroute test --live` and `cxroute drift` all live rules, and the guard `promises` the rules that are
+live after a plan. With `severity: warning` the exit code does not change.
 CXR222 promise about nothing: No conversation fulfils the conditions of the promise's `for`: they contradict each other,
 or one of them never holds. Correct the conditions, or remove the promise.
 CXR230 not a traffic sample: The file is empty, larger than 5 MiB, has more than 100,000 rows, or holds control
@@ -228,9 +223,8 @@ CXR233 wrong cell: A count must be a number, 0 or more, and a confidence a numbe
 values in manifests; an empty cell is a missing attribute.
 CXR234 no conversations: All counts are 0, so there are no shares to report.
 CXR235 old traffic sample: The sample ended longer ago than `traffic: {maxAgeDays: ...}` of the Environment allows, ends
-as far in the future, or does not say when it ended, so its shares may not be those of today. Make a new one with
-`cxroute traffic pull` or `traffic import`, whose files have a line `# period: DATE to DATE`. With the guard `traffic`,
-apply refuses.
+as far in the future, or does not say when it ended. Make a new one with `cxroute traffic pull` or `traffic import`,
+whose files have a line `# period: DATE to DATE`. With the guard `traffic`, apply refuses.
 CXR240 no run near a date: A rule with a date changes at the first run after the date. No run is known to come within
 15 minutes: the Environment has no `schedule`, or its runs are further apart. Run `cxroute apply` as a scheduled job, or
 `cxroute watch`, and write in the Environment how often: `schedule: {every: 10m}`.
@@ -244,11 +238,10 @@ then: it is held, rules are not deleted (`prune: false`), or the change is in co
 before the date, or change the date.
 CXR301 name is taken: An unmanaged live rule has the name of a desired one. To manage it, write `adopt:` with the live
 name in the manifest; otherwise rename one of the two.
-CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed: it is
-probably a clone made in the UI. cxroute never writes it. A copy that equals the managed rule in all fields that cxroute
-writes, and differs in fields that cxroute does not know (a division, a schedule), is also a finding; the message names
-the fields. An id, the dates of creation and last change, a version, links to itself and an ETag are not compared. To
-keep the copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
+CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed, probably in
+the UI. cxroute never writes it. A copy that equals the managed rule in all fields that cxroute writes, and differs in
+fields that cxroute does not know (a division, a schedule), is also a finding; the message names the fields. To keep the
+copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
 CXR303 managed by another owner: Another owner manages a live rule with this name; cxroute never changes it. Rename your
 rule.
 CXR304 several rules to adopt: Several unmanaged live rules have that name. Adopt one of them by id: `adopt: {id: ...}`.
@@ -284,10 +277,9 @@ CXR331 drift analysis incomplete: Unmanaged live rules overlap with those of the
 comparison reached its limit. So it is not known whether all conversations go to the destinations that the manifests
 define. Use conditions on fewer attributes, or accept the unmanaged live rules.
 CXR340 text changed by the tenant: The tenant stores a name or a description in another form than it was written: in
-lower case, escaped, cut, or without white space. The digest in the marker proves the written text, and every rule that
-can show such a change shows the same one. The text does not affect routing, and writing it again would change nothing,
-so the rule counts as written. Write a text that the tenant stores unchanged, or accept the finding. This never applies
-to conditions, targets, priority and `enabled`: if the tenant stores one of these differently, the change fails.
+lower case, escaped, cut, or without white space. The rule counts as written. Write a text that the tenant stores
+unchanged, or accept the finding. This never applies to conditions, targets, priority and `enabled`: if the tenant
+stores one of these differently, the change fails.
 """
 _PARAGRAPH: Final = re.compile(
     r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL
