@@ -202,6 +202,8 @@ def _union(names: list[str]) -> str:
 
 
 def _composite(field: Part, kind: str) -> str:
+    if kind == "array" and len(field["items"].get("enum", ())) > len(_PAGES):
+        return "list of names"  # the operators, which have a table on the page of rules
     if kind == "array":
         return f"list of {_type(field['items'])}"
     if "title" in field and "properties" in field:
@@ -243,9 +245,10 @@ def _default(field: Part) -> str:
 
 
 def _example(field: Part) -> str:
-    """Return the example of a field, if the default is not one."""
+    """Return the example of a field, if the default is not one; a part has its own examples."""
     examples = field.get("examples", [])
-    if not examples or examples[0] == field.get("default"):
+    is_part = re.fullmatch(r"(list of )?\[\w+\]((, | or )\[\w+\])*", _type(field))
+    if is_part or not examples or examples[0] == field.get("default"):
         return ""
     return f"`{_yaml(examples[0])}`"
 

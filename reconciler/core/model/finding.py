@@ -127,7 +127,7 @@ them to no queue, not even by the default routing. Set a weight above 0 for at l
 set `enabled: false`. A live rule of this kind is read, compared and explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
 CXR125 rule that a Studio block cannot hold: A block cannot express `endsWith`, the empty text, quotes, braces,
-backslashes, control characters, or weights that are not whole percents. Use another operator, value or weight.
+backslashes, control characters, or weights that are not whole percents.
 CXR126 two meanings of a Studio variable: Rules compare an attribute as text and as a number, or two attributes have one
 variable of the script. Use two attributes, or `api.studio.variables`.
 CXR127 result depends on Studio's dialect: No document says whether Studio distinguishes `Card` from `card`, or ignores
@@ -151,22 +151,21 @@ file that NAME_FILE names, and write the variable's name: `credentials: {clientS
 warning: a variable of `vars` has the name of a secret, and the values of these variables are in rules and in their
 outputs.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
-`between` whose first number is the larger one. A condition on a missing attribute is false, so `notExists` contradicts
-every other condition on the attribute. Correct the conditions, or remove the rule.
+`between` whose first number is the larger one. `notExists` contradicts every other condition on the attribute. Correct
+the conditions, or remove the rule.
 CXR202 rule never reached: Rules that are tried earlier take every conversation of this rule, and each of the named
 rules is necessary for that. Give the rule a better priority, narrow the other rules, or remove it. If the message names
 an unmanaged live rule, adopt it (`adopt:`) to change it.
-CXR203 rule changes nothing: Every conversation that this rule takes would go to the same destination without it. Two
-such rules may depend on each other: each can be removed alone, but perhaps not both. Remove one and validate again, or
-give the reason to keep it: `accept: {CXR203: the reason}` in the rule. A rule for one intent with the destination of
-the catch-all is not a finding. A catch-all is a rule without conditions, or with conditions on the confidence only.
+CXR203 rule changes nothing: Every conversation that this rule takes would go to the same destination without it. Remove
+one such rule at a time and validate again, or give the reason to keep it: `accept: {CXR203: the reason}` in the rule. A
+rule for one intent with the destination of the catch-all is not a finding. A catch-all is a rule without conditions, or
+with conditions on the confidence only.
 CXR204 equal priority, different queues: Two rules with the same priority match the same conversation and send it to
 different destinations. The platform does not define which of them is tried first. cxroute assumes the rule whose name
 comes first. Give one of them another priority, or conditions that exclude the other rule's conversations.
 CXR205 intent without a rule: An Intents document lists this intent, and no rule of the manifests takes it. Its callers
 go to the tenant's default routing, or to the destination of an unmanaged rule. Write a rule for the intent, or a
-catch-all (`when: []`). An intent that a rule takes without naming it, for example a catch-all, is not a finding;
-`validate` counts such intents.
+catch-all (`when: []`). An intent that only a catch-all takes is not a finding; `validate` counts such intents.
 CXR206 intent that the bot cannot say: A rule names an intent that no Intents document lists. Intents are compared
 letter by letter, including case. Correct it, or add it to the document if the bot can send it.
 CXR207 attribute without a known writer: The context endpoint writes the three attributes that the Environment names
@@ -175,20 +174,20 @@ misspelling of a known one, or Attributes documents exist and none declares it. 
 the attribute, so check that some system writes it, and state it: `writtenBy` in an Attributes document.
 CXR208 gap in the confidence: Rules for an intent take a higher and a lower confidence of the bot, and no rule takes the
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
-one rule and `belowConfidence` of the other should be the same number.
+one and `belowConfidence` of the other should be equal.
 CXR209 analysis incomplete: The analysis reached its limit: in `validate` about two seconds for 1,000 rules, in a plan a
-fifth of the plan's own work. The result for the named rules is unknown; all other findings are correct. Use conditions
-on fewer attributes, or split the rules.
+fifth of the plan's own work. The result for the named rules is unknown. Use conditions on fewer attributes, or split
+the rules.
 CXR210 not a documented skill name: With `api.queues: acd-skills`, queues are skills of the platform. According to
 public documents the name of a skill has 2 to 30 characters: letters, digits, - _ . and : only. Correct the name, or
 write the skill's id in a Queues document. If the tenant has a skill of that name, the rules work.
 CXR211 not a documented custom field ident: With `context.writer: digital-custom-fields`, the names under `attributes:`
 are idents of custom fields. No public document defines the characters of an ident; the published examples have letters,
 digits, - _ and . only. Define the field in CXone before it is written, and use the same attribute names in the rules.
-CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment acknowledges a finding that does not exist,
-with or without the live rules. Remove the entry. `validate` checks this for findings that need no tenant; `plan`,
-without `--only` and `--undo`, for all others. As an info: other Environments have the rule, too, and the finding may
-exist there; move an `accept:` that only one Environment needs into that Environment.
+CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment acknowledges a finding that does not exist.
+Remove the entry. `validate` checks this for findings that need no tenant; `plan`, without `--only` and `--undo`, for
+all others. As an info: other Environments have the rule, too, and the finding may exist there; move an `accept:` that
+only one Environment needs into that Environment.
 CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
 the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. Correct the
 value, or the document.
@@ -202,10 +201,9 @@ them as texts. Put the text in quotes; in an editor, `cxroute lsp` offers that a
 holds a date (`until`, `start`, `end`) is not a finding. YAML 1.1 also reads the number `1e3` as a text: write 1000. Its
 tools refuse a plain text with a question mark, such as `why?`, inside of brackets: put it in quotes.
 CXR220 route test failed: A conversation has another destination than the test expects. The message names the rule that
-takes it; `cxroute explain` with the same conversation shows why. Correct the rules or the test. `validate`, `test`,
-`plan` and `apply` run the tests offline, on the rules of the manifests; while a test fails, `plan` exits with 3, and
-`apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules; there, a condition that
-cxroute does not understand counts as false.
+takes it; `cxroute explain` with the same conversation shows why. Correct the rules or the test. While a test fails,
+`plan` exits with 3, and `apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules;
+there, a condition that cxroute does not understand counts as false.
 CXR221 promise broken: Some conversation is routed in a way that a promise forbids. The message has an example, its
 destination, and the rule that takes it; `cxroute explain` with the same conversation shows why. Correct the rules or
 the promise. A promise also counts as broken if the analysis stopped at its bound. `validate` and `test` check the rules
@@ -223,8 +221,8 @@ CXR233 wrong cell: A count must be a number, 0 or more, and a confidence a numbe
 values in manifests; an empty cell is a missing attribute.
 CXR234 no conversations: All counts are 0, so there are no shares to report.
 CXR235 old traffic sample: The sample ended longer ago than `traffic: {maxAgeDays: ...}` of the Environment allows, ends
-as far in the future, or does not say when it ended. Make a new one with `cxroute traffic pull` or `traffic import`,
-whose files have a line `# period: DATE to DATE`. With the guard `traffic`, apply refuses.
+as far in the future, or does not say when it ended. Make a new one with `cxroute traffic pull` or `traffic import`.
+With the guard `traffic`, apply refuses.
 CXR240 no run near a date: A rule with a date changes at the first run after the date. No run is known to come within
 15 minutes: the Environment has no `schedule`, or its runs are further apart. Run `cxroute apply` as a scheduled job, or
 `cxroute watch`, and write in the Environment how often: `schedule: {every: 10m}`.
@@ -251,9 +249,9 @@ CXR308 same name as a managed rule: An unmanaged live rule has the same name as 
 it.
 CXR309 possibly managed by another tool: The description of a rule to adopt ends with a marker of another tool. Two
 tools that write one rule undo each other's changes. First remove it from the other tool, or do not adopt it.
-CXR310 manifests contradict the undo: The next apply makes the undone changes again, because the manifests still require
-them. Revert the commit that changed the manifests, or until then add a `hold:` to each rule. A rule
-that is in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps it.
+CXR310 manifests contradict the undo: The next apply makes the undone changes again. Revert the commit that changed the
+manifests, or until then add a `hold:` to each rule. A rule that is in no manifest is deleted again: until the commit is
+reverted, `--no-prune` or `prune: false` keeps it.
 CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
 or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there. The
 same code says that a later run changed the settings beside the rules (the fallback of a published table).
@@ -267,15 +265,15 @@ of cxroute. A save would lose it. Move it out of the block in Studio, or adopt i
 CXR320 live rules of a file: The plan compares with the rules of a file (`--live FILE`), which may be outdated or
 incomplete. `apply` reads the tenant itself, and refuses a saved plan if the tenant differs.
 CXR321 fallback not compared: The manifests before the change are invalid, have no such Environment, or cannot be read,
-so the plan does not show which conversations a changed fallback of the endpoint moves. Without `--base`, they are those
-of the merge base of the default branch. This is expected for a new Environment, and for a change that corrects invalid
-manifests; otherwise specify another revision or directory.
+so the plan does not show which conversations a changed fallback of the endpoint moves. This is expected for a new
+Environment, and for a change that corrects invalid manifests; otherwise specify another revision or directory
+(`--base`).
 CXR330 accepted rule is not live: An entry of the Environment's `unmanaged: accept:` matches no live rule: the rule was
 deleted, renamed or edited since. Remove the entry, or check the rule in CXone and write its new digest, which `cxroute
 drift` prints while the rule is reported.
 CXR331 drift analysis incomplete: Unmanaged live rules overlap with those of the manifests in so many ways that the
-comparison reached its limit. So it is not known whether all conversations go to the destinations that the manifests
-define. Use conditions on fewer attributes, or accept the unmanaged live rules.
+comparison reached its limit. Their result is unknown. Use conditions on fewer attributes, or accept the unmanaged live
+rules.
 CXR340 text changed by the tenant: The tenant stores a name or a description in another form than it was written: in
 lower case, escaped, cut, or without white space. The rule counts as written. Write a text that the tenant stores
 unchanged, or accept the finding. This never applies to conditions, targets, priority and `enabled`: if the tenant

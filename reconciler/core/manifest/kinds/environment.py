@@ -110,7 +110,7 @@ class Api(f.StrictModel):
         )
     )
     page_size: f.Omittable[Annotated[int, Field(ge=1, le=10_000)]] = f.omittable(
-        "How many rules to request in one page of a list. Default: the profile's, which is 100.",
+        "How many rules one page of a list has. Default: the profile's.",
         100,
     )
     timeout_seconds: f.Positive = f.exemplary(
@@ -121,7 +121,7 @@ class Api(f.StrictModel):
         "How many calls per second the tenant allows. cxroute sends no more.",
     )
     concurrency: Annotated[int, Field(ge=1, le=256)] = f.exemplary(
-        16, "How many calls may be in progress at one time."
+        16, "How many calls may run at once."
     )
     evaluation: Literal["lowest-first", "highest-first"] = f.optional(
         "lowest-first",
@@ -462,8 +462,8 @@ class Environment(f.ManifestDocument):
     )
     unmanaged: Unmanaged = f.optional(
         Unmanaged(),
-        "Unmanaged live rules that may route conversations differently from the manifests. `cxroute "
-        "drift` counts them, and reports all others that do so.",
+        "Unmanaged live rules that may differ from the manifests. `cxroute drift` counts them, and "
+        "reports all others.",
         {
             "accept": [
                 {
