@@ -202,10 +202,10 @@ def _union(names: list[str]) -> str:
 
 
 def _composite(field: Part, kind: str) -> str:
-    if kind == "array" and len(field["items"].get("enum", ())) > len(_PAGES):
-        return "list of names"  # the operators, which have a table on the page of rules
     if kind == "array":
-        return f"list of {_type(field['items'])}"
+        # the operators, which have a table on the page of rules, are too many for a cell
+        is_long = len(field["items"].get("enum", ())) > len(_PAGES) + 1
+        return "list of names" if is_long else f"list of {_type(field['items'])}"
     if "title" in field and "properties" in field:
         return f"[{field['title']}]"
     if kind == "object":

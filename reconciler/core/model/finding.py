@@ -122,9 +122,9 @@ would receive them. Switch the skill on in CXone, or use another one. If an acti
 name, the active one is used.
 CXR122 unknown profile: No Profile document of these manifests has the name in the Environment's `api.profile`. `cxroute
 schema profile` prints the default one as a starting point.
-CXR123 no positive weight: The rule is enabled, and all its targets have the weight 0: it takes conversations and sends
-them to no queue, not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off,
-set `enabled: false`. A live rule of this kind is read, compared and explained; `export` leaves it out.
+CXR123 no positive weight: The rule is enabled, and all its targets have the weight 0: its conversations reach no queue,
+not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off, set `enabled:
+false`. A live rule of this kind is read, compared and explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
 CXR125 rule that a Studio block cannot hold: A block cannot express `endsWith`, the empty text, quotes, braces,
 backslashes, control characters, or weights that are not whole percents.
@@ -223,9 +223,9 @@ CXR234 no conversations: All counts are 0, so there are no shares to report.
 CXR235 old traffic sample: The sample ended longer ago than `traffic: {maxAgeDays: ...}` of the Environment allows, ends
 as far in the future, or does not say when it ended. Make a new one with `cxroute traffic pull` or `traffic import`.
 With the guard `traffic`, apply refuses.
-CXR240 no run near a date: A rule with a date changes at the first run after the date. No run is known to come within
-15 minutes: the Environment has no `schedule`, or its runs are further apart. Run `cxroute apply` as a scheduled job, or
-`cxroute watch`, and write in the Environment how often: `schedule: {every: 10m}`.
+CXR240 no run near a date: No run is known to come within 15 minutes: the Environment has no `schedule`, or its runs are
+further apart. Run `cxroute apply` as a scheduled job, or `cxroute watch`, and write in the Environment how often:
+`schedule: {every: 10m}`.
 CXR241 step that waits: A step of a rule is due, and its condition (`if`) does not hold, cannot be answered by
 Prometheus, or was not asked: only `cxroute apply` and `cxroute watch --apply` ask it, of the server in
 $CXROUTE_PROMETHEUS. The later steps of the rule wait, too. The message has the reason.
@@ -252,9 +252,9 @@ tools that write one rule undo each other's changes. First remove it from the ot
 CXR310 manifests contradict the undo: The next apply makes the undone changes again. Revert the commit that changed the
 manifests, or until then add a `hold:` to each rule. A rule that is in no manifest is deleted again: until the commit is
 reverted, `--no-prune` or `prune: false` keeps it.
-CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
-or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there. The
-same code says that a later run changed the settings beside the rules (the fallback of a published table).
+CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted; or an
+unmanaged rule now has its name. cxroute restores nothing there. The same code says that a later run changed the
+settings beside the rules (the fallback of a published table).
 CXR312 several rules with one marker: A managed rule was copied in CXone, and the copy and the original were both
 changed, or have different values in fields that cxroute does not know. `dateCreated` does not show which of them is
 older: it is missing, equal, or not a complete ISO 8601 date and time. So cxroute neither writes nor deletes any of

@@ -129,8 +129,7 @@ class Api(f.StrictModel):
     )
     operators: f.ShortList[Operator] = f.optional(
         tuple(sorted(OPERATORS)),
-        "The operators that this tenant supports; a rule with another one is an error. Default: "
-        "all.",
+        "The operators that this tenant supports; another one is an error. Default: all.",
         ["equals", "in"],
     )
     names_unique: bool = Field(
@@ -272,9 +271,7 @@ class Traffic(f.StrictModel):
         "October 2026",
     )
     max_age_days: f.Omittable[Annotated[int, Field(ge=1, le=3660)]] = f.omittable(
-        "How many days before a plan the sample may end (CXR235). With `guard: {traffic: ...}`, "
-        "apply refuses an older"
-        " sample, or one whose end is unknown. Default: no limit.",
+        "How many days before a plan the sample may end (CXR235). Default: no limit.",
         30,
     )
 
