@@ -154,7 +154,7 @@ def _table(part: Part, links: Links, kind: str) -> str:
             "example": _example(field),
         }
         for name, field in part["properties"].items()
-        if name not in ("apiVersion", "kind")
+        if "const" not in field or name not in ("apiVersion", "kind")
     ]
     columns = [name for name in rows[0] if any(row[name] for row in rows)]
     lines = [[row[name].replace("|", r"\|") for name in columns] for row in rows]
@@ -182,16 +182,30 @@ def _type(field: Part) -> str:
         return ", ".join(f"`{_yaml(item)}`" for item in field["enum"])
     for choices in ("oneOf", "anyOf"):
         if choices in field:
-            return " or ".join(dict.fromkeys(_type(item) for item in field[choices]))
+            return _union([_type(item) for item in field[choices]])
     kind = field["type"]
     if isinstance(kind, list):
-        return " or ".join(_NAMES[item] for item in kind)
+        return _union([_NAMES[item] for item in kind])
     return _composite(field, kind)
+
+
+def _union(names: list[str]) -> str:
+    """Return the names of types as one text, each once; a number may be an integer, too."""
+    wanted = [
+        name
+        for name in dict.fromkeys(names)
+        if name != "integer" or "number" not in names
+    ]
+    # a comma would be misread next to a range, or after a mapping
+    has_parts = any("," in name or name.startswith("map ") for name in wanted)
+    return (" or " if has_parts else ", ").join(wanted)
 
 
 def _composite(field: Part, kind: str) -> str:
     if kind == "array":
-        return f"list of {_type(field['items'])}"
+        # the operators, which have a table on the page of rules, are too many for a cell
+        is_long = len(field["items"].get("enum", ())) > len(_PAGES) + 1
+        return "list of names" if is_long else f"list of {_type(field['items'])}"
     if "title" in field and "properties" in field:
         return f"[{field['title']}]"
     if kind == "object":
@@ -231,9 +245,10 @@ def _default(field: Part) -> str:
 
 
 def _example(field: Part) -> str:
-    """Return the example of a field, if the default is not one."""
+    """Return the example of a field, if the default is not one; a part has its own examples."""
     examples = field.get("examples", [])
-    if not examples or examples[0] == field.get("default"):
+    is_part = re.fullmatch(r"(list of )?\[\w+\]((, | or )\[\w+\])*", _type(field))
+    if is_part or not examples or examples[0] == field.get("default"):
         return ""
     return f"`{_yaml(examples[0])}`"
 

@@ -79,28 +79,26 @@ class Code(NamedTuple):
 
 
 _TEXTS: Final = """
-CXR001 not UTF-8: A manifest must be UTF-8 text. Save the file as UTF-8, without bytes of another encoding.
+CXR001 not UTF-8: Save the file as UTF-8 text, without bytes of another encoding.
 CXR002 file too large: A manifest may have 5 MiB at most. Split it, for example into one RuleSet per file.
-CXR003 link leaves the directory: A symbolic link points outside the manifests' directory. Pull requests are untrusted:
-a link could read any file of the machine that plans. Copy the file instead.
+CXR003 link leaves the directory: A symbolic link points outside the manifests' directory. Copy the file instead.
 CXR004 not YAML: The text breaks YAML's grammar at this position. The usual cause is the indentation or a quote.
-CXR005 nested too deeply: Manifests need only a few levels, so deep nesting is refused.
-CXR006 anchor or alias: Anchors and aliases (& and *) are refused: a small file could expand to a huge one. Write it
-out.
+CXR005 nested too deeply: Manifests need only a few levels.
+CXR006 anchor or alias: Anchors and aliases (& and *) are refused. Write the value out.
 CXR007 merge key: The merge key << is refused. Use `defaults:` of the RuleSet, or write the fields out.
-CXR008 tag: Tags (!name, !!type) and %TAG are refused, because the type of a value follows from its notation.
+CXR008 tag: Tags (!name, !!type) and %TAG are refused. Remove them.
 CXR009 key is not text: A key must be one text, not a list or a mapping.
-CXR010 too many values: The file holds more values than any manifest needs. Split it.
-CXR011 duplicate key: The same key occurs twice in one mapping, and cxroute cannot know which one is meant. Keep one.
+CXR010 too many values: Split the file.
+CXR011 duplicate key: The same key occurs twice in one mapping. Keep one.
 CXR012 number out of range: The number is too large. Quote it if it is meant as text.
 CXR013 not a document: Each YAML document must be a mapping with apiVersion, kind and name.
-CXR014 file cannot be read: The operating system refused to read the file. Check that the file exists and is readable.
-As a warning: the file is not read, because its name does not end in `.yaml` or `.yml` in lower case. Rename it.
-CXR015 forbidden character: Control characters and the Unicode line separators are refused, because editors and parsers
-treat them differently. Write them as escapes in a double-quoted text.
+CXR014 file cannot be read: Check that the file exists and is readable. As a warning: the file is not read, because its
+name does not end in `.yaml` or `.yml` in lower case. Rename it.
+CXR015 forbidden character: Control characters and the Unicode line separators are refused. Write them as escapes in a
+double-quoted text.
 CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests,
 Promises or Profile.
-CXR102 unknown field: This field does not exist here. Unknown fields are errors, so that a typo is never ignored.
+CXR102 unknown field: This field does not exist here. Correct its name, or remove it.
 CXR103 missing field: A required field is missing.
 CXR104 wrong value: The value is of the wrong type, or outside the limits of the field.
 CXR105 unknown queue: The queue is neither an alias in a Queues document nor a live queue of the tenant.
@@ -122,15 +120,14 @@ CXR120 no condition: The rule takes every conversation. If that is intended, wri
 CXR121 inactive queue: The rule sends conversations to a skill that is switched off (`isActive: false`), so no agent
 would receive them. Switch the skill on in CXone, or use another one. If an active and an inactive skill have the same
 name, the active one is used.
-CXR122 unknown profile: No Profile document of these manifests has the name in the Environment's `api.profile`. Without
-`api.profile`, cxroute uses the tutorial's profile, which `cxroute schema profile` prints as a starting point.
-CXR123 no positive weight: The rule is enabled, and all its targets have the weight 0: it takes conversations and sends
-them to no queue, not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off,
-set `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and
-explained; `export` leaves it out.
+CXR122 unknown profile: No Profile document of these manifests has the name in the Environment's `api.profile`. `cxroute
+schema profile` prints the default one as a starting point.
+CXR123 no positive weight: The rule is enabled, and all its targets have the weight 0: its conversations reach no queue,
+not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off, set `enabled:
+false`. A live rule of this kind is read, compared and explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
 CXR125 rule that a Studio block cannot hold: A block cannot express `endsWith`, the empty text, quotes, braces,
-backslashes, control characters, or weights that are not whole percents. Use another operator, value or weight.
+backslashes, control characters, or weights that are not whole percents.
 CXR126 two meanings of a Studio variable: Rules compare an attribute as text and as a number, or two attributes have one
 variable of the script. Use two attributes, or `api.studio.variables`.
 CXR127 result depends on Studio's dialect: No document says whether Studio distinguishes `Card` from `card`, or ignores
@@ -145,90 +142,75 @@ text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`
 CXR132 ambiguous group: A `group` of values has the name or the label of a value of the same attribute, so a text such
 as `language "German"` could mean both. Rename the group, or give the value another label, such as `German (Germany)`.
 CXR133 no default routing for digital contacts: A digital contact is in the default skill of its channel before the
-script runs, and stays in it if REQAGENT (Digital) does not run. What the script assigns to the variable of the skill
-before the block changes nothing for it. Write a rule with `when: []`, or set the default skill of the channel.
-CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. A manifest
-has many readers: everybody who can read the repository, its history and its pipelines. So treat the secret as leaked:
-create a new one in CXone, and switch the old one off; deleting the line is not enough, because the history keeps it.
-Put the new one into an environment variable, or into a file that NAME_FILE names, and write the variable's name:
-`credentials: {clientSecretEnv: CXONE_CLIENT_SECRET}`. cxroute never prints the value. As a warning: a variable of
-`vars` has the name of a secret, and the values of these variables are in rules and in their outputs.
+script runs, and stays in it if REQAGENT (Digital) does not run. Write a rule with `when: []`, or set the default skill
+of the channel.
+CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. Everybody
+who can read the repository can read it, so treat it as leaked: create a new one in CXone, and switch the old one off.
+Deleting the line is not enough, because the history keeps it. Put the new one into an environment variable, or into a
+file that NAME_FILE names, and write the variable's name: `credentials: {clientSecretEnv: CXONE_CLIENT_SECRET}`. As a
+warning: a variable of `vars` has the name of a secret, and the values of these variables are in rules and in their
+outputs.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
-`between` whose first number is the larger one. The rule has no effect, although it may seem to have one. A condition on
-a missing attribute is false, negative ones too, so `notExists` contradicts every other condition on the attribute.
-Correct the conditions, or remove the rule.
+`between` whose first number is the larger one. `notExists` contradicts every other condition on the attribute. Correct
+the conditions, or remove the rule.
 CXR202 rule never reached: Rules that are tried earlier take every conversation of this rule, and each of the named
-rules is necessary for that. So its queue receives none of them. Give the rule a better priority, narrow the other
-rules, or remove it. If the message names an unmanaged live rule, that rule exists only in the tenant: `adopt:` adds it
-to the manifests, where it can be changed. `cxroute explain` shows which rule takes a conversation.
-CXR203 rule changes nothing: Every conversation that this rule takes would go to the same destination without it. Two
-such rules may depend on each other: each can be removed alone, but perhaps not both. Remove one and validate again, or
-give the reason to keep it: `accept: {CXR203: the reason}` in the rule. A rule for one intent with the destination of
-the catch-all is not a finding, because such a rule states an intention. A catch-all is a rule without conditions, or
+rules is necessary for that. Give the rule a better priority, narrow the other rules, or remove it. If the message names
+an unmanaged live rule, adopt it (`adopt:`) to change it.
+CXR203 rule changes nothing: Every conversation that this rule takes would go to the same destination without it. Remove
+one such rule at a time and validate again, or give the reason to keep it: `accept: {CXR203: the reason}` in the rule. A
+rule for one intent with the destination of the catch-all is not a finding. A catch-all is a rule without conditions, or
 with conditions on the confidence only.
 CXR204 equal priority, different queues: Two rules with the same priority match the same conversation and send it to
-different destinations. The platform does not define which of them is tried first, and the order may change from one day
-to the next. cxroute assumes the rule whose name comes first. Give one of them another priority, or conditions that
-exclude the other rule's conversations.
+different destinations. The platform does not define which of them is tried first. cxroute assumes the rule whose name
+comes first. Give one of them another priority, or conditions that exclude the other rule's conversations.
 CXR205 intent without a rule: An Intents document lists this intent, and no rule of the manifests takes it. Its callers
 go to the tenant's default routing, or to the destination of an unmanaged rule. Write a rule for the intent, or a
-catch-all (`when: []`). An intent that a rule takes without naming it, for example a catch-all, is not a finding;
-`validate` counts such intents. `cxroute explain --intent` shows where the callers go.
+catch-all (`when: []`). An intent that only a catch-all takes is not a finding; `validate` counts such intents.
 CXR206 intent that the bot cannot say: A rule names an intent that no Intents document lists. Intents are compared
-letter by letter, including case, so a misspelt intent matches no conversation. Correct it, or add the intent to the
-document if the bot can send it.
-CXR207 attribute without a known writer: A condition on a missing attribute is false. The context endpoint writes
-the three attributes that the Environment names under `attributes:`; other attributes must have another source, such as
-the phone menu, a script or the customer data. As a warning: the name looks like a misspelling of a known one, or
-Attributes documents exist and none declares it. As an info: no unmanaged live rule uses the attribute, so check that
-some system writes it, and state it: `writtenBy` in an Attributes document.
+letter by letter, including case. Correct it, or add it to the document if the bot can send it.
+CXR207 attribute without a known writer: The context endpoint writes the three attributes that the Environment names
+under `attributes:`; other attributes must have another source, such as a script. As a warning: the name looks like a
+misspelling of a known one, or Attributes documents exist and none declares it. As an info: no unmanaged live rule uses
+the attribute, so check that some system writes it, and state it: `writtenBy` in an Attributes document.
 CXR208 gap in the confidence: Rules for an intent take a higher and a lower confidence of the bot, and no rule takes the
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
-one rule and `belowConfidence` of the other should be the same number.
-CXR209 analysis incomplete: The analysis of rules that overlap on many attributes can take very long, so its work is
-limited: in `validate` to about two seconds for 1,000 rules, in a plan to a fifth of the plan's own work. The result for
-the named rules is unknown; all other findings are correct. Use conditions on fewer attributes, or split the rules.
+one and `belowConfidence` of the other should be equal.
+CXR209 analysis incomplete: The analysis reached its limit: in `validate` about two seconds for 1,000 rules, in a plan a
+fifth of the plan's own work. The result for the named rules is unknown. Use conditions on fewer attributes, or split
+the rules.
 CXR210 not a documented skill name: With `api.queues: acd-skills`, queues are skills of the platform. According to
-public documents the name of a skill has 2 to 30 characters: letters, digits, - _ . and : only. A queue with another
-name is probably misspelt, and `plan` would report it as unknown. Correct the name, or write the skill's id in a Queues
-document. Tenants sometimes differ from the documents: if the tenant has a skill of that name, the rules work.
-CXR211 not a documented custom field ident: With `context.writer: digital-custom-fields`, the endpoint writes custom
-fields, and their idents are the names under `attributes:`. No public document defines the characters of an ident; the
-published examples have letters, digits, - _ and . only. Define the field in CXone before it is written, and use the
-same attribute names in the rules.
-CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment acknowledges a finding that does not exist,
-with or without the live rules. Remove the entry, so that it does not hide a later finding. `validate` checks this for
-findings that need no tenant; `plan`, without `--only` and `--undo`, for all others. As an info: other Environments have
-the rule, too, and the finding may exist there; move an `accept:` that only one Environment needs into that Environment.
-An error cannot be acknowledged.
+public documents the name of a skill has 2 to 30 characters: letters, digits, - _ . and : only. Correct the name, or
+write the skill's id in a Queues document. If the tenant has a skill of that name, the rules work.
+CXR211 not a documented custom field ident: With `context.writer: digital-custom-fields`, the names under `attributes:`
+are idents of custom fields. No public document defines the characters of an ident; the published examples have letters,
+digits, - _ and . only. Define the field in CXone before it is written, and use the same attribute names in the rules.
+CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment acknowledges a finding that does not exist.
+Remove the entry. `validate` checks this for findings that need no tenant; `plan`, without `--only` and `--undo`, for
+all others. As an info: other Environments have the rule, too, and the finding may exist there; move an `accept:` that
+only one Environment needs into that Environment.
 CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
-the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. No platform
-enforces these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
+the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. Correct the
+value, or the document.
 CXR214 not a comparison of the confidence: A rule or promise compares the bot's confidence with single values (`equals`,
 `in` and others), or with a number outside 0 to 1. A bot sends numbers such as 0.8713, so a single value matches hardly
-any conversation; a number outside 0 to 1 holds for all conversations or for none. Write `minConfidence: 0.6`, or
-`greaterThanOrEqual`, `lessThan` or `between` with numbers from 0 to 1: 60 % is 0.6.
-CXR216 text that other tools misread: cxroute reads only `true`, `false`, `null` and decimal numbers as something else
-than text. Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the like as booleans, numbers,
-dates or null, and write them back so: a rule for the language `no` would become a rule for `false`. Put the text in
-quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that holds a date (`until`, `start`,
-`end`) is not a finding, because its meaning does not change. What cxroute writes is in quotes where that is needed.
-YAML 1.1 also reads the number `1e3` as a text: write 1000. Its tools refuse a plain text with a question mark, such as
-`why?`, inside of brackets: put it in quotes.
-CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
-message names the rule that takes it and the position of that rule; `cxroute explain` with the same intent, confidence
-and attributes shows why each earlier rule does not match. Correct the rules or the test. `validate`, `test`, `plan` and
-`apply` run the tests offline, on the rules of the manifests for the environment; while a test fails, `plan` shows it
-above the plan and exits with 3, and `apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all
-live rules, unmanaged ones included; there, a condition that cxroute does not understand counts as false.
-CXR221 promise broken: Some conversation is routed in a way that a promise of a Promises document forbids. The message
-has an example, its destination, and the rule that takes it with the position of that rule; `cxroute explain` with the
-same conversation shows why each earlier rule does not match. Correct the rules or the promise. A promise is checked for
-all conversations, not for examples: it is not proven, and counts as broken, if the analysis stopped at its bound.
-`validate` and `test` check the rules of the manifests, `cxroute test --live` and `cxroute drift` all live rules, and
-the guard `promises` the rules that are live after a plan. With `severity: warning` the exit code does not change.
+any conversation. Write `minConfidence: 0.6`, or `greaterThanOrEqual`, `lessThan` or `between` with numbers from 0 to 1:
+60 % is 0.6.
+CXR216 text that other tools misread: Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the
+like as booleans, numbers, dates or null: a rule for the language `no` would become a rule for `false`. cxroute reads
+them as texts. Put the text in quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that
+holds a date (`until`, `start`, `end`) is not a finding. YAML 1.1 also reads the number `1e3` as a text: write 1000. Its
+tools refuse a plain text with a question mark, such as `why?`, inside of brackets: put it in quotes.
+CXR220 route test failed: A conversation has another destination than the test expects. The message names the rule that
+takes it; `cxroute explain` with the same conversation shows why. Correct the rules or the test. While a test fails,
+`plan` exits with 3, and `apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules;
+there, a condition that cxroute does not understand counts as false.
+CXR221 promise broken: Some conversation is routed in a way that a promise forbids. The message has an example, its
+destination, and the rule that takes it; `cxroute explain` with the same conversation shows why. Correct the rules or
+the promise. A promise also counts as broken if the analysis stopped at its bound. `validate` and `test` check the rules
+of the manifests, `cxroute test --live` and `cxroute drift` all live rules, and the guard `promises` the rules that are
+live after a plan. With `severity: warning` the exit code does not change.
 CXR222 promise about nothing: No conversation fulfils the conditions of the promise's `for`: they contradict each other,
-or one of them never holds. So the promise states nothing. Correct the conditions, or remove the promise.
+or one of them never holds. Correct the conditions, or remove the promise.
 CXR230 not a traffic sample: The file is empty, larger than 5 MiB, has more than 100,000 rows, or holds control
 characters. Combine equal rows, or export the file as CSV in UTF-8.
 CXR231 not CSV: The row breaks CSV's grammar. The usual cause is an open quote. Write a quote inside a quoted cell
@@ -239,12 +221,11 @@ CXR233 wrong cell: A count must be a number, 0 or more, and a confidence a numbe
 values in manifests; an empty cell is a missing attribute.
 CXR234 no conversations: All counts are 0, so there are no shares to report.
 CXR235 old traffic sample: The sample ended longer ago than `traffic: {maxAgeDays: ...}` of the Environment allows, ends
-as far in the future, or does not say when it ended, so its shares may not be those of today. Make a new one with
-`cxroute traffic pull` or `traffic import`, whose files have a line `# period: DATE to DATE`. With the guard `traffic`,
-apply refuses.
-CXR240 no run near a date: A rule with a date changes at the first run after the date. No run is known to come within
-15 minutes: the Environment has no `schedule`, or its runs are further apart. Run `cxroute apply` as a scheduled job, or
-`cxroute watch`, and write in the Environment how often: `schedule: {every: 10m}`.
+as far in the future, or does not say when it ended. Make a new one with `cxroute traffic pull` or `traffic import`.
+With the guard `traffic`, apply refuses.
+CXR240 no run near a date: No run is known to come within 15 minutes: the Environment has no `schedule`, or its runs are
+further apart. Run `cxroute apply` as a scheduled job, or `cxroute watch`, and write in the Environment how often:
+`schedule: {every: 10m}`.
 CXR241 step that waits: A step of a rule is due, and its condition (`if`) does not hold, cannot be answered by
 Prometheus, or was not asked: only `cxroute apply` and `cxroute watch --apply` ask it, of the server in
 $CXROUTE_PROMETHEUS. The later steps of the rule wait, too. The message has the reason.
@@ -255,11 +236,10 @@ then: it is held, rules are not deleted (`prune: false`), or the change is in co
 before the date, or change the date.
 CXR301 name is taken: An unmanaged live rule has the name of a desired one. To manage it, write `adopt:` with the live
 name in the manifest; otherwise rename one of the two.
-CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed: it is
-probably a clone made in the UI. cxroute never writes it. A copy that equals the managed rule in all fields that cxroute
-writes, and differs in fields that cxroute does not know (a division, a schedule), is also a finding; the message names
-the fields. An id, the dates of creation and last change, a version, links to itself and an ETag are not compared. To
-keep the copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
+CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed, probably in
+the UI. cxroute never writes it. A copy that equals the managed rule in all fields that cxroute writes, and differs in
+fields that cxroute does not know (a division, a schedule), is also a finding; the message names the fields. To keep the
+copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
 CXR303 managed by another owner: Another owner manages a live rule with this name; cxroute never changes it. Rename your
 rule.
 CXR304 several rules to adopt: Several unmanaged live rules have that name. Adopt one of them by id: `adopt: {id: ...}`.
@@ -267,15 +247,14 @@ CXR305 nothing to adopt: No unmanaged live rule has that name, so the rule is cr
 CXR306 condition not understood: A live rule has a condition, operator or target that cxroute does not know, and keeps.
 CXR308 same name as a managed rule: An unmanaged live rule has the same name as a managed one. cxroute does not change
 it.
-CXR309 possibly managed by another tool: The description of a rule to adopt ends with a marker as other tools write on
-rules that they manage. Two tools that write one rule undo each other's changes. First remove it from the other tool, or
-do not adopt it.
-CXR310 manifests contradict the undo: The next apply makes the undone changes again, because the manifests still require
-them. Revert the commit that changed the manifests, or until then add a `hold:` to each rule. A rule
-that is in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps it.
-CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
-or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there. The
-same code says that a later run changed the settings beside the rules (the fallback of a published table).
+CXR309 possibly managed by another tool: The description of a rule to adopt ends with a marker of another tool. Two
+tools that write one rule undo each other's changes. First remove it from the other tool, or do not adopt it.
+CXR310 manifests contradict the undo: The next apply makes the undone changes again. Revert the commit that changed the
+manifests, or until then add a `hold:` to each rule. A rule that is in no manifest is deleted again: until the commit is
+reverted, `--no-prune` or `prune: false` keeps it.
+CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted; or an
+unmanaged rule now has its name. cxroute restores nothing there. The same code says that a later run changed the
+settings beside the rules (the fallback of a published table).
 CXR312 several rules with one marker: A managed rule was copied in CXone, and the copy and the original were both
 changed, or have different values in fields that cxroute does not know. `dateCreated` does not show which of them is
 older: it is missing, equal, or not a complete ISO 8601 date and time. So cxroute neither writes nor deletes any of
@@ -286,20 +265,19 @@ of cxroute. A save would lose it. Move it out of the block in Studio, or adopt i
 CXR320 live rules of a file: The plan compares with the rules of a file (`--live FILE`), which may be outdated or
 incomplete. `apply` reads the tenant itself, and refuses a saved plan if the tenant differs.
 CXR321 fallback not compared: The manifests before the change are invalid, have no such Environment, or cannot be read,
-so the plan does not show which conversations a changed fallback of the endpoint moves. Without `--base`, they are those
-of the merge base of the default branch. This is expected for a new Environment, and for a change that corrects invalid
-manifests; otherwise specify another revision or directory.
+so the plan does not show which conversations a changed fallback of the endpoint moves. This is expected for a new
+Environment, and for a change that corrects invalid manifests; otherwise specify another revision or directory
+(`--base`).
 CXR330 accepted rule is not live: An entry of the Environment's `unmanaged: accept:` matches no live rule: the rule was
 deleted, renamed or edited since. Remove the entry, or check the rule in CXone and write its new digest, which `cxroute
 drift` prints while the rule is reported.
 CXR331 drift analysis incomplete: Unmanaged live rules overlap with those of the manifests in so many ways that the
-comparison reached its limit. So it is not known whether all conversations go to the destinations that the manifests
-define. Use conditions on fewer attributes, or accept the unmanaged live rules.
+comparison reached its limit. Their result is unknown. Use conditions on fewer attributes, or accept the unmanaged live
+rules.
 CXR340 text changed by the tenant: The tenant stores a name or a description in another form than it was written: in
-lower case, escaped, cut, or without white space. The digest in the marker proves the written text, and every rule that
-can show such a change shows the same one. The text does not affect routing, and writing it again would change nothing,
-so the rule counts as written. Write a text that the tenant stores unchanged, or accept the finding. This never applies
-to conditions, targets, priority and `enabled`: if the tenant stores one of these differently, the change fails.
+lower case, escaped, cut, or without white space. The rule counts as written. Write a text that the tenant stores
+unchanged, or accept the finding. This never applies to conditions, targets, priority and `enabled`: if the tenant
+stores one of these differently, the change fails.
 """
 _PARAGRAPH: Final = re.compile(
     r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL

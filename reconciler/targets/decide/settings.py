@@ -11,15 +11,15 @@ Answer = Literal["id", "name"]
 
 
 class Served(f.StrictModel):
-    """The decision service that holds the rules, and how it answers a script."""
+    """The decision service with the rules."""
 
     url: f.ServiceUrl = f.required(
         "Address of the service, without `/rules`.", "https://routing.acme.example"
     )
     key_env: f.Variable = f.exemplary(
         "CXROUTE_ADMIN_KEY",
-        "Name of the environment variable that holds the key of the service: a key to publish, or, for plans, one to "
-        "read. Never the key itself.",
+        "Name of the environment variable with the key of the service: a key to publish, or, for "
+        "plans, one to read.",
     )
     as_: Answer = Field(
         default="id",
@@ -31,7 +31,7 @@ class Served(f.StrictModel):
         f.NonEmptyText, Annotated[str, Field(pattern=f.SCRIPT_VARIABLE)]
     ] = f.optional(
         {},
-        "Names in `customPayload` by attribute, where they differ from the attribute's name. `intent` and `confidence` "
-        "stand for the attributes of those two.",
+        "Names in `customPayload` by attribute, `intent` or `confidence`; others have the attribute's"
+        " name.",
         {"accountType": "acct_type"},
     )

@@ -60,7 +60,7 @@ class ConditionEntry:
         """Describe one alternative for each operator."""
         return {
             "title": "Condition",
-            "description": "A test of one attribute of a conversation: its name, one operator and its value.",
+            "description": "A test of one attribute: its name, one operator and its value.",
             "type": "object",
             "properties": {
                 "attribute": {

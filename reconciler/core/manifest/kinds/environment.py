@@ -27,19 +27,19 @@ class Credentials(f.StrictModel):
 
     client_id_env: f.Variable = f.exemplary(
         "CXONE_CLIENT_ID",
-        "Name of the environment variable that holds the client id. Never the id itself.",
+        "Variable with the client id.",
     )
     client_secret_env: f.Variable = f.exemplary(
         "CXONE_CLIENT_SECRET",
-        "Name of the environment variable that holds the client secret. Never the secret itself.",
+        "Variable with the client secret.",
     )
     access_key_id_env: f.Variable = f.exemplary(
         "CXONE_ACCESS_KEY_ID",
-        "With `auth: access-key`: name of the environment variable with the key's id.",
+        "With `auth: access-key`: variable with the key's id.",
     )
     access_key_secret_env: f.Variable = f.exemplary(
         "CXONE_ACCESS_KEY_SECRET",
-        "With `auth: access-key`: name of the environment variable with the key's secret.",
+        "With `auth: access-key`: variable with the key's secret.",
     )
 
 
@@ -51,14 +51,12 @@ class Api(f.StrictModel):
 
     auth: Literal["client-credentials", "access-key"] = f.optional(
         "client-credentials",
-        "The credentials of a token request: a client's id and secret, as in the tutorial, or an "
-        "access key, as NICE"
-        " documents it. An access key requires `issuer` or `area`.",
+        "The credentials of a token request: a client's id and secret, or an access key, which "
+        "requires `issuer` or `area`.",
     )
     issuer: f.Omittable[f.ServiceUrl] = f.omittable(
-        "With an access key: the issuer of tokens. Its documents contain the addresses of the "
-        "token endpoint and of the"
-        " tenant's API. The client's id and secret are required too.",
+        "With an access key: the issuer of tokens. Its documents contain the other addresses. The "
+        "client's id and secret are required too.",
         "https://cxone.niceincontact.com",
     )
     area: f.Omittable[Annotated[str, Field(pattern=f.AREA)]] = f.omittable(
@@ -113,37 +111,35 @@ class Api(f.StrictModel):
         )
     )
     page_size: f.Omittable[Annotated[int, Field(ge=1, le=10_000)]] = f.omittable(
-        "How many rules to request in one page of a list. Default: the profile's, which is 100.",
+        "How many rules one page of a list has. Default: the profile's.",
         100,
     )
     timeout_seconds: f.Positive = f.exemplary(
-        10, "The time limit of one call, in seconds; a longer call has failed."
+        10, "The time limit of one call, in seconds."
     )
     requests_per_second: f.Positive = f.exemplary(
         50,
-        "How many calls per second the tenant allows. cxroute sends no more, and slows down on "
-        "request.",
+        "How many calls per second the tenant allows. cxroute sends no more.",
     )
     concurrency: Annotated[int, Field(ge=1, le=256)] = f.exemplary(
-        16, "How many calls may be in progress at one time."
+        16, "How many calls may run at once."
     )
     evaluation: Literal["lowest-first", "highest-first"] = f.optional(
         "lowest-first",
-        "Whether the tenant tries the rule with the lowest or the highest priority number first.",
+        "Which priority number the tenant tries first.",
     )
     operators: f.ShortList[Operator] = f.optional(
         tuple(sorted(OPERATORS)),
-        "The operators that this tenant supports; a rule with another one is an error. Default: "
-        "all.",
+        "The operators that this tenant supports; another one is an error. Default: all.",
         ["equals", "in"],
     )
     names_unique: bool = Field(
         default=False,
-        description="Set this to true if the tenant refuses a second rule with the same name (409).",
+        description="Whether the tenant refuses a second rule with the same name (409).",
     )
     idempotency_keys: bool = Field(
         default=False,
-        description="Set this to true if the tenant honours Idempotency-Key: repeated creates are safe.",
+        description="Whether the tenant honours Idempotency-Key, so that repeated creates are safe.",
     )
     list_lag_seconds: f.NonNegative = f.optional(
         0,
@@ -171,7 +167,7 @@ _SignalParameter = Annotated[int, Field(ge=1, le=9)]
 
 
 class Fallback(f.StrictModel):
-    """The replacement for an unknown or uncertain intent in the context endpoint."""
+    """The replacement for an unknown or uncertain intent."""
 
     intent: f.NonEmptyText = f.required("The intent that is written instead.", "none")
 
@@ -212,8 +208,7 @@ class Context(f.StrictModel):
         {"intent": 7, "confidence": 8, "updatedAt": 9},
     )
     min_confidence: f.Omittable[f.Share] = f.omittable(
-        "The lowest confidence, from 0 to 1, with which an intent is written; below it, the "
-        "fallback. Default: 0.",
+        "The lowest confidence with which an intent is written; below it, the fallback. Default: 0.",
         0.4,
     )
     below: f.Omittable[Fallback] = f.omittable(
@@ -233,42 +228,39 @@ SANDBOX: Final = (
 
 
 class BotAttributes(f.StrictModel):
-    """The names of the attributes that hold the bot's results in a conversation's context."""
+    """The attributes of a conversation's context with the bot's results."""
 
     intent: f.NonEmptyText = f.exemplary(
         "cognigyDetectedIntent",
-        "Name of the attribute that holds the intent that the bot detected.",
+        "Attribute with the detected intent.",
     )
     confidence: f.NonEmptyText = f.exemplary(
         "cognigyConfidence",
-        "Name of the attribute that holds the bot's confidence, from 0 to 1.",
+        "Attribute with the bot's confidence, from 0 to 1.",
     )
     updated_at: f.NonEmptyText = f.exemplary(
         "routedAt",
-        "Name of the attribute that holds the time of the last write of the other two.",
+        "Attribute with the time of the last write of the other two.",
     )
 
 
 class Notify(f.StrictModel):
-    """The receiver of messages about drift, applied changes and failures."""
+    """The receiver of notifications."""
 
     url: f.Omittable[f.Url] = f.omittable(
-        "Address of a webhook, such as Slack's. `cxroute watch` and `cxroute apply` notify it of "
-        "rules that changed in"
-        " CXone, of applied changes and of failures.",
+        "Address of a webhook, such as Slack's, which `cxroute watch` and `cxroute apply` notify.",
         "https://hooks.example/T0/B0",
     )
     url_env: f.Omittable[f.Variable] = f.omittable(
         "Instead of `url`, to keep the address secret: the name of the environment variable that "
-        "holds it. NAME_FILE,"
-        " the path of a file with the address, works too.",
+        "holds it, or, as NAME_FILE, the path of a file with it.",
         "CXROUTE_WEBHOOK_URL",
     )
     _exactly_one = f.require_exactly_one("url", "url_env")
 
 
 class Traffic(f.StrictModel):
-    """The traffic sample that shows each change's share of the conversations."""
+    """A sample of conversations."""
 
     file: f.RelativePath = f.required(
         "Path of a CSV file with a column `count` and one per attribute, such as `intent`.",
@@ -280,17 +272,13 @@ class Traffic(f.StrictModel):
         "October 2026",
     )
     max_age_days: f.Omittable[Annotated[int, Field(ge=1, le=3660)]] = f.omittable(
-        "How many days before a plan the sample may end (CXR235). With `guard: {traffic: ...}`, "
-        "apply refuses an older"
-        " sample, or one whose end is unknown. Default: no limit.",
+        "How many days before a plan the sample may end (CXR235). Default: no limit.",
         30,
     )
 
 
 class AcceptedRule(f.StrictModel):
-    """An unmanaged live rule that is allowed to route conversations differently from the
-    manifests.
-    """
+    """An accepted unmanaged rule."""
 
     name: str = f.required("The live rule's exact name.", "IVR | after hours")
     digest: Annotated[str, Field(pattern=f.DIGEST)] = f.required(
@@ -309,9 +297,8 @@ class Unmanaged(f.StrictModel):
 
     accept: f.LongList[AcceptedRule] = f.optional(
         (),
-        "Live rules that are allowed to route conversations differently from the manifests. "
-        "`cxroute drift` prints an"
-        " entry for each rule in the way, and warns of an entry that matches no live rule.",
+        "The accepted rules. `cxroute drift` prints an entry for each rule in the way, and warns of "
+        "an entry that matches no live rule.",
         [
             {
                 "name": "IVR | after hours",
@@ -323,7 +310,7 @@ class Unmanaged(f.StrictModel):
 
 
 class RunSchedule(f.StrictModel):
-    """How often something applies the manifests by itself."""
+    """How often the manifests are applied."""
 
     every: f.Duration = f.required(
         "The longest time between two runs of the scheduled job, or of `cxroute watch`.",
@@ -361,19 +348,17 @@ class Environment(f.ManifestDocument):
     )
     api: Api = f.optional(
         Api(),
-        "Settings of this tenant's API that differ from the defaults. All are optional.",
+        "Settings of this tenant's API that differ from the defaults.",
         {"baseUrl": "https://acme.my.cxone.com", "requestsPerSecond": 20},
     )
     credentials: Credentials = f.optional(
         Credentials(),
-        "Names of the environment variables with the client's id and secret, and the access key's; "
-        "never the values.",
+        "Names of the environment variables with the credentials.",
         {"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"},
     )
     attributes: BotAttributes = f.optional(
         BotAttributes(),
-        "The tenant's attribute names for the bot's intent, its confidence and the time of "
-        "writing.",
+        "The attributes with the bot's results.",
         {
             "intent": "cognigyDetectedIntent",
             "confidence": "cognigyConfidence",
@@ -382,19 +367,17 @@ class Environment(f.ManifestDocument):
     )
     vars: dict[Annotated[str, Field(pattern=f.VAR_NAME)], f.Constant] = f.optional(
         {},
-        "Values that replace ${name} in rules and route tests; $$ is a dollar. Inside a text, the "
-        "value is inserted as"
-        " text. If ${name} is the entire value, it keeps its type: a number, true, false or a "
-        "list.",
+        "Values that replace ${name} in rules and route tests; $$ is a dollar. If ${name} is the "
+        "entire value, it keeps its type.",
         {"overflow": "General", "floor": 0.6},
     )
     prune: bool = Field(
         default=True,
-        description="Whether apply deletes managed rules that are in no manifest. false keeps and shows them.",
+        description="Whether apply deletes managed rules that are in no manifest.",
     )
     context: Context = f.optional(
         Context(),
-        "How `cxroute serve` writes the bot's results, and its fallback if the bot is uncertain.",
+        "How `cxroute serve` writes the bot's results.",
         {
             "writer": "digital-custom-fields",
             "minConfidence": 0.4,
@@ -406,22 +389,19 @@ class Environment(f.ManifestDocument):
         {"url": "https://hooks.example/T0/B0"},
     )
     journal: f.Omittable[f.JournalText] = f.omittable(
-        "Where the runs of this Environment are recorded: a directory, or an address that fsspec "
-        "opens (extra"
-        " `journal`), which operators share. Each run has its own file. Credentials come from "
-        "environment variables"
-        " alone. `$CXROUTE_JOURNAL` and `--journal` win. Default: .cxroute/journal.jsonl, on this "
-        "machine.",
+        "Where the runs of this Environment are recorded: a shared directory, or an address that "
+        "fsspec opens (extra `journal`). Credentials come from environment variables. "
+        "`$CXROUTE_JOURNAL` and `--journal` win. Default: .cxroute/journal.jsonl, on this machine.",
         "s3://acme-routing/journal",
         "/mnt/shared/routing-journal",
     )
     traffic: f.Omittable[Traffic] = f.omittable(
-        "A sample of conversations. Plans show the share of conversations that a change moves.",
+        "A sample, for the share of conversations that a change moves.",
         {"file": "traffic/prod.csv", "period": "October 2026"},
     )
     guard: Guard = f.optional(
         Guard(),
-        "Limits of one apply. Beyond them, apply refuses until the guard is lifted, with a reason.",
+        "Limits of one apply. Beyond them, apply refuses.",
         {
             "deletes": {"count": 2, "percent": 30},
             "protected": ["cards/lost-or-stolen-card"],
@@ -429,8 +409,7 @@ class Environment(f.ManifestDocument):
     )
     accept: f.ShortList[Accept] = f.optional(
         (),
-        "Accepted findings of this Environment, each with the reason: they are counted and not "
-        "shown.",
+        "Accepted findings, each with the reason.",
         [
             {
                 "code": "CXR202",
@@ -497,15 +476,14 @@ class Environment(f.ManifestDocument):
         "Europe/Berlin",
     )
     schedule: f.Omittable[RunSchedule] = f.omittable(
-        "How often a scheduled job, or `cxroute watch`, applies these rules: a rule with a date "
-        "changes at the first run after the date.",
+        "How often these rules are applied: a rule with a date changes at the first run after the "
+        "date.",
         {"every": "10m"},
     )
     unmanaged: Unmanaged = f.optional(
         Unmanaged(),
-        "Unmanaged live rules that you accept although they route conversations differently from "
-        "the manifests."
-        " `cxroute drift` counts them, and reports all others that do so.",
+        "Unmanaged live rules that may differ from the manifests. `cxroute drift` counts them, and "
+        "reports all others.",
         {
             "accept": [
                 {

@@ -31,7 +31,7 @@ DayOrInstant = Annotated[date | datetime, BeforeValidator(_parse_day_or_instant)
 
 
 class WeeklyFreeze(f.StrictModel):
-    """A freeze window of every week. If it ends at or before its start, it ends on the next day."""
+    """A freeze window of every week."""
 
     days: f.NonEmptyList[Day] = f.required(
         "The days on which the window begins, also if it runs past midnight.",
@@ -54,7 +54,7 @@ class WeeklyFreeze(f.StrictModel):
     )
     reason: str = f.optional(
         "",
-        "The reason for the freeze, which a refusal shows.",
+        "The reason for the freeze.",
         "weekend",
     )
 
@@ -92,7 +92,7 @@ class DatedFreeze(f.StrictModel):
     )
     reason: str = f.optional(
         "",
-        "The reason for the freeze, which a refusal shows.",
+        "The reason for the freeze.",
         "peak season",
     )
     _ordered = f.require(
@@ -147,22 +147,22 @@ GuardName = Literal[
 
 
 class Limit(f.StrictModel):
-    """How many rules may be deleted or changed: the larger of the two. Default of each: 0."""
+    """A number of rules: the larger of the two."""
 
     count: Annotated[int, Field(ge=0, le=2**31 - 1)] = f.optional(
         0,
-        "This number of rules is always allowed, even if there are few rules.",
+        "This number of rules is always allowed.",
         2,
     )
     percent: f.Percent = f.optional(
         0,
-        "This percentage of all managed rules is allowed, if it is more.",
+        "This percentage of all managed rules is allowed.",
         30,
     )
 
 
 class TrafficLimit(f.StrictModel):
-    """How much of the traffic sample may move to another queue."""
+    """A share of the traffic sample."""
 
     percent: f.Percent = f.required(
         "The percentage of the conversations that may move to another queue.", 10
@@ -184,9 +184,7 @@ class Allow(f.StrictModel):
         "guard is lifted from then until the next date, for 31 days at most.",
         "2026-12-27T06:00",
     )
-    reason: f.NonEmptyText = f.required(
-        "Why the guard is lifted, for plans and the journal.", "CHG-1042"
-    )
+    reason: f.NonEmptyText = f.required("Why the guard is lifted.", "CHG-1042")
     _limited = f.require(
         lambda entry: entry.until is not None or entry.at is not None,
         "an exception needs its end: until or at",
@@ -194,10 +192,10 @@ class Allow(f.StrictModel):
 
 
 class Accept(f.StrictModel):
-    """An accepted finding of this Environment: it is counted and not shown."""
+    """An accepted finding, which is counted and not shown."""
 
     code: f.FindingCode = f.required(
-        "The finding's code. An error cannot be accepted.", "CXR202"
+        "The finding's code, not that of an error.", "CXR202"
     )
     address: f.Omittable[Annotated[str, Field(pattern=f.ADDRESS_GLOB)]] = f.omittable(
         "The rules that it is accepted for, such as exchange/* (* matches any text). Default: "
@@ -206,7 +204,7 @@ class Accept(f.StrictModel):
         "exchange/*",
     )
     reason: f.NonEmptyText = f.required(
-        "Why the finding is accepted, for the plan's JSON.",
+        "Why the finding is accepted.",
         "the unmanaged rule will be deleted in June",
     )
 
@@ -216,8 +214,7 @@ class Guard(f.StrictModel):
 
     deletes: Limit = f.optional(
         Limit(count=2, percent=30),
-        "How many rules one apply may delete or switch off before it refuses: the larger of a "
-        "count and a percentage.",
+        "How many rules one apply may delete or switch off.",
         {"count": 2, "percent": 30},
     )
     changes: f.Omittable[Limit] = f.omittable(

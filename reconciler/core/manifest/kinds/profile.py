@@ -53,7 +53,7 @@ class _NameTable(f.StrictModel):
 
 
 class RuleNames(_NameTable):
-    """The names of the fields of a rule; `rules` names its id."""
+    """The fields of a rule; `rules` names its id."""
 
     name: FieldName = f.exemplary("name", "Field with the rule's name.")
     description: FieldName = f.exemplary(
@@ -83,7 +83,7 @@ class _PartNames(_NameTable):
 
 
 class ConditionNames(_PartNames):
-    """The names of the fields of a condition, and the type of a condition on an attribute."""
+    """The fields and the type of a condition."""
 
     type: FieldName = f.exemplary("type", "Field with the condition's type.")
     attribute_name: FieldName = f.exemplary(
@@ -99,9 +99,7 @@ class ConditionNames(_PartNames):
 
 
 class TargetNames(_PartNames):
-    """The names of the fields of a target, the type of a queue target, and the JSON type of its
-    id.
-    """
+    """The fields and the type of a target, and the JSON type of its id."""
 
     type: FieldName = f.exemplary("type", "Field with the target's type.")
     queue_id: FieldName = f.exemplary(
@@ -143,14 +141,12 @@ class PageNumber(f.StrictModel):
     """Pages have numbers, and contain the total number of entries."""
 
     style: Literal["page-number"] = f.optional(
-        "page-number", "Pages have numbers, and contain the number of entries."
+        "page-number", "The style of the paging."
     )
     page: Parameter = f.exemplary(
         "pageNumber", "Query parameter with the page's number."
     )
-    first: Literal[0, 1] = f.optional(
-        1, "The number of the first page, which is 0 or 1."
-    )
+    first: Literal[0, 1] = f.optional(1, "The number of the first page.")
     size: Parameter = f.exemplary("pageSize", _SIZE)
     total: Member = f.exemplary("total", _TOTAL)
     next: Member = f.exemplary("nextUri", _NEXT)
@@ -159,7 +155,7 @@ class PageNumber(f.StrictModel):
 class SkipTop(f.StrictModel):
     """A request skips a number of entries, and each page contains the total number of entries."""
 
-    style: Literal["skip-top"] = f.optional("skip-top", __doc__)
+    style: Literal["skip-top"] = f.optional("skip-top", "The style of the paging.")
     skip: Parameter = f.exemplary(
         "skip", "Query parameter with the number of entries to skip."
     )
@@ -171,7 +167,9 @@ class SkipTop(f.StrictModel):
 class ScrollToken(f.StrictModel):
     """Each page has a token to request the next one; the last has no token, or is empty."""
 
-    style: Literal["scroll-token"] = f.optional("scroll-token", __doc__)
+    style: Literal["scroll-token"] = f.optional(
+        "scroll-token", "The style of the paging."
+    )
     parameter: Parameter = f.exemplary("scrollToken", "Query parameter with the token.")
     size: Parameter = f.exemplary("size", _SIZE)
     total: Member = f.exemplary("hits", _TOTAL)
@@ -222,7 +220,7 @@ class ListSettings(f.StrictModel):
 
     paging: Paging = f.optional(
         PageNumber(),
-        "The paging of the list: its style, and the names of its parameters and members.",
+        "The paging of the list.",
         {"style": "skip-top", "skip": "skip", "top": "top", "total": "totalRecords"},
     )
     list: Member = f.exemplary("entities", "Response member with the list.")
@@ -232,7 +230,7 @@ class ListSettings(f.StrictModel):
     )
     no_content: bool = Field(
         default=False,
-        description="Set this to true if the response for an empty list has status 204 and no body.",
+        description="Whether the response for an empty list has status 204 and no body.",
     )
 
 
@@ -320,24 +318,22 @@ class Profile(f.ManifestDocument):
     )
     condition: ConditionNames = f.optional(
         ConditionNames(),
-        "The names of a condition's fields, and its type.",
+        "A condition's fields, and its type.",
         {"attributeName": "field", "type": "kind"},
     )
     target: TargetNames = f.optional(
         TargetNames(),
-        "The names of a target's fields, and its type.",
+        "A target's fields, and its type.",
         {"queueId": "skillId", "queueIds": "number"},
     )
     operators: OperatorNames = f.optional(
         {},
-        "The names of the operators. Default of each: its name in manifests.",
+        "The names of the operators. Default: those in manifests.",
         {"equals": "EQ", "in": "IN"},
     )
     update: Literal["PUT", "PATCH"] = f.optional(
         "PUT",
-        "How a rule is updated: PUT sends the full rule, with unknown fields as they were read; "
-        "PATCH sends the fields"
-        " that cxroute knows, and the tenant keeps the others.",
+        "How a rule is updated: PUT sends the full rule, PATCH the fields that cxroute knows.",
     )
     errors: Errors = f.optional(
         Errors(),

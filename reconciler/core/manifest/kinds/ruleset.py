@@ -31,7 +31,7 @@ class Hold(f.StrictModel):
     )
     reason: str = f.optional(
         "",
-        "The reason for the hold, which plans show.",
+        "The reason for the hold.",
         "incident 42",
     )
 
@@ -40,7 +40,7 @@ class AdoptById(f.StrictModel):
     """The unmanaged live rule to adopt, by its id."""
 
     id: f.NonEmptyText = f.required(
-        "The live rule's id in CXone, for a name that several rules have.",
+        "The live rule's id in CXone.",
         "12345678-1234-1234-1234-123456789012",
     )
 
@@ -55,18 +55,16 @@ class Conversations(f.StrictModel):
     """Conversations as the bot sends them: all fields must hold."""
 
     intent: f.Omittable[str] = f.omittable(
-        "Matches conversations in which the bot detected exactly this intent.",
+        "The intent that the bot detected.",
         "lost_or_stolen_card",
     )
     intents: f.Omittable[f.OrVariable[f.NonEmptyList[str]]] = f.omittable(
-        "Matches conversations in which the bot detected any of these intents. A rule with several "
-        "needs a `key`.",
+        "The bot detected one of these intents. A rule with several needs a `key`.",
         ["card_not_working", "card_acceptance"],
     )
     min_confidence: f.OrVariable[f.Share] | None = f.omittable(
         "The lowest confidence of the bot, from 0 to 1, that matches. In a rule, null removes the "
-        "condition that the"
-        " RuleSet's defaults would add.",
+        "default of the RuleSet.",
         0.7,
     )
     below_confidence: f.Omittable[f.OrVariable[f.Share]] = f.omittable(
@@ -81,21 +79,21 @@ class Conversations(f.StrictModel):
 
 
 class StepCondition(f.StrictModel):
-    """A question to Prometheus, whose answer lets a step be made."""
+    """A question to Prometheus."""
 
     query: Annotated[f.NonEmptyText, Field(max_length=1000)] = f.required(
-        "The query in PromQL, which returns one series. It is sent as it is written.",
+        "The query in PromQL, sent as written. It returns one series.",
         'service_level{skill="partner"}',
     )
     above: f.Omittable[f.Number] = f.omittable(
-        "The step is made while every sample is above this number.", 0.8
+        "Every sample must be above this number.", 0.8
     )
     below: f.Omittable[f.Number] = f.omittable(
-        "The step is made while every sample is below this number.", 30
+        "Every sample must be below this number.", 30
     )
     for_: f.Duration = Field(
         alias="for",
-        description="The time before the question in which every sample must be above or below.",
+        description="The length of time before the question in which the samples are taken.",
         examples=["30m"],
     )
     _exactly_one = f.require_exactly_one("above", "below")
@@ -166,12 +164,11 @@ class RuleEntry(Conversations):
         "fraud",
     )
     targets: f.Omittable[f.NonEmptyList[TargetEntry]] = f.omittable(
-        "Several queues that share the conversations by weight. Replaces `queue`.",
+        "Instead of `queue`: several queues that share the conversations by weight.",
         [{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}],
     )
     from_: Annotated[f.Omittable[f.Moment], Field(alias="from")] = f.omittable(
-        "The time from which the rule exists: local time of the Environment's `timezone`, or with "
-        "an offset from UTC. Default: always.",
+        "The time from which the rule exists, as in `at` of a step. Default: always.",
         "2026-12-27T06:00",
     )
     until: f.Omittable[f.Moment] = f.omittable(
@@ -194,8 +191,7 @@ class RuleEntry(Conversations):
         "Cards (by hand)",
     )
     accept: f.Omittable[dict[f.FindingCode, f.NonEmptyText]] = f.omittable(
-        "Accepted findings about this rule, by code, each with the reason: they are counted and "
-        "not shown.",
+        "Accepted findings about this rule: the reasons by code.",
         {"CXR203": "kept for the campaign in June"},
     )
 
@@ -231,8 +227,7 @@ class Defaults(f.StrictModel):
         examples=[True],
     )
     min_confidence: f.OrVariable[f.Share] | None = f.omittable(
-        "The lowest confidence of the bot, from 0 to 1, for rules with `intent` or `intents` that "
-        "set none.",
+        "The lowest confidence of the bot for rules with `intent` or `intents` that set none.",
         0.6,
     )
 
@@ -244,8 +239,7 @@ class RuleSet(f.ManifestDocument):
         "RuleSet", "This document holds rules that route conversations to queues."
     )
     name: f.Slug = f.required(
-        "The permanent name of the RuleSet. The name and a rule's key are the rule's address: "
-        "cards/card-help.",
+        "The permanent name of the RuleSet, the first part of its rules' addresses.",
         "cards",
     )
     environments: f.Omittable[f.YamlList[str]] = f.omittable(
@@ -257,6 +251,6 @@ class RuleSet(f.ManifestDocument):
         {"priority": 100, "minConfidence": 0.6},
     )
     rules: f.YamlList[RuleEntry] = f.required(
-        "The rules. Their order here has no effect: `priority` decides which is tried first.",
+        "The rules, in any order.",
         [{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}],
     )
