@@ -190,3 +190,12 @@ def test_later_names_the_first_time_that_it_does_not_show(cxroute: Program) -> N
     write("m.yaml", near.replace('from: "' + begin, 'from: "7999-01-01T00:00Z'))
     assert 0 == cxroute("plan", "-e", "sandbox")
     assert "Not shown" not in cxroute.out
+
+
+def test_a_protected_rule_may_be_one_of_another_time(cxroute: Program) -> None:
+    """A rule that is over, or was misspelled."""
+    for name, is_found in (("strike", False), ("strikes", True)):
+        guard = f"guard: {{protected: [strike/{name}]}}"
+        write("m.yaml", ENDED.format(more=guard, until="2026-02-01T00:00"))
+        assert 0 == cxroute("validate")
+        assert is_found is ("CXR217" in cxroute.out)

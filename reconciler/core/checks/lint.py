@@ -60,6 +60,7 @@ def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
     findings = [
         *check_rules(view, facts),
         *lint_names.check_queues(view),
+        *lint_names.check_protected(view),
         *lint_names.check_field_idents(view),
         *lint_names.check_vocabulary(view),
         *check_confidence_conditions(view),

@@ -45,6 +45,29 @@ _MAX_UNKNOWN_INTENTS: Final = 20
 _HIGH_CONFIDENCE: Final = 0.99
 
 
+def check_protected(view: LintView) -> Iterator[Finding]:
+    """Yield a finding for each protected address that no rule of the Environment has, now or later."""
+    loaded = view.manifests.environments.get(view.environment.name)
+    if loaded is None:
+        return
+    calendar = view.desired.calendar
+    entries = calendar.entries if calendar else ()
+    known = {str(address) for address in view.desired.rules}
+    known |= {str(entry.address) for entry in entries}
+    for index, name in enumerate(view.environment.guard.protected):
+        if name not in known:
+            yield loaded.finding(
+                "CXR217",
+                f"guard.protected names {quote(name)}, but the manifests have no such rule",
+                "guard",
+                "protected",
+                index,
+                severity="warning",
+                hint=suggest(name, sorted(known))
+                or "correct the address, or remove it",
+            )
+
+
 def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     """Yield a finding about all intents that no rule of the manifests takes, and findings about
     unknown intents.

@@ -200,6 +200,8 @@ like as booleans, numbers, dates or null: a rule for the language `no` would bec
 them as texts. Put the text in quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that
 holds a date (`until`, `start`, `end`) is not a finding. YAML 1.1 also reads the number `1e3` as a text: write 1000. Its
 tools refuse a plain text with a question mark, such as `why?`, inside of brackets: put it in quotes.
+CXR217 protected rule that does not exist: `guard: {protected: ...}` of the Environment names a rule that no manifest
+has, at any time, so nothing is protected. Correct the address, or remove it.
 CXR220 route test failed: A conversation has another destination than the test expects. The message names the rule that
 takes it; `cxroute explain` with the same conversation shows why. Correct the rules or the test. While a test fails,
 `plan` exits with 3, and `apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules;

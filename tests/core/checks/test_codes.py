@@ -426,6 +426,9 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR216": lambda desk: desk.validated(
         documents(ENVIRONMENT, ruleset("{intent: no, queue: Q}"))
     ),
+    "CXR217": lambda desk: desk.validated(
+        documents(f"{ENVIRONMENT}guard: {{protected: [cards/card-hlep]}}\n", CARDS)
+    ),
     "CXR220": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, ROUTE_TEST)),
     "CXR221": lambda desk: desk.validated(
         documents(ENVIRONMENT, CARDS, PROMISES.format("{}"))
