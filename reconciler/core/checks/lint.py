@@ -59,10 +59,7 @@ def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
 
     findings = [
         *check_rules(view, facts),
-        *lint_names.check_queues(view),
-        *lint_names.check_protected(view),
-        *lint_names.check_field_idents(view),
-        *lint_names.check_vocabulary(view),
+        *_check_names(view),
         *check_confidence_conditions(view),
     ]
     within_budget = {
@@ -74,6 +71,14 @@ def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
         findings += _check_within_budget(view, subject, subject_findings)
     findings.sort(key=lambda finding: (finding.source or ("", 0, 0), finding.code))
     return tuple(findings)
+
+
+def _check_names(view: LintView) -> Iterator[Finding]:
+    """Yield the findings about single names, which cost no work."""
+    yield from lint_names.check_queues(view)
+    yield from lint_names.check_protected(view)
+    yield from lint_names.check_field_idents(view)
+    yield from lint_names.check_vocabulary(view)
 
 
 def lint_work(rules: int) -> int:
