@@ -199,3 +199,22 @@ def test_a_protected_rule_may_be_one_of_another_time(cxroute: Program) -> None:
         write("m.yaml", ENDED.format(more=guard, until="2026-02-01T00:00"))
         assert 0 == cxroute("validate")
         assert is_found is ("CXR217" in cxroute.out)
+
+
+def test_the_page_says_that_apply_refuses_something_later(cxroute: Program) -> None:
+    """A campaign without a rule behind it; its end is compared with the time before it."""
+    end = f"{datetime.now(UTC) + timedelta(days=9):%Y-%m-%dT%H:%MZ}"
+    text = ENDED.format(more="", until=end)
+    write(
+        "m.yaml",
+        text.replace("intent: refund, queue: Cards", "intent: other, queue: Cards"),
+    )
+    assert 0 == cxroute("plan", "-e", "sandbox", "--report", "out")
+    page = Path("out/plan.html").read_text("utf-8")
+    assert 'nothing now; for a later time, see <a href="#later">' in page
+    assert "Apply will refuse this" in page
+    later = page.partition('<h2 id="later">')[2]
+    assert 'data-label="Before"' in later
+    assert 'data-label="Today"' not in later.partition("</section>")[0]
+    comment = Path("out/plan.md").read_text("utf-8")
+    assert "| Before |" in comment.replace("  ", " ")
