@@ -41,6 +41,7 @@ _VARYING: Final = (
     (re.compile(r"TIME [+-]\d\d:\d\d"), "TIME"),
     (_RUN, "RUN"),
 )
+_FURTHER_LINES: Final = 10.0  # seconds for the lines after the awaited words
 _SHELL: Final = re.compile(r"[|;&<>$*]|^(?!cxroute )")
 
 
@@ -80,7 +81,7 @@ class Session:
     def _run(self, step: Run) -> str:
         command = self._true(step.command)
         if step.background:
-            return self._start(command, step.background)
+            return self._start(command, step.background, len(step.shown))
         if command.startswith("export "):
             os.environ.update(
                 word.partition("=")[::2] for word in shlex.split(command)[1:]
@@ -90,7 +91,10 @@ class Session:
         assert step.code == code, f"`{command}` ended with {code}:\n{printed}"
         return self._told(printed)
 
-    def _start(self, command: str, words: str) -> str:
+    def _start(self, command: str, words: str, lines: int) -> str:
+        """Return the output of a process with these words, and with as many lines as the page shows,
+        if it prints them within some seconds.
+        """
         log = self.folder / f".{len(self.processes)}.log"
         with log.open("wb") as out:
             self.processes.append(
@@ -100,6 +104,9 @@ class Session:
             assert self.processes[-1].poll() is None, (
                 f"`{command}` ended:\n{log.read_text(encoding='utf-8')}"
             )
+            time.sleep(0.05)
+        end = time.monotonic() + _FURTHER_LINES
+        while len(log.read_bytes().splitlines()) < lines and time.monotonic() < end:
             time.sleep(0.05)
         return self._told(log.read_text(encoding="utf-8"))
 
