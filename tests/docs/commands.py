@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from reconciler.cli.arguments import all_commands, command_module
@@ -67,6 +68,11 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXROUTE_OUTPUT`, `CXROUTE_SUMMARY` | on other forges: files that get the results of a task, and its Markdown |
 | `GITHUB_ACTOR`, `GITLAB_USER_LOGIN`, `BUILD_REQUESTEDFOR` | the name in the journal, instead of the machine's user |
 """
+_SEVERAL: Final = """\
+## Options of several commands
+
+Each command lists those that it has.
+"""
 _CODES: Final = """\
 # Codes of findings
 
@@ -101,26 +107,107 @@ suppressed results. You cannot accept an error. An `accept` that matches nothing
 
 def commands_page() -> str:
     """Return the page of commands."""
+    pages = [
+        _CommandPart(name, CommandParser(name, command_module(name)), command.module)
+        for name, command in all_commands().items()
+    ]
+    repeated = _repeated_rows(pages)
     text = (
         f"{_HEAD}\n## Options of every command\n\nPlace them before or after the "
         f"command.\n\n{_table(_rows(_shared()))}"
+        f"\n{_SEVERAL}\n{_table(repeated)}"
     )
-    described: dict[str, tuple[str, list[argparse.Action]]] = {}
-    for name, command in all_commands().items():
-        parser = CommandParser(name, command_module(name))
-        own = [
-            action
-            for action in parser._actions
-            if action.dest not in {item.dest for item in _shared()}
-        ]
-        text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
-        first, first_options = described.setdefault(command.module, (name, own))
-        if name != first:
-            text += _difference(first, first_options, own)
-        elif _rows(own):
-            text += f"\n{_table(_rows(own))}"
-        text += f"\n```text\n{parser.epilog.strip()}\n```\n" if parser.epilog else ""
+    modules: dict[str, _CommandPart] = {}
+    printed: dict[str, str] = {}
+    for page in pages:
+        first = modules.setdefault(page.module, page)
+        text += page.head()
+        text += page.difference(first) if page is not first else page.options(repeated)
+        text += page.notes(printed)
     return text
+
+
+@dataclass(frozen=True)
+class _CommandPart:
+    """One command on the page."""
+
+    name: str
+    parser: argparse.ArgumentParser
+    module: str
+
+    @property
+    def own(self) -> list[argparse.Action]:
+        """The options that not every command has."""
+        shared = {item.dest for item in _shared()}
+        return [action for action in self.parser._actions if action.dest not in shared]
+
+    def head(self) -> str:
+        """Return the heading, the purpose, and how arguments are placed, if there are any."""
+        heading = f"\n## {self.name}\n\n{self.parser.description}\n"
+        places = [_place(action) for action in self.own if not action.option_strings]
+        if not places:
+            return heading
+
+        has_options = any(action.option_strings for action in self.own)
+        options = "[OPTIONS] " if has_options else ""
+        return f"{heading}\n```text\ncxroute {self.name} {options}{' '.join(places)}\n```\n"
+
+    def options(self, repeated: Iterable[str]) -> str:
+        """Return the rows of the options, and the names of those that several commands have."""
+        rows = _rows(self.own)
+        alone = [row for row in rows if row not in repeated]
+        names = [_first_name(row) for row in rows if row in repeated]
+        table = f"\n{_table(alone)}" if alone else ""
+        also = (
+            f"\nFurther [options](#options-of-several-commands): {', '.join(names)}\n"
+            if names
+            else ""
+        )
+        return table + also
+
+    def difference(self, first: _CommandPart) -> str:
+        """Return what differs from the options of an earlier command with the same module."""
+        known = _rows(first.own)
+        new_rows = [row for row in _rows(self.own) if row not in known]
+        destinations = {action.dest for action in self.own}
+        missing = [
+            _name(action) for action in first.own if action.dest not in destinations
+        ]
+        without = f", without {' and '.join(missing)}" if missing else ""
+        return (
+            f"\n{_table(new_rows)}\nThe other options are those of "
+            f"[{first.name}](#{first.name}){without}.\n"
+        )
+
+    def notes(self, printed: dict[str, str]) -> str:
+        """Return the text below the options, without the paragraphs that an earlier command has."""
+        paragraphs = (self.parser.epilog or "").strip().split("\n\n")
+        new = [text for text in paragraphs if text and text not in printed]
+        others = [printed[text] for text in paragraphs if text in printed]
+        for text in new:
+            printed[text] = self.name
+        block = "\n```text\n" + "\n\n".join(new) + "\n```\n" if new else ""
+        links = " and ".join(f"[{name}](#{name})" for name in dict.fromkeys(others))
+        return block + (
+            f"\nThe text below the options of {links} applies here, too.\n"
+            if links
+            else ""
+        )
+
+
+def _repeated_rows(pages: Iterable[_CommandPart]) -> list[str]:
+    """Return the rows of options that several commands have in the same words, in order of
+    appearance. An argument stays with its command.
+    """
+    modules: dict[str, set[str]] = {}
+    for page in pages:
+        for row in _rows(page.own):
+            modules.setdefault(row, set()).add(page.module)
+    return [
+        row
+        for row, names in modules.items()
+        if len(names) > 1 and row.startswith("| `-")
+    ]
 
 
 def codes_page() -> str:
@@ -140,13 +227,6 @@ def _shared() -> list[argparse.Action]:
     return parser._actions
 
 
-def _usage(name: str, own: Iterable[argparse.Action]) -> str:
-    """Return one line: the required arguments, and a placeholder for options."""
-    options = "[OPTIONS] " if any(action.option_strings for action in own) else ""
-    places = [_place(action) for action in own if not action.option_strings]
-    return f"cxroute {name} {options}{' '.join(places)}".rstrip()
-
-
 def _place(action: argparse.Action) -> str:
     """Return an argument without an option as it is written in the usage."""
     word = _taken(action) or action.dest
@@ -162,20 +242,10 @@ def _rows(actions: Iterable[argparse.Action]) -> list[str]:
     ]
 
 
-def _difference(
-    first: str, first_options: list[argparse.Action], own: list[argparse.Action]
-) -> str:
-    """Return what differs from the options of an earlier command with the same module."""
-    new_rows = [row for row in _rows(own) if row not in _rows(first_options)]
-    destinations = {action.dest for action in own}
-    missing = [
-        _name(action) for action in first_options if action.dest not in destinations
-    ]
-    without = f", without {' and '.join(missing)}" if missing else ""
-    return (
-        f"\n{_table(new_rows)}\nThe other options are those of "
-        f"[{first}](#{first}){without}.\n"
-    )
+def _first_name(row: str) -> str:
+    """Return the first name of an option, with its value, as its row has it."""
+    names = row.removeprefix("| ").partition("` |")[0].replace("\\|", "|")
+    return f"{names.partition('`, `')[0]}`"
 
 
 def _table(rows: Iterable[str]) -> str:

@@ -46,7 +46,7 @@ def options(parser: argparse.ArgumentParser) -> type[SinceOptions]:
     )
     parser.epilog = (
         "The answer is about the manifests at HEAD, and follows first parents: a merge counts as "
-        "one change.\n"
+        "one change.\n\n"
         f"{conversation.HELP}"
     )
     return SinceOptions

@@ -60,13 +60,13 @@ def options(parser: argparse.ArgumentParser) -> type[DiffOptions]:
     parser.epilog = (
         "LEFT and RIGHT are live:ENV (the tenant's live rules; served:ENV and studio:ENV also say "
         "their place),\n"
-        "manifests:ENV (the rules of the manifests), or a JSON\n"
-        "file in the API's format: a list of rules, or a page. Two files need no environment, "
-        "network or credentials.\n"
-        "Beside an Environment with `api.rules: studio`, the file is a script (JSON or XML), or a "
-        "snippet's text.\n"
-        "Queues are compared by id; between two environments by name, and between two manifests by "
-        "the names there."
+        "manifests:ENV (the rules of the manifests), or a JSON file in the API's format: a list of "
+        "rules, or a page.\n"
+        "Two files need no environment, network or credentials. Beside an Environment with "
+        "`api.rules: studio`, the\n"
+        "file is a script (JSON or XML), or a snippet's text. Queues are compared by id; between "
+        "two environments by\n"
+        "name, and between two manifests by the names there."
     )
     return DiffOptions
 

@@ -52,7 +52,7 @@ def options(parser: argparse.ArgumentParser) -> type[ReplayOptions]:
     parser.epilog = (
         "FILE is CSV with the columns intent, confidence, other attributes and optionally count, "
         "or JSON lines with\n"
-        f"these names. It is read as a stream, of any length.\n{parser.epilog}"
+        f"these names. It is read as a stream, of any length.\n\n{parser.epilog}"
     )
     return ReplayOptions
 
