@@ -118,8 +118,7 @@ CXR118 duplicate alias: Two Queues documents define the same alias.
 CXR119 operator not supported: The Environment's api.operators omits this operator, so the tenant does not support it.
 CXR120 no condition: The rule takes every conversation. If that is intended, write `when: []`.
 CXR121 inactive queue: The rule sends conversations to a skill that is switched off (`isActive: false`), so no agent
-would receive them. Switch the skill on in CXone, or use another one. If an active and an inactive skill have the same
-name, the active one is used.
+would receive them. Switch it on in CXone, or use another one. Of two skills with one name, the active one is used.
 CXR122 unknown profile: No Profile document of these manifests has the name in the Environment's `api.profile`. `cxroute
 schema profile` prints the default one as a starting point.
 CXR123 no positive weight: The rule is enabled, and all its targets have the weight 0: its conversations reach no queue,
@@ -141,40 +140,38 @@ CXR131 large block: The block has more than 40,000 bytes, the size of the larges
 text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`) for intents, or fewer rules.
 CXR132 ambiguous group: A `group` of values has the name or the label of a value of the same attribute, so a text such
 as `language "German"` could mean both. Rename the group, or give the value another label, such as `German (Germany)`.
-CXR133 no default routing for digital contacts: A digital contact is in the default skill of its channel before the
-script runs, and stays in it if REQAGENT (Digital) does not run. Write a rule with `when: []`, or set the default skill
-of the channel.
-CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. Everybody
-who can read the repository can read it, so treat it as leaked: create a new one in CXone, and switch the old one off.
-Deleting the line is not enough, because the history keeps it. Put the new one into an environment variable, or into a
-file that NAME_FILE names, and write the variable's name: `credentials: {clientSecretEnv: CXONE_CLIENT_SECRET}`. As a
-warning: a variable of `vars` has the name of a secret, and the values of these variables are in rules and in their
-outputs.
+CXR133 no default routing for digital contacts: A digital contact stays in the default skill of its channel if REQAGENT
+(Digital) does not run. Write a rule with `when: []`, or set that default skill.
+CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. Treat the
+secret as leaked, because the repository's history keeps it: create a new one in CXone, and switch the old one off. Put
+the new one into an environment variable, or into a file that NAME_FILE names, and write the variable's name:
+`credentials: {clientSecretEnv: CXONE_CLIENT_SECRET}`. As a warning: a variable of `vars` has the name of a secret, and
+the values of these variables are in rules and in their outputs.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
 `between` whose first number is the larger one. `notExists` contradicts every other condition on the attribute. Correct
 the conditions, or remove the rule.
-CXR202 rule never reached: Rules that are tried earlier take every conversation of this rule, and each of the named
-rules is necessary for that. Give the rule a better priority, narrow the other rules, or remove it. If the message names
-an unmanaged live rule, adopt it (`adopt:`) to change it.
+CXR202 rule never reached: Rules that are tried earlier take every conversation of this rule; each of the named rules is
+necessary for that. Give the rule a better priority, narrow the other rules, or remove it. If the message names an
+unmanaged live rule, adopt it (`adopt:`) to change it.
 CXR203 rule changes nothing: Every conversation that this rule takes would go to the same destination without it. Remove
 one such rule at a time and validate again, or give the reason to keep it: `accept: {CXR203: the reason}` in the rule. A
-rule for one intent with the destination of the catch-all is not a finding. A catch-all is a rule without conditions, or
-with conditions on the confidence only.
+rule for one intent with the destination of the catch-all (a rule without conditions, or with conditions on the
+confidence only) is not a finding.
 CXR204 equal priority, different queues: Two rules with the same priority match the same conversation and send it to
-different destinations. The platform does not define which of them is tried first. cxroute assumes the rule whose name
-comes first. Give one of them another priority, or conditions that exclude the other rule's conversations.
-CXR205 intent without a rule: An Intents document lists this intent, and no rule of the manifests takes it. Its callers
-go to the tenant's default routing, or to the destination of an unmanaged rule. Write a rule for the intent, or a
-catch-all (`when: []`). An intent that only a catch-all takes is not a finding; `validate` counts such intents.
-CXR206 intent that the bot cannot say: A rule names an intent that no Intents document lists. Intents are compared
-letter by letter, including case. Correct it, or add it to the document if the bot can send it.
+different destinations. The platform does not define which is tried first; cxroute assumes the one whose name comes
+first. Give one of them another priority, or conditions that exclude the other rule's conversations.
+CXR205 intent without a rule: No rule of the manifests takes this intent of an Intents document. Its callers go to the
+tenant's default routing, or to the destination of an unmanaged rule. Write a rule for the intent, or a catch-all
+(`when: []`). An intent that only a catch-all takes is not a finding; `validate` counts such intents.
+CXR206 intent that the bot cannot say: A rule names an intent that no Intents document lists (compared letter by letter,
+including case). Correct it, or add it to the document if the bot can send it.
 CXR207 attribute without a known writer: The context endpoint writes the three attributes that the Environment names
 under `attributes:`; other attributes must have another source, such as a script. As a warning: the name looks like a
 misspelling of a known one, or Attributes documents exist and none declares it. As an info: no unmanaged live rule uses
 the attribute, so check that some system writes it, and state it: `writtenBy` in an Attributes document.
 CXR208 gap in the confidence: Rules for an intent take a higher and a lower confidence of the bot, and no rule takes the
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
-one and `belowConfidence` of the other should be equal.
+one should equal `belowConfidence` of the other.
 CXR209 analysis incomplete: The analysis reached its limit: in `validate` about two seconds for 1,000 rules, in a plan a
 fifth of the plan's own work. The result for the named rules is unknown. Use conditions on fewer attributes, or split
 the rules.
@@ -184,33 +181,33 @@ write the skill's id in a Queues document. If the tenant has a skill of that nam
 CXR211 not a documented custom field ident: With `context.writer: digital-custom-fields`, the names under `attributes:`
 are idents of custom fields. No public document defines the characters of an ident; the published examples have letters,
 digits, - _ and . only. Define the field in CXone before it is written, and use the same attribute names in the rules.
-CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment acknowledges a finding that does not exist.
-Remove the entry. `validate` checks this for findings that need no tenant; `plan`, without `--only` and `--undo`, for
-all others. As an info: other Environments have the rule, too, and the finding may exist there; move an `accept:` that
-only one Environment needs into that Environment.
-CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
-the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. Correct the
-value, or the document.
+CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment matches no finding. Remove the entry.
+`validate` checks this for findings that need no tenant; `plan`, without `--only` and `--undo`, for all others. As an
+info: other Environments have the rule, too, and the finding may exist there; move an `accept:` that only one
+Environment needs into that Environment.
+CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that its Attributes
+document does not have among its `values`, or of another type; a text never equals a number. Correct the value, or the
+document.
 CXR214 not a comparison of the confidence: A rule or promise compares the bot's confidence with single values (`equals`,
 `in` and others), or with a number outside 0 to 1. A bot sends numbers such as 0.8713, so a single value matches hardly
 any conversation. Write `minConfidence: 0.6`, or `greaterThanOrEqual`, `lessThan` or `between` with numbers from 0 to 1:
 60 % is 0.6.
 CXR216 text that other tools misread: Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the
-like as booleans, numbers, dates or null: a rule for the language `no` would become a rule for `false`. cxroute reads
-them as texts. Put the text in quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that
-holds a date (`until`, `start`, `end`) is not a finding. YAML 1.1 also reads the number `1e3` as a text: write 1000. Its
-tools refuse a plain text with a question mark, such as `why?`, inside of brackets: put it in quotes.
+like as booleans, numbers, dates or null; cxroute reads them as texts. Put the text in quotes; in an editor, `cxroute
+lsp` offers that as a quick fix. A date in a field that holds a date (`until`, `start`, `end`) is not a finding. YAML
+1.1 also reads the number `1e3` as a text: write 1000. Its tools refuse a plain text with a question mark, such as
+`why?`, inside of brackets: put it in quotes.
 CXR217 protected rule that does not exist: `guard: {protected: ...}` of the Environment names a rule that no manifest
 has, at any time, so nothing is protected. Correct the address, or remove it.
 CXR220 route test failed: A conversation has another destination than the test expects. The message names the rule that
-takes it; `cxroute explain` with the same conversation shows why. Correct the rules or the test. While a test fails,
-`plan` exits with 3, and `apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules;
-there, a condition that cxroute does not understand counts as false.
-CXR221 promise broken: Some conversation is routed in a way that a promise forbids. The message has an example, its
-destination, and the rule that takes it; `cxroute explain` with the same conversation shows why. Correct the rules or
-the promise. A promise also counts as broken if the analysis stopped at its bound. `validate` and `test` check the rules
-of the manifests, `cxroute test --live` and `cxroute drift` all live rules, and the guard `promises` the rules that are
-live after a plan. With `severity: warning` the exit code does not change.
+takes it; `cxroute explain` shows why. Correct the rules or the test. While a test fails, `plan` exits with 3, and
+`apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all live rules; there, a condition that
+cxroute does not understand counts as false.
+CXR221 promise broken: Some conversation is routed in a way that a promise forbids, or the analysis stopped at its
+bound. The message has an example, its destination, and the rule that takes it; `cxroute explain` shows why. Correct the
+rules or the promise. `validate` and `test` check the rules of the manifests, `cxroute test --live` and `cxroute drift`
+all live rules, and the guard `promises` the rules that are live after a plan. With `severity: warning` the exit code
+does not change.
 CXR222 promise about nothing: No conversation fulfils the conditions of the promise's `for`: they contradict each other,
 or one of them never holds. Correct the conditions, or remove the promise.
 CXR230 not a traffic sample: The file is empty, larger than 5 MiB, has more than 100,000 rows, or holds control
@@ -238,10 +235,10 @@ then: it is held, rules are not deleted (`prune: false`), or the change is in co
 before the date, or change the date.
 CXR301 name is taken: An unmanaged live rule has the name of a desired one. To manage it, write `adopt:` with the live
 name in the manifest; otherwise rename one of the two.
-CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed, probably in
-the UI. cxroute never writes it. A copy that equals the managed rule in all fields that cxroute writes, and differs in
-fields that cxroute does not know (a division, a schedule), is also a finding; the message names the fields. To keep the
-copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
+CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, and differs from it: a person
+changed it, or it differs in fields that cxroute does not know (a division, a schedule), which the message names.
+cxroute never writes it. To keep it as an unmanaged rule, remove the marker from its description; otherwise delete it in
+the UI.
 CXR303 managed by another owner: Another owner manages a live rule with this name; cxroute never changes it. Rename your
 rule.
 CXR304 several rules to adopt: Several unmanaged live rules have that name. Adopt one of them by id: `adopt: {id: ...}`.
@@ -254,23 +251,21 @@ tools that write one rule undo each other's changes. First remove it from the ot
 CXR310 manifests contradict the undo: The next apply makes the undone changes again. Revert the commit that changed the
 manifests, or until then add a `hold:` to each rule. A rule that is in no manifest is deleted again: until the commit is
 reverted, `--no-prune` or `prune: false` keeps it.
-CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted; or an
-unmanaged rule now has its name. cxroute restores nothing there. The same code says that a later run changed the
-settings beside the rules (the fallback of a published table).
-CXR312 several rules with one marker: A managed rule was copied in CXone, and the copy and the original were both
-changed, or have different values in fields that cxroute does not know. `dateCreated` does not show which of them is
-older: it is missing, equal, or not a complete ISO 8601 date and time. So cxroute neither writes nor deletes any of
-them. Keep one; delete the others, or remove the last line of their descriptions. If the tenant has another name for the
-date, set it in the Profile: `rule: {dateCreated: NAME}`.
+CXR311 undo blocked: A rule of the run to undo has lost cxroute's marker or was deleted since; or an unmanaged rule now
+has its name. cxroute restores nothing there. The same code says that a later run changed the settings beside the rules
+(the fallback of a published table).
+CXR312 several rules with one marker: A managed rule was copied in CXone, and both were changed, or differ in fields
+that cxroute does not know. `dateCreated` does not show which is older: it is missing, equal, or not a complete ISO 8601
+date and time. So cxroute neither writes nor deletes any of them. Keep one; delete the others, or remove the last line
+of their descriptions. If the tenant has another name for the date, set it in the Profile: `rule: {dateCreated: NAME}`.
 CXR313 CASE that is not managed: The block of a Studio script contains a CASE, or another statement, without the comment
 of cxroute. A save would lose it. Move it out of the block in Studio, or adopt it: `adopt: {id: line 14}`.
 CXR320 live rules of a file: The plan compares with the rules of a file (`--live FILE`), which may be outdated or
 incomplete. `apply` reads the tenant itself, and refuses a saved plan if the tenant differs.
 CXR321 fallback not compared: The manifests before the change are invalid, have no such Environment, or cannot be read,
 so the plan does not show which conversations a changed fallback of the endpoint moves. This is expected for a new
-Environment, and for a change that corrects invalid manifests; otherwise specify another revision or directory
-(`--base`).
-CXR330 accepted rule is not live: An entry of the Environment's `unmanaged: accept:` matches no live rule: the rule was
+Environment, and for a correction of invalid manifests; otherwise specify another revision or directory (`--base`).
+CXR330 accepted rule is not live: An entry of the Environment's `unmanaged: accept:` matches no live rule: it was
 deleted, renamed or edited since. Remove the entry, or check the rule in CXone and write its new digest, which `cxroute
 drift` prints while the rule is reported.
 CXR331 drift analysis incomplete: Unmanaged live rules overlap with those of the manifests in so many ways that the
@@ -278,8 +273,8 @@ comparison reached its limit. Their result is unknown. Use conditions on fewer a
 rules.
 CXR340 text changed by the tenant: The tenant stores a name or a description in another form than it was written: in
 lower case, escaped, cut, or without white space. The rule counts as written. Write a text that the tenant stores
-unchanged, or accept the finding. This never applies to conditions, targets, priority and `enabled`: if the tenant
-stores one of these differently, the change fails.
+unchanged, or accept the finding. This never applies to conditions, targets, priority and `enabled`: a difference there
+is a failed change.
 """
 _PARAGRAPH: Final = re.compile(
     r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL
