@@ -26,7 +26,7 @@ class Figures:
 
     runs: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
-    checks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    checks: Counter[str] = field(default_factory=Counter)
     tried: Counter[str] = field(default_factory=Counter)
     converged: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
@@ -40,8 +40,7 @@ class Figures:
         case = result.case
         self.runs[part] += 1
         self.requests[part] += result.requests
-        for invariant, count in result.counts.items():
-            self.checks[invariant, case.profile] += count
+        self.checks.update(result.counts)
         for violation in result.violations:
             self.broken[violation.invariant] += 1
             self.violations.append((violation.invariant, str(case), violation.message))

@@ -18,7 +18,6 @@ from tests.campaign.world import Event
 PAGE: Final = Path(__file__).parents[2] / "docs/internals/campaign.md"
 BEGIN = "<!-- figures: begin -->\n"
 END = "<!-- figures: end -->\n"
-PROFILES: Final = "ABCDE"
 _MOST_SHOWN: Final = 20
 
 
@@ -38,24 +37,19 @@ def table(found: Figures, how: tuple[float, str, int]) -> str:
 
 
 def bugs(caught: Iterable[BugRow]) -> str:
-    """Return the promise that caught each deliberate bug, the case, and the number of cases."""
+    """Return the promise that caught each deliberate bug, and the number of cases until then."""
     rows = [
-        f"| {row.bug.replace('_', ' ')} | {row.caught} | `{_cell(row.case)}` | {row.tried} |"
+        f"| {row.bug.replace('_', ' ')} | {row.caught} | {row.tried} |"
         for row in caught
     ]
     return "\n".join(
         [
-            "\n| Deliberate bug | Caught by | With | Cases |",
-            "|---|---|---|---:|",
+            "\n| Deliberate bug | Caught by | Cases |",
+            "|---|---|---:|",
             *rows,
             "",
         ]
     )
-
-
-def _cell(line: str) -> str:
-    """Escape the characters that would end a cell of a table."""
-    return line.replace("|", "\\|")
 
 
 def write(
@@ -87,15 +81,11 @@ def _head(found: Figures, seconds: float, tier: str, seed: int) -> Iterator[str]
 
 
 def _checks(found: Figures) -> Iterator[str]:
-    yield "| Promise | " + " | ".join(PROFILES) + " | Broken |"
-    yield "|---|" + "---:|" * (len(PROFILES) + 1)
-    for invariant in sorted(
-        {item for item, _ in found.checks}, key=lambda item: (len(item), item)
-    ):
-        counts = [f"{found.checks[invariant, profile]:,}" for profile in PROFILES]
-        yield (
-            f"| {invariant} | " + " | ".join(counts) + f" | {found.broken[invariant]} |"
-        )
+    yield "| Promise | Checks | Broken |"
+    yield "|---|---:|---:|"
+    for invariant in sorted(found.checks, key=lambda item: (len(item), item)):
+        checks = found.checks[invariant]
+        yield f"| {invariant} | {checks:,} | {found.broken[invariant]} |"
 
 
 def _converged(found: Figures) -> Iterator[str]:
