@@ -10,7 +10,12 @@ from itertools import accumulate
 from typing import Final
 
 from reconciler.core.model.finding import CODES, Finding
-from reconciler.core.text.escape import escape_invisible, join_first, sanitize
+from reconciler.core.text.escape import (
+    escape_invisible,
+    join_first,
+    sanitize,
+    sanitize_message,
+)
 from reconciler.render.escape_markdown import code_block
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 
@@ -82,7 +87,7 @@ def _command(finding: Finding) -> str:
     parameters = ",".join(
         f"{name}={_property(value)}" for name, value in properties.items()
     )
-    lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
+    lines = [sanitize_message(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
         lines = [
             f"{subject_prefix(finding)}{lines[0]}",

@@ -10,7 +10,12 @@ from typing import Final
 from urllib.parse import quote
 
 from reconciler.core.model.finding import CODES, Document, Finding
-from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
+from reconciler.core.text.escape import (
+    escape_invisible,
+    pluralize,
+    sanitize,
+    sanitize_message,
+)
 from reconciler.version import __version__
 
 MAX_RESULTS: Final = 5000  # GitHub shows at most 5,000 results of one run
@@ -51,12 +56,12 @@ def code_quality_report(findings: Sequence[Finding], folder: str) -> list[Docume
 
 def _quality_entry(finding: Finding, fingerprint: str, folder: str) -> Document:
     title = f"{CODES[finding.code].title}: " if finding.code in CODES else ""
-    hint = f" ({sanitize(finding.hint)})" if finding.hint else ""
+    hint = f" ({sanitize_message(finding.hint)})" if finding.hint else ""
     path, line = (
         (finding.source.file, finding.source.line) if finding.source else (folder, 1)
     )
     return {
-        "description": f"{title}{sanitize(finding.message)}{hint}",
+        "description": f"{title}{sanitize_message(finding.message)}{hint}",
         "check_name": finding.code,
         "fingerprint": fingerprint,
         "severity": _QUALITY_SEVERITIES[finding.severity],
@@ -132,9 +137,9 @@ def _log(results: list[Document], invocation: Document) -> Document:
 
 
 def _result(finding: Finding, fingerprint: str) -> Document:
-    message = sanitize(finding.message)
+    message = sanitize_message(finding.message)
     if finding.hint:
-        message = f"{message} ({sanitize(finding.hint)})"
+        message = f"{message} ({sanitize_message(finding.hint)})"
     location = _location(finding)
     result: Document = {
         "ruleId": finding.code,

@@ -38,6 +38,16 @@ def shown(one: Finding, width: int = 40) -> list[str]:
     return lines
 
 
+def test_a_message_of_many_names_is_whole() -> None:
+    """A command in a hint is of use only as a whole; a text without an end is cut."""
+    for length, is_cut in ((1_000, False), (1_001, True)):
+        long = replace(finding(hint="h" * length), message="m" * length)
+        text = findings_with_carets([long], no_style, 40)
+        assert is_cut == ("m..." in text) == ("h..." in text)
+        assert "m" * 1_000 in text
+        assert "h" * 1_000 in text
+
+
 def test_the_caret_is_below_the_error_and_the_hint_follows() -> None:
     """There is one caret for each character."""
     hint = 'did you mean "queue"?'

@@ -17,7 +17,7 @@ import pytest
 
 from reconciler.core.model.finding import CODES, Finding
 from reconciler.core.model.rule import Address, Source
-from reconciler.core.text.escape import sanitize
+from reconciler.core.text.escape import sanitize_message
 from reconciler.render.scanning import failure_to_sarif, findings_to_sarif
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import Program, write
@@ -209,9 +209,10 @@ def test_no_name_breaks_the_format(name: str) -> None:
         excerpt=name,
     )
     (result,) = results(finding)
-    assert f"{sanitize(f'no queue {name}')} ({sanitize(f'or {name}')})" == text(
-        result["message"]
+    message, hint = (
+        sanitize_message(part) for part in (f"no queue {name}", f"or {name}")
     )
+    assert f"{message} ({hint})" == text(result["message"])
 
 
 @pytest.mark.fast_cases(12)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from typing import Final, Literal, cast
+from typing import Final, Generic, Literal, TypeVar, cast
 
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.evaluate import (
@@ -419,42 +419,64 @@ class _TimedTests:
         return sorted({*times})
 
     def _first_failures(self, phases: Iterable[Phase]) -> dict[Source, RouteTestResult]:
-        results: dict[Source, RouteTestResult] = {}
+        found: dict[Source, _Timed[RouteTestResult]] = {}
         for phase in phases:
             for result in self._results(phase):
-                known = results.setdefault(result.source, result)
-                if known.failure is None:
-                    results[result.source] = result
-        return results
+                timed = _Timed(result, phase)
+                earlier = found.get(result.source)
+                found[result.source] = earlier.then(timed) if earlier else timed
+        zone = zone_of(self.environment.timezone)
+        return {source: _with_time(timed, zone) for source, timed in found.items()}
 
     def _results(self, phase: Phase) -> tuple[RouteTestResult, ...]:
-        results = run_route_tests(
+        return run_route_tests(
             self.documents,
             self.environment,
             self.resolver,
             phase.state,
             times=phase.interval,
         )
-        zone = zone_of(self.environment.timezone)
-        return tuple(
-            result
-            if result.failure is None
-            else replace(
-                result,
-                interval=phase.interval,
-                failure=failure_in_phase(result.failure, phase, zone),
-            )
-            for result in results
-        )
 
 
-def failure_in_phase(failure: Finding, phase: Phase, zone: tzinfo) -> Finding:
-    """Return the failure of a test or promise with the time at which it fails."""
+_Result = TypeVar("_Result", RouteTestResult, PromiseResult)
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed(Generic[_Result]):
+    """The result of a test or promise, and the phase that it is about."""
+
+    result: _Result
+    phase: Phase
+
+    def then(self, later: "_Timed[_Result]") -> "_Timed[_Result]":
+        """Return the first failure of two results in turn.
+
+        A failure that the next interval has in the same words is one failure, in both intervals.
+        """
+        if self.result.failure is None:
+            return later
+        interval, following = self.phase.interval, later.phase.interval
+        is_next = interval.end is not None and interval.end == following.start
+        is_same = self.result.failure == later.result.failure
+        has_all_steps = not self.phase.steps_back and not later.phase.steps_back
+        if not (is_next and is_same and has_all_steps):
+            return self
+        both = Interval(interval.start, following.end)
+        return replace(self, phase=self.phase._replace(interval=both))
+
+
+def _with_time(timed: _Timed[_Result], zone: tzinfo) -> _Result:
+    """Return a result; that of a failure says when it fails."""
+    result, phase = timed.result, timed.phase
+    if result.failure is None:
+        return result
     when = interval_phrase(phase.interval, zone)
-    parts = [failure.message, when]
+    parts = [result.failure.message, when]
     if phase.steps_back:
         parts.append("while a step with `if` waits")
-    return replace(failure, message=", ".join(filter(None, parts)))
+    message = ", ".join(filter(None, parts))
+    failure = replace(result.failure, message=message)
+    return replace(result, interval=phase.interval, failure=failure)
 
 
 def _sources_of(loaded: LoadedDocument[RouteTests]) -> list[Source]:
@@ -467,30 +489,23 @@ def with_promises(checked: Checked) -> Checked:
     if checked.desired is None:
         return checked
     phases = checked.phases or (Phase(ALWAYS, checked.desired),)
-    zone = zone_of(checked.environment.timezone)
-    results: list[PromiseResult] = []
+    found: list[_Timed[PromiseResult]] = []
     for phase in phases:
-        found = run_promises(phase.state, desired_entries(phase.state), checked.queues)
-        if checked.phases:
-            found = tuple(_promise_in_phase(result, phase, zone) for result in found)
-        results = [
-            new if old.failure is None else old
-            for old, new in zip(results or found, found, strict=True)
+        entries = desired_entries(phase.state)
+        results = run_promises(phase.state, entries, checked.queues)
+        timed = [_Timed(result, phase) for result in results]
+        found = [
+            earlier.then(later)
+            for earlier, later in zip(found or timed, timed, strict=True)
         ]
-    return replace(checked, tried=(*checked.tried, *results))
+    if not checked.phases:
+        return replace(
+            checked, tried=(*checked.tried, *(each.result for each in found))
+        )
 
-
-def _promise_in_phase(
-    result: PromiseResult, phase: Phase, zone: tzinfo
-) -> PromiseResult:
-    """Return the result of a promise; of a failed one, with the time at which it fails."""
-    if result.failure is None:
-        return result
-    return replace(
-        result,
-        interval=phase.interval,
-        failure=failure_in_phase(result.failure, phase, zone),
-    )
+    zone = zone_of(checked.environment.timezone)
+    promises = [_with_time(each, zone) for each in found]
+    return replace(checked, tried=(*checked.tried, *promises))
 
 
 def check_live(

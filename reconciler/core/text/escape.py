@@ -19,6 +19,9 @@ _BLANK: Final = re.compile(
 MAX_NAME_LENGTH: Final = 60
 MAX_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300
+_MAX_MESSAGE_LENGTH: Final = (
+    1_000  # of a sentence with several names, or with a command
+)
 
 
 def is_visible(text: str) -> bool:
@@ -37,6 +40,13 @@ def sanitize(text: str, limit: int = _MAX_LENGTH) -> str:
     """Return the text with its invisible characters escaped, cut after `limit` characters."""
     escaped = escape_invisible(text)
     return escaped if len(escaped) <= limit else f"{escaped[:limit]}..."
+
+
+def sanitize_message(text: str) -> str:
+    """Return the message or the hint of a finding with its invisible characters escaped, cut after
+    1,000 characters.
+    """
+    return sanitize(text, _MAX_MESSAGE_LENGTH)
 
 
 def quote(item: object) -> str:

@@ -25,6 +25,7 @@ from reconciler.core.text.escape import (
     join_first,
     pluralize,
     sanitize,
+    sanitize_message,
 )
 from reconciler.core.text.phrases import conversation_phrase
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, MergeRow
@@ -290,7 +291,8 @@ def rows_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
 
 def _failure_blocks(report: MergeReport) -> Iterator[str]:
     failures = [
-        f"- {escape_markdown(sanitize(finding.message))}" for finding in report.failures
+        f"- {escape_markdown(sanitize_message(finding.message))}"
+        for finding in report.failures
     ]
     if failures:
         yield "These tests and promises fail in the merge, and in neither change:"

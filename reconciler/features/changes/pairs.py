@@ -26,6 +26,7 @@ from reconciler.core.text.escape import (
     pluralize,
     quote_name,
     sanitize,
+    sanitize_message,
 )
 from reconciler.features.changes.merge_behaviour import MergeBehaviour
 from reconciler.features.changes.merge_check import (
@@ -237,7 +238,7 @@ def _report_broken(findings: tuple[Finding, ...]) -> PairReport:
 
 def _placed(finding: Finding) -> str:
     """Return a finding in Markdown, with its place."""
-    message = escape_markdown(sanitize(finding.message))
+    message = escape_markdown(sanitize_message(finding.message))
     if finding.source is None:
         return message
     place = code_span(f"{finding.source.file}:{finding.source.line}")

@@ -15,7 +15,7 @@ from lsprotocol import types as lsp
 from pygls import uris
 from pygls.lsp.server import LanguageServer
 
-from reconciler.core.text.escape import sanitize
+from reconciler.core.text.escape import sanitize_message
 from reconciler.features.editor.features import Manifest, features
 from reconciler.features.editor.positions import PositionedText
 from reconciler.features.editor.protocol import ManifestProtocol, silence_refusals
@@ -313,7 +313,7 @@ def _diagnostic(finding: "Finding", place: lsp.Range) -> lsp.Diagnostic:
     hint = f"\n{finding.hint}" if finding.hint else ""
     return lsp.Diagnostic(
         range=place,
-        message=sanitize(finding.message) + hint,
+        message=sanitize_message(finding.message) + hint,
         severity=_SEVERITIES[finding.severity],
         code=finding.code,
         source="cxroute",

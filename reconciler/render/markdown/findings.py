@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from reconciler.core.model.finding import Finding
-from reconciler.core.text.escape import join_first, sanitize
+from reconciler.core.text.escape import join_first, sanitize_message
 from reconciler.render.escape_markdown import code_span, escape_markdown
 from reconciler.render.finding_subject import finding_members, finding_subject
 from reconciler.render.markdown.effects import source_link
@@ -35,9 +35,9 @@ def finding_items(
 
 def finding_text(finding: Finding) -> str:
     """Return the message with the hint."""
-    text = escape_markdown(sanitize(finding.message))
+    text = escape_markdown(sanitize_message(finding.message))
     if finding.hint:
-        text += f"; {escape_markdown(sanitize(finding.hint))}"
+        text += f"; {escape_markdown(sanitize_message(finding.hint))}"
     return text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reconciler.core.model.finding import Finding
-from reconciler.core.text.escape import join_first, pluralize, sanitize
+from reconciler.core.text.escape import join_first, pluralize, sanitize_message
 from reconciler.render.escape_markdown import alert, escape_markdown
 from reconciler.render.markdown.effects import source_link
 from reconciler.render.markdown.findings import address_prefix, finding_text
@@ -21,7 +21,6 @@ from reconciler.render.refusals import (
 from reconciler.render.summary import PlanSummary, failed_tests_title
 
 _MAX_SHOWN: Final = 5
-_MAX_MESSAGE: Final = 1_000
 
 
 def refusal_blocks(summary: PlanSummary, links: SourceLinks) -> list[str]:
@@ -56,10 +55,10 @@ def _failed_tests(failed: Sequence[Finding], links: SourceLinks) -> Iterator[str
 
 
 def _group(group: FailedTests, links: SourceLinks) -> str:
-    message = escape_markdown(sanitize(group.message))
+    message = escape_markdown(sanitize_message(group.message))
     text = f"**{group.tests[0].code}** {message}"
     if group.hint:
-        text += f"; {escape_markdown(sanitize(group.hint))}"
+        text += f"; {escape_markdown(sanitize_message(group.hint))}"
     sources = [test.source for test in group.tests if test.source]
     places = join_first([source_link(source, links) for source in sources], MAX_GROUPS)
     if places:
@@ -73,7 +72,7 @@ def _promise(promise: Finding, links: SourceLinks) -> str:
     It is not cut where a finding is: the example is the reason.
     """
     where = f" ({source_link(promise.source, links)})" if promise.source else ""
-    return f"{escape_markdown(sanitize(promise.message, _MAX_MESSAGE))}{where}"
+    return f"{escape_markdown(sanitize_message(promise.message))}{where}"
 
 
 def _first(lines: Sequence[str], noun: str) -> list[str]:

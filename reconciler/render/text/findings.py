@@ -7,7 +7,12 @@ from itertools import accumulate
 from typing import Final
 
 from reconciler.core.model.finding import Finding
-from reconciler.core.text.escape import join_first, pluralize, sanitize
+from reconciler.core.text.escape import (
+    join_first,
+    pluralize,
+    sanitize,
+    sanitize_message,
+)
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
@@ -31,7 +36,7 @@ def findings_text(
             if finding.repeats
             else ""
         )
-        hint = f"; {sanitize(finding.hint)}" if finding.hint else ""
+        hint = f"; {sanitize_message(finding.hint)}" if finding.hint else ""
         lines.append(f"{_head(finding, style)}{hint}{rules}\n")
     return "".join(lines)
 
@@ -74,13 +79,13 @@ def _head(finding: Finding, style: Style) -> str:
     if source:
         head = f"{sanitize(source.file)}:{source.line}:{source.column}: {head}"
     number = subject_prefix(finding) if finding.repeats else ""
-    return f"{head}: {number}{sanitize(finding.message)}"
+    return f"{head}: {number}{sanitize_message(finding.message)}"
 
 
 def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
-            yield f"      {sanitize(finding.hint)}"
+            yield f"      {sanitize_message(finding.hint)}"
         return
     visible, column = _window(finding.excerpt, finding.source.column - 1, width)
     yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
@@ -89,7 +94,7 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     # escaped text.
     offset = columns(sanitize(visible[:column]))
     span = max(1, columns(visible[column : column + finding.span]))
-    hint = f" {sanitize(finding.hint)}" if finding.hint else ""
+    hint = f" {sanitize_message(finding.hint)}" if finding.hint else ""
     caret = _BAR + " " * offset + style("red", "^" * span)
     if offset + span + columns(hint) <= width:
         yield caret + hint

@@ -8,7 +8,7 @@ from typing import Final
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.stages import Plan
-from reconciler.core.text.escape import join_first, pluralize, sanitize
+from reconciler.core.text.escape import join_first, pluralize, sanitize_message
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow
 from reconciler.render.colour import SEVERITY_COLOURS, Style
@@ -214,9 +214,9 @@ def finding_lines(
     head = style(
         SEVERITY_COLOURS[finding.severity], f"{finding.severity}[{finding.code}]"
     )
-    yield f"  {head} {subject_prefix(finding)}{sanitize(finding.message)}"
+    yield f"  {head} {subject_prefix(finding)}{sanitize_message(finding.message)}"
     if finding.hint:
-        yield f"      {sanitize(finding.hint)}"
+        yield f"      {sanitize_message(finding.hint)}"
     if finding.repeats:
         yield from _place_lines(finding, style, limit)
     elif finding.source:

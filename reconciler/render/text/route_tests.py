@@ -21,7 +21,13 @@ from reconciler.core.plan.document import rule_to_json
 from reconciler.core.plan.interval_json import interval_to_json
 from reconciler.core.plan.promises import PromiseResult
 from reconciler.core.plan.words import destination_phrase
-from reconciler.core.text.escape import join_all, pluralize, quote, sanitize
+from reconciler.core.text.escape import (
+    join_all,
+    pluralize,
+    quote,
+    sanitize,
+    sanitize_message,
+)
 from reconciler.core.text.phrases import Labels, conversation_phrase
 from reconciler.render.change_summary import field_rows, row_phrase
 from reconciler.render.finding_subject import source_location
@@ -202,7 +208,7 @@ def _suite(
 
 def _add_failure(case: ET.Element, failure: Finding) -> list[str]:
     """Add a failure of severity error to a case; return the text of another one."""
-    message = sanitize(failure.message)
+    message = sanitize_message(failure.message)
     text = message
     if failure.source:
         text = f"{source_location(failure.source)}: {message}"

@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.cli.validation import check_environments, validate
 from reconciler.core.checks.route_tests import Checked, RouteTestResult
+from reconciler.core.desired.calendar import Interval
 from reconciler.core.manifest.load import load_manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.plan.promises import PromiseResult
@@ -189,6 +190,23 @@ def test_a_failure_names_the_time_and_the_command_for_it(room: Path) -> None:
         "from 2026-12-27T07:00:00+01:00 until 2027-01-07T01:00:00+01:00"
     )
     assert failure.hint.endswith("--intent refund --at 2026-12-27T06:00:00Z")
+
+
+def test_a_failure_at_all_times_names_no_time(room: Path) -> None:
+    """The dates of rules that it is not about do not end it."""
+    tests = ["{given: {intent: other}, expect: {queue: Q1}}"]
+    promises = ["{name: p, for: {intent: other}, always: {queues: [Q1]}}"]
+    results, findings = checked(room, CAMPAIGN, tests, promises)
+    assert [Interval(), Interval()] == [each.interval for each in results.tried]
+    assert not [finding for finding in findings if "until" in finding.message]
+
+
+def test_a_failure_ends_when_another_rule_takes_the_conversation(room: Path) -> None:
+    """The message names the rule, so its time is that of the rule."""
+    test = "{given: {intent: refund}, expect: {queue: Q3}}"
+    results, _ = checked(room, CAMPAIGN, [test])
+    (result,) = results.tried
+    assert Interval(None, datetime(2026, 12, 27, 6, tzinfo=UTC)) == result.interval
 
 
 def test_a_local_time_of_a_test_needs_a_zone(room: Path) -> None:

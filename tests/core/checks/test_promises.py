@@ -564,6 +564,6 @@ def test_a_new_ruleset_above_fraud_fails_offline(cxroute: Program) -> None:
             f'manifests/promises.yaml:{line}:5: error[CXR221]: promise "{name}" is broken for intent'
             ' "compromised_card", confidence 0.45, channel "app": expected '
             f'{requirement}, but goes to "Card Services" by rule app/callers'
-            " (manifests/app.yaml:5), until 2031-03-03T08:00:00+01:00, in pr"
+            " (manifests/app.yaml:5), in prod, sandbox"
         )
         assert expected in cxroute.out
