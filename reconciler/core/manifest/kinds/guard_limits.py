@@ -214,7 +214,7 @@ class Guard(f.StrictModel):
 
     deletes: Limit = f.optional(
         Limit(count=2, percent=30),
-        "How many rules one apply may delete or switch off.",
+        "How many rules one apply may delete or switch off. Default: 2, or 30 %.",
         {"count": 2, "percent": 30},
     )
     changes: f.Omittable[Limit] = f.omittable(

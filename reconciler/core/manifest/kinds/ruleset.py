@@ -68,7 +68,9 @@ class Conversations(f.StrictModel):
         0.7,
     )
     below_confidence: f.Omittable[f.OrVariable[f.Share]] = f.omittable(
-        "Matches only if the bot's confidence is lower than this, from 0 to 1.", 0.95
+        "Matches only if the bot's confidence is lower than this, from 0 to 1. `context.below` of "
+        "the Environment replaces an intent before rules see it.",
+        0.95,
     )
     when: f.LongList[ConditionEntry] = f.optional(
         (),
