@@ -3,9 +3,9 @@
 Text from outside is safe for its destination.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.core.desired.calendar import interval_phrase
@@ -39,6 +39,8 @@ from reconciler.features.changes.merge_winners import VERSIONS
 from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import alert, escape_markdown, table_cell
 from reconciler.render.limits import ALL_ROWS
+
+Said = TypeVar("Said", bound=Hashable)
 
 AS_EXPECTED: Final = (
     "Merged, each conversation goes where it went, or where one of the two changes sends it "
@@ -88,18 +90,38 @@ def merge_headline(report: MergeReport) -> str:
         sentence = "The two changes move conversations to different places."
     elif not any(behaviour.undecided for behaviour in behaviours):
         sentence = "Merged, rules of equal priority are in conflict."
-    counted = [
-        f"{_title(environment, time)}: {_count_phrase(time)}"
+    counted = _alike(report, lambda _, time: _count_phrase(time))
+    counts = [
+        f"{title}: {count}{' each' if environments > 1 else ''}"
+        for title, count, environments in counted
+    ]
+    return f"{sentence} {'; '.join(counts)}."
+
+
+def _alike(
+    report: MergeReport, form: Callable[[MergedEnvironment, MergeTime], Said]
+) -> list[tuple[str, Said, int]]:
+    """Return what a report says of Environments and times, once for Environments of which it says
+    the same at the same times: the title, what it says, and the number of Environments.
+
+    The title is `prod and staging`, or with dates `prod from 2027-12-27T06:00:00+01:00`.
+    """
+    groups = group_pairs(
+        (
+            (interval_phrase(time.interval, environment.zone), form(environment, time)),
+            environment,
+        )
         for environment in report.environments
         for time in environment.unexpected_times
+    )
+    return [
+        (f"{_names(environments)} {when}".rstrip(), said, len(environments))
+        for (when, said), environments in groups.items()
     ]
-    return f"{sentence} {'; '.join(counted)}."
 
 
-def _title(environment: MergedEnvironment, time: MergeTime) -> str:
-    """Return `prod`, or with dates `prod from 2027-12-27T06:00:00+01:00`."""
-    when = interval_phrase(time.interval, environment.zone)
-    return f"{sanitize(environment.name)} {when}".rstrip()
+def _names(environments: Iterable[MergedEnvironment]) -> str:
+    return join_all([each.name for each in environments], "and", sanitize)
 
 
 def _count_phrase(time: MergeTime) -> str:
@@ -118,10 +140,12 @@ def _count_phrase(time: MergeTime) -> str:
 def merge_text(report: MergeReport, style: Style, limits: MergeLimits) -> str:
     """Return the report for a terminal."""
     lines = [style("bold", merge_headline(report))]
-    for environment in report.environments:
-        for time in environment.unexpected_times:
-            lines += ["", style("bold", _title(environment, time))]
-            lines += _time_lines(time, environment, style, limits)
+    sections = _alike(
+        report,
+        lambda environment, time: tuple(_time_lines(time, environment, style, limits)),
+    )
+    for title, section, _ in sections:
+        lines += ["", style("bold", title), *section]
     lines += _others_lines(report)
     return "".join(f"{line}\n" for line in lines)
 
@@ -268,10 +292,11 @@ def _notes(
 def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:
     """Return the report as Markdown, for a comment."""
     blocks = [f"**{escape_markdown(merge_headline(report))}**"]
-    for environment in report.environments:
-        for time in environment.unexpected_times:
-            blocks.append(f"### {escape_markdown(_title(environment, time))}")
-            blocks += _time_blocks(time, environment, limits)
+    sections = _alike(
+        report, lambda environment, time: tuple(_time_blocks(time, environment, limits))
+    )
+    for title, section, _ in sections:
+        blocks += [f"### {escape_markdown(title)}", *section]
     blocks += _failure_blocks(report)
     blocks += [escape_markdown(line) for line in _others_lines(report) if line]
     return "\n\n".join(blocks) + "\n"

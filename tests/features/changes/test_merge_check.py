@@ -93,6 +93,37 @@ def test_two_branches_surprise_together(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_environments_with_the_same_result_stand_together(cxroute: Program) -> None:
+    """One with other names of queues has a part of its own."""
+    git("checkout", "--quiet", "-b", "many", "main")
+    for name in ("stage", "test"):
+        write(f"{name}.yaml", PROD.replace("prod", name).replace("acme", name))
+    names = {"prod": "Premium", "stage": "Premium", "test": "Premium 2"}
+    queues = ", ".join(f"{each}: {{name: {name}}}" for each, name in names.items())
+    alias = f"queues: {{Premium: {{{queues}}}}}\n"
+    write("queues.yaml", HEAD.format(kind="Queues", name="q") + alias)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "many")
+    for branch in ("gold", "later"):
+        git("checkout", "--quiet", "-b", f"many-{branch}", "many")
+        git("merge", "--quiet", "--no-edit", branch)
+
+    versions = ("many", "many-gold", "many-later")
+    assert 2 == cxroute("merge-check", *versions)
+    headline, both, other = cxroute.out.split("\n\n")
+    counts = "prod, stage and test: 1 surprise each."
+    assert headline == f"Merged, conversations go elsewhere than expected. {counts}"
+    assert both == REPORT.partition("\n\n")[2].rstrip().replace(
+        "prod\n", "prod and stage\n", 1
+    )
+    assert other.startswith("test\n")
+    assert 'merged    "Premium 2"' in other
+    assert 2 == cxroute("merge-check", *versions, "--format", "markdown")
+    titles = [line for line in cxroute.out.splitlines() if line.startswith("#")]
+    assert ["### prod and stage", "### test"] == titles
+
+
+@pytest.mark.usefixtures("project")
 def test_rows_with_equal_destinations_stand_together(cxroute: Program) -> None:
     """Of several rules the first one is named, and all with -v; twelve rows are shown without it."""
     intents = [f"lost_{number:02d}" for number in range(14)]
