@@ -56,6 +56,7 @@ from reconciler.core.plan.assess import assess, measure_impact
 from reconciler.core.plan.changes import find_changes, unmatched_selectors
 from reconciler.core.plan.consent import Consent, join_consent, required_consent
 from reconciler.core.plan.due import find_due_work
+from reconciler.core.plan.edited_dates import find_edited_dates
 from reconciler.core.plan.findings import add_findings
 from reconciler.core.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.core.plan.later import later_findings, plan_later
@@ -202,7 +203,8 @@ class Planner:
         """Return the plan with findings for its reader."""
         # a plan of what is due is about now alone
         later = () if self.options.due else plan_later(plan, self.environment)
-        dated = replace(plan, later=later)
+        edited = find_edited_dates(plan, self.manifests, self.environment)
+        dated = replace(plan, later=later, edited_dates=edited)
         findings = [
             *(self.advise or self.lint)(plan),
             *warn_of_table(plan),

@@ -22,6 +22,7 @@ from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.core.text.phrases import failing_tests_phrase
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ACTION_ORDER, YOUR_CHANGE
+from reconciler.render.edited_dates import DATES_TITLE, MAX_DATES, EditedDatesSummary
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.escape_markdown import (
     EXPLAIN_COMMAND,
@@ -95,8 +96,10 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
             "safe_order": texts.SAFE_ORDER_NOTE,
             "yours": YOUR_CHANGE,
             "later": LATER_TITLE,
+            "dates": DATES_TITLE,
         },
         few_rules=MAX_MEMBERS,
+        max_dates=MAX_DATES,
         near=near,
         notes=notes,
         tests_title=f"{failing_tests_phrase(len(summary.failed_tests))}:",
@@ -117,6 +120,7 @@ def _page_parts(summary: PlanSummary) -> list[PagePart]:
         ),
         PagePart("who", "What changes for callers", _number(effects)),
         PagePart("others", "What else changes"),
+        *_dates_parts(summary.edited_dates),
         *_later_parts(summary.later),
         PagePart("next", "How to go on"),
         PagePart("rules", "Changed rules", _number(changes)),
@@ -125,6 +129,12 @@ def _page_parts(summary: PlanSummary) -> list[PagePart]:
         findings = sum(len(note.occurrences) for note in summary.notes)
         parts.append(PagePart("notes", "Warnings and notes", _number(findings)))
     return parts
+
+
+def _dates_parts(edited: EditedDatesSummary | None) -> list[PagePart]:
+    if edited is None:
+        return []
+    return [PagePart("dates", "Edited dates", _number(edited.total))]
 
 
 def _later_parts(later: LaterSummary | None) -> list[PagePart]:

@@ -62,6 +62,8 @@ def view_to_json(
     form = redact(_adapter().dump_python(view, mode="json"))
     if view.summary.later is None:
         del form["summary"]["later"]
+    if view.summary.edited_dates is None:
+        del form["summary"]["edited_dates"]
     return {"digest": _digest(form, plan_id), "content": form}
 
 

@@ -108,4 +108,6 @@ def next_step(summary: PlanSummary) -> str:
     changes_something = bool(summary.changes or summary.endpoint_text)
     if changes_something and not sentences:
         return "Merge, then apply."
+    if summary.edited_dates and not sentences:
+        return "Merge: the first run after each date makes its changes."
     return " ".join(sentences)

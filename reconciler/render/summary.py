@@ -18,6 +18,7 @@ from reconciler.render.change_summary import (
     sort_for_reading,
     summarize_change,
 )
+from reconciler.render.edited_dates import EditedDatesSummary, summarize_edited_dates
 from reconciler.render.effects import EffectsSummary, Extent, summarize_effects
 from reconciler.render.later import LaterSummary, summarize_later
 from reconciler.render.replay import ReplaySummary, summarize_replay
@@ -77,6 +78,7 @@ class PlanSummary:
     # each with an example, if the guard of promises refuses
     broken_promises: tuple[Finding, ...] = ()
     later: LaterSummary | None = None
+    edited_dates: EditedDatesSummary | None = None
 
     @property
     def consent_text(self) -> str:
@@ -103,7 +105,6 @@ def summarize_plan(
     replayed = None
     if plan.replay:
         replayed = summarize_replay(plan.replay, plan.queue_names, plan.labels, values)
-    accepted = len(plan.acknowledged)
     counts = count_changes(plan)
     changes_text = _changes_text(plan, counts)
     return PlanSummary(
@@ -120,7 +121,7 @@ def summarize_plan(
         changes=_change_summaries(plan, effects, extent),
         held_changes=tuple(_held_summaries(plan)),
         notes=tuple(note for note in plan.findings if note.severity != "error"),
-        acknowledged=acknowledged_phrase(accepted) if accepted else "",
+        acknowledged=_accepted_text(plan),
         counts=counts,
         totals_text=_totals_text(plan, counts, changes_text),
         changes_text=changes_text,
@@ -128,7 +129,13 @@ def summarize_plan(
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
         later=summarize_later(plan, values),
+        edited_dates=summarize_edited_dates(plan),
     )
+
+
+def _accepted_text(plan: Plan) -> str:
+    accepted = len(plan.acknowledged)
+    return acknowledged_phrase(accepted) if accepted else ""
 
 
 def _summarize_impact(
@@ -324,7 +331,7 @@ def _undo_totals(plan: Changes, held: int) -> str:
     return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
 
 
-def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) -> str:
+def _totals_text(plan: Plan, counts: Mapping[str, int], changes_text: str) -> str:
     if not plan.changes and plan.options.undo:
         return _undo_totals(plan, counts["held"])
     changes_other = plan.changes_endpoint or plan.changes_settings
@@ -337,10 +344,10 @@ def _totals_text(plan: Changes, counts: Mapping[str, int], changes_text: str) ->
             else ""
         )
         suffix = f" {counts['held']} held." if plan.held else ""
-        return (
-            f"{'Nothing else to change' if blocked else 'No changes'}. "
-            f"{match_phrase(plan)}{blocked}{suffix}"
-        )
+        nothing = "Nothing else to change" if blocked else "No changes"
+        if plan.edited_dates and plan.edited_dates.dates:
+            nothing += " now"
+        return f"{nothing}. {match_phrase(plan)}{blocked}{suffix}"
     suffix = f", {counts['held']} held" if counts["held"] else ""
     changes = changes_text or "a clean-up after an earlier run"
     return f"Plan: {changes}, {counts['unchanged']:,} unchanged{suffix}."

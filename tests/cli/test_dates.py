@@ -218,3 +218,79 @@ def test_the_page_says_that_apply_refuses_something_later(cxroute: Program) -> N
     assert 'data-label="Today"' not in later.partition("</section>")[0]
     comment = Path("out/plan.md").read_text("utf-8")
     assert "| Before |" in comment.replace("  ", " ")
+
+
+EDITED = """\
+apiVersion: routing/v1
+kind: Environment
+name: sandbox
+owner: acme
+timezone: Europe/Zurich
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+  - {{key: always, intent: refund, queue: Cards}}
+  - {{key: xmas, intent: refund, queue: Fraud, priority: 9, from: {begin}, until: {end}}}
+"""
+EDITED_TEXT = """\
+Dates that this change edits (compared with --base "old"):
+  cards/xmas begins   27 Dec 8999, 06:00 (+01:00) -> 28 Dec 8999, 06:00 (+01:00)
+"""
+
+
+@pytest.fixture
+def edited(cxroute: Program) -> Program:
+    """A sandbox as it should be now, and a change that moves a date."""
+    Path("old").mkdir()
+    old = EDITED.format(begin="8999-12-27T06:00", end="9000-01-07T00:00")
+    Path("old/m.yaml").write_text(old, "utf-8")
+    write("m.yaml", EDITED.format(begin="8999-12-28T06:00", end="9000-01-07T00:00"))
+    assert 0 == cxroute("apply", "-e", "sandbox", "--yes")
+    return cxroute
+
+
+def test_a_plan_names_the_dates_that_a_change_edits(edited: Program) -> None:
+    """In each form, also from a saved plan; a later one than those of Later, too."""
+    assert 0 == edited("plan", "--base", "old", "--report", "out", "--out", "p.json")
+    assert EDITED_TEXT in edited.out
+    assert "No changes now. 1 rule in sandbox matches the manifests." in edited.out
+    assert 0 == edited("show", "p.json")
+    assert EDITED_TEXT in edited.out
+    comment = Path("out/plan.md").read_text("utf-8")
+    times = "27 Dec 8999, 06:00 (+01:00) → 28 Dec 8999, 06:00 (+01:00)"
+    assert f"- `cards/xmas` begins {times}\n" in comment
+    assert "Merge: the first run after each date makes its changes." in comment
+    page = Path("out/plan.html").read_text("utf-8")
+    assert f"<code>cards/xmas</code> begins {times}</li>" in page
+    assert '<a href="#dates">Edited dates <b>1</b></a>' in page
+
+
+def test_without_an_edited_date_a_plan_says_nothing_of_them(edited: Program) -> None:
+    """Nor without a comparison."""
+    for base in ("manifests", "none"):
+        assert 0 == edited("plan", "--base", base, "--report", "out")
+        assert "Dates that" not in edited.out
+        assert "No changes. 1 rule in sandbox" in edited.out
+        assert "Dates that" not in Path("out/plan.md").read_text("utf-8")
+        assert "dates" not in Path("out/plan.html").read_text("utf-8")
+
+
+def test_many_edited_dates_are_counted(edited: Program) -> None:
+    """Twelve are shown, and up to fifty with -v."""
+    rule = "  - {{key: k{0}, intent: x{0}, queue: Cards, from: '8999-01-{0}T00:00'}}\n"
+    rules = "".join(rule.format(number) for number in range(10, 31))
+    write(
+        "more.yaml",
+        EDITED.partition("---\n")[2].partition("  -")[0].replace("cards", "more")
+        + rules,
+    )
+    assert 0 == edited("plan", "--base", "old")
+    assert 11 == edited.out.count("  more/k")
+    assert "  and 10 more dates: see the plan as JSON\n" in edited.out
+    assert 0 == edited("plan", "--base", "old", "-v")
+    assert 21 == edited.out.count("  more/k")
+    assert ", new\n" in edited.out
+    _, form = edited.json("plan", "--base", "old")
+    assert 22 == len(form["editedDates"])

@@ -1,6 +1,7 @@
 """A plan as a JSON document (plan-json): its values in the types of `plan_json`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -24,6 +25,7 @@ from reconciler.core.plan.replay import replay_to_json
 from reconciler.core.plan.stages import (
     Assessed,
     Changes,
+    EditedDate,
     GuardResult,
     LaterChange,
     Plan,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import (
         BehaviourJson,
         ChangeJson,
+        EditedDateJson,
         EndpointJson,
         FallbackJson,
         GuardJson,
@@ -79,14 +82,21 @@ def plan_to_json(plan: Plan) -> "PlanJson":
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }
-    if plan.later is not None:
-        form["later"] = _later_changes(plan.later)
-    if plan.consent is not None:
-        form["consent"] = [consent_to_json(entry) for entry in plan.consent]
+    _add_optional_parts(form, plan)
     form["planId"] = plan.remember_id(lambda: digest_document(form))
     if plan.replay:
         form["replay"] = replay_to_json(plan.replay, plan.queue_names)
     return form
+
+
+def _add_optional_parts(form: "PlanJson", plan: Plan) -> None:
+    """Add what only some plans have: dates, and owners of queues."""
+    if plan.later is not None:
+        form["later"] = _later_changes(plan.later)
+    if plan.edited_dates is not None:
+        form["editedDates"] = [_edited_date(each) for each in plan.edited_dates.dates]
+    if plan.consent is not None:
+        form["consent"] = [consent_to_json(entry) for entry in plan.consent]
 
 
 def _changes(plan: Scheduled) -> list["ChangeJson"]:
@@ -124,6 +134,19 @@ def _later_change(change: LaterChange) -> "LaterJson":
     if change.due != (change.at,):
         form["due"] = [shown_instant(boundary) for boundary in change.due]
     return form
+
+
+def _edited_date(date: EditedDate) -> "EditedDateJson":
+    return {
+        "address": str(date.address),
+        "event": date.event,
+        "before": _time_or_null(date.before),
+        "after": _time_or_null(date.after),
+    }
+
+
+def _time_or_null(instant: datetime | None) -> str | None:
+    return None if instant is None else shown_instant(instant)
 
 
 def _change_at(later: LaterChange, change: Change) -> "ChangeJson":
@@ -278,11 +301,11 @@ def change_facts(change: "ChangeJson") -> list[object]:
 
 
 def digest_document(payload: Mapping[str, Any]) -> str:
-    """Return the digest of a plan without its time, its recorded conversations, its guards and its
-    texts.
+    """Return the digest of a plan without its time, its recorded conversations, its guards, what it
+    is compared with and its texts.
     """
     # Some guards depend on the time, and apply does not read recorded conversations.
-    passing = ("planId", "generatedAt", "guards", "replay", "view")
+    passing = ("planId", "generatedAt", "guards", "replay", "editedDates", "view")
     lasting = {name: value for name, value in payload.items() if name not in passing}
     if payload.get("behaviour"):
         lasting["behaviour"] = {**payload["behaviour"], "headline": ""}

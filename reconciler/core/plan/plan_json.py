@@ -497,6 +497,18 @@ class LaterJson(PlanPart):
     due: NotRequired[list[Time]]
 
 
+class EditedDateJson(PlanPart):
+    """A date of a rule that a change of manifests edits.
+
+    - `before`, `after`: null where the rule has no such date; equal if the rule itself is edited
+    """
+
+    address: Text
+    event: Literal["begins", "changes", "ends"]
+    before: Time | None
+    after: Time | None
+
+
 class PlanJson(PlanPart):
     """A plan, or the report of `cxroute drift`.
 
@@ -504,6 +516,7 @@ class PlanJson(PlanPart):
     - `view`: only in a saved plan, the texts that `cxroute show` prints
     - `consent`: only if a queue has owners, whose consent it needs
     - `later`: only if a rule has a date, what changes in the next 90 days
+    - `editedDates`: only with `--base` and if a rule has a date, the dates that the change edits
     - `lastSave`: only of `drift` with Studio
     - `report`: only in a report of `cxroute drift`, the current differences
     """
@@ -529,6 +542,7 @@ class PlanJson(PlanPart):
     view: NotRequired[Document]
     consent: NotRequired[list[ConsentJson]]
     later: NotRequired[list[LaterJson]]
+    editedDates: NotRequired[list[EditedDateJson]]
     lastSave: NotRequired[SaveJson]
     report: NotRequired[Literal["drift"]]
 

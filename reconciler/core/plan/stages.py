@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, tzinfo
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from reconciler.core.behaviour.diff.difference import BehaviourChange
 from reconciler.core.behaviour.endpoint_stage import (
@@ -279,6 +279,8 @@ class Plan(Assessed):
     watch: WatchCounts | None = None  # None without route tests and promises
     # what the boundaries of the next 90 days change; None if no rule has a date
     later: "tuple[LaterChange, ...] | None" = None
+    # the dates that a change of manifests edits; None if they are not compared, or without dates
+    edited_dates: "EditedDates | None" = None
     # the recorded conversations of `plan --replay` that go elsewhere
     replay: "ReplayResult | None" = None
     # the id, once it is computed
@@ -316,3 +318,33 @@ class LaterChange:
     def broken_promises(self) -> "tuple[PromiseResult, ...]":
         """Return the promises that the rules do not keep then."""
         return tuple(each for each in self.plan.promises if each.failure is not None)
+
+
+DateEvent = Literal["begins", "changes", "ends"]
+"""What a rule does at a date: it changes by a step, or to another rule of the same address."""
+
+
+class EditedDate(NamedTuple):
+    """A date of a rule before and after a change; None where the rule has no such date.
+
+    Two equal times: at this date the rule does the same, and is or becomes another one.
+    """
+
+    address: Address
+    event: DateEvent
+    before: datetime | None
+    after: datetime | None
+
+    @property
+    def first(self) -> datetime:
+        """Return the earlier of the two times."""
+        return min(each for each in (self.before, self.after) if each is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditedDates:
+    """The edited dates of one Environment after now, by address and time."""
+
+    dates: tuple[EditedDate, ...]
+    compared_with: str  # `commit 1a2b3c4d, the merge base with origin/main`
+    zone: tzinfo

@@ -229,9 +229,10 @@ def _bounded(text: str, limit: int) -> str:
 def request_plan(report: PlanReport, run: PipelineRun) -> DesiredComment:
     """Return the request for a plan.
 
-    One without changes edits a comment, but does not create one.
+    One without changes, now and later, edits a comment, but does not create one.
     """
-    kind: CommentKind = "plan" if report.has_changes or report.is_refused else "refresh"
+    is_reported = report.has_changes or report.changes_later or report.is_refused
+    kind: CommentKind = "plan" if is_reported else "refresh"
     return _request(
         report.environment,
         run,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from reconciler.core.errors import RefusedError, UsageError
+from reconciler.core.model.finding import Document
 from reconciler.core.plan.document import COUNTED_ACTIONS, ERROR_FILE
 from reconciler.core.text.files import MIB, read_file, read_text
 from reconciler.core.text.json_values import as_object, list_objects, number_at
@@ -31,6 +32,7 @@ class PlanReport:
     plan_id: str
     counts: dict[str, int]
     has_changes: bool
+    changes_later: bool  # whether the manifests change what a later date does, or may
     is_refused: bool  # by a conflict or a guard
     text: str
 
@@ -50,20 +52,34 @@ def read_plan_report(directory: Path) -> PlanReport | None:
         return None
 
     summary = as_object(plan.get("summary"))
-    endpoint = as_object(plan.get("endpoint"))
-    changes_endpoint = endpoint.get("before") != endpoint.get("after")
-    findings = list_objects(plan, "findings")
-    guards = list_objects(plan, "guards")
-    has_errors = any(finding.get("severity") == "error" for finding in findings)
-    is_guarded = any(guard.get("ok") is False for guard in guards)
     return PlanReport(
         environment=environment,
         plan_id=plan_id,
         counts={name: number_at(summary, name) for name in COUNTED_ACTIONS},
-        has_changes=bool(plan.get("changes")) or changes_endpoint,
-        is_refused=has_errors or is_guarded,
+        has_changes=_has_changes(plan),
+        changes_later=_changes_later(plan),
+        is_refused=_is_refused(plan),
         text=text,
     )
+
+
+def _has_changes(plan: Document) -> bool:
+    endpoint = as_object(plan.get("endpoint"))
+    changes_endpoint = endpoint.get("before") != endpoint.get("after")
+    return bool(plan.get("changes")) or changes_endpoint
+
+
+def _changes_later(plan: Document) -> bool:
+    """Return whether a date of a rule is one of this change; without a comparison, each may be."""
+    edited = plan.get("editedDates")
+    return bool(plan.get("later") if edited is None else edited)
+
+
+def _is_refused(plan: Document) -> bool:
+    findings = list_objects(plan, "findings")
+    guards = list_objects(plan, "guards")
+    has_errors = any(finding.get("severity") == "error" for finding in findings)
+    return has_errors or any(guard.get("ok") is False for guard in guards)
 
 
 class PlacedError(NamedTuple):

@@ -1,16 +1,31 @@
-"""The part "Later" of a comment: what changes at later times."""
+"""The edited dates and the part "Later" of a comment: what changes at later times."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from reconciler.core.text.escape import pluralize
-from reconciler.render.escape_markdown import alert, details, escape_markdown
+from reconciler.render.edited_dates import DATES_TITLE, FEW_DATES, EditedDatesSummary
+from reconciler.render.escape_markdown import alert, code_span, details, escape_markdown
 from reconciler.render.later import LATER_TITLE, LaterSummary, LaterText
 from reconciler.render.markdown.effects import Columns, moves_blocks
 from reconciler.render.provenance import SourceLinks
 
 # a later change is compared with the time before it
 _COLUMNS: Final = Columns("Before", "Afterwards")
+
+
+def edited_dates_blocks(edited: EditedDatesSummary | None) -> list[str]:
+    """Return the dates that a change of manifests edits, as a list below its title."""
+    if edited is None:
+        return []
+    lines = [
+        f"- {code_span(date.rule)} {date.event} {date.times.replace('->', '→')}"
+        for date in edited.dates[:FEW_DATES]
+    ]
+    hidden = edited.hidden_phrase(FEW_DATES)
+    lines += [f"- {hidden}"] if hidden else []
+    compared = escape_markdown(edited.compared_with)
+    return [f"**{DATES_TITLE}**, compared with {compared}:", "\n".join(lines)]
 
 
 def later_refusals(later: LaterSummary | None) -> list[str]:

@@ -32,7 +32,11 @@ from reconciler.render.markdown.effects import (
     source_link,
 )
 from reconciler.render.markdown.findings import finding_items
-from reconciler.render.markdown.later import later_part, later_refusals
+from reconciler.render.markdown.later import (
+    edited_dates_blocks,
+    later_part,
+    later_refusals,
+)
 from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.refusals import next_step
@@ -196,6 +200,7 @@ def _comment(
         _verdict(summary, facts),
         refusal_blocks(summary, facts.links),
         _effects(summary, facts, level),
+        edited_dates_blocks(summary.edited_dates),
         _others(summary, facts, level),
         _ways_on(summary, level),
         _closed_parts(summary, routing, facts, level),

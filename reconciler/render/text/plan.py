@@ -12,6 +12,12 @@ from reconciler.core.text.escape import join_first, pluralize, sanitize_message
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow
 from reconciler.render.colour import SEVERITY_COLOURS, Style
+from reconciler.render.edited_dates import (
+    DATES_TITLE,
+    FEW_DATES,
+    MAX_DATES,
+    EditedDatesSummary,
+)
 from reconciler.render.effects import Extent
 from reconciler.render.finding_subject import (
     MAX_NAMED,
@@ -75,6 +81,7 @@ def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
         _effects(summary, style, limits),
         _changes(summary, style, limits),
         _notes(summary, style, limits),
+        list(edited_dates_lines(summary.edited_dates, style, limits)),
         list(later_lines(summary.later, style, limits)),
     ):
         lines += [*part, ""] if part else []
@@ -115,6 +122,23 @@ def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
         for change in (*shown, *summary.held_changes)
         for line in change_lines(change, style)
     ]
+
+
+def edited_dates_lines(
+    edited: EditedDatesSummary | None, style: Style, limits: TextLimits
+) -> Iterator[str]:
+    """Yield the dates that a change of manifests edits."""
+    if edited is None:
+        return
+    compared = style("dim", f"(compared with {edited.compared_with})")
+    yield f"{style('bold', DATES_TITLE)} {compared}:"
+    most = MAX_DATES if limits.verbose else FEW_DATES
+    shown = [(f"{date.rule} {date.event}", date.times) for date in edited.dates[:most]]
+    width = max(len(name) for name, _ in shown)
+    yield from (f"  {name:<{width}}   {times}" for name, times in shown)
+    hidden = edited.hidden_phrase(most)
+    if hidden:
+        yield f"  {hidden}"
 
 
 def later_lines(

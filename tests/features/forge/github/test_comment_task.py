@@ -103,14 +103,24 @@ def test_an_app_s_token_needs_the_option_author(hub: FakeGitHub, stage: Stage) -
 def test_a_plan_without_changes_only_edits_a_comment(
     hub: FakeGitHub, stage: Stage
 ) -> None:
-    """A plan with a refusal by a guard or with a conflict always gets one."""
-    report = write_report(plan(create=0), "No changes.")
-    assert 0 == stage("comment", "--report", report)
-    assert [] == hub.writes
+    """A plan with a refusal by a guard or with a conflict always gets one, and so does a plan that
+    edits a date, or may.
+    """
+    known: dict[str, Any] = {"later": [{}], "editedDates": []}
+    for dates in ({}, known):
+        report = write_report(plan(create=0, **dates), "No changes.")
+        assert 0 == stage("comment", "--report", report)
+        assert [] == hub.writes
     hub.comment(7, "<!-- cxroute:plan env=prod -->\nold")
     assert 0 == stage("comment", "--report", report)
     assert "No changes." in hub.bodies(7)[0]
-    for further in ({"guards": [{"ok": False}]}, {"findings": [{"severity": "error"}]}):
+    reported: tuple[dict[str, Any], ...] = (
+        {"guards": [{"ok": False}]},
+        {"findings": [{"severity": "error"}]},
+        {"later": [{}], "editedDates": [{}]},
+        {"later": [{}]},
+    )
+    for further in reported:
         hub.comments.clear()
         assert 0 == stage(
             "comment", "--report", write_report(plan(create=0, **further), "Refused.")
