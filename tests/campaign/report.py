@@ -52,6 +52,15 @@ def bugs(caught: Iterable[BugRow]) -> str:
     )
 
 
+def reproductions(caught: Iterable[tuple[str, str]]) -> str:
+    """Return the case that caught each deliberate bug, from pairs of a bug and its case.
+
+    The case reproduces the catch while the bug is in place. A bug that nothing caught is left out.
+    """
+    lines = [f"  {bug}: {case}" for bug, case in caught if case]
+    return "\n".join(["", "The case that caught each deliberate bug:", *lines, ""])
+
+
 def write(
     found: Figures,
     caught: Iterable[BugRow],

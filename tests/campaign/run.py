@@ -33,7 +33,7 @@ from tests.campaign.mutants import TWELVE
 from tests.campaign.mutants_caught import CAUGHT
 from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.oracle import Violation
-from tests.campaign.report import bugs, detailed, table, write
+from tests.campaign.report import bugs, detailed, reproductions, table, write
 from tests.campaign.shrink import cause, keep, shrunk
 from tests.campaign.studio_cases import PREFIX
 from tests.campaign.studio_figures import (
@@ -96,8 +96,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     _print(table(actual, (seconds, how_much, requested.seed)))
     _print(bugs(caught))
+    _print(reproductions((row.bug, row.case) for row in caught))
     of_scripts = studio.text(bugs_in_studio)
     _print(of_scripts)
+    _print(reproductions((row.name, row.case) for row in bugs_in_studio))
     retained = [_kept(*item) for item in _first_of_each(actual)]
     _print("".join(f"kept: {path}\n" for path in retained))
     if requested.write:
@@ -120,6 +122,7 @@ def _studio(asked: argparse.Namespace) -> int:
         )
         caught = pool.map(hunt_studio, BUGS, chunksize=1)
     _print(actual.text(caught))
+    _print(reproductions((row.name, row.case) for row in caught))
     escaped = any(not row.case for row in caught)
     return int(bool(actual.broken) or escaped or actual.convergence < LEAST_CONVERGENCE)
 

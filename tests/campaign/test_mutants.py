@@ -11,6 +11,7 @@ from tests.campaign.cases import Case, run_case
 from tests.campaign.mutants import TWELVE
 from tests.campaign.mutants_caught import CAUGHT
 from tests.campaign.mutants_more import EXTRAS
+from tests.campaign.report import reproductions
 
 CASES: Final = sorted({line for lines in CAUGHT.values() for line in lines})
 
@@ -63,3 +64,16 @@ def test_the_table_names_the_catching_case_of_each_bug() -> None:
     assert "NOT CAUGHT" == next(
         row.caught for row in rows if row.bug == "blind POST retry"
     )
+
+
+def test_the_output_names_the_case_that_caught_each_bug() -> None:
+    """`make campaign` prints it, so that a developer can repeat the catch."""
+    caught = [
+        ("PUT although equal", "as-it-is | A | 1"),
+        ("no lock", "studio drift | outside@#11 | binds"),
+        ("blind POST retry", ""),
+    ]
+    printed = reproductions(caught).splitlines()
+    assert "  PUT although equal: as-it-is | A | 1" in printed
+    assert "  no lock: studio drift | outside@#11 | binds" in printed
+    assert not any("blind POST retry" in line for line in printed)
