@@ -24,8 +24,7 @@ def edited_dates_blocks(edited: EditedDatesSummary | None) -> list[str]:
     ]
     hidden = edited.hidden_phrase(FEW_DATES)
     lines += [f"- {hidden}"] if hidden else []
-    compared = escape_markdown(edited.compared_with)
-    return [f"**{DATES_TITLE}**, compared with {compared}:", "\n".join(lines)]
+    return [f"**{DATES_TITLE}:**", "\n".join(lines)]
 
 
 def later_refusals(later: LaterSummary | None) -> list[str]:

@@ -161,6 +161,25 @@ def test_a_plan_without_changes_creates_no_comment_and_edits_one(
     assert "No changes" in scene.comment(number)
 
 
+def test_a_change_of_a_later_date_has_a_comment(scene: RepositoryDriver) -> None:
+    """Its reviewers see both times, and who moves then; a change of nothing has none."""
+    campaign = (
+        "  - {{key: xmas, name: 'cards: xmas', intent: pin, queue: General, priority: 1, "
+        "from: '{}-12-27T06:00Z'}}\n"
+    )
+    usual = rules(pin="Billing", theft="Fraud")
+    scene.settle(usual + campaign.format(8999))
+    quiet = scene.open((CARDS, usual + campaign.format(8999) + "# a remark\n"))
+    assert ("success", []) == (scene.check(quiet).result, scene.hub.bodies(quiet))
+    number = scene.open((CARDS, usual + campaign.format(8998)))
+    assert "success" == scene.check(number).result
+    comment = scene.comment(number)
+    assert "**Dates that this change edits:**" in comment
+    times = "27 Dec 8999, 06:00 (UTC) → 27 Dec 8998, 06:00 (UTC)"
+    assert f"- `cards/xmas` begins {times}\n" in comment
+    assert "No changes now." in comment
+
+
 def test_a_pull_request_without_manifests_is_not_planned(
     scene: RepositoryDriver,
 ) -> None:
