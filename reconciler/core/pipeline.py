@@ -222,9 +222,12 @@ class Planner:
     def _consent_until_later(self, plan: Plan) -> tuple[Consent, ...] | None:
         """Return whose consent a plan needs, also for what its dates change later.
 
-        An apply of a reviewed plan makes no later change.
+        An apply of a reviewed plan makes no later change. A change of manifests that edits no rule
+        and no date needs none for what earlier changes have planned.
         """
         if plan.consent is None or not plan.later or self.reviewed is not None:
+            return plan.consent
+        if not plan.may_differ_later:
             return plan.consent
         later = (self._required_consent(change.plan) or () for change in plan.later)
         return join_consent([plan.consent, *later])

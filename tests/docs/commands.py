@@ -59,9 +59,10 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `FORCE_COLOR` | any value except 0: colours also in a pipe, unless `--color` or `NO_COLOR` is set |
 | `COLUMNS` | the width of the terminal, instead of the terminal's own |
 | `CXROUTE_ENVIRONMENTS` | for the workflows on [GitHub](forges.md#github) |
-| `CXROUTE_PACKAGE`, `CXROUTE_GITLAB_TOKEN` | for the jobs on [GitLab](forges.md#gitlab); the first one on Azure DevOps and Bitbucket, too |
+| `CXROUTE_PACKAGE` | on other [forges](forges.md), the requirement that pip installs |
+| `CXROUTE_GITLAB_TOKEN` | for the jobs on [GitLab](forges.md#gitlab) |
 | `CXROUTE_BITBUCKET_TOKEN` | for `cxroute bitbucket`: a repository access token |
-| `CXROUTE_BITBUCKET_API`, `CXROUTE_BITBUCKET_GIT` | for `cxroute bitbucket`: other addresses of the API, and of the repositories |
+| `CXROUTE_BITBUCKET_API`, `CXROUTE_BITBUCKET_GIT` | other addresses of the API, and of the repositories |
 | `CXROUTE_BITBUCKET_MANUAL` | for `cxroute bitbucket`: `true` in a pipeline that a person started |
 | `CXROUTE_OUTPUT`, `CXROUTE_SUMMARY` | on other forges: files that get the results of a task, and its Markdown |
 | `GITHUB_ACTOR`, `GITLAB_USER_LOGIN`, `BUILD_REQUESTEDFOR` | the name in the journal, instead of the machine's user |

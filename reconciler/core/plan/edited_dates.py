@@ -52,7 +52,12 @@ def find_edited_dates(
         for date in _edited(_rule_dates(earlier), _rule_dates(calendar))
         if is_selected(date.address, plan.options.only)
     ]
-    return EditedDates(dates=tuple(dates), compared_with=base.name, zone=zones[0])
+    return EditedDates(
+        dates=tuple(dates),
+        edits_rules=_rules_now(earlier) != _rules_now(calendar),
+        compared_with=base.name,
+        zone=zones[0],
+    )
 
 
 def _has_dates(manifests: Manifests) -> bool:
@@ -76,6 +81,13 @@ def _calendar_before(
         return None
     desired, _ = desire_offline(before, earlier, plan.live.queues)
     return desired.calendar
+
+
+def _rules_now(calendar: Calendar | None) -> dict[Address, Rule] | None:
+    """Return the rules at the time of the run, as if each due step were made."""
+    if calendar is None:
+        return None
+    return {address: each.rule for address, each in calendar.rules().items()}
 
 
 class _RuleDate(NamedTuple):

@@ -286,6 +286,16 @@ class Plan(Assessed):
     # the id, once it is computed
     _ids: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
 
+    @property
+    def may_differ_later(self) -> bool:
+        """Return whether the dates after now may move other conversations than before the change of
+        manifests: it edits a date or a rule, live rules change now, or that is not known.
+        """
+        edited = self.edited_dates
+        if edited is None or edited.dates or edited.edits_rules:
+            return True
+        return bool(self.changes or self.held or self.changes_endpoint)
+
     def remember_id(self, compute: Callable[[], str]) -> str:
         """Return the id of this plan, computed at its first use."""
         if not self._ids:
@@ -346,5 +356,6 @@ class EditedDates:
     """The edited dates of one Environment after now, by address and time."""
 
     dates: tuple[EditedDate, ...]
+    edits_rules: bool  # whether the change also edits a rule that is there now
     compared_with: str  # `commit 1a2b3c4d, the merge base with origin/main`
     zone: tzinfo

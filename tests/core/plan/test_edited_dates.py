@@ -13,6 +13,7 @@ import pytest
 from reconciler.core.manifest.load import BaseManifests, Manifests, load_contents
 from reconciler.core.model.rule import Queue
 from reconciler.core.pipeline import build_plan
+from reconciler.core.plan.changes import rules_after
 from reconciler.core.plan.document import digest_document, plan_to_json
 from reconciler.core.plan.stages import EditedDates, LiveState, Plan, PlanOptions
 from tests.support.dated_projects import (
@@ -50,7 +51,12 @@ def manifests_of(text: str) -> Manifests:
     return load_contents([("rules.yaml", text.encode())], instant=NOW)
 
 
-def plan_of(before: str | None, after: str, options: PlanOptions | None = None) -> Plan:
+def plan_of(
+    before: str | None,
+    after: str,
+    options: PlanOptions | None = None,
+    live: LiveState = LIVE,
+) -> Plan:
     """Return the plan of prod, compared with the manifests before a change."""
     manifests = manifests_of(after)
     if before is not None:
@@ -58,7 +64,7 @@ def plan_of(before: str | None, after: str, options: PlanOptions | None = None) 
             name='--base "old"', revision="old", manifests=manifests_of(before)
         )
         manifests = replace(manifests, base=base)
-    return build_plan(manifests, manifests.environment("prod"), LIVE, options)
+    return build_plan(manifests, manifests.environment("prod"), live, options)
 
 
 def edited(
@@ -209,6 +215,31 @@ def test_only_selected_rules_are_named() -> None:
     for only, count in (("cards/plain", 0), ("cards/*", 2)):
         result = edited(before, after, PlanOptions(only=(only,)))
         assert count == len(said(result))
+
+
+OWNED: Final = f"---\n{HEAD % ('Queues', 'all')}queues:\n  R: {{name: R, owners: ['@acme/r']}}\n  Q: Q\n"
+
+
+def consent_of(before: str, after: str, live: LiveState) -> list[str]:
+    """Return the queues whose owners must consent to a change."""
+    plan = plan_of(before + OWNED, after + OWNED, live=live)
+    return [each.queue.name for each in plan.consent or ()]
+
+
+def test_a_change_that_edits_no_date_needs_no_consent_for_later() -> None:
+    """The callers who move at a date moved by the decision of the change that stated it. A change
+    of other rules may make them others.
+    """
+    static = PROD + RULES + PLAIN
+    before = static + XMAS % ("R", FIRST, LAST)
+    first = plan_of(None, static)
+    live = replace(LIVE, rules=rules_after(first, first.changes))
+    assert ["R"] == consent_of(static, before, live)
+    assert [] == consent_of(before, before + "  # a remark\n", live)
+    assert ["R"] == consent_of(before, static + XMAS % ("R", SECOND_DATE, LAST), live)
+    assert ["R"] == consent_of(before, before, LIVE)
+    edited_since = before.replace("intent: plain", "intent: other")
+    assert ["R"] == consent_of(edited_since, before, live)
 
 
 def test_the_dates_are_not_a_part_of_the_plans_identity() -> None:
