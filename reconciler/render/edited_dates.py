@@ -63,5 +63,5 @@ def _times(date: EditedDate, zone: tzinfo) -> str:
     if not after:
         return f"{before}, removed"
     if date.before == date.after:
-        return f"{after}, with another content of the rule"
+        return f"{after}, edited"
     return f"{before} -> {after}"

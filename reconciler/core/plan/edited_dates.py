@@ -91,18 +91,17 @@ def _rules_now(calendar: Calendar | None) -> dict[Address, Rule] | None:
 
 
 class _RuleDate(NamedTuple):
-    """What one rule is before a date and from it on; None if it is not there."""
+    """What one rule is before a date and from it on; None if it is not there.
+
+    `conditions` are those of the steps at the date.
+    """
 
     address: Address
+    event: DateEvent
     at: datetime
     earlier: Rule | None
     later: Rule | None
-
-    @property
-    def event(self) -> DateEvent:
-        if self.earlier is None:
-            return "begins"
-        return "changes" if self.later is not None else "ends"
+    conditions: tuple[str, ...] = ()
 
 
 def _rule_dates(calendar: Calendar | None) -> set[_RuleDate]:
@@ -127,12 +126,39 @@ def _rule_dates_of(
         entries=tuple(entries),
         boundaries=tuple(sorted({at for entry in entries for at in entry.boundaries})),
     )
+    yield from _due_conditions(address, own)
     earlier = _rule_at(own, address, own.instant)
     for at in own.boundaries_until():
         later = _rule_at(own, address, at)
         if earlier != later:
-            yield _RuleDate(address, at, earlier, later)
+            event = _event(earlier, later)
+            conditions = tuple(_conditions_at(entries, at))
+            yield _RuleDate(address, event, at, earlier, later, conditions)
         earlier = later
+
+
+def _due_conditions(address: Address, calendar: Calendar) -> Iterator[_RuleDate]:
+    """Yield the due steps with a condition: one may still wait."""
+    for entry in calendar.active:
+        for step in entry.due_steps(calendar.instant):
+            if step.at is not None and step.condition is not None:
+                conditions = (repr(step.condition),)
+                yield _RuleDate(
+                    address, "changes", step.at, None, step.rule.rule, conditions
+                )
+
+
+def _conditions_at(entries: Sequence[DatedRule], at: datetime) -> Iterator[str]:
+    for entry in entries:
+        for step in entry.steps:
+            if step.at == at and step.condition is not None:
+                yield repr(step.condition)
+
+
+def _event(earlier: Rule | None, later: Rule | None) -> DateEvent:
+    if earlier is None:
+        return "begins"
+    return "changes" if later is not None else "ends"
 
 
 def _rule_at(calendar: Calendar, address: Address, instant: datetime) -> Rule | None:

@@ -500,7 +500,7 @@ class LaterJson(PlanPart):
 class EditedDateJson(PlanPart):
     """A date of a rule that a change of manifests edits.
 
-    - `before`, `after`: null where the rule has no such date; equal if the rule itself is edited
+    - `before`, `after`: null where the rule has no such date; equal if the rule or its `if` is edited
     """
 
     address: Text

@@ -353,7 +353,9 @@ class EditedDate(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditedDates:
-    """The edited dates of one Environment after now, by address and time."""
+    """The edited dates of one Environment after now, and of due steps with a condition; by address
+    and time.
+    """
 
     dates: tuple[EditedDate, ...]
     edits_rules: bool  # whether the change also edits a rule that is there now

@@ -180,6 +180,34 @@ def test_a_campaign_comes_changes_or_goes() -> None:
     )
 
 
+STEPS: Final = """\
+  - key: ramp
+    intent: card
+    targets: [{queue: Q, weight: 100}, {queue: R, weight: 0}]
+    steps:
+      - {at: 2026-11-20T06:00Z, weights: {Q: 95, R: 5}%s}
+      - {at: 2026-12-27T06:00:00Z, weights: {Q: 75, R: 25}%s}
+"""
+IF: Final = ", if: {query: up, above: %s, for: 30m}"
+
+
+def test_a_condition_is_a_part_of_its_step() -> None:
+    """Also of a due one, which may still wait."""
+    last = at(FIRST)
+    due = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    for before, after, expected in (
+        ((IF % 1, ""), (IF % 2, ""), due),
+        ((IF % 1, ""), ("", ""), due),
+        (("", IF % 1), ("", IF % 2), last),
+        (("", IF % 1), ("", ""), last),
+    ):
+        old, new = (PROD + RULES + STEPS % each for each in (before, after))
+        ((event, *times),) = said(edited(old, new))
+        assert "changes" == event
+        assert {expected} == {each for each in times if each}
+        assert [] == said(edited(old, old))
+
+
 def test_a_change_of_other_rules_edits_no_date() -> None:
     """Nor does a comment, or another place in the file."""
     before = PROD + RULES + XMAS % ("R", FIRST, LAST)
