@@ -1,18 +1,22 @@
 """The dates that a change of manifests edits, in words, for all forms of a plan."""
 
+import re
 from datetime import tzinfo
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
-from reconciler.core.plan.stages import EditedDate, Plan
+from reconciler.core.plan.stages import DateEvent, EditedDate, Plan
 from reconciler.core.plan.words import MANY_ROWS
 from reconciler.core.text.escape import pluralize, sanitize
-from reconciler.render.later import MAX_LATER, readable_time
+from reconciler.render.later import MAX_LATER, TIME_PATTERN, readable_time
 
 DATES_TITLE: Final = "Dates that this change edits"
 MAX_DATES: Final = MAX_LATER
 """Dates that a form shows at most; the JSON has all."""
 FEW_DATES: Final = MANY_ROWS
 """Dates that a short form shows."""
+_TIMES: Final = re.compile(
+    f"{TIME_PATTERN}(, new|, removed|, edited| -> {TIME_PATTERN})"
+)
 
 
 class DateText(NamedTuple):
@@ -48,6 +52,12 @@ def summarize_edited_dates(plan: Plan) -> EditedDatesSummary | None:
     shown = [_date_text(each, edited.zone) for each in edited.dates[:MAX_DATES]]
     name = sanitize(edited.compared_with)
     return EditedDatesSummary(tuple(shown), len(edited.dates), name)
+
+
+def is_date_text(date: DateText) -> bool:
+    """Return whether the words of a date can be those of this module; the rule may be any."""
+    is_event = date.event in get_args(DateEvent)
+    return is_event and _TIMES.fullmatch(date.times) is not None
 
 
 def _date_text(date: EditedDate, zone: tzinfo) -> DateText:

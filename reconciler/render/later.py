@@ -1,5 +1,6 @@
 """What changes at a later time, in words, for all forms of a plan."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, tzinfo
@@ -23,6 +24,10 @@ _OTHERS_UNCHANGED_THEN: Final = (
     "Everyone else, at each of these times: no change (proven)."
 )
 _WAITING: Final = "When the conditions of due steps hold"
+TIME_PATTERN: Final = (
+    r"[0-9]{1,2} [A-Z][a-z]{2} [0-9]{1,4}, [0-9:]{5,8} \((UTC|[+-][0-9]{2}:[0-9]{2})\)"
+)
+"""Matches a time of `readable_time`."""
 _MONTHS: Final = (
     "Jan",
     "Feb",
@@ -149,6 +154,11 @@ def _waiting(change: LaterChange) -> str:
 def _refusals(change: LaterChange) -> Iterator[str]:
     for guard in change.refusals:
         yield sanitize(guard.message)
+
+
+def is_readable_time(text: str) -> bool:
+    """Return whether a text can be the `when` of a later change."""
+    return text == _WAITING or re.fullmatch(TIME_PATTERN, text) is not None
 
 
 def readable_time(instant: datetime, zone: tzinfo) -> str:

@@ -20,6 +20,8 @@ from reconciler.core.model.rule import CANONICAL_JSON
 from reconciler.core.plan.document import COUNTED_ACTIONS
 from reconciler.core.plan.stages import Plan
 from reconciler.core.text.escape import escape_invisible
+from reconciler.render.edited_dates import DateText, is_date_text
+from reconciler.render.later import is_readable_time
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
@@ -106,7 +108,17 @@ def _has_known_words(view: PlanView) -> bool:
         and counted <= view.summary.counts.keys()
         and not view.provenance.explore
         and (links.commit.isalnum() or not links.commit)
+        and all(map(is_readable_time, _times(view.summary)))
+        and all(map(is_date_text, _dates(view.summary)))
     )
+
+
+def _times(summary: PlanSummary) -> list[str]:
+    return [change.when for change in summary.later.changes] if summary.later else []
+
+
+def _dates(summary: PlanSummary) -> tuple[DateText, ...]:
+    return summary.edited_dates.dates if summary.edited_dates else ()
 
 
 def _findings(view: PlanView) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.render.plan_view import _digest
 from tests.support.program import Program, write
 
 MANIFEST = """\
@@ -294,3 +295,30 @@ def test_many_edited_dates_are_counted(edited: Program) -> None:
     assert ", new\n" in edited.out
     _, form = edited.json("plan", "--base", "old")
     assert 22 == len(form["editedDates"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("edited_dates", 0, 0, 1),  # event
+        ("edited_dates", 0, 0, 2),  # times
+        ("later", 0, 0, 0),  # when
+    ],
+)
+def test_a_time_of_a_saved_plan_is_a_time(
+    edited: Program, words: tuple[str | int, ...]
+) -> None:
+    """The forms print it as it is, so another text is refused."""
+    soon = f"{datetime.now(UTC) + timedelta(days=9):%Y-%m-%dT%H:%MZ}"
+    write("m.yaml", EDITED.format(begin=soon, end="9000-01-07T00:00"))
+    assert 0 == edited("plan", "--base", "old", "--out", "p.json")
+    form = json.loads(Path("p.json").read_text("utf-8"))
+    part = form["view"]["content"]["summary"]
+    for name in words[:-1]:
+        part = part[name]
+    last = words[-1]
+    part[last] = f"{part[last]} <b>bold</b>"
+    form["view"]["digest"] = _digest(form["view"]["content"], form["planId"])
+    Path("p.json").write_text(json.dumps(form), "utf-8")
+    assert 64 == edited("show", "p.json", "--format", "markdown")
+    assert "is not a saved plan" in edited.err
