@@ -6,6 +6,9 @@ VENV ?= .venv$(if $(RESOLUTION),-$(RESOLUTION))
 # Passed on: make test ARGS="-k plan", make bench ARGS=..., make lock ARGS=--upgrade
 ARGS ?=
 
+# An interpreter of this file sees no setting that its user made for others: PYTHONPATH, PYTHONOPTIMIZE, ...
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
+
 BIN := $(VENV)/bin
 # The fast tests wait for little; the others wait for sockets and other processes.
 WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)')
@@ -27,8 +30,7 @@ help: ## This list
 demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's tenant, in process: plan, apply, drift, a broken promise
 	@$(BIN)/cxroute demo
 
-# Many processes are started, and where nothing compiled may be kept each would compile the program anew.
-PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q --dist worksteal
+PYTEST = $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q --dist worksteal
 
 test: $(VENV)/.project ## The fast tests, on all cores: about two minutes, for every change
 	@$(if $(COVER),rm -rf .coverage)

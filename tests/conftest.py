@@ -16,8 +16,9 @@ import pytest
 
 from tests.hostile.command import Workspace
 from tests.support import canary_secrets as canary
+from tests.support import surroundings
 from tests.support.measure import measure_children
-from tests.support.program import NO_BACKOFF, VARIABLES, Program
+from tests.support.program import NO_BACKOFF, Program
 from tests.tiers import (
     choose_tier,
     drop_further_cases,
@@ -39,12 +40,8 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A separate folder, with canaries for secrets, without the variables of the user who runs the
-    tests.
-    """
+    """A separate folder, with canaries for secrets."""
     monkeypatch.chdir(tmp_path)
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
     monkeypatch.setenv("CXONE_ACCESS_KEY_SECRET", canary.KEY_SECRET)
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
@@ -102,7 +99,10 @@ _LOOKOUT = Lookout()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look at what every process prints, and at what is captured in this one."""
+    """Set the surroundings of the suite, before pytest-xdist starts its workers with them; look at
+    what every process prints, and at what is captured in this one.
+    """
+    surroundings.settle()
     choose_tier(config.option.markexpr)
     gc.disable()  # until all tests are collected: they stay
     subprocess.Popen.communicate = _LOOKOUT.through(  # type: ignore[method-assign]

@@ -42,7 +42,13 @@ _SWITCH_WITH_VALUE: Final = re.compile(
     r"argument (?P<option>[^/ ]+)\S*: ignored explicit argument (?P<value>.*)",
     re.DOTALL,
 )
-"""argparse's message for a switch of one letter with more letters behind it."""
+"""argparse's message for a switch with a value."""
+_CHOICES: Final = re.compile(
+    r"(?P<option>.+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.*)\)",
+    re.DOTALL,
+)
+"""argparse's message for a value that is not one of a few; only some versions quote the choices."""
+_SHORT: Final = 2  # characters of an option of one letter
 
 
 _Options = TypeVar("_Options", bound=CommonOptions)
@@ -137,11 +143,13 @@ class Parser(argparse.ArgumentParser):
         """Raise the error that argparse found."""
         with_value = _SWITCH_WITH_VALUE.fullmatch(message)
         if with_value:
-            option = with_value["option"]
-            value = with_value["value"]
+            raise _value_of_switch(with_value["option"], with_value["value"])
+        other_choice = _CHOICES.fullmatch(message)
+        if other_choice:
+            choices = other_choice["choices"].replace("'", "")
             message = (
-                f"{option} takes no value, but {value} follows it; a long option begins with "
-                f"--"
+                f"{other_choice['option']}: invalid choice: {other_choice['value']} "
+                f"(choose from {choices})"
             )
         raise UsageError(message)
 
@@ -185,6 +193,7 @@ class CommandParser(Parser, Generic[_Options]):
 
     def parse_args(self, args: "Sequence[str]") -> _Options:  # type: ignore[override] # callers have no more
         """Return the options. Raises UsageError with the nearest option for an unknown one."""
+        self._check_switches(args)
         # options may stand between the words
         namespace, unknown = self.parse_known_intermixed_args(args)
         values = vars(namespace)
@@ -195,6 +204,36 @@ class CommandParser(Parser, Generic[_Options]):
             advice = ArgumentAdvice(self, values, unknown)
             self.error(f"unrecognized arguments: {shown}{advice.text()}")
         return read_options(self.options_class, values)
+
+    def _check_switches(self, args: "Sequence[str]") -> None:
+        """Raise UsageError for letters behind a switch of one letter that are no switches.
+
+        Versions of argparse differ in what they make of these.
+        """
+        is_switch = {
+            option: action.nargs == 0
+            for action in self._actions
+            for option in action.option_strings
+        }
+        for word in args:
+            if word == "--":
+                return
+            switch = word[:_SHORT]
+            for position, letter in enumerate(word[_SHORT:], _SHORT):
+                if not is_switch.get(switch):
+                    break
+                option = f"-{letter}"
+                if option not in is_switch:
+                    behind = word[position:].removeprefix("=")
+                    raise _value_of_switch(switch, repr(behind))
+                switch = option
+
+
+def _value_of_switch(switch: str, value: str) -> UsageError:
+    """Return the error for a switch with a value, or with letters behind it."""
+    return UsageError(
+        f"{switch} takes no value, but {value} follows it; a long option begins with --"
+    )
 
 
 def add_format_option(parser: argparse.ArgumentParser) -> None:

@@ -67,7 +67,23 @@ def manifests(cxroute: Program) -> Program:
         ("apply -auto-approve", "; write `--yes`"),
         ("validate -json", "; write `--format json`"),
         ("plan -target=cards/x", "; write `--only cards/x`"),
-        ("plan -var-file=prod", "; a long option begins with --"),
+        (
+            "plan -var-file=prod",
+            "-v takes no value, but 'ar-file=prod' follows it; a long option begins with --",
+        ),
+        (
+            "plan -qv5",
+            "-v takes no value, but '5' follows it; a long option begins with --",
+        ),
+        (
+            "plan -v=1",
+            "-v takes no value, but '1' follows it; a long option begins with --",
+        ),
+        ("plan -qepord", 'did you mean "prod"?'),
+        (
+            "plan --color pink",
+            "invalid choice: 'pink' (choose from auto, always, never)",
+        ),
         ("plan -n prod", "; write `-e prod`"),
         (
             "plan -n cards prod",

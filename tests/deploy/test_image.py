@@ -33,6 +33,7 @@ from tests.deploy.image import (
 from tests.features.endpoint.processes import MANIFEST
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import server_environment, server_process
+from tests.support.surroundings import CI
 from tests.tiers import FULL
 
 DOCKERFILE: Final = instructions((ROOT / "Dockerfile").read_text(encoding="utf-8"))
@@ -42,7 +43,7 @@ IMAGE_USER: Final = 10001
 linux: Final = pytest.mark.skipif(
     not Path("/proc/self/net/tcp6").exists(), reason="an image runs on Linux"
 )
-INSTALLS_PACKAGES: Final = os.environ.get("CI") == "true" or FULL
+INSTALLS_PACKAGES: Final = os.environ.get(CI) == "true" or FULL
 """Whether the packages are installed as in the Dockerfile, which needs twelve seconds and a package
 index."""
 Packages = Literal["full", "none"]

@@ -26,7 +26,7 @@ from reconciler.cli.main import main
 from tests.docs.page import GAP, ROOT, Edit, Run, Step, Told, Write
 from tests.support.command import Command
 from tests.support.ports import free_ports
-from tests.support.program import VARIABLES
+from tests.support.surroundings import suite_variables
 
 PORTS: Final = ("8099", "8098", "8097", "3000", "9090")
 LATER: Final = "2026-12-01"
@@ -126,14 +126,8 @@ class Session:
 
 @contextlib.contextmanager
 def session(folder: Path) -> Iterator[Session]:
-    """Return a reader's folder and free ports, in an environment without the variables of the
-    test's shell.
-    """
-    retained = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in VARIABLES and "CXONE" not in name
-    }
+    """Return a reader's folder and free ports, in the environment of the suite."""
+    retained = suite_variables(os.environ)
     script = Path(sys.executable).parent
     paths = {
         "PATH": f"{script}{os.pathsep}{retained['PATH']}",

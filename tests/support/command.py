@@ -146,7 +146,7 @@ def process_environment(**variables: str) -> dict[str, str]:
     """Return variables for a process: a few of this one, canaries for the client's credentials, and
     the given ones.
     """
-    names = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
+    names = ("PATH", "HOME", "LANG", "SYSTEMROOT", "GIT_CONFIG_NOSYSTEM")
     retained = {name: os.environ[name] for name in names if name in os.environ}
     return {
         **retained,

@@ -12,21 +12,6 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.targets.platform.transport.rate_limiter import REAL_TIME
 
-VARIABLES = (
-    "CI",
-    "CXROUTE_ENV",
-    "CXROUTE_JOURNAL",
-    "CXROUTE_HOSTS",
-    "GITHUB_ACTOR",
-    "CI_PROJECT_DIR",
-    "GITLAB_USER_LOGIN",
-    "CXONE_CLIENT_ID",
-    "CXONE_ACCESS_KEY_ID",
-    "FORCE_COLOR",
-    "NO_COLOR",
-    "COLUMNS",
-)
-"""Variables of the developer; they must not reach the tests."""
 NO_BACKOFF: Final = replace(REAL_TIME, random=lambda: 0.0)
 """A random number that makes waits zero: an empty list is read twice, with a wait of half a
 second."""

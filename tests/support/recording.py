@@ -19,7 +19,8 @@ from unittest.mock import patch
 from reconciler import __version__
 from reconciler.cli.main import main
 from tests.support import canary_secrets as canary
-from tests.support.program import NO_BACKOFF, VARIABLES
+from tests.support import surroundings
+from tests.support.program import NO_BACKOFF
 
 CLOCK: Final = "reconciler.cli.clients.REAL_TIME"
 """The clock of retries. It is replaced, so that retries do not wait."""
@@ -152,8 +153,7 @@ def workplace(folder: Path) -> Iterator[None]:
         "CXONE_CLIENT_SECRET": canary.SECRET,
     }
     with contextlib.chdir(folder), patch.dict(os.environ), patch(CLOCK, NO_BACKOFF):
-        for name in VARIABLES:
-            os.environ.pop(name, None)
+        surroundings.settle()
         os.environ.update(credentials, GITHUB_ACTOR="ada")
         yield
 

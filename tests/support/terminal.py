@@ -17,8 +17,6 @@ from unittest.mock import patch
 from reconciler.cli.main import main
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
-_DECIDE = ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
-"""Variables that decide how the program prints; each test sets the relevant ones."""
 
 
 class TerminalOutput(NamedTuple):
@@ -36,15 +34,10 @@ class TerminalOutput(NamedTuple):
 
 def run_on_terminal(width: int, *arguments: str, **variables: str) -> TerminalOutput:
     """Run a command in this process, with stdout and stderr on real terminals, to its end."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in _DECIDE
-    }
     out: list[bytes] = []
     err: list[bytes] = []
     with (
-        patch.dict(
-            os.environ, {**environment, "TERM": "xterm", **variables}, clear=True
-        ),
+        patch.dict(os.environ, {"TERM": "xterm", **variables}),
         _terminal(width, out) as stdout,
         _terminal(width, err) as stderr,
         patch("sys.stdout", stdout),

@@ -53,7 +53,7 @@ class SimplifyOptions(CommonOptions):
 def options(parser: argparse.ArgumentParser) -> type[SimplifyOptions]:
     add = parser.add_argument
     rulesets = "edit these RuleSets alone (default: all)"
-    add("rulesets", metavar="RULESET", nargs="*", help=rulesets)
+    add("rulesets", metavar="RULESET", nargs="*", default=(), help=rulesets)
     join = "make one rule of rules with one destination that differ in one attribute"
     add("--join", dest="kinds", action="append_const", const="join", help=join)
     redundant = "remove rules whose conversations go to the same place without them"

@@ -73,6 +73,7 @@ def options(parser: argparse.ArgumentParser) -> type[ExportOptions]:
     add(
         "rules",
         nargs="*",
+        default=(),
         metavar="NAME or ADDRESS",
         help="name or id of a live rule; ruleset/key of a managed rule",
     )

@@ -20,7 +20,7 @@ from reconciler.cli.main import main
 from reconciler.features.journal.places import JournalFile
 from reconciler.features.practice.sandbox import open_state
 from tests.support.plan_formats import FOR_PEOPLE
-from tests.support.program import VARIABLES, Program, write
+from tests.support.program import Program, write
 
 JOURNAL: Final = Path(".cxroute/journal.jsonl")
 HEAD: Final = """\
@@ -127,9 +127,7 @@ def last() -> str:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A folder with the run to undo, and the tenant before it."""
     folder = tmp_path_factory.mktemp("made")
-    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patched:
-        for name in VARIABLES:
-            patched.delenv(name, raising=False)
+    with contextlib.chdir(folder):
         manifests(*BEFORE)
         assert 0 == main(["apply", "--yes"])
         by_hand()

@@ -45,7 +45,7 @@ from reconciler.targets.studio.script import MAX_PROVEN_BYTES
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
-from tests.support.program import VARIABLES, Program
+from tests.support.program import Program
 from tests.support.studio_tenant import CREDENTIALS, SETTINGS, StudioTenant
 
 SCRIPT: Final = "Bot\\Hand-over"
@@ -194,11 +194,8 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (
         chdir(folder),
         practice_in_studio(),
-        pytest.MonkeyPatch.context() as patched,
         redirect_stdout(StringIO()),
     ):
-        for name in VARIABLES:
-            patched.delenv(name, raising=False)
         Path("manifests").mkdir()
         write_manifests(RULES)
         assert 0 == main([*SCOPE, *APPLY])
