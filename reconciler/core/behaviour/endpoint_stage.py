@@ -287,8 +287,8 @@ class EndpointStage:
         return all(holds(condition, {self.intent: intent}) for condition in conditions)
 
     def _with_bound(
-        self, conditions: Sequence[Condition | Opaque], bound: Condition
-    ) -> Sequence[Condition | Opaque]:
+        self, conditions: list[Condition | Opaque], bound: Condition
+    ) -> list[Condition | Opaque]:
         """Return conditions and one of the confidence, without those that another one implies."""
         own = [
             part

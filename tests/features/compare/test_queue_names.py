@@ -115,7 +115,7 @@ def test_queues_have_the_same_words_in_all_forms(cxroute: Program, block: int) -
 def test_a_move_between_queues_of_one_name_is_no_change_of_weights(
     cxroute: Program,
 ) -> None:
-    """The edit and its row have the ids, and the headline, too."""
+    """Each place that names the queues has their ids."""
     old = form("all", queue="q-1")
     new = form("all", queue="q-2")
     for rule in (old, new):
