@@ -112,10 +112,10 @@ def test_queues_have_the_same_words_in_all_forms(cxroute: Program, block: int) -
         assert all(before != after for before, after in cases), cxroute.out
 
 
-def test_a_move_between_queues_of_one_name_is_no_change_of_weights(
+def test_another_queue_of_the_same_name_is_not_an_edit_of_weights(
     cxroute: Program,
 ) -> None:
-    """Each place that names the queues has their ids."""
+    """The edit, its row and the headline have the ids."""
     old = form("all", queue="q-1")
     new = form("all", queue="q-2")
     for rule in (old, new):
