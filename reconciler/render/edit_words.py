@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from reconciler.core.behaviour.routing_entry import destination_of
 from reconciler.core.behaviour.space.clauses import Clause
 from reconciler.core.model.change import Action
 from reconciler.core.model.operators import BOUNDS
 from reconciler.core.model.rule import Condition, Opaque, Rule
 from reconciler.core.plan.clauses import clauses_phrase
 from reconciler.core.plan.edits import DESCRIPTION, NAME, EditedRule, FieldEdit
+from reconciler.core.plan.words import two_destinations
 from reconciler.core.text.escape import join_first, quote, sanitize
 from reconciler.core.text.phrases import Labels, queues_phrase
 
@@ -155,10 +157,13 @@ def _field_texts(
 ) -> Iterator[str]:
     if field.name in ("queue", "targets"):
         before, after = (
-            queues_phrase(targets, names)  # type: ignore[arg-type]
+            destination_of(targets)  # type: ignore[arg-type]
             for targets in (field.before, field.after)
         )
-        yield f"queue {before} -> {after}" if before != after else "weights"
+        if before == after:
+            yield "weights"
+        else:
+            yield f"queue {' -> '.join(two_destinations(before, after, names))}"
     elif field.name == "enabled":
         yield "switched on" if field.after else "switched off"
     elif field.name == DESCRIPTION:

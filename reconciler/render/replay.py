@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from reconciler.core.plan.replay import DestinationPair, ReplayResult
 from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.plan.traffic_shares import ShareRange
-from reconciler.core.plan.words import destination_phrase, share_phrase
+from reconciler.core.plan.words import share_phrase, two_destinations
 from reconciler.core.text.escape import join_first, pluralize
 from reconciler.core.text.phrases import Labels, conversation_phrase
 
@@ -110,10 +110,11 @@ def _case(
     line, attributes = pair.examples[0]
     recorded = {name: value for name, value in attributes.items() if value is not None}
     rules = [" -> ".join(map(entry_name, rules)) for rules in pair.rules.values()]
+    before, after = two_destinations(pair.before, pair.after, names)
     return ReplayCase(
         callers=f"{_number(pair.moved)} {noun}",
-        before=destination_phrase(pair.before, names),
-        after=destination_phrase(pair.after, names),
+        before=before,
+        after=after,
         example=f"line {line:,}: {conversation_phrase(recorded, labels)}",
         rules=join_first(rules, _MAX_RULES),
     )

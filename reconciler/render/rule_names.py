@@ -17,7 +17,12 @@ from reconciler.core.text.escape import join_all, sanitize
 
 _MAX_NAMED: Final = 6
 """With more rules, they are written by RuleSet."""
-_VERSIONS: Final = {"before": " (today)", "after": " (afterwards)", "both": ""}
+_VERSIONS: Final = {
+    "before": " (today)",
+    "after": " (afterwards)",
+    "both": "",
+    "between": " (today, behind the new fallback)",
+}
 
 
 class RuleNamer:

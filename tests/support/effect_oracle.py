@@ -6,7 +6,8 @@ It shares no code with the analysis, except the one that reads conditions in the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -19,6 +20,7 @@ from tests.support.brute_force import (
     destination,
     holds,
     in_routing_order,
+    is_supported,
 )
 from tests.support.brute_force_checks import (
     RoutingDifference,
@@ -32,8 +34,19 @@ from tests.support.random_rules import entry
 
 Wins = list[tuple[Json | None, int]]
 """Rules, and the inputs that each takes; None is the default routing."""
-SIDES: Final = {"before": ("before",), "after": ("after",), "both": ("before", "after")}
+SIDES: Final = {
+    "before": ("before",),
+    "after": ("after",),
+    "both": ("before", "after"),
+    "between": ("between",),
+}
 FALLBACK: Final = "the fallback"
+BOUNDS: Final = {
+    "greaterThanOrEqual",
+    "greaterThan",
+    "lessThan",
+    "lessThanOrEqual",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +63,8 @@ class EffectOracle:
     wins: dict[str, Wins]
     middle: Wins | None = None
     is_endpoint: bool = False  # a rule may have several parts on events
+    # by side, the inputs that each rule matches there, by its id; without an endpoint, empty
+    matched: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     report: str = field(default="", repr=False)
 
     def check(self, document: Json) -> None:
@@ -136,7 +151,8 @@ class EffectOracle:
         """Return the ids of the rules that take some of these inputs; None is the default
         routing.
         """
-        return _ids(self.wins[side], inside)
+        wins = self.middle or [] if side == "between" else self.wins[side]
+        return _ids(wins, inside)
 
     def _check_earlier(self, row: Json, rules: Json, inside: int) -> None:
         """Assert that each earlier rule comes before a rule that takes some of the row, and matches
@@ -149,17 +165,18 @@ class EffectOracle:
             assert where & self.universe.all_of(named["conditions"]), (
                 f"{self.report}{row}\n{named}"
             )
-            assert any(
-                self._is_before(named, side, inside) for side in SIDES[named["when"]]
-            ), f"{row}\n{named}"
+            sides = {*SIDES[named["when"]], *(["between"] if self.middle else [])}
+            assert any(self._is_before(named, side, inside) for side in sides), (
+                f"{row}\n{named}"
+            )
 
     def _is_before(self, named: Json, side: str, inside: int) -> bool:
         ordered = [
             item["id"] for item in in_routing_order(self._list(side), self.evaluation)
         ]
+        if named["id"] not in ordered:
+            return False
         takers = self._takers(side, inside)
-        if side == "before" and self.middle is not None:
-            takers |= _ids(self.middle, inside)
         last = max(
             len(ordered) if taker is None else ordered.index(taker) for taker in takers
         )
@@ -167,7 +184,7 @@ class EffectOracle:
         return place < last or (self.is_endpoint and place == last)
 
     def _list(self, side: str) -> Sequence[Json]:
-        return self.old if side == "before" else self.new
+        return self.new if side == "after" else self.old
 
     # Causes
 
@@ -349,9 +366,39 @@ class EffectOracle:
         for form in document["rules"].values():
             sides = {side for side in ("before", "after") if self._has(side, form)}
             output = set(SIDES[form["when"]])
+            if output == {"between"}:
+                assert self.middle is not None, form
+                assert self._is_edited(form["id"]), f"{self.report}{form}"
+                output = {"before"}
             assert (output <= sides) if self.is_endpoint else (output == sides), (
                 f"{self.report}{form}"
             )
+        self._check_boxes(document["rules"].values())
+
+    def _check_boxes(self, forms: Iterable[Json]) -> None:
+        """Assert that an entry says what its list does behind its endpoint: each condition once,
+        and no box of a rule twice.
+        """
+        boxes = set[tuple[str, str, int]]()
+        for form in forms:
+            inside = self.universe.all_of(form["conditions"])
+            for side in SIDES[form["when"]]:
+                box = side, form["id"], inside
+                assert box not in boxes, f"{self.report}{form}\ntwice"
+                boxes.add(box)
+                if self.is_endpoint:
+                    wrong = inside & ~self.matched[side][form["id"]]
+                    assert not wrong, f"{self.report}{form}\nnot of {side}"
+                    self._check_bounds(form, self._version(side, form["id"]) or {})
+
+    def _check_bounds(self, form: Json, version: Json) -> None:
+        """Assert that the endpoint adds no bound beside one of the rule that says the same or
+        less.
+        """
+        own = Counter(map(_bounded, version["conditions"]))
+        for name, count in Counter(map(_bounded, form["conditions"])).items():
+            is_once = name is None or count <= max(1, own[name])
+            assert is_once, f"{self.report}{form}\n{name} twice"
 
     def _has(self, side: str, form: Json) -> bool:
         """Return whether a list has a rule: with these conditions, or behind the endpoint with a
@@ -408,6 +455,13 @@ def _lists_texts(part: Json) -> bool:
     )
     is_list = part.get("operator") in ("equals", "in") and "negate" not in part
     return is_list and all(isinstance(value, str) for value in values)
+
+
+def _bounded(part: Json) -> tuple[str, str] | None:
+    """Return the attribute and the operator of a bound."""
+    if part.get("operator") not in BOUNDS or not is_supported(part):
+        return None
+    return part["attributeName"], part["operator"]
 
 
 def _ids(wins: Wins, inside: int) -> set[str | None]:

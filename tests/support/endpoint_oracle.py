@@ -103,7 +103,7 @@ class EventDifference:
         if before.fallback.digest != after.fallback.digest:
             self.sides = (with_own_truths(before), with_own_truths(after))
         self.changes_fallback = before.fallback.digest != after.fallback.digest
-        middle = (
+        self.middle = middle = (
             with_own_truths(Behind(before.rules, after.fallback))
             if self.changes_fallback
             else None
@@ -168,8 +168,25 @@ class EventDifference:
             },
             middle=self._wins(self.between) if self.between is not None else None,
             is_endpoint=True,
+            matched={
+                "before": self._matched(before),
+                "after": self._matched(after),
+                "between": self._matched(self.middle) if self.middle else {},
+            },
             report=f"{before}\n{after}\n",
         )
+
+    def _matched(self, side: Behind) -> dict[str, int]:
+        """Return the events that each rule of a side matches if it is on, by its id."""
+        matched: dict[str, int] = {}
+        for form in side.rules:
+            only = replace(side, rules=[form])
+            matched[form["id"]] = sum(
+                bit
+                for bit in self.bits
+                if only.winner(self.universe.example(bit), self.evaluation)
+            )
+        return matched
 
     def _wins(self, winners: Sequence[Json | None]) -> Wins:
         actual: dict[int, tuple[Json | None, int]] = {}

@@ -39,9 +39,10 @@ Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
 # in examples, where neither rules nor documents name an intent
 _ANY_INTENT: Final = "any"
-_LOWER_BOUNDS: Final = frozenset(
-    {"greaterThanOrEqual", "greaterThan", "between", "equals"}
-)
+_LOWER: Final = frozenset({"greaterThanOrEqual", "greaterThan"})
+_UPPER: Final = frozenset({"lessThanOrEqual", "lessThan"})
+_STRICT: Final = frozenset({"greaterThan", "lessThan"})
+_TWO_SIDED: Final = frozenset({"between", "equals"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,19 +251,18 @@ class EndpointStage:
             yield conditions
             return
         if self._fulfils(on_intent, fallback):
-            for doubtful in self._doubtful:
-                yield [*remaining, *doubtful]
+            for intent, confidence in self._doubtful:
+                yield [intent, *self._with_bound(remaining, confidence)]
 
-        if not any(map(self._implies_sure, remaining)):
-            least = self.fallback.min_confidence
-            sure = make_condition(self.confidence, "greaterThanOrEqual", least)
-            remaining.append(sure)
+        least = self.fallback.min_confidence
+        sure = make_condition(self.confidence, "greaterThanOrEqual", least)
+        remaining = self._with_bound(remaining, sure)
         if not self.fallback.known_intents:
             yield [*on_intent, *remaining]
             return
-        intent = self._known_intent(on_intent)
-        if intent is not None:
-            yield [intent, *remaining]
+        known = self._known_intent(on_intent)
+        if known is not None:
+            yield [known, *remaining]
 
     def _known_intent(self, on_intent: Sequence[Condition]) -> Condition | None:
         """Return the condition on the known intents that fulfil some conditions; None without
@@ -286,14 +286,19 @@ class EndpointStage:
     def _fulfils(self, conditions: Iterable[Condition], intent: str) -> bool:
         return all(holds(condition, {self.intent: intent}) for condition in conditions)
 
-    def _implies_sure(self, part: Condition | Opaque) -> bool:
-        """Return whether a condition holds only for confidences that are high enough."""
-        if not isinstance(part, Condition) or part.attribute != self.confidence:
-            return False
-        if part.operator not in _LOWER_BOUNDS:
-            return False
-        least = part.values[0]
-        return isinstance(least, int | float) and least >= self.fallback.min_confidence
+    def _with_bound(
+        self, conditions: list[Condition | Opaque], bound: Condition
+    ) -> list[Condition | Opaque]:
+        """Return conditions and one of the confidence, without those that another one implies."""
+        own = [
+            part
+            for part in conditions
+            if isinstance(part, Condition) and part.attribute == self.confidence
+        ]
+        if any(_implies(part, bound) for part in own):
+            return conditions
+        implied = [part for part in own if _implies(bound, part)]
+        return [*(part for part in conditions if part not in implied), bound]
 
     def _on_event(self, part: Condition | Opaque) -> Condition | Opaque:
         """Return a condition that an event fulfils if its confidence, as it is stored, fulfils this
@@ -338,6 +343,21 @@ def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:
         if is_number and types.get(name) == ANY_TEXT:
             stored[name] = number_as_text(value)
     return stored
+
+
+def _implies(first: Condition, second: Condition) -> bool:
+    """Return whether the second condition is a bound that holds wherever the first one does."""
+    is_lower = second.operator in _LOWER
+    one_sided = _LOWER if is_lower else _UPPER
+    if second.operator not in one_sided or first.operator not in one_sided | _TWO_SIDED:
+        return False
+    end = first.values[0 if is_lower else -1]
+    bound = second.values[0]
+    if isinstance(end, str) or isinstance(bound, str):
+        return False
+    if end == bound:
+        return first.operator in _STRICT or second.operator not in _STRICT
+    return (end > bound) is is_lower
 
 
 def _part(entry: RoutingEntry, conditions: Conditions) -> RoutingEntry:

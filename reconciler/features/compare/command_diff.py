@@ -3,8 +3,7 @@ queues.
 """
 
 import argparse
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from reconciler.cli.rule_sources import (
     parse_source,
     read_sources,
 )
-from reconciler.core.behaviour.routing_entry import Destination, Evaluation
+from reconciler.core.behaviour.routing_entry import Evaluation
 from reconciler.core.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.core.plan.clauses import FEW_VALUES
 from reconciler.core.plan.headline import headline
@@ -126,33 +125,13 @@ def _print_effects(
     impact: Impact, queues: Mapping[str, str], sides: Labels, output: Output
 ) -> None:
     is_verbose = output.loudness == "verbose"
-    splits = []
-    for region in impact.behaviour.regions:
-        splits += [region.before, region.after]
-    names = queue_names(splits, queues)
     values = ALL_VALUES if is_verbose else FEW_VALUES
-    summary = summarize_effects(impact, names, sides, values=values)
+    summary = summarize_effects(impact, queues, sides, values=values)
     lines = [*headline_lines(summary, output.paint)]
     effects = list(effects_lines(summary, output.paint, verbose=is_verbose))
     if effects:
         lines += ["", *effects]
     output.result("".join(f"{line}\n" for line in lines))
-
-
-def queue_names(
-    splits: Iterable[Destination], queues: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the names of queues by id; equal names are followed by their ids."""
-    names: dict[str, str] = {}
-    for split in splits:
-        for queue, _ in split or ():
-            if not queue.startswith('{"'):
-                names[queue] = queues.get(queue, queue)
-    counts = Counter(queues[queue] for queue in names if queue in queues)
-    return {
-        queue: f"{name} ({queue})" if counts[name] > 1 else name
-        for queue, name in names.items()
-    }
 
 
 def _document(

@@ -100,12 +100,8 @@ def _document(result: ReplayResult, queues: Mapping[str, str]) -> "ReplayJson":
 def _print_moved(
     result: ReplayResult, queues: Mapping[str, str], sides: Labels, output: Output
 ) -> None:
-    splits = []
-    for pair in result.pairs:
-        splits += [pair.before, pair.after]
-    names = diff.queue_names(splits, queues)
     most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
-    summary = summarize_replay(result, names, sides, most)
+    summary = summarize_replay(result, queues, sides, most)
     lines = replay_lines(summary, output.paint)
     output.result("".join(f"{line}\n" for line in lines))
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 from reconciler.core.behaviour.routing_entry import Destination
 from reconciler.core.model.finding import Document
 from reconciler.core.model.rule import Condition, Opaque, Source, to_api_json
-from reconciler.core.plan.words import destination_phrase
+from reconciler.core.plan.words import destination_phrase, target_name
+from reconciler.render.escape_markdown import unquote
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import destination_form
 
@@ -48,11 +49,13 @@ class PageTables:
         )
 
     def destination(self, destination: Destination) -> int:
-        """Return the position of a destination: as JSON, and in words."""
+        """Return the position of a destination: as JSON, in words, and the words for each queue."""
         form = destination_form(destination, self._queues)
-        return self._position(
-            "destinations", [form, destination_phrase(destination, self._queues)]
-        )
+        phrase = destination_phrase(destination, self._queues)
+        queues = [
+            unquote(target_name(queue, self._queues)) for queue, _ in destination or ()
+        ]
+        return self._position("destinations", [form, phrase, queues])
 
     def file(self, source: Source) -> int:
         """Return the position of a file: its name, and its link without the line."""

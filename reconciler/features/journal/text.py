@@ -104,9 +104,9 @@ def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     targets = form.get("targets")
     for target in targets if isinstance(targets, list) else ():
         queue = target.get("queueId") if isinstance(target, dict) else None
-        if isinstance(queue, str):
-            name = target.get("queueName")
-            yield queue, name if isinstance(name, str) else queue
+        name = target.get("queueName") if isinstance(target, dict) else None
+        if isinstance(queue, str) and isinstance(name, str):
+            yield queue, name
 
 
 def _outcome(run: RecordedRun) -> str:

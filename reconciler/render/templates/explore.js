@@ -366,10 +366,9 @@
   // The queues, each with its rules.
   const queuesOf = rule => queuesAt(rule.destination);
   function queuesAt(at) {
-    const {queues} = data.destinations[at][0];
+    const [{queues}, , titles] = data.destinations[at];
     if (!queues) { return [[NO_RULE, DEFAULT_ROUTING]]; }
-    const parts = queues.map(({queueId, queueName}) =>
-      [queueId ?? queueName, queueName === null ? `an unknown queue (${visible(queueId)})` : visible(queueName)]);
+    const parts = queues.map(({queueId, queueName}, number) => [queueId ?? queueName, titles[number]]);
     return parts.length ? parts : [[NO_QUEUE, "no queue"]];
   }
   function showQueues() {

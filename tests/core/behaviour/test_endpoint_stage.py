@@ -169,16 +169,63 @@ def test_rare_changes_give_exact_effects(before: Behind, after: Behind) -> None:
     EventDifference(before, after, "lowest-first").check(document(before, after))
 
 
-def test_a_rule_that_only_the_new_fallback_puts_first_is_named_as_both() -> None:
-    """It comes after the row's rule in the new list: so `after` alone would be wrong."""
+def named_by(document: Json, kind: str) -> list[Json]:
+    """Return the rules that the rows of a kind name as earlier ones."""
+    rows = [row for effect in document["effects"] for row in effect["rows"]]
+    names = [name for row in rows if row["kind"] == kind for name in row["earlier"]]
+    return [document["rules"][name] for name in names]
+
+
+def test_a_rule_is_named_with_the_conditions_of_the_list_that_has_them() -> None:
+    """Today's list has the rule behind another fallback, which is not what the row depends on."""
     retained = rule("k1", 3, [NOT_AB], "A")
     before = Behind([retained, all_others(4)], FallbackPolicy("b", 0.7))
     after = Behind([retained, all_others(1)], FallbackPolicy())
-    actual = document(before, after)
-    rows = [row for effect in actual["effects"] for row in effect["rows"]]
-    (earlier,) = next(row["earlier"] for row in rows if row["kind"] == "fallback")
-    named = actual["rules"][earlier]
-    assert ("k1", "both") == (named["id"], named["when"])
+    (named,) = named_by(document(before, after), "fallback")
+    assert ("k1", "after") == (named["id"], named["when"])
+
+
+def test_a_deleted_rule_behind_the_new_fallback_is_in_no_list() -> None:
+    """Below the new bound, it would take the callers whose language it tests: they are the
+    deletion's, all others are the fallback's.
+    """
+    german = attribute("language", "equals", "de")
+    below = rule("k1", 1, [attribute(INTENT, "equals", "none"), german], "A")
+    lost = rule("k2", 2, [attribute(INTENT, "equals", "x")], "B")
+    last = rule("rest", 9, [], "C")
+    before = Behind([below, lost, last], FallbackPolicy("none", 0.5))
+    after = Behind([lost, last], FallbackPolicy("none", 0.7))
+    EventDifference(before, after, "lowest-first").check(document(before, after))
+    named = named_by(document(before, after), "fallback")
+    bounds = {
+        (form["id"], form["when"]): part["value"]
+        for form in named
+        for part in form["conditions"]
+        if part["attributeName"] == CONFIDENCE
+    }
+    assert 0.7 == bounds["k1", "between"]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (("greaterThanOrEqual", 0.3), ("greaterThanOrEqual", 0.5)),
+        (("greaterThan", 0.3), ("greaterThanOrEqual", 0.5)),
+        (("greaterThanOrEqual", 0.5), ("greaterThanOrEqual", 0.5)),
+        (("greaterThan", 0.5), ("greaterThan", 0.5)),
+        (("between", [0.6, 0.8]), ("between", [0.6, 0.8])),
+        (("equals", 0.7), ("equals", 0.7)),
+    ],
+)
+def test_of_two_bounds_only_the_narrower_one_is_named(
+    own: tuple[str, object], expected: tuple[str, object]
+) -> None:
+    """The rule's own one, or that of the fallback."""
+    endpoint = stage(FallbackPolicy("none", 0.5))
+    conditions = [attribute(INTENT, "equals", "a"), attribute(CONFIDENCE, *own)]
+    (part,) = endpoint.pull_back(entries([rule("k", 1, conditions, "A")]))
+    written = rule("k", 1, [conditions[0], attribute(CONFIDENCE, *expected)], "A")
+    assert entries([written])[0].rule.conditions == part.rule.conditions
 
 
 @pytest.mark.fast_cases(1)

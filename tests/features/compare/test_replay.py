@@ -39,7 +39,7 @@ def test_two_files_are_replayed_without_an_environment(cxroute: Program) -> None
 calls.csv, from left.json to right.json
 
 Of 6 recorded conversations, 4 (66.7 %) go elsewhere.
-  4 conversations: "q-cards" -> "q-general"
+  4 conversations: an unknown queue (q-cards) -> an unknown queue (q-general)
       example: line 3: intent "card_not_working", confidence 0.6   ("card" -> "all")
 """
         == cxroute.out

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -403,6 +404,25 @@ def test_queues_of_the_tests_have_names() -> None:
     ]
     assert "gone" not in QUEUES
     assert "an unknown queue (gone)" in html_of(page_of(listed))
+
+
+def test_the_list_of_queues_has_the_words_of_the_destinations() -> None:
+    """Random pages: known queues, unknown ones, and targets that cxroute does not understand; the
+    list of queues has names without quotes.
+    """
+    kinds = Counter[str]()
+    for seed in range(60):
+        data = explore_data(a_page(Random(f"queues {seed}")))
+        for form, phrase, names in data["destinations"]:
+            assert len(form.get("queues", ())) == len(names), phrase
+            for name in names:
+                assert name in phrase, (name, phrase)
+                kinds[name.split("(")[0]] += 1
+    assert {
+        "an unknown queue ",
+        "something that cxroute does not understand ",
+        "Desk B",
+    } < kinds.keys()
 
 
 def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:

@@ -143,7 +143,7 @@ def test_an_invalid_rule_is_said_to_be_one() -> None:
             "  update cards/vip   applied\n      a rule that cannot be read\n" in text
         )
     nameless = raw(managed("1", "cards/vip", rule()))
-    assert 'to "q-cards"' in run_text(
+    assert "to an unknown queue (q-cards)" in run_text(
         RecordedRun(
             id="r1", start=START, changes=(entry("create", None, nameless),), end=None
         )

@@ -54,7 +54,7 @@ from reconciler.core.behaviour.space.space import MAX_NARROW_VALUES, Example
 from reconciler.core.model.grouping import group_pairs
 
 Kind = Literal["redirects", "takes", "releases", "fallback"]
-When = Literal["before", "after", "both"]
+When = Literal["before", "after", "both", "between"]
 
 FALLBACK: Final = -1
 """The number of the edit of the endpoint's fallback."""
@@ -100,7 +100,7 @@ class EditSet(NamedTuple):
 
 class NamedRule(NamedTuple):
     """A rule that a row names, and the list that has it; `both`: with equal conditions and
-    priority.
+    priority, `between`: no list has the rule's conditions of today behind the new fallback.
     """
 
     entry: RoutingEntry
@@ -177,6 +177,12 @@ class _Cause(NamedTuple):
 
 
 _NO_RULE: Final = -1
+_WHEN: Final[Mapping[tuple[bool, bool], When]] = {
+    (True, False): "before",
+    (False, True): "after",
+    (True, True): "both",
+    (False, False): "between",
+}
 _MIDDLE: Final = 2  # of the lists of `_RuleBook`, the old one behind the new fallback
 
 
@@ -208,7 +214,6 @@ class _RuleBook:
         self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
         self._edit_of = _number_edits(edits)
         self._number_of: dict[Hashable, int] = {}
-        self._earlier_in_middle: set[int] = set()
         self._numbers: dict[tuple[int, int], int] = {}
 
     def edit_of(self, entry: RoutingEntry | None) -> int | None:
@@ -251,14 +256,8 @@ class _RuleBook:
         if number not in self._named:
             entry = self.rules[number].entry
             old_entries, new_entries = self._entries_by_identity
-            is_after = self._has(new_entries, entry)
-            is_before = number in self._earlier_in_middle or self._has(
-                old_entries, entry
-            )
-            when: When = "before"
-            if is_after:
-                when = "both" if is_before else "after"
-            self._named[number] = NamedRule(entry, when)
+            lists = self._has(old_entries, entry), self._has(new_entries, entry)
+            self._named[number] = NamedRule(entry, _WHEN[lists])
         return self._named[number]
 
     def _has(
@@ -325,16 +324,7 @@ class _RuleBook:
         ]
 
     def overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
-        """Return the numbers of the rules of a list before a rank that match a part of a box.
-
-        Those of the old list behind the new fallback are named as rules of the old list.
-        """
-        found = self._find_overlapping_before(side, rank, box)
-        if side == _MIDDLE:
-            self._earlier_in_middle |= found
-        return found
-
-    def _find_overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
+        """Return the numbers of the rules of a list before a rank that match a part of a box."""
         slices = self._lists[side]
         if rank == 0 or not slices.entries:
             return set()
