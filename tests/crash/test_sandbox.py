@@ -28,7 +28,8 @@ LONGEST: Final = 1.5
 
 
 def document(state: TenantState) -> dict[str, Any]:
-    return json.loads(json.dumps(state.to_document()))
+    copy: dict[str, Any] = json.loads(json.dumps(state.to_document()))
+    return copy
 
 
 @pytest.mark.parametrize("seed", range(INSTANTS))
@@ -72,7 +73,7 @@ def test_a_killed_apply_keeps_every_create(seed: int, tmp_path: Path) -> None:
     write_manifests(tmp_path)
     folder: dict[str, Any] = {"cwd": tmp_path, "env": process_environment()}
     apply = ("apply", "-e", "sandbox", "--yes", "-q")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with Command(*apply, **quiet, **folder) as process:
         time.sleep(random.Random(seed).uniform(0, LONGEST))
         process.kill()

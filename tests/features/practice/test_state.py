@@ -175,7 +175,7 @@ def bytes_written() -> int:
 def test_a_deleted_or_edited_file_of_an_open_state_gets_the_next_change(
     tmp_path: Path,
 ) -> None:
-    """A deleted file is written anew with everything, an edited one gets the change alone."""
+    """A deleted file gets all rules again, an edited one gets only the change."""
     path = tmp_path / "state.json"
     with TenantState.load(path, initial=TenantState(QUEUES)) as state:
         state.put(stored(1))

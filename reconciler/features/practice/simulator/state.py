@@ -52,11 +52,11 @@ class TenantState:
         self.queues: list[JsonObject] = list(queues)
         self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
         self._ids_by_name: dict[str, set[str]] = {}
-        self.contexts: dict[str, JsonObject] = dict(contexts or {})
+        self.contexts: JsonObject = dict(contexts or {})
         # Versions by id: path, content, user, date, lock.
-        self.scripts: dict[str, JsonObject] = dict(scripts or {})
+        self.scripts: JsonObject = dict(scripts or {})
         # Of the decision service, by version.
-        self.tables: dict[str, JsonObject] = dict(tables or {})
+        self.tables: JsonObject = dict(tables or {})
         self._assign("rules", {rule["id"]: rule for rule in rules})
         self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
         # Called after each change, before the response:
@@ -275,7 +275,7 @@ class TenantState:
             self._ids_by_name.setdefault(after["name"], set()).add(rule_id)
 
     def _store(self, change: JsonObject) -> None:
-        """Write a change to the file. A new queue is no change, so it writes the whole state."""
+        """Write a change to the file, or everything if there is a new queue."""
         if self._file is None:
             return
         if self.queues == self._queues_in_file:

@@ -134,13 +134,7 @@ def read_document(path: Path) -> dict[str, Any]:
         parts[key] = document.get(key, {})
         _check_objects(path, key, parts[key])
     if changes:
-        rules = {rule["id"]: rule for rule in parts["rules"]}
-        objects = {**parts, "rules": rules}
-        del objects["queues"]
-        for change in changes:
-            _make(path, objects, _parse(path, change))
-        parts["rules"] = list(rules.values())
-        _check_list(path, "rules", parts["rules"])
+        _make_all(path, parts, changes)
     if not all(version.isdecimal() for version in parts["tables"]):
         raise StateError(f"{path}: tables must have their versions as names")
     return parts
@@ -166,6 +160,16 @@ def _parse(path: Path, data: bytes) -> object:
     except ValueError as error:
         remedy = "Fix the file, or delete it to start over"
         raise StateError(f"{path}: is not JSON: {error}. {remedy}") from None
+
+
+def _make_all(path: Path, parts: dict[str, Any], changes: list[bytes]) -> None:
+    rules = {rule["id"]: rule for rule in parts["rules"]}
+    objects = {**parts, "rules": rules}
+    del objects["queues"]
+    for change in changes:
+        _make(path, objects, _parse(path, change))
+    parts["rules"] = list(rules.values())
+    _check_list(path, "rules", parts["rules"])
 
 
 def _make(path: Path, parts: dict[str, Any], change: object) -> None:
