@@ -20,6 +20,7 @@ from reconciler.features.practice.simulator.storage import (
 )
 
 JsonObject = dict[str, Any]
+Objects = dict[str, JsonObject]
 Part = Literal["rules", "contexts", "scripts", "tables"]
 Changed = dict[str, JsonObject | None]
 _LOG_LIMIT: Final = 20_000
@@ -50,13 +51,13 @@ class TenantState:
         tables: JsonObject | None = None,
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
-        self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
+        self.stored_rules: Objects = {}  # by id, oldest first
         self._ids_by_name: dict[str, set[str]] = {}
-        self.contexts: JsonObject = dict(contexts or {})
+        self.contexts: Objects = dict(contexts or {})
         # Versions by id: path, content, user, date, lock.
-        self.scripts: JsonObject = dict(scripts or {})
+        self.scripts: Objects = dict(scripts or {})
         # Of the decision service, by version.
-        self.tables: JsonObject = dict(tables or {})
+        self.tables: Objects = dict(tables or {})
         self._assign("rules", {rule["id"]: rule for rule in rules})
         self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
         # Called after each change, before the response:
@@ -246,8 +247,8 @@ class TenantState:
         for watcher in self.watchers:
             watcher(self)
 
-    def _objects(self, part: Part) -> dict[str, JsonObject]:
-        parts: dict[Part, dict[str, JsonObject]] = {
+    def _objects(self, part: Part) -> Objects:
+        parts: dict[Part, Objects] = {
             "rules": self.stored_rules,
             "contexts": self.contexts,
             "scripts": self.scripts,
