@@ -28,6 +28,7 @@ import dates
 import decide
 import endpoint
 import pace
+import sandbox
 import tenants
 from adversarial import LISTS
 
@@ -481,7 +482,7 @@ def main() -> None:
         "what",
         nargs="*",
         help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint"
-        " decide changes dates"
+        " decide changes dates sandbox"
         " words house; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
@@ -516,6 +517,7 @@ def main() -> None:
         "decide": lambda: decide.bench(10, WORK),
         "changes": lambda: changes.bench(WORK, lambda words: cost(words, (0, 2)).cpu),
         "dates": lambda: dates.bench(options.runs, WORK, cost, interleaved),
+        "sandbox": lambda: sandbox.bench(options.runs, WORK, cost, interleaved),
         "words": lambda: bench_words(options.seed, options.show),
         "house": bench_house,
     }

@@ -7,13 +7,17 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from reconciler.features.practice.simulator.state import TenantState, format_timestamp
 from reconciler.features.practice.simulator.storage import StateError
+from tests.crash.changing_process import change
 from tests.support.cases import each_case
 from tests.support.simulated import QUEUES, stored
 
@@ -87,6 +91,119 @@ state.merge("c1", {{"a": 1}}); state.merge("c1", {{"b": 2}})
     assert {"c1": {"a": 1, "b": 2}} == actual["contexts"]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_each_beginning_of_the_changes_is_a_state(tmp_path: Path, seed: int) -> None:
+    """A file that ends in the middle of a change has all changes before it, and is written on."""
+    path = tmp_path / "state.json"
+    steps = f"""
+from random import Random
+from tests.crash.changing_process import change
+draw = Random({seed})
+state.queues.append({{"id": "q1", "name": "Überweisung"}})
+for n in range(40): change(state, n, draw)
+"""
+    killed(path, steps)
+    data = path.read_bytes()
+    document, *changes = data.split(b"\n+")
+    assert 39 == len(changes)
+
+    model = TenantState([{"id": "q1", "name": "Überweisung"}])
+    draw = Random(seed)
+    expected = []
+    for number in range(40):
+        change(model, number, draw)
+        expected.append(json.dumps(model.to_document()))
+    ends = {len(document), len(data), len(data) - 1}
+    for place in range(len(data)):
+        if data[place - 1 : place + 1] == b"\n+":
+            ends |= {place - 2, place - 1, place, place + 1, place + 2}
+    ends |= {draw.randrange(len(document), len(data)) for _ in range(50)}
+    for end in sorted(end for end in ends if end >= len(document)):
+        path.write_bytes(data[:end])
+        complete = data[:end].count(b"\n") - document.count(b"\n")
+        actual = json.dumps(TenantState.read(path).to_document())
+        assert expected[max(complete - 1, 0)] == actual
+    path.write_bytes(data[:-1])
+    with TenantState.load(path) as state:
+        state.put(stored(100))
+        names = [rule["name"] for rule in state.rules()]
+        for name in names:
+            same = {rule["id"] for rule in state.rules() if rule["name"] == name}
+            assert same == state.ids_named(name)
+    assert json.loads(path.read_text("utf-8")) == reopened(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_twice_as_many_changes_write_twice_as_much(tmp_path: Path) -> None:
+    """Creates, and changes of one conversation, of which the file has only the last one."""
+
+    def create(state: TenantState, number: int) -> None:
+        state.put(stored(number))
+
+    def merge(state: TenantState, number: int) -> None:
+        state.merge("c", {"number": number, "text": "x" * 200})
+
+    for make in (create, merge):
+        few = written(tmp_path / f"{make.__name__}-few.json", partial(make), 2_000)
+        many = written(tmp_path / f"{make.__name__}-many.json", partial(make), 4_000)
+        assert few < many < 2.5 * few
+
+
+def written(path: Path, make: Callable[[TenantState, int], object], count: int) -> int:
+    """Return the bytes that so many changes write; the file is not larger than twice its
+    document and 64 KiB.
+    """
+    before = bytes_written()
+    with TenantState.load(path, initial=TenantState(QUEUES)) as state:
+        for number in range(count):
+            make(state, number)
+        largest = path.stat().st_size
+    assert largest <= 2 * path.stat().st_size + 65_536
+    return bytes_written() - before
+
+
+def bytes_written() -> int:
+    """Return how many bytes this process has written to files."""
+    (line,) = (
+        line
+        for line in Path("/proc/self/io").read_text().splitlines()
+        if line.startswith("wchar")
+    )
+    return int(line.split()[1])
+
+
+def test_a_deleted_or_edited_file_of_an_open_state_gets_the_next_change(
+    tmp_path: Path,
+) -> None:
+    """A deleted file gets all rules again, an edited one gets only the change."""
+    path = tmp_path / "state.json"
+    with TenantState.load(path, initial=TenantState(QUEUES)) as state:
+        state.put(stored(1))
+        path.unlink()
+        state.put(stored(2))
+        rules = TenantState.read(path).rules()
+        assert [stored(1), stored(2)] == rules
+        write(path, rules=[stored(5)])
+        with path.open("a") as file:
+            file.write("\n")
+        state.put(stored(3))
+        assert [stored(5), stored(3)] == TenantState.read(path).rules()
+
+
+def test_a_queue_is_stored_with_the_next_change(tmp_path: Path) -> None:
+    """Also by a process that is killed."""
+    path = tmp_path / "state.json"
+    queue = {"id": "q9", "name": "New"}
+    steps = f"""
+state.put({stored(1)!r}); state.put({stored(2)!r})
+state.queues.append({queue!r}); state.put({stored(3)!r}); state.put({stored(4)!r})
+"""
+    killed(path, steps)
+    actual = reopened(path)
+    assert [queue] == actual["queues"]
+    assert ["r1", "r2", "r3", "r4"] == [rule["id"] for rule in actual["rules"]]
+
+
 @pytest.mark.parametrize("rest", [b"", b'{"queues": [', b"[]"])
 def test_a_kill_while_the_file_is_replaced_does_no_harm(
     tmp_path: Path, rest: bytes
@@ -154,6 +271,12 @@ BROKEN = [
     ("[" * 100_000, "is not JSON"),
     ('{"rules": [{"id": "r1", "name": "x", "priority": NaN}]}', "is not JSON"),
     ('{"rules": [{"id": "r1", "name": "\\ud800"}]}', "is not JSON"),
+    ('{}\n+{"rules"\n', "is not JSON"),
+    ("{}\n+[]\n", "changes must be an object of objects"),
+    ('{}\n+{"rules": 1}\n', "changes must be an object of objects"),
+    ('{}\n+{"contexts": {"c": 1}}\n', "contexts must be an object of objects"),
+    ('{}\n+{"rules": {"r1": {}}}\n', "rules[0] must be an object with an id"),
+    ('{}\n+{"tables": {"x": {}}}\n', "tables must have their versions as names"),
 ]
 
 
@@ -224,6 +347,33 @@ def test_a_change_that_cannot_be_stored_is_not_made(tmp_path: Path) -> None:
         assert [stored(1)] == TenantState.read(path).rules()
         state.put(large)
     assert [stored(1), large] == reopened(path)["rules"]
+
+
+@pytest.mark.parametrize("room", [1, 5, 100])
+def test_a_change_that_is_stored_in_part_is_not_made(tmp_path: Path, room: int) -> None:
+    """If the disk gets full within a change, the file is as before it, and a process that is
+    killed then leaves it so.
+    """
+    path = tmp_path / "state.json"
+    steps = f"""
+import resource
+from reconciler.features.practice.simulator.storage import StateError
+state.put({stored(1)!r}); state.put({stored(2)!r})
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (Path(sys.argv[1]).stat().st_size + {room}, before[1]))
+for _ in range(2):
+    try: state.put({stored(3)!r})
+    except StateError: pass
+    else: raise AssertionError
+if {room} == 5: resource.setrlimit(resource.RLIMIT_FSIZE, before); state.put({stored(4)!r})
+"""
+    killed(path, steps)
+    expected = ["r1", "r2", "r4"] if room == 5 else ["r1", "r2"]
+    assert expected == [rule["id"] for rule in TenantState.read(path).rules()]
+    assert (room != 5) == (not path.read_bytes().endswith(b"\n"))
+    with TenantState.load(path) as state:
+        state.put(stored(5))
+    assert [*expected, "r5"] == [rule["id"] for rule in reopened(path)["rules"]]
 
 
 def test_an_edit_in_the_ui_is_one_change() -> None:

@@ -10,17 +10,19 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from reconciler.features.practice.simulator.messages import Json, SimRequest
 from reconciler.features.practice.simulator.storage import (
     StateError,
     StateFile,
-    StoredObject,
     read_document,
 )
 
 JsonObject = dict[str, Any]
+Objects = dict[str, JsonObject]
+Part = Literal["rules", "contexts", "scripts", "tables"]
+Changed = dict[str, JsonObject | None]
 _LOG_LIMIT: Final = 20_000
 _CODE: Final = (
     "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE "
@@ -49,19 +51,20 @@ class TenantState:
         tables: JsonObject | None = None,
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
-        self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
-        for rule in rules:
-            self.stored_rules[rule["id"]] = StoredObject(rule)
-        self.contexts = _stored(contexts)
+        self.stored_rules: Objects = {}  # by id, oldest first
+        self._ids_by_name: dict[str, set[str]] = {}
+        self.contexts: Objects = dict(contexts or {})
         # Versions by id: path, content, user, date, lock.
-        self.scripts = _stored(scripts)
+        self.scripts: Objects = dict(scripts or {})
         # Of the decision service, by version.
-        self.tables = _stored(tables)
+        self.tables: Objects = dict(tables or {})
+        self._assign("rules", {rule["id"]: rule for rule in rules})
         self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
         # Called after each change, before the response:
         self.watchers: list[Callable[[TenantState], object]] = []
         self.revision = 0
         self._file: StateFile | None = None
+        self._queues_in_file: list[JsonObject] = []
 
     @classmethod
     def load(
@@ -91,9 +94,9 @@ class TenantState:
         return cls(**read_document(path))
 
     def close(self) -> None:
-        """Unlock the state's file, if it has one."""
+        """Write the state's file as one document, if it has one, and unlock it."""
         if self._file is not None:
-            self._file.close()
+            self._file.close(self.to_document)
             self._file = None
 
     def __enter__(self) -> Self:
@@ -104,9 +107,8 @@ class TenantState:
 
     def to_document(self) -> JsonObject:
         """Return the content of the state's file."""
-        queues = [StoredObject(queue) for queue in self.queues]
         document: JsonObject = {
-            "queues": queues,
+            "queues": self.queues,
             "rules": self.rules(),
             "contexts": self.contexts,
         }
@@ -122,13 +124,11 @@ class TenantState:
 
     def ids_named(self, name: str) -> set[str]:
         """Return the ids of the rules of that name."""
-        return {
-            rule["id"] for rule in self.stored_rules.values() if rule["name"] == name
-        }
+        return set(self._ids_by_name.get(name, ()))
 
     def put(self, rule: JsonObject) -> JsonObject:
         """Store a rule under its `id`, and return it. After a StateError nothing is changed."""
-        self._set(self.stored_rules, rule["id"], rule)
+        self._set("rules", {rule["id"]: rule})
         return rule
 
     def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> None:
@@ -144,25 +144,23 @@ class TenantState:
         """Delete a rule. Raises KeyError for an unknown rule; StateError if it stays."""
         if rule_id not in self.stored_rules:
             raise KeyError(rule_id)
-        self._set(self.stored_rules, rule_id, None)
+        self._set("rules", {rule_id: None})
 
     def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
         """Merge attributes into a conversation's and return all. Raises StateError."""
         after = {**self.contexts.get(conversation, {}), **attributes}
-        self._set(self.contexts, conversation, after)
+        self._set("contexts", {conversation: after})
         return after
 
     def publish_table(self, version: int, table: JsonObject, kept: int) -> None:
         """Store a version of the decision service's table, and forget the one that is `kept`
         versions older. Raises StateError.
         """
-        oldest = self.tables.pop(str(version - kept), None)
-        try:
-            self._set(self.tables, str(version), table)
-        except StateError:
-            if oldest is not None:
-                self.tables[str(version - kept)] = oldest
-            raise
+        changed: Changed = {str(version): table}
+        oldest = str(version - kept)
+        if oldest in self.tables:
+            changed[oldest] = None
+        self._set("tables", changed)
 
     def current_script(self, path: str) -> str:
         """Return the id of the version of a script that runs, or "" for an unknown script."""
@@ -189,7 +187,7 @@ class TenantState:
             "date": time.time() if now is None else now,
         }
         identity = identity or str(uuid.uuid4())
-        self._set(self.scripts, identity, version)
+        self._set("scripts", {identity: version})
         return identity
 
     def add_script(
@@ -232,42 +230,60 @@ class TenantState:
                 "lockedDate": date,
             }
         identity = self.current_script(path)
-        self._set(self.scripts, identity, {**self.scripts[identity], "lock": lock})
+        version = {**self.scripts[identity], "lock": lock}
+        self._set("scripts", {identity: version})
 
-    def _set(
-        self,
-        objects: dict[str, JsonObject],
-        identity: str,
-        value: JsonObject | None,
-    ) -> None:
-        """Make one change; None removes the object. After a StateError nothing is changed."""
-        before: JsonObject | None = objects.get(identity)
-        _assign(objects, identity, value)
+    def _set(self, part: Part, changed: Changed) -> None:
+        """Make one change; None removes an object. After a StateError nothing is changed."""
+        objects = self._objects(part)
+        before = {identity: objects.get(identity) for identity in changed}
+        self._assign(part, changed)
         try:
-            if self._file is not None:
-                self._file.replace(self.to_document())
+            self._store({part: changed})
         except StateError:
-            _assign(objects, identity, before)
+            self._assign(part, before)
             raise
         self.revision += 1
         for watcher in self.watchers:
             watcher(self)
 
+    def _objects(self, part: Part) -> Objects:
+        parts: dict[Part, Objects] = {
+            "rules": self.stored_rules,
+            "contexts": self.contexts,
+            "scripts": self.scripts,
+            "tables": self.tables,
+        }
+        return parts[part]
 
-def _stored(objects: JsonObject | None) -> dict[str, JsonObject]:
-    """Return objects by their names, each with its JSON."""
-    return {name: StoredObject(item) for name, item in (objects or {}).items()}
+    def _assign(self, part: Part, changed: Changed) -> None:
+        objects = self._objects(part)
+        for identity, value in changed.items():
+            before = objects.get(identity)
+            if part == "rules":
+                self._index(identity, before, value)
+            if value is None:
+                objects.pop(identity, None)
+            else:
+                objects[identity] = dict(value)
 
+    def _index(
+        self, rule_id: str, before: JsonObject | None, after: JsonObject | None
+    ) -> None:
+        if before is not None:
+            self._ids_by_name[before["name"]].discard(rule_id)
+        if after is not None:
+            self._ids_by_name.setdefault(after["name"], set()).add(rule_id)
 
-def _assign(
-    objects: dict[str, JsonObject],
-    identity: str,
-    value: JsonObject | None,
-) -> None:
-    if value is None:
-        objects.pop(identity, None)
-    else:
-        objects[identity] = StoredObject(value)
+    def _store(self, change: JsonObject) -> None:
+        """Write a change to the file, or everything if there is a new queue."""
+        if self._file is None:
+            return
+        if self.queues == self._queues_in_file:
+            self._file.add(change, self.to_document)
+        else:
+            self._file.replace(self.to_document())
+            self._queues_in_file = list(self.queues)
 
 
 def rule_version(rule: Mapping[str, Any]) -> int:

@@ -1,16 +1,18 @@
-"""The state's file: one JSON document, replaced atomically before a change is acknowledged.
+"""The state's file: one JSON document, and the changes since, one a line.
 
-FILE is another file after each change, so FILE.lock is locked instead of it.
+A change is appended, before it is acknowledged, and `close` writes a new document. FILE is then
+another file, so FILE.lock is locked instead of it.
 """
 
 import contextlib
+import errno
 import json
 import os
 import sys
 import time
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from reconciler.features.practice.simulator.messages import decode_json
 
@@ -19,19 +21,13 @@ if sys.platform != "win32":
 
 _LOCK_PAUSE: Final = 0.02
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+# Before each change. No JSON document has it, because no text in JSON has a line break.
+_CHANGE: Final = b"\n+"
+_LEAST_ROOM: Final = 65_536  # bytes of changes that even an empty document may have
 
 
 class StateError(Exception):
     """The state's file cannot be used. `str(error)` names the file, the reason and the way on."""
-
-
-class StoredObject(dict[str, Any]):
-    """An object of the state with its JSON; it is replaced, and never changed in place."""
-
-    @cached_property
-    def text(self) -> str:
-        """Return the object's JSON, which is made once: each change writes all objects."""
-        return _ENCODER.encode(self)
 
 
 class StateFile:
@@ -43,6 +39,8 @@ class StateFile:
         Raises StateError.
         """
         self.path: Final = path
+        # Bytes for changes; None before the first one of this process.
+        self._room: int | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -65,32 +63,66 @@ class StateFile:
                 raise StateError(f"{self.path}: {problem}")
             time.sleep(_LOCK_PAUSE)
 
-    def replace(self, document: dict[str, Any]) -> None:
-        """Replace the file's document. After a StateError the file is as before."""
-        replacement = Path(f"{self.path}.new")
-        try:
-            replacement.write_text(_text_of(document), encoding="utf-8")
-            replacement.replace(self.path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                replacement.unlink()
-            raise StateError(
-                f"{self.path}: cannot be written: {error.strerror}"
-            ) from error
+    def add(
+        self, change: dict[str, Any], document: Callable[[], dict[str, Any]]
+    ) -> None:
+        """Store a change; `document` returns the whole state with it.
 
-    def close(self) -> None:
-        """Unlock the file."""
+        The first change, and one for which there is no room, replace the file: all of them
+        together write a few times what the document has. After a StateError the file is as before.
+        """
+        line = f"+{_ENCODER.encode(change)}\n".encode()
+        room = (self._room or 0) - len(line)
+        if room < 0 or not self.path.exists():
+            self.replace(document())
+            return
+        self._room = 0  # until the line is whole: the next change replaces the file
+        with self._naming_failure(), self.path.open("r+b", buffering=0) as file:
+            file.seek(0, os.SEEK_END)
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._room = room
+
+    def replace(self, document: dict[str, Any]) -> None:
+        """Replace the file by a document. After a StateError the file is as before."""
+        replacement = Path(f"{self.path}.new")
+        text = _text_of(document).encode()
+        with self._naming_failure():
+            try:
+                replacement.write_bytes(text)
+                replacement.replace(self.path)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    replacement.unlink()
+                raise
+        self._room = max(len(text), _LEAST_ROOM)
+
+    @contextlib.contextmanager
+    def _naming_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            problem = f"cannot be written: {error.strerror}"
+            raise StateError(f"{self.path}: {problem}") from error
+
+    def close(self, document: Callable[[], dict[str, Any]] | None = None) -> None:
+        """Write the changes of this process into the document, if there are any, and unlock."""
+        if document is not None and self._room is not None:
+            with contextlib.suppress(StateError):  # the changes stay as they are
+                self.replace(document())
         os.close(self._lock)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return queues, rules, contexts, scripts and tables, all empty without a file. Raises StateError."""
-    if not path.exists():
-        document: object = {}
-    elif not path.is_file():
-        raise StateError(f"{path}: is not a regular file. Choose another file")
-    else:
-        document = _read_json(path)
+    """Return queues, rules, contexts, scripts and tables, all empty without a file.
+
+    Raises StateError.
+    """
+    document: object = {}
+    changes: list[bytes] = []
+    if path.exists():
+        data, changes = _read_parts(path)
+        document = _parse(path, data)
     if not isinstance(document, dict):
         raise StateError(f"{path}: must be an object with queues, rules and contexts")
 
@@ -101,19 +133,55 @@ def read_document(path: Path) -> dict[str, Any]:
     for key in ("contexts", "scripts", "tables"):
         parts[key] = document.get(key, {})
         _check_objects(path, key, parts[key])
+    if changes:
+        _make_all(path, parts, changes)
     if not all(version.isdecimal() for version in parts["tables"]):
         raise StateError(f"{path}: tables must have their versions as names")
     return parts
 
 
-def _read_json(path: Path) -> object:
+def _read_parts(path: Path) -> tuple[bytes, list[bytes]]:
+    """Return the document and its changes; a killed process may not have finished the last one."""
+    if not path.is_file():
+        raise StateError(f"{path}: is not a regular file. Choose another file")
     try:
-        return decode_json(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise StateError(f"{path}: cannot be read: {error.strerror}") from error
+    document, *changes = data.split(_CHANGE)
+    if changes and not data.endswith(b"\n"):
+        changes.pop()
+    return document, changes
+
+
+def _parse(path: Path, data: bytes) -> object:
+    try:
+        return decode_json(data)
     except ValueError as error:
         remedy = "Fix the file, or delete it to start over"
         raise StateError(f"{path}: is not JSON: {error}. {remedy}") from None
+
+
+def _make_all(path: Path, parts: dict[str, Any], changes: list[bytes]) -> None:
+    rules = {rule["id"]: rule for rule in parts["rules"]}
+    objects = {**parts, "rules": rules}
+    del objects["queues"]
+    for change in changes:
+        _make(path, objects, _parse(path, change))
+    parts["rules"] = list(rules.values())
+    _check_list(path, "rules", parts["rules"])
+
+
+def _make(path: Path, parts: dict[str, Any], change: object) -> None:
+    """Make a change: objects by part and name, and null for one that is removed."""
+    _check_objects(path, "changes", change)
+    for key, objects in cast("dict[str, dict[str, Any]]", change).items():
+        kept = {name: item for name, item in objects.items() if item is not None}
+        _check_objects(path, key, kept)
+        part = parts.setdefault(key, {})
+        for name in objects.keys() - kept.keys():
+            part.pop(name, None)
+        part.update(kept)
 
 
 def _check_list(path: Path, key: str, items: object) -> None:
@@ -148,10 +216,13 @@ def _text_of(document: dict[str, Any]) -> str:
     parts = []
     for key, value in document.items():
         if isinstance(value, dict):
-            items = [f"{_ENCODER.encode(name)}: {value[name].text}" for name in value]
+            items = [
+                f"{_ENCODER.encode(name)}: {_ENCODER.encode(value[name])}"
+                for name in value
+            ]
             form = "{%s}"
         else:
-            items = [item.text for item in value]
+            items = list(map(_ENCODER.encode, value))
             form = "[%s]"
         lines = ""
         if items:
