@@ -4,7 +4,6 @@ import argparse
 import getpass
 import os
 import shlex
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -14,12 +13,12 @@ from reconciler.cli.undo import Undo
 from reconciler.core.desired.desired import desire_offline
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.core.manifest.kinds.fields import parse_moment
 from reconciler.core.manifest.load import Manifests
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import Queue
 from reconciler.core.plan.stages import PlanOptions
 from reconciler.core.text.escape import sanitize
+from reconciler.core.text.local_time import TIME_FORMS, InvalidTimeError, parse_time
 
 # who started a pipeline
 _USERS: Final = (
@@ -67,31 +66,21 @@ def add_at_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         metavar="TIME",
-        help="as if it were this time, for rules with dates: with its offset, such as "
-        "2026-12-27T06:00Z (default: now)",
+        help=f"as if it were this time, for rules with dates: {TIME_FORMS} (default: now)",
     )
 
 
-def run_instant(options: CommonOptions) -> datetime:
-    """Return the one time of a run, for rules with dates: that of --at, or now.
+def run_time(options: CommonOptions) -> datetime:
+    """Return the one time of a run, for rules with dates: that of --at, which may be local, or now.
 
     Raises UsageError.
     """
-    return given_instant(options) or utc_now().replace(microsecond=0)
-
-
-def given_instant(options: CommonOptions) -> datetime | None:
-    """Return the time of --at; None without the option. Raises UsageError."""
     if options.at is None:
-        return None
-    with suppress(ValueError):
-        time = parse_moment(options.at)
-        if isinstance(time, datetime) and time.tzinfo is not None:
-            return time.astimezone(UTC)
-    raise UsageError(
-        f"--at {sanitize(options.at[:40])}: must be a time with its offset from UTC, such as "
-        "2026-12-27T06:00Z or 2026-12-27T06:00+01:00"
-    )
+        return utc_now().replace(microsecond=0)
+    try:
+        return parse_time(options.at)
+    except InvalidTimeError as error:
+        raise UsageError(f"--at {sanitize(options.at[:40])}: {error}") from None
 
 
 def user_name() -> str:

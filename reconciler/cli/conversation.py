@@ -13,13 +13,13 @@ from typing import Final
 from reconciler.cli.command_line import add_at_option, program
 from reconciler.cli.options import SessionOptions
 from reconciler.core.checks.route_tests import Checked, CheckResult
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.kinds.environment import BotAttributes
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.rule import JSON_NUMBER, parse_number
 from reconciler.core.text.escape import join_all, sanitize
+from reconciler.core.text.local_time import shown_instant
 
 _LONGEST: Final = 60
 

@@ -18,8 +18,7 @@ from reconciler.cli.command_line import (
     choose_environment,
     env_name,
     expected_queues,
-    given_instant,
-    run_instant,
+    run_time,
     utc_now,
 )
 from reconciler.cli.conversation import failure_findings
@@ -281,12 +280,12 @@ def load_selected_manifests(
     Raises ManifestError and UsageError.
     """
     try:
-        manifests = load_manifests(Path(options.manifests), run_instant(options))
+        manifests = load_manifests(Path(options.manifests), run_time(options))
     except ManifestError:
         if undo is None and options.undo is None:
             raise
         only = load_environment(Path(options.manifests), env_name(environment))
-        manifests = replace(only, instant=run_instant(options))
+        manifests = replace(only, instant=run_time(options))
     return replace(manifests, base=load_base(options, manifests))
 
 
@@ -294,7 +293,7 @@ def open_session(
     options: SessionOptions, output: Output, environment: str | None = None
 ) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
-    manifests = load_manifests(Path(options.manifests), run_instant(options))
+    manifests = load_manifests(Path(options.manifests), run_time(options))
     name = environment or options.environment
     return build_session(manifests, options, output, name)
 
@@ -307,7 +306,8 @@ def build_session(
 ) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
-    manifests = replace(manifests, labelled=output.loudness != "verbose")
+    instant = manifests.instant_in(chosen)
+    manifests = replace(manifests.at(instant), labelled=output.loudness != "verbose")
     sample = _load_sample(manifests, options, chosen)
     before = None
     # a fallback that is kept beside the rules is compared with the live one
@@ -324,7 +324,7 @@ def build_session(
         undo=options.undo,
         base=base_name,
         base_fallback=base_fallback,
-        at=given_instant(options),
+        at=None if options.at is None else instant,
     )
     return Session(
         manifests=manifests,

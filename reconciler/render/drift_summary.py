@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Final, NamedTuple
 
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.manifest.yaml_writer import format_flow, format_quoted
 from reconciler.core.model.change import Change, Create, is_copy_removal
 from reconciler.core.model.finding import Finding
@@ -19,6 +18,7 @@ from reconciler.core.plan.drift import (
 from reconciler.core.plan.stages import Changes
 from reconciler.core.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.core.text.escape import escape_invisible, pluralize, quote, sanitize
+from reconciler.core.text.local_time import shown_instant
 from reconciler.core.text.phrases import failing_tests_phrase, rule_phrase
 from reconciler.render.change_summary import (
     FieldRow,

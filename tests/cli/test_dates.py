@@ -76,14 +76,6 @@ def test_commands_show_the_rules_of_a_time(dated: Program) -> None:
     assert "cards/always" == after["winner"]
 
 
-@pytest.mark.parametrize("time", ["2026-12-27", "2026-12-27T06:00", "now", "\x1b[31m"])
-def test_a_time_without_its_offset_is_refused(dated: Program, time: str) -> None:
-    """Several Environments may have several time zones."""
-    assert 64 == dated("validate", "--at", time)
-    assert "must be a time with its offset from UTC" in dated.err
-    assert "\x1b" not in dated.err
-
-
 def test_an_undo_is_of_now(dated: Program) -> None:
     """It has nothing to do with dates of manifests."""
     assert 64 == dated("plan", "-e", "sandbox", "--undo", "x", "--at", DURING)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from reconciler.core.manifest.documents import manifest_schema
 from reconciler.core.manifest.kinds.fields import REFERENCE
+from reconciler.core.text.local_time import TIME
 from tests.docs.page import ROOT
 
 INDEX: Final = ROOT / "docs/manifests.md"
@@ -170,6 +171,8 @@ def _linked(text: str, links: Links, kind: str) -> str:
         page = "" if home == kind else _PAGES[home]
         return f"[{name[1]}]({page}#{name[1].lower()})"
 
+    if text == "time":
+        return "[time](../manifests.md#times)"
     return re.sub(r"\[(\w+)\]", link, text)
 
 
@@ -215,8 +218,8 @@ def _composite(field: Part, kind: str) -> str:
         return f"map of names to {_type(value)}"
     if field.get("pattern") == f"^{REFERENCE.pattern}$":
         return "`${name}`"
-    if kind == "string" and field.get("format", "").startswith("date"):
-        return "day" if field["format"] == "date" else "time"
+    if field.get("pattern") == f"^{TIME.pattern}$":
+        return "time"
     return _NAMES[kind] + _range(field)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from reconciler.cli import conversation
-from reconciler.cli.command_line import run_instant
 from reconciler.cli.hooks import ExplainAddition, ExplainPart, explain_parts
 from reconciler.cli.options import option_parts
 from reconciler.cli.output import Output
@@ -84,9 +83,7 @@ def run(options: ExplainOptions, output: Output) -> int:
         raise UsageError(
             f"{option} is about the manifests, and --live about the tenant: remove one of them"
         )
-    # one time, also for what features add
-    instant = run_instant(options).isoformat()
-    _explain_conversation(replace(options, at=instant), output)
+    _explain_conversation(options, output)
     return 0
 
 
@@ -116,7 +113,7 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
         stage = live.endpoint(stage)
     entries, names = list_rules(session, live)
     explanation = explain(entries, words, environment, stage)
-    additions = [part.answer(options, output) for part in options.given_parts]
+    additions = _additions(session, options)
     if output.form == "json":
         document = {
             "environment": environment.name,
@@ -130,6 +127,13 @@ def _explain_conversation(options: ExplainOptions, output: Output) -> None:
         output.result(_with_texts(text, additions))
     notes = misspellings(entries, session.manifests, environment, words)
     _print_notes(session, notes, options)
+
+
+def _additions(session: Session, options: ExplainOptions) -> list[ExplainAddition]:
+    """Return what features add, about the same time."""
+    instant = session.manifests.instant
+    asked = replace(options, at=instant.isoformat() if instant else None)
+    return [part.answer(asked, session.output) for part in options.given_parts]
 
 
 def _print_notes(

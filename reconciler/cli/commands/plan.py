@@ -20,7 +20,6 @@ from reconciler.cli.options import ChangeOptions
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.errors import (
     ApiError,
     CxrouteError,
@@ -38,6 +37,7 @@ from reconciler.core.plan.document import (
 from reconciler.core.plan.guards import guard_refusals
 from reconciler.core.plan.later import later_refusals
 from reconciler.core.plan.stages import Plan
+from reconciler.core.text.local_time import shown_instant
 from reconciler.core.text.redact import REDACTOR, dump_indented
 from reconciler.core.traffic.records import RecordReader
 from reconciler.render.environment_list import join_documents

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reconciler.cli.command_line import (
     add_at_option,
-    run_instant,
+    run_time,
     split_names,
     tested_environments,
     utc_now,
@@ -37,7 +37,6 @@ from reconciler.core.checks.route_tests import (
     check_live,
     with_promises,
 )
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.core.errors import ManifestError, UsageError
 from reconciler.core.export.names import find_free_name
@@ -49,6 +48,7 @@ from reconciler.core.model.finding import Finding
 from reconciler.core.model.rule import CANONICAL_JSON, Json, parse_number
 from reconciler.core.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.core.text.files import read_file
+from reconciler.core.text.local_time import written_time
 from reconciler.core.text.redact import REDACTOR
 from reconciler.core.traffic.sample import declared_traffic
 from reconciler.render.limits import MAX_SHOWN
@@ -215,7 +215,7 @@ def _check_offline(
     """Return the manifests, their checked environments and, with --adequacy, the adequacy in each
     of these.
     """
-    manifests = load_manifests(Path(options.manifests), run_instant(options))
+    manifests = load_manifests(Path(options.manifests), run_time(options))
     environments = tested_environments(manifests, options.environment)
     checked = [
         with_promises(check(manifests, environment)) for environment in environments
@@ -272,7 +272,7 @@ def _test_at(test: Json, instant: datetime) -> Json:
     """Return a test about one time: where a rule has a date, a destination of today may be another
     one later.
     """
-    return {**test, "given": {**test["given"], "at": shown_instant(instant)}}
+    return {**test, "given": {**test["given"], "at": written_time(instant)}}
 
 
 class _TestFile:

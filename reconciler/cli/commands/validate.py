@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from reconciler.cli.ci import relative_to_root
-from reconciler.cli.command_line import add_at_option, run_instant
+from reconciler.cli.command_line import add_at_option, run_time
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
 from reconciler.cli.validation import (
@@ -169,7 +169,7 @@ def strict_findings(validated: Validation, codes: frozenset[str]) -> list[Findin
 def _validate(options: ValidateOptions, output: Output) -> Validation:
     """Return the result with one finding for each cause."""
     try:
-        manifests = load_manifests(Path(options.manifests), run_instant(options))
+        manifests = load_manifests(Path(options.manifests), run_time(options))
         checked = check_environments(manifests, options.environment)
         found = validate(manifests, checked, options.environment, options.manifests)
         note_assumed_steps([each.desired for each in checked], output)

@@ -9,11 +9,11 @@ from typing import Final
 from reconciler.core.checks.lint_view import LintView
 from reconciler.core.desired.calendar import Calendar, DatedRule
 from reconciler.core.desired.expand_dates import zone_of
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.manifest.kinds.environment import SANDBOX
 from reconciler.core.manifest.kinds.fields import parse_duration
 from reconciler.core.model.finding import Finding
 from reconciler.core.text.escape import join_first, sanitize
+from reconciler.core.text.local_time import shown_instant
 
 NEAR: Final = timedelta(minutes=15)
 """How long after its time a change may come, before a plan warns of it."""

@@ -10,9 +10,9 @@ from typing import Final
 
 from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.desired.desired_rule import DesiredRule
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.manifest.kinds.ruleset import StepCondition
 from reconciler.core.model.rule import Address
+from reconciler.core.text.local_time import shown_instant
 
 
 @dataclass(frozen=True, slots=True)

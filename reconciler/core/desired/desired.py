@@ -44,7 +44,6 @@ from reconciler.core.desired.expand_promises import (
     list_queues,
     promise_expander,
 )
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.desired.queues import (
     OfflineQueueResolver,
     QueueResolver,
@@ -67,6 +66,7 @@ from reconciler.core.target import (
     form_of,
 )
 from reconciler.core.text.escape import sanitize
+from reconciler.core.text.local_time import shown_instant
 from reconciler.core.text.phrases import Labels
 from reconciler.core.text.suggest import suggest
 
@@ -121,7 +121,7 @@ def expand_manifests(
 ) -> DesiredState:
     """Return the desired rules of the environment.
 
-    Raises ManifestError with every error of every rule.
+    Raises ManifestError with every error of every rule, and UsageError.
     """
     expansion = _EnvironmentExpander(environment, resolver)
     rulesets = [
@@ -134,7 +134,8 @@ def expand_manifests(
     for stated in manifests.promises:
         if _applies(stated.document.environments, environment.name):
             expansion.expand_promises(stated)
-    expansion.check_conflicts(manifests.instant)
+    instant = manifests.instant_in(environment)
+    expansion.check_conflicts(instant)
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
 
@@ -147,7 +148,7 @@ def expand_manifests(
     declared = state.endpoint.context_types
     if not expansion.has_dates:
         return _with_rules(state, expansion.rules, declared)
-    calendar = expansion.calendar(manifests.instant, declared)
+    calendar = expansion.calendar(instant, declared)
     return with_calendar(state, calendar)
 
 
@@ -579,7 +580,7 @@ class _EnvironmentExpander:
             rule=stored,
             fingerprint=fingerprint(stored),
             source=source,
-            hold=expander.entry.hold,
+            hold=RuleDates(expander).hold(),
             adopt=expander.adopt(),
         )
 

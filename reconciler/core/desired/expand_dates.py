@@ -14,12 +14,17 @@ from reconciler.core.desired.expand import (
     RuleExpander,
     list_targets,
 )
-from reconciler.core.desired.local_time import instant_of, shown_instant
 from reconciler.core.desired.substitution import WEIGHT
 from reconciler.core.manifest.kinds.environment import Environment
-from reconciler.core.manifest.kinds.ruleset import StepCondition, StepEntry, has_dates
+from reconciler.core.manifest.kinds.ruleset import (
+    Hold,
+    StepCondition,
+    StepEntry,
+    has_dates,
+)
 from reconciler.core.model.rule import Queue, Rule, Target, sorted_targets
 from reconciler.core.text.escape import join_first, quote
+from reconciler.core.text.local_time import InvalidTimeError, shown_instant
 
 _MAX_LISTED: Final = 4
 _AMBIGUOUS: Final = ", and a step with `if` is between them: the live rule could not show which of the two is made"
@@ -80,6 +85,15 @@ class RuleDates:
         self._check_repeated(steps)
         return steps
 
+    def hold(self) -> Hold | None:
+        """Return the hold of the rule, whose end has its offset."""
+        hold = self.expander.entry.hold
+        if hold is None or hold.until.tzinfo is not None:
+            return hold
+        until = self._instant(hold.until, "hold", "until")
+        zone = zone_of(self.expander.environment.timezone)
+        return hold.model_copy(update={"until": until.astimezone(zone)})
+
     def rule(self, base: Rule, step: StepWeights) -> Rule:
         """Return the rule with the weights of a step, without the queues of weight 0."""
         if not self.expander.entry.steps:
@@ -95,12 +109,9 @@ class RuleDates:
 
     def collect_errors(self) -> Iterator[InvalidRuleError]:
         """Yield the errors of the dates; each part is read by itself."""
-        if not has_dates(self.expander.entry):
-            return
-        parts: Sequence[Callable[[], object]] = (
-            self.interval,
-            self.steps,
-        )
+        parts: list[Callable[[], object]] = [self.hold]
+        if has_dates(self.expander.entry):
+            parts += [self.interval, self.steps]
         for part in parts:
             try:
                 part()
@@ -173,18 +184,12 @@ class RuleDates:
 
 
 def read_instant(time: datetime, environment: Environment, path: FieldPath) -> datetime:
-    """Return the instant of a time at a path.
-
-    Raises InvalidRuleError for a local time in an Environment without a time zone.
-    """
-    if time.tzinfo is None and environment.timezone is None:
-        message = f"{time.isoformat()} is a local time, and {environment.name} has no `timezone`"
-        hint = (
-            "write `timezone: Europe/Berlin` in the Environment, or the offset of the time "
-            "from UTC"
-        )
-        raise InvalidRuleError("CXR104", message, *path, hint=hint)
-    return instant_of(time, ZoneInfo(environment.timezone or "UTC"))
+    """Return the instant of a time at a path. Raises InvalidRuleError."""
+    try:
+        return environment.instant_of(time)
+    except InvalidTimeError as error:
+        problem = error.problem
+        raise InvalidRuleError("CXR104", problem, *path, hint=error.remedy) from None
 
 
 def zone_of(name: str | None) -> ZoneInfo:

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from reconciler.core.desired.calendar import Calendar
-from reconciler.core.desired.local_time import shown_instant
+from reconciler.core.text.local_time import shown_instant
 
 LIMIT: Final = timedelta(seconds=60)
 """How far apart the clocks may be at a date."""

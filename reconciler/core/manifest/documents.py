@@ -299,9 +299,8 @@ class Given(f.StrictModel):
         " the Environment's names). The endpoint's fallback is not applied.",
         {"intent": "none", "confidence": 0.2, "customerTier": "gold"},
     )
-    at: f.Omittable[f.Moment] = f.omittable(
-        "The only time that the test is about: local time of the Environment's `timezone`, or with "
-        "an offset from UTC. Default: every time from now on.",
+    at: f.Omittable[f.Time] = f.omittable(
+        "The only time that the test is about. Default: every time from now on.",
         "2026-12-27T06:00",
     )
     _context_alone = f.require(
@@ -564,10 +563,6 @@ def _tidy(part: dict[str, Any]) -> dict[str, Any]:
             field["default"] = default
         else:
             field.pop("default", None)
-    if pattern := _DATE_PATTERNS.get(part.get("format", "")):
-        # many validators do not know it, and it admits times that cxroute refuses
-        del part["format"]
-        part["pattern"] = pattern
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
     return part
@@ -582,12 +577,6 @@ def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
             if value is not None
         }
     return default
-
-
-_DATE_PATTERNS: Final = {
-    "date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    "date-time": f"^{f.TIMESTAMP.pattern}$",
-}
 
 
 def _has(*names: str, **properties: Any) -> dict[str, Any]:  # noqa: ANN401 - schemas

@@ -44,6 +44,7 @@ from reconciler.core.manifest.source_map import (
 from reconciler.core.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.core.model.finding import Finding
 from reconciler.core.text.escape import quote_name
+from reconciler.core.text.local_time import InvalidTimeError
 from reconciler.core.text.suggest import suggest_one
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Manifests:
     )
     # errors of skipped documents: see `load_environment`
     errors: tuple[Finding, ...] = ()
-    # the one time of a run; only rules with dates need it
+    # the one time of a run, for rules with dates; a local one is that of each Environment
     instant: datetime | None = None
 
     @property
@@ -92,6 +93,20 @@ class Manifests:
         raise UsageError(
             f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}"
         )
+
+    def instant_in(self, environment: Environment) -> datetime | None:
+        """Return the instant of the run in an Environment, if there is one. Raises UsageError."""
+        try:
+            return self.instant and environment.instant_of(self.instant)
+        except InvalidTimeError as error:
+            raise UsageError(f"--at: {error}") from None
+
+    def at(self, instant: datetime | None) -> "Manifests":
+        """Return the manifests, and those before the change, for the rules of an instant."""
+        base = self.base
+        if base and base.manifests:
+            base = base.with_manifests(replace(base.manifests, instant=instant))
+        return replace(self, instant=instant, base=base)
 
     @property
     def declared_attributes(self) -> Mapping[str, AttributeEntry]:

@@ -6,7 +6,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.model.change import (
     Change,
     Create,
@@ -32,6 +31,7 @@ from reconciler.core.plan.stages import (
     Scheduled,
 )
 from reconciler.core.rule_json import rule_body
+from reconciler.core.text.local_time import shown_instant
 from reconciler.version import __version__
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from reconciler.core.behaviour.diff.regions import Region
 from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.core.desired.desired import DesiredState
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.model.change import Adopt, Change, Create
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
@@ -45,6 +44,7 @@ from reconciler.core.plan.stages import Changes, Plan
 from reconciler.core.plan.stored_texts import classify_live_rules
 from reconciler.core.plan.traffic_shares import convert_sample, measure_traffic
 from reconciler.core.plan.words import order_effects
+from reconciler.core.text.local_time import shown_instant
 from reconciler.core.traffic.sample import TrafficSample
 
 if TYPE_CHECKING:

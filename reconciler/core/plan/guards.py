@@ -10,8 +10,6 @@ from itertools import chain
 from typing import Final, get_args
 
 from reconciler.core.desired.calendar import DatedRule
-from reconciler.core.desired.expand_dates import zone_of
-from reconciler.core.desired.local_time import instant_of
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.kinds.guard_limits import Allow, GuardName, Limit
 from reconciler.core.model.change import Adopt, Change, Delete, Update, is_copy_removal
@@ -383,11 +381,13 @@ def _allowed_reason(
     entry: Allow, environment: Environment, now: datetime, since: datetime | None
 ) -> str:
     """Return why an entry lifts its guard now; empty if it does not."""
-    if entry.until is not None and entry.until <= now:
-        return ""
-    times = [] if entry.until is None else [f"until {entry.until.isoformat()}"]
+    times = []
+    if entry.until is not None:
+        if environment.instant_of(entry.until) <= now:
+            return ""
+        times.append(f"until {entry.until.isoformat()}")
     if entry.at is not None:
-        date = instant_of(entry.at, zone_of(environment.timezone))
+        date = environment.instant_of(entry.at)
         if date != since or now - date > _LONGEST_ALLOWANCE:
             return ""
         times.append(f"at {entry.at.isoformat()}")

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.core.desired.calendar import Interval
-from reconciler.core.desired.local_time import shown_instant
+from reconciler.core.text.local_time import shown_instant
 
 if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import IntervalJson

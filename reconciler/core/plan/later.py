@@ -13,7 +13,6 @@ from reconciler.core.behaviour.evaluate import required_values
 from reconciler.core.desired.calendar import Calendar, DatedRule, DatedStep
 from reconciler.core.desired.desired import DesiredState, state_at
 from reconciler.core.desired.desired_rule import DesiredRule
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.model.change import Change, Create, Delete
 from reconciler.core.model.finding import Finding
@@ -34,6 +33,7 @@ from reconciler.core.plan.stages import (
     PlanOptions,
     Scheduled,
 )
+from reconciler.core.text.local_time import shown_instant
 
 HORIZON: Final = timedelta(days=90)
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from reconciler.core.desired.calendar import Calendar, DatedRule
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.desired_rule import DesiredRule
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.desired.made_steps import (
     Answers,
     StepKey,
@@ -23,6 +22,7 @@ from reconciler.core.plan.changes import is_planned
 from reconciler.core.plan.compare import diff_fields
 from reconciler.core.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.core.plan.stages import Changes, LiveState
+from reconciler.core.text.local_time import shown_instant
 
 
 class StepQuestion(NamedTuple):

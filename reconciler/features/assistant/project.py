@@ -13,13 +13,13 @@ from reconciler.core.behaviour.endpoint_stage import EndpointStage
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.desired.desired import desire_offline, endpoint_stage
 from reconciler.core.desired.expand_dates import zone_of
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest.files import read_files
 from reconciler.core.manifest.kinds.environment import Environment
 from reconciler.core.manifest.load import FileCache, Manifests, load_contents
 from reconciler.core.plan.stages import LiveState
 from reconciler.core.text.escape import join_first, quote_name
+from reconciler.core.text.local_time import shown_instant
 from reconciler.features.assistant.arguments import RuleOrigin
 from reconciler.render.text.explain import DisplayNames
 

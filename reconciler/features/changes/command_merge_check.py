@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.command_line import run_instant, split_names
+from reconciler.cli.command_line import run_time, split_names
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.options import CommonOptions
 from reconciler.cli.output import Output
@@ -66,7 +66,7 @@ def run(options: MergeCheckOptions, output: Output) -> int:
     """Compare, and print the conversations that go elsewhere than expected."""
     names = (options.base, options.ours, options.theirs)
     versions = read_versions(
-        names, options.merged, options.manifests, run_instant(options)
+        names, options.merged, options.manifests, run_time(options)
     )
     chosen = split_names(options.environment) if options.environment else None
     report = report_merge(versions, chosen)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import conversation
-from reconciler.cli.command_line import run_instant
+from reconciler.cli.command_line import run_time
 from reconciler.cli.hooks import FirstRun, run_journal
 from reconciler.cli.output import Output
 from reconciler.core.checks.explain import misspellings
@@ -69,7 +69,7 @@ def find_since(
     limit: int = LIMIT,
 ) -> SinceAnswer:
     """Return the answer. Raises ManifestError if HEAD is invalid, UsageError and CxrouteError."""
-    with open_history(options.manifests, limit, run_instant(options)) as versions:
+    with open_history(options.manifests, limit, run_time(options)) as versions:
         head = versions.read_head(options.environment)
         environment = head.environment
         event = conversation.read_conversation(options, environment.attributes)

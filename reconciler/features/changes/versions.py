@@ -98,7 +98,8 @@ class ManifestHistory:
     directory: str
     commits: list[GitCommit]  # newest first; one more than the limit, if there are more
     limit: int
-    instant: datetime  # for rules with dates, the same for all versions
+    # for rules with dates, the same for all versions; a local time is one of HEAD's Environment
+    instant: datetime | None
     # of the whole repository -> of the folder; None without one
     _folders: dict[str, str | None] = field(default_factory=dict)
     _states: dict[str, VersionRoute | Broken | None] = field(default_factory=dict)
@@ -113,6 +114,8 @@ class ManifestHistory:
         contents = self._head_contents(commit)
         manifests = load_contents(contents, self._files, self.instant)
         chosen = choose_environment(manifests, environment)
+        self.instant = manifests.instant_in(chosen)
+        manifests = manifests.at(self.instant)
         differs = not has_contents(self.directory, contents)
         return HeadState(commit, manifests, chosen, differs)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.clients import open_rest_client, read_secret
-from reconciler.cli.command_line import run_instant, tested_environments, utc_now
+from reconciler.cli.command_line import run_time, tested_environments, utc_now
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.core.errors import CxrouteError, UsageError
@@ -126,7 +126,7 @@ def _note_changes(changes: NameChanges, output: Output) -> None:
 
 def _check(bot: Bot, options: CognigyOptions, output: Output) -> int:
     """Print the differences from the manifests, and return the exit code."""
-    manifests = load_manifests(Path(options.manifests), run_instant(options))
+    manifests = load_manifests(Path(options.manifests), run_time(options))
     documents = manifests.intents
     into = options.into
     if into is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Final
 
-from reconciler.cli.command_line import choose_environment, run_instant
+from reconciler.cli.command_line import choose_environment, run_time
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.core.errors import UsageError
@@ -170,7 +170,7 @@ def run(options: CognigyOptions, output: Output) -> int:
 def _manifests(options: CognigyOptions) -> Manifests | None:
     """Return the manifests if the command line or $CXROUTE_ENV names an Environment."""
     if options.environment or os.environ.get("CXROUTE_ENV"):
-        return load_manifests(Path(options.manifests), run_instant(options))
+        return load_manifests(Path(options.manifests), run_time(options))
     return None
 
 

@@ -1,6 +1,6 @@
 """The sides of a page about rules with dates: the rules of each interval from now on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
@@ -8,12 +8,12 @@ from itertools import pairwise
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.desired.calendar import Interval, interval_phrase
 from reconciler.core.desired.desired import DesiredState, state_at
-from reconciler.core.desired.local_time import instant_of
 from reconciler.core.plan.routing_table import RuleList, desired_entries
 from reconciler.core.traffic.sample import TrafficSample
 from reconciler.features.explore.page import ExploreSide, build_side
 
 _SECOND = timedelta(seconds=1)
+_HOUR = timedelta(hours=1)
 # a longer time than clocks ever go forward or back
 _LONGEST_CHANGE = timedelta(hours=26)
 
@@ -77,21 +77,38 @@ def _page_times(bounds: Sequence[Interval], zone: tzinfo) -> PageTimes:
 
 
 def least_local(instant: datetime, zone: tzinfo) -> datetime:
-    """Return the least local time that does not mean an instant before this one.
+    """Return the least local time that the clocks have not shown before an instant.
 
-    It may be one that the clocks skip. While they show times for the second time, it is the end of
-    these times.
+    It may be one that they skip. While they show times for the second time, it is the end of these
+    times.
     """
-    local = instant.astimezone(zone).replace(tzinfo=None)
-    early = local - _LONGEST_CHANGE
-    late = local + _LONGEST_CHANGE
+    before = instant - _SECOND
+    shown = [before.astimezone(zone), *_shown_before_changes(before, zone)]
+    latest = max(time.replace(tzinfo=None) for time in shown)
+    return latest + _SECOND
+
+
+def _shown_before_changes(instant: datetime, zone: tzinfo) -> Iterator[datetime]:
+    """Yield what the clocks showed last before each change of them that can still count."""
+    early = instant - _LONGEST_CHANGE
+    hours = _LONGEST_CHANGE // _HOUR
+    steps = [early + _HOUR * number for number in range(hours + 1)]
+    for first, last in pairwise(steps):
+        offset = first.astimezone(zone).utcoffset()
+        if last.astimezone(zone).utcoffset() != offset:
+            yield _last_with_offset(first, last, zone).astimezone(zone)
+
+
+def _last_with_offset(early: datetime, late: datetime, zone: tzinfo) -> datetime:
+    """Return the last whole second before `late` with the offset of `early`."""
+    offset = early.astimezone(zone).utcoffset()
     while late - early > _SECOND:
         middle = early + _SECOND * ((late - early) // _SECOND // 2)
-        if instant_of(middle, zone) >= instant:
-            late = middle
-        else:
+        if middle.astimezone(zone).utcoffset() == offset:
             early = middle
-    return late
+        else:
+            late = middle
+    return early
 
 
 def _bounds(instants: Sequence[datetime]) -> list[Interval]:

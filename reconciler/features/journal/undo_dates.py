@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from reconciler.core.desired.calendar import Calendar, DatedRule
 from reconciler.core.desired.desired import DesiredState
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.model.change import Change, Create, Delete
 from reconciler.core.model.rule import Address, Rule
+from reconciler.core.text.local_time import shown_instant
 
 _MOMENT = timedelta(seconds=1)
 

@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.cli.command_line import (
     add_at_option,
     choose_environment,
-    run_instant,
+    run_time,
 )
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
@@ -143,7 +143,7 @@ def _build(options: StudioOptions, output: Output) -> str:
 
     Raises ManifestError for a queue without an id.
     """
-    manifests = load_manifests(Path(options.manifests), run_instant(options))
+    manifests = load_manifests(Path(options.manifests), run_time(options))
     environment = choose_environment(manifests, options.environment)
     if options.recipe_of is not None:
         return _service_recipe(manifests, environment)

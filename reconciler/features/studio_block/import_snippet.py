@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.cli.command_line import env_name, run_instant
+from reconciler.cli.command_line import env_name, run_time
 from reconciler.cli.manifest_files import (
     ExportTarget,
     export_new,
@@ -113,7 +113,7 @@ def _open_place(options: StudioOptions, output: Output) -> _Place:
     name = env_name(options.environment)
     is_new = False
     try:
-        manifests = load_manifests(Path(options.manifests), run_instant(options))
+        manifests = load_manifests(Path(options.manifests), run_time(options))
     except ManifestError as error:
         if not all(map(is_no_manifests, error.findings)):
             raise

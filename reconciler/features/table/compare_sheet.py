@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.errors import RefusedError
-from reconciler.core.manifest.kinds.fields import parse_moment
 from reconciler.core.model.rule import (
     JSON_NUMBER,
     Queue,
@@ -23,6 +22,7 @@ from reconciler.core.model.rule import (
 )
 from reconciler.core.plan.routing_table import conditions_by_attribute
 from reconciler.core.text.escape import quote_name
+from reconciler.core.text.local_time import InvalidTimeError, parse_time
 from reconciler.core.text.suggest import suggest
 from reconciler.features.table.advice import read_cell
 from reconciler.features.table.cells import (
@@ -53,7 +53,6 @@ from reconciler.features.table.sheet import (
 )
 from reconciler.features.table.stated_rules import DATE_FIELDS
 
-_TIME: Final = '"2026-12-27T06:00"'
 _NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
 _ADDRESS: Final = re.compile(
     r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?"
@@ -430,12 +429,10 @@ def read_date(text: str) -> str:
     if not time:
         return ""
     try:
-        parse_moment(time)
-    except ValueError:
-        raise CellError(
-            f"{quote_name(text)} is not a time: write one such as {_TIME}, with the quotes, or leave "
-            "the cell empty"
-        ) from None
+        parse_time(time)
+    except InvalidTimeError as error:
+        remedy = "Write it with quotes, or leave the cell empty"
+        raise CellError(f"{quote_name(text)} {error}. {remedy}") from None
     return time
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.core.desired.local_time import shown_instant
 from reconciler.core.desired.made_steps import StepKey, WaitingStep
 from reconciler.core.plan.stages import Changes
 from reconciler.core.text.escape import sanitize
+from reconciler.core.text.local_time import shown_instant
 from reconciler.core.text.prometheus import metric, metric_header, sample
 
 _BOUNDARY_HELP = (

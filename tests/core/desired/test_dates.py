@@ -288,7 +288,7 @@ def test_a_local_time_needs_the_zone_of_the_environment(room: Path) -> None:
     rule = "{intent: a, queue: Q, from: 2026-12-01T00:00}"
     (line,) = errors(room, rule, more="")
     assert "2026-12-01T00:00:00 is a local time, and prod has no `timezone`" in line
-    assert "write `timezone: Europe/Berlin` in the Environment" in line
+    assert "write `timezone: Europe/Berlin` there" in line
     expanded(room, "{intent: a, queue: Q, from: 2026-12-01T00:00Z}", more="")
     step = ramp("{at: 2026-12-02T00:00, weights: {A: 1, B: 1}}")
     assert 2 == len(errors(room, rule, step, more=""))

@@ -221,7 +221,7 @@ def test_an_exception_with_a_local_time_needs_a_zone() -> None:
     local = GUARDED % "{name: deletes, at: '2026-12-10T00:00', reason: it ends}"
     with pytest.raises(ManifestError) as caught:
         plan_of(local + RULES % UNTIL)
-    assert "`timezone` is needed" in caught.value.findings[0].message
+    assert "prod has no `timezone`" in caught.value.findings[0].message
     zone = "timezone: Europe/Berlin\n"
     text = local + zone + RULES % "until: 2026-12-10T00:00"
     assert () == later_refusals(plan_of(text))

@@ -170,8 +170,25 @@ def test_edited_cells_are_edits_of_the_manifest(
             "Cards",
             "cards/card has steps, and each step has its weights",
         ),
-        ("cards/rest", "From", "27.12.2026", '"27.12.2026" is not a time'),
-        ("cards/rest", "From", "2026-12-27 06:00", "is not a time: write one such as"),
+        ("cards/rest", "From", "27.12.2026", '"27.12.2026" must be a time, such as'),
+        (
+            "cards/rest",
+            "From",
+            "2026-12-27 06:00",
+            "Write it with quotes, or leave the cell empty",
+        ),
+        (
+            "cards/rest",
+            "Until",
+            "2027-10-31T02:30",
+            "could mean 2027-10-31T02:30:00+02:00 or 2027-10-31T02:30:00+01:00",
+        ),
+        (
+            "cards/rest",
+            "From",
+            "2027-03-28T02:30",
+            "could mean 2027-03-28T03:30:00+02:00 or 2027-03-28T01:30:00+01:00",
+        ),
         (
             "cards/xmas",
             "Until",

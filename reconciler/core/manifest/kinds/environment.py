@@ -3,20 +3,22 @@ writes to it.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 import reconciler.core.manifest.kinds.fields as f
 from reconciler.core.manifest.kinds.guard_limits import (
     Accept,
-    Allow,
     Freeze,
     Guard,
 )
 from reconciler.core.manifest.kinds.profile import ApiPath, Operator
 from reconciler.core.model.operators import OPERATORS
+from reconciler.core.text.local_time import InvalidTimeError, instant_of
 
 
 class Credentials(f.StrictModel):
@@ -318,10 +320,6 @@ class RunSchedule(f.StrictModel):
     )
 
 
-def _has_local_time(entry: Allow) -> bool:
-    return entry.at is not None and entry.at.tzinfo is None
-
-
 def _is_zone(stated: object) -> bool:
     return isinstance(stated, str) and stated in f.time_zones()
 
@@ -463,16 +461,23 @@ class Environment(f.ManifestDocument):
         ]
         return {**stated, "freeze": placed}
 
-    _placed_exceptions = f.require(
-        lambda environment: (
-            environment.timezone is not None
-            or not any(map(_has_local_time, environment.guard.allow))
-        ),
-        "`at` of guard.allow is a local time, so `timezone` is needed",
-        "CXR104",
-    )
+    @model_validator(mode="after")
+    def _check_exceptions(self) -> Self:
+        for entry in self.guard.allow:
+            for name, time in (("until", entry.until), ("at", entry.at)):
+                try:
+                    _ = time and self.instant_of(time)
+                except InvalidTimeError as error:
+                    message = f"`{name}` of guard.allow: {error}"
+                    raise PydanticCustomError("CXR104", message) from None
+        return self
+
+    def instant_of(self, time: datetime) -> datetime:
+        """Return the instant of a time in the Environment. Raises InvalidTimeError."""
+        return instant_of(time, self.timezone, self.name)
+
     timezone: f.Omittable[f.Zone] = f.omittable(
-        "The time zone of local times in rules: `from`, `until` and `at` without an offset.",
+        "The time zone of days and local times, also in `--at`.",
         "Europe/Berlin",
     )
     schedule: f.Omittable[RunSchedule] = f.omittable(

@@ -6,8 +6,7 @@ its value.
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from types import NoneType
@@ -31,6 +30,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from reconciler.core.model.finding import CODES
 from reconciler.core.text.hosts import journal_address_problem, request_url
+from reconciler.core.text.local_time import TIME, InvalidTimeError, parse_time
 
 T = TypeVar("T")
 
@@ -333,53 +333,17 @@ OrVariable = Annotated[
     # filled in
 ]
 
-# arithmetic with zones and days stays inside the calendar
-_YEARS: Final = range(1970, 9999)
 _MAX_URL_LENGTH: Final = 2048
-TIMESTAMP: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
 
 
-def parse_iso(
-    value: object,
-    kind: type[date],
-    pattern: re.Pattern[str],
-    requirement: str,
-) -> date:
-    """Return the date or the time of an ISO 8601 text that has the pattern; a value of that type
-    stays as it is.
-    """
-    if isinstance(value, kind):
+def read_time(value: object) -> datetime:
+    """Return the time of a text; a time stays as it is."""
+    if isinstance(value, datetime):
         return value
-    with suppress(ValueError):
-        if isinstance(value, str) and pattern.fullmatch(value):
-            parsed = kind.fromisoformat(value.upper())
-            if parsed.year in _YEARS:
-                return parsed
-    raise PydanticCustomError("CXR104", requirement)
-
-
-def parse_timestamp(value: object) -> date:
-    """Return the instant of an RFC 3339 text."""
-    requirement = (
-        "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00"
-    )
-    return parse_iso(value, datetime, TIMESTAMP, requirement)
-
-
-MOMENT: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
-)
-
-
-def parse_moment(value: object) -> date:
-    """Return a time; without an offset, it is the local time of an Environment."""
-    requirement = (
-        "must be a time, such as 2026-12-27T06:00, or 2026-12-27T06:00+01:00 with its "
-        "offset from UTC"
-    )
-    return parse_iso(value, datetime, MOMENT, requirement)
+    try:
+        return parse_time(value if isinstance(value, str) else "")
+    except InvalidTimeError as error:
+        raise PydanticCustomError("CXR104", str(error)) from None
 
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -477,12 +441,8 @@ StrictCode = Annotated[str, _one_of(lambda: {ALL_CODES: None, **CODES}, _STRICT_
 FindingCode = Annotated[
     str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")
 ]
-Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
-Moment = Annotated[
-    datetime,
-    BeforeValidator(parse_moment),
-    WithJsonSchema({"type": "string", "pattern": f"^{MOMENT.pattern}$"}),
-]
+TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{TIME.pattern}$"})
+Time = Annotated[datetime, BeforeValidator(read_time), TIME_SCHEMA]
 """A time with its offset from UTC, or the local time of the Environment's `timezone`."""
 Duration = Annotated[str, Field(pattern=DURATION)]
 Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]

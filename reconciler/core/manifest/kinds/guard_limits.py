@@ -3,31 +3,33 @@
 """
 
 import operator
-import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 import reconciler.core.manifest.kinds.fields as f
+from reconciler.core.text.local_time import InvalidTimeError, instant_of
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def _parse_day_or_instant(value: object) -> object:
-    if isinstance(value, str) and "T" in value.upper():
-        return f.parse_timestamp(value)
-    requirement = (
-        "must be a date, such as 2026-12-20, or a time with its offset from UTC"
-    )
-    return f.parse_iso(value, date, _DATE, requirement)
+def _read_day_or_time(value: object) -> date:
+    """Return a day of a date alone, otherwise a time."""
+    if isinstance(value, date):
+        return value
+    time = f.read_time(value)
+    has_clock = "T" in str(value).upper()
+    return time if has_clock else time.date()
 
 
-DayOrInstant = Annotated[date | datetime, BeforeValidator(_parse_day_or_instant)]
+DayOrTime = Annotated[
+    date | datetime, BeforeValidator(_read_day_or_time), f.TIME_SCHEMA
+]
 
 
 class WeeklyFreeze(f.StrictModel):
@@ -79,15 +81,16 @@ def _minutes(clock: str) -> int:
 class DatedFreeze(f.StrictModel):
     """A freeze window between two days, both included, or two instants, the end excluded."""
 
-    start: DayOrInstant = f.required(
-        "The first day, or a time with its offset from UTC.", "2026-12-20"
+    start: DayOrTime = f.required(
+        "The first day, or the time at which the window begins.", "2026-12-20"
     )
-    end: DayOrInstant = f.required(
+    end: DayOrTime = f.required(
         "The last day (included), or the time at which the window ends.", "2027-01-02"
     )
     timezone: f.Zone = f.optional(
         "UTC",
-        "The time zone of the days. Without it, the Environment's `timezone`, if it has one.",
+        "The time zone of days and local times. Default: the Environment's `timezone`; without it, UTC "
+        "for days alone.",
         "Europe/Berlin",
     )
     reason: str = f.optional(
@@ -95,9 +98,16 @@ class DatedFreeze(f.StrictModel):
         "The reason for the freeze.",
         "peak season",
     )
-    _ordered = f.require(
-        lambda freeze: operator.lt(*freeze.bounds()), "the window ends before it begins"
-    )
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        try:
+            is_ordered = operator.lt(*self.bounds())
+        except InvalidTimeError as error:
+            raise PydanticCustomError("CXR104", str(error)) from None
+        if not is_ordered:
+            raise PydanticCustomError("CXR104", "the window ends before it begins")
+        return self
 
     def covers(self, now: datetime) -> bool:
         """Return whether an instant is in the window."""
@@ -111,13 +121,16 @@ class DatedFreeze(f.StrictModel):
         return start, end
 
     def _instant(self, when: date | datetime, days: int) -> datetime:
+        """Return the instant of a time, or of the midnight that begins a day some days later.
+
+        Raises InvalidTimeError.
+        """
+        zone = self.timezone
         if isinstance(when, datetime):
-            return when
-        return datetime.combine(
-            when + timedelta(days=days),
-            time(),
-            ZoneInfo(self.timezone),
-        )
+            stated = zone if "timezone" in self.model_fields_set else None
+            return instant_of(when, stated, "the freeze")
+        midnight = datetime.combine(when + timedelta(days=days), time())
+        return instant_of(midnight, zone, "the freeze")
 
 
 def _freeze_tag(value: object) -> str:
@@ -175,11 +188,11 @@ class Allow(f.StrictModel):
     name: GuardName = f.required(
         "The guard to lift, by its name in a refusal.", "deletes"
     )
-    until: f.Omittable[f.Timestamp] = f.omittable(
-        "The end of the exception: a time with its UTC offset. Needed without `at`.",
+    until: f.Omittable[f.Time] = f.omittable(
+        "The end of the exception. Needed without `at`.",
         "2026-12-01T00:00:00Z",
     )
-    at: f.Omittable[f.Moment] = f.omittable(
+    at: f.Omittable[f.Time] = f.omittable(
         "The only date of rules whose changes may trip the guard, as it stands in the rule: the "
         "guard is lifted from then until the next date, for 31 days at most.",
         "2026-12-27T06:00",

@@ -26,8 +26,8 @@ class TargetEntry(f.StrictModel):
 class Hold(f.StrictModel):
     """The time until which the live rule is not changed."""
 
-    until: f.Timestamp = f.required(
-        "The end of the hold: a time with its UTC offset.", "2026-12-01T08:00:00+01:00"
+    until: f.Time = f.required(
+        "The time at which the hold ends.", "2026-12-01T08:00:00+01:00"
     )
     reason: str = f.optional(
         "",
@@ -112,9 +112,8 @@ class StepCondition(f.StrictModel):
 class StepEntry(f.StrictModel):
     """The weights that a rule's targets have from a time on."""
 
-    at: f.Moment = f.required(
-        "The time from which the weights apply: local time of the Environment's `timezone`, or with "
-        "an offset from UTC.",
+    at: f.Time = f.required(
+        "The time from which the weights apply.",
         "2026-12-01T06:00",
     )
     weights: Annotated[
@@ -169,11 +168,11 @@ class RuleEntry(Conversations):
         "Instead of `queue`: several queues that share the conversations by weight.",
         [{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}],
     )
-    from_: Annotated[f.Omittable[f.Moment], Field(alias="from")] = f.omittable(
-        "The time from which the rule exists, as in `at` of a step. Default: always.",
+    from_: Annotated[f.Omittable[f.Time], Field(alias="from")] = f.omittable(
+        "The time from which the rule exists. Default: always.",
         "2026-12-27T06:00",
     )
-    until: f.Omittable[f.Moment] = f.omittable(
+    until: f.Omittable[f.Time] = f.omittable(
         "The time from which the rule no longer exists. Default: never.",
         "2027-01-07T00:00",
     )
