@@ -102,7 +102,8 @@ class RowText:
     redirect: str
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
-    example: str
+    example: str  # empty: `no_example` says why
+    no_example: str
     short_before: str = ""  # `...` for what the row above has, too
     short_after: str = ""
     all_callers: str = ""  # with every value of each list; empty if `callers` has them
@@ -455,11 +456,14 @@ class _EffectWriter:
             share=_optional_share(shares.rows[number]),
             by=self._by(row),
             example=self._example(row),
+            no_example=row.example.reason,
             all_callers=self._all_callers(row, phrases, exclusions),
         )
 
     def _example(self, row: EffectRow) -> str:
         example = row.example
+        if example.reason:
+            return ""
         return conversation_phrase(example.attributes, self._labels, example.absent)
 
     def _all_callers(

@@ -46,7 +46,8 @@ def compare_behind(
     edited = EditSet([each.edit for each in edits], middle)
     lists = first.pull_back(before), second.pull_back(after)
     return Impact(
-        compare_behaviour(*lists, evaluation, types=second.types, edited=edited), edits
+        compare_behaviour(*lists, evaluation, types=second.sent_types, edited=edited),
+        edits,
     )
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from random import Random
 from typing import Final
 
+from reconciler.core.behaviour.endpoint_stage import FallbackPolicy
 from tests.support.brute_force import (
     Destination,
     Input,
@@ -29,7 +30,7 @@ from tests.support.brute_force_checks import (
     entry_name,
     rules_text,
 )
-from tests.support.endpoint_oracle import Behind, events_for, with_own_truths
+from tests.support.endpoint_oracle import Behind, events_for, is_sent, with_own_truths
 from tests.support.random_rules import Evaluation, a_list, chance, edited
 
 VERSIONS: Final = ("base", "ours", "theirs", "merged")
@@ -98,6 +99,7 @@ class MergeOracle:
 
     universe: Universe
     route: Route
+    fallbacks: Sequence[FallbackPolicy] = ()
     report: str = ""
 
     @cached_property
@@ -176,7 +178,12 @@ class MergeOracle:
                 place = f"{report}{self.universe.example(bit)}"
                 assert stated == tuple(map(destination, winners)), place
                 assert names == tuple(map(entry_name, winners)), place
-        self._check_example(row, rules, report)
+        if row["example"] is None:
+            events = [one[0] for bit, one in self._inputs if inside & bit]
+            assert not any(is_sent(event, self.fallbacks) for event in events), report
+            assert row["noExample"], report
+        else:
+            self._check_example(row, rules, report)
         where = self.universe.all_of(row["where"])
         for name in row["earlier"]:
             assert where & self.universe.all_of(rules[name]["conditions"]), report
@@ -247,4 +254,7 @@ def oracle_behind(sides: Sequence[Behind], evaluation: Evaluation) -> MergeOracl
         return sides[version].winner(one, evaluation)
 
     report = "".join(f"{side}\n" for side in sides)
-    return MergeOracle(universe=universe, route=route, report=report)
+    fallbacks = [side.fallback for side in sides]
+    return MergeOracle(
+        universe=universe, route=route, fallbacks=fallbacks, report=report
+    )

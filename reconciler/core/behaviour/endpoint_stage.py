@@ -19,6 +19,7 @@ from reconciler.core.behaviour.space.value_type import (
     ANY_TEXT,
     ANY_VALUE,
     SHARE,
+    SentValues,
     Types,
     number_as_text,
 )
@@ -123,6 +124,8 @@ class EndpointStage:
     compared: FallbackPolicy = NO_FALLBACK
     # intents that the bot sends, for examples of events
     sent_intents: tuple[str, ...] = ()
+    # the values of declared attributes, for examples
+    declared: Mapping[str, SentValues] = field(default_factory=dict)
 
     @property
     def analyses_events(self) -> bool:
@@ -140,16 +143,64 @@ class EndpointStage:
                 **self.context_types,
                 self.confidence: replace(confidence, usual_share=True),
             }
-        intents = (
-            self.sent_intents
-            or tuple(sorted(self.fallback.known_intents))
-            or (_ANY_INTENT,)
+        return {**self.context_types, self.intent: ANY_TEXT, self.confidence: SHARE}
+
+    @property
+    def sent_types(self) -> Types:
+        """Return the known types, with the values that are sent, as far as they are declared."""
+        types = dict(self.types)
+        if self.analyses_events:
+            intents = self.sent_intents or (_ANY_INTENT,)
+            types[self.intent] = replace(ANY_TEXT, usual=intents)
+        return with_sent_values(types, self.sent_values)
+
+    @property
+    def sent_context_types(self) -> Types:
+        """Return the same of the context, which may have the intent of the fallback."""
+        sent = dict(self.sent_values)
+        known = sent.get(self.intent)
+        if known is not None and self.fallback.intent is not None:
+            sent[self.intent] = replace(known, further_texts=(self.fallback.intent,))
+        return with_sent_values(self.context_types, sent)
+
+    @property
+    def sent_values(self) -> Mapping[str, SentValues]:
+        """The values of attributes that are declared: the intents first."""
+        intents = self._sent_intents([self.fallback, self.compared])
+        return (
+            self.declared
+            if intents is None
+            else {self.intent: intents, **self.declared}
         )
-        return {
-            **self.context_types,
-            self.intent: replace(ANY_TEXT, usual=intents),
-            self.confidence: SHARE,
-        }
+
+    def sent_values_with(
+        self, stages: Sequence["EndpointStage"]
+    ) -> Mapping[str, SentValues]:
+        """Return the values that are declared for this endpoint, or for another one of some."""
+        sent: dict[str, SentValues] = {}
+        intents = self._sent_intents(
+            [self.fallback, *(each.fallback for each in stages)]
+        )
+        if intents is not None:
+            sent[self.intent] = intents
+        for stage in (*stages, self):
+            sent.update(stage.declared)
+        return sent
+
+    def _sent_intents(self, policies: Sequence[FallbackPolicy]) -> SentValues | None:
+        """Return the known intents, those of the first fallback first; None: each is known."""
+        known = policies[0].known_intents
+        every = frozenset[str]().union(*(each.known_intents for each in policies))
+        first = known or every
+        if not every:
+            return None
+        listed = [intent for intent in self.sent_intents if intent in first]
+        knows_all = not all(each.known_intents for each in policies)
+        return SentValues(
+            texts=tuple(dict.fromkeys([*listed, *sorted(first)])),
+            further_texts=None if knows_all else tuple(sorted(every - first)),
+            is_expected=True,
+        )
 
     def may_depend_on_context(self, examples: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether no example has a confidence as the endpoint writes it, though its type is
@@ -325,14 +376,30 @@ class EndpointStage:
 DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
 
 
+def with_sent_values(types: Types, sent: Mapping[str, SentValues]) -> Types:
+    """Return types of attributes, with the values that are sent."""
+    typed = dict(types)
+    for name, values in sent.items():
+        usual: tuple[str, ...] = ()
+        if values.is_expected:
+            usual = (*(values.texts or ()), *(values.further_texts or ()))
+        known = typed.get(name, ANY_VALUE)
+        typed[name] = replace(known, usual=usual or known.usual, sent=values)
+    return typed
+
+
 def common_types(stages: Sequence[EndpointStage]) -> Types:
-    """Return the types of attributes that are known and equal in all of some stages."""
-    first, *others = [stage.types for stage in stages]
-    return {
+    """Return the types of attributes that are known and equal in all of some stages, with the
+    values that are sent by the last one that declares them.
+    """
+    first, *others = [stage.sent_types for stage in stages]
+    common = {
         name: value_type
         for name, value_type in first.items()
         if all(types.get(name) == value_type for types in others)
     }
+    sent = stages[-1].sent_values_with(stages)
+    return with_sent_values(common, sent)
 
 
 def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from reconciler.core.behaviour.routing_entry import (
     order_entries,
 )
 from reconciler.core.behaviour.space.patterns import bits, union
+from reconciler.core.behaviour.space.space import NOT_SENT
 from reconciler.core.checks.route_tests import Checked, CheckResult, RouteTestResult
 from reconciler.core.desired.desired import DesiredState
 from reconciler.core.desired.queues import OfflineQueueResolver, QueueError
@@ -259,6 +260,10 @@ class _Measurement:
         if move is None:
             return None
         example, (before, rule), (after, _) = move
+        if example.reason == NOT_SENT:
+            return None
+        if example.reason:
+            raise UndecidedError
         context = self.endpoint.context(example.attributes).attributes
         if ConversationTable(self.index, [context], self.evaluation).moved(edit):
             traffic = self.traffic[_name(rule)]

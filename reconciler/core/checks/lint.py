@@ -252,14 +252,14 @@ def _tie_message(view: LintView, group: Sequence[_Rivals]) -> str:
     if len(group) >= MAX_TIES_PER_RULE:  # the search stopped there
         names = " and at least ".join(names.rsplit(" and ", 1))
     verb = "sends" if len(group) == 1 else "send"
-    conversation = conversation_phrase(tie.example.attributes, view.labels)
     priority = quote(entry.rule.priority)
+    alike = f"same priority ({priority}) as {names}, which {verb} elsewhere"
+    if tie.example.reason:
+        return f"{alike}, though {tie.example.reason}"
+    conversation = conversation_phrase(tie.example.attributes, view.labels)
     destination = view.destination_phrase(entry)
     alternative = view.destination_phrase(partner)
-    return (
-        f"same priority ({priority}) as {names}, which {verb} elsewhere: "
-        f"{conversation} goes to {destination} or to {alternative}"
-    )
+    return f"{alike}: {conversation} goes to {destination} or to {alternative}"
 
 
 def _common_tie_message(view: LintView, rivals: Sequence[_Rivals]) -> str:
@@ -274,11 +274,13 @@ def _common_tie_message(view: LintView, rivals: Sequence[_Rivals]) -> str:
     names = list_rules(list(members.values()))
 
     priority = quote(entry.rule.priority)
+    alike = f"same priority ({priority}): {names} send the same conversations to different queues"
+    if tie.example.reason:
+        return f"{alike}, though {tie.example.reason}"
     conversation = conversation_phrase(tie.example.attributes, view.labels)
     destination = view.destination_phrase(entry)
     alternative = view.destination_phrase(partner)
     return (
-        f"same priority ({priority}): {names} send the same conversations to different queues;"
-        f" for example, {conversation} goes to {destination} by {rule_name(entry)}"
+        f"{alike}; for example, {conversation} goes to {destination} by {rule_name(entry)}"
         f" or to {alternative} by {rule_name(partner)}"
     )

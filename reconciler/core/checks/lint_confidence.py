@@ -12,10 +12,11 @@ from reconciler.core.behaviour.routing_entry import RoutingEntry
 from reconciler.core.behaviour.space.clauses import bound_clauses, number_runs
 from reconciler.core.behaviour.space.domain import Domain, intersect
 from reconciler.core.behaviour.space.patterns import bits
-from reconciler.core.behaviour.space.space import Conditions
+from reconciler.core.behaviour.space.space import Conditions, Example
+from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.checks.lint_view import LintView, list_names
 from reconciler.core.model.finding import Finding
-from reconciler.core.model.operators import EXISTENCE, RANGES, Scalar
+from reconciler.core.model.operators import EXISTENCE, RANGES
 from reconciler.core.model.rule import Condition, Opaque, Rule, Target
 from reconciler.core.text.escape import pluralize, quote
 from reconciler.core.text.phrases import (
@@ -70,7 +71,7 @@ class GapSearch:
             tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool
         ] = {}
         # a conversation in each gap, without the intent
-        self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}
+        self.examples: dict[ConfidenceGap, Example] = {}
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
@@ -125,7 +126,7 @@ class GapSearch:
         self,
         gap: ConfidenceGap,
         near: Sequence[RoutingEntry],
-    ) -> dict[str, Scalar] | None:
+    ) -> Example | None:
         names = self.view.attributes
         budget = self.view.space.budget
         rules = []
@@ -138,11 +139,24 @@ class GapSearch:
             rule = replace(entry.rule, priority=priority, conditions=conditions)
             rules.append(RoutingEntry(name=str(priority), rule=rule))
         with_gap = [*rules, self._gap_entry(gap, len(rules))]
-        result = compare_behaviour(rules, with_gap, work=max(0, budget.remaining))
+        work = max(0, budget.remaining)
+        result = compare_behaviour(rules, with_gap, work=work, types=self._other_types)
         budget.spend(result.work)
         if not result.regions:
             return None
-        return result.regions[0].example.attributes
+        examples = [region.example for region in result.regions]
+        sent = [example for example in examples if not example.reason]
+        return (sent or examples)[0]
+
+    @property
+    def _other_types(self) -> Types:
+        """The types of the attributes that are not the bot's."""
+        names = self.view.attributes
+        return {
+            name: value_type
+            for name, value_type in self.view.types.items()
+            if name not in (names.intent, names.confidence)
+        }
 
     def _gap_entry(self, gap: ConfidenceGap, priority: int) -> RoutingEntry:
         """Return a rule that takes the conversations of a gap."""
@@ -295,8 +309,7 @@ def _gap_finding(
     message = (
         f"no rule for {list_names(intents, 'or')} takes a confidence of {where}{besides}, though "
         f"rules take"
-        f" more and less: "
-        f"{view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
+        f" more and less{_example_of_gap(view, search.examples[gap], first)}"
     )
     hint = "start one range where the other ends, unless the gap is intended"
     finding = view.finding(
@@ -307,6 +320,13 @@ def _gap_finding(
         hint,
     )
     return finding if len(intents) == 1 else replace(finding, address=None)
+
+
+def _example_of_gap(view: LintView, example: Example, intent: str) -> str:
+    if example.reason:
+        return f", though {example.reason}"
+    conversation = {view.attributes.intent: intent, **example.attributes}
+    return f": {view.example_phrase(conversation)}"
 
 
 def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Finding:

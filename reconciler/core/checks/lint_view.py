@@ -60,7 +60,7 @@ class LintView:
         self.manifests = manifests
         self.environment = environment
         self.attributes: Final = environment.attributes
-        self.types = desired.endpoint.context_types
+        self.types = desired.endpoint.sent_context_types
         self.queues = queues
         # a finding is about the text of manifests
         self.labels: Final = Labels(desired.labels.short)

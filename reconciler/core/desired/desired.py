@@ -19,6 +19,7 @@ from reconciler.core.behaviour.routing_entry import Evaluation
 from reconciler.core.behaviour.space.value_type import (
     ANY_TEXT,
     SHARE,
+    SentValues,
     Types,
 )
 from reconciler.core.desired.calendar import (
@@ -50,7 +51,7 @@ from reconciler.core.desired.queues import (
     resolve_aliases,
 )
 from reconciler.core.errors import ManifestError, UsageError
-from reconciler.core.manifest.documents import PromiseEntry, Promises
+from reconciler.core.manifest.documents import AttributeEntry, PromiseEntry, Promises
 from reconciler.core.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.core.manifest.kinds.ruleset import RuleEntry, RuleSet, has_dates
 from reconciler.core.manifest.load import Manifests
@@ -58,7 +59,13 @@ from reconciler.core.manifest.source_map import MAX_FINDINGS, LoadedDocument, Pa
 from reconciler.core.model.finding import Finding
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.live import fingerprint
-from reconciler.core.model.rule import Address, Queue, Rule, Source
+from reconciler.core.model.rule import (
+    Address,
+    Queue,
+    Rule,
+    Source,
+    canonical_scalar,
+)
 from reconciler.core.target import (
     ExactForm,
     NotStorableError,
@@ -282,8 +289,37 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
         fallback=fallback,
         context_types=types,
         sent_intents=intents or tuple(_intents_of_rules(manifests)),
+        declared=_sent_values(manifests, names),
     )
     return stage.compared_with(stage)
+
+
+def _sent_values(
+    manifests: Manifests, names: BotAttributes
+) -> Mapping[str, SentValues]:
+    """Return the values of the declared attributes that have a type or values."""
+    of_bot = (names.intent, names.confidence, names.updated_at)
+    sent: dict[str, SentValues] = {}
+    for name, entry in manifests.declared_attributes.items():
+        values = _sent_values_of(entry)
+        if name not in of_bot and values is not None:
+            sent[name] = values
+    return sent
+
+
+def _sent_values_of(entry: AttributeEntry) -> SentValues | None:
+    """Return the values of a declared attribute; None if it can have any."""
+    if entry.values:
+        values = list(map(canonical_scalar, entry.values))
+        return SentValues(
+            texts=tuple(value for value in values if isinstance(value, str)),
+            numbers=tuple(value for value in values if not isinstance(value, str)),
+        )
+    if entry.type == "boolean":
+        return SentValues(texts=("true", "false"))
+    if entry.type == "number":
+        return SentValues(numbers=None)
+    return SentValues(texts=None) if entry.type == "text" else None
 
 
 def _intents_of_rules(manifests: Manifests) -> dict[str, None]:

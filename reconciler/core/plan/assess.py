@@ -86,7 +86,7 @@ def _compare(
         before,
         after,
         plan.desired.evaluation,
-        types=endpoint.types,
+        types=endpoint.sent_types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
     if not plan.is_comparable:

@@ -165,12 +165,12 @@ def _row(
         "counterpart": [rule and rules.name(rule) for rule in row.counterpart],
         "before": destination_to_json(row.before, queue_names),
         "after": destination_to_json(row.after, queue_names),
-        "example": row.example.attributes,
+        "example": row.example.shown,
         "share": _share(share),
     }
     if row.other_type:
         form["otherType"] = list(row.other_type)
-    return {**form, **assumed_to_json(row.example)}
+    return {**form, **example_to_json(row.example)}
 
 
 def _share(share: "ShareRange | None") -> "ShareJson | None":
@@ -216,7 +216,7 @@ def _region(
         "except": [clauses_to_json(clauses) for clauses in region.excepts],
         "before": destination_to_json(region.before, queue_names),
         "after": destination_to_json(region.after, queue_names),
-        "witness": region.example.attributes,
+        "witness": region.example.shown,
         "beforeRule": _name(region.before_rule),
         "afterRule": _name(region.after_rule),
         "beforeRules": [_name(entry) for entry in region.before_rules],
@@ -225,7 +225,7 @@ def _region(
     }
     if share is not None and share.least != share.most:
         form["trafficPercentLeast"] = share.least
-    return {**form, **assumed_to_json(region.example)}
+    return {**form, **example_to_json(region.example)}
 
 
 def violation_to_json(
@@ -238,9 +238,9 @@ def violation_to_json(
         "where": clauses_to_json(region.where),
         "except": [clauses_to_json(clauses) for clauses in region.excepts],
         "destination": destination_to_json(region.after, queue_names),
-        "witness": region.example.attributes,
+        "witness": region.example.shown,
         "rule": _name(region.after_rule),
-        **assumed_to_json(region.example),
+        **example_to_json(region.example),
     }
 
 
@@ -248,16 +248,19 @@ def _name(entry: RoutingEntry | None) -> str | None:
     return entry.name if entry else None
 
 
-def assumed_to_json(example: Example) -> "ExampleJson":
-    """Return what an example assumes about conditions that are not understood."""
-    if not example.assumed:
-        return {}
-    return {
-        "assumed": [
+def example_to_json(example: Example) -> "ExampleJson":
+    """Return what an example assumes about conditions that are not understood, and why there is
+    none.
+    """
+    form: ExampleJson = {}
+    if example.reason:
+        form["noExample"] = example.reason
+    if example.assumed:
+        form["assumed"] = [
             {"condition": json.loads(text), "holds": holds}
             for text, holds in example.assumed.items()
         ]
-    }
+    return form
 
 
 def type_to_json(name: str, value_type: ValueType) -> "TypeJson":

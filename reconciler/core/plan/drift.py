@@ -359,7 +359,7 @@ def _measure_impact(
         before,
         after,
         evaluation,
-        types=live_endpoint.types,
+        types=live_endpoint.sent_types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
     if not plan.is_comparable:

@@ -179,9 +179,12 @@ class AssumedJson(PlanPart):
 class ExampleJson(TypedDict):
     """What an example assumes about conditions that are not understood; absent if there are
     none.
+
+    `noExample` says why the example is null.
     """
 
     assumed: NotRequired[list[AssumedJson]]
+    noExample: NotRequired[str]
 
 
 class RuleCauseJson(PlanPart):
@@ -220,7 +223,7 @@ class RowJson(ExampleJson, PlanPart):
     counterpart: list[str | None]
     before: DestinationJson
     after: DestinationJson
-    example: Attributes
+    example: Attributes | None
     share: ShareJson | None
     otherType: NotRequired[list[str]]
 
@@ -253,7 +256,7 @@ class RegionJson(_Except, ExampleJson, PlanPart):
     where: list[Document]
     before: DestinationJson
     after: DestinationJson
-    witness: Attributes
+    witness: Attributes | None
     beforeRule: str | None
     afterRule: str | None
     beforeRules: list[str | None]
@@ -361,13 +364,17 @@ class ClosedAssumedJson(ClosedPart):
 
 
 class ViolationJson(_Except, ClosedPart):
-    """Conversations that break a promise: each goes to `destination` by `rule` (null: no rule)."""
+    """Conversations that break a promise: each goes to `destination` by `rule` (null: no rule).
+
+    `noExample` says why the witness is null.
+    """
 
     where: list[Document]
     destination: DestinationJson
-    witness: Attributes
+    witness: Attributes | None
     rule: str | None
     assumed: NotRequired[list[ClosedAssumedJson]]
+    noExample: NotRequired[str]
 
 
 class PromiseJson(ClosedPart):

@@ -37,11 +37,11 @@ class PromiseResult(StatedPromise):
 
     @property
     def conversation(self) -> Conversation:
-        """The example of a conversation that breaks the promise."""
+        """The example of a conversation that breaks the promise; empty without one."""
         violations = self.facts.violations
         if not violations:
             return {}
-        return canonical_attributes(violations[0].example.attributes)
+        return canonical_attributes(violations[0].example.shown or {})
 
     def to_json(self, queue_names: Mapping[str, str]) -> "PromiseJson":
         """Return the result in the form of `test --format json`."""
@@ -73,7 +73,7 @@ def run_promises(
     if promises:
         events = desired.endpoint.pull_back(entries)
     results = check_promises(
-        events, promises, desired.evaluation, desired.endpoint.types
+        events, promises, desired.evaluation, desired.endpoint.sent_types
     )
     outcomes = []
     for stated, facts in zip(desired.promises, results, strict=True):
@@ -134,10 +134,10 @@ def _failure(
 
     first, *further = facts.violations
     route = route_phrase(first.after_rule, first.after, queues)
-    example = _example_phrase(first.example, labels)
-    message = (
-        f"{name} is broken for {example}: expected {stated.requirement}, but {route}"
-    )
+    where = f" for {_example_phrase(first.example, labels)}"
+    if first.example.reason:
+        where = f", though {first.example.reason}"
+    message = f"{name} is broken{where}: expected {stated.requirement}, but {route}"
     if first.example.assumed:
         message += ", depending on a condition that cxroute does not understand"
     hint = ""

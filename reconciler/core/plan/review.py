@@ -194,7 +194,8 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
         )
     regions = unreviewed_regions(fresh.impact, fresh.queue_names, reviewed)
     if regions:
-        example = quote(regions[0].example.attributes)
+        first = regions[0].example
+        example = first.reason or quote(first.attributes)
         raise RefusedError(
             f"rules outside the plan, or the Environment, changed since the plan was created, and "
             f"it would now send conversations elsewhere that {name} does not: {example}. {again}"

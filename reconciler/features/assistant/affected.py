@@ -54,7 +54,15 @@ if TYPE_CHECKING:
     from reconciler.core.plan.plan_json import BehaviourJson, EffectJson
 
 _HEAD: Final = "HEAD"
-_ROW_FIELDS: Final = ("kind", "before", "after", "example", "share", "assumed")
+_ROW_FIELDS: Final = (
+    "kind",
+    "before",
+    "after",
+    "example",
+    "noExample",
+    "share",
+    "assumed",
+)
 """The fields of a row; its exact conditions are in the text, in words."""
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.core.checks.checked_rules import expand_checked
 from reconciler.core.checks.route_tests import Checked, check, check_live, with_promises
@@ -16,6 +16,9 @@ from reconciler.core.text.suggest import suggest
 from reconciler.features.assistant.answer import MAX_ITEMS, MAX_PARTS, LeftOut
 from reconciler.features.assistant.arguments import PromiseArguments
 from reconciler.features.assistant.project import AssistantProject
+
+if TYPE_CHECKING:
+    from reconciler.core.plan.plan_json import ViolationJson
 
 _MAX_BRIEF: Final = 40
 _FEW: Final = 3  # promises that are told in full
@@ -97,6 +100,12 @@ def _brief(result: PromiseResult) -> Document:
     }
 
 
+def _reason(violation: "ViolationJson") -> Document:
+    """Return why a violation has no example."""
+    reason = violation.get("noExample")
+    return {"noExample": reason} if reason else {}
+
+
 def _in_full(result: PromiseResult, checked: Checked, left_out: LeftOut) -> Document:
     """Return a promise with what it requires, and the conversations that break it."""
     form = result.to_json(checked.queues)
@@ -114,6 +123,7 @@ def _in_full(result: PromiseResult, checked: Checked, left_out: LeftOut) -> Docu
                 "rule": each["rule"],
                 "source": source_to_json(places.get(each["rule"] or "")),
                 "example": each["witness"],
+                **_reason(each),
             }
             for each in violations
         ],

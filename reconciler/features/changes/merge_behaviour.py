@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from reconciler.core.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
 from reconciler.core.behaviour.diff.reading import RuleBox, is_taken
 from reconciler.core.behaviour.diff.regions import RegionFormatter
-from reconciler.core.behaviour.diff.usual_examples import UsualExamples
 from reconciler.core.behaviour.evaluate import RuleIndex
 from reconciler.core.behaviour.routing_entry import (
     Destination,
@@ -30,6 +29,7 @@ from reconciler.core.behaviour.space.domain import REST, ValueSet, covers, subtr
 from reconciler.core.behaviour.space.patterns import bits
 from reconciler.core.behaviour.space.slices import PivotSlices
 from reconciler.core.behaviour.space.space import MAX_NARROW_VALUES, Example, Space
+from reconciler.core.behaviour.space.usual_examples import UsualExamples
 from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.model.grouping import group_pairs
 from reconciler.features.changes.merge_winners import (
@@ -367,12 +367,13 @@ class _RowBuilder:
             for number in other.earlier - row.earlier:
                 if not is_taken(self._book.rules, row.box, number, row.earlier):
                     return None
+        examples = [first.example, second.example]
         return _DraftRow(
             ranks=min(first.ranks, second.ranks),
             rules=first.rules,
             box=box,
             earlier=first.earlier | second.earlier,
-            example=first.example,
+            example=examples[self._space.most_usual(examples)],
         )
 
     def _united_box(self, first: Box, second: Box) -> Box | None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.core.model.rule import to_api_json
 from reconciler.core.plan.behaviour_json import (
-    assumed_to_json,
     clauses_to_json,
     destination_to_json,
+    example_to_json,
     hide_assumed_ids,
     type_to_json,
 )
@@ -79,10 +79,13 @@ def time_to_json(
 
 def _tie(tie: MergedTie) -> "MergedTieJson":
     """Return two rules of equal priority."""
-    return {
+    form: MergedTieJson = {
         "rules": [tie.first.name, tie.second.name],
-        "example": tie.example.attributes if tie.example else None,
+        "example": tie.example.shown if tie.example else None,
     }
+    if tie.example and tie.example.reason:
+        form["noExample"] = tie.example.reason
+    return form
 
 
 class _RulesOfRows:
@@ -128,7 +131,7 @@ def _row(
         "theirs": theirs,
         "merged": merged,
         "expected": expected,
-        "example": row.example.attributes,
+        "example": row.example.shown,
         "rules": {
             "base": names[0],
             "ours": names[1],
@@ -136,4 +139,4 @@ def _row(
             "merged": names[3],
         },
     }
-    return {**form, **assumed_to_json(row.example)}
+    return {**form, **example_to_json(row.example)}

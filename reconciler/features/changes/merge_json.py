@@ -28,6 +28,7 @@ class MergeRowJson(ClosedPart):
     """Conversations that fulfil `where`, and that no rule in `earlier` takes.
 
     `base`, `ours`, `theirs` and `merged` are their destinations; `expected` is null in a conflict.
+    `noExample` says why the example is null.
     """
 
     where: list[Document]
@@ -37,7 +38,8 @@ class MergeRowJson(ClosedPart):
     theirs: DestinationJson
     merged: DestinationJson
     expected: DestinationJson | None
-    example: Attributes
+    example: Attributes | None
+    noExample: NotRequired[str]
     assumed: NotRequired[list[ClosedAssumedJson]]
     rules: MergeRulesJson
 
@@ -55,11 +57,13 @@ class MergeRuleJson(ClosedPart):
 class MergedTieJson(ClosedPart):
     """Two rules of equal priority and different destinations, which neither change has both of.
 
-    `example` is a conversation that both match; null: whether there is one is not decided.
+    `example` is a conversation that both match; null: `noExample` says why, or whether there is
+    one is not decided.
     """
 
     rules: list[str]
     example: Attributes | None
+    noExample: NotRequired[str]
 
 
 class MergeTimeJson(ClosedPart):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.core.behaviour.space.space import Example
 from reconciler.core.desired.calendar import interval_phrase
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.plan.clauses import FEW_VALUES, clauses_phrase, condition_phrases
@@ -27,7 +28,7 @@ from reconciler.core.text.escape import (
     sanitize,
     sanitize_message,
 )
-from reconciler.core.text.phrases import conversation_phrase
+from reconciler.core.text.phrases import Labels, conversation_phrase
 from reconciler.features.changes.merge_behaviour import MergeBehaviour, MergeRow
 from reconciler.features.changes.merge_check import (
     MergedEnvironment,
@@ -199,6 +200,8 @@ def _tied(tie: MergedTie, environment: MergedEnvironment) -> str:
     if tie.example is None:
         return "whether both match one conversation is not decided"
     example = tie.example
+    if example.reason:
+        return example.reason
     conversation = conversation_phrase(
         example.attributes, environment.labels, example.absent
     )
@@ -283,10 +286,14 @@ def _notes(
             f"Without conversations that these rules match: {join_first(names, most)}"
         )
     if limits.rows == ALL_ROWS:
-        example = conversation_phrase(
-            row.example.attributes, environment.labels, row.example.absent
-        )
-        yield f"For example {example}"
+        yield _example_sentence(row.example, environment.labels)
+
+
+def _example_sentence(example: Example, labels: Labels) -> str:
+    if example.reason:
+        return f"{example.reason[:1].upper()}{example.reason[1:]}"
+    conversation = conversation_phrase(example.attributes, labels, example.absent)
+    return f"For example {conversation}"
 
 
 def merge_markdown(report: MergeReport, limits: MergeLimits = BRIEF) -> str:

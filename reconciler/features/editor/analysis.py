@@ -27,7 +27,12 @@ from reconciler.core.plan.routing_table import desired_entries
 from reconciler.core.plan.words import destination_phrase
 from reconciler.core.text.escape import pluralize
 from reconciler.core.text.phrases import Labels
-from reconciler.render.effects import EARLIER_KEEP, OTHER_TYPES_PLACE, summarize_effects
+from reconciler.render.effects import (
+    EARLIER_KEEP,
+    OTHER_TYPES_PLACE,
+    RowText,
+    summarize_effects,
+)
 from reconciler.render.escape_markdown import escape_markdown
 from reconciler.render.limits import MAX_SHOWN
 
@@ -108,7 +113,7 @@ def find_reach(
         before,
         after,
         evaluation,
-        types=endpoint.types,
+        types=endpoint.sent_types,
         edited=edited,
     )
     return Impact(behaviour, edits)
@@ -160,13 +165,16 @@ def _reach_texts(impact: Impact, labels: Labels) -> Iterator[str]:
     shown = summary.rows[:MAX_SHOWN]
     if shown:
         yield "\n".join(
-            f"- {escape_markdown(f'{row.callers}; example: {row.example}')}"
-            for row in shown
+            f"- {escape_markdown(f'{row.callers}; {_example(row)}')}" for row in shown
         )
     hidden = len(summary.rows) - len(shown)
     if hidden:
         yield f"and {pluralize(hidden, 'more row')}"
     yield from (f"{escape_markdown(_as_reach(note))}." for note in notes)
+
+
+def _example(row: RowText) -> str:
+    return f"example: {row.example}" if row.example else row.no_example
 
 
 def _as_reach(note: str) -> str:

@@ -459,6 +459,8 @@ def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Documen
     if not facts.violations:
         return row
     region = facts.violations[0]
+    if region.example.reason:
+        return {**row, "no_example": region.example.reason}
     route = route_phrase(region.after_rule, region.after, page.queues)
     route += (
         ", depending on a condition that cxroute does not understand"

@@ -251,9 +251,8 @@ def examples_part(summary: EffectsSummary, limit: int) -> list[str]:
             lines.append(f"- {escape_markdown(effect.subject)}: {names}")
         for row in effect.rows:
             callers = row.all_callers or row.callers
-            lines.append(
-                f"- {escape_markdown(callers)}: for example {escape_markdown(row.example)}"
-            )
+            example = f"for example {row.example}" if row.example else row.no_example
+            lines.append(f"- {escape_markdown(f'{callers}: {example}')}")
     return (
         [details("Examples, and full lists", "\n".join(lines[:limit]) + "\n")]
         if lines

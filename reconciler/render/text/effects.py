@@ -115,7 +115,8 @@ def _row_lines(
             yield f"    {row.short_callers}"
             yield f"        {route}"
         if verbose:
-            yield style("dim", f"        example: {row.example}")
+            example = f"example: {row.example}" if row.example else row.no_example
+            yield style("dim", f"        {example}")
 
 
 def _fits(row: RowText) -> bool:

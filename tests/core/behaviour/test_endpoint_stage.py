@@ -313,7 +313,7 @@ def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(
     moved = {}
     for first, second in ((without, with_fallback), (with_fallback, without)):
         lists = (first.pull_back(entries(rules)), second.pull_back(entries(rules)))
-        actual = compare_behaviour(*lists, types=second.types)
+        actual = compare_behaviour(*lists, types=second.sent_types)
         assert actual.complete
         for region in actual.regions:
             for endpoint, destination in (

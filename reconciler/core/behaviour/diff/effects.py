@@ -26,7 +26,6 @@ from reconciler.core.behaviour.diff.reading import (
     is_taken,
 )
 from reconciler.core.behaviour.diff.regions import RegionFormatter
-from reconciler.core.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.core.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.core.behaviour.routing_entry import (
     Destination,
@@ -51,6 +50,7 @@ from reconciler.core.behaviour.space.domain import (
 from reconciler.core.behaviour.space.patterns import bits
 from reconciler.core.behaviour.space.slices import PivotSlices
 from reconciler.core.behaviour.space.space import MAX_NARROW_VALUES, Example
+from reconciler.core.behaviour.space.usual_examples import FurtherRule, UsualExamples
 from reconciler.core.model.grouping import group_pairs
 
 Kind = Literal["redirects", "takes", "releases", "fallback"]

@@ -38,15 +38,17 @@ from reconciler.core.behaviour.routing_entry import (
     make_probe,
     order_entries,
 )
-from reconciler.core.behaviour.space.domain import intersect
+from reconciler.core.behaviour.space.boxes import Box, intersect_box
+from reconciler.core.behaviour.space.domain import REST, intersect
 from reconciler.core.behaviour.space.patterns import union
-from reconciler.core.behaviour.space.slices import PivotSlices
+from reconciler.core.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 from reconciler.core.behaviour.space.space import (
     CompiledRule,
     Conditions,
     Example,
     Space,
 )
+from reconciler.core.behaviour.space.usual_examples import UsualExamples
 from reconciler.core.behaviour.space.value_type import Types
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.rule import Address
@@ -164,7 +166,11 @@ class _PromiseChecker:
         )
         violations = sorted(
             regions,
-            key=lambda region: (region.other_type, region.example.assumed != {}),
+            key=lambda region: (
+                region.example.reason,
+                region.other_type,
+                region.example.assumed != {},
+            ),
         )
         for region in violations:
             self._confirm_example(promise, region)
@@ -254,6 +260,35 @@ Route = tuple[Destination, RoutingEntry | None]
 _Place = tuple[int, tuple[int, int], int]
 
 
+class _Places:
+    """The conversations of places in a list, for examples of them."""
+
+    def __init__(self, slices: PivotSlices) -> None:
+        self.space = slices.space
+        self.new = slices
+
+    def common_box(self, place: _Place, /) -> Box | None:
+        """Return the box that both shapes have in common; None where it is empty."""
+        atom, shapes, _ = place
+        box: Box | None = {}
+        if self.space.pivot >= 0 and atom != UNNAMED_SLICE:
+            box = {self.space.pivot: (1 << atom, 0, 0)}
+        elif self.space.pivot >= 0:
+            box = {self.space.pivot: (REST, 0, 0)}
+        for shape in shapes:
+            if box is not None:
+                box = intersect_box(box, self.new.shapes(atom).all[shape])
+        return box
+
+    def shapes_of(self, place: _Place, _atom: int, /) -> tuple[int, ...]:
+        """Return both shapes."""
+        return place[1]
+
+    def mask_before(self, place: _Place, _atom: int, /) -> int:
+        """Return the blockers."""
+        return place[2]
+
+
 class _Ranks(NamedTuple):
     """The ranks of the rule of a list, and those that two versions of it would have."""
 
@@ -289,7 +324,7 @@ class SingleEdits:
             endpoint.pull_back(forms),
             [promise.probe for promise in promises],
         ]
-        self.space = Space(lists, types=endpoint.types)
+        self.space = Space(lists, types=endpoint.sent_types)
         self.evaluation = evaluation
         slices = [PivotSlices(self.space, entries) for entries in lists]
         self._slices, self._forms, self._probes = slices
@@ -305,18 +340,28 @@ class SingleEdits:
         self._promises = _matching_promises(promises, self._probes)
         self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}
 
+    @cached_property
+    def _examples(self) -> UsualExamples[_Place]:
+        return UsualExamples(_Places(self._slices))
+
     def find_moved(self, edit: RuleEdit) -> tuple[Example, Route, Route] | None:
         """Return an event that an edit sends elsewhere, and its routes; None without one.
 
         Raises UndecidedError.
         """
+        others: list[tuple[Example, Route, Route]] = []
         for old, new, place in self._moves(edit):
             if old[0] == new[0]:
                 continue
             box = self._slices.find_free_box(*place)
-            if box is not None:
-                return self.space.example(box), old, new
-        return None
+            if box is None:
+                continue
+            box = self._examples.improve([place], box).box
+            example = self.space.example(box)
+            if not example.reason and not example.absent:
+                return example, old, new
+            others.append((example, old, new))
+        return min(others, key=lambda move: move[0].reason, default=None)
 
     def breaks_promise(self, edit: RuleEdit) -> bool:
         """Return whether after an edit an event breaks a promise that it keeps now.

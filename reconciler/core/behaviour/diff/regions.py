@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from reconciler.core.behaviour.diff.exceptions import RunningExceptions
-from reconciler.core.behaviour.diff.usual_examples import UsualExamples
 from reconciler.core.behaviour.diff.winners import (
     ORDINARY_SLICE,
     NarrowPair,
@@ -30,6 +29,7 @@ from reconciler.core.behaviour.space.clauses import (
 from reconciler.core.behaviour.space.domain import REST, ValueSet
 from reconciler.core.behaviour.space.patterns import bits, union
 from reconciler.core.behaviour.space.space import Example, Space
+from reconciler.core.behaviour.space.usual_examples import UsualExamples
 from reconciler.core.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.

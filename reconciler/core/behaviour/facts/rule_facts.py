@@ -6,7 +6,7 @@ rules of two lists.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from heapq import merge
@@ -15,11 +15,12 @@ from typing import Final
 
 from reconciler.core.behaviour.budget import UndecidedError
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.behaviour.space.boxes import Box
+from reconciler.core.behaviour.space.boxes import Box, intersect_box
 from reconciler.core.behaviour.space.domain import REST, covers
 from reconciler.core.behaviour.space.patterns import bits, union
 from reconciler.core.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
 from reconciler.core.behaviour.space.space import Example, find_contradiction
+from reconciler.core.behaviour.space.usual_examples import UsualExamples
 from reconciler.core.model.grouping import group_pairs, longest_rise
 from reconciler.core.model.rule import Condition, Opaque
 
@@ -66,6 +67,28 @@ def find_ties_of_pairs(
             yield first, second, tie
 
 
+class _TiedRules:
+    """The conversations that two rules of one priority match, for examples of them."""
+
+    def __init__(self, slices: PivotSlices, mask_before: Callable[[int], int]) -> None:
+        self.space = slices.space
+        self.new = slices
+        self._mask_before = mask_before
+
+    def common_box(self, ranks: tuple[int, int], /) -> Box | None:
+        """Return the box that both rules have in common; None where it is empty."""
+        first, second = (self.space.box(self.new.boxes[rank]) for rank in ranks)
+        return intersect_box(first, tuple(second.items()))
+
+    def shapes_of(self, ranks: tuple[int, int], atom: int, /) -> tuple[int, ...]:
+        """Return the shapes of both rules in a slice."""
+        return tuple(self.new.shape(atom, rank) for rank in ranks)
+
+    def mask_before(self, _ranks: tuple[int, int], atom: int, /) -> int:
+        """Return the shapes in a slice that come before the priority."""
+        return self._mask_before(atom)
+
+
 class _PriorityLevel:
     """The rules of one priority, which have neighbouring ranks."""
 
@@ -84,6 +107,7 @@ class _PriorityLevel:
         )
         self._mask_before = cache(lambda atom: slices.mask_before(atom, ranks[0]))
         self._open_masks: dict[int, int] = {}
+        self._examples = UsualExamples(_TiedRules(slices, self._mask_before))
 
     def _group_by_shape(self, ordered: Sequence[int]) -> dict[int, list[int]]:
         boxes = self.slices.boxes
@@ -174,6 +198,7 @@ class _PriorityLevel:
         heads = slices.shape(atom, first), slices.shape(atom, second)
         box = slices.find_free_box(atom, heads, before)
         if box is not None:
+            box = self._examples.improve([(first, second)], box).box
             slices.space.budget.charge(slices.space.cost_of_example(box))
             example = slices.space.example(box)
             return Tie(slices.entries[first], slices.entries[second], example)

@@ -26,6 +26,7 @@ from reconciler.core.behaviour.space.patterns import (
 from reconciler.core.behaviour.space.value_type import (
     ANY_VALUE,
     EVERY_NUMBER,
+    SentValues,
     ValueType,
 )
 from reconciler.core.model.grouping import group_pairs
@@ -256,6 +257,11 @@ class Domain:
         """Return the texts that conversations usually have, the most usual first."""
         return self._type.usual
 
+    @property
+    def declares_values(self) -> bool:
+        """Return whether it is declared which values are sent."""
+        return self._type.sent is not None
+
     def _mask_values(self) -> None:
         """Find the values that exist, of those that conditions tell from each other."""
         self.text_mask = 0
@@ -383,6 +389,11 @@ class Domain:
         """Return an example, easy to type, of a part that is not empty; None is "missing", the last
         choice.
         """
+        sent = self._sent_value(part)
+        if sent is not None:
+            return sent
+        if self.declares_values and part[0] & MISSING:
+            return None
         usual = self.usual_value(part)
         if usual is not None:
             return usual
@@ -405,26 +416,83 @@ class Domain:
 
     def usual_value(self, part: ValueSet) -> str | None:
         """Return a usual text of a part; None if it has none."""
+        return self._text_of(self.usual, part)
+
+    def _text_of(self, texts: tuple[str, ...] | None, part: ValueSet) -> str | None:
+        """Return one of some texts that is in a part, named ones first; None if none is.
+
+        Without `texts` it may be any text.
+        """
+        if texts is None:
+            return self._any_text_of(part)
         atoms, yes, no = part
-        named = atoms & self._usual_mask
+        named = atoms & self._mask_of(texts)
         if named:
             return self.texts[(named & -named).bit_length() - 1 - FIRST_TEXT]
         if not atoms & REST:
             return None
+        unnamed = (text for text in texts if text not in self.atom_of)
         return next(
-            (text for text in self._usual_unnamed if self.patterns.fits(text, yes, no)),
+            (text for text in unnamed if self.patterns.fits(text, yes, no)), None
+        )
+
+    @cached_property
+    def _masks_by_texts(self) -> dict[tuple[str, ...], int]:
+        return {}
+
+    def _mask_of(self, texts: tuple[str, ...]) -> int:
+        """Return the atoms of those of some texts that conditions name."""
+        if texts not in self._masks_by_texts:
+            self._masks_by_texts[texts] = union(
+                1 << self.atom_of[text] for text in texts if text in self.atom_of
+            )
+        return self._masks_by_texts[texts]
+
+    def _sent_value(self, part: ValueSet) -> Scalar | None:
+        """Return a value of a part that is sent; None if none is declared."""
+        sent = self._type.sent
+        if sent is None:
+            return None
+        text = self._text_of(sent.texts, part)
+        if text is None:
+            text = self._text_of(sent.further_texts, part)
+        return self._sent_number(part, sent) if text is None else text
+
+    def _any_text_of(self, part: ValueSet) -> str | None:
+        texts = part[0] & self.text_mask & ~REST
+        if texts:
+            return self.texts[(texts & -texts).bit_length() - 1 - FIRST_TEXT]
+        return self.patterns.example(part[1], part[2]) if part[0] & REST else None
+
+    def _sent_number(self, part: ValueSet, sent: SentValues) -> int | float | None:
+        numbers = part[0] & self.number_mask
+        if not self.number_mask and intersect(part, self._plain_text)[0]:
+            numbers = -1  # no condition tells one from another
+        if not numbers:
+            return None
+        if sent.numbers is None:
+            return 1 if numbers == -1 else self._example_number(numbers)
+        return next(
+            (
+                number
+                for number in sent.numbers
+                if numbers == -1 or self._atom_of_number(number) & numbers
+            ),
             None,
         )
 
-    @cached_property
-    def _usual_mask(self) -> int:
-        return union(
-            1 << self.atom_of[text] for text in self.usual if text in self.atom_of
-        )
+    @property
+    def _plain_text(self) -> ValueSet:
+        """Return the texts that no condition names or matches: they are like any number, where no
+        condition tells numbers from texts.
+        """
+        return (REST, 0, (1 << len(self.patterns.all)) - 1)
 
-    @cached_property
-    def _usual_unnamed(self) -> tuple[str, ...]:
-        return tuple(text for text in self.usual if text not in self.atom_of)
+    def _atom_of_number(self, number: float) -> int:
+        """Return the atom of any number, as a mask."""
+        place = bisect_left(self.numbers, number)
+        is_named = place < len(self.numbers) and self.numbers[place] == number
+        return 1 << (self.first_number + 2 * place + is_named)
 
     @cached_property
     def usual_levels(self) -> Sequence[UsualLevel]:
@@ -432,9 +500,11 @@ class Domain:
 
         None if every value is as good.
         """
-        if self.usual:
-            usual = ((self._usual_mask, 0, 0), *self._usual_unnamed_parts)
-            levels: list[UsualLevel] = [usual, ((self.text_mask, 0, 0),)]
+        levels: list[UsualLevel]
+        if self._type.sent is not None:
+            levels = self._sent_levels(self._type.sent)
+        elif self.usual:
+            levels = [self._parts_of_texts(self.usual), ((self.text_mask, 0, 0),)]
         elif self.text_mask and (self._is_numeric or self._type.usual_share):
             shares = 0
             if self._type.usual_share:
@@ -445,24 +515,53 @@ class Domain:
         present = [tuple(part for part in level if part[0]) for level in levels]
         return tuple(dict.fromkeys(filter(None, present)))
 
-    @cached_property
-    def _usual_unnamed_parts(self) -> Sequence[ValueSet]:
-        """The unnamed usual texts: those that the same patterns match are one part."""
-        masks = [0] * len(self._usual_unnamed)
-        matches = match_patterns(self._usual_unnamed, self.patterns.all)
+    def _sent_levels(self, sent: SentValues) -> list[UsualLevel]:
+        """Return the values that are sent, and last those that other manifests declare."""
+        texts = self._parts_of_texts(sent.texts)
+        (named, yes, no), *unnamed = texts
+        if not sent.is_expected:
+            named |= MISSING
+        if sent.numbers is None:
+            named |= self.number_mask
+        elif self.number_mask:
+            named |= union(map(self._atom_of_number, sent.numbers)) & self.number_mask
+        if sent.numbers != () and not self.number_mask and not named & REST:
+            unnamed.append(self._plain_text)
+        levels: list[UsualLevel] = [((named, yes, no), *unnamed)]
+        if sent.is_expected:
+            levels += [self._parts_of_texts(sent.further_texts), (self.missing,)]
+        return levels
+
+    def _parts_of_texts(self, texts: tuple[str, ...] | None) -> UsualLevel:
+        """Return the named texts as one part, then the unnamed ones: those that the same patterns
+        match are one part. None: every text.
+        """
+        if texts is None:
+            return ((self.text_mask, 0, 0),)
+        unnamed = tuple(text for text in texts if text not in self.atom_of)
+        masks = [0] * len(unnamed)
+        matches = match_patterns(unnamed, self.patterns.all)
         for number, atoms in enumerate(matches):
             for place in bits(atoms >> FIRST_TEXT):
                 masks[place] |= 1 << number
 
         every = (1 << len(self.patterns.all)) - 1
-        return [(REST, yes, every & ~yes) for yes in dict.fromkeys(masks)]
+        parts = [(REST, yes, every & ~yes) for yes in dict.fromkeys(masks)]
+        return ((self._mask_of(texts), 0, 0), *parts)
+
+    def is_sent(self, part: ValueSet) -> bool:
+        """Return whether a value of a part is sent, as far as that is declared."""
+        if not self.declares_values:
+            return True
+        return self.usual_level(part) < len(self.usual_levels)
 
     def usual_level(self, part: ValueSet) -> int:
         """Return the place in `usual_levels` of the example of a part.
 
         It is their number if the example is in none of them.
         """
-        if not self.usual and self.may_be_left_out(part):
+        is_free = not self.usual and not self.declares_values
+        if is_free and self.may_be_left_out(part):
             return 0
         for place, level in enumerate(self.usual_levels):
             if usual_part(level, part) is not None:

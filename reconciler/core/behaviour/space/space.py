@@ -27,6 +27,14 @@ from reconciler.core.model.rule import Condition, Opaque
 
 Conditions = tuple[Condition | Opaque, ...]
 
+NOT_SENT: Final = (
+    "no such conversation is sent with the declared intents and attribute values"
+)
+SENT_UNDECIDED: Final = (
+    "it is not decided whether such a conversation is sent with the declared intents and "
+    "attribute values"
+)
+
 HOLDS: Final[ValueSet] = (REST, 0, 0)  # of a condition of an unknown kind
 FAILS: Final[ValueSet] = (MISSING, 0, 0)
 MAX_NARROW_VALUES: Final = 64
@@ -82,6 +90,13 @@ class Example(NamedTuple):
     assumed: dict[str, bool]
     # attributes that conversations usually have, and that this one must not have
     absent: tuple[str, ...] = ()
+    # why it is not shown: no such conversation is sent; empty for one that is
+    reason: str = ""
+
+    @property
+    def shown(self) -> dict[str, Scalar] | None:
+        """Return the conversation that reports show; None: none is sent."""
+        return None if self.reason else self.attributes
 
 
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
@@ -123,6 +138,8 @@ def _find_pivot(domains: Sequence[Domain]) -> int:
 
 class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
+
+    reason_without_example = NOT_SENT  # until a search for one that is sent gives up
 
     def __init__(
         self,
@@ -237,15 +254,18 @@ class Space:
         }
 
     def _preferring_domains(self) -> tuple[int, ...]:
-        """Return the attributes whose examples prefer some values, those that conversations always
-        have first.
+        """Return the attributes whose examples prefer some values: those with declared values
+        first, and of both kinds those that conversations always have.
         """
         preferring = [
             number for number, domain in enumerate(self.domains) if domain.usual_levels
         ]
-        return tuple(
-            sorted(preferring, key=lambda number: not self.domains[number].usual)
-        )
+
+        def place(number: int) -> tuple[bool, bool]:
+            domain = self.domains[number]
+            return not domain.declares_values, not domain.usual
+
+        return tuple(sorted(preferring, key=place))
 
     def _is_literal(self, condition: Condition) -> bool:
         return (
@@ -316,7 +336,10 @@ class Space:
         return cost // _PATTERNS_PER_COMPARISON
 
     def example(self, box: Box) -> Example:
-        """Return a conversation of a box, without attributes that may have nearly any value."""
+        """Return a conversation of a box, without attributes that may have nearly any value.
+
+        It has the values that are sent; where the box has none, it has a reason not to be shown.
+        """
         attributes: dict[str, Scalar] = dict(self._usual_elsewhere)
         assumed: dict[str, bool] = {}
         absent: list[str] = []
@@ -332,7 +355,16 @@ class Space:
                 attributes[domain.attribute] = value
             elif domain.usual:
                 absent.append(domain.attribute)
-        return Example(attributes, assumed, tuple(absent))
+        reason = "" if self.is_sent(box) else self.reason_without_example
+        return Example(attributes, assumed, tuple(absent), reason)
+
+    def is_sent(self, box: Box) -> bool:
+        """Return whether a conversation of a box is sent, by the declared values."""
+        return all(
+            domain.is_sent(box.get(number, domain.all))
+            for number, domain in enumerate(self.domains)
+            if domain.declares_values
+        )
 
     def lacks_usual_value(self, box: Box) -> bool:
         """Return whether the example of a box lacks the most usual value of an attribute."""
@@ -343,7 +375,7 @@ class Space:
         best = 0
         best_levels: tuple[int, ...] | None = None
         for place, box in enumerate(boxes):
-            levels = tuple(self._usual_levels(box))
+            levels = (not self.is_sent(box), *self._usual_levels(box))
             if not any(levels):
                 return place
             if best_levels is None or levels < best_levels:

@@ -7,6 +7,21 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
+class SentValues:
+    """The values of an attribute in the conversations that are sent, as the manifests declare them.
+
+    None: every text, or every number. No proof depends on it: it chooses examples.
+    """
+
+    texts: tuple[str, ...] | None = ()
+    numbers: tuple[int | float, ...] | None = ()
+    # texts of the other manifests that are compared
+    further_texts: tuple[str, ...] | None = ()
+    # whether an example without the attribute comes last; otherwise, it is as good
+    is_expected: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValueType:
     """The values of an attribute that is not missing: texts, or numbers, both ends of `numbers`
     included.
@@ -21,6 +36,8 @@ class ValueType:
     """
     usual_share: bool = field(default=False, compare=False)
     """Whether it is usually a number from 0 to 1."""
+    sent: SentValues | None = field(default=None, compare=False)
+    """The values in conversations that are sent; None: they are not declared."""
 
     @property
     def phrase(self) -> str:

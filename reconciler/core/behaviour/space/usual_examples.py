@@ -1,5 +1,5 @@
-"""Examples that a bot can send: where a pair of winners has conversations with an intent, the
-example is one of them.
+"""Examples that are sent: where a pair of winners has conversations with the intents and values that
+the manifests declare, the example is one of them.
 
 The walks find any conversation of a pair, often one without an intent, or with a text where a
 number is usual, because there most rules leave one free.
@@ -10,10 +10,15 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from reconciler.core.behaviour.budget import UndecidedError
 from reconciler.core.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.core.behaviour.space.domain import REST, ValueSet, usual_part
+from reconciler.core.behaviour.space.domain import (
+    REST,
+    ValueSet,
+    intersect,
+    usual_part,
+)
 from reconciler.core.behaviour.space.patterns import bits
 from reconciler.core.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
-from reconciler.core.behaviour.space.space import Space
+from reconciler.core.behaviour.space.space import SENT_UNDECIDED, Space
 
 RanksT = TypeVar("RanksT")  # the rank of the winner in each list
 RanksT_contra = TypeVar("RanksT_contra", contravariant=True)
@@ -82,43 +87,65 @@ class UsualExamples(Generic[RanksT]):
     def improve(self, group: Sequence[RanksT], example: Box) -> PairExample[RanksT]:
         """Return an example of one of the pairs, with as many usual values as fit: the given one if
         it has them.
+
+        It is one that is sent, by the declared values, if there is one.
         """
         chosen = PairExample(group[0], example)
         if not self._space.lacks_usual_value(example):
             return chosen
-        fixed: Box = {}
-        for number in self._space.usual_domains:
-            found = self._with_usual_value(group, chosen, fixed, number)
-            if found is not None:
-                fixed[number] = found.values
-                chosen = found.example
-        return chosen
+        return self._improve(group, chosen, {}, self._space.usual_domains) or chosen
 
-    def _with_usual_value(
+    def _improve(
+        self,
+        group: Sequence[RanksT],
+        chosen: PairExample[RanksT],
+        fixed: Box,
+        numbers: Sequence[int],
+    ) -> PairExample[RanksT] | None:
+        """Return the example with the most usual values of these attributes; None: none is sent.
+
+        In each example, `fixed` holds. Those that declare their values are the first attributes.
+        """
+        if not numbers:
+            return chosen
+        number, *further = numbers
+        for values, example in self._with_usual_values(group, chosen, fixed, number):
+            found = self._improve(group, example, {**fixed, number: values}, further)
+            if found is not None:
+                return found
+        if self._space.domains[number].declares_values:
+            return None
+        return self._improve(group, chosen, fixed, further)
+
+    def _with_usual_values(
         self,
         group: Sequence[RanksT],
         chosen: PairExample[RanksT],
         fixed: Box,
         number: int,
-    ) -> _UsualValue[RanksT] | None:
-        """Return the example with the most usual value of an attribute that fits; None: none fits.
+    ) -> Iterator[_UsualValue[RanksT]]:
+        """Yield examples with usual values of an attribute, the most usual ones first.
 
         It is the chosen one if that has the value; in another one, `fixed` still holds.
         """
         domain = self._space.domains[number]
         here = chosen.box.get(number, domain.all)
-        if domain.usual_level(here) == 0:
+        if domain.usual_level(here) == 0 and not domain.declares_values:
             most_usual = domain.usual_levels[0]
-            return _UsualValue(usual_part(most_usual, here) or most_usual[0], chosen)
+            yield _UsualValue(usual_part(most_usual, here) or most_usual[0], chosen)
+            return
         for level in domain.usual_levels:
-            own_values = usual_part(level, here)
-            if own_values is not None:
-                return _UsualValue(own_values, chosen)
+            own = [values for values in level if intersect(values, here)[0]]
+            for values in own:
+                yield _UsualValue(values, chosen)
             for values in level:
-                found = self._find(group, {**fixed, number: values})
+                found = (
+                    None
+                    if values in own
+                    else self._find(group, {**fixed, number: values})
+                )
                 if found is not None:
-                    return _UsualValue(values, found)
-        return None
+                    yield _UsualValue(values, found)
 
     def _find(self, group: Sequence[RanksT], fixed: Box) -> PairExample[RanksT] | None:
         """Return a box of one of the pairs with the values `fixed`; None without one."""
@@ -178,4 +205,5 @@ class UsualExamples(Generic[RanksT]):
             self._space.budget.spend()
             return pairs.new.find_free_box(atom, heads, mask, parts)
         except UndecidedError:
+            self._space.reason_without_example = SENT_UNDECIDED
             return None
