@@ -201,16 +201,22 @@ def _drift_texts(
     if edited.action == "changed":
         if _is_name_alone(edited):
             yield _DRIFT_RENAMED + texts[0].removeprefix(_RENAMED)
-            return
-        is_phrase = bool(texts) and texts[0].startswith(_PHRASES)
-        yield f"{head}{' it:' * is_phrase} {texts[0]}" if texts else head
-        yield from texts[1:]
+        else:
+            yield from _changed_in_cxone(texts)
         return
     yield head
     after = edited.edit.after
     if edited.action == "unmanaged" and after is not None:
         yield f"to {queues_phrase(after.rule.targets, names)}"
     yield from texts
+
+
+def _changed_in_cxone(texts: Sequence[str]) -> Iterator[str]:
+    """Yield the edits of a rule that somebody changed in CXone."""
+    head = _DRIFT["changed"]
+    is_phrase = bool(texts) and texts[0].startswith(_PHRASES)
+    yield f"{head}{' it:' * is_phrase} {texts[0]}" if texts else head
+    yield from texts[1:]
 
 
 def _all_field_texts(

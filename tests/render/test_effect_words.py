@@ -315,7 +315,7 @@ def test_what_earlier_rules_keep_stands_once_for_all_edits() -> None:
 
 
 def test_two_rules_that_swap_names_are_one_sentence() -> None:
-    """If nobody moves, and if the order of equal priorities moves conversations."""
+    """Without a move, and where equal priorities make another order of them."""
     rules = [rule("cards/a", 1, [attribute("tier", "equals", "gold")], "A")]
     rules += [asks("cards/b", "pin", 0.7, "B", 2), REST]
     swapped = named(rules, a="cards/b", b="cards/a")

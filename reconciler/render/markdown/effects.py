@@ -144,9 +144,7 @@ def _effect_table(
         head += " Share |"
         rule += "---:|"
     lines = [head, rule]
-    common = [
-        note for note in summary.common_notes if len(_small(note)) <= limits.longest
-    ]
+    common = _common_notes(summary, limits.longest)
     shown = 0
     for effect in summary.effects:
         if shown >= limits.rows:
@@ -160,6 +158,11 @@ def _effect_table(
     if not shown and all(effect.rows for effect in summary.effects):
         return "", hidden
     return "\n\n".join(["\n".join(lines), *map(_small, common)]), hidden
+
+
+def _common_notes(summary: EffectsSummary, longest: int) -> list[str]:
+    """Return the notes that stand once, below the table; one that is too long stays in it."""
+    return [note for note in summary.common_notes if len(_small(note)) <= longest]
 
 
 def _cause(
