@@ -1,7 +1,8 @@
 """How many words people read about a change: the plans of random realistic edits of three projects.
 
 The projects are the bank in manifests/, and an airline and a telecom that tests generate. Each is
-applied to a simulated tenant, edited and planned by the real command. `python words.py --seed 7
+applied to a simulated tenant, edited and planned by the real command. Equal edits are of further
+lists of rules, which tests draw. `python words.py --seed 7
 --show 3` makes other edits, and prints the three longest outputs of each kind.
 """
 
@@ -11,14 +12,13 @@ import argparse
 import contextlib
 import io
 import os
-import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
 from random import Random
 
@@ -26,6 +26,8 @@ from reconciler.cli.files import STATE
 from reconciler.cli.main import main
 from reconciler.features.practice.sandbox import open_state
 from reconciler.features.practice.simulator.state import bank_tenant
+from tests.support.counted_words import Goal, count_shown_words, first_part, measured
+from tests.support.equal_edits import COUNTS, KINDS, draw_list, edit_equally
 from tests.support.generated_projects import write_project
 from tests.support.random_edits import RandomEdit, edit_rule_set, edit_rules
 
@@ -33,14 +35,6 @@ BANK = Path(__file__).resolve().parent.parent / "manifests"
 PROJECTS = ("bank", "airline", "telecom")
 WIDTH = 120
 MANIFESTS = Path("manifests")
-
-
-@dataclass(frozen=True)
-class Goal:
-    """Words: the median and the 90th percentile."""
-
-    median: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -103,20 +97,11 @@ WORKLOADS = (
         Goal(120, 190),
     ),
 )
+EQUAL_GOALS = (Goal(140, 210), Goal(120, 190))
+LISTS = 4
 FIRST_PLAN = "the bank's first plan"
 FIRST_TERMINAL = 400
 FIRST_COMMENT = 350
-
-
-def count_shown_words(markdown: str) -> int:
-    """Count the words of Markdown that a reader sees: without comments, tags, addresses and signs
-    of the syntax.
-    """
-    printed = re.sub(r"<!--.*?-->", " ", markdown, flags=re.DOTALL)
-    printed = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", printed)
-    printed = re.sub(r"<[^>]+>|[|*`\\]", " ", printed)
-    signs = re.compile(r"[-+>#/!.,:;()\[\]]+")
-    return sum(not signs.fullmatch(word) for word in printed.split())
 
 
 def run_command(*arguments: str) -> str:
@@ -131,27 +116,32 @@ def run_command(*arguments: str) -> str:
 def plan(title: str) -> Output:
     """Plan the manifests as they are now."""
     comment = run_command("plan", "--format", "markdown")
-    # in the title: a pull request has the plan of a tenant
-    of_tenant = comment.replace(" (simulated)", "", 1)
-    return Output(title, run_command("plan"), of_tenant.partition("<details>")[0])
+    return Output(title, run_command("plan"), first_part(comment))
 
 
 @contextlib.contextmanager
 def project_folder(project: str, seed: int) -> Iterator[Path]:
     """Work in a temporary folder with a project's manifests; yields a copy of them."""
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="cxroute-words-") as folder:
-        original = Path(folder) / "original"
+    with work_in_folder() as folder:
+        original = folder / "original"
         if project == "bank":
             shutil.copytree(BANK, original)
         else:
             write_project(project, seed, original)
+        restore(original)
+        make_repository()
+        yield original
+
+
+@contextlib.contextmanager
+def work_in_folder() -> Iterator[Path]:
+    """Work in a temporary folder; yields it."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="cxroute-words-") as folder:
         os.chdir(folder)
         os.environ["COLUMNS"] = f"{WIDTH}"
         try:
-            restore(original)
-            make_repository()
-            yield original
+            yield Path(folder)
         finally:
             os.chdir(before)
 
@@ -168,6 +158,22 @@ def make_repository() -> None:
         ("update-ref", "refs/remotes/origin/main", "HEAD"),
     ):
         subprocess.run(["git", *arguments], check=True)
+
+
+def equal_plans(seed: int) -> Iterator[tuple[str, Output]]:
+    """Yield the plans of equal edits of a list, each with the name of its workload."""
+    rules = draw_list(Random(seed))  # noqa: S311 - a seed
+    with work_in_folder() as folder:
+        original = folder / "original"
+        rules.write(original)
+        restore(original)
+        make_repository()
+        run_command("apply", "--yes", "-q")
+        for kind, count in product(KINDS, COUNTS):
+            random = Random(f"{seed} {kind} {count}")  # noqa: S311 - a seed
+            edit_equally(rules, kind, count, random).write(MANIFESTS)
+            yield f"{count} equal edits", plan(f"list {seed}: {count} {kind}")
+            restore(original)
 
 
 def restore(original: Path) -> None:
@@ -201,33 +207,33 @@ def first_plan(seed: int) -> Output:
 
 def summary(words: list[int], goal: Goal) -> tuple[str, bool]:
     """Return the median and the 90th percentile beside their goals, and whether both are met."""
-    median = statistics.median(words)
-    high = statistics.quantiles(words, n=10, method="inclusive")[-1]
-    is_met = median <= goal.median and high <= goal.high
-    actual = f"{median:,.0f} / {high:,.0f}"
-    limit = f"{goal.median:,.0f} / {goal.high:,.0f}"
-    return f"{actual:>15} ({limit:>9}) {'ok  ' if is_met else 'OVER'}", is_met
+    actual = measured(words)
+    is_met = goal.is_met_by(actual)
+    return f"{actual!s:>15} ({goal!s:>9}) {'ok  ' if is_met else 'OVER'}", is_met
 
 
 def bench(seed: int, show: int) -> bool:
     """Print the words of all plans; return whether all goals are met."""
-    outputs: dict[str, list[Output]] = {workload.name: [] for workload in WORKLOADS}
-    for project in PROJECTS:
-        for name, output in edited_plans(project, seed):
-            outputs[name].append(output)
+    goals = {item.name: (item.terminal, item.comment) for item in WORKLOADS}
+    goals |= {f"{count} equal edits": EQUAL_GOALS for count in COUNTS}
+    outputs: dict[str, list[Output]] = {name: [] for name in goals}
+    plans = [edited_plans(project, seed) for project in PROJECTS]
+    plans += [equal_plans(seed + number) for number in range(LISTS)]
+    for name, output in chain.from_iterable(plans):
+        outputs[name].append(output)
     print(
         f"words of a plan, median / 90 % (goal)   {'terminal':>17} {'':16} {'comment':>15}"
     )
     are_met = []
-    for workload in WORKLOADS:
-        created = outputs[workload.name]
+    for name, (terminal_goal, comment_goal) in goals.items():
+        created = outputs[name]
         terminal, is_terminal_short = summary(
-            [item.terminal_words for item in created], workload.terminal
+            [item.terminal_words for item in created], terminal_goal
         )
         comment, is_comment_short = summary(
-            [item.comment_words for item in created], workload.comment
+            [item.comment_words for item in created], comment_goal
         )
-        print(f"  {workload.name:<22} {len(created):>3} plans {terminal} {comment}")
+        print(f"  {name:<22} {len(created):>3} plans {terminal} {comment}")
         are_met += [is_terminal_short, is_comment_short]
     first = first_plan(seed)
     words = first.terminal_words

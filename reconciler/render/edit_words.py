@@ -6,13 +6,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from reconciler.core.behaviour.routing_entry import destination_of
+from reconciler.core.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.core.behaviour.space.clauses import Clause
 from reconciler.core.model.change import Action
 from reconciler.core.model.operators import BOUNDS
 from reconciler.core.model.rule import Condition, Opaque, Rule
 from reconciler.core.plan.clauses import clauses_phrase
 from reconciler.core.plan.edits import DESCRIPTION, NAME, EditedRule, FieldEdit
+from reconciler.core.plan.renamings import Renaming
+from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.plan.words import two_destinations
 from reconciler.core.text.escape import join_first, quote, sanitize
 from reconciler.core.text.phrases import Labels, queues_phrase
@@ -32,8 +34,12 @@ _DRIFT: Final = {
     "added": "in CXone, somebody added it",
     "unmanaged": "not managed here",
 }
+_DRIFT_RENAMED: Final = "in CXone, somebody renamed it"
 _ANOTHER_NAME: Final = "another name"
 """A new name beside other fields: it often follows from them, and the list of all fields has it."""
+_SOME_NAMES: Final = "some with another name"
+_RENAMED: Final = "renamed"
+_SWAPPED: Final = "swap names"
 _UNAPPLIED: Final = "not applied yet: deleted"
 _MISSING: Final = "never applied, or deleted in CXone"
 _NEW_TO: Final = "new: to "
@@ -46,7 +52,103 @@ _Conditions = Sequence[Condition | Opaque]
 
 def edit_sign(edited: EditedRule | None) -> Action:
     """Return the action whose symbol stands before an edit."""
-    return "update" if edited is None else _SIGNS.get(edited.action, "update")
+    if edited is None or edited.renaming:
+        return "update"
+    return _SIGNS.get(edited.action, "update")
+
+
+def equal_edit_texts(
+    edits: Sequence[EditedRule],
+    names: Mapping[str, str],
+    labels: Labels,
+) -> Iterator[str]:
+    """Yield the parts of equal edits in words: those that are true for all of them."""
+    first = most_telling(edits)
+    if first is None:
+        return
+    texts = edit_texts(first, names, labels)
+    if len(edits) == 1:
+        yield from texts
+        yield from _moved_text(first)
+        return
+    if first.renaming:
+        yield _SWAPPED
+    elif _is_name_alone(first):
+        yield from (text.partition(': "')[0] for text in texts)  # without the names
+    else:
+        yield from texts
+        if any(map(_is_renamed, edits)) and not _is_renamed(first):
+            yield _SOME_NAMES
+
+
+def most_telling(edits: Sequence[EditedRule]) -> EditedRule | None:
+    """Return the edit whose words are true for all of them; None without an edit."""
+    # Words about a rule that perhaps never was in CXone are true for one that was deleted there,
+    # too.
+    missing = [edited for edited in edits if edited.is_missing]
+    same_name = [edited for edited in edits if not _is_renamed(edited)]
+    return next(iter([*missing, *same_name, *edits]), None)
+
+
+def _is_renamed(edited: EditedRule) -> bool:
+    """Return whether a rule has another name."""
+    return any(field.name == NAME for field in edited.fields)
+
+
+def _is_name_alone(edited: EditedRule) -> bool:
+    names = {field.name for field in edited.fields}
+    return NAME in names and names <= {NAME, DESCRIPTION}
+
+
+def is_move(edited: EditedRule) -> bool:
+    """Return whether an edit is a half of a move of a rule to another address."""
+    return edited.renaming is not None and edited.renaming.kind == "move"
+
+
+def renaming_phrase(renaming: Renaming) -> str:
+    """Return what two edits do together, with the names of their rules."""
+    first = entry_name(renaming.first)
+    second = entry_name(renaming.second)
+    if renaming.kind == "swap":
+        return f"{first} and {second} {_SWAPPED}"
+    return f"{first} ({_RENAMED}: {second})"
+
+
+def _renaming_text(edited: EditedRule, renaming: Renaming) -> str:
+    """Return what an edit does together with another one, after the name of its rule."""
+    first = renaming.first
+    second = renaming.second
+    if renaming.kind == "move":
+        return _address_text(first, second)
+    other = second if edited.edit.after is first else first
+    return f"swaps names with {entry_name(other)}"
+
+
+def renamed_text(edited: EditedRule) -> str:
+    """Return the new name or address of a rule of which nothing else is edited; or nothing."""
+    before = edited.edit.before
+    after = edited.edit.after
+    if before is None or after is None:
+        return ""
+    if not edited.fields:
+        return "".join(_moved_text(edited))
+    if not _is_name_alone(edited):
+        return ""
+    return f"{_RENAMED}: {quote(before.rule.name)} -> {quote(after.rule.name)}"
+
+
+def _moved_text(edited: EditedRule) -> Iterator[str]:
+    """Yield the old address and the new one of a rule that keeps its name."""
+    before = edited.edit.before
+    after = edited.edit.after
+    if before is None or after is None or edited.renaming:
+        return
+    if before.address and after.address and before.address != after.address:
+        yield _address_text(before, after)
+
+
+def _address_text(before: RoutingEntry, after: RoutingEntry) -> str:
+    return f"{_RENAMED}: {entry_name(before)} -> {entry_name(after)}"
 
 
 def edit_texts(
@@ -55,6 +157,9 @@ def edit_texts(
     labels: Labels,
 ) -> Iterator[str]:
     """Yield the parts of an edit in words."""
+    if edited.renaming:
+        yield _renaming_text(edited, edited.renaming)
+        return
     before = edited.edit.before
     after = edited.edit.after
     if edited.action in _DRIFT:
@@ -95,15 +200,24 @@ def _drift_texts(
         return
     head = _DRIFT[edited.action]
     if edited.action == "changed":
-        is_phrase = bool(texts) and texts[0].startswith(_PHRASES)
-        yield f"{head}{' it:' * is_phrase} {texts[0]}" if texts else head
-        yield from texts[1:]
+        if _is_name_alone(edited):
+            yield _DRIFT_RENAMED + texts[0].removeprefix(_RENAMED)
+        else:
+            yield from _changed_in_cxone(texts)
         return
     yield head
     after = edited.edit.after
     if edited.action == "unmanaged" and after is not None:
         yield f"to {queues_phrase(after.rule.targets, names)}"
     yield from texts
+
+
+def _changed_in_cxone(texts: Sequence[str]) -> Iterator[str]:
+    """Yield the edits of a rule that somebody changed in CXone."""
+    head = _DRIFT["changed"]
+    is_phrase = bool(texts) and texts[0].startswith(_PHRASES)
+    yield f"{head}{' it:' * is_phrase} {texts[0]}" if texts else head
+    yield from texts[1:]
 
 
 def _all_field_texts(
@@ -171,7 +285,8 @@ def _field_texts(
     elif isinstance(field.before, tuple):
         yield from _condition_texts(field, labels)
     else:
-        yield f"{sanitize(field.name)} {quote(field.before)} -> {quote(field.after)}"
+        name = f"{_RENAMED}:" if field.name == NAME else sanitize(field.name)
+        yield f"{name} {quote(field.before)} -> {quote(field.after)}"
 
 
 def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:

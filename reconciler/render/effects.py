@@ -40,9 +40,17 @@ from reconciler.core.plan.words import (
 )
 from reconciler.core.text.escape import join_all, pluralize, sanitize
 from reconciler.core.text.phrases import Labels, conversation_phrase
-from reconciler.render.edit_words import edit_sign, edit_texts, shorten_new_rule
+from reconciler.render.edit_words import (
+    edit_sign,
+    equal_edit_texts,
+    is_move,
+    most_telling,
+    renamed_text,
+    renaming_phrase,
+    shorten_new_rule,
+)
 from reconciler.render.row_order import row_blocks
-from reconciler.render.rule_names import RuleNamer
+from reconciler.render.rule_names import EARLIER_KEEP, EARLIER_TAKE, RuleNamer
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
 FIRST_FITS: Final = "First match wins."
@@ -73,7 +81,6 @@ _THEIR: Final = "their"
 """Before the number of intents of a row that has all intents of the edited rules."""
 _THE_SAME: Final = "the same"
 """Before the number of intents of a row whose list a row above has; no other list is as long."""
-EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
 _FEW_ROWS: Final = 3
@@ -82,6 +89,8 @@ equal one above."""
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
 _MANY_WORDS: Final = 3
+_FEWEST_COMMON: Final = 2
+"""So many effects have a note in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +168,20 @@ class EffectText:
         )
 
     @property
+    def says_route(self) -> bool:
+        """Return whether the edit says, in full, where the callers of all rows go."""
+        if any(row.by for row in self.rows):
+            return False
+        routes = {row.route for row in self.rows}
+        return len(routes) == 1 and any(
+            edit.endswith(f"queue {route}") for edit in self.edits for route in routes
+        )
+
+    @property
     def line_edits(self) -> tuple[str, ...]:
-        """Return what was edited, without splits that a row below says in full."""
+        """Return what was edited; splits that only a row below says in full are left to it."""
+        if self.says_route:
+            return self.edits
         return tuple(
             edit if short == ANOTHER_QUEUE else short
             for edit, short in zip(self.edits, self.short_edits, strict=True)
@@ -221,6 +242,19 @@ class EffectsSummary:
     def rows(self) -> tuple[RowText, ...]:
         """Return the rows of all effects."""
         return tuple(row for effect in self.effects for row in effect.rows)
+
+    @property
+    def common_notes(self) -> tuple[str, ...]:
+        """Return the sentences about earlier rules that several effects have, and all of them."""
+        if len(self.effects) < _FEWEST_COMMON:
+            return ()
+        first, *others = self.effects
+        return tuple(
+            note
+            for note in first.notes
+            if note.startswith((EARLIER_KEEP, EARLIER_TAKE))
+            and all(note in effect.notes for effect in others)
+        )
 
 
 def summarize_effects(
@@ -291,39 +325,65 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _other_halves(impact: Impact, numbers: AbstractSet[int]) -> set[int]:
+    """Return the numbers of edits that are one renaming with one of these edits."""
+    renamings = {
+        impact.edits[number].renaming for number in numbers if number != FALLBACK
+    } - {None}
+    return {
+        number
+        for number, edited in enumerate(impact.edits)
+        if edited.renaming in renamings
+    }
+
+
+def _quiet_edits(impact: Impact) -> list[EditedRule]:
+    """Return the edits that move nobody, and whose rules take no conversation that moves."""
+    rules = RuleNamer(impact)
+    loud = {number for effect in impact.behaviour.effects for number in effect.edits}
+    loud |= {
+        number
+        for number, edited in enumerate(impact.edits)
+        if rules.takes_part(edited.entry)
+    }
+    loud |= _other_halves(impact, loud)
+    return [
+        edited
+        for number, edited in enumerate(impact.edits)
+        if number not in loud and not edited.is_copy
+    ]
+
+
 def _quiet_text(impact: Impact) -> str:
     """Return the edits that move nobody in one line; the headline says it if no edit moves
     anyone.
     """
-    moving = {number for effect in impact.behaviour.effects for number in effect.edits}
-    rules = RuleNamer(impact)
-    quiet = [
-        edited
-        for number, edited in enumerate(impact.edits)
-        if number not in moving
-        and not edited.is_copy
-        and not rules.takes_part(edited.entry)
-    ]
+    quiet = _quiet_edits(impact)
     if not quiet or not impact.behaviour.complete:
         return ""
-    shown = [_quiet_edit(edited) for edited in quiet[:_MAX_QUIET]]
-    rest = f" and {len(quiet) - len(shown)} more" if len(quiet) > len(shown) else ""
-    if not moving:
-        return f"Edited: {', '.join(shown)}{rest}."
+    counts = Counter(map(_quiet_edit, quiet))
+    texts = list(counts)[:_MAX_QUIET]
+    shown = ", ".join(texts)
+    hidden = len(quiet) - sum(counts[text] for text in texts)
+    if hidden:
+        shown += f" and {hidden} more"
+    if not impact.behaviour.effects:
+        return f"Edited: {shown}."
     verb = "moves" if len(quiet) == 1 else "move"
-    return (
-        f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): "
-        f"{', '.join(shown)}{rest}."
-    )
+    return f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): {shown}."
 
 
 def _quiet_edit(edited: EditedRule) -> str:
+    """Return an edit in a few words; both halves of a renaming have the same ones."""
+    if edited.renaming:
+        return renaming_phrase(edited.renaming)
+    name = entry_name(edited.entry)
+    text = renamed_text(edited)
+    if text:
+        return f"{name} ({text})"
+    fields = dict.fromkeys(sanitize(field.name) for field in edited.fields)
     action = MARKER if edited.action == "update" else edited.action
-    fields = (
-        ", ".join(dict.fromkeys(sanitize(field.name) for field in edited.fields))
-        or action
-    )
-    return f"{entry_name(edited.entry)} ({fields})"
+    return f"{name} ({', '.join(fields) or action})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,9 +446,7 @@ class _EffectWriter:
         )
 
     def _write(self, effect: Effect, share: EffectShare) -> EffectText:
-        edits = [
-            self._impact.edits[number] for number in effect.edits if number != FALLBACK
-        ]
+        edits = self._edits_of(effect)
         numbers = {id(row): number for number, row in enumerate(effect.rows)}
         notes = self._rules.leading_notes(effect)
         rows = effect.rows
@@ -398,10 +456,9 @@ class _EffectWriter:
             notes.append(self._other_type_note(other_type_rows))
         blocks = row_blocks(rows, self._labels)
 
-        first = _most_telling(edits)
-        texts = edit_texts(first, self._names, self._labels) if first else ()
+        texts = equal_edit_texts(edits, self._names, self._labels)
         return EffectText(
-            sign=edit_sign(first),
+            sign=edit_sign(most_telling(edits)),
             subject=_subject(edits),
             edits=tuple(texts),
             members=tuple(map(_member, edits)),
@@ -409,6 +466,18 @@ class _EffectWriter:
             rows=tuple(self._rows(blocks, edits, numbers, share)),
             notes=tuple(notes),
         )
+
+    def _edits_of(self, effect: Effect) -> list[EditedRule]:
+        """Return the edits that words about an effect name: of a rule that moves to another
+        address, the one that creates it there.
+        """
+        numbers = {number for number in effect.edits if number != FALLBACK}
+        edits = [self._impact.edits[number] for number in sorted(numbers)]
+        if edits and is_move(edits[0]):
+            others = sorted(_other_halves(self._impact, numbers))
+            edits = [self._impact.edits[number] for number in others]
+            return [edited for edited in edits if edited.edit.after]
+        return edits
 
     def _rows(
         self,
@@ -608,14 +677,6 @@ class _EffectWriter:
         names = ", ".join(map(partial(self._labels.plain_value, attribute), largest))
         count = len(flow.intents)
         return names, names if count <= len(largest) else pluralize(count, "intent")
-
-
-def _most_telling(edits: Sequence[EditedRule]) -> EditedRule | None:
-    """Return the edit whose words are true for all of them; None without an edit."""
-    # Words about a rule that perhaps never was in CXone are true for one that was deleted there,
-    # too.
-    missing = [edited for edited in edits if edited.is_missing]
-    return next(iter([*missing, *edits]), None)
 
 
 def _optional_share(share: ShareRange | None) -> str:

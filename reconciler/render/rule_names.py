@@ -15,6 +15,8 @@ from reconciler.core.plan.impact import Impact
 from reconciler.core.plan.routing_table import entry_name
 from reconciler.core.text.escape import join_all, sanitize
 
+EARLIER_KEEP: Final = "Earlier rules keep theirs:"
+EARLIER_TAKE: Final = "Without conversations that these rules match:"
 _MAX_NAMED: Final = 6
 """With more rules, they are written by RuleSet."""
 _VERSIONS: Final = {
@@ -65,13 +67,9 @@ class RuleNamer:
             keeps = self._is_complete and not self.takes_part(rule.entry)
             (keeping if keeps else others).append(rule)
 
-        notes = (
-            [f"Earlier rules keep theirs: {self.folded(keeping)}"] if keeping else []
-        )
+        notes = [f"{EARLIER_KEEP} {self.folded(keeping)}"] if keeping else []
         if others:
-            notes.append(
-                f"Without conversations that these rules match: {self.folded(others)}"
-            )
+            notes.append(f"{EARLIER_TAKE} {self.folded(others)}")
         return notes
 
     def folded(self, rules: Sequence[NamedRule], conjunction: str = "") -> str:

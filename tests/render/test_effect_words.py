@@ -239,6 +239,129 @@ def test_intents_that_an_edit_changes_are_listed() -> None:
     assert "their" not in told(before, after)
 
 
+def named(forms: Sequence[Json], **names: str) -> list[Json]:
+    """Return rules, some with another name, by the word after the slash."""
+    return [
+        {**form, "name": names.get(form["id"].partition("/")[2], form["name"])}
+        for form in forms
+    ]
+
+
+def test_equal_edits_with_other_names_are_one() -> None:
+    """A new name says nothing about who moves: it may come with each edit, or with some."""
+    before = [*(asks(f"cards/r{n}", f"i{n}", 0.6, "A") for n in range(4)), REST]
+    after = [*(asks(f"cards/r{n}", f"i{n}", 0.6, "B") for n in range(4)), REST]
+    head = '~ 4 rules of cards/   queue "Card Services" -> "Fraud Desk"'
+    for names, words in (
+        ({}, ""),
+        ({f"r{n}": f"Name {n}" for n in range(4)}, ", another name"),
+        ({"r1": "Name", "r2": "Other"}, ", some with another name"),
+    ):
+        assert [
+            f"{head}{words}",
+            "    their 4 intents, confidence 0.6 or more",
+            OTHERS_UNCHANGED,
+        ] == told(before, named(after, **names)).splitlines()
+
+
+def test_new_rules_to_one_queue_are_one_edit() -> None:
+    """With another queue or priority they are not."""
+    new = [asks(f"cards/r{n}", f"i{n}", 0.6, "A") for n in range(4)]
+    assert [
+        "+ 4 rules of cards/   new, priority 100",
+        (
+            "    their 4 intents, confidence 0.6 or more   "
+            '"General Service" -> "Card Services"   from general/catch-all'
+        ),
+        OTHERS_UNCHANGED,
+    ] == told([REST], [*new, REST]).splitlines()
+    others = [{**new[0], "priority": 90}, asks("cards/r1", "i1", 0.6, "B"), *new[2:]]
+    assert 3 == len(summarized([REST], [*others, REST]).effects)
+
+
+def test_rows_leave_their_queues_to_the_edit_that_says_them() -> None:
+    """Only if all rows have them."""
+    before = [
+        asks("cards/a", "a", 0.6, "A"),
+        asks("cards/b", "b", 0.7, "A"),
+        REST,
+    ]
+    after = [
+        asks("cards/a", "a", 0.6, "B"),
+        asks("cards/b", "b", 0.7, "B"),
+        REST,
+    ]
+    assert [
+        '~ cards/a, cards/b   queue "Card Services" -> "Fraud Desk"',
+        "    a, confidence 0.6 or more",
+        "    b, confidence 0.7 or more",
+        OTHERS_UNCHANGED,
+    ] == told(before, after).splitlines()
+    higher = [asks("cards/a", "a", 0.8, "B"), *after[1:]]
+    assert 3 == told(before, higher).count('"Card Services" -> "Fraud Desk"')
+
+
+def test_what_earlier_rules_keep_stands_once_for_all_edits() -> None:
+    """Only if it is the same for all of them."""
+    rules = [asks("cards/a", "a", 0.6, "A"), asks("cards/b", "b", 0.6, "B")]
+    note = "Earlier rules keep theirs: languages/german"
+    before = [GERMAN, *rules, REST]
+    after = [GERMAN, *({**item, "targets": [queue("C")]} for item in rules), REST]
+    assert [note, OTHERS_UNCHANGED] == told(before, after).splitlines()[-2:]
+    only_a = {**GERMAN, "conditions": [*GERMAN["conditions"], *rules[0]["conditions"]]}
+    texts = told([only_a, *before[1:]], [only_a, *after[1:]]).splitlines()
+    assert f"    {note}" in texts
+    assert note not in texts
+
+
+def test_two_rules_that_swap_names_are_one_sentence() -> None:
+    """Without a move, and where equal priorities make another order of them."""
+    rules = [rule("cards/a", 1, [attribute("tier", "equals", "gold")], "A")]
+    rules += [asks("cards/b", "pin", 0.7, "B", 2), REST]
+    swapped = named(rules, a="cards/b", b="cards/a")
+    assert "Edited: cards/a and cards/b swap names." == summarized(rules, swapped).quiet
+    exchanged = [{**rules[0], "id": "cards/b"}, {**rules[1], "id": "cards/a"}, REST]
+    text = summarized(rules, exchanged).quiet
+    assert "Edited: cards/a and cards/b swap names." == text
+
+    tied = [{**item, "priority": 1} for item in rules]
+    after = named(tied, a="cards/b", b="cards/a")
+    assert [
+        "~ cards/b swaps names with cards/a",
+        (
+            "PIN blocked, confidence 0.7 or more, tier gold "
+            '"Card Services" -> "Fraud Desk" from cards/a'
+        ),
+        OTHERS_UNCHANGED,
+    ] == [" ".join(line.split()) for line in lines_of(tied, after)]
+    assert "" == summarized(tied, after).quiet
+
+
+def lines_of(old: Sequence[Json], new: Sequence[Json]) -> list[str]:
+    return told(old, new).splitlines()
+
+
+def test_a_renamed_rule_is_one_edit() -> None:
+    """At its address, with the old name and the new one; at another address, with both."""
+    rules = [asks("cards/a", "pin", 0.7, "A"), REST]
+    summary = summarized(rules, named(rules, a="Cards"))
+    assert 'Edited: cards/a (renamed: "cards/a" -> "Cards").' == summary.quiet
+    moved = [asks("cards/pin", "pin", 0.7, "A"), REST]
+    summary = summarized(rules, moved)
+    assert "Edited: cards/a (renamed: cards/pin)." == summary.quiet
+    assert summary.headline.endswith(" 2 edits.")
+
+    general = rule("cards/b", 100, [attribute("conf", "exists", None)], "B")
+    assert [
+        "~ cards/pin   renamed: cards/a -> cards/pin",
+        (
+            "    PIN blocked, confidence 0.7 or more   "
+            '"Card Services" -> "Fraud Desk"   by cards/b'
+        ),
+        OTHERS_UNCHANGED,
+    ] == lines_of([*rules, general], [*moved, general])
+
+
 def test_a_split_stands_once() -> None:
     """Rows below have three dots, on each side where the row above has the same long text."""
     split = [queue("A", 3), queue("B", 1)]
@@ -356,9 +479,11 @@ def test_colours_do_not_change_the_text() -> None:
     edits = [[rule("a/x", 1, [], place)] for place in "AB"]
     painted = list(effects_lines(summarized(*edits), ansi_style))
     assert '\x1b[33m~ a/x\x1b[0m   queue "Card Services" -> "Fraud Desk"' == painted[0]
-    assert (
-        '    every conversation   \x1b[33m"Card Services" -> "Fraud Desk"\x1b[0m'
-        == painted[1]
+    assert "    every conversation" == painted[1]
+    moved = [[rule("a/x", 1, [], "A"), rule("a/y", 2, [], "B")], []]
+    assert any(
+        '\x1b[33m"Card Services" -> the tenant\'s default routing\x1b[0m' in line
+        for line in effects_lines(summarized(*moved), ansi_style)
     )
 
 
@@ -632,7 +757,11 @@ def test_a_move_between_the_same_queues_names_them_once() -> None:
     ):
         summary = summarized([listed], [{**listed, "targets": targets}])
         assert headline_text == summary.headline
-    assert ("other queues",) == summary.effects[0].line_edits
+    (effect,) = summary.effects
+    assert ("other queues",) == effect.short_edits
+    assert ('queue 75 % "Card Services", 25 % "Fraud Desk" -> "Card Services"',) == (
+        effect.line_edits
+    )
 
 
 def test_a_new_rule_leaves_its_queue_to_its_row() -> None:

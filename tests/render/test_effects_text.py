@@ -32,7 +32,11 @@ from reconciler.render.effects import FIRST_FITS, EffectsSummary, summarize_effe
 from reconciler.render.text.effects import effects_lines
 from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
-from tests.support.grown_pairs import generate_pair, generate_tangled_pair
+from tests.support.grown_pairs import (
+    generate_pair,
+    generate_renamed_pair,
+    generate_tangled_pair,
+)
 from tests.support.random_rules import RulePair, a_pair, entries
 from tests.support.read_back import (
     ParsedEffect,
@@ -295,7 +299,7 @@ def check_quiet(told: Told, effects: Iterable[ParsedEffect]) -> None:
     )
     if not actual:
         return
-    named = re.findall(r"(set/\S+) \([^)]*\)", actual[2])
+    named = re.findall(r"(set/[\w-]+)(?= \(| and set|\)| swap)", actual[2])
     assert not moving & {*named}, told.report
     assert not actual[1] or int(actual[1]) == len(named) + int(actual[3] or 0), (
         told.report
@@ -389,6 +393,7 @@ def pairs_of(kind: str, block: int) -> Iterable[tuple[RulePair, Random]]:
         "small": a_pair,
         "grown": generate_pair,
         "tangled": generate_tangled_pair,
+        "renamed": generate_renamed_pair,
     }[kind]
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"text {kind} {seed}")
@@ -397,7 +402,7 @@ def pairs_of(kind: str, block: int) -> Iterable[tuple[RulePair, Random]]:
 
 @pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("block", range(BLOCKS))
-@pytest.mark.parametrize("kind", ["small", "grown", "tangled"])
+@pytest.mark.parametrize("kind", ["small", "grown", "tangled", "renamed"])
 def test_every_sentence_is_true(kind: str, block: int) -> None:
     """Rows, destinations, shares, earlier rules, edits that move nobody, and the headline."""
     for pair, random in pairs_of(kind, block):

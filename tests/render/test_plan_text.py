@@ -84,7 +84,7 @@ Plan for prod   tenant acme
     "by hand"   "Card Services" -> the tenant's default routing
     hand        the tenant's default routing -> "Card Services"
 ~ cards/changed   queue "Card Services" -> "Fraud", priority 20 -> 10   manifests/x.yaml:1
-    changed   "Card Services" -> "Fraud"
+    changed
 - cards/fax   deleted
     fax   an unknown queue (q-gone) -> the tenant's default routing
 + cards/new   new, priority 15   manifests/x.yaml:1
@@ -298,3 +298,20 @@ def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None
     assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(
         created
     )
+
+
+def test_a_rule_that_keeps_its_name_has_both_addresses() -> None:
+    """Alone, and beside another edit."""
+    queues = (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud"))
+    actual = LiveState((managed("1", "cards/old", rule("same")),), queues)
+    moved = "renamed: cards/old -> cards/new"
+    for queue, expected in (
+        ("q-cards", f"Edited: cards/new ({moved}).\n"),
+        (
+            "q-fraud",
+            f'~ cards/new   queue "Card Services" -> "Fraud", {moved}   manifests/x.yaml:1\n',
+        ),
+    ):
+        want = desired(wanted("cards/new", rule("same", targets=[Target(queue, 1)])))
+        created = complete(find_changes(want, actual, PlanOptions(), NOW))
+        assert expected in plan_text(created, no_style, "tenant acme")

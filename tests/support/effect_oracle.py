@@ -7,7 +7,7 @@ It shares no code with the analysis, except the one that reads conditions in the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -86,6 +86,7 @@ class EffectOracle:
             observed |= self.universe.all_of(where["where"])
         missed = self.moved & ~observed
         assert not missed, f"{self.report}in no row: {self.universe.example(missed)}"
+        self._check_grouped(document["effects"])
         self._check_named(document)
 
     @cached_property
@@ -275,16 +276,62 @@ class EffectOracle:
         return [item["id"] for item in ordered].index(rule_id)
 
     def _check_equal(self, causes: list[Json]) -> None:
-        """Assert that several causes are one edit: the same fields, with the same values before and
-        after.
-        """
-        if len(causes) == 1:
-            return
-        assert len({(cause["action"], *cause["fields"]) for cause in causes}) == 1, (
-            causes
+        """Assert that several causes are one edit, or one renaming."""
+        edits = {self._equal_part(cause) for cause in causes}
+        assert len(edits) == 1 or self._is_renaming(causes), causes
+
+    def _check_grouped(self, effects: Sequence[Json]) -> None:
+        """Assert that equal edits are causes of one effect."""
+        seen = set[Hashable]()
+        for effect in effects:
+            causes = [cause for cause in effect["causes"] if "address" in cause]
+            if self._renames(causes):
+                continue
+            edits = {self._equal_part(cause) for cause in causes}
+            assert not edits & seen, (
+                f"{self.report}equal edits in two effects: {causes}"
+            )
+            seen |= edits
+
+    def _equal_part(self, cause: Json) -> Hashable:
+        """Return what equal edits have in common: names do not count."""
+        if "address" not in cause:
+            return FALLBACK
+        version = self._version("after", cause["address"].removeprefix("set/"))
+        if cause["action"] == "create" and version is not None:
+            targets = str(sorted(map(str, version["targets"])))
+            return "create", targets, version["priority"], version["enabled"]
+        fields = {*cause["fields"]} - {"name"}
+        if cause["action"] == "update" and fields:
+            return "update", *sorted(fields), *self._values(cause)
+        return cause["action"], *sorted(cause["fields"])
+
+    def _renames(self, causes: list[Json]) -> bool:
+        """Return whether rules of these causes are a half of a renaming."""
+        changed = {rule["id"] for rule in (*self.old, *self.new)}
+        others = [{"address": f"set/{rule_id}"} for rule_id in changed]
+        return any(
+            self._is_renaming([cause, other]) for cause in causes for other in others
         )
-        if causes[0]["action"] == "update":
-            assert len({self._values(cause) for cause in causes}) == 1, causes
+
+    def _is_renaming(self, causes: list[Json]) -> bool:
+        """Return whether two rules swap their names, or all but them; or one replaces the other."""
+        if len(causes) != 2:
+            return False
+        ids = [cause["address"].removeprefix("set/") for cause in causes]
+        first, second = (
+            [self._version(side, rule_id) for side in ("before", "after")]
+            for rule_id in ids
+        )
+        if None in first and None in second:
+            return _content([*first, *second]) == {_content_of(first[0] or first[1])}
+        if None in (*first, *second) or first[0] == first[1]:
+            return False
+        names = [[rule["name"] for rule in pair if rule] for pair in (first, second)]
+        contents = [[_content_of(rule) for rule in pair] for pair in (first, second)]
+        is_swap = names[0] == names[1][::-1] and all(a == b for a, b in contents)
+        is_exchange = contents[0] == contents[1][::-1] and contents[0] != contents[1]
+        return is_swap or is_exchange
 
     def _values(self, cause: Json) -> tuple[str, ...]:
         rule_id = cause["address"].removeprefix("set/")
@@ -301,7 +348,6 @@ class EffectOracle:
             ("queue", "targets"),
             ("targets", "targets"),
             ("priority", "priority"),
-            ("name", "name"),
         ):
             if name in cause["fields"]:
                 values += [str(version[key]) for version in versions]
@@ -464,6 +510,17 @@ def _bounded(part: Json) -> tuple[str, str] | None:
     if part.get("operator") not in BOUNDS or not is_supported(part):
         return None
     return part["attributeName"], part["operator"]
+
+
+def _content_of(rule: Json | None) -> str:
+    """Return all of a rule but its id and name."""
+    assert rule is not None
+    read = entry(rule).rule
+    return str((read.conditions, read.targets, float(read.priority), read.enabled))
+
+
+def _content(rules: Iterable[Json | None]) -> set[str]:
+    return {_content_of(rule) for rule in rules if rule is not None}
 
 
 def _ids(wins: Wins, inside: int) -> set[str | None]:

@@ -196,3 +196,85 @@ def _tangled(random: Random, key: str) -> Json:
         )
         conditions.append(attribute("conf", *requested))
     return rule(key, random.choice((1, 2, 3)), conditions, _goes(random))
+
+
+def generate_renamed_pair(random: Random) -> RulePair:
+    """Return two lists of rules with few priorities, in which rules swap or change their names or
+    ids, and equal edits come with other names.
+    """
+    evaluation: Evaluation = (
+        "highest-first" if random.random() < 0.4 else "lowest-first"
+    )
+    old = [_tangled(random, f"k{number}") for number in range(random.randint(3, 7))]
+    new = old
+    for number in range(random.randint(1, 3)):
+        change = random.choice((_swapped, _exchanged, _renamed, _replaced, _equal))
+        new = change(random, new, f"{number}")
+    return RulePair(old, new, evaluation)
+
+
+def _swapped(random: Random, rules: list[Json], _word: str) -> list[Json]:
+    """Swap the names of two rules."""
+    first, second = random.sample(range(len(rules)), 2)
+    names = {first: rules[second]["name"], second: rules[first]["name"]}
+    return [
+        {**rule, "name": names.get(place, rule["name"])}
+        for place, rule in enumerate(rules)
+    ]
+
+
+def _exchanged(random: Random, rules: list[Json], word: str) -> list[Json]:
+    """Swap the ids of two rules, or all but their ids."""
+    first, second = random.sample(range(len(rules)), 2)
+    ids = {first: rules[second]["id"], second: rules[first]["id"]}
+    name = random.choice(("", f"x{word}"))
+    return [
+        {**rule, "id": ids[place], "name": f"{name}{rule['name']}"}
+        if place in ids
+        else rule
+        for place, rule in enumerate(rules)
+    ]
+
+
+def _renamed(random: Random, rules: list[Json], word: str) -> list[Json]:
+    chosen = random.randrange(len(rules))
+    name = f"{random.choice('ajz')}{word}"
+    return [
+        {**rule, "name": name} if place == chosen else rule
+        for place, rule in enumerate(rules)
+    ]
+
+
+def _replaced(random: Random, rules: list[Json], word: str) -> list[Json]:
+    """Give a rule another name and id."""
+    chosen = random.randrange(len(rules))
+    key = f"{random.choice('ajz')}new{word}"
+    return [
+        {**rule, "id": key, "name": key} if place == chosen else rule
+        for place, rule in enumerate(rules)
+    ]
+
+
+def _equal(random: Random, rules: list[Json], word: str) -> list[Json]:
+    """Edit several rules equally, or add some; a part of them gets another name."""
+    if random.random() < 0.3:
+        new = [_tangled(random, f"n{word}{number}") for number in range(3)]
+        alike = {name: new[0][name] for name in ("priority", "targets")}
+        return [*rules, *({**rule, **alike} for rule in new)]
+    field = random.choice(("priority", "targets", "enabled"))
+    values = {
+        "priority": random.choice((1, 2, 3)),
+        "targets": _goes(random),
+        "enabled": False,
+    }
+    chosen = set(random.sample(range(len(rules)), random.randint(2, len(rules))))
+    return [
+        {**rule, field: values[field], "name": _perhaps(random, rule["name"], word)}
+        if place in chosen
+        else rule
+        for place, rule in enumerate(rules)
+    ]
+
+
+def _perhaps(random: Random, name: str, word: str) -> str:
+    return name if random.random() < 0.5 else f"{random.choice('az')}{word}{name}"

@@ -26,6 +26,10 @@ _LIST: Final = rf"(?:{_VALUE}, )*(?:{_VALUE} or )?{_VALUE}"
 _OPAQUE: Final = re.compile(
     r"(?:^|, )(if|unless) (.*?) \(not understood here\)(?=, |$)"
 )
+_QUEUE: Final = rf"(?:[0-9.e+-]+ % )?(?:{_QUOTED}|something that cxroute .*?\))"
+_PLACE: Final = rf"(?:{_QUEUE}(?:, {_QUEUE})*|no queue)"
+"""A destination that a rule has."""
+_NOTES: Final = ("    Earlier rules ", "    Without ", "    Also ")
 _SHARE: Final = r"(?:at most )?[0-9.]+ %|under 0\.1 %"
 
 
@@ -73,7 +77,10 @@ class TextReader:
     def effects(self, text: str) -> list[ParsedEffect]:
         """Return the effects of a text of the terminal, with all values."""
         blocks = re.split(r"(?m)^(?=[~+>-] )", text)[1:]
-        return [self._effect(block) for block in blocks]
+        # what stands once for all effects
+        common = re.findall(r"(?m)^((?:Earlier rules|Without) .*)$", text)
+        notes = "".join(f"    {note}\n" for note in common)
+        return [self._effect(f"{block}\n{notes}") for block in blocks]
 
     def _effect(self, block: str) -> ParsedEffect:
         besides = ("        example: ", "Everyone", "First match")
@@ -91,7 +98,14 @@ class TextReader:
                 effect.keeping = list(_rule_names(retained[1]))
             if retained or remaining_items:
                 lead |= self._matched((retained or remaining_items)[1])  # type: ignore[index]
-        self._rows(effect, list(_row_lines(body)), lead)
+        said = re.search(rf"queue ({_PLACE} -> {_PLACE})(?=, |   |$)", head)
+        lines = [line for line in body if not line.startswith(_NOTES)]
+        if lines and said and not any(" -> " in line for line in lines):
+            whole = re.sub(r"\n {8}", "   ", "\n".join(lines)).splitlines()
+            rows = [_with_route(line, said[1]) for line in whole]
+        else:
+            rows = list(_row_lines(body))
+        self._rows(effect, rows, lead)
         return effect
 
     def _rows(
@@ -283,7 +297,15 @@ def _members(head: str, body: Sequence[str]) -> list[str]:
     subject = re.split("   ", head)[0][2:]
     if re.fullmatch(r"\d+ rules( of .*/)?", subject):
         return list(_rule_names(body[0].strip()))
-    return list(_rule_names(subject))
+    renamed = re.search(r"renamed: (\S+) -> (\S+)$", head.rsplit("   ", maxsplit=1)[-1])
+    former = [renamed[1]] if renamed and renamed[2] == subject else []
+    return [*former, *_rule_names(subject)]
+
+
+def _with_route(line: str, route: str) -> tuple[str, str]:
+    """Return the callers and the rest of a row whose route the line of the edit says."""
+    callers, *rest = _cells(line)
+    return callers, "   ".join([route, *rest])
 
 
 def _row_lines(body: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,17 +1,24 @@
 """Edited rules: what was done to each, in the manifest's names, and the edits that are equal."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Final, Literal
 
 from reconciler.core.behaviour.diff.effects import Edit
 from reconciler.core.behaviour.ordering.constraints import Move
 from reconciler.core.behaviour.routing_entry import RoutingEntry
-from reconciler.core.model.change import Change, Delete, Update, is_copy_removal
+from reconciler.core.model.change import (
+    Change,
+    Create,
+    Delete,
+    Update,
+    is_copy_removal,
+)
 from reconciler.core.model.grouping import group_pairs
 from reconciler.core.model.operators import BOUNDS, OPERATORS
 from reconciler.core.model.rule import Condition, Opaque, Rule, Source, canonical_text
+from reconciler.core.plan.renamings import Renaming, find_renamings
 from reconciler.core.text.phrases import Labels
 
 EditAction = Literal[
@@ -29,6 +36,8 @@ EditAction = Literal[
 NAME: Final = "name"
 DESCRIPTION: Final = "description"
 """The field that moves no conversation."""
+_RENAMING: Final = frozenset({"create", "update", "delete"})
+"""The actions that can be a half of a renaming."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class EditedRule:
     is_unapplied: bool = False  # in drift: the manifests changed, not the rule in CXone
     is_missing: bool = False  # in drift: nothing says that the rule ever was in CXone
     is_copy: bool = False  # the temporary copy of a rule, which an earlier run left
+    renaming: Renaming | None = None  # the edit is one half of it
 
     @property
     def entry(self) -> RoutingEntry:
@@ -131,6 +141,8 @@ def edits_of_changes(
             values = _values(fields)
         elif isinstance(change, Delete):
             values = ()
+        elif isinstance(change, Create) and after is not None:
+            values = _values_of_new(after.rule)
         is_copy = is_copy_removal(change)
         group = change.action, change.address.ruleset, values, is_copy
         edits.append(
@@ -142,7 +154,7 @@ def edits_of_changes(
                 is_copy=is_copy,
             )
         )
-    return edits
+    return _with_renamings(edits)
 
 
 def edits_of_lists(
@@ -162,8 +174,10 @@ def edits_of_lists(
         assert entry is not None  # noqa: S101 - a pair has one of them
         action = _action(old, new, words)
         values: Hashable = ()
-        if new is not None:
-            values = id(new) if old is None else _values(fields)
+        if action == "unmanaged":
+            values = id(new)
+        elif new is not None:
+            values = _values_of_new(new.rule) if old is None else _values(fields)
         edits.append(
             EditedRule(
                 edit=Edit(old, new, (action, _document_of(entry), values)),
@@ -172,7 +186,24 @@ def edits_of_lists(
                 source=entry.source,
             )
         )
-    return edits
+    return _with_renamings(edits) if words == "plan" else edits
+
+
+def _with_renamings(edits: Sequence[EditedRule]) -> list[EditedRule]:
+    """Return the edits, the two halves of each renaming as one group."""
+    renamings = find_renamings(
+        [
+            edited.edit
+            for edited in edits
+            if edited.action in _RENAMING and not edited.is_copy
+        ]
+    )
+    return [
+        replace(edited, edit=edited.edit._replace(group=renaming), renaming=renaming)
+        if (renaming := renamings.get(id(edited.edit)))
+        else edited
+        for edited in edits
+    ]
 
 
 def _document_of(entry: RoutingEntry) -> str:
@@ -248,16 +279,20 @@ def _action(
 
 
 def _values(fields: Iterable[FieldEdit]) -> Hashable:
-    """Return what equal edits have in common: descriptions may differ, because they move no
-    conversation.
+    """Return what equal edits have in common: names and descriptions may differ, and may come with
+    other fields, because their words do not say who moves.
     """
-    values: list[Hashable] = []
-    for field in fields:
-        if field.name == DESCRIPTION:
-            values.append((field.name,))
-        else:
-            values.append((field.name, _text(field.before), _text(field.after)))
-    return tuple(values)
+    routing = [field for field in fields if field.name not in (NAME, DESCRIPTION)]
+    if not routing:
+        return NAME
+    return tuple(
+        (field.name, _text(field.before), _text(field.after)) for field in routing
+    )
+
+
+def _values_of_new(rule: Rule) -> Hashable:
+    """Return what equal new rules have in common."""
+    return tuple(map(_text, rule.targets)), rule.priority, rule.enabled
 
 
 def _text(value: object) -> str:

@@ -28,13 +28,13 @@ from reconciler.core.plan.words import destination_phrase
 from reconciler.core.text.escape import pluralize
 from reconciler.core.text.phrases import Labels
 from reconciler.render.effects import (
-    EARLIER_KEEP,
     OTHER_TYPES_PLACE,
     RowText,
     summarize_effects,
 )
 from reconciler.render.escape_markdown import escape_markdown
 from reconciler.render.limits import MAX_SHOWN
+from reconciler.render.rule_names import EARLIER_KEEP
 
 _REACHED: Final = "\0reached"  # a queue that no tenant has
 _UNDECIDED: Final = (

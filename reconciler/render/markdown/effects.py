@@ -1,6 +1,6 @@
 """Effects as Markdown: one table with each edit above its rows, or the flows of a large change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from reconciler.core.model.rule import Source
@@ -144,30 +144,42 @@ def _effect_table(
         head += " Share |"
         rule += "---:|"
     lines = [head, rule]
+    common = _common_notes(summary, limits.longest)
     shown = 0
     for effect in summary.effects:
         if shown >= limits.rows:
             break
         visible = [*_rows(effect, table, limits.longest)][: limits.rows - shown]
         shown += len(visible)
-        lines += [_cause(effect, table, limits.longest), *visible]
+        notes = [note for note in effect.notes if note not in common]
+        lines += [_cause(effect, notes, table, limits.longest), *visible]
     hidden = len(summary.rows) - shown
     # Of an effect without rows a note says all, such as that of values of another type.
     if not shown and all(effect.rows for effect in summary.effects):
         return "", hidden
-    return "\n".join(lines), hidden
+    return "\n\n".join(["\n".join(lines), *map(_small, common)]), hidden
 
 
-def _cause(effect: EffectText, table: _Table, longest: int) -> str:
+def _common_notes(summary: EffectsSummary, longest: int) -> list[str]:
+    """Return the notes that stand once, below the table; one that is too long stays in it."""
+    return [note for note in summary.common_notes if len(_small(note)) <= longest]
+
+
+def _cause(
+    effect: EffectText, notes: Iterable[str], table: _Table, longest: int
+) -> str:
     """Return the row of an edit: what was edited, and its notes about earlier rules."""
-    parts = [_edit(effect, table.links)]
-    parts += [f"<sub>{escape_markdown(note)}</sub>" for note in effect.notes]
+    parts = [_edit(effect, table.links), *map(_small, notes)]
     cell = table_cell("<br>".join(parts))
     empty = " |" * (3 if table.has_share else 2)
     line = f"| {cell} |{empty}"
     if len(line) <= longest:
         return line
     return f"| **{_SIGNS[effect.sign]}** an edit whose text is too long for this table |{empty}"
+
+
+def _small(note: str) -> str:
+    return f"<sub>{escape_markdown(note)}</sub>"
 
 
 def _edit(effect: EffectText, links: SourceLinks) -> str:

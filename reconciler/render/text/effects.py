@@ -45,8 +45,11 @@ def effects_lines(
         if summary.more_flows:
             yield f"  {summary.more_flows}"
     if verbose or not summary.flows:
+        common = summary.common_notes
         for effect in summary.effects:
-            yield from effect_lines(effect, style, verbose=verbose)
+            yield from _effect_lines(effect, style, verbose=verbose)
+            yield from (f"    {note}" for note in effect.notes if note not in common)
+        yield from common
     if summary.closing:
         yield summary.closing
     if summary.quiet:
@@ -67,7 +70,7 @@ def _verbose_lines(summary: EffectsSummary) -> Iterator[str]:
         yield f"  {summary.balance_note}"
 
 
-def effect_lines(
+def _effect_lines(
     effect: EffectText,
     style: Style,
     *,
@@ -86,34 +89,36 @@ def effect_lines(
     yield "   ".join(parts)
     if verbose and len(members) > _MAX_MEMBERS:
         yield style("dim", f"    {', '.join(members)}")
-    yield from _row_lines(effect.rows, style, verbose=verbose)
-    for note in effect.notes:
-        yield f"    {note}"
+    yield from _row_lines(effect, style, verbose=verbose)
 
 
 def _row_lines(
-    rows: Sequence[RowText],
+    effect: EffectText,
     style: Style,
     *,
     verbose: bool,
 ) -> Iterator[str]:
+    """Yield the rows, each with its route unless the line of the edit says it."""
+    rows = effect.rows
+    routes = ["" if effect.says_route else row.short_route for row in rows]
     short = [row for row in rows if _fits(row)]
     callers_width = max((len(row.short_callers) for row in short), default=0)
     route_width = max(
-        (len(row.short_route) for row in rows if len(row.short_route) <= _MAX_ROUTE),
+        (len(route) for route in routes if len(route) <= _MAX_ROUTE),
         default=0,
     )
-    for row in rows:
-        tail = "   ".join(part for part in (row.share, row.by) if part)
-        padding = " " * (route_width - len(row.short_route)) if tail else ""
-        route = (
-            f"{style('yellow', row.short_route)}{padding}{'   ' if tail else ''}{tail}"
-        )
-        if _fits(row):
-            yield f"    {row.short_callers:<{callers_width}}   {route}"
+    for row, route in zip(rows, routes, strict=True):
+        cells = [
+            style("yellow", route) + " " * (route_width - len(route)) if route else "",
+            row.share,
+            row.by,
+        ]
+        rest = "   ".join(filter(None, cells)).rstrip()
+        if _fits(row) or not rest:
+            yield f"    {row.short_callers:<{callers_width}}   {rest}".rstrip()
         else:
             yield f"    {row.short_callers}"
-            yield f"        {route}"
+            yield f"        {rest}"
         if verbose:
             example = f"example: {row.example}" if row.example else row.no_example
             yield style("dim", f"        {example}")

@@ -12,7 +12,11 @@ from reconciler.core.plan.behaviour_json import impact_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.effect_oracle import oracle_of
-from tests.support.grown_pairs import generate_pair, generate_tangled_pair
+from tests.support.grown_pairs import (
+    generate_pair,
+    generate_renamed_pair,
+    generate_tangled_pair,
+)
 from tests.support.impacts import compare_lists
 from tests.support.random_rules import RulePair, a_pair, attribute, entries, rule
 from tests.tiers import size
@@ -59,6 +63,17 @@ def test_effects_of_tangled_pairs_are_exact(block: int) -> None:
     """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check(generate_tangled_pair(Random(seed)))
+
+
+@pytest.mark.generated
+@pytest.mark.fast_cases(3)
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_effects_of_renamed_pairs_are_exact(block: int) -> None:
+    """The same for rules that swap or change their names and addresses; equal edits are one effect,
+    whatever the names.
+    """
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        check(generate_renamed_pair(Random(f"renamed {seed}")))
 
 
 @pytest.mark.fast_cases(1)

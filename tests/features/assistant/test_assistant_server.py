@@ -80,7 +80,9 @@ def test_a_bug_does_not_end_the_server() -> None:
 
 
 def test_live_answers_read_the_sandbox(bank: BankHistory) -> None:
-    """All four tools that read live rules; the sandbox is new for each question, and has none."""
+    """All four tools that read live rules; the sandbox is new for each question, and has none. Of
+    its 69 new rules, those of one RuleSet, queue and priority are one effect.
+    """
     del bank
     project = AssistantProject(
         directory="manifests",
@@ -99,4 +101,4 @@ def test_live_answers_read_the_sandbox(bank: BankHistory) -> None:
     assert (None, {"default": True}) == (route["winner"], route["destination"])
     assert 0 == rules["found"]
     assert promises["broken"] > 0
-    assert 69 == affected["effectCount"]
+    assert 36 == affected["effectCount"]

@@ -86,7 +86,7 @@ def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
     for item, name in ((old, "General"), (new, "Fraud")):
         item["targets"][0]["queueName"] = name
     assert 0 == cxroute("diff", file("a.json", [old]), file("b.json", {"rules": [new]}))
-    assert 'every conversation   "General" -> "Fraud"\n' in cxroute.out
+    assert 'queue "General" -> "Fraud"\n    every conversation\n' in cxroute.out
     new["targets"][0]["queueName"] = "General"
     assert 0 == cxroute("diff", file("a.json", [old]), file("b.json", [new]))
     assert '"General" (q-general) -> "General" (q-2)' in cxroute.out
