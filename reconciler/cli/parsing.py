@@ -206,7 +206,7 @@ class CommandParser(Parser, Generic[_Options]):
         return read_options(self.options_class, values)
 
     def _check_switches(self, args: "Sequence[str]") -> None:
-        """Raise UsageError for letters behind a switch of one letter that are no switches.
+        """Raise UsageError for a switch of one letter before other letters, unless they are switches.
 
         Versions of argparse differ in what they make of these.
         """

@@ -213,7 +213,7 @@ def _drift_texts(
 
 
 def _changed_in_cxone(texts: Sequence[str]) -> Iterator[str]:
-    """Yield the edits of a rule that somebody changed in CXone."""
+    """Yield the edits of a rule that was changed in CXone."""
     head = _DRIFT["changed"]
     is_phrase = bool(texts) and texts[0].startswith(_PHRASES)
     yield f"{head}{' it:' * is_phrase} {texts[0]}" if texts else head

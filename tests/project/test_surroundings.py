@@ -1,4 +1,4 @@
-"""Tests see nothing of the settings of whoever runs them."""
+"""Tests see no setting of the user who runs them."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def _edited(random: Random, rules: Sequence[Document]) -> list[Document]:
 def _merged(
     base: Sequence[Document], ours: Sequence[Document], theirs: Sequence[Document]
 ) -> list[Document]:
-    """Return the rules as git merges them: the edit of ours wins."""
+    """Return the rules as git merges them: where both edit, the first one wins."""
     sides = [{rule["key"]: rule for rule in rules} for rules in (base, ours, theirs)]
     merged = []
     for key in sides[0]:

@@ -1,7 +1,7 @@
 """The environment of the suite: the same on every machine, for tests and for each process that they
 start.
 
-`settle()` replaces the variables of whoever runs the tests. tests/conftest.py calls it when pytest
+`settle()` replaces the variables of the user who runs the tests. tests/conftest.py calls it when pytest
 is configured, so that the workers of pytest-xdist start with it, too.
 """
 
@@ -21,13 +21,16 @@ _RETAINED: Final = frozenset(
         "LD_LIBRARY_PATH",
         "LOGNAME",
         "PATH",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
         "SYSTEMROOT",
         "TMPDIR",
         "USER",
         "VIRTUAL_ENV",
     }
 )
-"""Where the machine has its programs and temporary files, and what the campaign says."""
+"""Where the machine has its programs, certificates and temporary files; what the campaign says."""
 _RETAINED_PREFIXES: Final = (
     "COVERAGE_",
     "CXROUTE_MUTATION_",

@@ -120,8 +120,11 @@ def _row_lines(
             yield f"    {row.short_callers}"
             yield f"        {rest}"
         if verbose:
-            example = f"example: {row.example}" if row.example else row.no_example
-            yield style("dim", f"        {example}")
+            yield style("dim", f"        {_example_of(row)}")
+
+
+def _example_of(row: RowText) -> str:
+    return f"example: {row.example}" if row.example else row.no_example
 
 
 def _fits(row: RowText) -> bool:
