@@ -137,13 +137,7 @@ def _effect_table(
     limits: _Limits,
 ) -> tuple[str, int]:
     """Return the table, and the number of rows that it does not have."""
-    before, after = table.columns
-    head = f"| Callers | {before} | {after} |"
-    rule = "|---|---|---|"
-    if table.has_share:
-        head += " Share |"
-        rule += "---:|"
-    lines = [head, rule]
+    lines = _head(table)
     common = _common_notes(summary, limits.longest)
     shown = 0
     for effect in summary.effects:
@@ -158,6 +152,17 @@ def _effect_table(
     if not shown and all(effect.rows for effect in summary.effects):
         return "", hidden
     return "\n\n".join(["\n".join(lines), *map(_small, common)]), hidden
+
+
+def _head(table: _Table) -> list[str]:
+    """Return the first two lines of the table."""
+    before, after = table.columns
+    head = f"| Callers | {before} | {after} |"
+    rule = "|---|---|---|"
+    if table.has_share:
+        head += " Share |"
+        rule += "---:|"
+    return [head, rule]
 
 
 def _common_notes(summary: EffectsSummary, longest: int) -> list[str]:
