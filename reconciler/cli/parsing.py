@@ -49,6 +49,9 @@ _CHOICES: Final = re.compile(
 )
 """argparse's message for a value that is not one of a few; only some versions quote the choices."""
 _SHORT: Final = 2  # characters of an option of one letter
+_BEHIND: Final = (
+    "\0"  # before a word that is no option; no word of a command line has it
+)
 
 
 _Options = TypeVar("_Options", bound=CommonOptions)
@@ -193,10 +196,11 @@ class CommandParser(Parser, Generic[_Options]):
 
     def parse_args(self, args: "Sequence[str]") -> _Options:  # type: ignore[override] # callers have no more
         """Return the options. Raises UsageError with the nearest option for an unknown one."""
-        self._check_switches(args)
+        words = self._words(args)
         # options may stand between the words
-        namespace, unknown = self.parse_known_intermixed_args(args)
-        values = vars(namespace)
+        namespace, unmarked = self.parse_known_intermixed_args(words)
+        values = {name: _plain(value) for name, value in vars(namespace).items()}
+        unknown = [word.removeprefix(_BEHIND) for word in unmarked]
         if unknown:
             from reconciler.cli.advice import ArgumentAdvice, without_secrets  # noqa: PLC0415 - only for an error
 
@@ -205,28 +209,47 @@ class CommandParser(Parser, Generic[_Options]):
             self.error(f"unrecognized arguments: {shown}{advice.text()}")
         return read_options(self.options_class, values)
 
-    def _check_switches(self, args: "Sequence[str]") -> None:
-        """Raise UsageError for a switch of one letter before other letters, unless they are switches.
+    def _words(self, args: "Sequence[str]") -> list[str]:
+        """Return the words of a command line in a form that all versions of argparse read alike.
 
-        Versions of argparse differ in what they make of these.
+        `-qe=prod` becomes `-q -e=prod`. A word behind `--` that begins with - gets a mark, and
+        the `--` goes. Raises UsageError for a switch of one letter with another text behind it.
         """
-        is_switch = {
-            option: action.nargs == 0
+        end = args.index("--") if "--" in args else len(args)
+        takes_value = {
+            option: action.nargs != 0
             for action in self._actions
             for option in action.option_strings
         }
-        for word in args:
-            if word == "--":
-                return
-            switch = word[:_SHORT]
-            for position, letter in enumerate(word[_SHORT:], _SHORT):
-                if not is_switch.get(switch):
-                    break
-                option = f"-{letter}"
-                if option not in is_switch:
-                    behind = word[position:].removeprefix("=")
-                    raise _value_of_switch(switch, repr(behind))
-                switch = option
+        words: list[str] = []
+        for word in args[:end]:
+            is_value = bool(words) and takes_value.get(words[-1], False)
+            words += [word] if is_value else _split_switches(word, takes_value)
+        behind = [
+            f"{_BEHIND}{word}" if word.startswith("-") else word
+            for word in args[end + 1 :]
+        ]
+        return words + behind
+
+
+def _split_switches(word: str, takes_value: "Mapping[str, bool]") -> list[str]:
+    """Return the switches of one letter that a word begins with, each as a word, and the rest."""
+    words = []
+    while takes_value.get(word[:_SHORT]) is False and len(word) > _SHORT:
+        switch = word[:_SHORT]
+        rest = word[_SHORT:]
+        if f"-{rest[0]}" not in takes_value:
+            raise _value_of_switch(switch, repr(rest.removeprefix("=")))
+        words.append(switch)
+        word = f"-{rest}"
+    return [*words, word]
+
+
+def _plain(value: object) -> object:
+    """Return a value of an argument without the marks of words behind `--`."""
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return value.removeprefix(_BEHIND) if isinstance(value, str) else value
 
 
 def _value_of_switch(switch: str, value: str) -> UsageError:

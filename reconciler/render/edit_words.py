@@ -39,7 +39,16 @@ _ANOTHER_NAME: Final = "another name"
 """A new name beside other fields: it often follows from them, and the list of all fields has it."""
 _SOME_NAMES: Final = "some with another name"
 _RENAMED: Final = "renamed"
-_SWAPPED: Final = "swap names"
+_EXCHANGED: Final = {
+    "names": "swap names",
+    "addresses": "swap addresses",
+    "contents": "exchange all but their names",
+}
+_EXCHANGES: Final = {
+    "names": "swaps names with",
+    "addresses": "swaps addresses with",
+    "contents": "exchanges all but its name with",
+}
 _UNAPPLIED: Final = "not applied yet: deleted"
 _MISSING: Final = "never applied, or deleted in CXone"
 _NEW_TO: Final = "new: to "
@@ -72,7 +81,7 @@ def equal_edit_texts(
         yield from _moved_text(first)
         return
     if first.renaming:
-        yield _SWAPPED
+        yield _EXCHANGED[first.renaming.kind]
     elif _is_name_alone(first):
         yield from (text.partition(': "')[0] for text in texts)  # without the names
     else:
@@ -109,9 +118,9 @@ def renaming_phrase(renaming: Renaming) -> str:
     """Return what two edits do together, with the names of their rules."""
     first = entry_name(renaming.first)
     second = entry_name(renaming.second)
-    if renaming.kind == "swap":
-        return f"{first} and {second} {_SWAPPED}"
-    return f"{first} ({_RENAMED}: {second})"
+    if renaming.kind == "move":
+        return f"{first} ({_RENAMED}: {second})"
+    return f"{first} and {second} {_EXCHANGED[renaming.kind]}"
 
 
 def _renaming_text(edited: EditedRule, renaming: Renaming) -> str:
@@ -121,7 +130,7 @@ def _renaming_text(edited: EditedRule, renaming: Renaming) -> str:
     if renaming.kind == "move":
         return _address_text(first, second)
     other = second if edited.edit.after is first else first
-    return f"swaps names with {entry_name(other)}"
+    return f"{_EXCHANGES[renaming.kind]} {entry_name(other)}"
 
 
 def renamed_text(edited: EditedRule) -> str:

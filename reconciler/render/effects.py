@@ -325,33 +325,24 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _other_halves(impact: Impact, numbers: AbstractSet[int]) -> set[int]:
-    """Return the numbers of edits that are one renaming with one of these edits."""
-    renamings = {
-        impact.edits[number].renaming for number in numbers if number != FALLBACK
-    } - {None}
-    return {
-        number
-        for number, edited in enumerate(impact.edits)
-        if edited.renaming in renamings
-    }
-
-
 def _quiet_edits(impact: Impact) -> list[EditedRule]:
-    """Return the edits that move nobody, and whose rules take no conversation that moves."""
+    """Return the edits that move nobody, one of each renaming; of the others none whose rule takes
+    a conversation that moves.
+    """
     rules = RuleNamer(impact)
     loud = {number for effect in impact.behaviour.effects for number in effect.edits}
-    loud |= {
-        number
-        for number, edited in enumerate(impact.edits)
-        if rules.takes_part(edited.entry)
+    told = {impact.edits[number].renaming for number in loud if number != FALLBACK} - {
+        None
     }
-    loud |= _other_halves(impact, loud)
-    return [
-        edited
-        for number, edited in enumerate(impact.edits)
-        if number not in loud and not edited.is_copy
-    ]
+    quiet = []
+    for number, edited in enumerate(impact.edits):
+        if edited.renaming:
+            if edited.renaming not in told:
+                told.add(edited.renaming)
+                quiet.append(edited)
+        elif number not in loud and not rules.takes_part(edited.entry):
+            quiet += [edited] * (not edited.is_copy)
+    return quiet
 
 
 def _quiet_text(impact: Impact) -> str:
@@ -361,10 +352,9 @@ def _quiet_text(impact: Impact) -> str:
     quiet = _quiet_edits(impact)
     if not quiet or not impact.behaviour.complete:
         return ""
-    counts = Counter(map(_quiet_edit, quiet))
-    texts = list(counts)[:_MAX_QUIET]
-    shown = ", ".join(texts)
-    hidden = len(quiet) - sum(counts[text] for text in texts)
+    texts = list(map(_quiet_edit, quiet))
+    shown = ", ".join(texts[:_MAX_QUIET])
+    hidden = len(texts[_MAX_QUIET:])
     if hidden:
         shown += f" and {hidden} more"
     if not impact.behaviour.effects:
@@ -473,11 +463,14 @@ class _EffectWriter:
         """
         numbers = {number for number in effect.edits if number != FALLBACK}
         edits = [self._impact.edits[number] for number in sorted(numbers)]
-        if edits and is_move(edits[0]):
-            others = sorted(_other_halves(self._impact, numbers))
-            edits = [self._impact.edits[number] for number in others]
-            return [edited for edited in edits if edited.edit.after]
-        return edits
+        if not edits or not is_move(edits[0]):
+            return edits
+        renamings = {edited.renaming for edited in edits}
+        return [
+            edited
+            for edited in self._impact.edits
+            if edited.renaming in renamings and edited.edit.after
+        ]
 
     def _rows(
         self,

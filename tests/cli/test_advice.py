@@ -80,6 +80,14 @@ def manifests(cxroute: Program) -> Program:
             "-v takes no value, but '1' follows it; a long option begins with --",
         ),
         ("plan -qepord", 'did you mean "prod"?'),
+        ("explain --intent -quiet", "argument --intent: expected one argument"),
+        ("plan -- --json", "unrecognized arguments: --json; write `--format json`"),
+        ("explain --intent a -- -q", "specify a code or a conversation, not both"),
+        (
+            "diff -- -a b",
+            "cannot read -a: No such file or directory; a side is live:ENV, manifests:ENV or a JSON file",
+        ),
+        ("plan -qe=pord", 'did you mean "prod"?'),
         (
             "plan --color pink",
             "invalid choice: 'pink' (choose from auto, always, never)",

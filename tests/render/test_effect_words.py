@@ -320,9 +320,12 @@ def test_two_rules_that_swap_names_are_one_sentence() -> None:
     rules += [asks("cards/b", "pin", 0.7, "B", 2), REST]
     swapped = named(rules, a="cards/b", b="cards/a")
     assert "Edited: cards/a and cards/b swap names." == summarized(rules, swapped).quiet
-    exchanged = [{**rules[0], "id": "cards/b"}, {**rules[1], "id": "cards/a"}, REST]
+    other = [{**rules[0], "id": "cards/b"}, {**rules[1], "id": "cards/a"}, REST]
+    text = summarized(rules, other).quiet
+    assert "Edited: cards/a and cards/b swap addresses." == text
+    exchanged = named(other, a="cards/a", b="cards/b")
     text = summarized(rules, exchanged).quiet
-    assert "Edited: cards/a and cards/b swap names." == text
+    assert "Edited: cards/a and cards/b exchange all but their names." == text
 
     tied = [{**item, "priority": 1} for item in rules]
     after = named(tied, a="cards/b", b="cards/a")
@@ -349,7 +352,7 @@ def test_a_renamed_rule_is_one_edit() -> None:
     moved = [asks("cards/pin", "pin", 0.7, "A"), REST]
     summary = summarized(rules, moved)
     assert "Edited: cards/a (renamed: cards/pin)." == summary.quiet
-    assert summary.headline.endswith(" 2 edits.")
+    assert summary.headline.endswith(" 1 edit.")
 
     general = rule("cards/b", 100, [attribute("conf", "exists", None)], "B")
     assert [

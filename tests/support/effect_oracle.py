@@ -253,6 +253,8 @@ class EffectOracle:
     def _changes_what_it_takes(self, rule_id: str) -> bool:
         before = self._version("before", rule_id)
         after = self._version("after", rule_id)
+        if before is None and after is not None:
+            before = self._moved_from(after)
         if before is None or after is None:
             return True
         item = entry(before).rule
@@ -267,13 +269,26 @@ class EffectOracle:
             before, rule_id
         ) != self._rank(after, rule_id)
 
+    def _moved_from(self, new: Json) -> Json | None:
+        """Return the deleted rule that a new one is at another address, if there is just one."""
+        ids = [{item["id"] for item in rules} for rules in (self.old, self.new)]
+        deleted, created = (
+            [
+                item
+                for item in rules
+                if item["id"] not in others and _content_of(item) == _content_of(new)
+            ]
+            for rules, others in ((self.old, ids[1]), (self.new, ids[0]))
+        )
+        return deleted[0] if len(deleted) == len(created) == 1 else None
+
     def _rank(self, form: Json, rule_id: str) -> int:
         """Return the place that a rule would have among the other rules after the change."""
         remaining_items = [item for item in self.new if item["id"] != rule_id]
         ordered = in_routing_order(
             [*remaining_items, {**form, "enabled": True}], self.evaluation
         )
-        return [item["id"] for item in ordered].index(rule_id)
+        return [item["id"] for item in ordered].index(form["id"])
 
     def _check_equal(self, causes: list[Json]) -> None:
         """Assert that several causes are one edit, or one renaming."""
@@ -315,7 +330,9 @@ class EffectOracle:
         )
 
     def _is_renaming(self, causes: list[Json]) -> bool:
-        """Return whether two rules swap their names, or all but them; or one replaces the other."""
+        """Return whether two rules swap their names or addresses, or exchange conditions, targets
+        and all else but them; or one rule moves to another address.
+        """
         if len(causes) != 2:
             return False
         ids = [cause["address"].removeprefix("set/") for cause in causes]
@@ -330,7 +347,12 @@ class EffectOracle:
         names = [[rule["name"] for rule in pair if rule] for pair in (first, second)]
         contents = [[_content_of(rule) for rule in pair] for pair in (first, second)]
         is_swap = names[0] == names[1][::-1] and all(a == b for a, b in contents)
-        is_exchange = contents[0] == contents[1][::-1] and contents[0] != contents[1]
+        is_exchange = contents[0] == contents[1][::-1] and all(
+            entry(before).rule.conditions != entry(after).rule.conditions
+            and before["targets"] != after["targets"]
+            for before, after in (first, second)
+            if before and after
+        )
         return is_swap or is_exchange
 
     def _values(self, cause: Json) -> tuple[str, ...]:

@@ -70,7 +70,8 @@ def headline(
     ordered = sorted(moves, key=_rank)
     if not ordered:
         sentence = NO_IMPACT if impact.behaviour.complete else NO_KNOWN_IMPACT
-        count = sum(not edited.is_copy for edited in impact.edits)
+        edits = [edited for edited in impact.edits if not edited.is_copy]
+        count = len({edited.renaming or id(edited) for edited in edits})
         return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
 
     further = len(ordered) - 1

@@ -1,4 +1,4 @@
-"""Renamings: two edits that together change nothing but what rules are called."""
+"""Renamings: two edits that together change which rule is called what."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from reconciler.core.model.grouping import group_pairs
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """Two rules that swap their names, or one rule that moves to another address.
+    """Two rules that swap their names, or their addresses; two that exchange all but both; or one
+    rule that moves to another address.
 
     Of a move, `first` is the deleted rule, and `second` the new one.
     """
 
-    kind: Literal["swap", "move"]
+    kind: Literal["names", "addresses", "contents", "move"]
     first: RoutingEntry
     second: RoutingEntry
 
@@ -26,30 +27,50 @@ _Call = Callable[[RoutingEntry], Hashable]
 
 def find_renamings(edits: Sequence[Edit]) -> Mapping[int, Renaming]:
     """Return the renaming of each half, by the id() of its edit."""
-    found: dict[int, Renaming] = {}
-    for name_of, rest_of in ((_name, _routing), (_routing, _nothing)):
-        updates = [
-            edit
-            for edit in edits
-            if id(edit) not in found and _changes(edit, name_of, rest_of)
-        ]
-        found |= _find_swaps(updates, name_of)
-    return found | _find_moves(edits)
+    renamed = [edit for edit in edits if _is_renamed(edit)]
+    others = [edit for edit in edits if _is_another_rule(edit)]
+    same_name = [edit for edit in others if _has_same_name(edit)]
+    other_name = [edit for edit in others if not _has_same_name(edit)]
+    return {
+        **_find_swaps("names", renamed, _name),
+        **_find_swaps("addresses", other_name, _named_routing),
+        **_find_swaps("contents", same_name, _routing),
+        **_find_moves(edits),
+    }
 
 
-def _changes(edit: Edit, name_of: _Call, rest_of: _Call) -> bool:
-    """Return whether an edit of a rule changes its name, and not the rest."""
+def _has_same_name(edit: Edit) -> bool:
+    before, after, _ = edit
+    return before is not None and after is not None and _name(before) == _name(after)
+
+
+def _is_renamed(edit: Edit) -> bool:
+    """Return whether an edit changes the name of a rule, and nothing that routes."""
     before, after, _ = edit
     if before is None or after is None:
         return False
-    return name_of(before) != name_of(after) and rest_of(before) == rest_of(after)
+    return _name(before) != _name(after) and _routing(before) == _routing(after)
 
 
-def _find_swaps(updates: Iterable[Edit], name_of: _Call) -> dict[int, Renaming]:
-    """Return the swaps of names; none of names that several rules have."""
+def _is_another_rule(edit: Edit) -> bool:
+    """Return whether a rule has both other conditions and other targets."""
+    before, after, _ = edit
+    if before is None or after is None:
+        return False
+    old = before.rule
+    new = after.rule
+    return old.conditions != new.conditions and old.targets != new.targets
+
+
+def _find_swaps(
+    kind: Literal["names", "addresses", "contents"],
+    updates: Iterable[Edit],
+    part_of: _Call,
+) -> dict[int, Renaming]:
+    """Return what two rules exchange; nothing that further rules have, too."""
     found: dict[int, Renaming] = {}
     by_names = group_pairs(
-        ((name_of(before), name_of(after)), edit)
+        ((part_of(before), part_of(after)), edit)
         for edit in updates
         if (before := edit.before) and (after := edit.after)
     )
@@ -59,7 +80,7 @@ def _find_swaps(updates: Iterable[Edit], name_of: _Call) -> dict[int, Renaming]:
             continue
         (partner,) = partners
         if edit.after and partner.after:
-            renaming = Renaming("swap", edit.after, partner.after)
+            renaming = Renaming(kind, edit.after, partner.after)
             found[id(edit)] = renaming
             found[id(partner)] = renaming
     return found
@@ -92,5 +113,5 @@ def _routing(entry: RoutingEntry) -> Hashable:
     return entry.rule.routing_fields
 
 
-def _nothing(_entry: RoutingEntry) -> Hashable:
-    return None
+def _named_routing(entry: RoutingEntry) -> Hashable:
+    return _name(entry), _routing(entry)

@@ -6,7 +6,7 @@ requires. The names of zones are checked in that package's list.
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,8 @@ TIME_FORMS: Final = (
     "`timezone`) or 2026-12-27 (its midnight)"
 )
 TIME: Final = re.compile(
-    r"\d{4}-\d\d-\d\d([Tt]([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?",
+    r"\d{4}-\d\d-\d\d([Tt]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
+    r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)?)?",
     re.ASCII,
 )
 # arithmetic with zones and days stays inside the calendar
@@ -72,6 +73,15 @@ def instant_of(time: datetime, zone: str | None, owner: str) -> datetime:
         f"{' or '.join(readings)}",
         "write one of these two",
     )
+
+
+def end_of_day(day: date, zone: str) -> datetime:
+    """Return the instant in UTC at which a day ends in a zone.
+
+    That is certain also where the clocks skip the next midnight, or show it twice.
+    """
+    midnight = datetime.combine(day + timedelta(days=1), time())
+    return midnight.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
 
 
 def written_time(time: datetime) -> str:

@@ -121,6 +121,7 @@ for n in range(40): change(state, n, draw)
     for end in sorted(end for end in ends if end >= len(document)):
         path.write_bytes(data[:end])
         complete = data[:end].count(b"\n") - document.count(b"\n")
+        complete += data[end : end + 1] == b"\n"  # its line end alone is missing
         actual = json.dumps(TenantState.read(path).to_document())
         assert expected[max(complete - 1, 0)] == actual
     path.write_bytes(data[:-1])
@@ -172,22 +173,27 @@ def bytes_written() -> int:
     return int(line.split()[1])
 
 
-def test_a_deleted_or_edited_file_of_an_open_state_gets_the_next_change(
-    tmp_path: Path,
+@each_case("edit", ["deleted", "no line end", "emptied", "an older copy"])
+def test_an_edit_while_a_state_is_open_loses_no_later_change(
+    tmp_path: Path, edit: str
 ) -> None:
-    """A deleted file gets all rules again, an edited one gets only the change."""
+    """Of a process that is killed: all that it answered is there."""
     path = tmp_path / "state.json"
-    with TenantState.load(path, initial=TenantState(QUEUES)) as state:
-        state.put(stored(1))
-        path.unlink()
-        state.put(stored(2))
-        rules = TenantState.read(path).rules()
-        assert [stored(1), stored(2)] == rules
-        write(path, rules=[stored(5)])
-        with path.open("a") as file:
-            file.write("\n")
-        state.put(stored(3))
-        assert [stored(5), stored(3)] == TenantState.read(path).rules()
+    write(path)
+    older = path.read_bytes()
+    steps = f"""
+from tests.support.simulated import stored
+path = Path(sys.argv[1])
+state.put(stored(1))
+state.put(stored(2))
+written = path.read_bytes().rstrip()
+path.unlink()
+texts = {{"no line end": written, "emptied": b"", "an older copy": {older!r}}}
+if {edit!r} in texts: path.write_bytes(texts[{edit!r}])
+state.put(stored(3))
+"""
+    killed(path, steps)
+    assert [stored(1), stored(2), stored(3)] == TenantState.read(path).rules()
 
 
 def test_a_queue_is_stored_with_the_next_change(tmp_path: Path) -> None:

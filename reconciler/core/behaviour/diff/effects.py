@@ -72,7 +72,8 @@ _MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
 class Edit(NamedTuple):
     """An edited rule as it is before and after; None: it is not there.
 
-    Equal edits have one `group`.
+    Equal edits have one `group`, and so have the deletion and the creation of a rule that moves to
+    another address.
     """
 
     before: RoutingEntry | None
@@ -641,7 +642,8 @@ class EffectBuilder:
         """Return whether an edit changes what the rule takes: its conditions, its place, or its
         state.
         """
-        before, after, _ = self._edits[number]
+        before, after, group = self._edits[number]
+        before = before or self._deleted.get(group)
         if before is None or after is None or _matching(before) != _matching(after):
             return True
         return before.rule.name != after.rule.name and self._passes_another(
@@ -657,6 +659,17 @@ class EffectBuilder:
         start = bisect_right(names, first)
         end = bisect_left(names, last)
         return start < end
+
+    @cached_property
+    def _deleted(self) -> Mapping[Hashable, RoutingEntry]:
+        """Return the deleted rules by their group: a new rule of the same group is the old one at
+        another address.
+        """
+        return {
+            edit.group: edit.before
+            for edit in self._edits
+            if edit.before is not None and edit.after is None
+        }
 
     @cached_property
     def _names_by_priority(self) -> Mapping[float, list[tuple[str, str]]]:

@@ -4,7 +4,7 @@
 
 import operator
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,11 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 import reconciler.core.manifest.kinds.fields as f
-from reconciler.core.text.local_time import InvalidTimeError, instant_of
+from reconciler.core.text.local_time import (
+    InvalidTimeError,
+    end_of_day,
+    instant_of,
+)
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -116,12 +120,14 @@ class DatedFreeze(f.StrictModel):
 
     def bounds(self) -> tuple[datetime, datetime]:
         """Return the instants at which the window begins and ends."""
-        start = self._instant(self.start, 0)
-        end = self._instant(self.end, 1)
-        return start, end
+        start = self._instant(self.start)
+        end = self.end
+        if isinstance(end, datetime):
+            return start, self._instant(end)
+        return start, end_of_day(end, self.timezone)
 
-    def _instant(self, when: date | datetime, days: int) -> datetime:
-        """Return the instant of a time, or of the midnight that begins a day some days later.
+    def _instant(self, when: date | datetime) -> datetime:
+        """Return the instant of a time, or of the midnight that begins a day.
 
         Raises InvalidTimeError.
         """
@@ -129,8 +135,7 @@ class DatedFreeze(f.StrictModel):
         if isinstance(when, datetime):
             stated = zone if "timezone" in self.model_fields_set else None
             return instant_of(when, stated, "the freeze")
-        midnight = datetime.combine(when + timedelta(days=days), time())
-        return instant_of(midnight, zone, "the freeze")
+        return instant_of(datetime.combine(when, time()), zone, "the freeze")
 
 
 def _freeze_tag(value: object) -> str:

@@ -41,6 +41,8 @@ class StateFile:
         self.path: Final = path
         # Bytes for changes; None before the first one of this process.
         self._room: int | None = None
+        # The file as this process wrote it last: whoever edits it replaces or resizes it.
+        self._written: tuple[int, int] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -73,7 +75,7 @@ class StateFile:
         """
         line = f"+{_ENCODER.encode(change)}\n".encode()
         room = (self._room or 0) - len(line)
-        if room < 0 or not self.path.exists():
+        if room < 0 or self._written != self._present():
             self.replace(document())
             return
         self._room = 0  # until the line is whole: the next change replaces the file
@@ -82,6 +84,14 @@ class StateFile:
             if file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._room = room
+        self._written = self._present()
+
+    def _present(self) -> tuple[int, int] | None:
+        """Return which file is there, and its size."""
+        with contextlib.suppress(OSError):
+            status = self.path.stat()
+            return status.st_ino, status.st_size
+        return None
 
     def replace(self, document: dict[str, Any]) -> None:
         """Replace the file by a document. After a StateError the file is as before."""
@@ -96,6 +106,7 @@ class StateFile:
                     replacement.unlink()
                 raise
         self._room = max(len(text), _LEAST_ROOM)
+        self._written = self._present()
 
     @contextlib.contextmanager
     def _naming_failure(self) -> Iterator[None]:
@@ -150,7 +161,10 @@ def _read_parts(path: Path) -> tuple[bytes, list[bytes]]:
         raise StateError(f"{path}: cannot be read: {error.strerror}") from error
     document, *changes = data.split(_CHANGE)
     if changes and not data.endswith(b"\n"):
-        changes.pop()
+        try:
+            decode_json(changes[-1])
+        except ValueError:
+            changes.pop()
     return document, changes
 
 
