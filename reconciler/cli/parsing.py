@@ -49,9 +49,7 @@ _CHOICES: Final = re.compile(
 )
 """argparse's message for a value that is not one of a few; only some versions quote the choices."""
 _SHORT: Final = 2  # characters of an option of one letter
-_BEHIND: Final = (
-    "\0"  # before a word that is no option; no word of a command line has it
-)
+_BEHIND: Final = "\0"  # before a word behind `--`; a command line cannot have it
 
 
 _Options = TypeVar("_Options", bound=CommonOptions)

@@ -69,15 +69,20 @@ def headline(
     moves = _flow_moves(flows, labels) if flows else _row_moves(impact, labels)
     ordered = sorted(moves, key=_rank)
     if not ordered:
-        sentence = NO_IMPACT if impact.behaviour.complete else NO_KNOWN_IMPACT
-        edits = [edited for edited in impact.edits if not edited.is_copy]
-        count = len({edited.renaming or id(edited) for edited in edits})
-        return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
+        return _quiet_text(impact)
 
     further = len(ordered) - 1
     rest = f"; {pluralize(further, 'more move')}" if further else ""
     sentences = (f"{text}{rest}." for text in _move_texts(ordered[0], names))
     return next(text for text in sentences if len(text.split()) <= MAX_WORDS)
+
+
+def _quiet_text(impact: Impact) -> str:
+    """Return that nobody moves, and how many edits there are; a renaming is one."""
+    sentence = NO_IMPACT if impact.behaviour.complete else NO_KNOWN_IMPACT
+    edits = [edited for edited in impact.edits if not edited.is_copy]
+    count = len({edited.renaming or id(edited) for edited in edits})
+    return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
 
 
 def _broken_text(promise: PromiseResult, names: Names) -> str:

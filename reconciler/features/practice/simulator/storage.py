@@ -41,7 +41,7 @@ class StateFile:
         self.path: Final = path
         # Bytes for changes; None before the first one of this process.
         self._room: int | None = None
-        # The file as this process wrote it last: whoever edits it replaces or resizes it.
+        # The file as this process wrote it last: an edit replaces or resizes it.
         self._written: tuple[int, int] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
