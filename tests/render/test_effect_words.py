@@ -344,6 +344,30 @@ def lines_of(old: Sequence[Json], new: Sequence[Json]) -> list[str]:
     return told(old, new).splitlines()
 
 
+def test_a_new_address_does_not_cause_what_another_edit_moves() -> None:
+    """Neither where the rule takes what another one loses, nor beside a deleted rule."""
+    rest = rule("cards/all", 100, [attribute("conf", "exists", None)], "B")
+    moved = {**rest, "id": "cards/rest", "name": "cards/rest"}
+    before = asks("cards/a", "pin", 0.6, "A")
+    for after in ([asks("cards/a", "pin", 0.7, "A")], []):
+        summary = summarized([before, rest], [*after, moved])
+        assert ["cards/a"] == [
+            member.name for effect in summary.effects for member in effect.members
+        ]
+        assert "cards/all (renamed: cards/rest)" in summary.quiet
+
+
+def test_rules_that_exchange_one_field_are_edited_in_it() -> None:
+    """Two rules of which one is switched off and the other on do not swap names."""
+    day = asks("cards/day", "pin", 0.7, "A")
+    night = {**day, "id": "cards/night", "name": "cards/night", "enabled": False}
+    after = [{**day, "enabled": False}, {**night, "enabled": True}]
+    text = "\n".join(lines_of([day, night, REST], [*after, REST]))
+    text += summarized([day, night, REST], [*after, REST]).quiet
+    assert "swap" not in text
+    assert "exchange" not in text
+
+
 def test_a_renamed_rule_is_one_edit() -> None:
     """At its address, with the old name and the new one; at another address, with both."""
     rules = [asks("cards/a", "pin", 0.7, "A"), REST]

@@ -78,7 +78,7 @@ def headline(
 
 
 def _quiet_text(impact: Impact) -> str:
-    """Return that nobody moves, and how many edits there are; a renaming is one."""
+    """Return that no conversation moves, and how many edits there are; a renaming is one."""
     sentence = NO_IMPACT if impact.behaviour.complete else NO_KNOWN_IMPACT
     edits = [edited for edited in impact.edits if not edited.is_copy]
     count = len({edited.renaming or id(edited) for edited in edits})
