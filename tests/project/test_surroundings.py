@@ -61,7 +61,7 @@ def test_a_test_that_lacks_something_fails_in_ci() -> None:
 def test_this_process_and_its_children_have_the_surroundings() -> None:
     """Variables, time zone, encodings and the permissions of new files."""
     own = {name: os.environ[name] for name in SETTINGS if name in os.environ}
-    assert {"HOME": "/nonexistent", "LANG": "C.UTF-8", "TZ": "NPT-5:45"} == own
+    assert {"HOME": os.devnull, "LANG": "C.UTF-8", "TZ": "NPT-5:45"} == own
     assert -(5 * 60 + 45) * 60 == time.timezone
     code = "import locale, os, time; print(time.tzname[0], locale.getencoding(), os.umask(0))"
     command = [sys.executable, "-c", code]

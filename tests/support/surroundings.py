@@ -42,8 +42,8 @@ _RETAINED_PREFIXES: Final = (
 )
 """Switches of the suite's own tools; the installers say where packages come from."""
 _STATED: Final = {
-    # None can be written, as for a user of a system service.
-    "HOME": "/nonexistent",
+    # Nothing can be written there, as for a user of a system service; by root neither.
+    "HOME": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
     "LANG": "C.UTF-8",
     # Far from UTC and not by whole hours; in a form that needs no database.
